@@ -1,0 +1,25 @@
+/* Recording a failure and passing it on. Every host file that can fail includes this. */
+#ifndef PX_CHECK_H
+#define PX_CHECK_H
+
+#include <perplex/status.h>
+
+/* Records the message (printf form; names the object, the place and the remedy) and returns status. */
+px_status px_fail(px_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Puts "prefix" before the message already recorded: a caller adds what it knows (the file, the flag). */
+px_status px_fail_context(px_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define PX_TRY(call)                        \
+    do {                                    \
+        px_status px_try_ = (call);         \
+        if (px_try_ != PX_OK) return px_try_; \
+    } while (0)
+
+#define PX_TRY_GOTO(status, call, label)    \
+    do {                                    \
+        (status) = (call);                  \
+        if ((status) != PX_OK) goto label;  \
+    } while (0)
+
+#endif

@@ -1,0 +1,62 @@
+/* Status names, texts, exit codes, and the thread's last error line. */
+#include "check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static _Thread_local char message[1024];
+
+static const struct {
+    const char *name, *text;
+    int exit_code;
+} statuses[] = {
+#define PX_STATUS_ROW(code, exit_code, text) {#code, text, exit_code},
+    PX_STATUS_LIST(PX_STATUS_ROW)
+#undef PX_STATUS_ROW
+};
+
+#define STATUS_COUNT (sizeof statuses / sizeof statuses[0])
+
+const char *px_status_name(px_status status)
+{
+    return (unsigned)status < STATUS_COUNT ? statuses[status].name : "PX_UNKNOWN";
+}
+
+const char *px_status_text(px_status status)
+{
+    return (unsigned)status < STATUS_COUNT ? statuses[status].text : "unknown status";
+}
+
+int px_status_exit_code(px_status status)
+{
+    return (unsigned)status < STATUS_COUNT ? statuses[status].exit_code : 1;
+}
+
+const char *px_error_message(void)
+{
+    return message;
+}
+
+px_status px_fail(px_status status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    return status;
+}
+
+px_status px_fail_context(px_status status, const char *format, ...)
+{
+    char before[sizeof message], after[sizeof message];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(before, sizeof before, format, args);
+    va_end(args);
+    memcpy(after, message, sizeof after);
+    size_t used = strlen(before);
+    memcpy(message, before, used);
+    snprintf(message + used, sizeof message - used, ": %s", after);
+    return status;
+}

@@ -1,0 +1,100 @@
+/* From text to token ids: reading and normalising, vocabularies, token files, splits.
+ *
+ * Texts are streamed; ids are memory-mapped (a token file, or an unlinked temporary file for plain text), so a
+ * corpus may be larger than memory and costs no memory beyond its pages. */
+#ifndef PX_CORPUS_H
+#define PX_CORPUS_H
+
+#include <perplex/status.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* How text becomes tokens. The values are those of px_level, px_normalise and px_invalid in config.h. */
+typedef struct px_text_options {
+    int level;        /* 0 byte, 1 char, 2 word */
+    int normalise;    /* 0 none, 1 letters, 2 letters-by-line */
+    int invalid;      /* 0: invalid UTF-8 is an error that gives the byte offset; 1: replaced by U+FFFD */
+} px_text_options;
+
+/* ---- vocabulary ---------------------------------------------------------------------------------------------
+ * Id 0 is <unk>. Ids 1.. are the other tokens, most frequent first, ties in byte order. */
+typedef struct px_vocabulary px_vocabulary;
+
+void px_vocabulary_destroy(px_vocabulary *vocabulary);
+int32_t px_vocabulary_size(const px_vocabulary *vocabulary);
+/* The id of a token, or -1 if the vocabulary lacks it. At word level the literal text "<unk>" is id 0. */
+int32_t px_vocabulary_id(const px_vocabulary *vocabulary, const char *token, size_t bytes);
+/* The token's text; *bytes gets its length (it may contain NUL). "<unk>" for id 0. Valid as long as the vocabulary. */
+const char *px_vocabulary_token(const px_vocabulary *vocabulary, int32_t id, size_t *bytes);
+/* How often the token stood in the training text; 0 where that was not kept. */
+int64_t px_vocabulary_frequency(const px_vocabulary *vocabulary, int32_t id);
+px_text_options px_vocabulary_options(const px_vocabulary *vocabulary);
+uint64_t px_vocabulary_hash(const px_vocabulary *vocabulary); /* of options and tokens */
+/* Text form for checkpoints and token files: options in the first line, then one token a line with its frequency,
+ * escaped (\n, \\, \xNN), valid UTF-8 without NUL. malloc'ed, caller frees; NULL if out of memory. */
+char *px_vocabulary_write(const px_vocabulary *vocabulary);
+px_status px_vocabulary_read(const char *text, size_t bytes, const char *source, px_vocabulary **vocabulary);
+
+/* Ids of a text in memory (a prompt, a line). ids is malloc'ed. Unknown tokens become 0 and are counted; the first
+ * unknown token is copied to unknown_token (may be NULL), escaped for a person. At word level a line end gives <eos>
+ * only where the text has one. */
+px_status px_vocabulary_encode(const px_vocabulary *vocabulary, const char *text, size_t bytes, const char *source,
+                               int32_t **ids, size_t *count, size_t *unknown, char unknown_token[64]);
+
+/* ---- token sequences ---------------------------------------------------------------------------------------- */
+typedef struct px_tokens px_tokens;
+
+void px_tokens_destroy(px_tokens *tokens);
+size_t px_tokens_count(const px_tokens *tokens);
+size_t px_tokens_unknown(const px_tokens *tokens, size_t begin, size_t end); /* out-of-vocabulary tokens in [begin, end) */
+size_t px_tokens_text_bytes(const px_tokens *tokens); /* bytes of text behind the tokens, 0 if not known */
+/* ids[begin .. begin+n) into out. The range lies inside the sequence. */
+void px_tokens_copy(const px_tokens *tokens, size_t begin, size_t n, int32_t *out);
+int32_t px_tokens_at(const px_tokens *tokens, size_t index);
+px_status px_tokens_from_ids(const int32_t *ids, size_t count, px_tokens **tokens); /* copies */
+
+/* ---- a corpus: training, validation and test tokens with one vocabulary --------------------------------------- */
+typedef struct px_range {
+    const px_tokens *tokens;  /* owned by the corpus */
+    size_t begin, end;        /* empty (begin == end) where there is no such part */
+} px_range;
+
+typedef struct px_corpus {
+    px_vocabulary *vocabulary;
+    px_tokens *data, *valid_data, *test_data; /* NULL where not given */
+    px_range train, valid, test;
+} px_corpus;
+
+typedef struct px_corpus_request {
+    const char *data, *valid, *test;   /* paths of plain texts or token files ("-" = standard input); valid, test may be NULL */
+    px_text_options text;
+    int64_t min_count, max_vocab;      /* max_vocab counts <unk>; 0 = no bound */
+    double split[3];                   /* by position of data, where valid / test are NULL: boundaries floor(N s0), floor(N (s0+s1)) */
+    int64_t limit_tokens;              /* 0 = all */
+    const px_vocabulary *vocabulary;   /* given: use it (copied) instead of building one from the training part */
+    const char *scratch_dir;           /* for the unlinked temporary file; NULL = TMPDIR or /tmp */
+    void (*progress)(void *context, const char *what, double share); /* may be NULL */
+    void *progress_context;
+} px_corpus_request;
+
+/* Reads everything and fills corpus; on failure nothing is left behind. A token file brings its own vocabulary and
+ * options, which must agree with the request's vocabulary where one is given. */
+px_status px_corpus_open(const px_corpus_request *request, px_corpus *corpus);
+void px_corpus_close(px_corpus *corpus); /* zeroed afterwards */
+
+/* One text or token file as tokens of a given vocabulary (evaluation, rescoring). */
+px_status px_tokens_open(const char *path, const px_vocabulary *vocabulary, int invalid, px_tokens **tokens);
+
+/* ---- token files ----------------------------------------------------------------------------------------------
+ * `tokenize`: streams request->data (whole, or its first limit_tokens) into path, atomically. */
+typedef struct px_tokenize_result {
+    size_t tokens, unknown, text_bytes;
+    int32_t vocabulary;
+    int id_bytes; /* 2 or 4 */
+} px_tokenize_result;
+
+/* path NULL: count only. vocabulary_out may be NULL. */
+px_status px_tokenize(const px_corpus_request *request, const char *path, px_tokenize_result *result,
+                      px_vocabulary **vocabulary_out);
+
+#endif

@@ -1,0 +1,42 @@
+/* Minibatches: how a range of tokens is cut into windows of T steps for n streams.
+ *
+ * Stateless: any window of any epoch can be asked for, so that a resumed run reads what the uninterrupted one would
+ * have read. Random choices are Philox streams (philox.h).
+ *
+ * Sequential: the range's N-1 input positions are divided among n streams as evenly as possible, in order; all streams
+ * advance together through ceil(S / T) windows of nearly equal length (each T or a little less), S the longest stream.
+ * Every target is used exactly once an epoch. Window 0 resets every stream; later windows reset a stream with
+ * probability reset_probability at t = 0, and, with a document token, before each step whose input is that token.
+ *
+ * Random: windows of T inputs start at offset + k T, offset in [0, T) drawn per epoch, in an order shuffled per epoch
+ * (a keyed permutation, no array); every window resets its stream at t = 0. */
+#ifndef PX_MINIBATCH_H
+#define PX_MINIBATCH_H
+
+#include "batch.h"
+#include "corpus.h"
+
+typedef struct px_minibatches px_minibatches;
+
+typedef struct px_minibatch_options {
+    px_range range;
+    int32_t n, T;
+    int random;               /* 0 sequential, 1 random */
+    double reset_probability;
+    int32_t reset_id;         /* document token, -1 = none */
+    uint64_t seed;
+} px_minibatch_options;
+
+/* PX_ERR_ARGUMENT if the range is too short for n streams of one step (the message gives the largest n). */
+px_status px_minibatches_create(const px_minibatch_options *options, px_minibatches **minibatches);
+void px_minibatches_destroy(px_minibatches *minibatches);
+int64_t px_minibatches_per_epoch(const px_minibatches *minibatches, int64_t epoch);
+int64_t px_minibatches_targets(const px_minibatches *minibatches, int64_t epoch); /* scored tokens of that epoch */
+/* Fills batch with pointers into buffers of the minibatches (valid until the next call); inv_count counts this window. */
+px_status px_minibatches_get(px_minibatches *minibatches, int64_t epoch, int64_t window, uint64_t step, px_batch *batch);
+
+/* For evaluation: like sequential without random resets; window 0 of the only epoch resets unless keep_state. */
+px_status px_minibatches_create_eval(px_range range, int32_t n, int32_t T, int32_t reset_id, int keep_state,
+                                     px_minibatches **minibatches);
+
+#endif

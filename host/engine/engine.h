@@ -1,0 +1,131 @@
+/* The one seam between what is trained and where it runs.
+ *
+ * An engine owns everything between a batch of token ids and the numbers that come out: parameters, gradients,
+ * optimiser moments, averages, activations, hidden states. It is told what to do a whole step at a time.
+ * Calls may return before a device has finished; px_engine_metrics, phase_times, read and next wait for it.
+ * An engine is used by one thread at a time. Buffers given to a call belong to the caller and may be reused
+ * when the call returns. */
+#ifndef PX_ENGINE_H
+#define PX_ENGINE_H
+
+#include "batch.h"
+#include "config.h"
+#include "parameters.h"
+
+typedef struct px_engine px_engine;
+
+/* Sizes fixed at creation. rows = T * n bounds every window: evaluate() takes any n' <= n_max_streams and
+ * T' with T' * n' <= T * n; accumulate() takes T' <= T with n' <= n. */
+typedef struct px_engine_shape {
+    int32_t n, T;
+    int32_t training;        /* 0: no gradients, moments or averages are allocated */
+    int32_t averaging;       /* 1: a buffer of averaged weights is allocated */
+    int32_t threads;         /* CPU engines; 0 = cores of this process */
+    px_precision precision;
+    uint64_t seed;
+} px_engine_shape;
+
+/* Sections of state that can be read and written, always as fp32 and in file layout (parameters.h). */
+typedef enum px_section {
+    PX_SECTION_PARAMETERS,   /* [count] */
+    PX_SECTION_GRADIENTS,    /* [count]; gradients accumulated since the last update */
+    PX_SECTION_MOMENT1,      /* [count]; momentum buffer, or Adam's first moment; size 0 where the optimiser has none */
+    PX_SECTION_MOMENT2,      /* [count]; Adam's second moment, RMSProp's mean square */
+    PX_SECTION_AVERAGE,      /* [count]; averaged weights; size 0 unless shape.averaging */
+    PX_SECTION_STATE,        /* [L,n,h]; hidden state carried between training windows */
+    PX_SECTION_EVAL_STATE    /* [L,n,h]; hidden state carried by evaluate() and next() */
+} px_section;
+
+/* What update() is told beside the gradients. */
+typedef struct px_update {
+    uint64_t step;           /* from 0; Adam's bias correction uses step + 1 - first_step */
+    double lr;
+    double average_weight;   /* after the step: average += average_weight * (parameters - average); 0 = no averaging */
+} px_update;
+
+/* Sums since the last call with reset, and the state of the last update. */
+typedef struct px_metrics {
+    double loss_sum;         /* nats over scored tokens of accumulate() or evaluate() calls; may be +inf */
+    int64_t tokens;          /* scored tokens in loss_sum */
+    double grad_norm;        /* global norm before clipping, of the last update */
+    int64_t updates;         /* updates applied since creation */
+    int64_t bad_step;        /* first step whose loss or gradient norm was not finite, -1 if none: that update and every
+                                later one are skipped until the parameters are written anew */
+    double bad_norm;         /* gradient norm at bad_step */
+} px_metrics;
+
+/* Phases in the order of a step; seconds since creation or the last reset. */
+typedef enum px_phase {
+    PX_PHASE_EMBED, PX_PHASE_RECURRENCE_FORWARD, PX_PHASE_HEAD, PX_PHASE_RECURRENCE_BACKWARD,
+    PX_PHASE_EMBED_BACKWARD, PX_PHASE_UPDATE, PX_PHASE_COUNT
+} px_phase;
+
+typedef struct px_phase_times {
+    double seconds[PX_PHASE_COUNT];
+} px_phase_times;
+
+/* Bytes that create() would allocate. */
+typedef struct px_engine_memory {
+    size_t parameters, gradients, moments, averages, activations, workspace, total;
+} px_engine_memory;
+
+typedef struct px_engine_ops {
+    const char *name;        /* "cpu" */
+    px_status (*memory)(const px_model_config *, const px_optimizer_config *, const px_engine_shape *, px_engine_memory *);
+    px_status (*create)(const px_model_config *, const px_optimizer_config *, const px_engine_shape *, int ordinal, px_engine **);
+    void (*destroy)(px_engine *);
+    px_status (*accumulate)(px_engine *, const px_batch *);
+    px_status (*gradients)(px_engine *, float **flat, size_t *count);
+    px_status (*update)(px_engine *, const px_update *);
+    px_status (*evaluate)(px_engine *, const px_batch *, float *token_nll);
+    px_status (*next)(px_engine *, const int32_t *tokens, const uint8_t *reset, int32_t n, float *probabilities);
+    size_t (*section_count)(const px_engine *, px_section);
+    px_status (*read)(px_engine *, px_section, float *);
+    px_status (*write)(px_engine *, px_section, const float *);
+    px_status (*swap_average)(px_engine *);
+    px_status (*metrics)(px_engine *, int reset, px_metrics *);
+    px_status (*phase_times)(px_engine *, int reset, px_phase_times *);
+    px_status (*describe)(const px_engine *, char *buffer, size_t buffer_bytes);
+} px_engine_ops;
+
+/* Every engine's struct begins with this. */
+struct px_engine {
+    const px_engine_ops *ops;
+};
+
+/* Finds the engine for a device name: "cpu", "reference" (also "auto" and "cuda[:k]" where built in).
+ * PX_ERR_DEVICE names what is wrong and the remedy. */
+px_status px_engine_find(const char *device, const px_engine_ops **ops, int *ordinal);
+
+/* Everything is allocated here; later calls allocate nothing. Parameters start as zeros: write them. */
+px_status px_engine_create(const char *device, const px_model_config *, const px_optimizer_config *,
+                           const px_engine_shape *, px_engine **engine);
+px_status px_engine_memory_of(const char *device, const px_model_config *, const px_optimizer_config *,
+                              const px_engine_shape *, px_engine_memory *memory);
+void px_engine_destroy(px_engine *engine); /* NULL does nothing */
+
+/* Forward and backward over one window: gradients += d(inv_count * sum of scored -log p); carried state advances;
+ * metrics gain the unscaled sum. Dropout masks are those of batch->step. */
+px_status px_engine_accumulate(px_engine *engine, const px_batch *batch);
+/* The one flat gradient buffer, in the engine's own layout, for a reduction over ranks. */
+px_status px_engine_gradients(px_engine *engine, float **flat, size_t *count);
+/* Clip, optimiser step, averaging; gradients are cleared. Skipped where loss or norm is not finite (metrics.bad_step). */
+px_status px_engine_update(px_engine *engine, const px_update *update);
+/* Loss of a window without dropout, on the evaluation state. token_nll [T,n] or NULL: nats, +inf where the model gives
+ * the target probability 0, 0 where the target is -1. Results do not depend on how windows cut a stream, nor on the
+ * other streams, beyond rounding; the CPU engines give the same bits. */
+px_status px_engine_evaluate(px_engine *engine, const px_batch *batch, float *token_nll);
+/* One step of decoding for n streams on the evaluation state. tokens [n]; reset [n] or NULL; probabilities [n,V]. */
+px_status px_engine_next(px_engine *engine, const int32_t *tokens, const uint8_t *reset, int32_t n, float *probabilities);
+size_t px_engine_section_count(const px_engine *engine, px_section section);
+px_status px_engine_read(px_engine *engine, px_section section, float *values);
+px_status px_engine_write(px_engine *engine, px_section section, const float *values);
+/* Exchanges parameters and averages: call before and after an evaluation of the averaged weights. */
+px_status px_engine_swap_average(px_engine *engine);
+px_status px_engine_metrics(px_engine *engine, int reset, px_metrics *metrics);
+px_status px_engine_phase_times(px_engine *engine, int reset, px_phase_times *times);
+/* One line for a person: device, instruction set or compute capability, threads, libraries. */
+px_status px_engine_describe(const px_engine *engine, char *buffer, size_t buffer_bytes);
+const char *px_phase_name(px_phase phase); /* "recurrence_forward" */
+
+#endif

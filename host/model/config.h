@@ -1,0 +1,146 @@
+/* Every setting of a training, evaluation or sampling, as one plain struct, and the one table that gives
+ * each setting its flag, type, range, default and help.
+ *
+ * The command line, configuration files (`key = value`), the run folder's `config`, checkpoints' metadata
+ * and `--help` all read that table, so that a flag says the same thing everywhere. */
+#ifndef PX_CONFIG_H
+#define PX_CONFIG_H
+
+#include <perplex/status.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum px_level { PX_LEVEL_BYTE, PX_LEVEL_CHAR, PX_LEVEL_WORD } px_level;
+typedef enum px_normalise { PX_NORMALISE_NONE, PX_NORMALISE_LETTERS, PX_NORMALISE_LETTERS_BY_LINE } px_normalise;
+typedef enum px_invalid { PX_INVALID_ERROR, PX_INVALID_REPLACE } px_invalid;
+typedef enum px_partition { PX_PARTITION_SEQUENTIAL, PX_PARTITION_RANDOM } px_partition;
+typedef enum px_nonlinearity { PX_TANH, PX_RELU } px_nonlinearity;
+typedef enum px_init { PX_INIT_UNIFORM, PX_INIT_NORMAL, PX_INIT_GLOROT } px_init;
+typedef enum px_init_recurrent { PX_INIT_RECURRENT_SAME, PX_INIT_RECURRENT_ORTHOGONAL, PX_INIT_RECURRENT_IDENTITY } px_init_recurrent;
+typedef enum px_optimizer { PX_SGD, PX_MOMENTUM, PX_ADAM, PX_ADAMW, PX_RMSPROP } px_optimizer;
+typedef enum px_schedule { PX_SCHEDULE_CONSTANT, PX_SCHEDULE_STEP, PX_SCHEDULE_COSINE, PX_SCHEDULE_PLATEAU } px_schedule;
+typedef enum px_average { PX_AVERAGE_NONE, PX_AVERAGE_FROM, PX_AVERAGE_STALL } px_average;
+typedef enum px_on_nan { PX_ON_NAN_STOP, PX_ON_NAN_ROLLBACK } px_on_nan;
+typedef enum px_precision { PX_FP32, PX_TF32, PX_BF16 } px_precision;
+
+/* What an engine needs to know of the model. V is filled in once the vocabulary is known. */
+typedef struct px_model_config {
+    int32_t vocab;               /* V; 0 until the corpus has been read */
+    int32_t embed;               /* d; 0 = one-hot input */
+    int32_t hidden;              /* h */
+    int32_t layers;              /* L */
+    int32_t tied;                /* 1: the output layer uses the embedding table (needs d > 0) */
+    px_nonlinearity nonlinearity;
+    double dropout_input, dropout_between, dropout_output, dropout_weight; /* probabilities in [0, 1) */
+    int32_t dropout_locked;      /* 1: activation masks stay the same over a window */
+    px_init init;
+    double init_scale;           /* standard deviation of normal; factor of uniform and Glorot bounds */
+    px_init_recurrent init_recurrent;
+    double init_gain;            /* factor of orthogonal or identity W_hh */
+} px_model_config;
+
+typedef struct px_optimizer_config {
+    px_optimizer kind;
+    double momentum;             /* momentum: buffer = momentum * buffer + g, w -= lr * buffer */
+    double beta1, beta2;         /* Adam, AdamW */
+    double alpha;                /* RMSProp: smoothing of the squared gradient */
+    double epsilon;              /* Adam, AdamW, RMSProp: added to the root */
+    double weight_decay;         /* AdamW: decoupled; others: added to the gradient */
+    double clip;                 /* bound of the global gradient norm; 0 = none */
+} px_optimizer_config;
+
+typedef struct px_config {
+    /* corpus; strings are owned, NULL = not given */
+    char *data, *valid, *test;
+    px_level level;
+    px_normalise normalise;
+    px_invalid invalid;
+    int64_t min_count, max_vocab;      /* max_vocab counts <unk>; 0 = no bound */
+    double split[3];                   /* fractions by position of --data; used where no --valid / --test is given */
+    int64_t limit_tokens;              /* use only the first k tokens of --data; 0 = all */
+    char *reset_at;                    /* token that ends a document; NULL = none */
+    /* minibatches */
+    int32_t batch, steps;              /* n, T */
+    px_partition partition;
+    double reset_probability;
+    /* model and optimiser */
+    px_model_config model;
+    px_optimizer_config optimizer;
+    /* learning rate */
+    double lr;
+    px_schedule schedule;
+    int64_t schedule_steps;            /* length of the schedule; 0 = from max_steps or epochs, fixed at the first start */
+    int64_t warmup_steps;              /* linear from 0 */
+    double lr_min;                     /* floor of cosine, as a share of lr */
+    int64_t lr_step_every;             /* schedule step: multiply by lr_factor every so many steps */
+    double lr_factor;                  /* step and plateau: factor below 1 */
+    int64_t lr_patience;               /* plateau: evaluations without improvement before lr is multiplied by lr_factor */
+    /* length, validation, averaging */
+    int64_t epochs, max_steps;         /* whichever ends first; 0 = not given */
+    int64_t valid_every;               /* evaluate every k steps; 0 = every epoch */
+    int64_t early_stop;                /* evaluations without improvement before the run ends; 0 = never */
+    px_average average;
+    int64_t average_from;              /* first step that is averaged (average = from) */
+    int64_t average_patience;          /* evaluations without improvement before averaging starts (average = stall) */
+    px_on_nan on_nan;
+    double rollback_factor;            /* learning rate factor after a rollback */
+    /* running */
+    char *device;
+    px_precision precision;
+    int32_t threads;                   /* 0 = the cores this process may use */
+    uint64_t seed;
+    char *run;
+    int64_t checkpoint_every, log_every; /* steps; checkpoint_every 0 = at evaluations and at the end */
+} px_config;
+
+typedef enum px_option_type {
+    PX_OPTION_STRING, PX_OPTION_INT32, PX_OPTION_INT64, PX_OPTION_UINT64, PX_OPTION_DOUBLE,
+    PX_OPTION_BOOL, PX_OPTION_ENUM, PX_OPTION_FRACTIONS
+} px_option_type;
+
+typedef enum px_option_group {
+    PX_GROUP_CORPUS, PX_GROUP_BATCH, PX_GROUP_MODEL, PX_GROUP_DROPOUT, PX_GROUP_OPTIMIZER, PX_GROUP_RATE,
+    PX_GROUP_LENGTH, PX_GROUP_RUN, PX_GROUP_COUNT
+} px_option_group;
+
+/* What a resumed run may change without becoming another run. */
+typedef enum px_option_resume { PX_RESUME_FIXED, PX_RESUME_FREE } px_option_resume;
+
+typedef struct px_option {
+    const char *name;            /* "hidden": --hidden on the command line, "hidden = 512" in a file */
+    const char *value_name;      /* "h", "p", "FILE" for --help */
+    px_option_type type;
+    size_t offset;               /* into px_config */
+    const char *const *choices;  /* ENUM: names in the order of the enum, ended by NULL */
+    double min, max;             /* numbers: the closed range that is accepted */
+    px_option_group group;
+    px_option_resume resume;
+    const char *help;
+} px_option;
+
+extern const px_option px_options[];
+extern const size_t px_option_count;
+
+/* All defaults. Strings are NULL; free with px_config_free. */
+void px_config_default(px_config *config);
+void px_config_free(px_config *config);
+px_status px_config_copy(px_config *to, const px_config *from); /* `to` need not be initialised */
+
+/* Sets one setting from text. PX_ERR_ARGUMENT names the setting, the value and what is accepted; an unknown
+ * name gives the nearest known one. "dropout" sets dropout-between and dropout-output at once. */
+px_status px_config_set(px_config *config, const char *name, const char *value);
+const px_option *px_config_find(const char *name);      /* NULL if unknown */
+const char *px_config_nearest(const char *name);        /* nearest known name, or NULL */
+/* Value as px_config_set would read it back, exactly; into buffer, always terminated. */
+void px_config_get(const px_config *config, const px_option *option, char *buffer, size_t buffer_bytes);
+
+/* The whole configuration as `key = value` lines, in groups with comments; malloc'ed, caller frees. NULL if out of memory. */
+char *px_config_write(const px_config *config);
+/* Reads such lines over what is in config. source names the file in errors ("FILE:LINE: ..."). */
+px_status px_config_read(px_config *config, const char *text, size_t bytes, const char *source);
+/* Checks what depends on several settings (tied needs embed, split sums to at most 1, ...). */
+px_status px_config_check(const px_config *config);
+/* PX_ERR_ARGUMENT naming the first setting that differs although a resumed run may not change it. */
+px_status px_config_check_resume(const px_config *saved, const px_config *asked);
+
+#endif

@@ -1,0 +1,50 @@
+/* The parameter table: one list of every tensor of a model (name, shape, place, initialiser).
+ *
+ * Parameters, gradients, moments and averages are each one flat buffer of `count` floats, cut by this table.
+ * At the seam (px_engine_read / write, checkpoints) tensors lie as PyTorch lays them ("file layout"): W_xh [h,d],
+ * W_hh [h,h], W_hq [V,h], each the transpose of the formula. An engine may keep the one-hot W_xh as [V,h] inside. */
+#ifndef PX_PARAMETERS_H
+#define PX_PARAMETERS_H
+
+#include "config.h"
+
+typedef enum px_tensor_role {
+    PX_TENSOR_EMBEDDING,   /* E [V,d]                    encoder.weight       (d > 0) */
+    PX_TENSOR_W_XH,        /* [h, d | V | h]             rnn.weight_ih_l{k}  */
+    PX_TENSOR_W_HH,        /* [h, h]                     rnn.weight_hh_l{k}  */
+    PX_TENSOR_B_H,         /* [h]                        rnn.bias_ih_l{k}    (PyTorch's second bias is written as zeros) */
+    PX_TENSOR_PROJECTION,  /* P, as [d,h] in file layout proj.weight          (tied and d != h) */
+    PX_TENSOR_W_HQ,        /* [V, h]                     decoder.weight       (absent when tied) */
+    PX_TENSOR_B_Q          /* [V]                        decoder.bias */
+} px_tensor_role;
+
+typedef struct px_tensor {
+    char name[40];
+    px_tensor_role role;
+    int32_t layer;
+    int32_t rows, cols;     /* file layout; a vector has cols = 1 */
+    int32_t dims;           /* 1 or 2 */
+    int32_t one_hot;        /* W_xh of layer 0 where d = 0: an engine keeps it as [cols, rows] */
+    size_t offset, count;   /* in floats; offsets are multiples of PX_TENSOR_ALIGN, gaps stay zero */
+} px_tensor;
+
+enum { PX_TENSOR_ALIGN = 16, PX_MAX_LAYERS = 16, PX_MAX_TENSORS = 3 * PX_MAX_LAYERS + 4 };
+
+typedef struct px_parameters {
+    int32_t tensor_count;
+    px_tensor tensor[PX_MAX_TENSORS];
+    size_t count;           /* floats of the flat buffer, gaps included */
+    size_t weights;         /* parameters of the model, gaps not counted */
+} px_parameters;
+
+/* Builds the table. PX_ERR_ARGUMENT for impossible sizes (0, negative, a product that overflows). */
+px_status px_parameters_make(const px_model_config *model, px_parameters *table);
+/* The tensor of that role and layer, or NULL. Layer is 0 where a role has none. */
+const px_tensor *px_parameters_find(const px_parameters *table, px_tensor_role role, int32_t layer);
+/* Initial weights, file layout, into flat [table->count]; gaps are zeroed. A pure function of model and seed. */
+px_status px_parameters_init(const px_parameters *table, const px_model_config *model, uint64_t seed, float *flat);
+/* Copies between file layout and the layout with a one-hot W_xh as [V,h]; both [table->count], not overlapping. */
+void px_parameters_to_rows(const px_parameters *table, const float *file_layout, float *row_layout);
+void px_parameters_from_rows(const px_parameters *table, const float *row_layout, float *file_layout);
+
+#endif

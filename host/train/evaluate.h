@@ -1,0 +1,57 @@
+/* Evaluation and sampling with an engine that holds a model's weights. */
+#ifndef PX_EVALUATE_H
+#define PX_EVALUATE_H
+
+#include "corpus.h"
+#include "engine.h"
+
+typedef struct px_evaluation {
+    double loss;              /* nats per scored token; +inf where a target had probability 0 */
+    double perplexity;        /* exp(loss) */
+    double bits_per_token;    /* loss / ln 2 */
+    int64_t tokens, unknown;  /* scored tokens; unknown ones among them */
+    double seconds;
+} px_evaluation;
+
+typedef struct px_evaluate_options {
+    int32_t n, T;             /* streams and window; n = 1 carries the state through the whole text */
+    int32_t reset_id;         /* document token, -1 = none */
+    int keep_state;           /* 1: start from the engine's evaluation state instead of zeros */
+    /* called for each scored token in order of position; NULL = not wanted (needs n = 1) */
+    px_status (*per_token)(void *context, int32_t id, double nll);
+    void *context;
+    void (*progress)(void *context, double share);
+    void *progress_context;
+    const volatile int *stop;
+} px_evaluate_options;
+
+/* Scores every token of the range after its first exactly once. */
+px_status px_evaluate(px_engine *engine, px_range range, const px_evaluate_options *options, px_evaluation *result);
+
+/* Scores sequences each on its own from a zero state; ids of sequence i are ids[begin[i] .. begin[i+1]), its first id is
+ * context and not scored. nll [count] sums in nats, tokens [count]. Results do not depend on the order or company of sequences. */
+px_status px_evaluate_sequences(px_engine *engine, const int32_t *ids, const size_t *begin, size_t count, double *nll,
+                                int64_t *tokens);
+
+typedef struct px_sample_options {
+    int64_t length;           /* tokens to make */
+    double temperature;       /* > 0; ignored by greedy */
+    int32_t top_k;            /* 0 = all */
+    double top_p;             /* 1 = all */
+    int greedy;
+    uint64_t seed;
+    int32_t count;            /* texts, made side by side; stream i of seed s is always the same text */
+    const int32_t *prompt;    /* [prompt_count] ids; at least one */
+    size_t prompt_count;
+    int32_t exclude_unknown;  /* 1: <unk> is never drawn */
+    /* called for each token made; return non-zero to end that stream */
+    int (*token)(void *context, int32_t stream, int32_t id);
+    void *context;
+} px_sample_options;
+px_status px_sample(px_engine *engine, int32_t vocab, const px_sample_options *options);
+
+/* The token drawn from probabilities [V] for a uniform u in [0, 1): temperature, then top-k, then top-p. scratch [2 V].
+ * Public for tests of the statistics. */
+int32_t px_sample_choose(const float *probabilities, int32_t vocab, const px_sample_options *options, double u, void *scratch);
+
+#endif

@@ -1,0 +1,28 @@
+/* A trained model in a file: opening a checkpoint for evaluation, sampling or inspection. */
+#ifndef PX_MODEL_FILE_H
+#define PX_MODEL_FILE_H
+
+#include "config.h"
+#include "corpus.h"
+#include "engine.h"
+
+typedef struct px_model_file {
+    px_config config;            /* the run's effective configuration; config.model.vocab is set */
+    px_vocabulary *vocabulary;
+    px_parameters parameters;
+    int64_t step, epoch;
+    double valid_loss;           /* NaN if it was never evaluated */
+    int averaged;                /* 1: best weights are averaged weights */
+    float *weights;              /* [parameters.count], file layout: what evaluation and sampling use */
+} px_model_file;
+
+/* path: a .safetensors checkpoint, or a run folder (its best.safetensors, else last.safetensors). Everything is checked
+ * (header, offsets, shapes against the configuration, checksum); PX_ERR_INPUT says what is wrong. */
+px_status px_model_file_open(const char *path, px_model_file *file);
+void px_model_file_close(px_model_file *file);
+
+/* An engine for evaluation with the file's weights: n streams, windows of T steps. */
+px_status px_model_file_engine(const px_model_file *file, const char *device, int32_t n, int32_t T, int32_t threads,
+                               px_engine **engine);
+
+#endif

@@ -1,0 +1,60 @@
+/* Training: the loop, schedules, validation, checkpoints and metrics of one run. */
+#ifndef PX_TRAIN_H
+#define PX_TRAIN_H
+
+#include "config.h"
+#include "engine.h"
+
+#include <signal.h>
+
+/* What a caller is told while a run goes on; every hook may be NULL. Text is for a person, one line without newline. */
+typedef struct px_train_progress {
+    int64_t step, steps_in_all;      /* steps_in_all 0: not known (early stopping alone bounds the run) */
+    int64_t epoch, epochs;           /* epoch from 1; epochs 0: not known */
+    double share_of_epoch;           /* [0, 1] */
+    double loss, perplexity;         /* of training, since the last report */
+    double tokens_per_s, seconds_left; /* seconds_left < 0: not known */
+    double learning_rate, grad_norm;
+    double valid_loss;               /* NaN unless this reports an evaluation */
+    int is_best;
+} px_train_progress;
+
+typedef struct px_train_hooks {
+    void *context;
+    void (*line)(void *context, const char *text);                        /* corpus, model, device, warnings */
+    void (*progress)(void *context, const px_train_progress *progress);   /* each logged step */
+    void (*evaluation)(void *context, const px_train_progress *progress); /* each evaluation */
+    const volatile sig_atomic_t *stop;  /* non-zero: finish the step, write a checkpoint, return PX_STOPPED */
+} px_train_hooks;
+
+typedef struct px_train_result {
+    int64_t steps, epochs, tokens;
+    double seconds;
+    double train_loss;                       /* mean over the last epoch (or what of it was run) */
+    double best_valid_loss;                  /* NaN without validation data */
+    int64_t best_step;
+    double valid_loss_zero, valid_loss_carried; /* best model, one stream: from a zero state, from the training state */
+    double test_loss_zero;                   /* NaN without test data */
+    int finished;                            /* 1: reached its end (also where an earlier job had) */
+    char best_path[4096], last_path[4096];
+} px_train_result;
+
+/* Starts a run: config->run is created (an existing run there is an error), the effective configuration, metrics.jsonl
+ * and checkpoints are written into it. PX_STOPPED when asked to stop; PX_ERR_NUMERIC after a non-finite loss. */
+px_status px_train_start(const px_config *config, const px_train_hooks *hooks, px_train_result *result);
+
+/* Goes on with the run in folder `run`. `changes` are the settings given beside --resume, as name and value in turn,
+ * ended by NULL; one that may not change is an error. */
+px_status px_train_resume(const char *run, const char *const *changes, const px_train_hooks *hooks, px_train_result *result);
+
+/* What --dry-run prints: sizes, bytes and the predicted time of an epoch (a few real steps are timed; nothing is kept). */
+typedef struct px_train_plan {
+    int64_t train_tokens, valid_tokens, test_tokens, vocabulary, parameters;
+    int64_t steps_per_epoch;
+    px_engine_memory memory;
+    double seconds_per_epoch, tokens_per_s;
+    char device[256];
+} px_train_plan;
+px_status px_train_dry_run(const px_config *config, const px_train_hooks *hooks, px_train_plan *plan);
+
+#endif
