@@ -1,0 +1,80 @@
+/* Initial weights, always made on the host: a pure function of the model and the seed, so that every engine starts
+ * from the same numbers. Element i (in file layout) of tensor k is made from element i of the Philox stream
+ * (seed, PX_RANDOM_INIT, layer = k). */
+#include "init_internal.h"
+#include "parameters.h"
+#include "philox.h"
+
+#include "check.h"
+
+#include <math.h>
+#include <string.h>
+
+static void fill_uniform(uint64_t seed, uint32_t k, double bound, size_t count, float *out)
+{
+    for (size_t i = 0; i < count; i += 4) {
+        px_philox_block block = px_philox(seed, PX_RANDOM_INIT, k, i / 4);
+        for (size_t j = 0; j < 4 && i + j < count; j++)
+            out[i + j] = (float)(bound * (2 * px_uniform_open(block.lane[j]) - 1));
+    }
+}
+
+void px_init_normal_pair(uint64_t seed, uint32_t k, uint64_t pair, double normal[2])
+{
+    px_philox_block block = px_philox(seed, PX_RANDOM_INIT, k, pair / 2);
+    const uint32_t *lane = block.lane + pair % 2 * 2;
+    double radius = sqrt(-2 * log(px_uniform_open(lane[0])));
+    double angle = 2 * M_PI * px_uniform(lane[1]);
+    normal[0] = radius * cos(angle);
+    normal[1] = radius * sin(angle);
+}
+
+static void fill_normal(uint64_t seed, uint32_t k, double deviation, size_t count, float *out)
+{
+    for (size_t i = 0; i < count; i += 2) {
+        double normal[2];
+        px_init_normal_pair(seed, k, i / 2, normal);
+        out[i] = (float)(deviation * normal[0]);
+        if (i + 1 < count) out[i + 1] = (float)(deviation * normal[1]);
+    }
+}
+
+/* The initialiser that the model names, for one tensor. Uniform draws biases too, as PyTorch's nn.RNN does; the others
+ * leave them zero, as Dive into Deep Learning (8.5) does. */
+static void fill_tensor(const px_tensor *tensor, const px_model_config *model, uint64_t seed, uint32_t k, float *out)
+{
+    switch (model->init) {
+    case PX_INIT_UNIFORM:
+        fill_uniform(seed, k, model->init_scale / sqrt((double)model->hidden), tensor->count, out);
+        break;
+    case PX_INIT_NORMAL:
+        if (tensor->dims == 2) fill_normal(seed, k, model->init_scale, tensor->count, out);
+        break;
+    case PX_INIT_GLOROT: /* Glorot and Bengio 2010: variance 2 / (fan in + fan out) */
+        if (tensor->dims == 2)
+            fill_uniform(seed, k, model->init_scale * sqrt(6.0 / ((double)tensor->rows + tensor->cols)), tensor->count,
+                         out);
+        break;
+    }
+}
+
+static void fill_identity(size_t h, double gain, float *out)
+{
+    for (size_t i = 0; i < h; i++) out[i * h + i] = (float)gain;
+}
+
+px_status px_parameters_init(const px_parameters *table, const px_model_config *model, uint64_t seed, float *flat)
+{
+    memset(flat, 0, table->count * sizeof *flat);
+    for (int32_t k = 0; k < table->tensor_count; k++) {
+        const px_tensor *tensor = &table->tensor[k];
+        float *out = flat + tensor->offset;
+        if (tensor->role == PX_TENSOR_W_HH && model->init_recurrent == PX_INIT_RECURRENT_ORTHOGONAL)
+            PX_TRY(px_init_orthogonal(seed, (uint32_t)k, (size_t)tensor->rows, model->init_gain, out));
+        else if (tensor->role == PX_TENSOR_W_HH && model->init_recurrent == PX_INIT_RECURRENT_IDENTITY)
+            fill_identity((size_t)tensor->rows, model->init_gain, out);
+        else
+            fill_tensor(tensor, model, seed, (uint32_t)k, out);
+    }
+    return PX_OK;
+}

@@ -1,0 +1,17 @@
+/* Between the two files that make initial weights: init.c and the orthogonal matrices of init_orthogonal.c. */
+#ifndef PX_INIT_INTERNAL_H
+#define PX_INIT_INTERNAL_H
+
+#include <perplex/status.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Standard normal values number `pair * 2` and `pair * 2 + 1` of tensor k, by Box and Muller from elements of the same
+ * numbers of the stream (seed, PX_RANDOM_INIT, k). */
+void px_init_normal_pair(uint64_t seed, uint32_t k, uint64_t pair, double normal[2]);
+
+/* out [h,h] = gain * Q, Q uniformly distributed among the orthogonal matrices. Needs 8 h^2 bytes for its own time;
+ * PX_ERR_MEMORY if they are not there. */
+px_status px_init_orthogonal(uint64_t seed, uint32_t k, size_t h, double gain, float *out);
+
+#endif
