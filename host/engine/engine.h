@@ -14,7 +14,7 @@
 
 typedef struct px_engine px_engine;
 
-/* Sizes fixed at creation. rows = T * n bounds every window: evaluate() takes any n' <= n_max_streams and
+/* Sizes fixed at creation. rows = T * n bounds every window: evaluate() takes any n' <= n and
  * T' with T' * n' <= T * n; accumulate() takes T' <= T with n' <= n. */
 typedef struct px_engine_shape {
     int32_t n, T;
@@ -88,9 +88,11 @@ typedef struct px_engine_ops {
     px_status (*describe)(const px_engine *, char *buffer, size_t buffer_bytes);
 } px_engine_ops;
 
-/* Every engine's struct begins with this. */
+/* Every engine's struct begins with this. px_engine_create fills it in; an engine only leaves room for it. */
 struct px_engine {
     const px_engine_ops *ops;
+    px_model_config model;   /* what it was created with: arguments are checked against these in engine.c */
+    px_engine_shape shape;
 };
 
 /* Finds the engine for a device name: "cpu", "reference" (also "auto" and "cuda[:k]" where built in).
