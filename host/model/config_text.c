@@ -1,0 +1,190 @@
+/* Configuration files: `key = value`, one setting a line, # begins a comment.
+ *
+ * A value that begins with a quotation mark is a quoted string (\n, \t, \\, \", \xNN inside), so that every path and
+ * token can be written; others end at the line's end or at a # with a space before it. The same text is what a run
+ * folder and a checkpoint keep, so reading what was written gives the same configuration exactly. */
+#include "config.h"
+#include "check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const GROUP_TITLES[PX_GROUP_COUNT] = {
+    "corpus", "minibatches", "model", "dropout", "optimizer", "learning rate", "length, validation, averaging", "running",
+};
+
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
+
+static int is_plain(const char *text)
+{
+    size_t bytes = strlen(text);
+    if (bytes == 0 || text[0] == '"' || text[0] == '#' || text[0] == ' ' || text[bytes - 1] == ' ') return 0;
+    for (size_t i = 0; i < bytes; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) return 0;
+    return strstr(text, " #") == NULL;
+}
+
+static void write_string(FILE *out, const char *text)
+{
+    if (is_plain(text)) {
+        fputs(text, out);
+        return;
+    }
+    fputc('"', out);
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            fprintf(out, "\\%c", *c);
+        else if (*c == '\n')
+            fputs("\\n", out);
+        else if (*c == '\t')
+            fputs("\\t", out);
+        else if (*c < 0x20 || *c == 0x7f)
+            fprintf(out, "\\x%02x", *c);
+        else
+            fputc(*c, out);
+    }
+    fputc('"', out);
+}
+
+char *px_config_write(const px_config *config)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    if (!out) return NULL;
+    for (int group = 0; group < PX_GROUP_COUNT; group++) {
+        fprintf(out, "%s# %s\n", group ? "\n" : "", GROUP_TITLES[group]);
+        for (size_t i = 0; i < px_option_count; i++) {
+            const px_option *option = &px_options[i];
+            if ((int)option->group != group) continue;
+            if (option->type == PX_OPTION_STRING) {
+                const char *value = *(char *const *)((const char *)config + option->offset);
+                fprintf(out, value ? "%s = " : "# %s =", option->name);
+                if (value) write_string(out, value);
+            } else {
+                char value[160];
+                px_config_get(config, option, value, sizeof value);
+                fprintf(out, "%s = %s", option->name, value);
+            }
+            fputc('\n', out);
+        }
+    }
+    int failed = ferror(out);
+    if (fclose(out) != 0 || failed) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+/* Undoes write_string's quotes in place; text begins with a quotation mark. Returns what follows the closing one. */
+static char *unquote(char *text, const char **mistake)
+{
+    char *in = text + 1, *out = text;
+    while (*in && *in != '"') {
+        char c = *in++;
+        if (c == '\\') {
+            c = *in ? *in++ : 0;
+            if (c == 'n')
+                c = '\n';
+            else if (c == 't')
+                c = '\t';
+            else if (c == 'x' && hex_digit(in[0]) >= 0 && hex_digit(in[1]) >= 0) {
+                c = (char)(16 * hex_digit(in[0]) + hex_digit(in[1]));
+                in += 2;
+                if (c == 0) {
+                    *mistake = "\\x00 cannot stand in a value";
+                    return NULL;
+                }
+            } else if (c != '"' && c != '\\') {
+                *mistake = "after \\ only n, t, \\, \" or x with two hexadecimal digits is known";
+                return NULL;
+            }
+        }
+        *out++ = c;
+    }
+    if (*in != '"') {
+        *mistake = "the quotation mark at the value's beginning is not closed";
+        return NULL;
+    }
+    *out = 0;
+    return in + 1;
+}
+
+static char *trim(char *text)
+{
+    text += strspn(text, " \t\r");
+    size_t bytes = strlen(text);
+    while (bytes > 0 && strchr(" \t\r", text[bytes - 1])) text[--bytes] = 0;
+    return text;
+}
+
+static px_status read_line(px_config *config, char *line, int number, const char *source, int *set_at)
+{
+    line = trim(line);
+    if (!*line || *line == '#') return PX_OK;
+    char *equals = strchr(line, '=');
+    if (!equals)
+        return px_fail(PX_ERR_INPUT, "%s:%d: '%.60s' is not of the form key = value", source, number, line);
+    *equals = 0;
+    char *name = trim(line), *value = trim(equals + 1);
+    if (*value == '"') {
+        const char *mistake = NULL;
+        char *rest = unquote(value, &mistake);
+        if (!rest) return px_fail(PX_ERR_INPUT, "%s:%d: %.60s: %s", source, number, name, mistake);
+        rest = trim(rest);
+        if (*rest && *rest != '#')
+            return px_fail(PX_ERR_INPUT, "%s:%d: %.60s: '%.40s' after the closing quotation mark", source, number, name, rest);
+    } else {
+        char *comment = *value == '#' ? value : strstr(value, " #");
+        if (!comment) comment = strstr(value, "\t#");
+        if (comment) *comment = 0;
+        value = trim(value);
+    }
+    const px_option *option = px_config_find(name);
+    if (option) {
+        size_t index = (size_t)(option - px_options);
+        if (set_at[index])
+            return px_fail(PX_ERR_INPUT, "%s:%d: %s was already set in line %d; remove one of them", source, number, name, set_at[index]);
+        set_at[index] = number;
+    }
+    px_status status = px_config_set(config, name, value);
+    if (status == PX_ERR_ARGUMENT) status = PX_ERR_INPUT;
+    return status == PX_OK ? PX_OK : px_fail_context(status, "%s:%d", source, number);
+}
+
+px_status px_config_read(px_config *config, const char *text, size_t bytes, const char *source)
+{
+    if (memchr(text, 0, bytes)) return px_fail(PX_ERR_INPUT, "%s: not a configuration file: it holds a zero byte", source);
+    char *copy = malloc(bytes + 1);
+    int *set_at = calloc(px_option_count, sizeof *set_at);
+    px_status status = PX_OK;
+    if (!copy || !set_at) {
+        status = px_fail(PX_ERR_MEMORY, "%s: no memory to read %zu bytes of configuration", source, bytes);
+        goto done;
+    }
+    memcpy(copy, text, bytes);
+    copy[bytes] = 0;
+    int number = 1;
+    for (char *line = copy; status == PX_OK && line; number++) {
+        char *end = strchr(line, '\n');
+        if (end) *end = 0;
+        status = read_line(config, line, number, source, set_at);
+        line = end ? end + 1 : NULL;
+    }
+done:
+    free(set_at);
+    free(copy);
+    return status;
+}
