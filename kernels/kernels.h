@@ -1,0 +1,260 @@
+/* The CUDA kernels of perplex, seen from the host: one launcher for each thing that a kernel does.
+ *
+ * host/engine/cuda owns buffers, streams, cuBLAS products and graphs, and calls these between the products. Every
+ * launcher only launches: it allocates nothing, waits for nothing, keeps no state, may be captured into a CUDA graph, and
+ * returns the error of the launch (cudaErrorInvalidValue for sizes that no kernel here takes). Sizes of 0 rows launch
+ * nothing and succeed. What changes from one replay of a graph to the next is read from device memory: px_window_scalars,
+ * px_update_scalars, token ids, marks.
+ *
+ * Letters: n streams, T steps, V vocabulary, d embedding, h hidden; "width" is h, d or V, whatever a row is long. Arrays
+ * over a window are [T,n,width], row = t * n + i, rows = T * n. All pointers are device pointers, all arrays row-major and
+ * dense unless a row stride (ld, in elements) stands beside them. Nothing needs more than the alignment of its type; rows
+ * that are aligned to 16 bytes (width a multiple of 4; base aligned) take a path with 16-byte accesses.
+ * No kernel uses atomics on floats: every sum has one order, fixed by the sizes alone, so results repeat bitwise.
+ *
+ * Formulas: docs/DESIGN.md, "The model, once"; the same names as host/engine/reference. */
+#ifndef PX_KERNELS_H
+#define PX_KERNELS_H
+
+#include <cuda_runtime_api.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config.h" /* px_nonlinearity, px_optimizer */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef uint16_t px_bf16; /* bits of a bfloat16: the upper half of a float, rounded to nearest even */
+
+typedef enum px_element { PX_ELEMENT_FP32, PX_ELEMENT_BF16 } px_element;
+
+/* ---- what lives in device memory and changes between replays ------------------------------------------------------- */
+
+/* Numbers of one window; staged with its tokens. */
+typedef struct px_window_scalars {
+    uint64_t step;           /* px_batch.step */
+    uint32_t first_stream;   /* px_batch.first_stream */
+    uint32_t streams_in_all; /* px_batch.streams_in_all */
+    double inv_count;        /* px_batch.inv_count */
+} px_window_scalars;
+
+/* Numbers of one update; written by the host before the update graph is launched. */
+typedef struct px_update_scalars {
+    uint64_t step;           /* px_update.step; remembered as bad_step where loss or norm is not finite */
+    double lr;
+    double average_weight;   /* after the step: average += average_weight * (w - average); 0 = none */
+    double bias1, bias2;     /* Adam, AdamW: 1 - beta^(steps taken, this one included); the host computes them in double */
+} px_update_scalars;
+
+/* Counters of the device; read (and, where metrics() resets, rewritten) by the host. Start: zeros, bad_step = -1. */
+typedef struct px_device_metrics {
+    double loss_sum;         /* nats over scored tokens since the host last cleared it */
+    int64_t tokens;          /* scored tokens in loss_sum */
+    double step_loss;        /* nats accumulated by training windows since the last update; checked and cleared by it */
+    double grad_norm;        /* global norm before clipping, of the last update */
+    int64_t updates;         /* updates applied */
+    int64_t bad_step;        /* first step whose step_loss or norm was not finite, -1 if none. While >= 0 no update is
+                                applied; the host writes -1 when it writes the parameters anew */
+    double bad_norm;         /* norm at bad_step */
+    float clip_factor;       /* of the current update: theta / max(theta, norm), 1 without clipping */
+    int32_t skip;            /* 1: the current update is not applied */
+} px_device_metrics;
+
+/* One kind of dropout mask (host/base/philox.h). threshold 0 = no dropout; the struct may then be all zeros. The mask of
+ * element j of stream i at step t is lane e % 4 of Philox block e / 4 of (seed, purpose, layer), with
+ * e = px_mask_element(window.step, window.streams_in_all, window.first_stream + i, T_max, t, width, j, locked);
+ * kept (lane >= threshold) values are multiplied by scale, others are 0. */
+typedef struct px_dropout {
+    uint64_t seed;
+    uint32_t purpose, layer; /* px_random_purpose */
+    uint32_t threshold;      /* px_dropout_threshold(p) */
+    float scale;             /* px_dropout_scale(p) */
+    int32_t T_max;           /* the configured number of steps, also in a shorter window */
+    int32_t locked;          /* 1: the same mask at every t */
+} px_dropout;
+
+/* ---- embed ---------------------------------------------------------------------------------------------------------- */
+
+/* Rows of a table for every token of a window.
+ * table [V,width]: E (width = d) or the one-hot W_xh (width = h); tokens [rows] in [0,V).
+ * out and/or out_low [rows,width] (either may be NULL): table[token] * mask.
+ * one_hot = 0: mask of width `width` per element. one_hot = V > 0: the masks have width V and the one element j = token
+ * scales the whole row, as multiplying a dropped one-hot vector does. */
+typedef struct px_embed_args {
+    const float *table;
+    const int32_t *tokens;
+    float *out;
+    px_bf16 *out_low;
+    const px_window_scalars *window; /* read only with dropout */
+    px_dropout dropout;
+    int32_t T, n, width, one_hot;
+} px_embed_args;
+cudaError_t px_launch_embed_forward(const px_embed_args *args, cudaStream_t stream);
+
+/* Gradient of the table: dtable[token] += sum over the token's rows of dx[row] * mask.
+ * dx [rows,width]; dtable [V,width].
+ * order [rows]: the permutation of 0..rows-1 that sorts rows by token, stable (rows of one token ascend): what a counting
+ * sort by token gives. The host makes it while it stages the window, and it travels with the window.
+ * partial: scratch of px_embed_partial_floats(rows, width) floats, one for each stream that may run this kernel.
+ * Order of a token's sum: within runs of PX_EMBED_CHUNK places of `order`, then over the runs, then onto dtable. */
+typedef struct px_embed_backward_args {
+    const float *dx;
+    const int32_t *tokens, *order;
+    float *dtable, *partial;
+    const px_window_scalars *window;
+    px_dropout dropout;
+    int32_t T, n, width, one_hot;
+} px_embed_backward_args;
+enum { PX_EMBED_CHUNK = 32 };
+static inline size_t px_embed_partial_floats(size_t rows, size_t width)
+{
+    return 2 * ((rows + PX_EMBED_CHUNK - 1) / PX_EMBED_CHUNK) * width;
+}
+cudaError_t px_launch_embed_backward(const px_embed_backward_args *args, cudaStream_t stream);
+
+/* ---- recurrence ----------------------------------------------------------------------------------------------------- */
+
+/* One step of one layer, after the product: h = act(xz + keep * rec + b), keep = 0 where reset, else 1.
+ * xz [n,width]: the input's term; rec [n,width]: H_{t-1} W_hh (written with beta = 0), or NULL where it is zero or has been
+ * accumulated onto xz already (then without resets). reset [n] or NULL: row t of the window's marks; a marked row does not
+ * read rec at all, so H_{t-1} needs no masked copy here.
+ * h [n,width] (may be xz); h_low [n,width] or NULL: the operand of the next product in bf16.
+ * up, up_low [n,width] or NULL: h * mask, the copy that goes to the layer above or to the head; h itself stays whole.
+ * Masks belong to step t of the window. */
+typedef struct px_step_forward_args {
+    const float *xz, *rec, *bias;
+    const uint8_t *reset;
+    float *h, *up;
+    px_bf16 *h_low, *up_low;
+    const px_window_scalars *window;
+    px_dropout dropout;
+    px_nonlinearity nonlinearity;
+    int32_t n, width, t;
+} px_step_forward_args;
+cudaError_t px_launch_recurrence_forward(const px_step_forward_args *args, cudaStream_t stream);
+
+/* One step back: dz = (dup * mask + keep * rec) * act'(h), keep = 0 where reset_next, else 1.
+ * dup [n,width] or NULL (zero): the gradient that comes down from above, at step t, before the mask of step t is applied.
+ * rec [n,width] or NULL at the last step: dZ_{t+1} W_hh^T (written with beta = 0). reset_next [n] or NULL: marks of step
+ * t + 1. h [n,width]: H_t, kept by the forward pass. dz [n,width] (may be dup); dz_low [n,width] or NULL. */
+typedef struct px_step_backward_args {
+    const float *dup, *rec, *h;
+    const uint8_t *reset_next;
+    float *dz;
+    px_bf16 *dz_low;
+    const px_window_scalars *window;
+    px_dropout dropout;
+    px_nonlinearity nonlinearity;
+    int32_t n, width, t;
+} px_step_backward_args;
+cudaError_t px_launch_recurrence_backward(const px_step_backward_args *args, cudaStream_t stream);
+
+/* out = in, with rows of zeros where reset[row] != 0; out may be in. For H_{t-1} of a whole window before the product
+ * dW_hh = sum_t (keep_t H_{t-1})^T dZ_t, and for a state before step 0. element: type of both; [rows,width]. */
+cudaError_t px_launch_recurrence_reset(void *out, const void *in, const uint8_t *reset, px_element element, size_t rows,
+                                       int32_t width, cudaStream_t stream);
+
+/* Dropout over a whole window: out and/or out_low [T*n,width] = in * mask; out may be in. Also the backward of itself. */
+cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_low, const float *in, const px_dropout *dropout,
+                                         const px_window_scalars *window, int32_t T, int32_t n, int32_t width,
+                                         cudaStream_t stream);
+
+/* Weight dropout of a square W_hh, index = out * h + in as it lies in memory, element = window.step * h^2 + index:
+ * out = in * mask, or out += in * mask where accumulate (dW_hh += dW^ * mask). out may be in; out and/or out_low [h,h]. */
+cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *out_low, const float *in, const px_dropout *dropout,
+                                                const px_window_scalars *window, int32_t h, int32_t accumulate,
+                                                cudaStream_t stream);
+
+/* Bias gradients: out[j] += sum over rows of in[row][j]. in [rows,cols] with row stride ld. partial: scratch of
+ * px_column_sum_partial_floats(rows, cols) floats. Order: rows of a segment of PX_COLUMN_SEGMENT rows, then segments. */
+enum { PX_COLUMN_SEGMENT = 128 };
+static inline size_t px_column_sum_partial_floats(size_t rows, size_t cols)
+{
+    return (rows + PX_COLUMN_SEGMENT - 1) / PX_COLUMN_SEGMENT * cols;
+}
+cudaError_t px_launch_column_sum(float *out, const void *in, px_element element, size_t rows, int32_t cols, size_t ld,
+                                 float *partial, cudaStream_t stream);
+
+/* ---- head ----------------------------------------------------------------------------------------------------------- */
+
+/* Loss and gradient of a chunk of rows of logits.
+ * logits [rows,V], row stride ld: U W_hq without bias; bias [V] is added inside.
+ * targets [rows]: in [0,V), or -1: not scored (nll 0, gradient 0). nll [rows]: -log softmax(logits + bias)[target] in nats,
+ * +inf where the target's probability is 0. A row with a NaN or +inf gives NaN.
+ * dlogits [rows,V], row stride ld_d, or NULL: the loss alone. (softmax - onehot) * window.inv_count.
+ * dlogits may be logits itself where both have the same element type and row stride; then the gradient replaces them.
+ * Types: fp32 -> fp32, fp32 -> bf16 (another buffer), bf16 -> bf16; all arithmetic is fp32.
+ * shared_bytes: what a block may have on this device (cudaDevAttrMaxSharedMemoryPerBlockOptin). Rows up to 1,024 wide stay
+ * in the registers of a warp; rows that fit in shared memory are read once; wider ones twice. */
+typedef struct px_head_args {
+    void *logits, *dlogits;
+    px_element logits_type, dlogits_type;
+    const float *bias;
+    const int32_t *targets;
+    float *nll;
+    const px_window_scalars *window;
+    size_t rows, ld, ld_d, shared_bytes;
+    int32_t V;
+} px_head_args;
+cudaError_t px_launch_head_loss(const px_head_args *args, cudaStream_t stream);
+
+/* metrics.loss_sum += sum of nll, metrics.tokens += scored rows; step_loss += the sum too where training != 0. In double. */
+cudaError_t px_launch_head_loss_sum(px_device_metrics *metrics, const float *nll, const int32_t *targets, size_t rows,
+                                    int32_t training, cudaStream_t stream);
+
+/* probabilities [rows,V] = softmax(logits + bias); logits [rows,V] fp32, row stride ld; may be the same buffer if ld = V. */
+cudaError_t px_launch_head_softmax(float *probabilities, const float *logits, const float *bias, size_t rows, int32_t V,
+                                   size_t ld, cudaStream_t stream);
+
+/* The uniforms behind sampled tokens: out[i] = px_uniform(element position * streams + first_stream + i of
+ * (seed, PX_RANDOM_SAMPLE, layer 0)), i < n. */
+cudaError_t px_launch_head_uniforms(double *out, uint64_t seed, uint64_t position, uint64_t streams, uint64_t first_stream,
+                                    int32_t n, cudaStream_t stream);
+
+/* ---- update --------------------------------------------------------------------------------------------------------- */
+
+/* The global norm, in two launches: partial[b] = sum of squares of block b's share, in double; then one block adds them in
+ * order, writes metrics.grad_norm, clip_factor and skip, counts the update, and remembers the first bad step.
+ * partial: px_norm_partials(count) doubles. clip = 0: no clipping. */
+enum { PX_NORM_BLOCKS_MAX = 1024, PX_NORM_SHARE = 8192 };
+static inline size_t px_norm_partials(size_t count)
+{
+    size_t blocks = (count + PX_NORM_SHARE - 1) / PX_NORM_SHARE;
+    return blocks < 1 ? 1 : blocks < PX_NORM_BLOCKS_MAX ? blocks : PX_NORM_BLOCKS_MAX;
+}
+cudaError_t px_launch_update_norm(double *partial, const float *gradients, size_t count, cudaStream_t stream);
+cudaError_t px_launch_update_decide(px_device_metrics *metrics, const double *partial, size_t partials,
+                                    const px_update_scalars *scalars, double clip, cudaStream_t stream);
+
+/* The optimiser's step over the flat buffers, each [count]; g = clip_factor * gradients:
+ *   sgd       g += decay w;                                   w -= lr g
+ *   momentum  g += decay w;  m1 = momentum m1 + g;            w -= lr m1
+ *   adam      g += decay w;  m1, m2 = running means of g, g^2; w -= lr / bias1 * m1 / (sqrt(m2 / bias2) + epsilon)
+ *   adamw     w -= lr decay w;  then as adam without decay
+ *   rmsprop   g += decay w;  m2 = running mean of g^2 (alpha); w -= lr g / (sqrt(m2) + epsilon)
+ * Then average += average_weight * (w - average) where average is not NULL, and weights_low = bf16(w) where not NULL.
+ * Nothing but the gradients changes where metrics.skip; gradients are cleared in every case.
+ * Unused moments are NULL. Source: PyTorch, torch/optim; Kingma and Ba 2015; Loshchilov and Hutter 2019. */
+typedef struct px_update_args {
+    float *weights, *gradients, *moment1, *moment2, *average;
+    px_bf16 *weights_low;
+    size_t count;
+    const px_optimizer_config *optimizer; /* host pointer, read during the call */
+    const px_update_scalars *scalars;
+    const px_device_metrics *metrics;
+} px_update_args;
+cudaError_t px_launch_update_apply(const px_update_args *args, cudaStream_t stream);
+
+/* ---- layout --------------------------------------------------------------------------------------------------------- */
+
+/* out [count] = bf16(in), rounded to nearest even. */
+cudaError_t px_launch_layout_bf16(px_bf16 *out, const float *in, size_t count, cudaStream_t stream);
+/* out [cols,rows] = transpose of in [rows,cols]; not overlapping. For reading and writing a one-hot W_xh. */
+cudaError_t px_launch_layout_transpose(float *out, const float *in, int32_t rows, int32_t cols, cudaStream_t stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
