@@ -1,0 +1,740 @@
+/* The reference engine: every option of the model, in plain loops and double precision. Other engines are compared with it, so it
+ * is written to be read: one function per phase, named as in the fast engines; no blocking, no threads, no tricks.
+ *
+ *     embed -> recurrence (layer by layer, step by step) -> head -> the same in reverse -> update
+ *
+ * What crosses the seam (parameters, gradients, moments, averages, hidden states) is kept in fp32, in file layout, so that reading
+ * and writing lose nothing and a resumed run is exact; everything inside one window or one update is double. */
+#include "reference.h"
+
+#include "arena.h"
+#include "cell_relu.h"
+#include "cell_tanh.h"
+#include "check.h"
+#include "loss.h"
+#include "machine.h"
+#include "philox.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct reference {
+    px_engine base;
+    px_model_config model;
+    px_optimizer_config optimizer;
+    px_engine_shape shape;
+    px_parameters table;
+    px_arena arena;
+
+    /* what crosses the seam, file layout; NULL where the engine keeps none */
+    float *w, *dw;                    /* [count] */
+    float *moment1, *moment2, *average; /* [count] */
+    float *state, *eval_state;        /* [L,n,h] */
+
+    /* one window; rows is T * n, row t * n' + i belongs to stream i of n' at step t */
+    double *x;       /* [rows,d] embedded input after dropout; one-hot: [rows], the factor of the token's row */
+    double *h;       /* per layer [rows + n, h]: rows 0..n'-1 are the state before the window */
+    double *up;      /* per layer [rows, h]: the copy of h that goes up, after dropout */
+    double *w_hh;    /* [L,h,h] W_hh, after weight dropout in training */
+    double *u;       /* [rows, d or h] what the output table multiplies: up, or up P */
+    double *o;       /* [V] logits of one row */
+    uint8_t *next_reset; /* [n] reset marks of next() */
+    /* backward */
+    double *grad;    /* [count] gradient of this window */
+    double *dx;      /* [rows, max(d,h)] gradient of the current layer's input */
+    double *dup;     /* [rows, h] gradient of the copy that goes up */
+    double *dh;      /* [n,h] gradient returning from step t + 1 */
+    double *dz;      /* [rows,h] */
+    double *du;      /* [max(d,h)] */
+
+    px_metrics metrics;
+    px_phase_times times;
+} reference;
+
+/* ---------------------------------------------------------------- small helpers */
+
+static reference *self(px_engine *engine)
+{
+    return (reference *)engine;
+}
+
+/* Where a tensor lies in a flat buffer; the tensor must exist. */
+static size_t place(const reference *r, px_tensor_role role, int32_t layer)
+{
+    const px_tensor *tensor = px_parameters_find(&r->table, role, layer);
+    assert(tensor != NULL);
+    return tensor->offset;
+}
+
+static int has_projection(const px_model_config *model)
+{
+    return model->tied && model->embed != model->hidden;
+}
+
+/* Width of what the output table multiplies: d where it is the embedding table, else h. */
+static int32_t head_width(const px_model_config *model)
+{
+    return model->tied ? model->embed : model->hidden;
+}
+
+static double activate(const reference *r, double z)
+{
+    return r->model.nonlinearity == PX_RELU ? px_cell_relu_forward(z) : px_cell_tanh_forward(z);
+}
+
+/* dz from dh and what the forward pass kept. */
+static double activate_backward(const reference *r, double h, double dh)
+{
+    return r->model.nonlinearity == PX_RELU ? px_cell_relu_backward(h, dh) : px_cell_tanh_backward(h, dh);
+}
+
+/* A window as the phases see it: the batch, whether masks are drawn, and the state it starts from. */
+typedef struct window {
+    const px_batch *batch;
+    int training;
+    int32_t n, T;
+} window;
+
+/* Factor 0 or 1 / (1 - p) of element j of stream i at step t. */
+static double mask(const reference *r, const window *win, uint32_t purpose, int32_t layer, double p, int32_t t, int32_t i,
+                   int32_t width, int32_t j)
+{
+    if (!win->training || p == 0) return 1;
+    const px_batch *b = win->batch;
+    uint64_t element = px_mask_element(b->step, b->streams_in_all, (uint64_t)b->first_stream + (uint64_t)i,
+                                       (uint64_t)r->shape.T, (uint64_t)t, (uint64_t)width, (uint64_t)j,
+                                       r->model.dropout_locked);
+    uint32_t lane = px_random_u32(r->shape.seed, purpose, (uint32_t)layer, element);
+    return lane >= px_dropout_threshold(p) ? (double)px_dropout_scale(p) : 0;
+}
+
+/* Factor of W_hh[out,in]: one mask per window. */
+static double weight_mask(const reference *r, const window *win, int32_t layer, int32_t out, int32_t in)
+{
+    double p = r->model.dropout_weight;
+    if (!win->training || p == 0) return 1;
+    uint64_t h = (uint64_t)r->model.hidden;
+    uint64_t element = win->batch->step * h * h + (uint64_t)out * h + (uint64_t)in;
+    uint32_t lane = px_random_u32(r->shape.seed, PX_RANDOM_DROPOUT_WEIGHT, (uint32_t)layer, element);
+    return lane >= px_dropout_threshold(p) ? (double)px_dropout_scale(p) : 0;
+}
+
+/* Factor of the copy of layer l's output that goes up: between layers, or before the head. */
+static double up_mask(const reference *r, const window *win, int32_t l, int32_t t, int32_t i, int32_t j)
+{
+    if (l == r->model.layers - 1)
+        return mask(r, win, PX_RANDOM_DROPOUT_OUTPUT, 0, r->model.dropout_output, t, i, r->model.hidden, j);
+    return mask(r, win, PX_RANDOM_DROPOUT_BETWEEN, l, r->model.dropout_between, t, i, r->model.hidden, j);
+}
+
+/* Layer l's outputs: row -n'..-1 are the state before the window, row t * n' + i is stream i at step t. */
+static double *layer_h(const reference *r, int32_t l, int32_t n)
+{
+    size_t rows = (size_t)r->shape.T * (size_t)r->shape.n + (size_t)r->shape.n, h = (size_t)r->model.hidden;
+    return r->h + (size_t)l * rows * h + (size_t)n * h;
+}
+
+static double *layer_up(const reference *r, int32_t l)
+{
+    size_t rows = (size_t)r->shape.T * (size_t)r->shape.n;
+    return r->up + (size_t)l * rows * (size_t)r->model.hidden;
+}
+
+static double *layer_w_hh(const reference *r, int32_t l)
+{
+    return r->w_hh + (size_t)l * (size_t)r->model.hidden * (size_t)r->model.hidden;
+}
+
+/* Adds the time since `from` to a phase and returns the time now. */
+static double phase_end(reference *r, px_phase phase, double from)
+{
+    double now = px_clock();
+    r->times.seconds[phase] += now - from;
+    return now;
+}
+
+/* ---------------------------------------------------------------- forward */
+
+/* x = E[token], times the input mask. One-hot: the mask has one element per word type, so that the row of W_xh is kept or
+ * dropped as a whole, and only its factor is needed. */
+static void embed_forward(reference *r, const window *win)
+{
+    int32_t d = r->model.embed, V = r->model.vocab;
+    double p = r->model.dropout_input;
+    for (int32_t t = 0; t < win->T; t++)
+        for (int32_t i = 0; i < win->n; i++) {
+            size_t row = (size_t)t * (size_t)win->n + (size_t)i;
+            int32_t token = win->batch->tokens[row];
+            if (d == 0) {
+                r->x[row] = mask(r, win, PX_RANDOM_DROPOUT_INPUT, 0, p, t, i, V, token);
+                continue;
+            }
+            const float *e = r->w + place(r, PX_TENSOR_EMBEDDING, 0) + (size_t)token * (size_t)d;
+            for (int32_t j = 0; j < d; j++)
+                r->x[row * (size_t)d + (size_t)j] =
+                    e[j] * mask(r, win, PX_RANDOM_DROPOUT_INPUT, 0, p, t, i, d, j);
+        }
+}
+
+/* x W_xh for one row of layer l and unit j. */
+static double input_product(const reference *r, const window *win, int32_t l, size_t row, int32_t j)
+{
+    int32_t width = l > 0 ? r->model.hidden : r->model.embed > 0 ? r->model.embed : r->model.vocab;
+    const float *w_xh = r->w + place(r, PX_TENSOR_W_XH, l) + (size_t)j * (size_t)width;
+    if (l == 0 && r->model.embed == 0) {
+        double factor = r->x[row];
+        return factor == 0 ? 0 : factor * w_xh[win->batch->tokens[row]];
+    }
+    const double *x = (l > 0 ? layer_up(r, l - 1) : r->x) + row * (size_t)width;
+    double sum = 0;
+    for (int32_t k = 0; k < width; k++) sum += x[k] * w_xh[k];
+    return sum;
+}
+
+/* H_t = f(X_t W_xh + H_{t-1} W_hh + b_h) over the window, then the copy that goes up. state [L,n,h] is read before the first step;
+ * outside training every H_t is rounded to fp32, so that it does not matter where a window ends. */
+static void recurrence_forward(reference *r, const window *win, int32_t l, const float *state)
+{
+    size_t h = (size_t)r->model.hidden, n = (size_t)win->n;
+    const float *b_h = r->w + place(r, PX_TENSOR_B_H, l);
+    const float *w_hh_kept = r->w + place(r, PX_TENSOR_W_HH, l);
+    double *w_hh = layer_w_hh(r, l), *out = layer_h(r, l, win->n), *up = layer_up(r, l);
+
+    for (size_t j = 0; j < h; j++)
+        for (size_t k = 0; k < h; k++)
+            w_hh[j * h + k] = w_hh_kept[j * h + k] * weight_mask(r, win, l, (int32_t)j, (int32_t)k);
+    for (size_t i = 0; i < n * h; i++) (out - n * h)[i] = state[(size_t)l * (size_t)r->shape.n * h + i];
+
+    for (int32_t t = 0; t < win->T; t++)
+        for (size_t i = 0; i < n; i++) {
+            size_t row = (size_t)t * n + i;
+            double *h_t = out + row * h, *h_prev = h_t - n * h;
+            int reset = win->batch->reset[row] != 0;
+            for (size_t j = 0; j < h; j++) {
+                double z = b_h[j] + input_product(r, win, l, row, (int32_t)j);
+                if (!reset)
+                    for (size_t k = 0; k < h; k++) z += h_prev[k] * w_hh[j * h + k];
+                h_t[j] = activate(r, z);
+                if (!win->training) h_t[j] = (float)h_t[j];
+                up[row * h + j] = h_t[j] * up_mask(r, win, l, t, (int32_t)i, (int32_t)j);
+            }
+        }
+}
+
+/* u = up, or up P; then o = u W_hqT + b_q, with the embedding table for W_hq where they are tied. */
+static void logits(const reference *r, const double *up, double *u, double *o)
+{
+    size_t h = (size_t)r->model.hidden, width = (size_t)head_width(&r->model);
+    const float *table = r->w + place(r, r->model.tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ, 0);
+    const float *b_q = r->w + place(r, PX_TENSOR_B_Q, 0);
+    if (has_projection(&r->model)) {
+        const float *p = r->w + place(r, PX_TENSOR_PROJECTION, 0);
+        for (size_t j = 0; j < width; j++) {
+            u[j] = 0;
+            for (size_t k = 0; k < h; k++) u[j] += up[k] * p[j * h + k];
+        }
+    } else {
+        memcpy(u, up, h * sizeof *u);
+    }
+    for (int32_t v = 0; v < r->model.vocab; v++) {
+        o[v] = b_q[v];
+        for (size_t j = 0; j < width; j++) o[v] += u[j] * table[(size_t)v * width + j];
+    }
+}
+
+/* ---------------------------------------------------------------- backward */
+
+/* dO = (softmax(O) - onehot) * inv_count, then dW_hq += dOT u, db_q += dO, du = dO W_hq, and through P where there is one.
+ * grad +=; dup [h] is written. o holds the logits of the row. */
+static void head_backward_row(reference *r, double *o, px_loss_row row, int32_t target, double inv_count, const double *up,
+                              const double *u, double *dup)
+{
+    size_t h = (size_t)r->model.hidden, width = (size_t)head_width(&r->model);
+    size_t table = place(r, r->model.tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ, 0), b_q = place(r, PX_TENSOR_B_Q, 0);
+    memset(r->du, 0, width * sizeof *r->du);
+    for (int32_t v = 0; v < r->model.vocab; v++) {
+        double d_o = (px_loss_weight(o[v], row.max) / row.sum - (v == target)) * inv_count;
+        r->grad[b_q + (size_t)v] += d_o;
+        for (size_t j = 0; j < width; j++) {
+            size_t at = table + (size_t)v * width + j;
+            r->grad[at] += d_o * u[j];
+            r->du[j] += d_o * r->w[at];
+        }
+    }
+    if (!has_projection(&r->model)) {
+        memcpy(dup, r->du, h * sizeof *dup);
+        return;
+    }
+    size_t p = place(r, PX_TENSOR_PROJECTION, 0);
+    memset(dup, 0, h * sizeof *dup);
+    for (size_t j = 0; j < width; j++)
+        for (size_t k = 0; k < h; k++) {
+            r->grad[p + j * h + k] += r->du[j] * up[k];
+            dup[k] += r->du[j] * r->w[p + j * h + k];
+        }
+}
+
+/* dZ_t = (dH_t + dZ_{t+1} W_hhT) f'(H_t), from the last step to the first, then the gradients of the layer's weights.
+ * Reads dup [rows,h], the gradient of the copy that went up; writes dz, and dx [rows,width] unless the input is one-hot. */
+static void recurrence_backward(reference *r, const window *win, int32_t l)
+{
+    size_t h = (size_t)r->model.hidden, n = (size_t)win->n;
+    int one_hot = l == 0 && r->model.embed == 0;
+    size_t width = l > 0 ? h : (size_t)(r->model.embed > 0 ? r->model.embed : r->model.vocab);
+    size_t w_xh = place(r, PX_TENSOR_W_XH, l), g_w_hh = place(r, PX_TENSOR_W_HH, l), b_h = place(r, PX_TENSOR_B_H, l);
+    const double *w_hh = layer_w_hh(r, l), *out = layer_h(r, l, win->n);
+    const double *x_all = l > 0 ? layer_up(r, l - 1) : r->x;
+
+    memset(r->dh, 0, n * h * sizeof *r->dh); /* nothing returns from the next window */
+    if (!one_hot) memset(r->dx, 0, (size_t)win->T * n * width * sizeof *r->dx);
+    for (int32_t t = win->T - 1; t >= 0; t--)
+        for (size_t i = 0; i < n; i++) {
+            size_t row = (size_t)t * n + i;
+            const double *h_t = out + row * h, *h_prev = h_t - n * h;
+            double *dz = r->dz + row * h, *dh = r->dh + i * h;
+            int reset = win->batch->reset[row] != 0;
+            for (size_t j = 0; j < h; j++)
+                dz[j] = activate_backward(
+                    r, h_t[j], dh[j] + r->dup[row * h + j] * up_mask(r, win, l, t, (int32_t)i, (int32_t)j));
+            memset(dh, 0, h * sizeof *dh);
+            for (size_t j = 0; j < h; j++) {
+                r->grad[b_h + j] += dz[j];
+                if (one_hot) {
+                    r->grad[w_xh + j * width + (size_t)win->batch->tokens[row]] += dz[j] * x_all[row];
+                } else {
+                    for (size_t k = 0; k < width; k++) {
+                        r->grad[w_xh + j * width + k] += dz[j] * x_all[row * width + k];
+                        r->dx[row * width + k] += dz[j] * r->w[w_xh + j * width + k];
+                    }
+                }
+                if (reset) continue; /* neither the state before nor its gradient passes */
+                for (size_t k = 0; k < h; k++) {
+                    r->grad[g_w_hh + j * h + k] += dz[j] * h_prev[k] * weight_mask(r, win, l, (int32_t)j, (int32_t)k);
+                    dh[k] += dz[j] * w_hh[j * h + k];
+                }
+            }
+        }
+}
+
+/* dE[token] += dx * mask; after the head's part where the tables are tied. */
+static void embed_backward(reference *r, const window *win)
+{
+    size_t d = (size_t)r->model.embed, e = place(r, PX_TENSOR_EMBEDDING, 0);
+    for (int32_t t = 0; t < win->T; t++)
+        for (int32_t i = 0; i < win->n; i++) {
+            size_t row = (size_t)t * (size_t)win->n + (size_t)i;
+            size_t token = (size_t)win->batch->tokens[row];
+            for (size_t j = 0; j < d; j++)
+                r->grad[e + token * d + j] += r->dx[row * d + j] * mask(r, win, PX_RANDOM_DROPOUT_INPUT, 0,
+                                                                       r->model.dropout_input, t, i, (int32_t)d, (int32_t)j);
+        }
+}
+
+/* ---------------------------------------------------------------- the seam: windows */
+
+static px_status check_tokens(const reference *r, const px_batch *batch)
+{
+    size_t rows = (size_t)batch->T * (size_t)batch->n;
+    int32_t V = r->model.vocab;
+    for (size_t row = 0; row < rows; row++)
+        if (batch->tokens[row] < 0 || batch->tokens[row] >= V || batch->targets[row] < -1 || batch->targets[row] >= V)
+            return px_fail(PX_ERR_ARGUMENT, "step %zu, stream %zu of a window: token %d, target %d; the vocabulary has %d",
+                           row / (size_t)batch->n, row % (size_t)batch->n, (int)batch->tokens[row],
+                           (int)batch->targets[row], (int)V);
+    return PX_OK;
+}
+
+/* The last step's H of every layer, rounded to fp32, is what the next window starts from. */
+static void keep_state(const reference *r, const window *win, float *state)
+{
+    size_t h = (size_t)r->model.hidden, n = (size_t)win->n;
+    for (int32_t l = 0; l < r->model.layers; l++) {
+        const double *last = layer_h(r, l, win->n) + (size_t)(win->T - 1) * n * h;
+        for (size_t i = 0; i < n * h; i++) state[(size_t)l * (size_t)r->shape.n * h + i] = (float)last[i];
+    }
+}
+
+static void forward(reference *r, const window *win, const float *state)
+{
+    double clock = px_clock();
+    embed_forward(r, win);
+    clock = phase_end(r, PX_PHASE_EMBED, clock);
+    for (int32_t l = 0; l < r->model.layers; l++) recurrence_forward(r, win, l, state);
+    phase_end(r, PX_PHASE_RECURRENCE_FORWARD, clock);
+}
+
+static px_status reference_accumulate(px_engine *engine, const px_batch *batch)
+{
+    reference *r = self(engine);
+    window win = {batch, 1, batch->n, batch->T};
+    size_t rows = (size_t)win.T * (size_t)win.n, h = (size_t)r->model.hidden, width = (size_t)head_width(&r->model);
+    const double *top = layer_up(r, r->model.layers - 1);
+    double window_loss = 0;
+
+    PX_TRY(check_tokens(r, batch));
+    forward(r, &win, r->state);
+
+    double clock = px_clock();
+    memset(r->grad, 0, r->table.count * sizeof *r->grad);
+    for (size_t row = 0; row < rows; row++) {
+        const double *up = top + row * h;
+        double *u = r->u + row * width;
+        int32_t target = batch->targets[row];
+        if (target < 0) {
+            memset(r->dup + row * h, 0, h * sizeof *r->dup);
+            continue;
+        }
+        logits(r, up, u, r->o);
+        px_loss_row loss = px_loss_row_of(r->o, r->model.vocab);
+        window_loss += px_loss_nll(r->o[target], loss.max, log(loss.sum));
+        r->metrics.tokens++;
+        head_backward_row(r, r->o, loss, target, batch->inv_count, up, u, r->dup + row * h);
+    }
+    clock = phase_end(r, PX_PHASE_HEAD, clock);
+
+    for (int32_t l = r->model.layers - 1; l >= 0; l--) {
+        recurrence_backward(r, &win, l);
+        if (l > 0) memcpy(r->dup, r->dx, rows * h * sizeof *r->dup); /* the input of layer l is what layer l - 1 sent up */
+    }
+    clock = phase_end(r, PX_PHASE_RECURRENCE_BACKWARD, clock);
+    if (r->model.embed > 0) embed_backward(r, &win);
+    for (size_t i = 0; i < r->table.count; i++) r->dw[i] = (float)(r->dw[i] + r->grad[i]);
+    phase_end(r, PX_PHASE_EMBED_BACKWARD, clock);
+
+    keep_state(r, &win, r->state);
+    r->metrics.loss_sum += window_loss;
+    if (!isfinite(window_loss) && r->metrics.bad_step < 0) {
+        r->metrics.bad_step = (int64_t)batch->step;
+        r->metrics.bad_norm = NAN; /* until update() has seen the gradient */
+    }
+    return PX_OK;
+}
+
+static px_status reference_evaluate(px_engine *engine, const px_batch *batch, float *token_nll)
+{
+    reference *r = self(engine);
+    window win = {batch, 0, batch->n, batch->T};
+    size_t rows = (size_t)win.T * (size_t)win.n, h = (size_t)r->model.hidden;
+    const double *top = layer_up(r, r->model.layers - 1);
+
+    PX_TRY(check_tokens(r, batch));
+    forward(r, &win, r->eval_state);
+    double clock = px_clock();
+    for (size_t row = 0; row < rows; row++) {
+        int32_t target = batch->targets[row];
+        double nll = 0;
+        if (target >= 0) {
+            logits(r, top + row * h, r->u, r->o);
+            px_loss_row loss = px_loss_row_of(r->o, r->model.vocab);
+            nll = px_loss_nll(r->o[target], loss.max, log(loss.sum));
+            r->metrics.loss_sum += nll;
+            r->metrics.tokens++;
+        }
+        if (token_nll) token_nll[row] = (float)nll;
+    }
+    phase_end(r, PX_PHASE_HEAD, clock);
+    keep_state(r, &win, r->eval_state);
+    return PX_OK;
+}
+
+static px_status reference_next(px_engine *engine, const int32_t *tokens, const uint8_t *reset, int32_t n,
+                                float *probabilities)
+{
+    reference *r = self(engine);
+    int32_t V = r->model.vocab;
+    const double *top = layer_up(r, r->model.layers - 1);
+    for (int32_t i = 0; i < n; i++) {
+        if (tokens[i] < 0 || tokens[i] >= V)
+            return px_fail(PX_ERR_ARGUMENT, "stream %d: token %d; the vocabulary has %d", (int)i, (int)tokens[i], (int)V);
+        r->next_reset[i] = reset ? reset[i] : 0;
+    }
+    px_batch batch = {.tokens = tokens, .reset = r->next_reset, .T = 1, .n = n};
+    window win = {&batch, 0, n, 1};
+    forward(r, &win, r->eval_state);
+    double clock = px_clock();
+    for (int32_t i = 0; i < n; i++) {
+        logits(r, top + (size_t)i * (size_t)r->model.hidden, r->u, r->o);
+        px_loss_row loss = px_loss_row_of(r->o, V);
+        for (int32_t v = 0; v < V; v++)
+            probabilities[(size_t)i * (size_t)V + (size_t)v] = (float)(px_loss_weight(r->o[v], loss.max) / loss.sum);
+    }
+    phase_end(r, PX_PHASE_HEAD, clock);
+    keep_state(r, &win, r->eval_state);
+    return PX_OK;
+}
+
+/* ---------------------------------------------------------------- the seam: update */
+
+static px_status reference_gradients(px_engine *engine, float **flat, size_t *count)
+{
+    *flat = self(engine)->dw;
+    *count = self(engine)->table.count;
+    return PX_OK;
+}
+
+/* One parameter's step, as torch.optim does it: SGD (with momentum, no dampening), Adam and AdamW (epsilon outside the root, bias
+ * corrections 1 - beta^(step + 1)), RMSProp (not centred). Weight decay is added to the gradient; AdamW applies it to the weight
+ * instead. */
+static void update_element(reference *r, const px_update *update, const double correction[2], size_t i, double g)
+{
+    const px_optimizer_config *c = &r->optimizer;
+    double w = r->w[i], m, v;
+    if (c->kind == PX_ADAMW)
+        w -= update->lr * c->weight_decay * w;
+    else
+        g += c->weight_decay * w;
+    switch (c->kind) {
+    case PX_SGD:
+        w -= update->lr * g;
+        break;
+    case PX_MOMENTUM:
+        m = c->momentum * r->moment1[i] + g;
+        r->moment1[i] = (float)m;
+        w -= update->lr * m;
+        break;
+    case PX_ADAM:
+    case PX_ADAMW:
+        m = c->beta1 * r->moment1[i] + (1 - c->beta1) * g;
+        v = c->beta2 * r->moment2[i] + (1 - c->beta2) * g * g;
+        r->moment1[i] = (float)m;
+        r->moment2[i] = (float)v;
+        w -= update->lr * (m / correction[0]) / (sqrt(v / correction[1]) + c->epsilon);
+        break;
+    case PX_RMSPROP:
+        v = c->alpha * r->moment2[i] + (1 - c->alpha) * g * g;
+        r->moment2[i] = (float)v;
+        w -= update->lr * g / (sqrt(v) + c->epsilon);
+        break;
+    }
+    r->w[i] = (float)w;
+    if (update->average_weight > 0)
+        r->average[i] = (float)(r->average[i] + update->average_weight * ((double)r->w[i] - r->average[i]));
+}
+
+static px_status reference_update(px_engine *engine, const px_update *update)
+{
+    reference *r = self(engine);
+    double clock = px_clock(), square = 0, clip = r->optimizer.clip;
+    for (size_t i = 0; i < r->table.count; i++) square += (double)r->dw[i] * r->dw[i];
+    double norm = sqrt(square);
+
+    if (r->metrics.bad_step < 0 && !isfinite(norm)) r->metrics.bad_step = (int64_t)update->step;
+    if (r->metrics.bad_step == (int64_t)update->step) r->metrics.bad_norm = norm;
+    if (r->metrics.bad_step < 0) {
+        /* g * clip / max(clip, norm); clip = 0 means no bound */
+        double factor = clip > 0 && norm > clip ? clip / norm : 1, t = (double)update->step + 1;
+        double correction[2] = {1 - pow(r->optimizer.beta1, t), 1 - pow(r->optimizer.beta2, t)};
+        for (int32_t k = 0; k < r->table.tensor_count; k++) {
+            const px_tensor *tensor = &r->table.tensor[k];
+            for (size_t i = tensor->offset; i < tensor->offset + tensor->count; i++)
+                update_element(r, update, correction, i, factor * r->dw[i]);
+        }
+        r->metrics.grad_norm = norm;
+        r->metrics.updates++;
+    }
+    memset(r->dw, 0, r->table.count * sizeof *r->dw);
+    phase_end(r, PX_PHASE_UPDATE, clock);
+    return PX_OK;
+}
+
+/* ---------------------------------------------------------------- the seam: state */
+
+static float *section_of(const reference *r, px_section section)
+{
+    switch (section) {
+    case PX_SECTION_PARAMETERS: return r->w;
+    case PX_SECTION_GRADIENTS: return r->dw;
+    case PX_SECTION_MOMENT1: return r->moment1;
+    case PX_SECTION_MOMENT2: return r->moment2;
+    case PX_SECTION_AVERAGE: return r->average;
+    case PX_SECTION_STATE: return r->state;
+    case PX_SECTION_EVAL_STATE: return r->eval_state;
+    }
+    return NULL;
+}
+
+static size_t reference_section_count(const px_engine *engine, px_section section)
+{
+    const reference *r = (const reference *)engine;
+    if (!section_of(r, section)) return 0;
+    if (section == PX_SECTION_STATE || section == PX_SECTION_EVAL_STATE)
+        return (size_t)r->model.layers * (size_t)r->shape.n * (size_t)r->model.hidden;
+    return r->table.count;
+}
+
+static px_status reference_read(px_engine *engine, px_section section, float *values)
+{
+    memcpy(values, section_of(self(engine), section), reference_section_count(engine, section) * sizeof *values);
+    return PX_OK;
+}
+
+static px_status reference_write(px_engine *engine, px_section section, const float *values)
+{
+    reference *r = self(engine);
+    memcpy(section_of(r, section), values, reference_section_count(engine, section) * sizeof *values);
+    if (section == PX_SECTION_PARAMETERS) { /* a new start: the bad step is behind us */
+        r->metrics.bad_step = -1;
+        r->metrics.bad_norm = 0;
+    }
+    return PX_OK;
+}
+
+static px_status reference_swap_average(px_engine *engine)
+{
+    reference *r = self(engine);
+    for (size_t i = 0; i < r->table.count; i++) {
+        float w = r->w[i];
+        r->w[i] = r->average[i];
+        r->average[i] = w;
+    }
+    return PX_OK;
+}
+
+static px_status reference_metrics(px_engine *engine, int reset, px_metrics *metrics)
+{
+    reference *r = self(engine);
+    *metrics = r->metrics;
+    if (reset) {
+        r->metrics.loss_sum = 0;
+        r->metrics.tokens = 0;
+    }
+    return PX_OK;
+}
+
+static px_status reference_phase_times(px_engine *engine, int reset, px_phase_times *times)
+{
+    reference *r = self(engine);
+    *times = r->times;
+    if (reset) r->times = (px_phase_times){{0}};
+    return PX_OK;
+}
+
+static px_status reference_describe(const px_engine *engine, char *buffer, size_t buffer_bytes)
+{
+    snprintf(buffer, buffer_bytes, "reference, plain loops in double precision, 1 thread of %s", px_machine_processor());
+    return PX_OK;
+}
+
+/* ---------------------------------------------------------------- memory */
+
+/* One block: where its address goes, how large it is, and what it counts as. */
+typedef struct block {
+    void *at; /* the address of a pointer member */
+    size_t bytes;
+    size_t *counted;
+} block;
+
+enum { BLOCKS_MAX = 24 };
+
+/* Every buffer of an engine, for predicting bytes and for cutting them alike. */
+static int list_blocks(reference *r, px_engine_memory *memory, block list[BLOCKS_MAX])
+{
+    size_t count = r->table.count, L = (size_t)r->model.layers, h = (size_t)r->model.hidden, d = (size_t)r->model.embed;
+    size_t n = (size_t)r->shape.n, rows = (size_t)r->shape.T * n, wide = d > h ? d : h;
+    px_optimizer kind = r->optimizer.kind;
+    int adam = kind == PX_ADAM || kind == PX_ADAMW, b = 0;
+
+    list[b++] = (block){&r->w, count * sizeof(float), &memory->parameters};
+    list[b++] = (block){&r->eval_state, L * n * h * sizeof(float), &memory->activations};
+    list[b++] = (block){&r->x, rows * (d > 0 ? d : 1) * sizeof(double), &memory->activations};
+    list[b++] = (block){&r->h, L * (rows + n) * h * sizeof(double), &memory->activations};
+    list[b++] = (block){&r->up, L * rows * h * sizeof(double), &memory->activations};
+    list[b++] = (block){&r->u, rows * (size_t)head_width(&r->model) * sizeof(double), &memory->activations};
+    list[b++] = (block){&r->w_hh, L * h * h * sizeof(double), &memory->workspace};
+    list[b++] = (block){&r->o, (size_t)r->model.vocab * sizeof(double), &memory->workspace};
+    list[b++] = (block){&r->next_reset, n, &memory->workspace};
+    if (!r->shape.training) return b;
+    list[b++] = (block){&r->dw, count * sizeof(float), &memory->gradients};
+    list[b++] = (block){&r->grad, count * sizeof(double), &memory->gradients};
+    list[b++] = (block){&r->state, L * n * h * sizeof(float), &memory->activations};
+    list[b++] = (block){&r->dx, rows * wide * sizeof(double), &memory->activations};
+    list[b++] = (block){&r->dup, rows * h * sizeof(double), &memory->activations};
+    list[b++] = (block){&r->dz, rows * h * sizeof(double), &memory->activations};
+    list[b++] = (block){&r->dh, n * h * sizeof(double), &memory->activations};
+    list[b++] = (block){&r->du, wide * sizeof(double), &memory->workspace};
+    if (adam || kind == PX_MOMENTUM) list[b++] = (block){&r->moment1, count * sizeof(float), &memory->moments};
+    if (adam || kind == PX_RMSPROP) list[b++] = (block){&r->moment2, count * sizeof(float), &memory->moments};
+    if (r->shape.averaging) list[b++] = (block){&r->average, count * sizeof(float), &memory->averages};
+    assert(b <= BLOCKS_MAX);
+    return b;
+}
+
+/* Fills in the settings and the table of a zeroed engine, and adds up its blocks. */
+static px_status prepare(reference *r, const px_model_config *model, const px_optimizer_config *optimizer,
+                         const px_engine_shape *shape, px_engine_memory *memory, block list[BLOCKS_MAX], int *blocks)
+{
+    r->model = *model;
+    r->optimizer = *optimizer;
+    r->shape = *shape;
+    r->metrics.bad_step = -1;
+    *memory = (px_engine_memory){0};
+    PX_TRY(px_parameters_make(model, &r->table));
+    *blocks = list_blocks(r, memory, list);
+    for (int b = 0; b < *blocks; b++) {
+        *list[b].counted += px_arena_round(list[b].bytes);
+        memory->total += px_arena_round(list[b].bytes);
+    }
+    return PX_OK;
+}
+
+static px_status reference_memory(const px_model_config *model, const px_optimizer_config *optimizer,
+                                  const px_engine_shape *shape, px_engine_memory *memory)
+{
+    reference r = {0};
+    block list[BLOCKS_MAX];
+    int blocks;
+    return prepare(&r, model, optimizer, shape, memory, list, &blocks);
+}
+
+static void reference_destroy(px_engine *engine)
+{
+    if (!engine) return;
+    px_arena_destroy(&self(engine)->arena);
+    free(engine);
+}
+
+static px_status reference_create(const px_model_config *model, const px_optimizer_config *optimizer,
+                                  const px_engine_shape *shape, int ordinal, px_engine **engine)
+{
+    px_engine_memory memory;
+    block list[BLOCKS_MAX];
+    int blocks;
+    px_status status;
+    (void)ordinal;
+    reference *r = calloc(1, sizeof *r);
+    if (!r) return px_fail(PX_ERR_MEMORY, "memory for the reference engine: %zu bytes are not there", sizeof *r);
+    r->base.ops = &px_reference_ops;
+    PX_TRY_GOTO(status, prepare(r, model, optimizer, shape, &memory, list, &blocks), fail);
+    PX_TRY_GOTO(status, px_arena_create(&r->arena, memory.total, "the reference engine"), fail);
+    for (int b = 0; b < blocks; b++) {
+        void *bytes = px_arena_take(&r->arena, list[b].bytes);
+        memcpy(list[b].at, &bytes, sizeof bytes); /* float * and double * members alike */
+    }
+    *engine = &r->base;
+    return PX_OK;
+fail:
+    reference_destroy(&r->base);
+    return status;
+}
+
+const px_engine_ops px_reference_ops = {
+    .name = "reference",
+    .memory = reference_memory,
+    .create = reference_create,
+    .destroy = reference_destroy,
+    .accumulate = reference_accumulate,
+    .gradients = reference_gradients,
+    .update = reference_update,
+    .evaluate = reference_evaluate,
+    .next = reference_next,
+    .section_count = reference_section_count,
+    .read = reference_read,
+    .write = reference_write,
+    .swap_average = reference_swap_average,
+    .metrics = reference_metrics,
+    .phase_times = reference_phase_times,
+    .describe = reference_describe,
+};
