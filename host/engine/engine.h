@@ -69,6 +69,14 @@ typedef struct px_engine_memory {
     size_t parameters, gradients, moments, averages, activations, workspace, total;
 } px_engine_memory;
 
+/* What a device can reach at most, measured on the spot: what a benchmark holds speeds against. */
+typedef struct px_device_peak {
+    char what[24];           /* what did the product: "cublas fp32" */
+    double gflops;           /* large product, 1e9 operations per second */
+    double copy_gb_s;        /* device copy: bytes read plus bytes written, 1e9 per second */
+    double step_latency_s;   /* least cost of one dependent step of the recurrence beyond its product */
+} px_device_peak;
+
 typedef struct px_engine_ops {
     const char *name;        /* "cpu" */
     px_status (*memory)(const px_model_config *, const px_optimizer_config *, const px_engine_shape *, px_engine_memory *);
@@ -86,6 +94,9 @@ typedef struct px_engine_ops {
     px_status (*metrics)(px_engine *, int reset, px_metrics *);
     px_status (*phase_times)(px_engine *, int reset, px_phase_times *);
     px_status (*describe)(const px_engine *, char *buffer, size_t buffer_bytes);
+    /* Optional, NULL where a device does not offer it; the benchmark uses them. */
+    px_status (*peak)(int ordinal, px_precision, px_device_peak *);
+    px_status (*energy)(px_engine *, double *joules); /* used by the device since an arbitrary start */
 } px_engine_ops;
 
 /* Every engine's struct begins with this. px_engine_create fills it in; an engine only leaves room for it. */
