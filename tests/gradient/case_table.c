@@ -1,0 +1,109 @@
+/* The table of cases: odd sizes first, then every option that touches a number, then sizes that make fast engines cut their
+ * work into panels, chunks and tails. */
+#include "cases.h"
+
+/* V vocabulary, d embedding (0 = one-hot), h hidden, L layers, then any other member of px_model_config. */
+#define MODEL(V, d, h, L, ...)                                                                                          \
+    .model = {.vocab = V, .embed = d, .hidden = h, .layers = L, .init_scale = 1, .init_gain = 1, __VA_ARGS__}
+#define OPTIMIZER(...)                                                                                                  \
+    .optimizer = {.momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .alpha = 0.99, .epsilon = 1e-8, __VA_ARGS__}
+
+const px_case px_cases[] = {
+    /* sizes */
+    {"one stream, one step, one unit, two tokens", MODEL(2, 0, 1, 1), .n = 1, .T = 1},
+    {"one token: every gradient is zero", MODEL(1, 0, 4, 1), .n = 2, .T = 3},
+    {"n = 1", MODEL(7, 0, 8, 1), .n = 1, .T = 6},
+    {"T = 1", MODEL(7, 0, 8, 1), .n = 5, .T = 1},
+    {"h = 33, one-hot", MODEL(11, 0, 33, 1), .n = 3, .T = 5},
+    {"V = 2", MODEL(2, 0, 9, 2), .n = 3, .T = 4},
+    {"two layers, one-hot", MODEL(9, 0, 10, 2), .n = 4, .T = 5},
+    {"three layers, one-hot, h = 33", MODEL(5, 0, 33, 3), .n = 2, .T = 4},
+    {"embedding, d = 1", MODEL(6, 1, 7, 1), .n = 3, .T = 4},
+    {"embedding, d < h", MODEL(9, 5, 12, 1), .n = 3, .T = 5},
+    {"embedding, d > h, three layers", MODEL(9, 13, 6, 3), .n = 3, .T = 5},
+    {"embedding, n = 1, T = 1", MODEL(9, 3, 5, 2), .n = 1, .T = 1},
+    {"zero state", MODEL(9, 0, 10, 2), .n = 4, .T = 5, .zero_state = 1},
+    {"long window", MODEL(5, 0, 6, 1), .n = 2, .T = 40},
+    /* nonlinearity */
+    {"relu, one-hot", MODEL(9, 0, 12, 1, .nonlinearity = PX_RELU), .n = 3, .T = 5},
+    {"relu, two layers, embedding", MODEL(9, 5, 12, 2, .nonlinearity = PX_RELU), .n = 3, .T = 5},
+    /* initialisers, seen through one step */
+    {"normal weights, no biases", MODEL(9, 0, 12, 1, .init = PX_INIT_NORMAL, .init_scale = 0.1), .n = 3, .T = 5},
+    {"Glorot weights, orthogonal recurrence",
+     MODEL(9, 6, 12, 2, .init = PX_INIT_GLOROT, .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL), .n = 3, .T = 5},
+    {"relu with identity recurrence",
+     MODEL(9, 6, 12, 2, .nonlinearity = PX_RELU, .init_recurrent = PX_INIT_RECURRENT_IDENTITY, .init_gain = 0.5),
+     .n = 3, .T = 5},
+    /* tied embeddings */
+    {"tied, d = h", MODEL(9, 8, 8, 1, .tied = 1), .n = 3, .T = 5},
+    {"tied, d < h: projection", MODEL(9, 5, 8, 1, .tied = 1), .n = 3, .T = 5},
+    {"tied, d > h: projection, two layers", MODEL(9, 11, 8, 2, .tied = 1), .n = 3, .T = 5},
+    {"tied, d = 1, n = 1, T = 1", MODEL(4, 1, 3, 1, .tied = 1), .n = 1, .T = 1},
+    /* dropout */
+    {"input dropout, one-hot", MODEL(9, 0, 10, 1, .dropout_input = 0.4), .n = 3, .T = 5},
+    {"input dropout, one-hot, locked: word types", MODEL(5, 0, 10, 1, .dropout_input = 0.4, .dropout_locked = 1),
+     .n = 3, .T = 7},
+    {"input dropout, embedding", MODEL(9, 6, 10, 1, .dropout_input = 0.4), .n = 3, .T = 5},
+    {"input dropout, embedding, locked", MODEL(9, 6, 10, 1, .dropout_input = 0.4, .dropout_locked = 1), .n = 3, .T = 5},
+    {"dropout between layers", MODEL(9, 0, 10, 3, .dropout_between = 0.3), .n = 3, .T = 5},
+    {"dropout between layers, locked", MODEL(9, 0, 10, 3, .dropout_between = 0.3, .dropout_locked = 1), .n = 3, .T = 5},
+    {"output dropout", MODEL(9, 0, 10, 1, .dropout_output = 0.5), .n = 3, .T = 5},
+    {"output dropout, locked, two layers", MODEL(9, 0, 10, 2, .dropout_output = 0.5, .dropout_locked = 1), .n = 3, .T = 5},
+    {"output dropout, tied", MODEL(9, 10, 10, 1, .tied = 1, .dropout_output = 0.5), .n = 3, .T = 5},
+    {"output dropout, tied with projection", MODEL(9, 6, 10, 2, .tied = 1, .dropout_output = 0.5), .n = 3, .T = 5},
+    {"weight dropout", MODEL(9, 0, 10, 1, .dropout_weight = 0.3), .n = 3, .T = 5},
+    {"weight dropout, two layers, relu", MODEL(9, 4, 11, 2, .dropout_weight = 0.3, .nonlinearity = PX_RELU), .n = 3, .T = 5},
+    {"every dropout at once",
+     MODEL(9, 6, 10, 2, .dropout_input = 0.2, .dropout_between = 0.3, .dropout_output = 0.4, .dropout_weight = 0.25),
+     .n = 3, .T = 5},
+    {"every dropout at once, locked, tied, relu",
+     MODEL(9, 6, 10, 2, .tied = 1, .nonlinearity = PX_RELU, .dropout_input = 0.2, .dropout_between = 0.3,
+           .dropout_output = 0.4, .dropout_weight = 0.25, .dropout_locked = 1),
+     .n = 3, .T = 5},
+    {"dropout of streams 5 to 7 of 11",
+     MODEL(9, 6, 10, 2, .dropout_input = 0.3, .dropout_between = 0.3, .dropout_output = 0.3, .dropout_weight = 0.3),
+     .n = 3, .T = 5, .first_stream = 5, .streams_in_all = 11},
+    /* windows */
+    {"resets", MODEL(9, 0, 10, 1), .n = 4, .T = 8, .reset_share = 0.25},
+    {"resets, two layers, embedding, weight dropout", MODEL(9, 5, 10, 2, .dropout_weight = 0.3), .n = 4, .T = 8,
+     .reset_share = 0.25},
+    {"every step is a reset", MODEL(9, 0, 10, 2), .n = 3, .T = 4, .reset_share = 1},
+    {"unscored targets", MODEL(9, 0, 10, 2), .n = 4, .T = 6, .unscored_share = 0.4},
+    {"unscored targets, tied, resets", MODEL(9, 5, 10, 1, .tied = 1), .n = 4, .T = 6, .unscored_share = 0.4,
+     .reset_share = 0.2},
+    {"nothing is scored", MODEL(9, 0, 10, 1), .n = 2, .T = 3, .unscored_share = 1},
+    {"a tail: T below the shape", MODEL(9, 0, 10, 2), .n = 3, .T = 9, .batch_T = 4},
+    {"a tail with every dropout",
+     MODEL(9, 6, 10, 2, .dropout_input = 0.2, .dropout_between = 0.3, .dropout_output = 0.4, .dropout_weight = 0.25),
+     .n = 3, .T = 9, .batch_T = 2},
+    {"fewer streams than the shape", MODEL(9, 0, 10, 2), .n = 5, .T = 6, .batch_n = 3},
+    {"fewer streams and steps, embedding", MODEL(9, 4, 10, 2, .dropout_between = 0.3), .n = 5, .T = 6, .batch_n = 2,
+     .batch_T = 3},
+    {"three windows before an update", MODEL(9, 0, 10, 2), .n = 3, .T = 5, .windows = 3},
+    /* clipping and optimisers; the gradient is the same, the update differs */
+    {"sgd, clip", MODEL(9, 0, 12, 1), .n = 3, .T = 5, OPTIMIZER(.clip = 0.05)},
+    {"sgd, clip above the norm", MODEL(9, 0, 12, 1), .n = 3, .T = 5, OPTIMIZER(.clip = 50)},
+    {"sgd, weight decay", MODEL(9, 4, 12, 1), .n = 3, .T = 5, OPTIMIZER(.weight_decay = 0.1)},
+    {"momentum", MODEL(9, 4, 12, 2), .n = 3, .T = 5, OPTIMIZER(.kind = PX_MOMENTUM, .weight_decay = 0.01, .clip = 0.1)},
+    {"adam", MODEL(9, 4, 12, 2), .n = 3, .T = 5, OPTIMIZER(.kind = PX_ADAM, .clip = 0.1)},
+    {"adam, weight decay", MODEL(9, 0, 12, 1), .n = 3, .T = 5, OPTIMIZER(.kind = PX_ADAM, .weight_decay = 0.1)},
+    {"adamw", MODEL(9, 4, 12, 2, .tied = 1), .n = 3, .T = 5, OPTIMIZER(.kind = PX_ADAMW, .weight_decay = 0.1)},
+    {"rmsprop", MODEL(9, 0, 12, 2), .n = 3, .T = 5, OPTIMIZER(.kind = PX_RMSPROP, .weight_decay = 0.01, .clip = 0.1)},
+    {"adam, every dropout, resets, three windows",
+     MODEL(9, 6, 10, 2, .tied = 1, .dropout_input = 0.2, .dropout_between = 0.3, .dropout_output = 0.4,
+           .dropout_weight = 0.25, .dropout_locked = 1),
+     .n = 3, .T = 5, .windows = 3, .reset_share = 0.1, .unscored_share = 0.1, OPTIMIZER(.kind = PX_ADAM, .clip = 0.25)},
+    /* sizes that make fast engines cut: panels of units, tiles of streams, chunks of rows and of the vocabulary */
+    {"characters: V = 28, h = 64", MODEL(28, 0, 64, 1), .n = 32, .T = 9, .large = 1, OPTIMIZER(.kind = PX_ADAM, .clip = 1)},
+    {"n = 7, h = 250", MODEL(28, 0, 250, 1), .n = 7, .T = 4, .large = 1},
+    {"n = 33, h = 130, two layers", MODEL(61, 0, 130, 2, .dropout_between = 0.2, .dropout_output = 0.2), .n = 33, .T = 3,
+     .large = 1, .reset_share = 0.05},
+    {"h = 257, weight dropout", MODEL(10, 0, 257, 1, .dropout_weight = 0.5), .n = 5, .T = 3, .large = 1},
+    {"V = 5003, tied", MODEL(5003, 24, 24, 1, .tied = 1), .n = 5, .T = 8, .large = 1, .unscored_share = 0.1},
+    {"V = 5003, embedding", MODEL(5003, 17, 24, 1), .n = 5, .T = 8, .large = 1},
+    {"V = 1000, one-hot, locked", MODEL(1000, 0, 40, 1, .dropout_input = 0.3, .dropout_locked = 1), .n = 9, .T = 10,
+     .large = 1},
+    {"2310 rows", MODEL(113, 19, 17, 2), .n = 33, .T = 70, .large = 1, .reset_share = 0.01},
+};
+
+const size_t px_case_count = sizeof px_cases / sizeof *px_cases;
