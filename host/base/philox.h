@@ -20,7 +20,7 @@ typedef enum px_random_purpose {
     PX_RANDOM_RESET = 6,           /* --reset-probability: element = step * streams_in_all + stream */
     PX_RANDOM_SHUFFLE = 7,         /* order of the windows in random sampling */
     PX_RANDOM_OFFSET = 8,          /* where the first window of an epoch starts in random sampling */
-    PX_RANDOM_SAMPLE = 9,          /* the uniforms behind sampled tokens: element = position * streams + stream */
+    PX_RANDOM_SAMPLE = 9,          /* the uniforms behind sampled tokens: layer = stream, element = position */
     PX_RANDOM_SYNTHETIC = 10       /* synthetic tokens of benchmarks and generated sources */
 } px_random_purpose;
 

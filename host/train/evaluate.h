@@ -25,7 +25,9 @@ typedef struct px_evaluate_options {
     const volatile int *stop;
 } px_evaluate_options;
 
-/* Scores every token of the range after its first exactly once. */
+/* Scores every token of the range after its first exactly once. PX_STOPPED where *stop became non-zero. The engine's metrics
+ * are left cleared. The sum is made in double from single tokens' fp32 values in the order of windows, so that with n = 1 it
+ * does not depend on T wherever an engine's values do not. */
 px_status px_evaluate(px_engine *engine, px_range range, const px_evaluate_options *options, px_evaluation *result);
 
 /* Scores sequences each on its own from a zero state; ids of sequence i are ids[begin[i] .. begin[i+1]), its first id is
@@ -34,7 +36,7 @@ px_status px_evaluate_sequences(px_engine *engine, const int32_t *ids, const siz
                                 int64_t *tokens);
 
 typedef struct px_sample_options {
-    int64_t length;           /* tokens to make */
+    int64_t length;           /* tokens to make in each text */
     double temperature;       /* > 0; ignored by greedy */
     int32_t top_k;            /* 0 = all */
     double top_p;             /* 1 = all */
@@ -48,9 +50,14 @@ typedef struct px_sample_options {
     int (*token)(void *context, int32_t stream, int32_t id);
     void *context;
 } px_sample_options;
+
+/* Token p of stream i is drawn with the uniform (seed, PX_RANDOM_SAMPLE, layer i, element p) of philox.h, so that a stream's text
+ * depends neither on `count` nor on the other streams. PX_ERR_NUMERIC where the model's probabilities are not finite. */
 px_status px_sample(px_engine *engine, int32_t vocab, const px_sample_options *options);
 
-/* The token drawn from probabilities [V] for a uniform u in [0, 1): temperature, then top-k, then top-p. scratch [2 V].
+/* The token drawn from probabilities [V] for a uniform u in [0, 1): temperature, then top-k, then top-p (the smallest set, most
+ * probable first, whose share of what top-k left is at least top_p; never empty). Equally probable tokens are taken in order
+ * of their ids. scratch: 2 V doubles. Returns -1 where no token can be drawn (all probabilities 0, or a NaN).
  * Public for tests of the statistics. */
 int32_t px_sample_choose(const float *probabilities, int32_t vocab, const px_sample_options *options, double u, void *scratch);
 

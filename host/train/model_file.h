@@ -13,6 +13,7 @@ typedef struct px_model_file {
     int64_t step, epoch;
     double valid_loss;           /* NaN if it was never evaluated */
     int averaged;                /* 1: best weights are averaged weights */
+    int32_t reset_id;            /* id of config.reset_at, the token that ends a document; -1 = none */
     float *weights;              /* [parameters.count], file layout: what evaluation and sampling use */
 } px_model_file;
 
@@ -20,6 +21,10 @@ typedef struct px_model_file {
  * (header, offsets, shapes against the configuration, checksum); PX_ERR_INPUT says what is wrong. */
 px_status px_model_file_open(const char *path, px_model_file *file);
 void px_model_file_close(px_model_file *file);
+
+/* The id of a setting's token (--reset-at), literal or with the escapes \n \t \\ \xNN; -1 where text is NULL.
+ * PX_ERR_ARGUMENT names a token that the vocabulary lacks. */
+px_status px_model_reset_id(const px_vocabulary *vocabulary, const char *text, int32_t *id);
 
 /* An engine for evaluation with the file's weights: n streams, windows of T steps. */
 px_status px_model_file_engine(const px_model_file *file, const char *device, int32_t n, int32_t T, int32_t threads,

@@ -1,0 +1,292 @@
+/* Reading and writing checkpoints: see checkpoint.h. */
+#include "checkpoint.h"
+
+#include "check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VERSION "1"
+#define CURRENT "state.current."
+#define MOMENT1 "state.moment1."
+#define MOMENT2 "state.moment2."
+#define HIDDEN "state.hidden"
+enum { NAME_BYTES = 80 };
+
+size_t px_checkpoint_buffer_count(const px_parameters *parameters, const px_config *config)
+{
+    size_t state = (size_t)config->model.layers * (size_t)config->batch * (size_t)config->model.hidden;
+    return parameters->count > state ? parameters->count : state;
+}
+
+static void state_shape(const px_config *config, int64_t shape[3])
+{
+    shape[0] = config->model.layers;
+    shape[1] = config->batch;
+    shape[2] = config->model.hidden;
+}
+
+/* "prefix" + tensor's name; with second_bias, the name of PyTorch's other bias. */
+static const char *tensor_name(char name[NAME_BYTES], const char *prefix, const px_tensor *tensor, int second_bias)
+{
+    if (second_bias)
+        snprintf(name, NAME_BYTES, "%srnn.bias_hh_l%d", prefix, (int)tensor->layer);
+    else
+        snprintf(name, NAME_BYTES, "%s%s", prefix, tensor->name);
+    return name;
+}
+
+/* ---- writing --------------------------------------------------------------------------------------------------- */
+
+/* Only the weights have PyTorch's second bias; moments of a parameter that is not there would mean nothing. */
+static px_status declare_table(px_safetensors_writer *writer, const px_parameters *table, const char *prefix, int weights)
+{
+    char name[NAME_BYTES];
+    for (int32_t i = 0; i < table->tensor_count; i++) {
+        const px_tensor *tensor = &table->tensor[i];
+        int64_t shape[2] = {tensor->rows, tensor->cols};
+        PX_TRY(px_safetensors_declare(writer, tensor_name(name, prefix, tensor, 0), tensor->dims, shape));
+        if (weights && tensor->role == PX_TENSOR_B_H)
+            PX_TRY(px_safetensors_declare(writer, tensor_name(name, prefix, tensor, 1), 1, shape));
+    }
+    return PX_OK;
+}
+
+static px_status write_zeros(px_safetensors_writer *writer, size_t count)
+{
+    static const float zeros[1024];
+    for (size_t done = 0; done < count; done += 1024)
+        PX_TRY(px_safetensors_write(writer, zeros, count - done < 1024 ? count - done : 1024));
+    return PX_OK;
+}
+
+static px_status write_table(px_safetensors_writer *writer, const px_checkpoint_source *source, px_section section, int weights)
+{
+    const px_parameters *table = source->parameters;
+    PX_TRY(px_engine_read(source->engine, section, source->buffer));
+    for (int32_t i = 0; i < table->tensor_count; i++) {
+        const px_tensor *tensor = &table->tensor[i];
+        PX_TRY(px_safetensors_write(writer, source->buffer + tensor->offset, tensor->count));
+        if (weights && tensor->role == PX_TENSOR_B_H) PX_TRY(write_zeros(writer, tensor->count));
+    }
+    return PX_OK;
+}
+
+static px_status add_metadata(px_safetensors_writer *writer, const px_checkpoint_source *source)
+{
+    px_text state = {0};
+    char *config = px_config_write(source->config);
+    px_run_state_write(source->state, &state);
+    px_status status = config ? px_text_check(&state, "checkpoint") : px_fail(PX_ERR_MEMORY, "checkpoint: no memory for its configuration");
+    if (status == PX_OK) status = px_safetensors_add_metadata(writer, "format", "pt");
+    if (status == PX_OK) status = px_safetensors_add_metadata(writer, "perplex.version", VERSION);
+    if (status == PX_OK) status = px_safetensors_add_metadata(writer, "perplex.kind", source->kind == PX_CHECKPOINT_BEST ? "best" : "last");
+    if (status == PX_OK) status = px_safetensors_add_metadata(writer, "perplex.averaged", source->state->average_count > 0 ? "1" : "0");
+    if (status == PX_OK) status = px_safetensors_add_metadata(writer, "perplex.config", config);
+    if (status == PX_OK) status = px_safetensors_add_metadata(writer, "perplex.state", state.data);
+    if (status == PX_OK) status = px_safetensors_add_metadata(writer, "perplex.vocabulary", source->vocabulary);
+    px_text_free(&state);
+    free(config);
+    return status;
+}
+
+static px_status write_all(px_safetensors_writer *writer, const px_checkpoint_source *source)
+{
+    const px_parameters *table = source->parameters;
+    int averaged = source->state->average_count > 0, whole = source->kind == PX_CHECKPOINT_LAST;
+    int moment1 = whole && px_engine_section_count(source->engine, PX_SECTION_MOMENT1) > 0;
+    int moment2 = whole && px_engine_section_count(source->engine, PX_SECTION_MOMENT2) > 0;
+    int64_t shape[3];
+    state_shape(source->config, shape);
+
+    PX_TRY(add_metadata(writer, source));
+    PX_TRY(declare_table(writer, table, "", 1));
+    if (whole && averaged) PX_TRY(declare_table(writer, table, CURRENT, 0));
+    if (moment1) PX_TRY(declare_table(writer, table, MOMENT1, 0));
+    if (moment2) PX_TRY(declare_table(writer, table, MOMENT2, 0));
+    if (whole) PX_TRY(px_safetensors_declare(writer, HIDDEN, 3, shape));
+
+    PX_TRY(write_table(writer, source, averaged ? PX_SECTION_AVERAGE : PX_SECTION_PARAMETERS, 1));
+    if (whole && averaged) PX_TRY(write_table(writer, source, PX_SECTION_PARAMETERS, 0));
+    if (moment1) PX_TRY(write_table(writer, source, PX_SECTION_MOMENT1, 0));
+    if (moment2) PX_TRY(write_table(writer, source, PX_SECTION_MOMENT2, 0));
+    if (whole) {
+        PX_TRY(px_engine_read(source->engine, PX_SECTION_STATE, source->buffer));
+        PX_TRY(px_safetensors_write(writer, source->buffer, (size_t)(shape[0] * shape[1] * shape[2])));
+    }
+    return PX_OK;
+}
+
+px_status px_checkpoint_write(const char *path, const px_checkpoint_source *source)
+{
+    px_safetensors_writer *writer;
+    PX_TRY(px_safetensors_create(path, &writer));
+    px_status status = write_all(writer, source);
+    if (status != PX_OK) {
+        px_safetensors_abandon(writer);
+        return status;
+    }
+    return px_safetensors_commit(writer);
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------- */
+
+static px_status metadata(const px_checkpoint *checkpoint, const char *name, const char **text)
+{
+    *text = px_safetensors_metadata(checkpoint->file, name);
+    if (!*text) return px_fail(PX_ERR_INPUT, "%s: damaged: %s is missing from its metadata", checkpoint->path, name);
+    return PX_OK;
+}
+
+static px_status read_metadata(px_checkpoint *checkpoint)
+{
+    const char *version = px_safetensors_metadata(checkpoint->file, "perplex.version"), *text;
+    if (!version)
+        return px_fail(PX_ERR_INPUT, "%s: a safetensors file of another program: it holds no configuration and vocabulary of perplex", checkpoint->path);
+    if (strcmp(version, VERSION) != 0)
+        return px_fail(PX_ERR_INPUT, "%s: made by another version of perplex (format %.20s, this one reads " VERSION ")", checkpoint->path, version);
+    if (!px_safetensors_has_checksum(checkpoint->file))
+        return px_fail(PX_ERR_INPUT, "%s: damaged or altered: it has no checksum", checkpoint->path);
+    PX_TRY(metadata(checkpoint, "perplex.kind", &text));
+    if (strcmp(text, "best") != 0 && strcmp(text, "last") != 0)
+        return px_fail(PX_ERR_INPUT, "%s: damaged: perplex.kind is \"%.20s\"", checkpoint->path, text);
+    checkpoint->kind = strcmp(text, "best") == 0 ? PX_CHECKPOINT_BEST : PX_CHECKPOINT_LAST;
+    PX_TRY(metadata(checkpoint, "perplex.averaged", &text));
+    checkpoint->averaged = strcmp(text, "1") == 0;
+    PX_TRY(metadata(checkpoint, "perplex.config", &text));
+    PX_TRY(px_config_read(&checkpoint->config, text, strlen(text), checkpoint->path));
+    PX_TRY(metadata(checkpoint, "perplex.vocabulary", &text));
+    PX_TRY(px_vocabulary_read(text, strlen(text), checkpoint->path, &checkpoint->vocabulary));
+    checkpoint->config.model.vocab = px_vocabulary_size(checkpoint->vocabulary);
+    PX_TRY(metadata(checkpoint, "perplex.state", &text));
+    return px_run_state_read(&checkpoint->state, text, checkpoint->path);
+}
+
+/* Shapes of all tensors of a table; *found counts them. */
+static px_status expect_table(const px_checkpoint *checkpoint, const char *prefix, int weights, size_t *found)
+{
+    char name[NAME_BYTES];
+    for (int32_t i = 0; i < checkpoint->parameters.tensor_count; i++) {
+        const px_tensor *tensor = &checkpoint->parameters.tensor[i];
+        int64_t shape[2] = {tensor->rows, tensor->cols};
+        PX_TRY(px_safetensors_expect(checkpoint->file, tensor_name(name, prefix, tensor, 0), tensor->dims, shape, NULL));
+        ++*found;
+        if (weights && tensor->role == PX_TENSOR_B_H) {
+            PX_TRY(px_safetensors_expect(checkpoint->file, tensor_name(name, prefix, tensor, 1), 1, shape, NULL));
+            ++*found;
+        }
+    }
+    return PX_OK;
+}
+
+static int has_table(const px_checkpoint *checkpoint, const char *prefix)
+{
+    char name[NAME_BYTES];
+    return px_safetensors_find(checkpoint->file, tensor_name(name, prefix, &checkpoint->parameters.tensor[0], 0)) != NULL;
+}
+
+static px_status check_tensors(px_checkpoint *checkpoint)
+{
+    size_t found = 0;
+    if (px_parameters_make(&checkpoint->config.model, &checkpoint->parameters) != PX_OK)
+        return px_fail_context(PX_ERR_INPUT, "%s: damaged", checkpoint->path);
+    PX_TRY(expect_table(checkpoint, "", 1, &found));
+    if (checkpoint->kind == PX_CHECKPOINT_LAST) {
+        int64_t shape[3];
+        state_shape(&checkpoint->config, shape);
+        if (checkpoint->averaged) PX_TRY(expect_table(checkpoint, CURRENT, 0, &found));
+        if (has_table(checkpoint, MOMENT1)) PX_TRY(expect_table(checkpoint, MOMENT1, 0, &found));
+        if (has_table(checkpoint, MOMENT2)) PX_TRY(expect_table(checkpoint, MOMENT2, 0, &found));
+        PX_TRY(px_safetensors_expect(checkpoint->file, HIDDEN, 3, shape, NULL));
+        found++;
+    }
+    if (found != px_safetensors_count(checkpoint->file))
+        return px_fail(PX_ERR_INPUT, "%s: damaged: it holds %zu tensors, its configuration has %zu", checkpoint->path,
+                       px_safetensors_count(checkpoint->file), found);
+    return PX_OK;
+}
+
+px_status px_checkpoint_open(const char *path, px_checkpoint *checkpoint)
+{
+    px_status status;
+    *checkpoint = (px_checkpoint){0};
+    px_config_default(&checkpoint->config);
+    checkpoint->path = strdup(path);
+    if (!checkpoint->path) {
+        status = px_fail(PX_ERR_MEMORY, "%s: no memory to read it", path);
+        goto fail;
+    }
+    PX_TRY_GOTO(status, px_safetensors_open(path, &checkpoint->file), fail);
+    PX_TRY_GOTO(status, read_metadata(checkpoint), fail);
+    PX_TRY_GOTO(status, check_tensors(checkpoint), fail);
+    return PX_OK;
+fail:
+    px_checkpoint_close(checkpoint);
+    /* what config and vocabulary call a wrong argument is here a wrong file */
+    return status == PX_ERR_ARGUMENT ? PX_ERR_INPUT : status;
+}
+
+void px_checkpoint_close(px_checkpoint *checkpoint)
+{
+    px_vocabulary_destroy(checkpoint->vocabulary);
+    px_config_free(&checkpoint->config);
+    px_safetensors_close(checkpoint->file);
+    free(checkpoint->path);
+    *checkpoint = (px_checkpoint){0};
+}
+
+static px_status read_table(const px_checkpoint *checkpoint, const char *prefix, int weights, float *flat)
+{
+    char name[NAME_BYTES];
+    memset(flat, 0, checkpoint->parameters.count * sizeof *flat);
+    for (int32_t i = 0; i < checkpoint->parameters.tensor_count; i++) {
+        const px_tensor *tensor = &checkpoint->parameters.tensor[i];
+        const px_safetensor *second;
+        int64_t shape[2] = {tensor->rows, tensor->cols};
+        float *values = flat + tensor->offset;
+        PX_TRY(px_safetensors_read(checkpoint->file, tensor_name(name, prefix, tensor, 0), tensor->dims, shape, values));
+        if (!weights || tensor->role != PX_TENSOR_B_H) continue;
+        PX_TRY(px_safetensors_expect(checkpoint->file, tensor_name(name, prefix, tensor, 1), 1, shape, &second));
+        for (size_t k = 0; k < tensor->count; k++) {
+            float other;
+            memcpy(&other, second->data + k * sizeof other, sizeof other);
+            if (other != 0) values[k] += other; /* adding zero would turn -0 into +0 */
+        }
+    }
+    return PX_OK;
+}
+
+px_status px_checkpoint_weights(const px_checkpoint *checkpoint, float *flat)
+{
+    return read_table(checkpoint, "", 1, flat);
+}
+
+static px_status restore_moment(const px_checkpoint *checkpoint, px_engine *engine, px_section section, const char *prefix, float *buffer)
+{
+    if (px_engine_section_count(engine, section) == 0) return PX_OK;
+    PX_TRY(read_table(checkpoint, prefix, 0, buffer));
+    return px_engine_write(engine, section, buffer);
+}
+
+px_status px_checkpoint_restore(const px_checkpoint *checkpoint, px_engine *engine, float *buffer)
+{
+    int64_t shape[3];
+    if (checkpoint->kind != PX_CHECKPOINT_LAST)
+        return px_fail(PX_ERR_INPUT, "%s: holds weights only; a training goes on from last.safetensors", checkpoint->path);
+    if (engine->shape.averaging) {
+        /* before averaging begins the averages are zeros, as in a new engine */
+        if (checkpoint->averaged)
+            PX_TRY(read_table(checkpoint, "", 1, buffer));
+        else
+            memset(buffer, 0, checkpoint->parameters.count * sizeof *buffer);
+        PX_TRY(px_engine_write(engine, PX_SECTION_AVERAGE, buffer));
+    }
+    PX_TRY(read_table(checkpoint, checkpoint->averaged ? CURRENT : "", checkpoint->averaged ? 0 : 1, buffer));
+    PX_TRY(px_engine_write(engine, PX_SECTION_PARAMETERS, buffer));
+    PX_TRY(restore_moment(checkpoint, engine, PX_SECTION_MOMENT1, MOMENT1, buffer));
+    PX_TRY(restore_moment(checkpoint, engine, PX_SECTION_MOMENT2, MOMENT2, buffer));
+    state_shape(&checkpoint->config, shape);
+    PX_TRY(px_safetensors_read(checkpoint->file, HIDDEN, 3, shape, buffer));
+    return px_engine_write(engine, PX_SECTION_STATE, buffer);
+}

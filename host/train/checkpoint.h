@@ -1,0 +1,62 @@
+/* What is in a perplex checkpoint, on top of the safetensors container.
+ *
+ *     encoder.weight, rnn.weight_ih_l0, ...   the weights that evaluation uses, with PyTorch's names and shapes: averaged
+ *                                             ones where averaging has begun. rnn.bias_hh_l{k} are zeros: PyTorch has two
+ *                                             biases where this model has one; on reading they are added up
+ *     state.current.NAME                      the weights of training, where the above are averages   (last.safetensors only)
+ *     state.moment1.NAME, state.moment2.NAME  the optimiser's moments, where it has them               (last.safetensors only)
+ *     state.hidden [L,n,h]                    hidden state carried between windows                      (last.safetensors only)
+ *
+ * Metadata, all text: format ("pt"), perplex.version ("1"), perplex.kind ("best", "last"), perplex.config (the effective
+ * configuration as px_config_write gives it), perplex.vocabulary, perplex.state (run_state.h), perplex.averaged ("0", "1"),
+ * perplex.checksum (safetensors.h). */
+#ifndef PX_CHECKPOINT_H
+#define PX_CHECKPOINT_H
+
+#include "config.h"
+#include "corpus.h"
+#include "engine.h"
+#include "parameters.h"
+#include "run_state.h"
+#include "safetensors.h"
+
+typedef enum px_checkpoint_kind { PX_CHECKPOINT_BEST, PX_CHECKPOINT_LAST } px_checkpoint_kind;
+
+/* ---- writing --------------------------------------------------------------------------------------------------- */
+typedef struct px_checkpoint_source {
+    px_checkpoint_kind kind;
+    const px_config *config;
+    const char *vocabulary;          /* text of px_vocabulary_write */
+    const px_parameters *parameters;
+    const px_run_state *state;
+    px_engine *engine;               /* not swapped: PARAMETERS are the weights of training */
+    float *buffer;                   /* [max of parameters->count and the hidden state's size]: sections pass through it */
+} px_checkpoint_source;
+
+/* Replaces path atomically. PX_ERR_IO where that fails; the old file is then as it was. */
+px_status px_checkpoint_write(const char *path, const px_checkpoint_source *source);
+
+/* ---- reading --------------------------------------------------------------------------------------------------- */
+typedef struct px_checkpoint {
+    px_safetensors *file;
+    char *path;
+    px_checkpoint_kind kind;
+    px_config config;                /* config.model.vocab is set */
+    px_vocabulary *vocabulary;
+    px_parameters parameters;
+    px_run_state state;
+    int averaged;
+} px_checkpoint;
+
+/* Opens and checks everything that does not need an engine: container, checksum, metadata, shape of every tensor.
+ * PX_ERR_INPUT says what is wrong. */
+px_status px_checkpoint_open(const char *path, px_checkpoint *checkpoint);
+void px_checkpoint_close(px_checkpoint *checkpoint); /* zeroed afterwards */
+/* The weights that evaluation uses, file layout, into [parameters.count]; gaps are zeroed. */
+px_status px_checkpoint_weights(const px_checkpoint *checkpoint, float *flat);
+/* Everything back into a training engine made from the checkpoint's configuration; kind must be LAST. buffer as above. */
+px_status px_checkpoint_restore(const px_checkpoint *checkpoint, px_engine *engine, float *buffer);
+/* Floats that `buffer` needs. */
+size_t px_checkpoint_buffer_count(const px_parameters *parameters, const px_config *config);
+
+#endif

@@ -1,0 +1,134 @@
+/* A trained model in a file: see model_file.h. */
+#include "model_file.h"
+
+#include "check.h"
+#include "checkpoint.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* A run folder stands for its best.safetensors, else its last.safetensors. */
+static px_status find_file(const char *path, char **found)
+{
+    static const char *const names[] = {"best.safetensors", "last.safetensors"};
+    struct stat info;
+    *found = NULL;
+    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) {
+        *found = strdup(path);
+        return *found ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to read it", path);
+    }
+    for (int i = 0; i < 2; i++) {
+        if (asprintf(found, "%s/%s", path, names[i]) < 0) {
+            *found = NULL;
+            return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", path);
+        }
+        if (stat(*found, &info) == 0) return PX_OK;
+        free(*found);
+        *found = NULL;
+    }
+    return px_fail(PX_ERR_INPUT, "%s: a folder without best.safetensors or last.safetensors; name a model file or a run folder", path);
+}
+
+/* Replaces the escapes of a setting's token; returns its length. */
+static size_t unescape(const char *text, char *out)
+{
+    size_t bytes = 0;
+    while (*text) {
+        unsigned value;
+        int used = 0;
+        if (text[0] == '\\' && text[1] == 'x' && sscanf(text + 2, "%2x%n", &value, &used) == 1 && used == 2) {
+            out[bytes++] = (char)value;
+            text += 4;
+        } else if (text[0] == '\\' && (text[1] == 'n' || text[1] == 't' || text[1] == 'r' || text[1] == '\\')) {
+            out[bytes++] = text[1] == 'n' ? '\n' : text[1] == 't' ? '\t' : text[1] == 'r' ? '\r' : '\\';
+            text += 2;
+        } else
+            out[bytes++] = *text++;
+    }
+    return bytes;
+}
+
+px_status px_model_reset_id(const px_vocabulary *vocabulary, const char *text, int32_t *id)
+{
+    *id = -1;
+    if (!text) return PX_OK;
+    *id = px_vocabulary_id(vocabulary, text, strlen(text));
+    if (*id < 0 && strchr(text, '\\')) {
+        char *token = malloc(strlen(text) + 1);
+        if (!token) return px_fail(PX_ERR_MEMORY, "--reset-at: no memory");
+        size_t bytes = unescape(text, token);
+        *id = px_vocabulary_id(vocabulary, token, bytes);
+        free(token);
+    }
+    if (*id < 0)
+        return px_fail(PX_ERR_ARGUMENT, "--reset-at %.100s: the training text has no such token; give one that ends its documents, such as <eos> or \\n", text);
+    return PX_OK;
+}
+
+px_status px_model_file_open(const char *path, px_model_file *file)
+{
+    px_checkpoint checkpoint = {0};
+    char *found;
+    *file = (px_model_file){0};
+    PX_TRY(find_file(path, &found));
+    px_status status = px_checkpoint_open(found, &checkpoint);
+    free(found);
+    PX_TRY(status);
+
+    file->weights = calloc(checkpoint.parameters.count, sizeof *file->weights);
+    if (!file->weights) {
+        status = px_fail(PX_ERR_MEMORY, "%s: no memory for %zu weights", checkpoint.path, checkpoint.parameters.count);
+        goto fail;
+    }
+    PX_TRY_GOTO(status, px_checkpoint_weights(&checkpoint, file->weights), fail);
+    for (size_t i = 0; i < checkpoint.parameters.count; i++)
+        if (!isfinite(file->weights[i])) {
+            status = px_fail(PX_ERR_INPUT, "%s: a weight is not finite; the training diverged, use an earlier checkpoint", checkpoint.path);
+            goto fail;
+        }
+    if (px_model_reset_id(checkpoint.vocabulary, checkpoint.config.reset_at, &file->reset_id) != PX_OK) {
+        status = px_fail_context(PX_ERR_INPUT, "%s: damaged", checkpoint.path);
+        goto fail;
+    }
+    file->parameters = checkpoint.parameters;
+    file->step = checkpoint.state.step;
+    file->epoch = checkpoint.state.epoch;
+    file->averaged = checkpoint.averaged;
+    file->valid_loss = checkpoint.state.best_step == checkpoint.state.step ? checkpoint.state.best_loss : NAN;
+    /* configuration and vocabulary change hands */
+    file->config = checkpoint.config;
+    file->vocabulary = checkpoint.vocabulary;
+    checkpoint.vocabulary = NULL;
+    px_config_default(&checkpoint.config);
+    px_checkpoint_close(&checkpoint);
+    return PX_OK;
+fail:
+    free(file->weights);
+    *file = (px_model_file){0};
+    px_checkpoint_close(&checkpoint);
+    return status;
+}
+
+void px_model_file_close(px_model_file *file)
+{
+    px_vocabulary_destroy(file->vocabulary);
+    px_config_free(&file->config);
+    free(file->weights);
+    *file = (px_model_file){0};
+}
+
+px_status px_model_file_engine(const px_model_file *file, const char *device, int32_t n, int32_t T, int32_t threads,
+                               px_engine **engine)
+{
+    px_engine_shape shape = {.n = n, .T = T, .threads = threads, .precision = file->config.precision, .seed = file->config.seed};
+    PX_TRY(px_engine_create(device, &file->config.model, &file->config.optimizer, &shape, engine));
+    px_status status = px_engine_write(*engine, PX_SECTION_PARAMETERS, file->weights);
+    if (status != PX_OK) {
+        px_engine_destroy(*engine);
+        *engine = NULL;
+    }
+    return status;
+}

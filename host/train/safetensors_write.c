@@ -1,0 +1,165 @@
+/* Writing safetensors files: see safetensors.h. The header is made while tensors are declared; values stream through, so
+ * that a checkpoint never needs a second copy of the model. The checksum's digits are patched in at the end. */
+#include "safetensors.h"
+
+#include "check.h"
+#include "file.h"
+#include "text_buffer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define CHECKSUM_DIGITS "00000000000000000000000000000000"
+
+struct px_safetensors_writer {
+    px_atomic_file file;
+    px_text metadata, tensors; /* the two parts of the header, without braces */
+    size_t declared, written;  /* bytes of data */
+    long checksum_at;          /* place of the digits in the file */
+    int begun;
+    XXH3_state_t *hash;
+};
+
+px_status px_safetensors_create(const char *path, px_safetensors_writer **out)
+{
+    px_safetensors_writer *writer = calloc(1, sizeof *writer);
+    *out = NULL;
+    if (!writer) return px_fail(PX_ERR_MEMORY, "%s: no memory to write it", path);
+    writer->hash = XXH3_createState();
+    if (!writer->hash) {
+        free(writer);
+        return px_fail(PX_ERR_MEMORY, "%s: no memory to write it", path);
+    }
+    px_status status = px_atomic_open(path, &writer->file);
+    if (status != PX_OK) {
+        XXH3_freeState(writer->hash);
+        free(writer);
+        return status;
+    }
+    XXH3_128bits_reset(writer->hash);
+    *out = writer;
+    return PX_OK;
+}
+
+static void destroy(px_safetensors_writer *writer)
+{
+    px_text_free(&writer->metadata);
+    px_text_free(&writer->tensors);
+    XXH3_freeState(writer->hash);
+    free(writer);
+}
+
+void px_safetensors_abandon(px_safetensors_writer *writer)
+{
+    if (!writer) return;
+    px_atomic_abandon(&writer->file);
+    destroy(writer);
+}
+
+px_status px_safetensors_add_metadata(px_safetensors_writer *writer, const char *name, const char *text)
+{
+    assert(!writer->begun);
+    if (!px_text_is_utf8(text, strlen(text)))
+        return px_fail(PX_ERR_ARGUMENT, "%s: %s is not valid UTF-8 and cannot be kept in a model file", writer->file.path, name);
+    if (writer->metadata.bytes) px_text_append(&writer->metadata, ",", 1);
+    px_text_json_string(&writer->metadata, name, strlen(name));
+    px_text_append(&writer->metadata, ":", 1);
+    px_text_json_string(&writer->metadata, text, strlen(text));
+    return px_text_check(&writer->metadata, writer->file.path);
+}
+
+px_status px_safetensors_declare(px_safetensors_writer *writer, const char *name, int32_t dims, const int64_t *shape)
+{
+    assert(!writer->begun && dims <= PX_SAFETENSORS_DIMS_MAX);
+    px_text *header = &writer->tensors;
+    size_t bytes = sizeof(float);
+    px_text_append(header, ",", 1);
+    px_text_json_string(header, name, strlen(name));
+    px_text_format(header, ":{\"dtype\":\"F32\",\"shape\":[");
+    for (int32_t i = 0; i < dims; i++) {
+        px_text_format(header, "%s%lld", i ? "," : "", (long long)shape[i]);
+        if (shape[i] < 0 || __builtin_mul_overflow(bytes, (size_t)shape[i], &bytes))
+            return px_fail(PX_ERR_ARGUMENT, "%s: tensor %s is too large", writer->file.path, name);
+    }
+    size_t end;
+    if (__builtin_add_overflow(writer->declared, bytes, &end))
+        return px_fail(PX_ERR_ARGUMENT, "%s: tensor %s is too large", writer->file.path, name);
+    px_text_format(header, "],\"data_offsets\":[%zu,%zu]}", writer->declared, end);
+    writer->declared = end;
+    return px_text_check(header, writer->file.path);
+}
+
+static px_status put(px_safetensors_writer *writer, const void *data, size_t bytes)
+{
+    XXH3_128bits_update(writer->hash, data, bytes);
+    return px_atomic_write(&writer->file, data, bytes);
+}
+
+/* Length and header. The data begins at a multiple of 8 bytes: the header is padded with spaces, as the format allows. */
+static px_status begin(px_safetensors_writer *writer)
+{
+    px_text header = {0};
+    px_text_format(&header, "{\"__metadata__\":{\"perplex.checksum\":\"");
+    writer->checksum_at = 8 + (long)header.bytes;
+    px_text_format(&header, CHECKSUM_DIGITS "\"");
+    if (writer->metadata.bytes) {
+        px_text_append(&header, ",", 1);
+        px_text_append(&header, writer->metadata.data, writer->metadata.bytes);
+    }
+    px_text_append(&header, "}", 1);
+    if (writer->tensors.bytes) px_text_append(&header, writer->tensors.data, writer->tensors.bytes);
+    px_text_append(&header, "}", 1);
+    while (header.bytes % 8 && !header.failed) px_text_append(&header, " ", 1);
+
+    px_status status = px_text_check(&header, writer->file.path);
+    if (status == PX_OK && header.bytes > PX_SAFETENSORS_HEADER_MAX)
+        status = px_fail(PX_ERR_ARGUMENT, "%s: its vocabulary needs %zu bytes, a model file holds at most %d; use --max-vocab",
+                         writer->file.path, header.bytes, PX_SAFETENSORS_HEADER_MAX);
+    if (status == PX_OK) {
+        unsigned char length[8];
+        for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)header.bytes >> (8 * i));
+        status = put(writer, length, sizeof length);
+    }
+    if (status == PX_OK) status = put(writer, header.data, header.bytes);
+    px_text_free(&header);
+    writer->begun = 1;
+    return status;
+}
+
+px_status px_safetensors_write(px_safetensors_writer *writer, const float *values, size_t count)
+{
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "safetensors files are little-endian; this machine needs a swapped copy here and in safetensors.c"
+#endif
+    if (!writer->begun) PX_TRY(begin(writer));
+    writer->written += count * sizeof(float);
+    assert(writer->written <= writer->declared);
+    return put(writer, values, count * sizeof(float));
+}
+
+px_status px_safetensors_commit(px_safetensors_writer *writer)
+{
+    px_status status = PX_OK;
+    if (!writer->begun) status = begin(writer);
+    assert(status != PX_OK || writer->written == writer->declared);
+    if (status == PX_OK) {
+        XXH128_canonical_t canonical;
+        char digits[33];
+        XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(writer->hash));
+        for (int i = 0; i < 16; i++) snprintf(digits + 2 * i, 3, "%02x", canonical.digest[i]);
+        if (fseek(writer->file.stream, writer->checksum_at, SEEK_SET) != 0)
+            status = px_fail(PX_ERR_IO, "%s: writing failed: %s; the file was left as it was", writer->file.path, strerror(errno));
+        else
+            status = px_atomic_write(&writer->file, digits, 32);
+    }
+    if (status == PX_OK)
+        status = px_atomic_commit(&writer->file);
+    else
+        px_atomic_abandon(&writer->file);
+    destroy(writer);
+    return status;
+}
