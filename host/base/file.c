@@ -31,7 +31,7 @@ static px_status open_regular(const char *path, int *descriptor, size_t *bytes)
 
 px_status px_file_map(const char *path, px_mapping *mapping)
 {
-    int fd;
+    int fd = -1;
     *mapping = (px_mapping){0};
     PX_TRY(open_regular(path, &fd, &mapping->bytes));
     if (mapping->bytes > 0) {
@@ -56,7 +56,7 @@ void px_file_unmap(px_mapping *mapping)
 
 px_status px_file_read(const char *path, size_t limit, char **text, size_t *bytes)
 {
-    int fd;
+    int fd = -1;
     size_t size = 0;
     PX_TRY(open_regular(path, &fd, &size));
     if (size > limit) {

@@ -3,7 +3,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 static _Thread_local char message[1024];
 
@@ -49,14 +48,12 @@ px_status px_fail(px_status status, const char *format, ...)
 
 px_status px_fail_context(px_status status, const char *format, ...)
 {
-    char before[sizeof message], after[sizeof message];
+    char before[256], after[sizeof message];
     va_list args;
     va_start(args, format);
     vsnprintf(before, sizeof before, format, args);
     va_end(args);
-    memcpy(after, message, sizeof after);
-    size_t used = strlen(before);
-    memcpy(message, before, used);
-    snprintf(message + used, sizeof message - used, ": %s", after);
+    snprintf(after, sizeof after, "%s", message);
+    snprintf(message, sizeof message, "%s: %.*s", before, (int)(sizeof message - sizeof before - 3), after);
     return status;
 }

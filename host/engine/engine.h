@@ -38,7 +38,7 @@ typedef enum px_section {
 
 /* What update() is told beside the gradients. */
 typedef struct px_update {
-    uint64_t step;           /* from 0; Adam's bias correction uses step + 1 - first_step */
+    uint64_t step;           /* from 0; Adam's bias correction uses step + 1 */
     double lr;
     double average_weight;   /* after the step: average += average_weight * (parameters - average); 0 = no averaging */
 } px_update;

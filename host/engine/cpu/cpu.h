@@ -1,0 +1,131 @@
+/* The CPU engine's inside: its buffers, and the phases that work on them. Included by the files of this folder alone.
+ *
+ * Phases over a whole window, named as in kernels/: embed -> recurrence (layer by layer) -> head, then backward in reverse, then
+ * update. Weights lie in row layout (parameters.h): a one-hot W_xh is [V,h], so that a token is one row. */
+#ifndef PX_CPU_H
+#define PX_CPU_H
+
+#include "arena.h"
+#include "engine.h"
+#include "product.h"
+
+/* A weight matrix W [out,in] with its two packed forms: forward multiplies by its transpose, backward by itself. */
+typedef struct px_cpu_matrix {
+    const px_tensor *tensor;
+    float *w, *g;               /* values and gradient [out,in] */
+    px_panels forward;          /* [in,out] packed */
+    px_panels backward;         /* [out,in] packed; training only */
+    int forward_ready, backward_ready; /* the panels hold the present weights */
+} px_cpu_matrix;
+
+typedef struct px_cpu_layer {
+    px_cpu_matrix w_hh;
+    px_cpu_matrix w_xh;         /* unused (tensor NULL) where the input is one-hot */
+    float *b, *db;              /* [h] */
+    float *h;                   /* [T+1,n,h]: row 0 is the state before the window, row t+1 the output of step t */
+    float *up;                  /* [T,n,h] the dropped copy that goes up, or NULL where no mask applies */
+    float *state, *eval_state;  /* [n,h] carried between windows */
+} px_cpu_layer;
+
+typedef struct px_cpu {
+    px_engine base;             /* must be first */
+    px_optimizer_config optimizer;
+    px_parameters table;
+    const px_isa *isa;
+    px_product_context product;
+    int threads;
+    px_arena arena;
+
+    float *w, *g, *m1, *m2, *average; /* flat buffers [table.count]; NULL where there is none */
+    int has_m1, has_m2;
+    float *states, *eval_states;      /* [L,n,h] */
+
+    px_cpu_layer layer[PX_MAX_LAYERS];
+    float *one_hot, *d_one_hot;       /* W_xh of layer 0 as [V,h], d = 0 */
+    float *embedding, *d_embedding;   /* E [V,d], d > 0 */
+    px_cpu_matrix projection;         /* tensor NULL unless tied and d != h */
+    px_cpu_matrix output;             /* W_hq [V,h], or E [V,d] where tied */
+    float *b_q, *db_q;                /* [V] */
+
+    float *x, *dx;                    /* [T,n,d] embedded inputs and their gradient */
+    float *d[2];                      /* [T,n,h] gradients of layer outputs, dz in place; used in turn */
+    float *u, *du;                    /* [T,n,d] input of the output layer where projected */
+    float *logits;                    /* [chunk_rows,V] */
+    long chunk_rows;
+    double *nll;                      /* [T,n] */
+    float *masked_w;                  /* [h,h] W_hh under weight dropout; also its gradient's scratch */
+    float *zeros;                     /* [max(h,d)] */
+    const float **a_rows, **add_rows; /* row pointers of the recurrence, [threads,n] */
+    float **out_rows;
+
+    /* The table of token rows (one-hot W_xh, or E where untied): its gradient is zero but for the rows of tokens seen. */
+    const px_tensor *sparse;
+    unsigned char *touched;           /* [V] */
+    int32_t *touched_list;            /* [V] */
+    double *norms;                    /* partial sums of squares */
+
+    int loss_is_bad;                     /* a loss since the last update was not finite */
+    px_metrics metrics;
+    px_phase_times times;
+} px_cpu;
+
+enum { PX_CPU_UPDATE_BLOCK = 16384 }; /* floats of one partial sum of the gradient norm */
+
+/* Where a window runs: its sizes, its marks, and whether masks apply. */
+typedef struct px_cpu_window {
+    const px_batch *batch;
+    int32_t T, n;
+    long rows;       /* T n */
+    int training;    /* masks apply; carried state is the training one */
+} px_cpu_window;
+
+/* ---- embed.c: from token ids to the input term of layer 0 -------------------------------------------------------------- */
+void px_cpu_embed_forward(px_cpu *cpu, const px_cpu_window *window);
+/* dz [T,n,h] of layer 0; adds to the gradients of W_xh (one-hot), or of W_xh and E. */
+void px_cpu_embed_backward(px_cpu *cpu, const px_cpu_window *window, const float *dz);
+
+/* ---- recurrence.c -------------------------------------------------------------------------------------------------------- */
+/* Fills layer l's h; layers above 0 multiply what comes up from below first. */
+void px_cpu_recurrence_forward(px_cpu *cpu, const px_cpu_window *window, int l);
+/* d: gradient of layer l's outputs on entry, dz on return. Adds to dW_hh and db_h. h is used up (rows under a reset are zeroed). */
+void px_cpu_recurrence_backward(px_cpu *cpu, const px_cpu_window *window, int l, float *d);
+/* dW_xh of layer l > 0 from dz, and the gradient of the output of the layer below into d_below. */
+void px_cpu_between_backward(px_cpu *cpu, const px_cpu_window *window, int l, const float *dz, float *d_below);
+/* What layer l sends up: h itself or its dropped copy. */
+const float *px_cpu_layer_output(const px_cpu *cpu, const px_cpu_window *window, int l);
+
+/* ---- head.c: logits, loss, and the gradient of the top layer's outputs ---------------------------------------------------- */
+void px_cpu_head_train(px_cpu *cpu, const px_cpu_window *window, float *d_top);
+void px_cpu_head_evaluate(px_cpu *cpu, const px_cpu_window *window, float *token_nll);
+void px_cpu_head_probabilities(px_cpu *cpu, const px_cpu_window *window, float *probabilities);
+
+/* ---- update.c ---------------------------------------------------------------------------------------------------------------- */
+void px_cpu_update(px_cpu *cpu, const px_update *update);
+void px_cpu_touch_all(px_cpu *cpu);
+
+/* ---- masks.c: dropout of rows [T,n,width] -------------------------------------------------------------------------------------- */
+/* out = in under the mask of (purpose, layer) with probability p; out may be in. */
+void px_cpu_mask_rows(px_cpu *cpu, const px_cpu_window *window, uint32_t purpose, uint32_t layer, double p, long width, const float *in,
+                      float *out);
+/* The factor (0 or scale) of a one-hot input: the mask has width V and its element is the token. */
+float px_cpu_mask_token(const px_cpu *cpu, const px_cpu_window *window, long row, int32_t token);
+/* out [h,h] = W under layer l's weight mask of this window's step. */
+void px_cpu_mask_weights(px_cpu *cpu, const px_cpu_window *window, int l, const float *in, float *out);
+
+/* ---- dense.c: products of activations with weight matrices ------------------------------------------------------------------------- */
+/* x W^T for all rows: the forward product of a matrix. Training may use oneDNN; evaluation always uses panels, so that a row's bits do
+ * not depend on the rows beside it. */
+void px_cpu_forward_product(px_cpu *cpu, int training, px_cpu_matrix *matrix, long rows, const float *x, const float *bias, float *out);
+/* dx = dy W, and dW += dy^T x. */
+void px_cpu_data_gradient(px_cpu *cpu, px_cpu_matrix *matrix, long rows, const float *dy, float *dx);
+void px_cpu_weight_gradient(px_cpu *cpu, const px_cpu_matrix *matrix, long rows, const float *dy, const float *x);
+/* Packs W (given as w, which may be a masked copy) for forward or backward products. */
+void px_cpu_pack_matrix(px_cpu *cpu, px_cpu_matrix *matrix, const float *w, int backward);
+/* Packs the present weights unless they are. */
+void px_cpu_ready(px_cpu *cpu, px_cpu_matrix *matrix, int backward);
+/* To be called when weights have changed. */
+void px_cpu_weights_changed(px_cpu *cpu);
+/* sums [count] += the sum of rows of x [rows,count], in row order. */
+void px_cpu_add_columns(px_cpu *cpu, const float *x, long rows, long count, float *sums);
+
+#endif

@@ -1,0 +1,78 @@
+/* Dense products of the CPU engine: activations of all T n rows with a weight matrix, forward and backward.
+ *
+ * Panels by default; where large unpacked products go to oneDNN (product.h), training uses those. Evaluation always uses panels, so that
+ * what a token scores depends neither on the window nor on the streams beside it. */
+#include "cpu.h"
+
+#include <omp.h>
+
+void px_cpu_pack_matrix(px_cpu *cpu, px_cpu_matrix *matrix, const float *w, int backward)
+{
+    const long out = matrix->tensor->rows, in = matrix->tensor->cols;
+    if (backward)
+        px_panels_pack(&cpu->product, px_rows(w, (size_t)in), out, in, &matrix->backward);
+    else
+        px_panels_pack(&cpu->product, px_transposed(w, (size_t)in), in, out, &matrix->forward);
+    *(backward ? &matrix->backward_ready : &matrix->forward_ready) = w == matrix->w;
+}
+
+void px_cpu_ready(px_cpu *cpu, px_cpu_matrix *matrix, int backward)
+{
+    if (!(backward ? matrix->backward_ready : matrix->forward_ready)) px_cpu_pack_matrix(cpu, matrix, matrix->w, backward);
+}
+
+void px_cpu_weights_changed(px_cpu *cpu)
+{
+    for (int l = 0; l < cpu->base.model.layers; l++) {
+        px_cpu_layer *layer = &cpu->layer[l];
+        layer->w_hh.forward_ready = layer->w_hh.backward_ready = 0;
+        layer->w_xh.forward_ready = layer->w_xh.backward_ready = 0;
+    }
+    cpu->projection.forward_ready = cpu->projection.backward_ready = 0;
+    cpu->output.forward_ready = cpu->output.backward_ready = 0;
+}
+
+void px_cpu_forward_product(px_cpu *cpu, int training, px_cpu_matrix *matrix, long rows, const float *x, const float *bias, float *out)
+{
+    const long width = matrix->tensor->rows, in = matrix->tensor->cols;
+    if (training && cpu->product.onednn) {
+        px_product(&cpu->product, rows, width, in, px_rows(x, (size_t)in), px_transposed(matrix->w, (size_t)in), 0, out, (size_t)width);
+        if (bias) {
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+            for (long row = 0; row < rows; row++) cpu->isa->add(out + row * width, bias, width);
+        }
+        return;
+    }
+    px_cpu_ready(cpu, matrix, 0);
+    px_product_panels(&cpu->product, rows, x, (size_t)in, &matrix->forward, bias, 0, out, (size_t)width);
+}
+
+void px_cpu_data_gradient(px_cpu *cpu, px_cpu_matrix *matrix, long rows, const float *dy, float *dx)
+{
+    const long width = matrix->tensor->rows, in = matrix->tensor->cols;
+    if (cpu->product.onednn) {
+        px_product(&cpu->product, rows, in, width, px_rows(dy, (size_t)width), px_rows(matrix->w, (size_t)in), 0, dx, (size_t)in);
+        return;
+    }
+    px_cpu_ready(cpu, matrix, 1);
+    px_product_panels(&cpu->product, rows, dy, (size_t)width, &matrix->backward, NULL, 0, dx, (size_t)in);
+}
+
+void px_cpu_weight_gradient(px_cpu *cpu, const px_cpu_matrix *matrix, long rows, const float *dy, const float *x)
+{
+    const long width = matrix->tensor->rows, in = matrix->tensor->cols;
+    px_product(&cpu->product, width, in, rows, px_transposed(dy, (size_t)width), px_rows(x, (size_t)in), 1, matrix->g, (size_t)in);
+}
+
+void px_cpu_add_columns(px_cpu *cpu, const float *x, long rows, long count, float *sums)
+{
+    enum { GRAIN = 64 };
+#pragma omp parallel num_threads(cpu->threads)
+    {
+        long begin, end;
+        px_share((count + GRAIN - 1) / GRAIN, omp_get_thread_num(), omp_get_num_threads(), &begin, &end);
+        begin *= GRAIN;
+        end = end * GRAIN < count ? end * GRAIN : count;
+        for (long row = 0; row < rows && begin < end; row++) cpu->isa->add(sums + begin, x + row * count + begin, end - begin);
+    }
+}

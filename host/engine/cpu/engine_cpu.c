@@ -1,0 +1,311 @@
+/* The CPU engine: creation, the order of the phases, and the sections of its state. The phases are in embed.c, recurrence.c, head.c and
+ * update.c; their products in dense.c and product.c; the inner loops in isa_*.c. */
+#include "engine_cpu.h"
+
+#include "check.h"
+#include "layout.h"
+#include "machine.h"
+
+#include <dnnl.h>
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static px_cpu *of(px_engine *engine)
+{
+    return (px_cpu *)engine;
+}
+
+/* AVX-512 machines have oneDNN at 85 to 93 % of peak on unpacked products; with AVX2 our panels are ahead (bench/results).
+ * PERPLEX_PRODUCTS=onednn|panels asks for one, for tests and comparisons. */
+static int use_onednn(const px_isa *isa)
+{
+    const char *asked = getenv("PERPLEX_PRODUCTS");
+    if (asked && strcmp(asked, "onednn") == 0) return 1;
+    if (asked && strcmp(asked, "panels") == 0) return 0;
+    return strcmp(isa->name, "avx512") == 0;
+}
+
+static px_status prepare(px_cpu *cpu, const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape)
+{
+    if (shape->precision != PX_FP32)
+        return px_fail(PX_ERR_DEVICE, "device cpu: computes in fp32 only; leave --precision away or use a GPU");
+    *cpu = (px_cpu){.base = {.model = *model, .shape = *shape}, .optimizer = *optimizer};
+    PX_TRY(px_parameters_make(model, &cpu->table));
+    cpu->isa = px_isa_best();
+    cpu->threads = shape->threads > 0 ? shape->threads : px_machine_cores();
+    cpu->product = (px_product_context){.isa = cpu->isa, .threads = cpu->threads, .onednn = use_onednn(cpu->isa)};
+    const px_optimizer kind = optimizer->kind;
+    cpu->has_m1 = kind == PX_MOMENTUM || kind == PX_ADAM || kind == PX_ADAMW;
+    cpu->has_m2 = kind == PX_ADAM || kind == PX_ADAMW || kind == PX_RMSPROP;
+    cpu->metrics.bad_step = -1;
+    return PX_OK;
+}
+
+static px_status cpu_memory(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape,
+                            px_engine_memory *memory)
+{
+    px_cpu *cpu = malloc(sizeof *cpu);
+    if (!cpu) return px_fail(PX_ERR_MEMORY, "no memory to plan an engine");
+    px_status status = prepare(cpu, model, optimizer, shape);
+    if (status == PX_OK) px_cpu_layout(cpu, NULL, memory);
+    free(cpu);
+    return status;
+}
+
+static px_status cpu_create(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape, int ordinal,
+                            px_engine **engine)
+{
+    (void)ordinal;
+    px_engine_memory memory;
+    px_cpu *cpu = malloc(sizeof *cpu);
+    if (!cpu) return px_fail(PX_ERR_MEMORY, "no memory for an engine");
+    px_status status;
+    PX_TRY_GOTO(status, prepare(cpu, model, optimizer, shape), fail_cpu);
+    px_cpu_layout(cpu, NULL, &memory);
+    PX_TRY_GOTO(status, px_arena_create(&cpu->arena, memory.total, "the model, its training state and one window"), fail_cpu);
+    px_cpu_layout(cpu, &cpu->arena, &memory);
+    *engine = &cpu->base;
+    return PX_OK;
+fail_cpu:
+    free(cpu);
+    return status;
+}
+
+static void cpu_destroy(px_engine *engine)
+{
+    px_cpu *cpu = of(engine);
+    px_arena_destroy(&cpu->arena);
+    free(cpu);
+}
+
+/* Adds the time since *mark to a phase. */
+static void phase(px_cpu *cpu, px_phase which, double *mark)
+{
+    const double now = px_clock();
+    cpu->times.seconds[which] += now - *mark;
+    *mark = now;
+}
+
+static px_status check_tokens(const px_cpu *cpu, const px_batch *batch)
+{
+    const long rows = (long)batch->T * batch->n;
+    const int32_t V = cpu->base.model.vocab;
+    for (long i = 0; i < rows; i++)
+        if (batch->tokens[i] < 0 || batch->tokens[i] >= V || batch->targets[i] < -1 || batch->targets[i] >= V)
+            return px_fail(PX_ERR_INPUT, "token %ld of a window: id %d, target %d, outside a vocabulary of %d", i, batch->tokens[i],
+                           batch->targets[i], V);
+    return PX_OK;
+}
+
+static px_cpu_window begin_window(px_cpu *cpu, const px_batch *batch, int training)
+{
+    omp_set_num_threads(cpu->threads); /* oneDNN takes its threads from here */
+    return (px_cpu_window){.batch = batch, .T = batch->T, .n = batch->n, .rows = (long)batch->T * batch->n, .training = training};
+}
+
+static void forward(px_cpu *cpu, const px_cpu_window *window, double *mark)
+{
+    px_cpu_embed_forward(cpu, window);
+    phase(cpu, PX_PHASE_EMBED, mark);
+    for (int l = 0; l < cpu->base.model.layers; l++) px_cpu_recurrence_forward(cpu, window, l);
+    phase(cpu, PX_PHASE_RECURRENCE_FORWARD, mark);
+}
+
+static px_status cpu_accumulate(px_engine *engine, const px_batch *batch)
+{
+    px_cpu *cpu = of(engine);
+    PX_TRY(check_tokens(cpu, batch));
+    const px_cpu_window window = begin_window(cpu, batch, 1);
+    double mark = px_clock();
+    forward(cpu, &window, &mark);
+    int turn = 0;
+    px_cpu_head_train(cpu, &window, cpu->d[turn]);
+    phase(cpu, PX_PHASE_HEAD, &mark);
+    for (int l = cpu->base.model.layers - 1; l >= 0; l--) {
+        px_cpu_recurrence_backward(cpu, &window, l, cpu->d[turn]);
+        if (l > 0) {
+            px_cpu_between_backward(cpu, &window, l, cpu->d[turn], cpu->d[1 - turn]);
+            turn = 1 - turn;
+        }
+    }
+    phase(cpu, PX_PHASE_RECURRENCE_BACKWARD, &mark);
+    px_cpu_embed_backward(cpu, &window, cpu->d[turn]);
+    phase(cpu, PX_PHASE_EMBED_BACKWARD, &mark);
+    return PX_OK;
+}
+
+static px_status cpu_gradients(px_engine *engine, float **flat, size_t *count)
+{
+    px_cpu_touch_all(of(engine)); /* another rank may add to any row */
+    *flat = of(engine)->g;
+    *count = of(engine)->table.count;
+    return PX_OK;
+}
+
+static px_status cpu_update(px_engine *engine, const px_update *update)
+{
+    px_cpu *cpu = of(engine);
+    double mark = px_clock();
+    px_cpu_update(cpu, update);
+    phase(cpu, PX_PHASE_UPDATE, &mark);
+    return PX_OK;
+}
+
+static px_status cpu_evaluate(px_engine *engine, const px_batch *batch, float *token_nll)
+{
+    px_cpu *cpu = of(engine);
+    PX_TRY(check_tokens(cpu, batch));
+    const px_cpu_window window = begin_window(cpu, batch, 0);
+    double mark = px_clock();
+    forward(cpu, &window, &mark);
+    px_cpu_head_evaluate(cpu, &window, token_nll);
+    phase(cpu, PX_PHASE_HEAD, &mark);
+    return PX_OK;
+}
+
+static px_status cpu_next(px_engine *engine, const int32_t *tokens, const uint8_t *reset, int32_t n, float *probabilities)
+{
+    px_cpu *cpu = of(engine);
+    static const uint8_t none[4096];
+    uint8_t *marks = NULL;
+    if (!reset && n > (int32_t)sizeof none) {
+        marks = calloc((size_t)n, 1);
+        if (!marks) return px_fail(PX_ERR_MEMORY, "next: no memory for %d streams", n);
+    }
+    const px_batch batch = {.tokens = tokens, .targets = tokens, .reset = reset ? reset : marks ? marks : none, .T = 1, .n = n, .streams_in_all = (uint32_t)n};
+    px_status status = check_tokens(cpu, &batch);
+    if (status == PX_OK) {
+        const px_cpu_window window = begin_window(cpu, &batch, 0);
+        double mark = px_clock();
+        forward(cpu, &window, &mark);
+        px_cpu_head_probabilities(cpu, &window, probabilities);
+        phase(cpu, PX_PHASE_HEAD, &mark);
+    }
+    free(marks);
+    return status;
+}
+
+/* ---- sections -------------------------------------------------------------------------------------------------------------- */
+
+/* The buffer behind a section and whether it lies by the parameter table. */
+static float *section_buffer(px_cpu *cpu, px_section section, size_t *count, int *by_table)
+{
+    const size_t states = (size_t)cpu->base.model.layers * (size_t)cpu->base.shape.n * (size_t)cpu->base.model.hidden;
+    float *buffer = NULL;
+    *by_table = 1;
+    switch (section) {
+    case PX_SECTION_PARAMETERS: buffer = cpu->w; break;
+    case PX_SECTION_GRADIENTS: buffer = cpu->g; break;
+    case PX_SECTION_MOMENT1: buffer = cpu->m1; break;
+    case PX_SECTION_MOMENT2: buffer = cpu->m2; break;
+    case PX_SECTION_AVERAGE: buffer = cpu->average; break;
+    case PX_SECTION_STATE: buffer = cpu->states; *by_table = 0; break;
+    case PX_SECTION_EVAL_STATE: buffer = cpu->eval_states; *by_table = 0; break;
+    }
+    *count = !buffer ? 0 : *by_table ? cpu->table.count : states;
+    return buffer;
+}
+
+static size_t cpu_section_count(const px_engine *engine, px_section section)
+{
+    size_t count;
+    int by_table;
+    section_buffer((px_cpu *)engine, section, &count, &by_table);
+    return count;
+}
+
+static px_status cpu_read(px_engine *engine, px_section section, float *values)
+{
+    px_cpu *cpu = of(engine);
+    size_t count;
+    int by_table;
+    const float *buffer = section_buffer(cpu, section, &count, &by_table);
+    if (!buffer) return PX_OK;
+    if (by_table)
+        px_parameters_from_rows(&cpu->table, buffer, values);
+    else
+        memcpy(values, buffer, sizeof(float) * count);
+    return PX_OK;
+}
+
+static px_status cpu_write(px_engine *engine, px_section section, const float *values)
+{
+    px_cpu *cpu = of(engine);
+    size_t count;
+    int by_table;
+    float *buffer = section_buffer(cpu, section, &count, &by_table);
+    if (!buffer) return PX_OK;
+    if (by_table)
+        px_parameters_to_rows(&cpu->table, values, buffer);
+    else
+        memcpy(buffer, values, sizeof(float) * count);
+    if (section == PX_SECTION_GRADIENTS) px_cpu_touch_all(cpu);
+    if (section == PX_SECTION_PARAMETERS) {
+        px_cpu_weights_changed(cpu);
+        cpu->metrics.bad_step = -1; /* training may go on from good weights */
+        cpu->metrics.bad_norm = 0;
+        cpu->loss_is_bad = 0;
+    }
+    return PX_OK;
+}
+
+static px_status cpu_swap_average(px_engine *engine)
+{
+    px_cpu *cpu = of(engine);
+    for (size_t i = 0; i < cpu->table.count; i++) {
+        const float w = cpu->w[i];
+        cpu->w[i] = cpu->average[i];
+        cpu->average[i] = w;
+    }
+    px_cpu_weights_changed(cpu);
+    return PX_OK;
+}
+
+static px_status cpu_metrics(px_engine *engine, int reset, px_metrics *metrics)
+{
+    px_cpu *cpu = of(engine);
+    *metrics = cpu->metrics;
+    if (reset) {
+        cpu->metrics.loss_sum = 0;
+        cpu->metrics.tokens = 0;
+    }
+    return PX_OK;
+}
+
+static px_status cpu_phase_times(px_engine *engine, int reset, px_phase_times *times)
+{
+    *times = of(engine)->times;
+    if (reset) memset(&of(engine)->times, 0, sizeof of(engine)->times);
+    return PX_OK;
+}
+
+static px_status cpu_describe(const px_engine *engine, char *buffer, size_t buffer_bytes)
+{
+    const px_cpu *cpu = (const px_cpu *)engine;
+    const dnnl_version_t *version = dnnl_version();
+    snprintf(buffer, buffer_bytes, "cpu: %s, %s, %d thread%s, products by %s %d.%d.%d", px_machine_processor(), cpu->isa->name, cpu->threads,
+             cpu->threads == 1 ? "" : "s", cpu->product.onednn ? "oneDNN" : "panels; oneDNN", version->major, version->minor, version->patch);
+    return PX_OK;
+}
+
+const px_engine_ops px_cpu_ops = {
+    .name = "cpu",
+    .memory = cpu_memory,
+    .create = cpu_create,
+    .destroy = cpu_destroy,
+    .accumulate = cpu_accumulate,
+    .gradients = cpu_gradients,
+    .update = cpu_update,
+    .evaluate = cpu_evaluate,
+    .next = cpu_next,
+    .section_count = cpu_section_count,
+    .read = cpu_read,
+    .write = cpu_write,
+    .swap_average = cpu_swap_average,
+    .metrics = cpu_metrics,
+    .phase_times = cpu_phase_times,
+    .describe = cpu_describe,
+};

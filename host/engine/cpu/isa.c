@@ -1,0 +1,41 @@
+/* Chooses the instruction set: see isa.h. */
+#include "isa.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DECLARE(isa)                                                              \
+    extern const px_isa px_##isa##_isa;
+
+#ifdef PX_HAVE_AVX512
+DECLARE(avx512)
+#endif
+#ifdef PX_HAVE_AVX2
+DECLARE(avx2)
+#endif
+DECLARE(baseline)
+
+const px_isa *const *px_isa_all(void)
+{
+    static const px_isa *found[4];
+    int count = 0;
+#ifdef PX_HAVE_AVX512
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw"))
+        found[count++] = &px_avx512_isa;
+#endif
+#ifdef PX_HAVE_AVX2
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found[count++] = &px_avx2_isa;
+#endif
+    found[count] = &px_baseline_isa;
+    return found;
+}
+
+const px_isa *px_isa_best(void)
+{
+    const px_isa *const *all = px_isa_all();
+    const char *asked = getenv("PERPLEX_ISA");
+    for (int i = 0; asked && all[i]; i++)
+        if (strcmp(all[i]->name, asked) == 0) return all[i];
+    return all[0];
+}

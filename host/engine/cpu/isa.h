@@ -1,0 +1,77 @@
+/* Instruction sets: the inner loops of the CPU engine, compiled once each for AVX-512, AVX2 and the compiler's baseline
+ * (SSE2, NEON, ...), and chosen when an engine is created. */
+#ifndef PX_ISA_H
+#define PX_ISA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* One register tile: out[r][j] = sum_k a[r][k] * b[k][j] (+ add[r][j]) (+ bias[j]). The sum runs over k in order, whatever the
+ * tile's shape, so that a row's bits do not depend on the rows beside it. */
+typedef struct px_tile {
+    const float *const *a;   /* row pointers, k contiguous */
+    const float *b;          /* packed panel: [k][panel], 64-byte aligned; further panels at panel_stride floats */
+    size_t panel_stride;
+    long k;
+    float *const *out;       /* row pointers */
+    const float *const *add; /* row pointers or NULL; may be out */
+    const float *bias;       /* [columns] or NULL */
+    long columns;            /* columns to write, at most panels * panel width */
+} px_tile;
+
+/* What one optimiser step needs beside the buffers. */
+typedef struct px_optimizer_step {
+    float scale;                    /* clip factor of the gradient */
+    float lr;
+    float decay;                    /* coupled weight decay: gradient + decay * w */
+    float shrink;                   /* decoupled weight decay (AdamW): w * shrink; 1 otherwise */
+    float momentum, beta1, beta2, rest1, rest2, alpha, rest_alpha, epsilon; /* rest = 1 - beta, rounded once */
+    float correction1, correction2; /* Adam: lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t) */
+} px_optimizer_step;
+
+/* Which dropout mask: see philox.h. */
+typedef struct px_mask {
+    uint64_t seed;
+    uint32_t purpose, layer, threshold;
+    float scale;
+} px_mask;
+
+#define PX_ISA_FUNCTIONS(X)                                                                                                  \
+    /* 1 .. tile_rows rows and one panel; or 1, 2, 3 rows and 4, 3, 2 panels */                                              \
+    X(void, tile, (int rows, int panels, const px_tile *tile))                                                               \
+    /* packed[k][panel] = source[k * row_stride + j * column_stride], columns beyond `columns` are zeros */                  \
+    X(void, pack, (const float *source, size_t row_stride, size_t column_stride, long k, long columns, float *packed))       \
+    X(void, tanh_row, (float *x, long count))                                                                                \
+    X(void, relu_row, (float *x, long count))                                                                                \
+    X(void, tanh_backward, (float *dz, const float *h, long count)) /* dz *= 1 - h^2 */                                      \
+    X(void, relu_backward, (float *dz, const float *h, long count)) /* dz *= [h > 0] */                                      \
+    /* logits become (softmax(x) - onehot(target)) * scale; returns -log p(target) in nats */                                \
+    X(double, softmax_gradient, (float *x, long count, long target, float scale))                                            \
+    X(double, softmax_nll, (float *x, long count, long target)) /* x is overwritten */                                       \
+    X(void, softmax, (float *x, long count))                                                                                 \
+    X(double, sum_squares, (const float *x, long count))                                                                     \
+    X(void, add, (float *y, const float *x, long count))        /* y += x */                                                 \
+    X(void, add_scaled, (float *y, const float *x, float scale, long count)) /* y += scale x */                              \
+    X(void, sgd, (float *w, const float *g, long count, const px_optimizer_step *step))                                      \
+    X(void, momentum, (float *w, float *m, const float *g, long count, const px_optimizer_step *step))                       \
+    X(void, adam, (float *w, float *m, float *v, const float *g, long count, const px_optimizer_step *step))                 \
+    X(void, rmsprop, (float *w, float *v, const float *g, long count, const px_optimizer_step *step))                        \
+    /* out[i] = in[i] * scale where element + i is kept, else 0; out may be in */                                            \
+    X(void, mask, (float *out, const float *in, long count, const px_mask *mask, uint64_t element))                          \
+    X(void, average, (float *average, const float *w, long count, float weight)) /* average += weight (w - average) */
+
+typedef struct px_isa {
+    const char *name; /* "avx2" */
+    int panel;        /* columns of a packed panel */
+    int tile_rows;    /* most rows of a tile */
+#define PX_ISA_MEMBER(type, function, arguments) type (*function) arguments;
+    PX_ISA_FUNCTIONS(PX_ISA_MEMBER)
+#undef PX_ISA_MEMBER
+} px_isa;
+
+/* The best one that this processor runs; PERPLEX_ISA=avx512|avx2|baseline asks for one (tests, comparisons). */
+const px_isa *px_isa_best(void);
+/* All that were built and that this processor runs, best first, ended by NULL. */
+const px_isa *const *px_isa_all(void);
+
+#endif

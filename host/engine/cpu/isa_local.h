@@ -1,0 +1,55 @@
+/* What one compilation of the inner loops sees: vector width, tile shape and the name suffix of its instruction set. */
+#ifndef PX_ISA_LOCAL_H
+#define PX_ISA_LOCAL_H
+
+#include "isa.h"
+#include <string.h>
+
+#if defined(__AVX512F__)
+enum { PX_LANES = 16, PX_VECTORS = 2, PX_TILE_ROWS = 12 };
+#define PX_ISA_NAME(function) px_avx512_##function
+#define PX_ISA_TEXT "avx512"
+#elif defined(__AVX2__)
+enum { PX_LANES = 8, PX_VECTORS = 2, PX_TILE_ROWS = 6 };
+#define PX_ISA_NAME(function) px_avx2_##function
+#define PX_ISA_TEXT "avx2"
+#else
+enum { PX_LANES = 4, PX_VECTORS = 2, PX_TILE_ROWS = 6 };
+#define PX_ISA_NAME(function) px_baseline_##function
+#define PX_ISA_TEXT "baseline"
+#endif
+enum { PX_PANEL = PX_LANES * PX_VECTORS, PX_TILE_PANELS = 4 };
+
+/* Declared here, so that each definition is checked against the table in isa.h. */
+#define PX_ISA_DECLARE(type, function, arguments) type PX_ISA_NAME(function) arguments;
+PX_ISA_FUNCTIONS(PX_ISA_DECLARE)
+#undef PX_ISA_DECLARE
+extern const px_isa PX_ISA_NAME(isa);
+
+typedef float vec __attribute__((vector_size(sizeof(float) * PX_LANES)));
+typedef float vec_unaligned __attribute__((vector_size(sizeof(float) * PX_LANES), aligned(4), may_alias));
+
+static inline __attribute__((always_inline)) vec load(const float *p)
+{
+    return *(const vec_unaligned *)p;
+}
+static inline __attribute__((always_inline)) vec load_aligned(const float *p)
+{
+    return *(const vec *)p;
+}
+static inline __attribute__((always_inline)) void store(float *p, vec x)
+{
+    *(vec_unaligned *)p = x;
+}
+static inline __attribute__((always_inline)) vec broadcast(float x)
+{
+#if defined(__AVX512F__)
+    return (vec){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
+#elif defined(__AVX2__)
+    return (vec){x, x, x, x, x, x, x, x};
+#else
+    return (vec){x, x, x, x};
+#endif
+}
+
+#endif

@@ -1,0 +1,197 @@
+/* Pointwise loops of the CPU engine: activations, softmax with its gradient, norms and optimiser steps. Compiled once per
+ * instruction set (isa.h); the compiler vectorises them, with glibc's vector tanhf and expf where it has them.
+ *
+ * Sums run in a fixed order that depends on neither threads nor addresses. */
+#include "isa_local.h"
+
+#include <math.h>
+#include <stdint.h>
+
+/* glibc's libmvec has vector forms of these on x86-64; declaring them so lets loops call the vector form without -ffast-math. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 35)
+extern float tanhf(float) __attribute__((simd("notinbranch"), const));
+extern float expf(float) __attribute__((simd("notinbranch"), const));
+#endif
+
+void PX_ISA_NAME(tanh_row)(float *x, long count)
+{
+#pragma omp simd
+    for (long i = 0; i < count; i++) x[i] = tanhf(x[i]);
+}
+
+void PX_ISA_NAME(relu_row)(float *x, long count)
+{
+    for (long i = 0; i < count; i++) x[i] = x[i] > 0.0f || x[i] != x[i] ? x[i] : 0.0f; /* NaN stays visible */
+}
+
+void PX_ISA_NAME(tanh_backward)(float *dz, const float *h, long count)
+{
+    for (long i = 0; i < count; i++) dz[i] *= 1.0f - h[i] * h[i];
+}
+
+void PX_ISA_NAME(relu_backward)(float *dz, const float *h, long count)
+{
+    for (long i = 0; i < count; i++) dz[i] = h[i] > 0.0f ? dz[i] : 0.0f;
+}
+
+void PX_ISA_NAME(pack)(const float *source, size_t row_stride, size_t column_stride, long k_count, long columns, float *packed)
+{
+    if (columns == PX_PANEL && column_stride == 1) {
+        for (long k = 0; k < k_count; k++) memcpy(packed + k * PX_PANEL, source + k * row_stride, sizeof(float) * PX_PANEL);
+        return;
+    }
+    if (columns == PX_PANEL && row_stride == 1) {
+        /* A transpose: 16 rows are read along k, a few at a time, so that each line is used while it is near. */
+        enum { STEP = 16 };
+        long k = 0;
+        for (; k + STEP <= k_count; k += STEP)
+            for (int j = 0; j < PX_PANEL; j++) {
+                const float *row = source + j * column_stride + k;
+                for (int i = 0; i < STEP; i++) packed[(k + i) * PX_PANEL + j] = row[i];
+            }
+        for (; k < k_count; k++)
+            for (int j = 0; j < PX_PANEL; j++) packed[k * PX_PANEL + j] = source[j * column_stride + k];
+        return;
+    }
+    for (long k = 0; k < k_count; k++)
+        for (long j = 0; j < PX_PANEL; j++)
+            packed[k * PX_PANEL + j] = j < columns ? source[k * row_stride + j * column_stride] : 0.0f;
+}
+
+static inline __attribute__((always_inline)) float row_maximum(const float *x, long count)
+{
+    float largest[PX_LANES];
+    long i = 0;
+    for (int l = 0; l < PX_LANES; l++) largest[l] = -INFINITY;
+    for (; i + PX_LANES <= count; i += PX_LANES)
+        for (int l = 0; l < PX_LANES; l++) largest[l] = x[i + l] > largest[l] ? x[i + l] : largest[l];
+    for (int l = 0; i < count; i++, l++) largest[l] = x[i] > largest[l] ? x[i] : largest[l];
+    for (int l = 1; l < PX_LANES; l++) largest[0] = largest[l] > largest[0] ? largest[l] : largest[0];
+    return largest[0];
+}
+
+/* Sum of x in lanes of a fixed number, so that every instruction set of that width adds in one order. */
+static inline __attribute__((always_inline)) double row_sum(const float *x, long count)
+{
+    enum { BLOCK = 512 };
+    double total = 0;
+    for (long begin = 0; begin < count; begin += BLOCK) {
+        long end = begin + BLOCK < count ? begin + BLOCK : count, i = begin;
+        float sum[2 * PX_LANES] = {0};
+        for (; i + 2 * PX_LANES <= end; i += 2 * PX_LANES)
+            for (int l = 0; l < 2 * PX_LANES; l++) sum[l] += x[i + l];
+        for (int l = 0; i < end; i++, l++) sum[l] += x[i];
+        for (int l = 0; l < 2 * PX_LANES; l++) total += sum[l];
+    }
+    return total;
+}
+
+/* Turns logits into exp(x - max) and gives log(sum exp) relative to max. A row of NaN or +inf gives NaN, never a number. */
+static inline __attribute__((always_inline)) double exponentials(float *out, const float *x, long count, float largest)
+{
+    if (isinf(largest)) { /* the softmax's limit, as in loss.h */
+        for (long i = 0; i < count; i++) out[i] = x[i] == largest ? 1.0f : expf(x[i] - largest);
+        return row_sum(out, count);
+    }
+#pragma omp simd
+    for (long i = 0; i < count; i++) out[i] = expf(x[i] - largest);
+    return row_sum(out, count);
+}
+
+/* -log p of a logit in a row whose exponentials sum to sum; the case of equality is exact also where both are infinite (loss.h). */
+static inline __attribute__((always_inline)) double target_nll(float logit, float largest, double sum)
+{
+    if (logit == largest) return logit == -INFINITY ? INFINITY : log(sum);
+    return log(sum) + ((double)largest - (double)logit);
+}
+
+double PX_ISA_NAME(softmax_gradient)(float *x, long count, long target, float scale)
+{
+    const float largest = row_maximum(x, count), at_target = x[target];
+    const double sum = exponentials(x, x, count, largest);
+    const float factor = (float)((double)scale / sum);
+    for (long i = 0; i < count; i++) x[i] *= factor;
+    x[target] -= scale;
+    return target_nll(at_target, largest, sum);
+}
+
+double PX_ISA_NAME(softmax_nll)(float *x, long count, long target)
+{
+    const float largest = row_maximum(x, count), at_target = x[target];
+    return target_nll(at_target, largest, exponentials(x, x, count, largest));
+}
+
+void PX_ISA_NAME(softmax)(float *x, long count)
+{
+    const double sum = exponentials(x, x, count, row_maximum(x, count));
+    const float factor = (float)(1.0 / sum);
+    for (long i = 0; i < count; i++) x[i] *= factor;
+}
+
+double PX_ISA_NAME(sum_squares)(const float *x, long count)
+{
+    double sum[PX_LANES] = {0};
+    long i = 0;
+    for (; i + PX_LANES <= count; i += PX_LANES)
+        for (int l = 0; l < PX_LANES; l++) sum[l] += (double)x[i + l] * (double)x[i + l];
+    for (int l = 0; i < count; i++, l++) sum[l] += (double)x[i] * (double)x[i];
+    for (int l = 1; l < PX_LANES; l++) sum[0] += sum[l];
+    return sum[0];
+}
+
+void PX_ISA_NAME(add)(float *restrict y, const float *restrict x, long count)
+{
+    for (long i = 0; i < count; i++) y[i] += x[i];
+}
+
+void PX_ISA_NAME(add_scaled)(float *restrict y, const float *restrict x, float scale, long count)
+{
+    for (long i = 0; i < count; i++) y[i] += scale * x[i];
+}
+
+/* ---- optimisers; formulas and defaults as in PyTorch 2 (torch.optim), gradients scaled by the clip factor -------------- */
+
+void PX_ISA_NAME(sgd)(float *restrict w, const float *restrict g, long count, const px_optimizer_step *s)
+{
+    const float scale = s->scale, lr = s->lr, decay = s->decay;
+    for (long i = 0; i < count; i++) w[i] -= lr * (scale * g[i] + decay * w[i]);
+}
+
+void PX_ISA_NAME(momentum)(float *restrict w, float *restrict m, const float *restrict g, long count, const px_optimizer_step *s)
+{
+    const float scale = s->scale, lr = s->lr, decay = s->decay, keep = s->momentum;
+    for (long i = 0; i < count; i++) {
+        m[i] = keep * m[i] + (scale * g[i] + decay * w[i]);
+        w[i] -= lr * m[i];
+    }
+}
+
+/* Adam and AdamW: w -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps). */
+void PX_ISA_NAME(adam)(float *restrict w, float *restrict m, float *restrict v, const float *restrict g, long count,
+                       const px_optimizer_step *s)
+{
+    const float scale = s->scale, decay = s->decay, shrink = s->shrink, eps = s->epsilon;
+    const float beta1 = s->beta1, beta2 = s->beta2, rest1 = s->rest1, rest2 = s->rest2;
+    const float step = s->correction1, root = s->correction2;
+    for (long i = 0; i < count; i++) {
+        const float x = w[i] * shrink, gradient = scale * g[i] + decay * w[i];
+        m[i] = beta1 * m[i] + rest1 * gradient;
+        v[i] = beta2 * v[i] + rest2 * gradient * gradient;
+        w[i] = x - step * m[i] / (sqrtf(v[i]) * root + eps);
+    }
+}
+
+void PX_ISA_NAME(rmsprop)(float *restrict w, float *restrict v, const float *restrict g, long count, const px_optimizer_step *s)
+{
+    const float scale = s->scale, lr = s->lr, decay = s->decay, alpha = s->alpha, rest = s->rest_alpha, eps = s->epsilon;
+    for (long i = 0; i < count; i++) {
+        const float gradient = scale * g[i] + decay * w[i];
+        v[i] = alpha * v[i] + rest * gradient * gradient;
+        w[i] -= lr * gradient / (sqrtf(v[i]) + eps);
+    }
+}
+
+void PX_ISA_NAME(average)(float *restrict average, const float *restrict w, long count, float weight)
+{
+    for (long i = 0; i < count; i++) average[i] += weight * (w[i] - average[i]);
+}

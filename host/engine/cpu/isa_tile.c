@@ -1,0 +1,93 @@
+/* The register tile: up to PX_TILE_ROWS rows times one or more column panels of a matrix product, held in registers over
+ * all of k. Compiled once per instruction set (isa.h); everything dense in the CPU engine ends here.
+ *
+ * Portable C: GNU vector extensions of PX_LANES floats; the compiler contracts a * b + c to a fused multiply-add. */
+#include "isa_local.h"
+
+/* The last panel of a matrix may be narrower than a panel: its row is written element by element. */
+static __attribute__((noinline)) void store_edge(const px_tile *t, int r, const float *sums)
+{
+    for (long j = 0; j < t->columns; j++)
+        t->out[r][j] = sums[j] + (t->add ? t->add[r][j] : 0.0f) + (t->bias ? t->bias[j] : 0.0f);
+}
+
+/* One tile of R rows and P panels. The loops have constant bounds after inlining and are unrolled, so that the
+ * accumulators live in registers: R * P * PX_VECTORS of them. */
+static inline __attribute__((always_inline)) void tile_body(const int R, const int P, const px_tile *t)
+{
+    vec acc[PX_TILE_ROWS][PX_TILE_PANELS * PX_VECTORS];
+    const float *a[PX_TILE_ROWS];
+    const float *b = t->b;
+    const size_t stride = t->panel_stride;
+    const long k_count = t->k;
+
+#pragma GCC unroll 16
+    for (int r = 0; r < R; r++) {
+        a[r] = t->a[r];
+#pragma GCC unroll 16
+        for (int v = 0; v < P * PX_VECTORS; v++) acc[r][v] = (vec){0};
+    }
+    for (long k = 0; k < k_count; k++) {
+        vec x[PX_TILE_PANELS * PX_VECTORS];
+#pragma GCC unroll 16
+        for (int p = 0; p < P; p++)
+#pragma GCC unroll 16
+            for (int v = 0; v < PX_VECTORS; v++) x[p * PX_VECTORS + v] = load_aligned(b + p * stride + v * PX_LANES);
+#pragma GCC unroll 16
+        for (int r = 0; r < R; r++) {
+            const vec y = broadcast(a[r][k]);
+#pragma GCC unroll 16
+            for (int v = 0; v < P * PX_VECTORS; v++) acc[r][v] += y * x[v];
+        }
+        b += PX_PANEL;
+    }
+    /* The addend comes last, so that the bits of a result do not depend on where its sum began. */
+    const int whole = t->columns == P * PX_PANEL;
+#pragma GCC unroll 16
+    for (int r = 0; r < R; r++) {
+        if (whole) {
+            float *out = t->out[r];
+            const float *add = t->add ? t->add[r] : NULL;
+#pragma GCC unroll 16
+            for (int v = 0; v < P * PX_VECTORS; v++) {
+                vec sum = acc[r][v];
+                if (add) sum += load(add + v * PX_LANES);
+                if (t->bias) sum += load(t->bias + v * PX_LANES);
+                store(out + v * PX_LANES, sum);
+            }
+        } else {
+            float sums[PX_TILE_PANELS * PX_PANEL] __attribute__((aligned(64)));
+#pragma GCC unroll 16
+            for (int v = 0; v < P * PX_VECTORS; v++) store(sums + v * PX_LANES, acc[r][v]);
+            store_edge(t, r, sums);
+        }
+    }
+}
+
+#define TILE(R, P) static __attribute__((noinline)) void tile_##R##_##P(const px_tile *t) { tile_body(R, P, t); }
+
+/* Few rows take several panels at a time, so that enough independent sums hide the latency of an fma. */
+TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1)
+TILE(1, 4) TILE(2, 3) TILE(3, 2)
+#if defined(__AVX512F__)
+TILE(7, 1) TILE(8, 1) TILE(9, 1) TILE(10, 1) TILE(11, 1) TILE(12, 1)
+#endif
+
+static void (*const tiles_1[])(const px_tile *) = {
+    NULL, tile_1_1, tile_2_1, tile_3_1, tile_4_1, tile_5_1, tile_6_1,
+#if defined(__AVX512F__)
+    tile_7_1, tile_8_1, tile_9_1, tile_10_1, tile_11_1, tile_12_1,
+#endif
+};
+
+void PX_ISA_NAME(tile)(int rows, int panels, const px_tile *t)
+{
+    if (panels == 1)
+        tiles_1[rows](t);
+    else if (rows == 1)
+        tile_1_4(t);
+    else if (rows == 2)
+        tile_2_3(t);
+    else
+        tile_3_2(t);
+}

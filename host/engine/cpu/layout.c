@@ -1,0 +1,155 @@
+/* Where everything of a CPU engine lies: one walk over all buffers that either counts bytes (memory prediction) or cuts the arena,
+ * so that what --dry-run says and what create() allocates cannot differ. */
+#include "layout.h"
+
+#include <string.h>
+
+typedef struct cutter {
+    px_arena *arena;  /* NULL: count only */
+    size_t *bytes;    /* the class that is counted into */
+    size_t total;
+} cutter;
+
+static void *take(cutter *cut, size_t bytes)
+{
+    *cut->bytes += px_arena_round(bytes);
+    cut->total += px_arena_round(bytes);
+    return cut->arena ? px_arena_take(cut->arena, bytes) : NULL;
+}
+
+static float *floats(cutter *cut, size_t count)
+{
+    return take(cut, sizeof(float) * count);
+}
+
+static void matrix(cutter *cut, px_cpu *cpu, px_cpu_matrix *m, const px_tensor *tensor)
+{
+    m->tensor = tensor;
+    if (!tensor) return;
+    m->forward.data = floats(cut, px_panels_floats(cpu->isa, tensor->cols, tensor->rows));
+    if (cpu->base.shape.training) m->backward.data = floats(cut, px_panels_floats(cpu->isa, tensor->rows, tensor->cols));
+    if (!cut->arena) return;
+    m->w = cpu->w + tensor->offset;
+    m->g = cpu->g ? cpu->g + tensor->offset : NULL;
+}
+
+static void flat_buffers(cutter *cut, px_cpu *cpu, px_engine_memory *memory)
+{
+    const px_engine_shape *shape = &cpu->base.shape;
+    const size_t count = cpu->table.count;
+    cut->bytes = &memory->parameters;
+    cpu->w = floats(cut, count);
+    if (!shape->training) return;
+    cut->bytes = &memory->gradients;
+    cpu->g = floats(cut, count);
+    cut->bytes = &memory->moments;
+    cpu->m1 = cpu->has_m1 ? floats(cut, count) : NULL;
+    cpu->m2 = cpu->has_m2 ? floats(cut, count) : NULL;
+    cut->bytes = &memory->averages;
+    cpu->average = shape->averaging ? floats(cut, count) : NULL;
+}
+
+static void layers(cutter *cut, px_cpu *cpu, size_t rows)
+{
+    const px_model_config *model = &cpu->base.model;
+    const size_t n = (size_t)cpu->base.shape.n, h = (size_t)model->hidden, L = (size_t)model->layers;
+    cpu->states = cpu->base.shape.training ? floats(cut, L * n * h) : NULL;
+    cpu->eval_states = floats(cut, L * n * h);
+    for (int l = 0; l < model->layers; l++) {
+        px_cpu_layer *layer = &cpu->layer[l];
+        const double p = l == model->layers - 1 ? model->dropout_output : model->dropout_between;
+        layer->h = floats(cut, (rows + n) * h);
+        layer->up = cpu->base.shape.training && p > 0 ? floats(cut, rows * h) : NULL;
+        layer->state = cpu->states ? cpu->states + (size_t)l * n * h : NULL;
+        layer->eval_state = cpu->eval_states + (size_t)l * n * h;
+    }
+}
+
+static void activations(cutter *cut, px_cpu *cpu)
+{
+    const px_model_config *model = &cpu->base.model;
+    const size_t n = (size_t)cpu->base.shape.n, rows = n * (size_t)cpu->base.shape.T, h = (size_t)model->hidden, d = (size_t)model->embed;
+    const size_t V = (size_t)model->vocab;
+    const int training = cpu->base.shape.training;
+    const px_tensor *projection = px_parameters_find(&cpu->table, PX_TENSOR_PROJECTION, 0);
+    layers(cut, cpu, rows);
+    if (d) cpu->x = floats(cut, rows * d);
+    if (projection) cpu->u = floats(cut, rows * d);
+    if (training) {
+        cpu->d[0] = floats(cut, rows * h);
+        cpu->d[1] = model->layers > 1 ? floats(cut, rows * h) : NULL;
+        if (d) cpu->dx = floats(cut, rows * d);
+        if (projection) cpu->du = floats(cut, rows * d);
+    }
+    /* Logits of a chunk stay near the last-level cache; at least 64 rows, and more where the vocabulary is small. */
+    enum { CHUNK_FLOATS = 3 << 20 };
+    cpu->chunk_rows = (long)(CHUNK_FLOATS / V) < 64 ? 64 : (long)(CHUNK_FLOATS / V);
+    if (cpu->chunk_rows > (long)rows)
+        cpu->chunk_rows = (long)rows;
+    else { /* chunks of one size, so that none is a small rest */
+        const long chunks = ((long)rows + cpu->chunk_rows - 1) / cpu->chunk_rows;
+        cpu->chunk_rows = ((long)rows + chunks - 1) / chunks;
+    }
+    cpu->logits = floats(cut, (size_t)cpu->chunk_rows * V);
+    cpu->nll = take(cut, sizeof(double) * rows);
+}
+
+static void workspace(cutter *cut, px_cpu *cpu)
+{
+    const px_model_config *model = &cpu->base.model;
+    const size_t n = (size_t)cpu->base.shape.n, h = (size_t)model->hidden, d = (size_t)model->embed, V = (size_t)model->vocab;
+    const size_t pointers = sizeof(float *) * n * (size_t)cpu->threads;
+    for (int l = 0; l < model->layers; l++) {
+        px_cpu_layer *layer = &cpu->layer[l];
+        matrix(cut, cpu, &layer->w_hh, px_parameters_find(&cpu->table, PX_TENSOR_W_HH, l));
+        matrix(cut, cpu, &layer->w_xh, l == 0 && d == 0 ? NULL : px_parameters_find(&cpu->table, PX_TENSOR_W_XH, l));
+    }
+    matrix(cut, cpu, &cpu->projection, px_parameters_find(&cpu->table, PX_TENSOR_PROJECTION, 0));
+    matrix(cut, cpu, &cpu->output, px_parameters_find(&cpu->table, model->tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ, 0));
+    cpu->product.scratch = floats(cut, cpu->base.shape.training ? px_product_scratch_floats(cpu->threads) : 0);
+    cpu->zeros = floats(cut, h > d ? h : d);
+    cpu->a_rows = take(cut, pointers);
+    cpu->add_rows = take(cut, pointers);
+    cpu->out_rows = take(cut, pointers);
+    if (!cpu->base.shape.training) return;
+    if (model->dropout_weight > 0) cpu->masked_w = floats(cut, h * h);
+    cpu->touched = take(cut, V);
+    cpu->touched_list = take(cut, sizeof(int32_t) * V);
+    cpu->norms = take(cut, sizeof(double) * (cpu->table.count / PX_CPU_UPDATE_BLOCK + 3 + V));
+}
+
+/* Pointers into the flat buffers that are not matrices. */
+static void name_vectors(px_cpu *cpu)
+{
+    const px_tensor *embedding = px_parameters_find(&cpu->table, PX_TENSOR_EMBEDDING, 0);
+    const px_tensor *w_xh = px_parameters_find(&cpu->table, PX_TENSOR_W_XH, 0), *b_q = px_parameters_find(&cpu->table, PX_TENSOR_B_Q, 0);
+    const int training = cpu->base.shape.training;
+    if (embedding) {
+        cpu->embedding = cpu->w + embedding->offset;
+        cpu->d_embedding = training ? cpu->g + embedding->offset : NULL;
+    } else {
+        cpu->one_hot = cpu->w + w_xh->offset;
+        cpu->d_one_hot = training ? cpu->g + w_xh->offset : NULL;
+    }
+    cpu->sparse = !training || cpu->base.model.tied ? NULL : embedding ? embedding : w_xh;
+    cpu->b_q = cpu->w + b_q->offset;
+    cpu->db_q = training ? cpu->g + b_q->offset : NULL;
+    for (int l = 0; l < cpu->base.model.layers; l++) {
+        const px_tensor *b = px_parameters_find(&cpu->table, PX_TENSOR_B_H, l);
+        cpu->layer[l].b = cpu->w + b->offset;
+        cpu->layer[l].db = training ? cpu->g + b->offset : NULL;
+    }
+}
+
+void px_cpu_layout(px_cpu *cpu, px_arena *arena, px_engine_memory *memory)
+{
+    cutter cut = {.arena = arena};
+    memset(memory, 0, sizeof *memory);
+    flat_buffers(&cut, cpu, memory);
+    cut.bytes = &memory->activations;
+    activations(&cut, cpu);
+    cut.bytes = &memory->workspace;
+    workspace(&cut, cpu);
+    memory->total = cut.total;
+    if (arena) name_vectors(cpu);
+}

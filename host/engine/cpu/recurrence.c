@@ -1,0 +1,166 @@
+/* Recurrence phase of the CPU engine: H_t = act(Z_t + H_{t-1} W_hh + b) and its back-propagation through time.
+ *
+ * W_hh is packed once per window into column panels. Each thread owns its panels for the whole window, so that they stay in its
+ * cache; the input term and the bias end the tile's sum, the nonlinearity (forward) or its derivative (backward) follows while the tile
+ * is in the first-level cache; one barrier per step. Rows under a reset read zeros instead of the state. */
+#include "cpu.h"
+#include "philox.h"
+
+#include <omp.h>
+#include <string.h>
+
+static int between_mask(const px_cpu *cpu, const px_cpu_window *window, int l, uint32_t *purpose, double *p)
+{
+    const int top = l == cpu->base.model.layers - 1;
+    *purpose = top ? PX_RANDOM_DROPOUT_OUTPUT : PX_RANDOM_DROPOUT_BETWEEN;
+    *p = top ? cpu->base.model.dropout_output : cpu->base.model.dropout_between;
+    return window->training && *p > 0;
+}
+
+const float *px_cpu_layer_output(const px_cpu *cpu, const px_cpu_window *window, int l)
+{
+    uint32_t purpose;
+    double p;
+    if (between_mask(cpu, window, l, &purpose, &p)) return cpu->layer[l].up;
+    return cpu->layer[l].h + (size_t)window->n * (size_t)cpu->base.model.hidden;
+}
+
+/* W_hh in panels, forward and (training) backward; under weight dropout the masked weights, which hold for this window alone. */
+static void pack_recurrent(px_cpu *cpu, const px_cpu_window *window, int l)
+{
+    px_cpu_matrix *w_hh = &cpu->layer[l].w_hh;
+    if (window->training && cpu->base.model.dropout_weight > 0) {
+        px_cpu_mask_weights(cpu, window, l, w_hh->w, cpu->masked_w);
+        px_cpu_pack_matrix(cpu, w_hh, cpu->masked_w, 0);
+        px_cpu_pack_matrix(cpu, w_hh, cpu->masked_w, 1);
+        return;
+    }
+    px_cpu_ready(cpu, w_hh, 0);
+    if (window->training) px_cpu_ready(cpu, w_hh, 1);
+}
+
+/* One thread's share of step t: its panels of all n rows. */
+static void forward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t, long panel_begin, long panel_end, const float **a,
+                         const float **add, float **out)
+{
+    const px_cpu_layer *layer = &cpu->layer[l];
+    const long n = window->n, h = cpu->base.model.hidden;
+    const px_batch *batch = window->batch;
+    const int from_table = l == 0 && cpu->one_hot && !(window->training && cpu->base.model.dropout_input > 0);
+    for (long i = 0; i < n; i++) {
+        const int cleared = batch->reset[t * n + i];
+        a[i] = cleared ? cpu->zeros : layer->h + (t * n + i) * h;
+        out[i] = layer->h + ((t + 1) * n + i) * h;
+        add[i] = from_table ? cpu->one_hot + (size_t)batch->tokens[t * n + i] * (size_t)h : out[i];
+    }
+    const px_isa *isa = cpu->isa;
+    const px_rows_job job = {.a = a, .out = out, .add = add, .bias = layer->b, .rows = n};
+    for (long p = panel_begin; p < panel_end;) {
+        /* a few panels at a time, so that the activations find their tile near */
+        const long next = p + 4 < panel_end ? p + 4 : panel_end;
+        px_rows_times_panels(isa, &job, &layer->w_hh.forward, p, next);
+        const long first = p * isa->panel, columns = (next * isa->panel < h ? next * isa->panel : h) - first;
+        for (long i = 0; i < n; i++)
+            (cpu->base.model.nonlinearity == PX_RELU ? isa->relu_row : isa->tanh_row)(out[i] + first, columns);
+        p = next;
+    }
+}
+
+void px_cpu_recurrence_forward(px_cpu *cpu, const px_cpu_window *window, int l)
+{
+    px_cpu_layer *layer = &cpu->layer[l];
+    const long n = window->n, h = cpu->base.model.hidden, panels = (h + cpu->isa->panel - 1) / cpu->isa->panel;
+    pack_recurrent(cpu, window, l);
+    if (l > 0)
+        px_cpu_forward_product(cpu, window->training, &layer->w_xh, window->rows, px_cpu_layer_output(cpu, window, l - 1), NULL, layer->h + n * h);
+    float *state = window->training ? layer->state : layer->eval_state;
+    memcpy(layer->h, state, sizeof(float) * (size_t)(n * h));
+    const int threads = cpu->threads < panels ? cpu->threads : (int)panels;
+#pragma omp parallel num_threads(threads)
+    {
+        const int me = omp_get_thread_num();
+        const size_t rows = (size_t)me * (size_t)cpu->base.shape.n;
+        long begin, end;
+        px_share(panels, me, omp_get_num_threads(), &begin, &end);
+        for (long t = 0; t < window->T; t++) {
+            forward_step(cpu, window, l, t, begin, end, cpu->a_rows + rows, cpu->add_rows + rows, cpu->out_rows + rows);
+#pragma omp barrier
+        }
+    }
+    memcpy(state, layer->h + (size_t)window->rows * (size_t)h, sizeof(float) * (size_t)(n * h));
+    uint32_t purpose;
+    double p;
+    if (between_mask(cpu, window, l, &purpose, &p)) px_cpu_mask_rows(cpu, window, purpose, (uint32_t)l, p, h, layer->h + n * h, layer->up);
+}
+
+/* One thread's share of step t, backward: dz_t = (dh_t + dz_{t+1} W_hh) * act'(h_t), and db += dz_t, on its panels. */
+static void backward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t, float *d, long panel_begin, long panel_end, const float **a,
+                          float **out)
+{
+    const px_cpu_layer *layer = &cpu->layer[l];
+    const px_isa *isa = cpu->isa;
+    const long n = window->n, h = cpu->base.model.hidden;
+    const int last = t == window->T - 1;
+    for (long i = 0; i < n; i++) {
+        const int cleared = last || window->batch->reset[(t + 1) * n + i];
+        a[i] = cleared ? cpu->zeros : d + ((t + 1) * n + i) * h;
+        out[i] = d + (t * n + i) * h;
+    }
+    const px_rows_job job = {.a = a, .out = out, .add = (const float *const *)out, .rows = n};
+    for (long p = panel_begin; p < panel_end;) {
+        const long next = p + 4 < panel_end ? p + 4 : panel_end;
+        const long first = p * isa->panel, columns = (next * isa->panel < h ? next * isa->panel : h) - first;
+        if (!last) px_rows_times_panels(isa, &job, &layer->w_hh.backward, p, next);
+        for (long i = 0; i < n; i++) {
+            const float *output = layer->h + ((t + 1) * n + i) * h + first;
+            (cpu->base.model.nonlinearity == PX_RELU ? isa->relu_backward : isa->tanh_backward)(out[i] + first, output, columns);
+            isa->add(layer->db + first, out[i] + first, columns);
+        }
+        p = next;
+    }
+}
+
+/* H_{t-1} as the weight gradient sees it: zero where the stream was reset. */
+static void zero_reset_rows(px_cpu *cpu, const px_cpu_window *window, float *h_rows)
+{
+    const long h = cpu->base.model.hidden;
+    for (long row = 0; row < window->rows; row++)
+        if (window->batch->reset[row]) memset(h_rows + row * h, 0, sizeof(float) * (size_t)h);
+}
+
+void px_cpu_recurrence_backward(px_cpu *cpu, const px_cpu_window *window, int l, float *d)
+{
+    px_cpu_layer *layer = &cpu->layer[l];
+    const long h = cpu->base.model.hidden, panels = (h + cpu->isa->panel - 1) / cpu->isa->panel;
+    uint32_t purpose;
+    double p;
+    if (between_mask(cpu, window, l, &purpose, &p)) px_cpu_mask_rows(cpu, window, purpose, (uint32_t)l, p, h, d, d);
+    const int threads = cpu->threads < panels ? cpu->threads : (int)panels;
+#pragma omp parallel num_threads(threads)
+    {
+        const int me = omp_get_thread_num();
+        const size_t rows = (size_t)me * (size_t)cpu->base.shape.n;
+        long begin, end;
+        px_share(panels, me, omp_get_num_threads(), &begin, &end);
+        for (long t = window->T - 1; t >= 0; t--) {
+            backward_step(cpu, window, l, t, d, begin, end, cpu->a_rows + rows, cpu->out_rows + rows);
+#pragma omp barrier
+        }
+    }
+    zero_reset_rows(cpu, window, layer->h);
+    if (cpu->base.model.dropout_weight > 0) {
+        /* dW = d(masked W) under the same mask */
+        memset(cpu->masked_w, 0, sizeof(float) * (size_t)(h * h));
+        const px_cpu_matrix masked = {.tensor = layer->w_hh.tensor, .g = cpu->masked_w};
+        px_cpu_weight_gradient(cpu, &masked, window->rows, d, layer->h);
+        px_cpu_mask_weights(cpu, window, l, cpu->masked_w, cpu->masked_w);
+        cpu->isa->add(layer->w_hh.g, cpu->masked_w, h * h);
+    } else
+        px_cpu_weight_gradient(cpu, &layer->w_hh, window->rows, d, layer->h);
+}
+
+void px_cpu_between_backward(px_cpu *cpu, const px_cpu_window *window, int l, const float *dz, float *d_below)
+{
+    px_cpu_weight_gradient(cpu, &cpu->layer[l].w_xh, window->rows, dz, px_cpu_layer_output(cpu, window, l - 1));
+    px_cpu_data_gradient(cpu, &cpu->layer[l].w_xh, window->rows, dz, d_below);
+}

@@ -1,0 +1,159 @@
+/* Update phase of the CPU engine: global norm, clipping, optimiser and averaging, one pass each over the flat buffers.
+ *
+ * The rows of the token table (one-hot W_xh, or an untied E) have a gradient only where a token of the window used them: norm,
+ * clearing and plain SGD visit those rows alone. Sums of squares are in double, per block, added in order: the same for any threads. */
+#include "cpu.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+void px_cpu_touch_all(px_cpu *cpu)
+{
+    if (cpu->sparse) memset(cpu->touched, 1, (size_t)cpu->base.model.vocab);
+}
+
+static long list_touched(px_cpu *cpu)
+{
+    long count = 0;
+    if (cpu->sparse)
+        for (int32_t token = 0; token < cpu->base.model.vocab; token++)
+            if (cpu->touched[token]) cpu->touched_list[count++] = token;
+    return count;
+}
+
+/* The flat buffer without the token table is at most two runs; blocks of both are numbered through. */
+typedef struct block_plan {
+    size_t begin[2], count[2];
+    long blocks[2];
+    size_t table;          /* offset of the token table */
+    long table_width;
+} block_plan;
+
+static block_plan plan_blocks(const px_cpu *cpu)
+{
+    block_plan plan = {.begin = {0, cpu->table.count}, .count = {cpu->table.count, 0}};
+    if (cpu->sparse) {
+        plan.table = cpu->sparse->offset;
+        plan.table_width = cpu->base.model.embed ? cpu->base.model.embed : cpu->base.model.hidden;
+        plan.count[0] = plan.table;
+        plan.begin[1] = plan.table + cpu->sparse->count;
+        plan.count[1] = cpu->table.count - plan.begin[1];
+    }
+    for (int i = 0; i < 2; i++) plan.blocks[i] = (long)((plan.count[i] + PX_CPU_UPDATE_BLOCK - 1) / PX_CPU_UPDATE_BLOCK);
+    return plan;
+}
+
+static void block_range(const block_plan *plan, long block, size_t *begin, long *count)
+{
+    const int run = block >= plan->blocks[0];
+    const size_t first = (size_t)(block - (run ? plan->blocks[0] : 0)) * PX_CPU_UPDATE_BLOCK;
+    *begin = plan->begin[run] + first;
+    *count = (long)(plan->count[run] - first < PX_CPU_UPDATE_BLOCK ? plan->count[run] - first : PX_CPU_UPDATE_BLOCK);
+}
+
+static double gradient_norm(px_cpu *cpu, const block_plan *plan, long touched)
+{
+    const long blocks = plan->blocks[0] + plan->blocks[1];
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (long i = 0; i < blocks + touched; i++) {
+        if (i < blocks) {
+            size_t begin;
+            long count;
+            block_range(plan, i, &begin, &count);
+            cpu->norms[i] = cpu->isa->sum_squares(cpu->g + begin, count);
+        } else
+            cpu->norms[i] = cpu->isa->sum_squares(cpu->g + plan->table + (size_t)cpu->touched_list[i - blocks] * (size_t)plan->table_width,
+                                                  plan->table_width);
+    }
+    double sum = 0;
+    for (long i = 0; i < blocks + touched; i++) sum += cpu->norms[i];
+    return sqrt(sum);
+}
+
+static void apply(px_cpu *cpu, const px_optimizer_step *step, size_t begin, long count, const float *g)
+{
+    const px_isa *isa = cpu->isa;
+    float *w = cpu->w + begin;
+    switch (cpu->optimizer.kind) {
+    case PX_SGD: isa->sgd(w, g, count, step); break;
+    case PX_MOMENTUM: isa->momentum(w, cpu->m1 + begin, g, count, step); break;
+    case PX_ADAM:
+    case PX_ADAMW: isa->adam(w, cpu->m1 + begin, cpu->m2 + begin, g, count, step); break;
+    case PX_RMSPROP: isa->rmsprop(w, cpu->m2 + begin, g, count, step); break;
+    }
+}
+
+static void optimise(px_cpu *cpu, const block_plan *plan, const px_optimizer_step *step, long touched, float average_weight)
+{
+    const long blocks = plan->blocks[0] + plan->blocks[1], width = plan->table_width;
+    const int sparse_step = cpu->optimizer.kind == PX_SGD && step->decay == 0.0f;
+    const long table_rows = !cpu->sparse ? 0 : sparse_step ? touched : cpu->base.model.vocab;
+#pragma omp parallel num_threads(cpu->threads)
+    {
+#pragma omp for schedule(static) nowait
+        for (long i = 0; i < blocks; i++) {
+            size_t begin;
+            long count;
+            block_range(plan, i, &begin, &count);
+            apply(cpu, step, begin, count, cpu->g + begin);
+            memset(cpu->g + begin, 0, sizeof(float) * (size_t)count);
+            if (average_weight != 0.0f) cpu->isa->average(cpu->average + begin, cpu->w + begin, count, average_weight);
+        }
+#pragma omp for schedule(static)
+        for (long i = 0; i < table_rows; i++) {
+            const int32_t token = sparse_step ? cpu->touched_list[i] : (int32_t)i;
+            const size_t begin = plan->table + (size_t)token * (size_t)width;
+            apply(cpu, step, begin, width, cpu->touched[token] ? cpu->g + begin : cpu->zeros);
+            if (cpu->touched[token]) memset(cpu->g + begin, 0, sizeof(float) * (size_t)width);
+        }
+        if (cpu->sparse && average_weight != 0.0f) {
+#pragma omp for schedule(static)
+            for (long i = 0; i < cpu->base.model.vocab; i++) {
+                const size_t begin = plan->table + (size_t)i * (size_t)width;
+                cpu->isa->average(cpu->average + begin, cpu->w + begin, width, average_weight);
+            }
+        }
+    }
+    if (cpu->sparse) memset(cpu->touched, 0, (size_t)cpu->base.model.vocab);
+}
+
+static px_optimizer_step step_of(const px_optimizer_config *config, const px_update *update, double norm)
+{
+    const double t = (double)update->step + 1;
+    const int decoupled = config->kind == PX_ADAMW;
+    return (px_optimizer_step){
+        .scale = config->clip > 0 && norm > config->clip ? (float)(config->clip / norm) : 1.0f,
+        .lr = (float)update->lr,
+        .decay = decoupled ? 0.0f : (float)config->weight_decay,
+        .shrink = decoupled ? (float)(1 - update->lr * config->weight_decay) : 1.0f,
+        .momentum = (float)config->momentum,
+        .beta1 = (float)config->beta1, .rest1 = (float)(1 - config->beta1),
+        .beta2 = (float)config->beta2, .rest2 = (float)(1 - config->beta2),
+        .alpha = (float)config->alpha, .rest_alpha = (float)(1 - config->alpha),
+        .epsilon = (float)config->epsilon,
+        .correction1 = (float)(update->lr / (1 - pow(config->beta1, t))),
+        .correction2 = (float)(1 / sqrt(1 - pow(config->beta2, t)))};
+}
+
+void px_cpu_update(px_cpu *cpu, const px_update *update)
+{
+    const block_plan plan = plan_blocks(cpu);
+    const long touched = list_touched(cpu);
+    const double norm = gradient_norm(cpu, &plan, touched);
+    cpu->metrics.grad_norm = norm;
+    if (cpu->metrics.bad_step < 0 && (cpu->loss_is_bad || !isfinite(norm))) {
+        cpu->metrics.bad_step = (int64_t)update->step;
+        cpu->metrics.bad_norm = norm;
+    }
+    cpu->loss_is_bad = 0;
+    if (cpu->metrics.bad_step >= 0) { /* nothing is trained past it */
+        memset(cpu->g, 0, sizeof(float) * cpu->table.count);
+        if (cpu->sparse) memset(cpu->touched, 0, (size_t)cpu->base.model.vocab);
+        return;
+    }
+    const px_optimizer_step step = step_of(&cpu->optimizer, update, norm);
+    optimise(cpu, &plan, &step, touched, cpu->average ? (float)update->average_weight : 0.0f);
+    cpu->metrics.updates++;
+    px_cpu_weights_changed(cpu);
+}
