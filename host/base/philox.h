@@ -13,9 +13,9 @@
 /* What a stream of random numbers is for; part of the counter. Numbers are fixed: checkpoints and tests rely on them. */
 typedef enum px_random_purpose {
     PX_RANDOM_INIT = 1,            /* initial weights; layer = index of the tensor in the parameter table */
-    PX_RANDOM_DROPOUT_INPUT = 2,   /* masks of the embedded input; width d, or V where the input is one-hot */
+    PX_RANDOM_DROPOUT_INPUT = 2,   /* masks of the embedded input; layer 0; width d, or V where the input is one-hot */
     PX_RANDOM_DROPOUT_BETWEEN = 3, /* masks of the output of layer `layer` on its way up; width h */
-    PX_RANDOM_DROPOUT_OUTPUT = 4,  /* masks of the top layer's output before the head; width h */
+    PX_RANDOM_DROPOUT_OUTPUT = 4,  /* masks of the top layer's output before the head; layer 0; width h */
     PX_RANDOM_DROPOUT_WEIGHT = 5,  /* masks of W_hh of layer `layer`: element = step * h^2 + out * h + in */
     PX_RANDOM_RESET = 6,           /* --reset-probability: element = step * streams_in_all + stream */
     PX_RANDOM_SHUFFLE = 7,         /* order of the windows in random sampling */
