@@ -118,8 +118,8 @@ cudaError_t px_launch_embed_backward(const px_embed_backward_args *args, cudaStr
 
 /* One step of one layer, after the product: h = act(xz + keep * rec + b), keep = 0 where reset, else 1.
  * xz [n,width]: the input's term; rec [n,width]: H_{t-1} W_hh (written with beta = 0), or NULL where it is zero or has been
- * accumulated onto xz already (then without resets). reset [n] or NULL: row t of the window's marks; a marked row does not
- * read rec at all, so H_{t-1} needs no masked copy here.
+ * accumulated onto xz already (then without resets). reset [n] or NULL: row t of the window's marks; the rec of a
+ * marked row is left out (whatever it is), so H_{t-1} needs no masked copy here.
  * h [n,width] (may be xz); h_low [n,width] or NULL: the operand of the next product in bf16.
  * up, up_low [n,width] or NULL: h * mask, the copy that goes to the layer above or to the head; h itself stays whole.
  * Masks belong to step t of the window. */
@@ -182,10 +182,11 @@ cudaError_t px_launch_column_sum(float *out, const void *in, px_element element,
 /* Loss and gradient of a chunk of rows of logits.
  * logits [rows,V], row stride ld: U W_hq without bias; bias [V] is added inside.
  * targets [rows]: in [0,V), or -1: not scored (nll 0, gradient 0). nll [rows]: -log softmax(logits + bias)[target] in nats,
- * +inf where the target's probability is 0. A row with a NaN or +inf gives NaN.
+ * +inf where the target's probability is 0; infinite logits as in host/model/loss.h; a NaN stays a NaN.
  * dlogits [rows,V], row stride ld_d, or NULL: the loss alone. (softmax - onehot) * window.inv_count.
  * dlogits may be logits itself where both have the same element type and row stride; then the gradient replaces them.
  * Types: fp32 -> fp32, fp32 -> bf16 (another buffer), bf16 -> bf16; all arithmetic is fp32.
+ * ld that is a multiple of 4 gives rows 16-byte (bf16: 8-byte) accesses whatever V is; the padding is not touched.
  * shared_bytes: what a block may have on this device (cudaDevAttrMaxSharedMemoryPerBlockOptin). Rows up to 1,024 wide stay
  * in the registers of a warp; rows that fit in shared memory are read once; wider ones twice. */
 typedef struct px_head_args {
@@ -222,7 +223,8 @@ enum { PX_NORM_BLOCKS_MAX = 1024, PX_NORM_SHARE = 8192 };
 static inline size_t px_norm_partials(size_t count)
 {
     size_t blocks = (count + PX_NORM_SHARE - 1) / PX_NORM_SHARE;
-    return blocks < 1 ? 1 : blocks < PX_NORM_BLOCKS_MAX ? blocks : PX_NORM_BLOCKS_MAX;
+    if (blocks < 1) return 1;
+    return blocks < PX_NORM_BLOCKS_MAX ? blocks : (size_t)PX_NORM_BLOCKS_MAX;
 }
 cudaError_t px_launch_update_norm(double *partial, const float *gradients, size_t count, cudaStream_t stream);
 cudaError_t px_launch_update_decide(px_device_metrics *metrics, const double *partial, size_t partials,

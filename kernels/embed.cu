@@ -1,0 +1,158 @@
+/* Phase embed on the GPU: rows of a table for the tokens of a window, and the gradient of that table.
+ *
+ * Forward is a gather, off the critical path of the recurrence. Backward is a segment sum without atomics over a window's
+ * rows in the order of their tokens (`order`, a stable counting sort by the host): chunks of PX_EMBED_CHUNK places are
+ * summed independently of how long a token's run is, so that a byte model's thousand spaces do not end in one thread; a
+ * second kernel joins the runs that cross a chunk's border, in order. Each row of the table has one writer. */
+#include "device.h"
+#include "dropout.h"
+
+namespace {
+
+/* Rows and steps: row = t * n + i. */
+struct place {
+    int t, i;
+};
+
+__device__ __forceinline__ place place_of(size_t row, int n)
+{
+    place p;
+    p.t = static_cast<int>(row / static_cast<size_t>(n));
+    p.i = static_cast<int>(row - static_cast<size_t>(p.t) * static_cast<size_t>(n));
+    return p;
+}
+
+/* Factors of a quad of the input at `row`: of its own four elements, or, one-hot, of the one element j = token. */
+__device__ __forceinline__ float4 input_mask(const px_dropout &dropout, const px_window_scalars *window, size_t row, int n,
+                                             int width, int column, int one_hot, int token)
+{
+    const place p = place_of(row, n);
+    if (one_hot) {
+        const float m = dropout_one(dropout, dropout_row(dropout, window, p.t, p.i, one_hot) + static_cast<uint64_t>(token));
+        return make_float4(m, m, m, m);
+    }
+    return dropout_quad(dropout, dropout_row(dropout, window, p.t, p.i, width) + static_cast<uint64_t>(column));
+}
+
+template <bool ALIGNED, bool DROP> __global__ void __launch_bounds__(256) embed_forward_kernel(const px_embed_args a)
+{
+    const size_t row = row_of_thread(), quad = quad_of_thread();
+    const int column = static_cast<int>(quad * 4), count = a.width - column;
+    if (row >= static_cast<size_t>(a.T) * static_cast<size_t>(a.n) || count <= 0) return;
+    const int token = a.tokens[row];
+    float4 v = load_quad<ALIGNED>(a.table + static_cast<size_t>(token) * a.width + column, count);
+    if (DROP) v = v * input_mask(a.dropout, a.window, row, a.n, a.width, column, a.one_hot, token);
+    const size_t at = row * a.width + column;
+    if (a.out) store_quad<ALIGNED>(a.out + at, v, count);
+    if (a.out_low) store_quad<ALIGNED>(a.out_low + at, v, count);
+}
+
+/* Token at a place of the sorted order. */
+__device__ __forceinline__ int token_at(const px_embed_backward_args &a, size_t at)
+{
+    return a.tokens[a.order[at]];
+}
+
+/* Sums the runs of one chunk of `order` for one quad of columns. A run inside the chunk goes straight to the table. A run
+ * that comes from the chunk before leaves its sum in partial[chunk][0], one that only goes on into the next in [1]. */
+template <bool ALIGNED, bool DROP>
+__global__ void __launch_bounds__(128) embed_backward_runs_kernel(const px_embed_backward_args a)
+{
+    const size_t rows = static_cast<size_t>(a.T) * static_cast<size_t>(a.n), chunk = row_of_thread();
+    const int column = static_cast<int>(quad_of_thread() * 4), count = a.width - column;
+    const size_t begin = chunk * PX_EMBED_CHUNK, end = begin + PX_EMBED_CHUNK < rows ? begin + PX_EMBED_CHUNK : rows;
+    if (begin >= rows || count <= 0) return;
+    const int before = begin > 0 ? token_at(a, begin - 1) : -1, after = end < rows ? token_at(a, end) : -1;
+    size_t row = static_cast<size_t>(a.order[begin]);
+    int token = a.tokens[row], leading = token == before;
+    float4 sum = make_float4(0, 0, 0, 0);
+    for (size_t k = begin;;) {
+        float4 v = load_quad<ALIGNED>(a.dx + row * a.width + column, count);
+        if (DROP) v = v * input_mask(a.dropout, a.window, row, a.n, a.width, column, a.one_hot, token);
+        sum = sum + v;
+        const bool last = ++k == end;
+        const size_t row_next = last ? 0 : static_cast<size_t>(a.order[k]);
+        const int token_next = last ? after : a.tokens[row_next];
+        if (last || token_next != token) { /* the run ends here, or at least this chunk does */
+            const bool trailing = last && token_next == token;
+            if (leading || trailing) {
+                store_quad<ALIGNED>(a.partial + (2 * chunk + (leading ? 0 : 1)) * a.width + column, sum, count);
+            } else {
+                float *to = a.dtable + static_cast<size_t>(token) * a.width + column;
+                store_quad<ALIGNED>(to, load_quad<ALIGNED>(to, count) + sum, count);
+            }
+            if (last) return;
+            sum = make_float4(0, 0, 0, 0);
+            leading = 0;
+        }
+        token = token_next;
+        row = row_next;
+    }
+}
+
+/* Joins the runs that cross borders: the chunk in which such a run begins adds up its parts in order. */
+template <bool ALIGNED> __global__ void __launch_bounds__(128) embed_backward_join_kernel(const px_embed_backward_args a)
+{
+    const size_t rows = static_cast<size_t>(a.T) * static_cast<size_t>(a.n), chunk = row_of_thread();
+    const int column = static_cast<int>(quad_of_thread() * 4), count = a.width - column;
+    const size_t begin = chunk * PX_EMBED_CHUNK, end = begin + PX_EMBED_CHUNK;
+    if (end >= rows || count <= 0) return; /* nothing can go on after the last chunk */
+    const int token = token_at(a, end - 1);
+    if (token_at(a, end) != token) return;                                              /* no run crosses */
+    if (begin > 0 && token_at(a, begin) == token && token_at(a, begin - 1) == token) return; /* it began earlier */
+    /* the last chunk that begins with this token: tokens ascend along `order`, so halving finds it */
+    size_t low = chunk + 1, high = (rows + PX_EMBED_CHUNK - 1) / PX_EMBED_CHUNK;
+    while (high - low > 1) {
+        const size_t middle = low + (high - low) / 2;
+        if (token_at(a, middle * PX_EMBED_CHUNK) == token) low = middle;
+        else high = middle;
+    }
+    float4 sum = load_quad<ALIGNED>(a.partial + (2 * chunk + 1) * a.width + column, count);
+    for (size_t c = chunk + 1; c <= low; c++)
+        sum = sum + load_quad<ALIGNED>(a.partial + 2 * c * a.width + column, count);
+    float *to = a.dtable + static_cast<size_t>(token) * a.width + column;
+    store_quad<ALIGNED>(to, load_quad<ALIGNED>(to, count) + sum, count);
+}
+
+bool window_is_valid(int T, int n, int width)
+{
+    return T >= 0 && n >= 0 && width > 0;
+}
+
+} // namespace
+
+extern "C" cudaError_t px_launch_embed_forward(const px_embed_args *args, cudaStream_t stream)
+{
+    if (!window_is_valid(args->T, args->n, args->width)) return cudaErrorInvalidValue;
+    const size_t rows = static_cast<size_t>(args->T) * static_cast<size_t>(args->n), width = static_cast<size_t>(args->width);
+    if (rows == 0) return cudaSuccess;
+    /* bound by memory: 256 threads, one quad each, keep enough 16-byte reads in flight without a loop */
+    const row_grid g = row_grid_for(rows, width, 256);
+    const bool aligned = px_aligned(args->table, sizeof(float), width) && px_aligned(args->out, sizeof(float), width) &&
+                         px_aligned(args->out_low, sizeof(px_bf16), width);
+    const bool drop = args->dropout.threshold != 0;
+    if (aligned && drop) return PX_LAUNCH((embed_forward_kernel<true, true>), g.grid, g.block, 0, stream, *args);
+    if (aligned) return PX_LAUNCH((embed_forward_kernel<true, false>), g.grid, g.block, 0, stream, *args);
+    if (drop) return PX_LAUNCH((embed_forward_kernel<false, true>), g.grid, g.block, 0, stream, *args);
+    return PX_LAUNCH((embed_forward_kernel<false, false>), g.grid, g.block, 0, stream, *args);
+}
+
+extern "C" cudaError_t px_launch_embed_backward(const px_embed_backward_args *args, cudaStream_t stream)
+{
+    if (!window_is_valid(args->T, args->n, args->width)) return cudaErrorInvalidValue;
+    const size_t rows = static_cast<size_t>(args->T) * static_cast<size_t>(args->n), width = static_cast<size_t>(args->width);
+    if (rows == 0) return cudaSuccess;
+    /* each thread walks a chunk of rows, so there are few threads: blocks of 128 spread them over more multiprocessors */
+    const row_grid g = row_grid_for(px_ceil_div(rows, PX_EMBED_CHUNK), width, 128);
+    const bool aligned = px_aligned(args->dx, sizeof(float), width) && px_aligned(args->dtable, sizeof(float), width) &&
+                         px_aligned(args->partial, sizeof(float), width);
+    const bool drop = args->dropout.threshold != 0;
+    cudaError_t error;
+    if (aligned && drop) error = PX_LAUNCH((embed_backward_runs_kernel<true, true>), g.grid, g.block, 0, stream, *args);
+    else if (aligned) error = PX_LAUNCH((embed_backward_runs_kernel<true, false>), g.grid, g.block, 0, stream, *args);
+    else if (drop) error = PX_LAUNCH((embed_backward_runs_kernel<false, true>), g.grid, g.block, 0, stream, *args);
+    else error = PX_LAUNCH((embed_backward_runs_kernel<false, false>), g.grid, g.block, 0, stream, *args);
+    if (error != cudaSuccess || rows <= PX_EMBED_CHUNK) return error; /* one chunk: no border to cross */
+    if (aligned) return PX_LAUNCH(embed_backward_join_kernel<true>, g.grid, g.block, 0, stream, *args);
+    return PX_LAUNCH(embed_backward_join_kernel<false>, g.grid, g.block, 0, stream, *args);
+}

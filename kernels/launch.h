@@ -1,0 +1,52 @@
+/* How kernels are launched and get shared memory: the one macro family, so that a kernel need not know where it runs.
+ *
+ * With nvcc the macros are what CUDA says; with PX_SIMULATOR (tests/cuda_on_cpu) the host compiler builds the very same .cu
+ * files and simulator.h runs every CUDA thread as a fiber. Rules that keep both true: kernels are launched only through
+ * PX_LAUNCH inside extern "C" launchers, shared memory is declared only with PX_SHARED and PX_DYN_SHARED at the top of a
+ * kernel or of a function that all threads of the block call, and everything beyond plain CUDA C++ comes from device.h. */
+#ifndef PX_LAUNCH_H
+#define PX_LAUNCH_H
+
+#ifdef PX_SIMULATOR
+#include "simulator.h"
+#else
+
+#include <cuda_runtime.h>
+
+/* PX_SHARED(float, name, [32]): a block's static shared array. PX_DYN_SHARED(float, name): its dynamic shared memory. */
+#define PX_SHARED(type, name, ...) __shared__ type name __VA_ARGS__
+#define PX_DYN_SHARED(type, name)                                   \
+    extern __shared__ __align__(16) unsigned char px_dyn_shared_[]; \
+    type *name = reinterpret_cast<type *>(px_dyn_shared_)
+
+/* PX_LAUNCH(kernel, grid, block, shared_bytes, stream, arguments...) is the cudaError_t of this launch. Write a kernel with
+ * several template arguments in parentheses. */
+#define PX_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
+    px_launch_kernel(kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
+
+/* Lets a kernel have more than 48 KiB of dynamic shared memory; once per kernel and device would do, repeating is cheap. */
+#define PX_ALLOW_SHARED(kernel, bytes) \
+    cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes))
+
+template <class... P, class... A>
+static inline cudaError_t px_launch_kernel(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes,
+                                           cudaStream_t stream, A... arguments)
+{
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid;
+    config.blockDim = block;
+    config.dynamicSmemBytes = shared_bytes;
+    config.stream = stream;
+    return cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...);
+}
+
+#endif
+
+/* Every launcher's way out on a failed launch. */
+#define PX_TRY_CUDA(call)                              \
+    do {                                               \
+        cudaError_t px_error_ = (call);                \
+        if (px_error_ != cudaSuccess) return px_error_; \
+    } while (0)
+
+#endif

@@ -1,0 +1,159 @@
+/* Phase update on the GPU: global norm, decision, optimiser step. Nothing is read by the host between them.
+ *
+ * Three launches over the one flat buffer, replayed as a graph: squares summed per block in double; one block adds the
+ * partial sums, finds the clip factor and whether the step is finite; then one pass reads and writes everything that the
+ * optimiser owns and clears the gradients. Learning rate, step and decision live in device memory. */
+#include "device.h"
+
+namespace {
+
+template <bool ALIGNED>
+__global__ void __launch_bounds__(256) update_norm_kernel(double *partial, const float *gradients, size_t count)
+{
+    PX_SHARED(double, scratch, [PX_WARP]);
+    double sum = 0;
+    const size_t stride = static_cast<size_t>(gridDim.x) * blockDim.x * 4;
+    for (size_t at = (static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 4; at < count; at += stride) {
+        const float4 g = load_quad<ALIGNED>(gradients + at, count - at < 4 ? static_cast<int>(count - at) : 4);
+        const double x = g.x, y = g.y, z = g.z, w = g.w;
+        sum += (x * x + y * y) + (z * z + w * w);
+    }
+    sum = block_reduce<op_sum>(sum, scratch, 0.0);
+    if (threadIdx.x == 0) partial[blockIdx.x] = sum;
+}
+
+__global__ void __launch_bounds__(256) update_decide_kernel(px_device_metrics *metrics, const double *partial, int partials,
+                                                            const px_update_scalars *scalars, double clip)
+{
+    PX_SHARED(double, scratch, [PX_WARP]);
+    double sum = 0;
+    for (int k = static_cast<int>(threadIdx.x); k < partials; k += static_cast<int>(blockDim.x)) sum += partial[k];
+    sum = block_reduce<op_sum>(sum, scratch, 0.0);
+    if (threadIdx.x != 0) return;
+    const double norm = sqrt(sum);
+    if (metrics->bad_step < 0 && !(isfinite(norm) && isfinite(metrics->step_loss))) {
+        metrics->bad_step = static_cast<int64_t>(scalars->step);
+        metrics->bad_norm = norm;
+    }
+    const int skip = metrics->bad_step >= 0;
+    metrics->grad_norm = norm;
+    metrics->clip_factor = clip > 0 && norm > clip ? static_cast<float>(clip / norm) : 1.0f;
+    metrics->skip = skip;
+    metrics->updates += !skip;
+    metrics->step_loss = 0;
+}
+
+/* The optimiser's constants, rounded once. */
+struct constants {
+    float momentum, beta1, beta2, alpha, epsilon, decay;
+};
+
+/* What one update reads from device memory, the same for every element. */
+struct step_numbers {
+    float lr, step_size, root_bias2, average_weight, clip;
+};
+
+template <px_optimizer KIND>
+__device__ __forceinline__ float step_of(const constants &c, const step_numbers &s, float g, float w, float &m, float &v)
+{
+    g *= s.clip;
+    if (KIND == PX_ADAMW) w -= s.lr * c.decay * w;
+    else g += c.decay * w;
+    if (KIND == PX_SGD) return w - s.lr * g;
+    if (KIND == PX_MOMENTUM) {
+        m = c.momentum * m + g;
+        return w - s.lr * m;
+    }
+    if (KIND == PX_RMSPROP) {
+        v = c.alpha * v + (1 - c.alpha) * g * g;
+        return w - s.lr * g / (sqrtf(v) + c.epsilon);
+    }
+    m = c.beta1 * m + (1 - c.beta1) * g;
+    v = c.beta2 * v + (1 - c.beta2) * g * g;
+    return w - s.step_size * m / (sqrtf(v) / s.root_bias2 + c.epsilon);
+}
+
+template <px_optimizer KIND, bool ALIGNED>
+__global__ void __launch_bounds__(256) update_apply_kernel(const px_update_args a, const constants c)
+{
+    constexpr bool FIRST = KIND == PX_MOMENTUM || KIND == PX_ADAM || KIND == PX_ADAMW;
+    constexpr bool SECOND = KIND == PX_RMSPROP || KIND == PX_ADAM || KIND == PX_ADAMW;
+    const size_t at = (static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 4;
+    if (at >= a.count) return;
+    const int count = a.count - at < 4 ? static_cast<int>(a.count - at) : 4;
+    const float4 g = load_quad<ALIGNED>(a.gradients + at, count), zero = make_float4(0, 0, 0, 0);
+    store_quad<ALIGNED>(a.gradients + at, zero, count);
+    if (a.metrics->skip) return;
+    step_numbers s;
+    s.lr = static_cast<float>(a.scalars->lr);
+    s.step_size = s.lr / static_cast<float>(a.scalars->bias1);
+    s.root_bias2 = sqrtf(static_cast<float>(a.scalars->bias2));
+    s.average_weight = static_cast<float>(a.scalars->average_weight);
+    s.clip = a.metrics->clip_factor;
+    float4 w = load_quad<ALIGNED>(a.weights + at, count), m = zero, v = zero;
+    /* moments are touched once per step: they should not push weights, needed at once by the next step, out of the L2 cache */
+    const bool whole = ALIGNED && count == 4;
+    if (FIRST)
+        m = whole ? load_once(reinterpret_cast<const float4 *>(a.moment1 + at)) : load_quad<ALIGNED>(a.moment1 + at, count);
+    if (SECOND)
+        v = whole ? load_once(reinterpret_cast<const float4 *>(a.moment2 + at)) : load_quad<ALIGNED>(a.moment2 + at, count);
+    w.x = step_of<KIND>(c, s, g.x, w.x, m.x, v.x);
+    w.y = step_of<KIND>(c, s, g.y, w.y, m.y, v.y);
+    w.z = step_of<KIND>(c, s, g.z, w.z, m.z, v.z);
+    w.w = step_of<KIND>(c, s, g.w, w.w, m.w, v.w);
+    store_quad<ALIGNED>(a.weights + at, w, count);
+    if (a.weights_low) store_quad<ALIGNED>(a.weights_low + at, w, count);
+    if (FIRST && whole) store_once(reinterpret_cast<float4 *>(a.moment1 + at), m);
+    else if (FIRST) store_quad<ALIGNED>(a.moment1 + at, m, count);
+    if (SECOND && whole) store_once(reinterpret_cast<float4 *>(a.moment2 + at), v);
+    else if (SECOND) store_quad<ALIGNED>(a.moment2 + at, v, count);
+    if (!a.average || !(s.average_weight > 0)) return;
+    float4 average = load_quad<ALIGNED>(a.average + at, count);
+    average = average + (w + average * -1.0f) * s.average_weight;
+    store_quad<ALIGNED>(a.average + at, average, count);
+}
+
+template <px_optimizer KIND> cudaError_t launch_apply(const px_update_args &a, cudaStream_t stream)
+{
+    const px_optimizer_config &o = *a.optimizer;
+    const constants c = {static_cast<float>(o.momentum), static_cast<float>(o.beta1),   static_cast<float>(o.beta2),
+                         static_cast<float>(o.alpha),    static_cast<float>(o.epsilon), static_cast<float>(o.weight_decay)};
+    /* bound by memory: up to five streams of 16-byte accesses per thread; no loop, so that blocks end and others start */
+    const unsigned blocks = px_ceil_div(a.count, 4 * 256);
+    const bool aligned = px_aligned(a.weights, sizeof(float), 4) && px_aligned(a.gradients, sizeof(float), 4) &&
+                         px_aligned(a.moment1, sizeof(float), 4) && px_aligned(a.moment2, sizeof(float), 4) &&
+                         px_aligned(a.average, sizeof(float), 4) && px_aligned(a.weights_low, sizeof(px_bf16), 4);
+    if (aligned) return PX_LAUNCH((update_apply_kernel<KIND, true>), blocks, 256, 0, stream, a, c);
+    return PX_LAUNCH((update_apply_kernel<KIND, false>), blocks, 256, 0, stream, a, c);
+}
+
+} // namespace
+
+extern "C" cudaError_t px_launch_update_norm(double *partial, const float *gradients, size_t count, cudaStream_t stream)
+{
+    /* at most 1,024 blocks of 256 with 8 quads and more each: few enough partial sums for one block to add */
+    const unsigned blocks = static_cast<unsigned>(px_norm_partials(count));
+    if (px_aligned(gradients, sizeof(float), 4))
+        return PX_LAUNCH(update_norm_kernel<true>, blocks, 256, 0, stream, partial, gradients, count);
+    return PX_LAUNCH(update_norm_kernel<false>, blocks, 256, 0, stream, partial, gradients, count);
+}
+
+extern "C" cudaError_t px_launch_update_decide(px_device_metrics *metrics, const double *partial, size_t partials,
+                                               const px_update_scalars *scalars, double clip, cudaStream_t stream)
+{
+    if (partials > PX_NORM_BLOCKS_MAX) return cudaErrorInvalidValue;
+    return PX_LAUNCH(update_decide_kernel, 1, 256, 0, stream, metrics, partial, static_cast<int>(partials), scalars, clip);
+}
+
+extern "C" cudaError_t px_launch_update_apply(const px_update_args *args, cudaStream_t stream)
+{
+    if (args->count == 0) return cudaSuccess;
+    switch (args->optimizer->kind) {
+    case PX_SGD: return launch_apply<PX_SGD>(*args, stream);
+    case PX_MOMENTUM: return launch_apply<PX_MOMENTUM>(*args, stream);
+    case PX_ADAM: return launch_apply<PX_ADAM>(*args, stream);
+    case PX_ADAMW: return launch_apply<PX_ADAMW>(*args, stream);
+    case PX_RMSPROP: return launch_apply<PX_RMSPROP>(*args, stream);
+    }
+    return cudaErrorInvalidValue;
+}
