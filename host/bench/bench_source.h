@@ -1,0 +1,22 @@
+/* Where a case's tokens come from: a text given with --data, or synthetic ones. */
+#ifndef PX_BENCH_SOURCE_H
+#define PX_BENCH_SOURCE_H
+
+#include "bench.h"
+#include "minibatch.h"
+
+typedef struct px_bench_source {
+    const px_config *config;
+    px_corpus corpus;    /* open where config->data is given */
+    int has_corpus;
+} px_bench_source;
+
+px_status px_bench_source_open(const px_config *config, px_bench_source *source);
+void px_bench_source_close(px_bench_source *source);
+/* The vocabulary of the text, or 0 where tokens are synthetic. */
+int32_t px_bench_source_vocab(const px_bench_source *source);
+/* Windows for a case, through the same code that a training reads its corpus with. tokens gets synthetic tokens, to be
+ * destroyed after the minibatches; NULL with a text. The same case always gets the same windows, on every device. */
+px_status px_bench_source_minibatches(const px_bench_source *source, const px_bench_case *c, px_tokens **tokens, px_minibatches **minibatches);
+
+#endif

@@ -1,0 +1,134 @@
+/* Comparison of two results (bench.h).
+ *
+ * Speeds are compared as shares of the peak that each run measured beside the case, so that two machines of one kind, or one
+ * machine on two days, can be held together. A regression is a loss of more than max(10 %, 3 x the pooled spread), where the
+ * spread is the relative interquartile range of a case's repeats. A case whose spread is above 6 % although it was
+ * measured twice is too noisy to judge. */
+#include "bench.h"
+
+#include "check.h"
+#include "file.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double LEAST_LOSS = 0.10, SPREADS = 3, NOISY_SPREAD = 0.06;
+
+static px_status load(const char *path, cJSON **root)
+{
+    char *text;
+    size_t bytes;
+    PX_TRY(px_file_read(path, (size_t)64 << 20, &text, &bytes));
+    *root = cJSON_ParseWithLength(text, bytes);
+    free(text);
+    if (!*root) return px_fail(PX_ERR_INPUT, "%s: not JSON; give a result of perplex bench --json", path);
+    const char *format = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(*root, "format"));
+    double version = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(*root, "version"));
+    const cJSON *cases = cJSON_GetObjectItemCaseSensitive(*root, "cases");
+    if (format && strcmp(format, "perplex-bench") == 0 && version == 1 && cJSON_IsArray(cases)) return PX_OK;
+    cJSON_Delete(*root);
+    *root = NULL;
+    return px_fail(PX_ERR_INPUT, "%s: not a result of perplex bench, version 1", path);
+}
+
+typedef struct row {
+    const char *name;
+    double speed, spread;   /* share of peak, or tokens/s where there is no peak */
+    int is_share;
+} row;
+
+static px_status read_row(const char *path, const cJSON *item, row *out)
+{
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name"));
+    const cJSON *share = cJSON_GetObjectItemCaseSensitive(item, "share_of_peak");
+    double tokens = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(item, "tokens_per_s"));
+    double spread = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(item, "spread"));
+    if (!name || !(tokens > 0) || !(spread >= 0)) return px_fail(PX_ERR_INPUT, "%s: a case lacks its name, tokens_per_s or spread", path);
+    *out = (row){.name = name, .speed = tokens, .spread = spread};
+    if (cJSON_IsNumber(share) && share->valuedouble > 0) {
+        out->speed = share->valuedouble;
+        out->is_share = 1;
+    }
+    return PX_OK;
+}
+
+static const cJSON *find(const cJSON *cases, const char *name)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cases) {
+        const char *other = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name"));
+        if (other && strcmp(other, name) == 0) return item;
+    }
+    return NULL;
+}
+
+static void judge(const row *old, const row *new, double old_tokens, double new_tokens, px_bench_verdict *v, FILE *out)
+{
+    double pooled = sqrt((old->spread * old->spread + new->spread * new->spread) / 2);
+    double allowed = fmax(LEAST_LOSS, SPREADS * pooled);
+    int shares = old->is_share && new->is_share;
+    double ratio = shares ? new->speed / old->speed : new_tokens / old_tokens;
+    const char *verdict = "same";
+    v->compared++;
+    if (old->spread > NOISY_SPREAD || new->spread > NOISY_SPREAD) {
+        verdict = "too noisy to judge";
+        v->noisy++;
+    } else if (1 - ratio > allowed) {
+        verdict = "REGRESSION";
+        v->regressions++;
+    } else if (1 - 1 / ratio > allowed) {
+        verdict = "faster";
+        v->improvements++;
+    }
+    if (shares) fprintf(out, "| %s | %.1f %% | %.1f %% |", old->name, 100 * old->speed, 100 * new->speed);
+    else fprintf(out, "| %s | %.0f tokens/s | %.0f tokens/s |", old->name, old_tokens, new_tokens);
+    fprintf(out, " %+.1f %% | %.1f %% | %s |\n", 100 * (ratio - 1), 100 * allowed, verdict);
+}
+
+static px_status compare(const char *old_path, const cJSON *old_root, const char *new_path, const cJSON *new_root,
+                         px_bench_verdict *v, FILE *out)
+{
+    const cJSON *old_cases = cJSON_GetObjectItemCaseSensitive(old_root, "cases"), *item;
+    const cJSON *new_cases = cJSON_GetObjectItemCaseSensitive(new_root, "cases");
+    fprintf(out, "| case | old, of peak | new, of peak | change | allowed loss | verdict |\n|---|---|---|---|---|---|\n");
+    cJSON_ArrayForEach(item, old_cases) {
+        row old, new;
+        PX_TRY(read_row(old_path, item, &old));
+        const cJSON *other = find(new_cases, old.name);
+        if (!other) {
+            fprintf(out, "| %s | | | | | not in the new result |\n", old.name);
+            v->missing++;
+            continue;
+        }
+        PX_TRY(read_row(new_path, other, &new));
+        judge(&old, &new, cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(item, "tokens_per_s")),
+              cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(other, "tokens_per_s")), v, out);
+    }
+    fprintf(out, "\n%d compared: %d regression%s, %d faster, %d too noisy to judge, %d missing\n", v->compared, v->regressions,
+            v->regressions == 1 ? "" : "s", v->improvements, v->noisy, v->missing);
+    if (v->compared == 0) return px_fail(PX_ERR_INPUT, "%s and %s have no case in common", old_path, new_path);
+    return PX_OK;
+}
+
+px_status px_bench_compare(const char *old_path, const char *new_path, px_bench_verdict *verdict)
+{
+    cJSON *old_root = NULL, *new_root = NULL;
+    size_t bytes;
+    memset(verdict, 0, sizeof *verdict);
+    px_status status = load(old_path, &old_root);
+    if (status == PX_OK) status = load(new_path, &new_root);
+    FILE *out = status == PX_OK ? open_memstream(&verdict->report, &bytes) : NULL;
+    if (status == PX_OK && !out) status = px_fail(PX_ERR_MEMORY, "bench: no memory for a report");
+    if (status == PX_OK) status = compare(old_path, old_root, new_path, new_root, verdict, out);
+    if (out) fclose(out);
+    cJSON_Delete(old_root);
+    cJSON_Delete(new_root);
+    if (status != PX_OK) {
+        free(verdict->report);
+        verdict->report = NULL;
+    }
+    return status;
+}

@@ -1,0 +1,124 @@
+/* FLOPs and bytes of a step, counted from the shape (count.h; rules in bench/README.md).
+ *
+ * Every product of [m,k] by [k,n] is 2 m n k operations; nothing else is counted. Bytes are compulsory traffic of fp32
+ * tensors: what each phase must read and write at least once if nothing survives in a cache from one phase to the next,
+ * and everything survives within a phase. */
+#include "count.h"
+
+#include <string.h>
+
+typedef struct sizes {
+    double n, T, rows, d, h, L, V;
+    int tied, projected;
+    double parameters;
+} sizes;
+
+static sizes sizes_of(const px_model_config *model, int32_t n, int32_t T)
+{
+    sizes s = {.n = n, .T = T, .rows = (double)n * T, .d = model->embed, .h = model->hidden, .L = model->layers,
+               .V = model->vocab, .tied = model->tied != 0};
+    s.projected = s.tied && model->embed != model->hidden;
+    double input = s.d > 0 ? s.d : s.V;
+    s.parameters = (s.d > 0 ? s.V * s.d : 0) + input * s.h + s.h * s.h + s.h          /* table, layer 0 */
+                 + (s.L - 1) * (2 * s.h * s.h + s.h)                                  /* layers above */
+                 + (s.tied ? 0 : s.h * s.V) + (s.projected ? s.h * s.d : 0) + s.V;    /* head */
+    return s;
+}
+
+/* Products of one token in the head, forward: the projection where there is one, and the output layer. */
+static double head_products(const sizes *s)
+{
+    double width = s->tied ? s->d : s->h;
+    return 2 * width * s->V + (s->projected ? 2 * s->h * s->d : 0);
+}
+
+static double head_weights(const sizes *s)
+{
+    return (s->tied ? s->d : s->h) * s->V + (s->projected ? s->h * s->d : 0);
+}
+
+/* Rows of the table or of W_xh that a token fetches. */
+static double input_width(const sizes *s)
+{
+    return s->d > 0 ? s->d : s->h;
+}
+
+static void count_forward(const sizes *s, px_work_count *c)
+{
+    double rows = s->rows, h2 = s->h * s->h;
+    c->tokens = rows;
+    /* embed: X_t W_xh of the lowest layer; a one-hot input is a row, no product */
+    c->phase_flops[PX_PHASE_EMBED] = s->d > 0 ? rows * 2 * s->d * s->h : 0;
+    c->phase_bytes[PX_PHASE_EMBED] = 4 * (rows + rows * input_width(s) + rows * s->h + (s->d > 0 ? s->d * s->h : 0));
+    /* recurrence: H_{t-1} W_hh for every layer, the input products of the layers above the lowest */
+    c->phase_flops[PX_PHASE_RECURRENCE_FORWARD] = rows * (s->L * 2 * h2 + (s->L - 1) * 2 * h2);
+    c->phase_bytes[PX_PHASE_RECURRENCE_FORWARD] = 4 * (s->L * (h2 + 2 * rows * s->h) + (s->L - 1) * (h2 + 2 * rows * s->h));
+    /* head */
+    c->phase_flops[PX_PHASE_HEAD] = rows * head_products(s);
+    c->phase_bytes[PX_PHASE_HEAD] = 4 * (head_weights(s) + rows * s->h + 2 * rows);
+    c->dependent_steps = s->L * s->T;
+}
+
+static void total(px_work_count *c)
+{
+    c->flops = c->bytes = 0;
+    for (int phase = 0; phase < PX_PHASE_COUNT; phase++) {
+        c->flops += c->phase_flops[phase];
+        c->bytes += c->phase_bytes[phase];
+    }
+}
+
+void px_count_evaluate(const px_model_config *model, int32_t n, int32_t T, px_work_count *count)
+{
+    sizes s = sizes_of(model, n, T);
+    memset(count, 0, sizeof *count);
+    count_forward(&s, count);
+    total(count);
+}
+
+void px_count_decode(const px_model_config *model, int32_t n, px_work_count *count)
+{
+    sizes s = sizes_of(model, n, 1);
+    memset(count, 0, sizeof *count);
+    count_forward(&s, count);
+    count->phase_bytes[PX_PHASE_HEAD] += 4 * s.rows * s.V; /* the probabilities are handed out */
+    total(count);
+}
+
+/* Bytes of the update per parameter: the norm reads the gradient; the step reads gradient and weight, writes the weight and
+ * clears the gradient; a moment is read and written. */
+static double update_bytes(const px_optimizer_config *optimizer)
+{
+    switch (optimizer->kind) {
+    case PX_MOMENTUM:
+    case PX_RMSPROP: return 4 * (5 + 2);
+    case PX_ADAM:
+    case PX_ADAMW: return 4 * (5 + 4);
+    case PX_SGD: break;
+    }
+    return 4 * 5;
+}
+
+void px_count_train(const px_model_config *model, const px_optimizer_config *optimizer, int32_t n, int32_t T,
+                    px_work_count *count)
+{
+    sizes s = sizes_of(model, n, T);
+    double rows = s.rows, h2 = s.h * s.h;
+    memset(count, 0, sizeof *count);
+    count_forward(&s, count);
+    double *flops = count->phase_flops, *bytes = count->phase_bytes;
+    /* head: dH and dW beside the forward product; the weights are read twice, their gradient is added to, dH is written */
+    flops[PX_PHASE_HEAD] *= 3;
+    bytes[PX_PHASE_HEAD] = 4 * (2 * head_weights(&s) + 2 * head_weights(&s) + 2 * rows * s.h + rows * s.h + 2 * rows);
+    /* recurrence backward: dZ_{t+1} W_hh' for T - 1 steps (gradients stop at the window's start), dW_hh over all rows; the
+     * layers above the lowest also dX and dW_xh */
+    flops[PX_PHASE_RECURRENCE_BACKWARD] = s.L * (s.n * (s.T - 1) * 2 * h2 + rows * 2 * h2) + (s.L - 1) * rows * 4 * h2;
+    bytes[PX_PHASE_RECURRENCE_BACKWARD] = 4 * (s.L * (3 * h2 + 5 * rows * s.h) + (s.L - 1) * (3 * h2 + 2 * rows * s.h));
+    /* embed backward: with a table dX and dW_xh, then rows added to the table's gradient; one-hot rows of dW_xh */
+    flops[PX_PHASE_EMBED_BACKWARD] = s.d > 0 ? rows * 4 * s.d * s.h : 0;
+    bytes[PX_PHASE_EMBED_BACKWARD] =
+        4 * (rows * s.h + 2 * rows * input_width(&s) + (s.d > 0 ? 3 * s.d * s.h + rows * s.d : 0));
+    bytes[PX_PHASE_UPDATE] = s.parameters * update_bytes(optimizer);
+    count->dependent_steps = s.L * (2 * s.T - 1);
+    total(count);
+}

@@ -1,0 +1,25 @@
+/* What a step costs, counted from the model's shape alone: floating-point operations of the products, compulsory bytes,
+ * and both per phase. The rules are written out in bench/README.md; a change there is a change here. */
+#ifndef PX_COUNT_H
+#define PX_COUNT_H
+
+#include "config.h"
+#include "engine.h"
+
+typedef struct px_work_count {
+    double tokens;                       /* scored tokens of a step */
+    double flops, bytes;                 /* of a whole step */
+    double phase_flops[PX_PHASE_COUNT];
+    double phase_bytes[PX_PHASE_COUNT];
+    double dependent_steps;              /* steps that must follow one another: L T forward, L (T - 1) backward */
+} px_work_count;
+
+/* A training step (forward, backward, update) of n streams and T steps. */
+void px_count_train(const px_model_config *model, const px_optimizer_config *optimizer, int32_t n, int32_t T,
+                    px_work_count *count);
+/* Forward and loss only. */
+void px_count_evaluate(const px_model_config *model, int32_t n, int32_t T, px_work_count *count);
+/* One step of decoding with probabilities for n streams. */
+void px_count_decode(const px_model_config *model, int32_t n, px_work_count *count);
+
+#endif

@@ -1,0 +1,113 @@
+/* Weights and batches for a peer (export.h). */
+#include "export.h"
+
+#include "check.h"
+#include "file.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct header {
+    FILE *text;
+    char *buffer;
+    size_t bytes, offset; /* of the data so far */
+    int entries;
+} header;
+
+static void declare(header *h, const char *name, const char *type, const char *shape, size_t count)
+{
+    size_t end = h->offset + 4 * count;
+    fprintf(h->text, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}", h->entries++ ? "," : "", name, type,
+            shape, h->offset, end);
+    h->offset = end;
+}
+
+static void declare_all(header *h, const px_parameters *table, const px_bench_case *c, int64_t windows)
+{
+    char shape[64];
+    fputc('{', h->text);
+    for (int32_t i = 0; i < table->tensor_count; i++) {
+        const px_tensor *t = &table->tensor[i];
+        snprintf(shape, sizeof shape, t->dims == 1 ? "%d" : "%d,%d", t->rows, t->cols);
+        declare(h, t->name, "F32", shape, t->count);
+        if (t->role == PX_TENSOR_B_H) {
+            char name[48];
+            snprintf(name, sizeof name, "rnn.bias_hh_l%d", t->layer);
+            declare(h, name, "F32", shape, t->count);
+        }
+    }
+    snprintf(shape, sizeof shape, "%lld,%d,%d", (long long)windows, c->steps, c->batch);
+    size_t count = (size_t)windows * (size_t)c->steps * (size_t)c->batch;
+    declare(h, "bench.tokens", "I32", shape, count);
+    declare(h, "bench.targets", "I32", shape, count);
+    fputc('}', h->text);
+}
+
+static px_status write_weights(px_atomic_file *file, const px_parameters *table, const px_model_config *model, uint64_t seed)
+{
+    float *weights = malloc(table->count * sizeof *weights), *zeros = calloc((size_t)model->hidden, sizeof *zeros);
+    px_status status = weights && zeros ? px_parameters_init(table, model, seed, weights) : px_fail(PX_ERR_MEMORY, "export: no memory for weights");
+    for (int32_t i = 0; i < table->tensor_count && status == PX_OK; i++) {
+        const px_tensor *t = &table->tensor[i];
+        status = px_atomic_write(file, weights + t->offset, t->count * sizeof *weights);
+        if (status == PX_OK && t->role == PX_TENSOR_B_H) status = px_atomic_write(file, zeros, t->count * sizeof *zeros);
+    }
+    free(weights);
+    free(zeros);
+    return status;
+}
+
+static px_status write_windows(px_atomic_file *file, px_minibatches *minibatches, int64_t windows, int targets)
+{
+    px_batch batch;
+    for (int64_t w = 0; w < windows; w++) {
+        PX_TRY(px_minibatches_get(minibatches, 0, w, (uint64_t)w, &batch));
+        PX_TRY(px_atomic_write(file, targets ? batch.targets : batch.tokens, (size_t)batch.T * (size_t)batch.n * sizeof(int32_t)));
+    }
+    return PX_OK;
+}
+
+static px_status write_file(px_atomic_file *file, const px_bench_case *c, const px_bench_options *options, px_minibatches *minibatches)
+{
+    px_model_config model = options->config->model;
+    model.vocab = c->vocab, model.embed = c->embed, model.hidden = c->hidden, model.layers = c->layers, model.tied = c->tied;
+    px_parameters table;
+    PX_TRY(px_parameters_make(&model, &table));
+    int64_t windows = px_minibatches_per_epoch(minibatches, 0);
+    header h = {0};
+    if (!(h.text = open_memstream(&h.buffer, &h.bytes))) return px_fail(PX_ERR_MEMORY, "export: no memory for a header");
+    declare_all(&h, &table, c, windows);
+    while (ftell(h.text) % 8) fputc(' ', h.text);
+    fclose(h.text);
+    uint64_t bytes = h.bytes;
+    unsigned char length[8];
+    for (int i = 0; i < 8; i++) length[i] = (unsigned char)(bytes >> (8 * i));
+    px_status status = px_atomic_write(file, length, sizeof length);
+    if (status == PX_OK) status = px_atomic_write(file, h.buffer, h.bytes);
+    free(h.buffer);
+    PX_TRY(status);
+    PX_TRY(write_weights(file, &table, &model, options->config->seed));
+    PX_TRY(write_windows(file, minibatches, windows, 0));
+    return write_windows(file, minibatches, windows, 1);
+}
+
+px_status px_bench_export(const char *path, const px_bench_case *c, const px_bench_options *options, const px_bench_source *source)
+{
+    if (source->has_corpus)
+        return px_fail(PX_ERR_ARGUMENT, "--export: windows of a text differ in length; leave out --data");
+    px_tokens *tokens;
+    px_minibatches *minibatches;
+    px_atomic_file file;
+    PX_TRY(px_bench_source_minibatches(source, c, &tokens, &minibatches));
+    px_status status = px_atomic_open(path, &file);
+    if (status == PX_OK) {
+        status = write_file(&file, c, options, minibatches);
+        if (status == PX_OK) status = px_atomic_commit(&file);
+        else px_atomic_abandon(&file);
+    }
+    px_minibatches_destroy(minibatches);
+    px_tokens_destroy(tokens);
+    return status;
+}

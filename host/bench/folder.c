@@ -1,0 +1,41 @@
+/* A result as files in one folder (bench.h). */
+#include "bench.h"
+
+#include "check.h"
+#include "file.h"
+#include "plot.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Writes and frees text; NULL is out of memory. */
+static px_status write_file(const char *folder, const char *name, char *text)
+{
+    char path[PATH_MAX];
+    px_atomic_file file;
+    if (!text) return px_fail(PX_ERR_MEMORY, "bench: no memory for %s", name);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    px_status status = px_atomic_open(path, &file);
+    if (status == PX_OK) {
+        status = px_atomic_write(&file, text, strlen(text));
+        if (status == PX_OK) status = px_atomic_commit(&file);
+        else px_atomic_abandon(&file);
+    }
+    free(text);
+    return status;
+}
+
+px_status px_bench_write_folder(const px_bench_result *result, const px_bench_options *options, const char *command,
+                                const char *folder, char *note, size_t note_bytes)
+{
+    note[0] = 0;
+    if (mkdir(folder, 0777) != 0 && errno != EEXIST) return px_fail(PX_ERR_IO, "%s: cannot be made: %s", folder, strerror(errno));
+    PX_TRY(write_file(folder, "bench.json", px_bench_json(result, options, command)));
+    PX_TRY(write_file(folder, "bench.csv", px_bench_csv(result)));
+    PX_TRY(write_file(folder, "bench.md", px_bench_markdown(result, options)));
+    return px_bench_plot(result, folder, note, note_bytes);
+}

@@ -1,0 +1,181 @@
+/* Peaks of the processor and of devices (peak.h).
+ *
+ * The threads are OpenMP's, of the same pool (libgomp) that the CPU engine and oneDNN use, so that the peak is measured on
+ * the very threads that do the work. */
+#include "peak.h"
+
+#include "check.h"
+#include "engine.h"
+#include "fma.h"
+#include "machine.h"
+#include "statistics.h"
+
+#include <omp.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROBES = 5, COPY_PASSES = 7, BARRIERS = 400, BARRIER_PASSES = 25 };
+static const double PROBE_SECONDS = 0.02;
+static const size_t COPY_BYTES = (size_t)128 << 20; /* per array: above every last-level cache that a core can fill alone */
+
+int px_peak_is_host(const char *device)
+{
+    return strcmp(device, "cpu") == 0 || strcmp(device, "reference") == 0;
+}
+
+/* GFLOP/s of one kernel on `threads` threads for about PROBE_SECONDS; *iterations is the calibrated count, 0 at first. */
+static double probe(const px_fma_kernel *kernel, int32_t threads, size_t *iterations)
+{
+    static volatile float sink; /* written so that the work is not thrown away */
+    if (*iterations == 0) {
+        size_t tried = 1 << 12;
+        double seconds;
+        for (;;) {
+            double begin = px_clock();
+            sink = kernel->run(tried);
+            seconds = px_clock() - begin;
+            if (seconds > 0.002) break;
+            tried *= 4;
+        }
+        *iterations = 1 + (size_t)((double)tried * PROBE_SECONDS / seconds);
+    }
+    size_t count = *iterations;
+    int team = 1; /* OpenMP may grant fewer threads than asked for */
+    double begin = px_clock();
+#pragma omp parallel num_threads(threads)
+    {
+        float value = kernel->run(count);
+        if (value == 0.125f) sink = value; /* never: the values tend to 1 */
+        if (omp_get_thread_num() == 0) team = omp_get_num_threads();
+    }
+    double seconds = px_clock() - begin;
+    (void)sink;
+    return kernel->flops_per_iteration * (double)count * team / seconds * 1e-9;
+}
+
+/* The kernel that ran fastest on this processor; widest is not always best where wide vectors lower the clock. */
+static px_fma_kernel best_kernel;
+static size_t best_iterations;
+
+static void choose_kernel(void)
+{
+    if (best_kernel.name) return;
+    double best = 0;
+    for (const px_fma_kernel *kernel = px_fma_kernels(); kernel->name; kernel++) {
+        size_t iterations = 0;
+        double rate = probe(kernel, 1, &iterations), again = probe(kernel, 1, &iterations);
+        if (again > rate) rate = again;
+        if (rate > best) {
+            best = rate;
+            best_kernel = *kernel;
+            best_iterations = iterations;
+        }
+    }
+}
+
+double px_peak_probe_cpu(int32_t threads)
+{
+    choose_kernel();
+    return probe(&best_kernel, threads, &best_iterations);
+}
+
+/* STREAM's copy: bytes read plus bytes written per second, best pass but the first. 0 where memory is short. */
+static double measure_copy(int32_t threads)
+{
+    size_t bytes = COPY_BYTES, available = px_memory_available();
+    if (available > 0 && available < 4 * bytes) bytes = available / 4 & ~(size_t)4095;
+    if (bytes < (size_t)16 << 20) return 0;
+    float *from = aligned_alloc(4096, bytes), *to = aligned_alloc(4096, bytes);
+    double best = 0;
+    if (from && to) {
+        size_t count = bytes / sizeof *from;
+        /* touched first by the threads that will copy, so that pages lie near them */
+#pragma omp parallel for num_threads(threads) schedule(static)
+        for (size_t i = 0; i < count; i++) {
+            from[i] = (float)i;
+            to[i] = 0;
+        }
+        for (int pass = 0; pass < COPY_PASSES; pass++) {
+            double begin = px_clock();
+#pragma omp parallel for num_threads(threads) schedule(static)
+            for (size_t i = 0; i < count; i++) to[i] = from[i];
+            double seconds = px_clock() - begin, rate = 2.0 * (double)bytes / seconds * 1e-9;
+            if (pass > 0 && rate > best) best = rate;
+        }
+        volatile float sink = to[count - 1];
+        (void)sink;
+    }
+    free(from);
+    free(to);
+    return best;
+}
+
+/* Seconds of one barrier between the threads: a counter and a turn on their own cache lines, the cheapest there is. */
+static double measure_barrier(int32_t threads)
+{
+    if (threads < 2) return 0;
+    double passes[BARRIER_PASSES];
+    static _Alignas(128) atomic_int arrived, turn;
+    for (int pass = 0; pass < BARRIER_PASSES; pass++) {
+        atomic_store(&arrived, 0);
+        atomic_store(&turn, 0);
+        double begin = 0, end = 0;
+#pragma omp parallel num_threads(threads)
+        {
+            int team = omp_get_num_threads();
+#pragma omp barrier
+            if (omp_get_thread_num() == 0) begin = px_clock();
+            for (int i = 0; i < BARRIERS; i++) {
+                if (atomic_fetch_add_explicit(&arrived, 1, memory_order_acq_rel) == team - 1) {
+                    atomic_store_explicit(&arrived, 0, memory_order_relaxed);
+                    atomic_store_explicit(&turn, i + 1, memory_order_release);
+                } else {
+                    /* a thread without a core of its own must let the others run */
+                    for (int spins = 0; atomic_load_explicit(&turn, memory_order_acquire) <= i; spins++)
+                        if (spins > 10000) sched_yield();
+                }
+            }
+            if (omp_get_thread_num() == 0) end = px_clock();
+        }
+        passes[pass] = (end - begin) / BARRIERS;
+    }
+    return px_quantile(passes, BARRIER_PASSES, 0.5);
+}
+
+static void measure_host(px_peak *peak)
+{
+    double rates[PROBES];
+    choose_kernel();
+    probe(&best_kernel, peak->threads, &best_iterations); /* wakes the threads */
+    for (int i = 0; i < PROBES; i++) rates[i] = probe(&best_kernel, peak->threads, &best_iterations);
+    peak->gflops = px_quantile(rates, PROBES, 0.5);
+    peak->gflops_best = rates[PROBES - 1];
+    peak->copy_gb_s = measure_copy(peak->threads);
+    peak->step_latency_s = measure_barrier(peak->threads);
+    snprintf(peak->instruction_set, sizeof peak->instruction_set, "%s", best_kernel.name);
+}
+
+px_status px_peak_measure(const char *device, int32_t threads, px_precision precision, px_peak *peak)
+{
+    *peak = (px_peak){.threads = threads, .precision = precision};
+    snprintf(peak->device, sizeof peak->device, "%s", device);
+    if (px_peak_is_host(device)) {
+        measure_host(peak);
+        return PX_OK;
+    }
+    const px_engine_ops *ops;
+    int ordinal;
+    PX_TRY(px_engine_find(device, &ops, &ordinal));
+    if (!ops->peak) return PX_OK;
+    px_device_peak measured = {0};
+    PX_TRY(ops->peak(ordinal, precision, &measured));
+    peak->gflops = peak->gflops_best = measured.gflops;
+    peak->copy_gb_s = measured.copy_gb_s;
+    peak->step_latency_s = measured.step_latency_s;
+    snprintf(peak->instruction_set, sizeof peak->instruction_set, "%s", measured.what);
+    return PX_OK;
+}

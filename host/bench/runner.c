@@ -1,0 +1,337 @@
+/* One case being measured (runner.h). Everything goes through the engine seam, as a training does: the windows come from
+ * minibatches, a step is accumulate + update, and a repeat ends with px_engine_metrics, which waits for the device. */
+#include "runner.h"
+
+#include "check.h"
+#include "machine.h"
+#include "statistics.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ROUNDS = 400 };
+
+struct px_runner {
+    px_bench_case c;
+    const px_bench_options *options;
+    px_model_config model;
+    px_optimizer_config optimizer;
+    px_engine *engine;
+    px_tokens *tokens;
+    px_minibatches *minibatches;
+    int64_t per_epoch;
+    float *probabilities;          /* [n,V], decoding only */
+    uint64_t step;                 /* steps done */
+    px_batch batch;                /* the window of the last step */
+    int32_t row;                   /* decoding: next row of the window */
+    double data_s;                 /* time spent making windows since the repeat began */
+    int64_t scored;                /* tokens done since the repeat began */
+    int32_t steps_per_round;
+    double warm_step_s;            /* seconds of one warm step */
+    size_t resident_before, resident_bytes;
+    double loss[PX_BENCH_LOSSES];
+    int32_t loss_count;
+    /* samples, one per repeat */
+    int32_t rounds;
+    double tokens_per_s[MAX_ROUNDS], step_s[MAX_ROUNDS], data[MAX_ROUNDS], phase[PX_PHASE_COUNT][MAX_ROUNDS];
+    double joules, joule_tokens;
+    double probe[MAX_ROUNDS];
+    size_t probes;
+};
+
+static px_status make_weights(px_runner *r)
+{
+    px_parameters table;
+    PX_TRY(px_parameters_make(&r->model, &table));
+    float *weights = malloc(table.count * sizeof *weights);
+    if (!weights) return px_fail(PX_ERR_MEMORY, "bench: no memory for %zu initial weights", table.count);
+    px_status status = px_parameters_init(&table, &r->model, r->options->config->seed, weights);
+    if (status == PX_OK) status = px_engine_write(r->engine, PX_SECTION_PARAMETERS, weights);
+    free(weights);
+    return status;
+}
+
+static px_status create(px_runner *r, const px_bench_source *source)
+{
+    const px_bench_case *c = &r->c;
+    px_engine_shape shape = {.n = c->batch, .T = c->steps, .training = c->work == PX_BENCH_TRAIN, .threads = c->threads,
+                             .precision = c->precision, .seed = r->options->config->seed};
+    PX_TRY(px_bench_source_minibatches(source, c, &r->tokens, &r->minibatches));
+    r->per_epoch = px_minibatches_per_epoch(r->minibatches, 0);
+    PX_TRY(px_engine_create(c->device, &r->model, &r->optimizer, &shape, &r->engine));
+    PX_TRY(make_weights(r));
+    if (c->work == PX_BENCH_DECODE) {
+        r->probabilities = malloc((size_t)c->batch * (size_t)c->vocab * sizeof *r->probabilities);
+        if (!r->probabilities) return px_fail(PX_ERR_MEMORY, "bench: no memory for probabilities [%d,%d]", c->batch, c->vocab);
+    }
+    return PX_OK;
+}
+
+px_status px_runner_create(const px_bench_case *c, const px_bench_options *options, const px_bench_source *source, px_runner **runner)
+{
+    px_runner *r = calloc(1, sizeof *r);
+    if (!r) return px_fail(PX_ERR_MEMORY, "bench: no memory for a case");
+    r->c = *c;
+    r->options = options;
+    r->model = options->config->model;
+    r->model.vocab = c->vocab, r->model.embed = c->embed, r->model.hidden = c->hidden, r->model.layers = c->layers;
+    r->model.tied = c->tied;
+    r->optimizer = options->config->optimizer;
+    r->resident_before = px_memory_resident();
+    px_status status = create(r, source);
+    if (status != PX_OK) {
+        px_runner_destroy(r);
+        return status;
+    }
+    *runner = r;
+    return PX_OK;
+}
+
+void px_runner_destroy(px_runner *r)
+{
+    if (!r) return;
+    px_engine_destroy(r->engine);
+    if (r->minibatches) px_minibatches_destroy(r->minibatches);
+    if (r->tokens) px_tokens_destroy(r->tokens);
+    free(r->probabilities);
+    free(r);
+}
+
+/* The next window, timed as the phase "data". */
+static px_status next_window(px_runner *r, uint64_t window)
+{
+    double begin = px_clock();
+    PX_TRY(px_minibatches_get(r->minibatches, (int64_t)(window / (uint64_t)r->per_epoch),
+                              (int64_t)(window % (uint64_t)r->per_epoch), window, &r->batch));
+    r->data_s += px_clock() - begin;
+    return PX_OK;
+}
+
+static px_status train_step(px_runner *r)
+{
+    PX_TRY(next_window(r, r->step));
+    PX_TRY(px_engine_accumulate(r->engine, &r->batch));
+    px_update update = {.step = r->step, .lr = r->options->config->lr};
+    PX_TRY(px_engine_update(r->engine, &update));
+    r->scored += (int64_t)r->batch.T * r->batch.n;
+    return PX_OK;
+}
+
+static px_status decode_step(px_runner *r)
+{
+    if (r->row == 0) PX_TRY(next_window(r, r->step / (uint64_t)r->c.steps));
+    size_t at = (size_t)r->row * (size_t)r->batch.n;
+    PX_TRY(px_engine_next(r->engine, r->batch.tokens + at, r->batch.reset + at, r->batch.n, r->probabilities));
+    r->scored += r->batch.n;
+    return PX_OK;
+}
+
+static px_status one_step(px_runner *r)
+{
+    double begin = r->options->slow_down > 0 ? px_clock() : 0;
+    switch (r->c.work) {
+    case PX_BENCH_TRAIN: PX_TRY(train_step(r)); break;
+    case PX_BENCH_EVALUATE:
+        PX_TRY(next_window(r, r->step));
+        PX_TRY(px_engine_evaluate(r->engine, &r->batch, NULL));
+        r->scored += (int64_t)r->batch.T * r->batch.n;
+        break;
+    case PX_BENCH_DECODE:
+        PX_TRY(decode_step(r));
+        r->row = r->row + 1 < r->batch.T ? r->row + 1 : 0;
+        break;
+    }
+    r->step++;
+    if (r->options->slow_down > 0) { /* a planted loss of speed: waits for its share of the time that the step took */
+        double now = px_clock(), until = now + (now - begin) * r->options->slow_down;
+        while (px_clock() < until) {}
+    }
+    return PX_OK;
+}
+
+/* Mean -log p of the targets of the row just decoded. */
+static double decode_loss(const px_runner *r)
+{
+    int32_t row = r->row > 0 ? r->row - 1 : r->batch.T - 1;
+    double sum = 0;
+    for (int32_t i = 0; i < r->batch.n; i++) {
+        int32_t target = r->batch.targets[(size_t)row * (size_t)r->batch.n + (size_t)i];
+        sum -= log((double)r->probabilities[(size_t)i * (size_t)r->c.vocab + (size_t)target]);
+    }
+    return sum / r->batch.n;
+}
+
+static px_status check_finite(px_runner *r, px_metrics *metrics)
+{
+    PX_TRY(px_engine_metrics(r->engine, 1, metrics));
+    if (r->c.work == PX_BENCH_TRAIN && metrics->bad_step >= 0)
+        return px_fail(PX_ERR_NUMERIC, "loss or gradient was not finite at step %lld; give a smaller --lr", (long long)metrics->bad_step);
+    return PX_OK;
+}
+
+px_status px_runner_warm(px_runner *r)
+{
+    px_metrics metrics;
+    double begin = px_clock(), last = 0;
+    PX_TRY(px_engine_metrics(r->engine, 1, &metrics));
+    for (int32_t i = 0; i < PX_BENCH_LOSSES; i++) {
+        double started = px_clock();
+        PX_TRY(one_step(r));
+        PX_TRY(check_finite(r, &metrics));
+        last = px_clock() - started;
+        r->loss[r->loss_count++] = r->c.work == PX_BENCH_DECODE ? decode_loss(r) : metrics.loss_sum / (double)metrics.tokens;
+        if (r->options->stop && *r->options->stop) break;
+        /* slow cases keep fewer losses: at least two, then no more than a third of the case's time */
+        if (i >= 1 && px_clock() - begin > r->options->case_seconds / 3) break;
+    }
+    /* small cases need more than a few steps before clocks, caches and branch predictors settle */
+    double until = begin + fmin(0.2, r->options->case_seconds / 4);
+    while (last < 0.05 && px_clock() < until) {
+        double started = px_clock();
+        PX_TRY(one_step(r));
+        PX_TRY(check_finite(r, &metrics));
+        last = px_clock() - started;
+    }
+    r->warm_step_s = last;
+    double steps = ceil(r->options->round_seconds / fmax(last, 1e-7));
+    r->steps_per_round = steps < 1 ? 1 : steps > 1e6 ? 1000000 : (int32_t)steps;
+    size_t resident = px_memory_resident();
+    if (resident > r->resident_before && r->resident_before > 0) r->resident_bytes = resident - r->resident_before;
+    return PX_OK;
+}
+
+px_status px_runner_round(px_runner *r)
+{
+    px_metrics metrics;
+    px_phase_times phases;
+    double joules_before = 0, joules_after = 0;
+    if (r->rounds == MAX_ROUNDS) return PX_OK;
+    if (px_peak_is_host(r->c.device) && r->probes < MAX_ROUNDS) r->probe[r->probes++] = px_peak_probe_cpu(r->c.threads);
+    if (r->warm_step_s < r->options->round_seconds / 4) PX_TRY(one_step(r)); /* brings the caches back from the neighbour's case */
+    PX_TRY(px_engine_metrics(r->engine, 1, &metrics));
+    PX_TRY(px_engine_phase_times(r->engine, 1, &phases));
+    int has_energy = r->engine->ops->energy != NULL;
+    if (has_energy) PX_TRY(r->engine->ops->energy(r->engine, &joules_before));
+    r->data_s = 0;
+    r->scored = 0;
+    double begin = px_clock();
+    for (int32_t i = 0; i < r->steps_per_round; i++) PX_TRY(one_step(r));
+    PX_TRY(check_finite(r, &metrics)); /* waits for the device */
+    double seconds = px_clock() - begin;
+    if (has_energy) {
+        PX_TRY(r->engine->ops->energy(r->engine, &joules_after));
+        r->joules += joules_after - joules_before;
+        r->joule_tokens += (double)r->scored;
+    }
+    PX_TRY(px_engine_phase_times(r->engine, 1, &phases));
+    int32_t k = r->rounds++, steps = r->steps_per_round;
+    r->tokens_per_s[k] = (double)r->scored / seconds;
+    r->step_s[k] = seconds / steps;
+    r->data[k] = r->data_s / steps;
+    for (int p = 0; p < PX_PHASE_COUNT; p++) r->phase[p][k] = phases.seconds[p] / steps;
+    return PX_OK;
+}
+
+int32_t px_runner_rounds(const px_runner *r)
+{
+    return r->rounds;
+}
+
+static px_bench_quartiles quartiles(const double *values, int32_t count)
+{
+    double sorted[MAX_ROUNDS];
+    memcpy(sorted, values, (size_t)count * sizeof *values);
+    return (px_bench_quartiles){.median = px_quantile(sorted, (size_t)count, 0.5), .q1 = px_quantile(sorted, (size_t)count, 0.25),
+                                .q3 = px_quantile(sorted, (size_t)count, 0.75)};
+}
+
+double px_runner_error(const px_runner *r)
+{
+    px_bench_quartiles q = quartiles(r->tokens_per_s, r->rounds);
+    return px_median_error(q.q1, q.median, q.q3, (size_t)r->rounds);
+}
+
+double px_runner_spread(const px_runner *r)
+{
+    px_bench_quartiles q = quartiles(r->tokens_per_s, r->rounds);
+    return r->rounds > 0 ? (q.q3 - q.q1) / q.median : INFINITY;
+}
+
+void px_runner_forget(px_runner *r)
+{
+    r->rounds = 0;
+    r->probes = 0;
+    r->joules = r->joule_tokens = 0;
+}
+
+const double *px_runner_probes(const px_runner *r, size_t *count)
+{
+    *count = r->probes;
+    return r->probe;
+}
+
+static double sum_of(const double *values, int32_t count)
+{
+    double sum = 0;
+    for (int32_t i = 0; i < count; i++) sum += values[i];
+    return sum;
+}
+
+static void count_work(const px_runner *r, px_work_count *work)
+{
+    switch (r->c.work) {
+    case PX_BENCH_TRAIN: px_count_train(&r->model, &r->optimizer, r->c.batch, r->c.steps, work); break;
+    case PX_BENCH_EVALUATE: px_count_evaluate(&r->model, r->c.batch, r->c.steps, work); break;
+    case PX_BENCH_DECODE: px_count_decode(&r->model, r->c.batch, work); break;
+    }
+}
+
+static void fill_shares(const px_runner *r, px_bench_measure *m)
+{
+    const px_peak *peak = &m->peak;
+    double peak_flops = peak->gflops * 1e9, copy = peak->copy_gb_s * 1e9;
+    m->share_of_peak = peak_flops > 0 ? m->gflops / peak->gflops : NAN;
+    m->roofline_s = peak_flops > 0 && copy > 0 ? fmax(m->work.flops / peak_flops, m->work.bytes / copy) : NAN;
+    /* a window of a real text may be shorter than T: rates are per token, so the share is taken there too */
+    m->share_of_roofline = m->roofline_s / m->work.tokens * m->tokens_per_s.median;
+    double recurrent = m->work.phase_flops[PX_PHASE_RECURRENCE_FORWARD] + m->work.phase_flops[PX_PHASE_RECURRENCE_BACKWARD];
+    double spent = m->phase_s[PX_PHASE_RECURRENCE_FORWARD] + m->phase_s[PX_PHASE_RECURRENCE_BACKWARD];
+    m->recurrence_floor_s = peak_flops > 0 ? recurrent / peak_flops + m->work.dependent_steps * peak->step_latency_s : NAN;
+    m->share_of_floor = spent > 0 ? m->recurrence_floor_s / spent : NAN;
+}
+
+px_status px_runner_finish(px_runner *r, const px_peak *peak, px_bench_measure *m)
+{
+    int32_t count = r->rounds;
+    if (count == 0) return PX_OK; /* stopped before the first repeat */
+    m->measured = 1;
+    m->rounds = count;
+    m->steps_per_round = r->steps_per_round;
+    m->tokens_per_s = quartiles(r->tokens_per_s, count);
+    m->spread = px_runner_spread(r);
+    m->error = px_runner_error(r);
+    m->step_s = quartiles(r->step_s, count).median;
+    m->data_s = quartiles(r->data, count).median;
+    double phases = sum_of(r->data, count);
+    for (int p = 0; p < PX_PHASE_COUNT; p++) {
+        m->phase_s[p] = quartiles(r->phase[p], count).median;
+        phases += sum_of(r->phase[p], count);
+    }
+    m->phase_sum = phases / sum_of(r->step_s, count);
+    count_work(r, &m->work);
+    m->gflops = m->tokens_per_s.median * m->work.flops / m->work.tokens * 1e-9;
+    m->gb_s = m->tokens_per_s.median * m->work.bytes / m->work.tokens * 1e-9;
+    m->peak = *peak;
+    if (r->probes > 0) m->peak.gflops = quartiles(r->probe, (int32_t)r->probes).median;
+    fill_shares(r, m);
+    m->joules_per_token = r->joule_tokens > 0 ? r->joules / r->joule_tokens : NAN;
+    m->loss_count = r->loss_count;
+    memcpy(m->loss, r->loss, sizeof m->loss);
+    m->resident_bytes = r->resident_bytes;
+    px_engine_shape shape = {.n = r->c.batch, .T = r->c.steps, .training = r->c.work == PX_BENCH_TRAIN, .threads = r->c.threads,
+                             .precision = r->c.precision};
+    PX_TRY(px_engine_memory_of(r->c.device, &r->model, &r->optimizer, &shape, &m->memory));
+    return px_engine_describe(r->engine, m->device_text, sizeof m->device_text);
+}

@@ -1,0 +1,208 @@
+/* perplex bench: measures training, evaluation and decoding, and compares two results. What is measured and how it is
+ * counted is host/bench and bench/README.md; here are the flags, the progress line and where results go. */
+#include "bench.h"
+#include "check.h"
+#include "commands.h"
+#include "options.h"
+#include "output.h"
+#include "progress.h"
+#include "signals.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char USAGE[] =
+    "perplex bench [--preset NAME | --sweep KEY=VALUES ...] [--device LIST] [--json] [--out DIR] [flags]\n"
+    "       perplex bench --compare OLD.json NEW.json\n"
+    "Measures whole training steps (or evaluation, or decoding) of the real engines, beside the peaks of the same machine in\n"
+    "the same run. Without a preset or sweep: the one case of --batch, --steps, --hidden, --layers, --embed and --vocab.\n";
+
+static const char HELP_END[] =
+    "presets: smoke, quick (under a minute), standard, full, seed-chapter; --list shows the cases of any choice\n"
+    "sweeps:  --sweep hidden=128..2048 batch=1,8,64 (a..b doubles); also steps, vocab, layers, embed, threads, precision\n"
+    "bench itself starts from SGD at rate 0.1, clip 1, initial weights as --init says, no resets; the flags above change that\n"
+    "exit status of --compare: 0 no regression, 3 a regression. Ctrl-C keeps what was measured (exit status 1).\n";
+
+static const char *const SETTINGS[] = {
+    "data", "level", "normalise", "invalid", "min-count", "max-vocab", "limit-tokens", "batch", "steps", "partition", "embed", "hidden",
+    "layers", "tied", "nonlinearity", "dropout-input", "dropout-between", "dropout-output", "dropout-weight", "dropout-locked",
+    "optimizer", "clip", "lr", "device", "precision", "threads", "seed", NULL};
+
+/* What a preset or a sweep decides, so that a flag beside a preset would be ignored without a word. */
+static const char *const SIZES[] = {"batch", "steps", "embed", "hidden", "layers", "tied", NULL};
+
+typedef struct bench_flags {
+    const char *preset, *work, *out, *export_path;
+    const char *compare[2];
+    px_flag_list sweep;
+    int32_t vocab;
+    double spread, case_seconds, slow_down;
+    int json, list;
+} bench_flags;
+
+static px_status check(const px_command_line *line, const bench_flags *flags)
+{
+    for (int i = 0; flags->preset && SIZES[i]; i++)
+        if (px_command_line_gave(line, SIZES[i]))
+            return px_fail(PX_ERR_ARGUMENT, "--preset %s and --%s: a preset brings its own sizes; leave one of the two out", flags->preset, SIZES[i]);
+    if (flags->preset && flags->vocab > 0)
+        return px_fail(PX_ERR_ARGUMENT, "--preset %s and --vocab: a preset brings its own sizes; leave one of the two out", flags->preset);
+    return PX_OK;
+}
+
+static void show_progress(void *context, size_t done, size_t count, const char *text)
+{
+    char shown[256];
+    snprintf(shown, sizeof shown, "%zu of %zu: %s", done + 1, count, text);
+    px_progress_show(context, shown);
+}
+
+static px_status print_list(const px_bench_plan *plan, int json)
+{
+    cJSON *list = json ? cJSON_CreateArray() : NULL;
+    for (size_t i = 0; i < plan->count; i++) {
+        char name[160];
+        px_bench_case_name(&plan->cases[i], name, sizeof name);
+        if (json) cJSON_AddItemToArray(list, cJSON_CreateString(name));
+        else printf("%s\n", name);
+    }
+    return json ? px_json_print(list) : PX_OK;
+}
+
+/* The command as it was typed, for the result. */
+static char *join(int argc, char **argv)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    if (!out) return NULL;
+    fputs("perplex", out);
+    for (int i = 0; i < argc; i++) fprintf(out, " %s", argv[i]);
+    fclose(out);
+    return text;
+}
+
+static px_status print_result(const px_bench_result *result, const px_bench_options *options, const bench_flags *flags, const char *command)
+{
+    if (flags->out) {
+        char note[256];
+        PX_TRY(px_bench_write_folder(result, options, command, flags->out, note, sizeof note));
+        if (note[0]) fprintf(stderr, "perplex: %s\n", note);
+    }
+    char *text = flags->json ? px_bench_json(result, options, command) : px_bench_markdown(result, options);
+    if (!text) return px_fail(PX_ERR_MEMORY, "bench: no memory for the report");
+    printf("%s%s", text, flags->json ? "\n" : "");
+    free(text);
+    if (flags->out && !flags->json) printf("\nwritten: %s/bench.json, bench.csv, bench.md, plots\n", flags->out);
+    return PX_OK;
+}
+
+static void report_stop(const px_bench_result *result)
+{
+    size_t measured = 0;
+    for (size_t i = 0; i < result->count; i++) measured += (size_t)result->measures[i].measured;
+    fprintf(stderr, "perplex: bench: stopped; %zu of %zu cases were measured and are kept\n", measured, result->count);
+}
+
+static px_status measure(px_config *config, const bench_flags *flags, const char *command, int *code)
+{
+    px_bench_plan plan;
+    px_bench_result result;
+    px_progress progress;
+    px_bench_options options;
+    px_bench_options_default(&options);
+    config->model.vocab = flags->vocab;
+    PX_TRY(px_bench_plan_make(config, flags->preset, flags->sweep.value, flags->sweep.count, config->device ? config->device : "cpu",
+                              flags->work ? flags->work : "train", &plan));
+    if (flags->list) {
+        px_status listed = print_list(&plan, flags->json);
+        px_bench_plan_free(&plan);
+        return listed;
+    }
+    const px_bench_preset *preset = flags->preset ? px_bench_preset_find(flags->preset) : NULL;
+    if (preset) options.case_seconds = preset->case_seconds;
+    if (preset && strcmp(preset->name, "quick") == 0) options.total_seconds = 45; /* it promises less than a minute */
+    if (flags->case_seconds > 0) options.case_seconds = flags->case_seconds;
+    if (flags->spread > 0) options.spread = flags->spread;
+    options.slow_down = flags->slow_down;
+    options.export_path = flags->export_path;
+    options.config = config;
+    options.stop = px_signals_stop_flag();
+    options.progress = show_progress;
+    options.context = &progress;
+    px_progress_start(&progress, stderr);
+    px_status status = px_bench_run(&plan, &options, &result);
+    px_progress_clear(&progress);
+    if (status == PX_OK) {
+        status = print_result(&result, &options, flags, command);
+        if (!result.complete) {
+            report_stop(&result);
+            *code = 1;
+        }
+        px_bench_result_free(&result);
+    }
+    px_bench_plan_free(&plan);
+    return status;
+}
+
+static px_status compare(const bench_flags *flags, int *code)
+{
+    px_bench_verdict verdict;
+    PX_TRY(px_bench_compare(flags->compare[0], flags->compare[1], &verdict));
+    if (flags->json) {
+        cJSON *object = cJSON_CreateObject();
+        px_json_count(object, "compared", verdict.compared);
+        px_json_count(object, "regressions", verdict.regressions);
+        px_json_count(object, "faster", verdict.improvements);
+        px_json_count(object, "noisy", verdict.noisy);
+        px_json_count(object, "missing", verdict.missing);
+        px_json_text(object, "report", verdict.report, strlen(verdict.report));
+        free(verdict.report);
+        PX_TRY(px_json_print(object));
+    } else {
+        printf("%s", verdict.report);
+        free(verdict.report);
+    }
+    if (verdict.regressions > 0) *code = 3;
+    return PX_OK;
+}
+
+int px_cmd_bench(int argc, char **argv)
+{
+    bench_flags flags = {0};
+    const px_flag own[] = {
+        {"preset", "NAME", PX_FLAG_STRING, &flags.preset, 0, 0, "a fixed set of sizes, see below"},
+        {"sweep", "KEY=a..b ...", PX_FLAG_LIST, &flags.sweep, 0, 0, "every combination of the values, see below"},
+        {"work", "LIST", PX_FLAG_STRING, &flags.work, 0, 0, "train, evaluate, decode, or several [train]"},
+        {"vocab", "V", PX_FLAG_INT32, &flags.vocab, 2, 1 << 24, "vocabulary of synthetic tokens [28]"},
+        {"spread", "x", PX_FLAG_DOUBLE, &flags.spread, 1e-6, 1, "repeat until the median is known to this share of it [0.01]"},
+        {"case-seconds", "s", PX_FLAG_DOUBLE, &flags.case_seconds, 0.01, 86400, "... or for this long [4; presets have their own]"},
+        {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the result as JSON on standard output (bench/schema.json)"},
+        {"out", "DIR", PX_FLAG_STRING, &flags.out, 0, 0, "write bench.json, bench.csv, bench.md and plots there"},
+        {"compare", "OLD NEW", PX_FLAG_PAIR, flags.compare, 0, 0, "compare two results; exit status 3 on a regression"},
+        {"list", NULL, PX_FLAG_SWITCH, &flags.list, 0, 0, "print the cases, measure nothing"},
+        {"export", "FILE", PX_FLAG_STRING, &flags.export_path, 0, 0, "also write the first case's weights and batches, for a peer"},
+        {"slow-down", "x", PX_FLAG_DOUBLE, &flags.slow_down, 0, 100, "testing aid: delay every step by this share of its time"},
+        {0},
+    };
+    px_config config;
+    px_bench_config_default(&config);
+    px_command_line line = {.command = "bench", .usage = USAGE, .flags = own, .settings = SETTINGS, .help_end = HELP_END, .config = &config};
+    int code = 0;
+    px_status status = px_command_line_read(&line, argc, argv);
+    if (status == PX_OK && line.help) {
+        px_help_print(&line);
+    } else if (status == PX_OK && flags.compare[0]) {
+        status = compare(&flags, &code);
+    } else if (status == PX_OK) {
+        status = check(&line, &flags);
+        char *command = join(argc, argv);
+        if (status == PX_OK) status = measure(&config, &flags, command ? command : "perplex bench", &code);
+        free(command);
+    }
+    int ended = px_output_end(status);
+    px_command_line_free(&line);
+    px_config_free(&config);
+    return ended != 0 ? ended : code;
+}
