@@ -21,7 +21,8 @@ static const struct {
     FIELD(DOUBLE, interval_loss), FIELD(DOUBLE, epoch_loss), FIELD(DOUBLE, last_epoch_loss),
     FIELD(COUNT, interval_tokens), FIELD(COUNT, epoch_tokens), FIELD(COUNT, last_epoch_tokens),
     FIELD(DOUBLE, grad_norm),
-    FIELD(DOUBLE, best_loss), FIELD(COUNT, best_step), FIELD(COUNT, evaluations), FIELD(COUNT, since_best),
+    FIELD(DOUBLE, best_loss), FIELD(COUNT, best_step), FIELD(COUNT, evaluations), FIELD(COUNT, evaluated_step),
+    FIELD(COUNT, since_best),
     FIELD(COUNT, plateau_waited), FIELD(DOUBLE, plateau_scale), FIELD(DOUBLE, rollback_scale),
     FIELD(COUNT, rollbacks), FIELD(COUNT, rollbacks_in_a_row), FIELD(COUNT, failed_step),
     FIELD(COUNT, average_count), FIELD(COUNT, average_begun),
@@ -32,7 +33,7 @@ static const struct {
 
 void px_run_state_start(px_run_state *state)
 {
-    *state = (px_run_state){.best_loss = NAN, .best_step = -1, .failed_step = -1, .plateau_scale = 1, .rollback_scale = 1,
+    *state = (px_run_state){.best_loss = NAN, .best_step = -1, .evaluated_step = -1, .failed_step = -1, .plateau_scale = 1, .rollback_scale = 1,
                             .grad_norm = NAN};
 }
 

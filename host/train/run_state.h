@@ -23,7 +23,7 @@ typedef struct px_run_state {
     /* validation */
     double best_loss;          /* NaN before the first evaluation */
     int64_t best_step;         /* -1 before the first evaluation */
-    int64_t evaluations;
+    int64_t evaluations, evaluated_step; /* how many, and the step of the latest (-1: none) */
     int64_t since_best;        /* evaluations since the best one, or since averaging began */
     /* learning rate */
     int64_t plateau_waited;    /* evaluations without a new best since the last division */
@@ -31,8 +31,9 @@ typedef struct px_run_state {
     int64_t rollbacks;         /* in all */
     int64_t rollbacks_in_a_row; /* without a checkpoint behind the step that failed */
     int64_t failed_step;       /* the furthest step that was not finite, -1 if none */
-    /* averaging: number of weights in the mean; averaging has begun where stall_averaging or the step says so */
-    int64_t average_count, average_begun;
+    /* averaging */
+    int64_t average_count;     /* weights in the mean; evaluation uses the mean where this is above 0 */
+    int64_t average_begun;     /* 1: validation has stalled, so that every further step is averaged (average = stall) */
     /* what the checkpoint was made from */
     int64_t metrics_bytes;     /* length of metrics.jsonl */
     uint64_t corpus_hash;      /* of the training, validation and test tokens */

@@ -1,0 +1,184 @@
+/* The steps of a training, and when something is logged, evaluated or saved: see run.h.
+ *
+ * Where a running sum is cut decides its last bits, so sums are cut only at steps that every job of the run has in common: on
+ * devices whose metrics cost nothing after every step; elsewhere at logged steps, evaluations, ends of epochs and
+ * checkpoints (where a checkpoint at another step can move the last of 16 digits; nine are written). */
+#include "run.h"
+
+#include "averaging.h"
+#include "check.h"
+#include "machine.h"
+#include "schedule.h"
+
+#include <math.h>
+
+px_status px_run_sync(px_run *run)
+{
+    px_run_state *state = &run->state;
+    px_metrics metrics;
+    PX_TRY(px_engine_metrics(run->engine, 1, &metrics));
+    run->bad = metrics;
+    if (metrics.bad_step >= 0) return PX_OK;
+    state->interval_loss += metrics.loss_sum;
+    state->interval_tokens += metrics.tokens;
+    state->epoch_loss += metrics.loss_sum;
+    state->epoch_tokens += metrics.tokens;
+    state->tokens += metrics.tokens;
+    if (metrics.updates > 0 && isfinite(metrics.grad_norm)) state->grad_norm = metrics.grad_norm;
+    return PX_OK;
+}
+
+void px_run_restart_timer(px_run *run)
+{
+    run->timer_started = px_clock();
+    run->timer_tokens = run->state.tokens;
+}
+
+/* ---- logging ------------------------------------------------------------------------------------------------------- */
+
+px_status px_run_log_interval(px_run *run)
+{
+    px_run_state *state = &run->state;
+    double now = px_clock(), elapsed = now - run->timer_started;
+    double loss = state->interval_tokens > 0 ? state->interval_loss / (double)state->interval_tokens : NAN;
+    double rate = px_schedule_rate(&run->config, state, state->step - 1);
+    int64_t steps = state->step - run->job_first_step;
+    int64_t per_epoch = px_minibatches_per_epoch(run->windows, px_run_epoch_number(run) - 1);
+    px_train_progress progress = {
+        .step = state->step, .steps_in_all = run->steps_in_all,
+        .epoch = px_run_epoch_number(run), .epochs = run->epochs,
+        .share_of_epoch = state->window == 0 ? 1 : (double)state->window / (double)per_epoch,
+        .loss = loss, .perplexity = exp(loss),
+        .tokens_per_s = elapsed > 0 ? (double)(state->tokens - run->timer_tokens) / elapsed : 0,
+        .seconds_left = run->steps_in_all > 0 && steps > 0 ? (now - run->job_started) / (double)steps * (double)(run->steps_in_all - state->step) : -1,
+        .learning_rate = rate, .grad_norm = state->grad_norm, .valid_loss = NAN};
+
+    px_metrics_begin(run->log, "train");
+    px_metrics_count(run->log, "step", progress.step);
+    px_metrics_count(run->log, "epoch", progress.epoch);
+    px_metrics_count(run->log, "tokens", state->tokens);
+    px_metrics_number(run->log, "loss", progress.loss);
+    px_metrics_number(run->log, "perplexity", progress.perplexity);
+    px_metrics_number(run->log, "tokens_per_s", progress.tokens_per_s);
+    px_metrics_number(run->log, "grad_norm", progress.grad_norm);
+    px_metrics_number(run->log, "learning_rate", progress.learning_rate);
+    PX_TRY(px_metrics_end(run->log));
+    if (run->hooks->progress) run->hooks->progress(run->hooks->context, &progress);
+    state->interval_loss = 0;
+    state->interval_tokens = 0;
+    px_run_restart_timer(run);
+    return PX_OK;
+}
+
+/* ---- checkpoints ----------------------------------------------------------------------------------------------------- */
+
+/* Saves everything; the time it takes is not the steps'. */
+static px_status save(px_run *run)
+{
+    double before = px_clock();
+    PX_TRY(px_run_write_last(run));
+    run->timer_started += px_clock() - before;
+    return PX_OK;
+}
+
+px_status px_run_stop_with_checkpoint(px_run *run)
+{
+    px_run_state *state = &run->state;
+    PX_TRY(save(run));
+    px_metrics_begin(run->log, "stop");
+    px_metrics_count(run->log, "step", state->step);
+    px_metrics_text(run->log, "reason", "asked to stop");
+    PX_TRY(px_metrics_end(run->log));
+    return px_fail(PX_STOPPED, "%s: stopped at step %lld with a checkpoint; go on by --resume %s", run->folder, (long long)state->step, run->folder);
+}
+
+/* After an evaluation. Short epochs would spend their time on flushing disks: at most one such checkpoint in 5 seconds,
+ * unless a rollback, which goes back to the last one, would then depend on the clock. */
+static px_status save_after_evaluation(px_run *run)
+{
+    enum { LEAST_SECONDS = 5 };
+    if (run->config.on_nan == PX_ON_NAN_STOP && px_clock() - run->checkpoint_written < LEAST_SECONDS) return PX_OK;
+    return save(run);
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------------------------ */
+
+static px_end_reason end_reason(const px_run *run)
+{
+    const px_config *config = &run->config;
+    const px_run_state *state = &run->state;
+    if (config->early_stop > 0 && state->since_best >= config->early_stop) return PX_END_EARLY_STOP;
+    if (config->epochs > 0 && state->epoch >= config->epochs) return PX_END_EPOCHS;
+    if (config->max_steps > 0 && state->step >= config->max_steps) return PX_END_MAX_STEPS;
+    return PX_END_NONE;
+}
+
+/* One window: forward, backward, update. The position then names the next window. */
+static px_status step(px_run *run)
+{
+    px_run_state *state = &run->state;
+    px_batch batch;
+    PX_TRY(px_minibatches_get(run->windows, state->epoch, state->window, (uint64_t)state->step, &batch));
+    PX_TRY(px_engine_accumulate(run->engine, &batch));
+    px_update update = {.step = (uint64_t)state->step, .lr = px_schedule_rate(&run->config, state, state->step),
+                        .average_weight = px_averaging_weight(&run->config, state)};
+    PX_TRY(px_engine_update(run->engine, &update));
+    if (update.average_weight > 0) state->average_count++;
+    state->step++;
+    if (++state->window >= px_minibatches_per_epoch(run->windows, state->epoch)) {
+        state->window = 0;
+        state->epoch++;
+    }
+    return PX_OK;
+}
+
+/* What is due after a step. */
+static px_status after_step(px_run *run)
+{
+    const px_config *config = &run->config;
+    px_run_state *state = &run->state;
+    int epoch_ended = state->window == 0;
+    int log_due = config->log_every > 0 && state->step % config->log_every == 0;
+    int evaluation_due = run->validates && (config->valid_every > 0 ? state->step % config->valid_every == 0 : epoch_ended);
+    int save_due = (config->checkpoint_every > 0 && state->step % config->checkpoint_every == 0);
+    int end = end_reason(run) != PX_END_NONE;
+
+    if (!(run->reads_each_step || epoch_ended || log_due || evaluation_due || save_due || end)) return PX_OK;
+    PX_TRY(px_run_sync(run));
+    if (run->bad.bad_step >= 0) return px_run_not_finite(run);
+    if (log_due) PX_TRY(px_run_log_interval(run));
+    if (epoch_ended) {
+        state->last_epoch_loss = state->epoch_loss;
+        state->last_epoch_tokens = state->epoch_tokens;
+        state->epoch_loss = 0;
+        state->epoch_tokens = 0;
+    }
+    if (evaluation_due) {
+        state->evaluation_due = 1;
+        PX_TRY(px_run_validate(run, 0));
+        if (!save_due) return save_after_evaluation(run);
+    } else if (epoch_ended && !run->validates && !save_due)
+        return save_after_evaluation(run);
+    return save_due ? save(run) : PX_OK;
+}
+
+px_status px_run_loop(px_run *run, px_end_reason *reason)
+{
+    run->job_first_step = run->state.step;
+    px_run_restart_timer(run);
+    if (run->state.evaluation_due) { /* an earlier job was stopped in it */
+        PX_TRY(px_run_validate(run, 0));
+        PX_TRY(save(run));
+    }
+    while ((*reason = end_reason(run)) == PX_END_NONE) {
+        if (px_run_stop_asked(run)) {
+            PX_TRY(px_run_sync(run));
+            if (run->bad.bad_step < 0) return px_run_stop_with_checkpoint(run);
+            PX_TRY(px_run_not_finite(run));
+            continue;
+        }
+        PX_TRY(step(run));
+        PX_TRY(after_step(run));
+    }
+    return PX_OK;
+}

@@ -1,0 +1,234 @@
+/* Opening and closing what a run works with: see run.h. */
+#include "run.h"
+
+#include "check.h"
+#include "machine.h"
+#include "model_file.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+/* ---- corpus ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t range_hash(px_range range, uint64_t seed)
+{
+    enum { BLOCK = 1024, BLOCKS = 1024 };
+    int32_t ids[BLOCK];
+    size_t count = range.end - range.begin, blocks = (count + BLOCK - 1) / BLOCK;
+    uint64_t hash = XXH3_64bits_withSeed(&(uint64_t){count}, sizeof(uint64_t), seed);
+    size_t taken = blocks < BLOCKS ? blocks : BLOCKS;
+    for (size_t i = 0; i < taken; i++) {
+        size_t block = blocks <= BLOCKS ? i : (size_t)((unsigned __int128)i * (blocks - 1) / (BLOCKS - 1));
+        size_t begin = block * BLOCK, n = count - begin < BLOCK ? count - begin : BLOCK;
+        px_tokens_copy(range.tokens, range.begin + begin, n, ids);
+        hash = XXH3_64bits_withSeed(ids, n * sizeof *ids, hash);
+    }
+    return hash;
+}
+
+uint64_t px_run_corpus_hash(const px_corpus *corpus)
+{
+    uint64_t hash = px_vocabulary_hash(corpus->vocabulary);
+    hash = range_hash(corpus->train, hash);
+    hash = range_hash(corpus->valid, hash);
+    return range_hash(corpus->test, hash);
+}
+
+static size_t length(px_range range)
+{
+    return range.end - range.begin;
+}
+
+static px_status open_corpus(px_run *run)
+{
+    const px_config *config = &run->config;
+    if (!config->data) return px_fail(PX_ERR_ARGUMENT, "there is nothing to train on; give --data FILE");
+    px_corpus_request request = {.data = config->data, .valid = config->valid, .test = config->test,
+                                 .text = {config->level, config->normalise, config->invalid},
+                                 .min_count = config->min_count, .max_vocab = config->max_vocab,
+                                 .split = {config->split[0], config->split[1], config->split[2]},
+                                 .limit_tokens = config->limit_tokens};
+    PX_TRY(px_corpus_open(&request, &run->corpus));
+    if (length(run->corpus.train) < 2)
+        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to train on; at least 2 are needed", config->data, length(run->corpus.train));
+    /* a given text must be usable; a share by position may round to nothing */
+    if (config->valid && length(run->corpus.valid) < 2)
+        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to validate on; at least 2 are needed", config->valid, length(run->corpus.valid));
+    if (config->test && length(run->corpus.test) < 2)
+        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to test on; at least 2 are needed", config->test, length(run->corpus.test));
+    run->validates = length(run->corpus.valid) >= 2;
+    if (!run->validates && (config->early_stop > 0 || config->schedule == PX_SCHEDULE_PLATEAU || config->average == PX_AVERAGE_STALL))
+        return px_fail(PX_ERR_ARGUMENT, "%s: too short for the validation that --early-stop, --schedule plateau or --average stall needs; give --valid FILE",
+                       config->data);
+    run->config.model.vocab = px_vocabulary_size(run->corpus.vocabulary);
+    run->vocabulary = px_vocabulary_write(run->corpus.vocabulary);
+    if (!run->vocabulary) return px_fail(PX_ERR_MEMORY, "no memory for the vocabulary's text");
+    return px_model_reset_id(run->corpus.vocabulary, config->reset_at, &run->reset_id);
+}
+
+/* ---- sizes --------------------------------------------------------------------------------------------------------- */
+
+/* Steps of the first `epochs` epochs; windows of random epochs differ by one, so they are counted while that is quick. */
+static int64_t steps_of_epochs(const px_minibatches *windows, int64_t epochs)
+{
+    enum { COUNTED = 100000 };
+    int64_t steps = 0, counted = epochs < COUNTED ? epochs : COUNTED;
+    for (int64_t epoch = 0; epoch < counted; epoch++) steps += px_minibatches_per_epoch(windows, epoch);
+    int64_t rest, per_epoch = px_minibatches_per_epoch(windows, 0);
+    if (__builtin_mul_overflow(epochs - counted, per_epoch, &rest) || __builtin_add_overflow(steps, rest, &steps)) return INT64_MAX;
+    return steps;
+}
+
+static px_status open_windows(px_run *run)
+{
+    px_config *config = &run->config;
+    px_minibatch_options options = {.range = run->corpus.train, .n = config->batch, .T = config->steps,
+                                    .random = config->partition == PX_PARTITION_RANDOM,
+                                    .reset_probability = config->reset_probability, .reset_id = run->reset_id, .seed = config->seed};
+    PX_TRY(px_minibatches_create(&options, &run->windows));
+    run->epochs = config->epochs;
+    run->steps_in_all = config->epochs > 0 ? steps_of_epochs(run->windows, config->epochs) : 0;
+    if (config->max_steps > 0 && (run->steps_in_all == 0 || config->max_steps < run->steps_in_all)) run->steps_in_all = config->max_steps;
+    /* the length of a schedule is part of the run: fixed here, at the first start, and kept in its configuration */
+    if (config->schedule == PX_SCHEDULE_COSINE && config->schedule_steps == 0) config->schedule_steps = run->steps_in_all;
+    return PX_OK;
+}
+
+static px_status open_engine(px_run *run)
+{
+    const px_config *config = &run->config;
+    px_engine_shape shape = {.n = config->batch, .T = config->steps, .training = 1, .averaging = config->average != PX_AVERAGE_NONE,
+                             .threads = config->threads, .precision = config->precision, .seed = config->seed};
+    PX_TRY(px_parameters_make(&config->model, &run->parameters));
+    PX_TRY(px_engine_create(config->device ? config->device : "cpu", &config->model, &config->optimizer, &shape, &run->engine));
+    run->reads_each_step = strcmp(run->engine->ops->name, "cpu") == 0 || strcmp(run->engine->ops->name, "reference") == 0;
+    size_t count = px_checkpoint_buffer_count(&run->parameters, config);
+    run->buffer = calloc(count, sizeof *run->buffer);
+    if (!run->buffer) return px_fail(PX_ERR_MEMORY, "no memory for the %zu values that pass through to checkpoints", count);
+    return PX_OK;
+}
+
+px_status px_run_prepare(px_run *run, const px_config *config, const px_train_hooks *hooks, px_train_result *result)
+{
+    static const px_train_hooks no_hooks;
+    const px_engine_ops *ops;
+    int ordinal;
+    run->hooks = hooks ? hooks : &no_hooks;
+    run->result = result;
+    run->job_started = px_clock();
+    run->checkpoint_step = -1;
+    run->bad.bad_step = -1;
+    PX_TRY(px_config_copy(&run->config, config));
+    PX_TRY(px_config_check(&run->config));
+    /* an unknown device ends the run before a large text is read */
+    return px_engine_find(config->device ? config->device : "cpu", &ops, &ordinal);
+}
+
+px_status px_run_open(px_run *run)
+{
+    PX_TRY(open_corpus(run));
+    PX_TRY(open_windows(run));
+    PX_TRY(open_engine(run));
+    px_run_state_start(&run->state);
+    run->state.corpus_hash = px_run_corpus_hash(&run->corpus);
+    return PX_OK;
+}
+
+void px_run_close(px_run *run)
+{
+    px_metrics_log_close(run->log);
+    px_engine_destroy(run->engine);
+    px_minibatches_destroy(run->windows);
+    px_corpus_close(&run->corpus);
+    px_config_free(&run->config);
+    free(run->vocabulary);
+    free(run->buffer);
+    free(run->folder);
+    free(run->config_path);
+    free(run->metrics_path);
+    free(run->best_path);
+    free(run->last_path);
+    free(run->kept_path);
+    *run = (px_run){0};
+}
+
+px_status px_run_initialise(px_run *run)
+{
+    PX_TRY(px_parameters_init(&run->parameters, &run->config.model, run->config.seed, run->buffer));
+    return px_engine_write(run->engine, PX_SECTION_PARAMETERS, run->buffer);
+}
+
+int px_run_stop_asked(const px_run *run)
+{
+    return run->hooks->stop && *run->hooks->stop;
+}
+
+int64_t px_run_epoch_number(const px_run *run)
+{
+    return run->state.window == 0 && run->state.step > 0 ? run->state.epoch : run->state.epoch + 1;
+}
+
+/* ---- lines for a person ---------------------------------------------------------------------------------------------- */
+
+void px_run_line(const px_run *run, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    if (!run->hooks->line) return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    run->hooks->line(run->hooks->context, text);
+}
+
+/* 3724065 as "3,724,065". */
+static const char *grouped(int64_t value, char text[32])
+{
+    char digits[32];
+    int count = snprintf(digits, sizeof digits, "%lld", (long long)value), out = 0;
+    for (int i = 0; i < count; i++) {
+        text[out++] = digits[i];
+        if ((count - 1 - i) % 3 == 0 && i + 1 < count && digits[i] != '-') text[out++] = ',';
+    }
+    text[out] = 0;
+    return text;
+}
+
+static void introduce_part(const px_run *run, const char *what, px_range range)
+{
+    char tokens[32], unknown[32];
+    size_t count = length(range);
+    if (count < 2) return;
+    size_t missing = px_tokens_unknown(range.tokens, range.begin, range.end);
+    if (missing)
+        px_run_line(run, "%s: %s tokens, %s of them unknown (%.2f %%)", what, grouped((int64_t)count, tokens),
+                    grouped((int64_t)missing, unknown), 100.0 * (double)missing / (double)count);
+    else
+        px_run_line(run, "%s: %s tokens", what, grouped((int64_t)count, tokens));
+}
+
+px_status px_run_introduce(px_run *run)
+{
+    static const char *const levels[] = {"bytes", "characters", "words"};
+    const px_model_config *model = &run->config.model;
+    px_engine_memory memory;
+    char a[32], b[32], input[48], device[256];
+    px_run_line(run, "corpus: %s tokens to train on, vocabulary of %s (%s)", grouped((int64_t)length(run->corpus.train), a),
+                grouped(model->vocab, b), levels[run->config.level]);
+    introduce_part(run, "validation", run->corpus.valid);
+    introduce_part(run, "test", run->corpus.test);
+    if (!run->validates) px_run_line(run, "warning: no validation text; best.safetensors will hold the last weights");
+
+    PX_TRY(px_engine_memory_of(run->config.device ? run->config.device : "cpu", model, &run->config.optimizer, &run->engine->shape, &memory));
+    snprintf(input, sizeof input, model->embed ? "%d-wide embeddings%s" : "one-hot input", (int)model->embed, model->tied ? ", tied" : "");
+    px_run_line(run, "model: %d layer%s of %d %s units, %s; %s parameters, %.1f MB in all", (int)model->layers, model->layers > 1 ? "s" : "",
+                (int)model->hidden, model->nonlinearity == PX_RELU ? "ReLU" : "tanh", input,
+                grouped((int64_t)run->parameters.weights, a), (double)memory.total * 1e-6);
+    PX_TRY(px_engine_describe(run->engine, device, sizeof device));
+    px_run_line(run, "device: %s", device);
+    return PX_OK;
+}

@@ -1,0 +1,108 @@
+/* One training run while it is open: what the files of this folder share. Internal to host/train.
+ *
+ *     run.c         opens corpus, engine and buffers; the few lines at the start
+ *     run_folder.c  the folder: its files' names, its creation, checkpoints in it
+ *     loop.c        the steps, and when something is logged, evaluated or saved
+ *     validation.c  evaluation during training and at the end
+ *     rollback.c    what happens after a loss or gradient that is not finite
+ *     train.c       starting, resuming and ending; dry_run.c the same without a folder
+ *
+ * Rule for exact resume: whatever decides how the run goes on is in the engine's sections or in px_run_state, and is changed only
+ * at places that do not depend on where a job began or ended. */
+#ifndef PX_RUN_H
+#define PX_RUN_H
+
+#include "checkpoint.h"
+#include "corpus.h"
+#include "engine.h"
+#include "metrics_log.h"
+#include "minibatch.h"
+#include "run_state.h"
+#include "train.h"
+
+typedef struct px_run {
+    px_config config;             /* owned; schedule_steps and model.vocab are filled in */
+    const px_train_hooks *hooks;  /* never NULL */
+    px_train_result *result;      /* never NULL */
+    px_corpus corpus;
+    char *vocabulary;             /* its text, for model files */
+    int32_t reset_id;
+    px_parameters parameters;
+    px_minibatches *windows;
+    px_engine *engine;
+    float *buffer;                /* [px_checkpoint_buffer_count]: sections on their way to and from files */
+    px_run_state state;
+
+    char *folder, *config_path, *metrics_path, *best_path, *last_path, *kept_path;
+    px_metrics_log *log;
+
+    int64_t epochs, steps_in_all; /* 0: not known */
+    int validates;                /* 1: there is validation data */
+    int reads_each_step;          /* 1: reading metrics costs nothing on this device */
+    px_metrics bad;               /* metrics.bad_step >= 0: what px_run_sync found */
+
+    /* speed: seconds of steps alone, without evaluations and checkpoints */
+    double job_started, timer_started;
+    int64_t job_first_step, timer_tokens;
+    double checkpoint_written;    /* px_clock of the latest checkpoint */
+    int64_t checkpoint_step;      /* its step, -1 if none by this job */
+} px_run;
+
+/* ---- run.c ------------------------------------------------------------------------------------------------------ */
+/* Copies and checks the configuration; run is zeroed by the caller, hooks may be NULL. On failure close it too. */
+px_status px_run_prepare(px_run *run, const px_config *config, const px_train_hooks *hooks, px_train_result *result);
+/* Opens what a run needs: corpus, windows, engine, buffers. Nothing is written. */
+px_status px_run_open(px_run *run);
+void px_run_close(px_run *run);
+/* Initial weights into the engine; the state before the first step. */
+px_status px_run_initialise(px_run *run);
+/* Tells the caller one line. */
+void px_run_line(const px_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The lines at the start: corpus, model, device. */
+px_status px_run_introduce(px_run *run);
+int px_run_stop_asked(const px_run *run);
+/* Epoch, from 1, that the latest step belongs to. */
+int64_t px_run_epoch_number(const px_run *run);
+/* A fingerprint of all three texts as tokens: their numbers, and up to 1024 blocks of each. */
+uint64_t px_run_corpus_hash(const px_corpus *corpus);
+
+/* ---- run_folder.c ------------------------------------------------------------------------------------------------ */
+px_status px_run_folder_names(px_run *run);
+/* PX_ERR_ARGUMENT where the folder already holds a run. */
+px_status px_run_folder_refuse(const px_run *run);
+/* Creates the folder (and those above it) for a new run and opens metrics.jsonl; *created: 1 if it was not there. */
+px_status px_run_folder_create(px_run *run, int *created);
+/* Takes back what px_run_folder_create and a failed start left behind. */
+void px_run_folder_undo(px_run *run, int created);
+px_status px_run_write_config(px_run *run);
+px_status px_run_write_best(px_run *run, const px_run_state *state);
+/* last.safetensors with everything, after metrics.jsonl was flushed. The caller has called px_run_sync. */
+px_status px_run_write_last(px_run *run);
+/* Before the evaluation at the end replaces best.safetensors, and back, when the run goes on after all. */
+px_status px_run_keep_best(px_run *run);
+px_status px_run_restore_best(px_run *run);
+
+/* ---- loop.c ------------------------------------------------------------------------------------------------------ */
+typedef enum px_end_reason { PX_END_NONE, PX_END_MAX_STEPS, PX_END_EPOCHS, PX_END_EARLY_STOP } px_end_reason;
+/* Trains until the run ends (reason), is asked to stop (PX_STOPPED, checkpoint written) or fails. */
+px_status px_run_loop(px_run *run, px_end_reason *reason);
+/* Adds the engine's sums to the state's; run->bad.bad_step >= 0 where a step was not finite: nothing may then be saved. */
+px_status px_run_sync(px_run *run);
+/* The line of the interval since the last one, and the progress hook; the sums are cleared. */
+px_status px_run_log_interval(px_run *run);
+/* Speeds count from here on: called after anything that is not a step. */
+void px_run_restart_timer(px_run *run);
+px_status px_run_stop_with_checkpoint(px_run *run);
+
+/* ---- validation.c ------------------------------------------------------------------------------------------------- */
+/* The evaluation that is due at this step: state, best.safetensors, metrics, hooks. at_end: the run has ended at a step where no
+ * evaluation was due, so the rules of schedule, averaging and early stopping are left alone. PX_STOPPED where asked to stop. */
+px_status px_run_validate(px_run *run, int at_end);
+/* The best model, one stream: from zero, from the state carried out of training; and the test text. */
+px_status px_run_final_evaluation(px_run *run);
+
+/* ---- rollback.c --------------------------------------------------------------------------------------------------- */
+/* After px_run_sync found a bad step: goes back to the last checkpoint (PX_OK) or ends the run (PX_ERR_NUMERIC). */
+px_status px_run_not_finite(px_run *run);
+
+#endif

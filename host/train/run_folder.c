@@ -1,0 +1,167 @@
+/* The run's folder: see run.h. Its files are config, metrics.jsonl, best.safetensors and last.safetensors; where the
+ * evaluation at the end replaced an earlier best model, that one is kept beside as best.before-end.safetensors, so that a run
+ * which is resumed with more steps goes on as if it had never ended. */
+#include "run.h"
+
+#include "check.h"
+#include "file.h"
+#include "machine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static px_status join(const char *folder, const char *name, char **path)
+{
+    if (asprintf(path, "%s/%s", folder, name) < 0) {
+        *path = NULL;
+        return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", folder);
+    }
+    return PX_OK;
+}
+
+px_status px_run_folder_names(px_run *run)
+{
+    if (!run->config.run || !*run->config.run) return px_fail(PX_ERR_ARGUMENT, "a training needs a folder; give --run DIR");
+    run->folder = strdup(run->config.run);
+    if (!run->folder) return px_fail(PX_ERR_MEMORY, "no memory for the run folder's name");
+    for (size_t end = strlen(run->folder); end > 1 && run->folder[end - 1] == '/'; end--) run->folder[end - 1] = 0;
+    PX_TRY(join(run->folder, "config", &run->config_path));
+    PX_TRY(join(run->folder, "metrics.jsonl", &run->metrics_path));
+    PX_TRY(join(run->folder, "best.safetensors", &run->best_path));
+    PX_TRY(join(run->folder, "last.safetensors", &run->last_path));
+    PX_TRY(join(run->folder, "best.before-end.safetensors", &run->kept_path));
+    if (strlen(run->best_path) >= sizeof run->result->best_path)
+        return px_fail(PX_ERR_ARGUMENT, "--run %.60s...: the name is too long", run->folder);
+    strcpy(run->result->best_path, run->best_path);
+    strcpy(run->result->last_path, run->last_path);
+    return PX_OK;
+}
+
+static int exists(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0;
+}
+
+static px_status make_folders(const char *folder, int *created)
+{
+    char *path = strdup(folder);
+    if (!path) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", folder);
+    px_status status = PX_OK;
+    for (char *slash = path + 1; status == PX_OK; slash++) {
+        int last = !*slash;
+        if (*slash != '/' && !last) continue;
+        *slash = 0;
+        if (mkdir(path, 0777) == 0)
+            *created = last;
+        else if (errno != EEXIST)
+            status = px_fail(PX_ERR_IO, "%s: the folder cannot be made: %s", path, strerror(errno));
+        if (last) break;
+        *slash = '/';
+    }
+    struct stat info;
+    if (status == PX_OK && (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode)))
+        status = px_fail(PX_ERR_ARGUMENT, "--run %s: not a folder; give another name", folder);
+    free(path);
+    return status;
+}
+
+px_status px_run_folder_refuse(const px_run *run)
+{
+    if (exists(run->last_path) || exists(run->best_path))
+        return px_fail(PX_ERR_ARGUMENT, "--run %s: already holds a run; go on with it by --resume %s, or give another folder", run->folder, run->folder);
+    return PX_OK;
+}
+
+px_status px_run_folder_create(px_run *run, int *created)
+{
+    *created = 0;
+    PX_TRY(make_folders(run->folder, created));
+    return px_metrics_log_open(run->metrics_path, 0, &run->log);
+}
+
+void px_run_folder_undo(px_run *run, int created)
+{
+    if (!run->log) { /* nothing of ours was written */
+        if (created) rmdir(run->folder);
+        return;
+    }
+    if (exists(run->last_path)) return; /* the run had begun: it can be resumed */
+    unlink(run->metrics_path);
+    if (created) {
+        unlink(run->config_path);
+        rmdir(run->folder);
+    }
+}
+
+px_status px_run_write_config(px_run *run)
+{
+    px_atomic_file file;
+    char *text = px_config_write(&run->config);
+    if (!text) return px_fail(PX_ERR_MEMORY, "%s: no memory to write it", run->config_path);
+    px_status status = px_atomic_open(run->config_path, &file);
+    if (status == PX_OK) {
+        status = px_atomic_write(&file, text, strlen(text));
+        if (status == PX_OK)
+            status = px_atomic_commit(&file);
+        else
+            px_atomic_abandon(&file);
+    }
+    free(text);
+    return status;
+}
+
+static px_checkpoint_source source_of(px_run *run, px_checkpoint_kind kind, const px_run_state *state)
+{
+    return (px_checkpoint_source){.kind = kind, .config = &run->config, .vocabulary = run->vocabulary,
+                                  .parameters = &run->parameters, .state = state, .engine = run->engine, .buffer = run->buffer};
+}
+
+px_status px_run_write_best(px_run *run, const px_run_state *state)
+{
+    px_checkpoint_source source = source_of(run, PX_CHECKPOINT_BEST, state);
+    return px_checkpoint_write(run->best_path, &source);
+}
+
+px_status px_run_write_last(px_run *run)
+{
+    /* progress: the step that failed is behind us */
+    if (run->state.step > run->state.failed_step) run->state.rollbacks_in_a_row = 0;
+    PX_TRY(px_metrics_log_sync(run->log));
+    run->state.metrics_bytes = px_metrics_log_bytes(run->log);
+    px_checkpoint_source source = source_of(run, PX_CHECKPOINT_LAST, &run->state);
+    PX_TRY(px_checkpoint_write(run->last_path, &source));
+    run->checkpoint_written = px_clock();
+    run->checkpoint_step = run->state.step;
+    return PX_OK;
+}
+
+/* A copy, not a rename: at every moment best.safetensors is there. */
+px_status px_run_keep_best(px_run *run)
+{
+    px_mapping mapping;
+    px_atomic_file file;
+    if (!exists(run->best_path)) return PX_OK;
+    PX_TRY(px_file_map(run->best_path, &mapping));
+    px_status status = px_atomic_open(run->kept_path, &file);
+    if (status == PX_OK) {
+        status = px_atomic_write(&file, mapping.data, mapping.bytes);
+        if (status == PX_OK)
+            status = px_atomic_commit(&file);
+        else
+            px_atomic_abandon(&file);
+    }
+    px_file_unmap(&mapping);
+    return status;
+}
+
+px_status px_run_restore_best(px_run *run)
+{
+    if (rename(run->kept_path, run->best_path) != 0 && errno != ENOENT)
+        return px_fail(PX_ERR_IO, "%s: cannot be renamed to best.safetensors: %s", run->kept_path, strerror(errno));
+    return PX_OK;
+}

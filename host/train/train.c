@@ -1,0 +1,227 @@
+/* Starting, resuming and ending a run: see train.h and run.h. */
+#include "train.h"
+
+#include "check.h"
+#include "machine.h"
+#include "run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- the end ---------------------------------------------------------------------------------------------------------- */
+
+static double mean(double sum, int64_t count)
+{
+    return count > 0 ? sum / (double)count : NAN;
+}
+
+static void fill_result(px_run *run)
+{
+    const px_run_state *state = &run->state;
+    px_train_result *result = run->result;
+    result->steps = state->step;
+    result->epochs = state->epoch;
+    result->tokens = state->tokens;
+    result->seconds = px_clock() - run->job_started;
+    result->train_loss = state->epoch_tokens > 0 ? mean(state->epoch_loss, state->epoch_tokens) : mean(state->last_epoch_loss, state->last_epoch_tokens);
+    result->best_valid_loss = state->best_loss;
+    result->best_step = state->best_step;
+}
+
+static void log_loss(px_run *run, const char *name, const char *perplexity_name, double loss)
+{
+    if (isnan(loss)) return; /* there is no such text */
+    px_metrics_number(run->log, name, loss);
+    if (perplexity_name) px_metrics_number(run->log, perplexity_name, exp(loss));
+}
+
+static px_status log_end(px_run *run, px_end_reason reason)
+{
+    static const char *const reasons[] = {"", "max-steps", "epochs", "early-stop"};
+    const px_train_result *result = run->result;
+    px_metrics_begin(run->log, "end");
+    px_metrics_count(run->log, "step", result->steps);
+    px_metrics_count(run->log, "epoch", px_run_epoch_number(run));
+    px_metrics_count(run->log, "tokens", result->tokens);
+    px_metrics_text(run->log, "reason", reasons[reason]);
+    log_loss(run, "train_loss", NULL, result->train_loss);
+    if (run->validates) px_metrics_count(run->log, "best_step", result->best_step);
+    log_loss(run, "best_valid_loss", NULL, result->best_valid_loss);
+    log_loss(run, "valid_loss_zero", "valid_perplexity_zero", result->valid_loss_zero);
+    log_loss(run, "valid_loss_carried", "valid_perplexity_carried", result->valid_loss_carried);
+    log_loss(run, "test_loss_zero", "test_perplexity_zero", result->test_loss_zero);
+    px_metrics_number(run->log, "seconds", result->seconds);
+    return px_metrics_end(run->log);
+}
+
+/* The checkpoint comes first: what follows (the rest of an interval, an evaluation at a step where none is due, the end's own
+ * line) is of this end only. A run that is resumed with more steps goes on from before it, as if it had never ended. */
+static px_status finish(px_run *run, px_end_reason reason)
+{
+    struct stat info;
+    if (run->checkpoint_step != run->state.step) PX_TRY(px_run_write_last(run));
+    if (run->state.interval_tokens > 0) PX_TRY(px_run_log_interval(run));
+    if (run->validates && run->state.evaluated_step != run->state.step) PX_TRY(px_run_validate(run, 1));
+    if (!run->validates || stat(run->best_path, &info) != 0) PX_TRY(px_run_write_best(run, &run->state));
+    PX_TRY(px_run_final_evaluation(run));
+    fill_result(run);
+    PX_TRY(log_end(run, reason));
+    PX_TRY(px_metrics_log_sync(run->log));
+    run->result->finished = 1;
+    return PX_OK;
+}
+
+static px_status train(px_run *run)
+{
+    px_end_reason reason;
+    px_status status = px_run_loop(run, &reason);
+    if (status == PX_OK) {
+        status = finish(run, reason);
+        if (status == PX_STOPPED)
+            status = px_fail(PX_STOPPED, "%s: stopped while the finished model was being scored; go on by --resume %s", run->folder, run->folder);
+    }
+    if (status != PX_OK) fill_result(run);
+    return status;
+}
+
+static void clear(px_train_result *result)
+{
+    *result = (px_train_result){.train_loss = NAN, .best_valid_loss = NAN, .best_step = -1, .valid_loss_zero = NAN,
+                                .valid_loss_carried = NAN, .test_loss_zero = NAN};
+}
+
+/* ---- a new run -------------------------------------------------------------------------------------------------------- */
+
+static px_status log_start(px_run *run)
+{
+    const px_corpus *corpus = &run->corpus;
+    px_metrics_begin(run->log, "start");
+    px_metrics_count(run->log, "step", 0);
+    px_metrics_text(run->log, "device", run->engine->ops->name);
+    px_metrics_count(run->log, "parameters", (int64_t)run->parameters.weights);
+    px_metrics_count(run->log, "vocabulary", run->config.model.vocab);
+    px_metrics_count(run->log, "train_tokens", (int64_t)(corpus->train.end - corpus->train.begin));
+    px_metrics_count(run->log, "valid_tokens", (int64_t)(corpus->valid.end - corpus->valid.begin));
+    px_metrics_count(run->log, "test_tokens", (int64_t)(corpus->test.end - corpus->test.begin));
+    px_metrics_count(run->log, "steps_in_all", run->steps_in_all);
+    return px_metrics_end(run->log);
+}
+
+/* The folder with the configuration and a checkpoint of the very beginning: from here on the run can be resumed, a loss that is not
+ * finite has something to go back to, and a disk that cannot be written has shown itself before anything was computed. */
+static px_status begin_folder(px_run *run)
+{
+    int created = 0;
+    px_status status = px_run_folder_create(run, &created);
+    if (status == PX_OK) status = px_run_write_config(run);
+    if (status == PX_OK) status = log_start(run);
+    if (status == PX_OK) status = px_run_write_last(run);
+    if (status != PX_OK) px_run_folder_undo(run, created);
+    return status;
+}
+
+px_status px_train_start(const px_config *config, const px_train_hooks *hooks, px_train_result *result)
+{
+    px_run run = {0};
+    px_status status;
+    clear(result);
+    PX_TRY_GOTO(status, px_run_prepare(&run, config, hooks, result), done);
+    PX_TRY_GOTO(status, px_run_folder_names(&run), done);
+    PX_TRY_GOTO(status, px_run_folder_refuse(&run), done);
+    PX_TRY_GOTO(status, px_run_open(&run), done);
+    PX_TRY_GOTO(status, px_run_introduce(&run), done);
+    PX_TRY_GOTO(status, px_run_initialise(&run), done);
+    PX_TRY_GOTO(status, begin_folder(&run), done);
+    status = train(&run);
+done:
+    px_run_close(&run);
+    return status;
+}
+
+/* ---- an earlier run --------------------------------------------------------------------------------------------------- */
+
+/* The saved configuration with the changes asked for, where those are allowed. */
+static px_status changed_config(const px_checkpoint *last, const char *folder, const char *const *changes, px_config *config)
+{
+    PX_TRY(px_config_copy(config, &last->config));
+    px_status status = px_config_set(config, "run", folder); /* the folder may have been moved */
+    for (; status == PX_OK && changes && changes[0]; changes += 2)
+        if (strcmp(changes[0], "run") == 0)
+            status = px_fail(PX_ERR_ARGUMENT, "--run %s: a resumed run stays in its folder %s; leave one of --run and --resume out", changes[1], folder);
+        else
+            status = px_config_set(config, changes[0], changes[1]);
+    if (status == PX_OK) status = px_config_check_resume(&last->config, config);
+    if (status != PX_OK) px_config_free(config);
+    return status;
+}
+
+static px_status same_corpus(const px_run *run, const px_checkpoint *last)
+{
+    if (px_vocabulary_hash(run->corpus.vocabulary) != px_vocabulary_hash(last->vocabulary) ||
+        run->state.corpus_hash != last->state.corpus_hash)
+        return px_fail(PX_ERR_INPUT, "%s: not the text that %s was started with (or its validation or test text has changed); a run can only be resumed on the same one",
+                       run->config.data, run->folder);
+    return PX_OK;
+}
+
+/* Everything as it was when the checkpoint was made. Nothing is changed on disk before all of it has been checked. */
+static px_status take_up(px_run *run, const px_checkpoint *last)
+{
+    struct stat info;
+    PX_TRY(px_run_open(run));
+    PX_TRY(same_corpus(run, last));
+    PX_TRY(px_checkpoint_restore(last, run->engine, run->buffer));
+    run->state = last->state;
+    if (run->state.window > 0 && run->state.window >= px_minibatches_per_epoch(run->windows, run->state.epoch))
+        return px_fail(PX_ERR_INPUT, "%s: damaged: window %lld of an epoch of %lld", run->last_path, (long long)run->state.window,
+                       (long long)px_minibatches_per_epoch(run->windows, run->state.epoch));
+    if (stat(run->metrics_path, &info) != 0 || info.st_size < run->state.metrics_bytes)
+        px_run_line(run, "warning: %s is shorter than it was at the checkpoint; lines are missing from it", run->metrics_path);
+    PX_TRY(px_metrics_log_open(run->metrics_path, run->state.metrics_bytes, &run->log));
+    PX_TRY(px_run_restore_best(run));
+    PX_TRY(px_run_write_config(run));
+    PX_TRY(px_run_introduce(run));
+    px_run_line(run, "resumed at step %lld, epoch %lld", (long long)run->state.step, (long long)run->state.epoch + 1);
+    return PX_OK;
+}
+
+/* Opens last.safetensors of a run folder. */
+static px_status open_last(const char *folder, px_checkpoint *last)
+{
+    struct stat info;
+    char path[4200];
+    if (strlen(folder) >= 4096) return px_fail(PX_ERR_ARGUMENT, "--resume %.60s...: the name is too long", folder);
+    if (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode))
+        return px_fail(PX_ERR_INPUT, "--resume %s: there is no such run folder", folder);
+    snprintf(path, sizeof path, "%s/last.safetensors", folder);
+    if (stat(path, &info) != 0)
+        return px_fail(PX_ERR_INPUT, "--resume %s: holds no last.safetensors, so there is nothing to go on with; start a run there with --run", folder);
+    PX_TRY(px_checkpoint_open(path, last));
+    if (last->kind == PX_CHECKPOINT_LAST) return PX_OK;
+    px_checkpoint_close(last);
+    return px_fail(PX_ERR_INPUT, "%s: holds weights only, not the state of a training", path);
+}
+
+px_status px_train_resume(const char *folder, const char *const *changes, const px_train_hooks *hooks, px_train_result *result)
+{
+    px_run run = {0};
+    px_checkpoint last = {0};
+    px_config config = {0};
+    px_status status;
+    clear(result);
+    PX_TRY(open_last(folder, &last));
+    PX_TRY_GOTO(status, changed_config(&last, folder, changes, &config), done);
+    PX_TRY_GOTO(status, px_run_prepare(&run, &config, hooks, result), done);
+    PX_TRY_GOTO(status, px_run_folder_names(&run), done);
+    PX_TRY_GOTO(status, take_up(&run, &last), done);
+    px_checkpoint_close(&last); /* its memory is not needed while training */
+    status = train(&run);
+done:
+    px_checkpoint_close(&last);
+    px_config_free(&config);
+    px_run_close(&run);
+    return status;
+}
