@@ -341,7 +341,7 @@ static px_status check_tokens(const reference *r, const px_batch *batch)
     int32_t V = r->model.vocab;
     for (size_t row = 0; row < rows; row++)
         if (batch->tokens[row] < 0 || batch->tokens[row] >= V || batch->targets[row] < -1 || batch->targets[row] >= V)
-            return px_fail(PX_ERR_ARGUMENT, "step %zu, stream %zu of a window: token %d, target %d; the vocabulary has %d",
+            return px_fail(PX_ERR_INPUT, "step %zu, stream %zu of a window: token %d, target %d; the vocabulary has %d",
                            row / (size_t)batch->n, row % (size_t)batch->n, (int)batch->tokens[row],
                            (int)batch->targets[row], (int)V);
     return PX_OK;
@@ -448,7 +448,7 @@ static px_status reference_next(px_engine *engine, const int32_t *tokens, const 
     const double *top = layer_up(r, r->model.layers - 1);
     for (int32_t i = 0; i < n; i++) {
         if (tokens[i] < 0 || tokens[i] >= V)
-            return px_fail(PX_ERR_ARGUMENT, "stream %d: token %d; the vocabulary has %d", (int)i, (int)tokens[i], (int)V);
+            return px_fail(PX_ERR_INPUT, "stream %d: token %d; the vocabulary has %d", (int)i, (int)tokens[i], (int)V);
         r->next_reset[i] = reset ? reset[i] : 0;
     }
     px_batch batch = {.tokens = tokens, .reset = r->next_reset, .T = 1, .n = n};
