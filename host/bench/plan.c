@@ -11,7 +11,7 @@
 
 const px_bench_preset px_bench_presets[] = {
     {"smoke", "a few tiny sizes: does the benchmark itself work (seconds)", 0.4},
-    {"quick", "the sizes of the book, a large vocabulary, two layers, odd sizes (under a minute)", 2.5},
+    {"quick", "the sizes of the book, a large vocabulary, two layers, odd sizes (under a minute)", 2},
     {"standard", "h 128 to 1024, n 1 to 128, V 28 and 10,000, evaluation and decoding (minutes)", 4},
     {"full", "h 64 to 2048, n 1 to 256, V to 33,278, up to 4 layers (an hour)", 6},
     {"seed-chapter", "the models of Dive into Deep Learning 8.5 and 8.6, beside the figures it prints", 6},

@@ -80,7 +80,7 @@ static int script_speed(FILE *out, const px_bench_result *result, int over_batch
 {
     int lines = write_lines(out, result, over_batch);
     fprintf(out, "set title 'Tokens per second over %s'\nset xlabel '%s'\nset ylabel 'tokens/s (median and quartiles)'\n"
-                 "set logscale xy 2\nset format y '%%.0f'\nset key outside right top\nset grid\nplot ",
+                 "set logscale x 2\nset logscale y\nset format y '%%.0s%%c'\nset key below noenhanced\nset grid\nplot ",
             over_batch ? "streams" : "hidden units", over_batch ? "n, streams" : "h, hidden units");
     for (int i = 0; i < lines; i++)
         fprintf(out, "%s$line%d using 1:2:3:4 with yerrorlines pointtype 7 title columnheader(1)", i ? ", \\\n     " : "", i);
@@ -110,28 +110,41 @@ static int script_phases(FILE *out, const px_bench_result *result)
     return rows > 0;
 }
 
-static int script_roofline(FILE *out, const px_bench_result *result)
+/* The cases of one device and thread count, under its own roof. */
+static int write_roofline_points(FILE *out, const px_bench_result *result, const px_peak *peak, size_t index)
 {
-    int roofs = 0, points = 0;
-    fprintf(out, "set title 'Roofline: counted operations against compulsory bytes'\nset xlabel 'operations per byte'\nset ylabel 'GFLOP/s'\n"
-                 "set logscale xy\nset grid\nset key outside right top noenhanced\n");
-    fprintf(out, "$points << EOD\n");
+    int points = 0;
+    fprintf(out, "$points%zu << EOD\n", index);
     for (size_t i = 0; i < result->count; i++) {
         const px_bench_measure *m = &result->measures[i];
-        if (!m->measured || !(m->gflops > 0)) continue;
+        if (!m->measured || !(m->gflops > 0) || m->peak.threads != peak->threads || m->peak.precision != peak->precision ||
+            strcmp(m->peak.device, peak->device) != 0)
+            continue;
         fprintf(out, "%.6g %.6g\n", m->work.flops / m->work.bytes, m->gflops);
         points++;
     }
-    fprintf(out, "EOD\nset xrange [0.1:10000]\nplot ");
+    fprintf(out, "EOD\n");
+    return points;
+}
+
+static int script_roofline(FILE *out, const px_bench_result *result)
+{
+    int roofs = 0;
+    fprintf(out, "set title 'Roofline: counted operations against compulsory bytes'\nset xlabel 'operations per byte'\nset ylabel 'GFLOP/s'\n"
+                 "set logscale xy\nset grid\nset key below noenhanced\nset xrange [0.1:10000]\n");
+    for (size_t i = 0; i < result->peak_count; i++) write_roofline_points(out, result, &result->peaks[i], i);
+    fprintf(out, "plot ");
     for (size_t i = 0; i < result->peak_count; i++) {
         const px_peak *p = &result->peaks[i];
         if (!(p->gflops > 0) || !(p->copy_gb_s > 0)) continue;
-        fprintf(out, "%.6g * x < %.6g ? %.6g * x : %.6g with lines title '%s, %d threads', \\\n     ", p->copy_gb_s, p->gflops, p->copy_gb_s,
-                p->gflops, p->device, p->threads);
+        fprintf(out, "%s%.6g * x < %.6g ? %.6g * x : %.6g with lines linetype %d title 'peak of %s, %d thread%s', \\\n"
+                     "     $points%zu using 1:2 with points pointtype 7 linetype %d title 'cases, %s, %d thread%s'",
+                roofs ? ", \\\n     " : "", p->copy_gb_s, p->gflops, p->copy_gb_s, p->gflops, roofs + 1, p->device, p->threads,
+                p->threads == 1 ? "" : "s", i, roofs + 1, p->device, p->threads, p->threads == 1 ? "" : "s");
         roofs++;
     }
-    fprintf(out, "$points using 1:2 with points pointtype 7 title 'cases'\n");
-    return roofs > 0 && points > 0;
+    fprintf(out, "\n");
+    return roofs > 0;
 }
 
 /* Runs gnuplot on a script with the terminal and output given before it. 0 if it worked, 127 if it is not installed. */

@@ -47,7 +47,7 @@ px_status px_sweep_numbers(const char *what, const char *text, int32_t min, int3
     for (const char *rest = text; rest;) {
         rest = next_part(rest, part, sizeof part);
         char *end;
-        int32_t low, high;
+        int32_t low = 0, high = 0;
         PX_TRY(number(what, part, &end, min, max, &low));
         high = low;
         if (strncmp(end, "..", 2) == 0) PX_TRY(number(what, end + 2, &end, min, max, &high));

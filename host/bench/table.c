@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *precision(const px_bench_case *c)
 {
@@ -92,7 +93,7 @@ static void write_differences(FILE *out, const px_bench_result *result)
             fprintf(out, "\n%s: largest difference of its first %d losses to the first device's: %.2e nats\n", name, m->loss_count,
                     m->loss_difference);
         if (isfinite(m->joules_per_token)) fprintf(out, "\n%s: %.3g J per token\n", name, m->joules_per_token);
-        if (m->published_source && result->preset[0])
+        if (m->published_source && strcmp(result->preset, "seed-chapter") == 0)
             fprintf(out, "\n%s: %s tokens/s here; %s in the book (%s)\n", name, thousands(a, m->tokens_per_s.median),
                     thousands(b, m->published_tokens_per_s), m->published_source);
     }

@@ -27,13 +27,13 @@ static const char HELP_END[] =
 static const char *const SETTINGS[] = {
     "data", "level", "normalise", "invalid", "min-count", "max-vocab", "limit-tokens", "batch", "steps", "partition", "embed", "hidden",
     "layers", "tied", "nonlinearity", "dropout-input", "dropout-between", "dropout-output", "dropout-weight", "dropout-locked",
-    "optimizer", "clip", "lr", "device", "precision", "threads", "seed", NULL};
+    "optimizer", "clip", "lr", "precision", "threads", "seed", NULL};
 
 /* What a preset or a sweep decides, so that a flag beside a preset would be ignored without a word. */
 static const char *const SIZES[] = {"batch", "steps", "embed", "hidden", "layers", "tied", NULL};
 
 typedef struct bench_flags {
-    const char *preset, *work, *out, *export_path;
+    const char *preset, *device, *work, *out, *export_path;
     const char *compare[2];
     px_flag_list sweep;
     int32_t vocab;
@@ -113,7 +113,7 @@ static px_status measure(px_config *config, const bench_flags *flags, const char
     px_bench_options options;
     px_bench_options_default(&options);
     config->model.vocab = flags->vocab;
-    PX_TRY(px_bench_plan_make(config, flags->preset, flags->sweep.value, flags->sweep.count, config->device ? config->device : "cpu",
+    PX_TRY(px_bench_plan_make(config, flags->preset, flags->sweep.value, flags->sweep.count, flags->device ? flags->device : "cpu",
                               flags->work ? flags->work : "train", &plan));
     if (flags->list) {
         px_status listed = print_list(&plan, flags->json);
@@ -122,7 +122,7 @@ static px_status measure(px_config *config, const bench_flags *flags, const char
     }
     const px_bench_preset *preset = flags->preset ? px_bench_preset_find(flags->preset) : NULL;
     if (preset) options.case_seconds = preset->case_seconds;
-    if (preset && strcmp(preset->name, "quick") == 0) options.total_seconds = 45; /* it promises less than a minute */
+    if (preset && strcmp(preset->name, "quick") == 0) options.total_seconds = 42; /* it promises less than a minute */
     if (flags->case_seconds > 0) options.case_seconds = flags->case_seconds;
     if (flags->spread > 0) options.spread = flags->spread;
     options.slow_down = flags->slow_down;
@@ -174,6 +174,7 @@ int px_cmd_bench(int argc, char **argv)
     const px_flag own[] = {
         {"preset", "NAME", PX_FLAG_STRING, &flags.preset, 0, 0, "a fixed set of sizes, see below"},
         {"sweep", "KEY=a..b ...", PX_FLAG_LIST, &flags.sweep, 0, 0, "every combination of the values, see below"},
+        {"device", "LIST", PX_FLAG_STRING, &flags.device, 0, 0, "measured side by side: cpu, reference, cuda:0 ... [cpu]"},
         {"work", "LIST", PX_FLAG_STRING, &flags.work, 0, 0, "train, evaluate, decode, or several [train]"},
         {"vocab", "V", PX_FLAG_INT32, &flags.vocab, 2, 1 << 24, "vocabulary of synthetic tokens [28]"},
         {"spread", "x", PX_FLAG_DOUBLE, &flags.spread, 1e-6, 1, "repeat until the median is known to this share of it [0.01]"},
