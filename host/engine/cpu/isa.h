@@ -39,12 +39,16 @@ typedef struct px_mask {
 #define PX_ISA_FUNCTIONS(X)                                                                                                  \
     /* 1 .. tile_rows rows and one panel; or 1, 2, 3 rows and 4, 3, 2 panels */                                              \
     X(void, tile, (int rows, int panels, const px_tile *tile))                                                               \
-    /* packed[k][panel] = source[k * row_stride + j * column_stride], columns beyond `columns` are zeros */                  \
+    /* Panels [k][panel] one after the other from source[k * row_stride + j * column_stride], one of the strides being 1; the \
+     * last panel's columns beyond `columns` are zeros */                                                                    \
     X(void, pack, (const float *source, size_t row_stride, size_t column_stride, long k, long columns, float *packed))       \
     X(void, tanh_row, (float *x, long count))                                                                                \
     X(void, relu_row, (float *x, long count))                                                                                \
-    X(void, tanh_backward, (float *dz, const float *h, long count)) /* dz *= 1 - h^2 */                                      \
-    X(void, relu_backward, (float *dz, const float *h, long count)) /* dz *= [h > 0] */                                      \
+    /* to[c * to_leading + r] = from[r * from_leading + c] */                                                                \
+    X(void, transpose, (const float *from, size_t from_leading, long rows, long columns, float *to, size_t to_leading))      \
+    /* dz *= 1 - h^2, or [h > 0]; db += dz */                                                                                \
+    X(void, tanh_backward, (float *dz, const float *h, float *db, long count))                                               \
+    X(void, relu_backward, (float *dz, const float *h, float *db, long count))                                               \
     /* logits become (softmax(x) - onehot(target)) * scale; returns -log p(target) in nats */                                \
     X(double, softmax_gradient, (float *x, long count, long target, float scale))                                            \
     X(double, softmax_nll, (float *x, long count, long target)) /* x is overwritten */                                       \

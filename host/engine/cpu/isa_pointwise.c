@@ -24,38 +24,20 @@ void PX_ISA_NAME(relu_row)(float *x, long count)
     for (long i = 0; i < count; i++) x[i] = x[i] > 0.0f || x[i] != x[i] ? x[i] : 0.0f; /* NaN stays visible */
 }
 
-void PX_ISA_NAME(tanh_backward)(float *dz, const float *h, long count)
+void PX_ISA_NAME(tanh_backward)(float *restrict dz, const float *restrict h, float *restrict db, long count)
 {
-    for (long i = 0; i < count; i++) dz[i] *= 1.0f - h[i] * h[i];
+    for (long i = 0; i < count; i++) {
+        dz[i] *= 1.0f - h[i] * h[i];
+        db[i] += dz[i];
+    }
 }
 
-void PX_ISA_NAME(relu_backward)(float *dz, const float *h, long count)
+void PX_ISA_NAME(relu_backward)(float *restrict dz, const float *restrict h, float *restrict db, long count)
 {
-    for (long i = 0; i < count; i++) dz[i] = h[i] > 0.0f ? dz[i] : 0.0f;
-}
-
-void PX_ISA_NAME(pack)(const float *source, size_t row_stride, size_t column_stride, long k_count, long columns, float *packed)
-{
-    if (columns == PX_PANEL && column_stride == 1) {
-        for (long k = 0; k < k_count; k++) memcpy(packed + k * PX_PANEL, source + k * row_stride, sizeof(float) * PX_PANEL);
-        return;
+    for (long i = 0; i < count; i++) {
+        dz[i] = h[i] > 0.0f ? dz[i] : 0.0f;
+        db[i] += dz[i];
     }
-    if (columns == PX_PANEL && row_stride == 1) {
-        /* A transpose: 16 rows are read along k, a few at a time, so that each line is used while it is near. */
-        enum { STEP = 16 };
-        long k = 0;
-        for (; k + STEP <= k_count; k += STEP)
-            for (int j = 0; j < PX_PANEL; j++) {
-                const float *row = source + j * column_stride + k;
-                for (int i = 0; i < STEP; i++) packed[(k + i) * PX_PANEL + j] = row[i];
-            }
-        for (; k < k_count; k++)
-            for (int j = 0; j < PX_PANEL; j++) packed[k * PX_PANEL + j] = source[j * column_stride + k];
-        return;
-    }
-    for (long k = 0; k < k_count; k++)
-        for (long j = 0; j < PX_PANEL; j++)
-            packed[k * PX_PANEL + j] = j < columns ? source[k * row_stride + j * column_stride] : 0.0f;
 }
 
 static inline __attribute__((always_inline)) float row_maximum(const float *x, long count)

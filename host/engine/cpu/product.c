@@ -1,6 +1,5 @@
 /* Matrix products: see product.h. Blocked as in Goto and van de Geijn, "Anatomy of high-performance matrix multiplication"
- * (2008): a block of B is packed into panels that all threads share, a block of A stays in a core's second-level cache, a panel
- * slice in its first-level cache, and a tile of C in registers. */
+ * (2008): a block of B is packed into panels that all threads share, a block of A stays in a core's second-level cache, and a tile of C in registers. */
 #include "product.h"
 
 #include <dnnl.h>
@@ -8,8 +7,8 @@
 #include <string.h>
 
 enum {
-    K_BLOCK = 256,          /* a panel slice of 256 x 16 floats is half of a 32 KiB first-level cache */
-    ROW_BLOCK = 96,         /* 96 x 256 floats of A: a fifth of a 512 KiB second-level cache */
+    K_BLOCK = 512,          /* a panel slice of 512 x 16 floats streams from the second-level cache as fast as it is used */
+    ROW_BLOCK = 96,         /* 96 x 512 floats of A: two fifths of a 512 KiB second-level cache */
     BLOCK_LEADING = K_BLOCK + 16, /* rows of a transposed block start in different sets of the first-level cache */
     SHARED_FLOATS = 1 << 20 /* 4 MiB of packed B at a time */
 };
@@ -31,10 +30,8 @@ size_t px_product_scratch_floats(int threads)
 
 static void pack_panels(const px_isa *isa, px_view b, long k, long n, float *data, long begin, long end)
 {
-    for (long p = begin; p < end; p++) {
-        long first = p * isa->panel, columns = n - first < isa->panel ? n - first : isa->panel;
-        isa->pack(b.data + (size_t)first * b.column, b.row, b.column, k, columns, data + (size_t)first * (size_t)k);
-    }
+    const long first = begin * isa->panel, last = end * isa->panel < n ? end * isa->panel : n;
+    if (first < last) isa->pack(b.data + (size_t)first * b.column, b.row, b.column, k, last - first, data + (size_t)first * (size_t)k);
 }
 
 void px_panels_pack(const px_product_context *context, px_view b, long k, long n, px_panels *panels)
@@ -102,24 +99,6 @@ static void thread_grid(int threads, long row_tiles, long panels, int *row_parts
     }
 }
 
-/* block[r][i] = source[i][r]: rows of a transposed A become contiguous in k. 16 rows at a time, so that lines stay near. */
-static void transpose_block(const float *source, size_t leading, long k_count, long rows, float *block)
-{
-    enum { STRIP = 16 };
-    for (long first = 0; first < rows; first += STRIP) {
-        const long strip = rows - first < STRIP ? rows - first : STRIP;
-        float *to = block + first * BLOCK_LEADING;
-        if (strip == STRIP)
-            for (long i = 0; i < k_count; i++) {
-                const float *from = source + (size_t)i * leading + first;
-                for (int r = 0; r < STRIP; r++) to[r * BLOCK_LEADING + i] = from[r];
-            }
-        else
-            for (long i = 0; i < k_count; i++)
-                for (long r = 0; r < strip; r++) to[r * BLOCK_LEADING + i] = source[(size_t)i * leading + first + r];
-    }
-}
-
 /* One thread's rows [row_begin, row_end) times panels of a packed block B [k,n]. A is read in place where its rows are contiguous in k,
  * and through a packed block otherwise. */
 static void rows_of_product(const px_isa *isa, px_view a, long row_begin, long row_end, const float *panels, long k, long n,
@@ -132,7 +111,7 @@ static void rows_of_product(const px_isa *isa, px_view a, long row_begin, long r
         for (long k_begin = 0; k_begin < k; k_begin += K_BLOCK) {
             const long k_count = k - k_begin < K_BLOCK ? k - k_begin : K_BLOCK;
             if (a.column != 1) {
-                transpose_block(a.data + (size_t)k_begin * a.column + (size_t)row, a.column, k_count, rows, block);
+                isa->transpose(a.data + (size_t)k_begin * a.column + (size_t)row, a.column, k_count, rows, block, BLOCK_LEADING);
             }
             for (long r = 0; r < rows; r++) {
                 /* slice() adds k_begin to the row pointer */

@@ -113,8 +113,7 @@ static void backward_step(px_cpu *cpu, const px_cpu_window *window, int l, long 
         if (!last) px_rows_times_panels(isa, &job, &layer->w_hh.backward, p, next);
         for (long i = 0; i < n; i++) {
             const float *output = layer->h + ((t + 1) * n + i) * h + first;
-            (cpu->base.model.nonlinearity == PX_RELU ? isa->relu_backward : isa->tanh_backward)(out[i] + first, output, columns);
-            isa->add(layer->db + first, out[i] + first, columns);
+            (cpu->base.model.nonlinearity == PX_RELU ? isa->relu_backward : isa->tanh_backward)(out[i] + first, output, layer->db + first, columns);
         }
         p = next;
     }
