@@ -138,6 +138,9 @@ void px_config_get(const px_config *config, const px_option *option, char *buffe
 char *px_config_write(const px_config *config);
 /* Reads such lines over what is in config. source names the file in errors ("FILE:LINE: ..."). */
 px_status px_config_read(px_config *config, const char *text, size_t bytes, const char *source);
+/* Calls setting(context, name, value) for each line, in order; names are not judged here. Its failure gets "FILE:LINE" before it. */
+px_status px_config_each(const char *text, size_t bytes, const char *source,
+                         px_status (*setting)(void *context, const char *name, const char *value), void *context);
 /* Checks what depends on several settings (tied needs embed, split sums to at most 1, ...). */
 px_status px_config_check(const px_config *config);
 /* PX_ERR_ARGUMENT naming the first setting that differs although a resumed run may not change it. */

@@ -36,18 +36,18 @@ static const char *const PRECISIONS[] = {"fp32", "tf32", "bf16", NULL};
     {name, value, PX_OPTION_DOUBLE, AT(field), NULL, min, max, group, PX_RESUME_FIXED, help}
 
 const px_option px_options[] = {
-    STRING("data", "FILE", data, PX_GROUP_CORPUS, PX_RESUME_FIXED, "training text or token file"),
+    STRING("data", "FILE", data, PX_GROUP_CORPUS, PX_RESUME_FIXED, "text or token file; - is standard input"),
     STRING("valid", "FILE", valid, PX_GROUP_CORPUS, PX_RESUME_FIXED, "validation text; without it a part of --data, see --split"),
     STRING("test", "FILE", test, PX_GROUP_CORPUS, PX_RESUME_FIXED, "test text, scored once, at the end"),
-    ENUM("level", LEVELS, level, PX_GROUP_CORPUS, "what a token is (char: a Unicode code point)"),
+    ENUM("level", LEVELS, level, PX_GROUP_CORPUS, "what a token is; char: a Unicode code point"),
     ENUM("normalise", NORMALISES, normalise, PX_GROUP_CORPUS, "letters: only a-z and single spaces are left"),
     ENUM("invalid", INVALIDS, invalid, PX_GROUP_CORPUS, "what to do with bytes that are not UTF-8"),
     INT64("min-count", "k", min_count, 1, PX_GROUP_CORPUS, PX_RESUME_FIXED, "tokens seen less often become <unk>"),
     INT64("max-vocab", "k", max_vocab, 0, PX_GROUP_CORPUS, PX_RESUME_FIXED, "keep the k-1 most frequent tokens and <unk>; 0: all"),
     {"split", "a,b,c", PX_OPTION_FRACTIONS, AT(split), NULL, 0, 1, PX_GROUP_CORPUS, PX_RESUME_FIXED,
-     "shares of --data to train, validate and test on, by position"},
+     "shares to train, validate and test on, by position"},
     INT64("limit-tokens", "k", limit_tokens, 0, PX_GROUP_CORPUS, PX_RESUME_FIXED, "use only the first k tokens of --data; 0: all"),
-    STRING("reset-at", "TOKEN", reset_at, PX_GROUP_CORPUS, PX_RESUME_FIXED, "token that ends a document: the state is cleared there"),
+    STRING("reset-at", "TOKEN", reset_at, PX_GROUP_CORPUS, PX_RESUME_FIXED, "token that ends a document (<eos>, \\n): the state is cleared"),
 
     INT32("batch", "n", batch, 1, 1 << 20, PX_GROUP_BATCH, PX_RESUME_FIXED, "parallel streams"),
     INT32("steps", "T", steps, 1, 1 << 20, PX_GROUP_BATCH, PX_RESUME_FIXED, "tokens per stream and window: how far gradients reach back"),
@@ -61,7 +61,7 @@ const px_option px_options[] = {
     ENUM("nonlinearity", NONLINEARITIES, model.nonlinearity, PX_GROUP_MODEL, "of the hidden units"),
     ENUM("init", INITS, model.init, PX_GROUP_MODEL, "initial weights; uniform: within 1/sqrt(h) of zero"),
     DOUBLE("init-scale", "x", model.init_scale, 0, 100, PX_GROUP_MODEL, "factor of uniform and glorot; deviation of normal"),
-    ENUM("init-recurrent", INIT_RECURRENTS, model.init_recurrent, PX_GROUP_MODEL, "W_hh; orthogonal learns fastest; same: as --init"),
+    ENUM("init-recurrent", INIT_RECURRENTS, model.init_recurrent, PX_GROUP_MODEL, "W_hh; orthogonal learns fastest"),
     DOUBLE("init-gain", "x", model.init_gain, 0, 100, PX_GROUP_MODEL, "factor of an orthogonal or identity W_hh"),
 
     DOUBLE("dropout-input", "p", model.dropout_input, 0, 0.99, PX_GROUP_DROPOUT, "of the (embedded) input"),
@@ -79,7 +79,7 @@ const px_option px_options[] = {
     DOUBLE("weight-decay", "x", optimizer.weight_decay, 0, 1, PX_GROUP_OPTIMIZER, "adamw: decoupled; others: added to the gradient"),
     DOUBLE("clip", "x", optimizer.clip, 0, 1e9, PX_GROUP_OPTIMIZER, "bound of the global gradient norm; 0: none"),
 
-    DOUBLE("lr", "x", lr, 1e-12, 1e6, PX_GROUP_RATE, "learning rate (if not given: sgd 1, momentum 0.1, rmsprop 0.001)"),
+    DOUBLE("lr", "x", lr, 1e-12, 1e6, PX_GROUP_RATE, "learning rate (sgd: 1, momentum: 0.1, rmsprop: 0.001)"),
     ENUM("schedule", SCHEDULES, schedule, PX_GROUP_RATE, "of the learning rate"),
     INT64("schedule-steps", "k", schedule_steps, 0, PX_GROUP_RATE, PX_RESUME_FIXED, "its length; 0: from --max-steps or --epochs"),
     INT64("warmup-steps", "k", warmup_steps, 0, PX_GROUP_RATE, PX_RESUME_FIXED, "steps over which the rate rises from 0"),
@@ -92,7 +92,7 @@ const px_option px_options[] = {
     INT64("max-steps", "k", max_steps, 0, PX_GROUP_LENGTH, PX_RESUME_FREE, "training steps; 0: --epochs ends the run"),
     INT64("valid-every", "k", valid_every, 0, PX_GROUP_LENGTH, PX_RESUME_FIXED, "validate every k steps; 0: every epoch"),
     INT64("early-stop", "k", early_stop, 0, PX_GROUP_LENGTH, PX_RESUME_FIXED, "end after k evaluations without a new best; 0: never"),
-    ENUM("average", AVERAGES, average, PX_GROUP_LENGTH, "average the weights from a step on, or once validation stalls"),
+    ENUM("average", AVERAGES, average, PX_GROUP_LENGTH, "of the weights: from a step on, or once validation stalls"),
     INT64("average-from", "k", average_from, 0, PX_GROUP_LENGTH, PX_RESUME_FIXED, "average = from: first step averaged"),
     INT64("average-patience", "k", average_patience, 1, PX_GROUP_LENGTH, PX_RESUME_FIXED, "average = stall: evaluations without a new best"),
     ENUM("on-nan", ON_NANS, on_nan, PX_GROUP_LENGTH, "after a non-finite loss: end, or go back and go on"),

@@ -130,8 +130,10 @@ static char *trim(char *text)
     return text;
 }
 
-static px_status read_line(px_config *config, char *line, int number, const char *source, int *set_at)
+/* Cuts one line into name and value, in place. An empty line or a comment gives name NULL. */
+static px_status read_line(char *line, int number, const char *source, char **name_out, char **value_out)
 {
+    *name_out = NULL;
     line = trim(line);
     if (!*line || *line == '#') return PX_OK;
     char *equals = strchr(line, '=');
@@ -152,23 +154,17 @@ static px_status read_line(px_config *config, char *line, int number, const char
         if (comment) *comment = 0;
         value = trim(value);
     }
-    const px_option *option = px_config_find(name);
-    if (option) {
-        size_t index = (size_t)(option - px_options);
-        if (set_at[index])
-            return px_fail(PX_ERR_INPUT, "%s:%d: %s was already set in line %d; remove one of them", source, number, name, set_at[index]);
-        set_at[index] = number;
-    }
-    px_status status = px_config_set(config, name, value);
-    if (status == PX_ERR_ARGUMENT) status = PX_ERR_INPUT;
-    return status == PX_OK ? PX_OK : px_fail_context(status, "%s:%d", source, number);
+    *name_out = name;
+    *value_out = value;
+    return PX_OK;
 }
 
-px_status px_config_read(px_config *config, const char *text, size_t bytes, const char *source)
+px_status px_config_each(const char *text, size_t bytes, const char *source,
+                         px_status (*setting)(void *context, const char *name, const char *value), void *context)
 {
     if (memchr(text, 0, bytes)) return px_fail(PX_ERR_INPUT, "%s: not a configuration file: it holds a zero byte", source);
     char *copy = malloc(bytes + 1);
-    int *set_at = calloc(px_option_count, sizeof *set_at);
+    int *set_at = calloc(px_option_count, sizeof *set_at); /* the line that set an option; 0 = none yet */
     px_status status = PX_OK;
     if (!copy || !set_at) {
         status = px_fail(PX_ERR_MEMORY, "%s: no memory to read %zu bytes of configuration", source, bytes);
@@ -177,14 +173,37 @@ px_status px_config_read(px_config *config, const char *text, size_t bytes, cons
     memcpy(copy, text, bytes);
     copy[bytes] = 0;
     int number = 1;
-    for (char *line = copy; status == PX_OK && line; number++) {
-        char *end = strchr(line, '\n');
+    for (char *line = copy; line; number++) {
+        char *end = strchr(line, '\n'), *name, *value;
         if (end) *end = 0;
-        status = read_line(config, line, number, source, set_at);
+        PX_TRY_GOTO(status, read_line(line, number, source, &name, &value), done);
         line = end ? end + 1 : NULL;
+        if (!name) continue;
+        const px_option *option = px_config_find(name);
+        if (option && set_at[option - px_options]) {
+            status = px_fail(PX_ERR_INPUT, "%s:%d: %s was already set in line %d; remove one of them", source, number, name,
+                             set_at[option - px_options]);
+            goto done;
+        }
+        if (option) set_at[option - px_options] = number;
+        status = setting(context, name, value);
+        if (status != PX_OK) {
+            status = px_fail_context(status == PX_ERR_ARGUMENT ? PX_ERR_INPUT : status, "%s:%d", source, number);
+            goto done;
+        }
     }
 done:
     free(set_at);
     free(copy);
     return status;
+}
+
+static px_status set_in_config(void *context, const char *name, const char *value)
+{
+    return px_config_set(context, name, value);
+}
+
+px_status px_config_read(px_config *config, const char *text, size_t bytes, const char *source)
+{
+    return px_config_each(text, bytes, source, set_in_config, config);
 }

@@ -1,0 +1,289 @@
+/* perplex eval: perplexity of a text under a model. Scoring line by line is eval_lines.c. */
+#include "check.h"
+#include "commands.h"
+#include "eval.h"
+#include "evaluate.h"
+#include "file.h"
+#include "options.h"
+#include "output.h"
+#include "progress.h"
+#include "signals.h"
+#include "inputs.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char USAGE[] =
+    "perplex eval --model M --data FILE [flags]              FILE - is standard input\n"
+    "       perplex eval --model M --split-of RUN valid|test [flags]\n"
+    "Scores every token of a text after its first, exactly once, with the hidden state carried through\n"
+    "the whole text. M is a .safetensors file, or a run folder (its best model).\n";
+static const char HELP_END[] =
+    "Prints perplexity, nats and bits per token, and per byte where the text's length is known.\n"
+    "--per-token writes token<TAB>log-probability, --lines prints log-probability<TAB>tokens (natural\n"
+    "logarithms). In JSON an infinite perplexity (a token of probability 0) is \"inf\".\n";
+
+static const char *const SETTINGS[] = {"data", "invalid", "device", "threads", NULL};
+
+enum { DEFAULT_STEPS = 256, RUN_CONFIG_LIMIT = 1 << 20 };
+
+/* Where the tokens came from; released by close_text. */
+typedef struct eval_text {
+    char name[600];        /* for a person */
+    px_tokens *tokens;     /* of --data */
+    px_corpus corpus;      /* of --split-of */
+    px_range range;
+    double bytes;          /* of the text behind the scored tokens; 0 = not known */
+} eval_text;
+
+static void close_text(eval_text *text)
+{
+    px_tokens_destroy(text->tokens);
+    if (text->corpus.vocabulary) px_corpus_close(&text->corpus);
+}
+
+/* ---- opening the text ----------------------------------------------------------------------------------------- */
+
+static double token_bytes(const px_vocabulary *vocabulary, int32_t id)
+{
+    size_t bytes;
+    px_vocabulary_token(vocabulary, id, &bytes);
+    int level = px_vocabulary_options(vocabulary).level;
+    return level == PX_LEVEL_BYTE ? 1 : level == PX_LEVEL_WORD ? (double)bytes + 1 : (double)bytes;
+}
+
+static px_status open_data(const px_config *config, const px_model_file *model, eval_text *text)
+{
+    const char *path = config->data;
+    snprintf(text->name, sizeof text->name, "%s", strcmp(path, "-") == 0 ? "standard input" : path);
+    PX_TRY(px_tokens_open(path, model->vocabulary, (int)config->invalid, &text->tokens));
+    size_t count = px_tokens_count(text->tokens);
+    text->range = (px_range){text->tokens, 0, count};
+    if (count < 2)
+        return px_fail(PX_ERR_INPUT, "%s: %s; at least two tokens are needed, the first is only read", text->name,
+                       count ? "one token" : "no tokens");
+    text->bytes = (double)px_tokens_text_bytes(text->tokens);
+    if (text->bytes > 0) text->bytes -= token_bytes(model->vocabulary, px_tokens_at(text->tokens, 0));
+    return PX_OK;
+}
+
+/* The run's own configuration: RUN/config, as train wrote it. */
+static px_status read_run_config(const char *run, px_config *config)
+{
+    char path[4200], *text;
+    size_t bytes;
+    snprintf(path, sizeof path, "%s/config", run);
+    PX_TRY(px_file_read(path, RUN_CONFIG_LIMIT, &text, &bytes));
+    px_config_default(config);
+    px_status status = px_config_read(config, text, bytes, path);
+    free(text);
+    if (status != PX_OK) px_config_free(config);
+    return status;
+}
+
+static px_status open_split(const eval_flags *flags, const px_model_file *model, eval_text *text, px_progress *progress)
+{
+    const char *run = flags->split_of[0], *part = flags->split_of[1];
+    px_config config;
+    PX_TRY(read_run_config(run, &config));
+    px_corpus_request request;
+    px_input_request(&config, &request);
+    request.vocabulary = model->vocabulary;
+    request.progress = px_progress_hook_what;
+    request.progress_context = progress;
+    px_status status = px_corpus_open(&request, &text->corpus);
+    px_config_free(&config);
+    if (status != PX_OK) {
+        text->corpus = (px_corpus){0};
+        return px_fail_context(status, "--split-of %s", run);
+    }
+    text->range = strcmp(part, "valid") == 0 ? text->corpus.valid : text->corpus.test;
+    snprintf(text->name, sizeof text->name, "%s part of %.500s", part, run);
+    if (text->range.end - text->range.begin < 2)
+        return px_fail(PX_ERR_INPUT, "--split-of %s %s: this run has no such part; see split, valid and test in %s/config", run, part, run);
+    if (px_vocabulary_options(model->vocabulary).level == PX_LEVEL_BYTE) text->bytes = (double)(text->range.end - text->range.begin - 1);
+    return PX_OK;
+}
+
+/* ---- per token ------------------------------------------------------------------------------------------------ */
+
+typedef struct token_writer {
+    FILE *out;
+    const px_vocabulary *vocabulary;
+    px_atomic_file file;  /* a new regular file appears whole; a pipe or device is written as it is */
+    int atomic;
+    const char *path;
+} token_writer;
+
+static px_status open_writer(const char *path, const px_vocabulary *vocabulary, token_writer *writer)
+{
+    *writer = (token_writer){.vocabulary = vocabulary, .path = path};
+    struct stat info;
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return px_fail(PX_ERR_ARGUMENT, "--per-token %s: a folder; give the name of a file", path);
+    writer->atomic = stat(path, &info) != 0 || S_ISREG(info.st_mode);
+    if (writer->atomic) {
+        px_signals_remove_unfinished(path);
+        PX_TRY(px_atomic_open(path, &writer->file));
+        writer->out = writer->file.stream;
+        return PX_OK;
+    }
+    writer->out = fopen(path, "we");
+    return writer->out ? PX_OK : px_fail(PX_ERR_IO, "--per-token %s: cannot be written: %s", path, strerror(errno));
+}
+
+static px_status write_token(void *context, int32_t id, double nll)
+{
+    token_writer *writer = context;
+    char text[PX_TOKEN_TEXT_BYTES];
+    if (fprintf(writer->out, "%s\t%.9g\n", px_input_token_text(writer->vocabulary, id, text), nll == 0 ? 0 : -nll) < 0)
+        return px_fail(PX_ERR_IO, "--per-token %s: %s", writer->path, strerror(errno));
+    return PX_OK;
+}
+
+static px_status close_writer(token_writer *writer, px_status status)
+{
+    if (!writer->out) return status;
+    if (writer->atomic) {
+        if (status == PX_OK) return px_atomic_commit(&writer->file);
+        px_atomic_abandon(&writer->file);
+        return status;
+    }
+    if (fclose(writer->out) != 0 && status == PX_OK) status = px_fail(PX_ERR_IO, "--per-token %s: %s", writer->path, strerror(errno));
+    return status;
+}
+
+/* ---- the result ----------------------------------------------------------------------------------------------- */
+
+static px_status print_json(const px_evaluation *result, const eval_flags *flags, const eval_text *text)
+{
+    cJSON *object = cJSON_CreateObject();
+    px_json_text(object, "model", flags->model, strlen(flags->model));
+    px_json_text(object, "text", text->name, strlen(text->name));
+    px_json_count(object, "tokens", result->tokens);
+    px_json_count(object, "unknown", result->unknown);
+    px_json_number(object, "loss", result->loss);
+    px_json_number(object, "perplexity", result->perplexity);
+    px_json_number(object, "bits_per_token", result->bits_per_token);
+    if (text->bytes > 0) {
+        px_json_number(object, "nats_per_byte", result->loss * (double)result->tokens / text->bytes);
+        px_json_number(object, "bits_per_byte", result->bits_per_token * (double)result->tokens / text->bytes);
+    }
+    px_json_count(object, "streams", flags->batch);
+    px_json_number(object, "seconds", result->seconds);
+    return px_json_print(object);
+}
+
+static px_status print_result(const px_evaluation *result, const eval_flags *flags, const eval_text *text, int level)
+{
+    static const char *const tokens_called[] = {"byte", "character", "token"};
+    char a[32], b[32], c[32];
+    printf("%s under %s\n", text->name, flags->model);
+    printf("perplexity    %s\n", px_text_perplexity(a, result->perplexity));
+    printf("per %-10s%.5f nats, %.5f bits\n", tokens_called[level], result->loss, result->bits_per_token);
+    if (text->bytes > 0 && level != PX_LEVEL_BYTE)
+        printf("per byte      %.5f nats, %.5f bits\n", result->loss * (double)result->tokens / text->bytes,
+               result->bits_per_token * (double)result->tokens / text->bytes);
+    printf("tokens        %s scored, %s unknown, in %s\n", px_text_count(a, result->tokens), px_text_count(b, result->unknown),
+           px_text_seconds(c, result->seconds));
+    return PX_OK;
+}
+
+static px_status score_text(const eval_flags *flags, const px_config *config, const px_model_file *model)
+{
+    eval_text text = {0};
+    token_writer writer = {0};
+    px_engine *engine = NULL;
+    px_evaluation result;
+    px_progress progress;
+    px_progress_start(&progress, stderr);
+    px_status status = flags->split_of[0] ? open_split(flags, model, &text, &progress) : open_data(config, model, &text);
+    if (status != PX_OK) goto done;
+    if ((size_t)flags->batch > text.range.end - text.range.begin - 1) {
+        status = px_fail(PX_ERR_ARGUMENT, "--batch %d: %s has only %zu tokens to score; lower it", flags->batch, text.name, text.range.end - text.range.begin - 1);
+        goto done;
+    }
+    if (flags->batch > 1)
+        fprintf(stderr, "note: --batch %d cuts the text into %d streams that each start cold, from a zero state; one stream (the default) carries it through\n",
+                flags->batch, flags->batch);
+    PX_TRY_GOTO(status, px_model_file_engine(model, config->device ? config->device : "cpu", flags->batch, flags->steps, config->threads, &engine), done);
+    px_evaluate_options options = {.n = flags->batch, .T = flags->steps, .reset_id = model->reset_id,
+                                   .progress = px_progress_hook_share, .progress_context = &progress};
+    if (flags->per_token) {
+        PX_TRY_GOTO(status, open_writer(flags->per_token, model->vocabulary, &writer), done);
+        options.per_token = write_token;
+        options.context = &writer;
+    }
+    status = px_evaluate(engine, text.range, &options, &result);
+    px_progress_clear(&progress);
+    status = close_writer(&writer, status);
+    /* a literal <unk> of the text is a token like any other; out-of-vocabulary ones are those that the corpus counted */
+    result.unknown = (int64_t)px_tokens_unknown(text.range.tokens, text.range.begin + 1, text.range.end);
+    if (status == PX_OK)
+        status = flags->json ? print_json(&result, flags, &text)
+                             : print_result(&result, flags, &text, px_vocabulary_options(model->vocabulary).level);
+done:
+    px_engine_destroy(engine);
+    close_text(&text);
+    return status;
+}
+
+/* ---- the command ---------------------------------------------------------------------------------------------- */
+
+static px_status check_flags(eval_flags *flags, const px_config *config)
+{
+    if (!flags->model && flags->split_of[0]) flags->model = flags->split_of[0];
+    if (!flags->model) return px_fail(PX_ERR_ARGUMENT, "eval: no model; give --model M, a .safetensors file or a run folder");
+    if (config->data && flags->split_of[0]) return px_fail(PX_ERR_ARGUMENT, "--data and --split-of: give one of them");
+    if (!config->data && !flags->split_of[0])
+        return px_fail(PX_ERR_ARGUMENT, "eval: nothing to score; give --data FILE, --data - or --split-of RUN valid");
+    if (flags->split_of[0] && strcmp(flags->split_of[1], "valid") != 0 && strcmp(flags->split_of[1], "test") != 0)
+        return px_fail(PX_ERR_ARGUMENT, "--split-of %s %s: the part is valid or test", flags->split_of[0], flags->split_of[1]);
+    if (flags->lines && flags->split_of[0]) return px_fail(PX_ERR_ARGUMENT, "--lines: needs --data FILE, whose lines are scored");
+    if (flags->lines && flags->per_token) return px_fail(PX_ERR_ARGUMENT, "--lines and --per-token: give one of them");
+    if (flags->lines && flags->batch > 1) return px_fail(PX_ERR_ARGUMENT, "--lines and --batch: each line is a stream of its own; leave --batch out");
+    if (flags->per_token && flags->batch > 1)
+        return px_fail(PX_ERR_ARGUMENT, "--per-token: tokens are written in order, which needs one stream; leave --batch out");
+    if ((int64_t)flags->batch * flags->steps > INT32_MAX)
+        return px_fail(PX_ERR_ARGUMENT, "--batch %d --steps %d: too many tokens a window; lower one of them", flags->batch, flags->steps);
+    return PX_OK;
+}
+
+static px_status evaluate(eval_flags *flags, const px_config *config)
+{
+    px_model_file model;
+    PX_TRY(check_flags(flags, config));
+    PX_TRY(px_model_file_open(flags->model, &model));
+    px_status status = flags->lines ? px_eval_lines(flags, config, &model) : score_text(flags, config, &model);
+    px_model_file_close(&model);
+    return status;
+}
+
+int px_cmd_eval(int argc, char **argv)
+{
+    eval_flags flags = {.batch = 1, .steps = DEFAULT_STEPS};
+    const px_flag own[] = {
+        {"model", "M", PX_FLAG_STRING, &flags.model, 0, 0, "the model; if not given, that of --split-of"},
+        {"split-of", "RUN valid|test", PX_FLAG_PAIR, &flags.split_of, 0, 0, "score that part of the text that RUN was trained on"},
+        {"batch", "n", PX_FLAG_INT32, &flags.batch, 1, 1 << 16, "n streams at once: faster, each starts from a zero state [1]"},
+        {"steps", "T", PX_FLAG_INT32, &flags.steps, 1, 1 << 20, "tokens per window: memory and speed only [256]"},
+        {"per-token", "FILE", PX_FLAG_STRING, &flags.per_token, 0, 0, "write each token and its log-probability"},
+        {"lines", NULL, PX_FLAG_SWITCH, &flags.lines, 0, 0, "score each line on its own, as between two line ends"},
+        {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the result as one JSON object on standard output"},
+        {0},
+    };
+    px_config config;
+    px_config_default(&config);
+    px_command_line line = {.command = "eval", .usage = USAGE, .flags = own, .settings = SETTINGS, .config = &config, .help_end = HELP_END};
+    px_status status = px_command_line_read(&line, argc, argv);
+    if (status == PX_OK && line.help)
+        px_help_print(&line);
+    else if (status == PX_OK)
+        status = evaluate(&flags, &config);
+    int code = px_output_end(status);
+    px_command_line_free(&line);
+    px_config_free(&config);
+    return code;
+}

@@ -1,0 +1,234 @@
+/* perplex info: what a checkpoint, a run folder or a token file holds; and the devices of this machine. */
+#include "check.h"
+#include "commands.h"
+#include "machine.h"
+#include "options.h"
+#include "output.h"
+#include "inputs.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#if __has_include("devices.h")
+#include "devices.h"
+#define HAVE_DEVICES 1
+#endif
+
+static const char USAGE[] =
+    "perplex info M [--json]          M: a .safetensors file, a run folder or a token file\n"
+    "       perplex info --devices [--json]\n"
+    "Shows a model's configuration, parameters by tensor, vocabulary, output dimensions, step and\n"
+    "validation loss. The file is checked as a whole first.\n";
+
+static const char *const LEVEL_NAMES[] = {"byte", "char", "word"};
+static const char *const NORMALISE_NAMES[] = {"none", "letters", "letters-by-line"};
+
+/* ---- models --------------------------------------------------------------------------------------------------- */
+
+static cJSON *vocabulary_json(const px_vocabulary *vocabulary)
+{
+    cJSON *object = cJSON_CreateObject();
+    char hash[24];
+    px_text_options options = px_vocabulary_options(vocabulary);
+    px_json_count(object, "size", px_vocabulary_size(vocabulary));
+    cJSON_AddStringToObject(object, "level", LEVEL_NAMES[options.level]);
+    cJSON_AddStringToObject(object, "normalise", NORMALISE_NAMES[options.normalise]);
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)px_vocabulary_hash(vocabulary));
+    cJSON_AddStringToObject(object, "hash", hash);
+    return object;
+}
+
+static void add_setting(cJSON *object, const px_config *config, const px_option *option)
+{
+    char value[4200];
+    px_config_get(config, option, value, sizeof value);
+    switch (option->type) {
+    case PX_OPTION_INT32:
+    case PX_OPTION_INT64:
+    case PX_OPTION_UINT64:
+    case PX_OPTION_DOUBLE: cJSON_AddRawToObject(object, option->name, value); break;
+    case PX_OPTION_BOOL: cJSON_AddBoolToObject(object, option->name, strcmp(value, "true") == 0); break;
+    case PX_OPTION_STRING:
+        if (value[0])
+            px_json_text(object, option->name, value, strlen(value));
+        else
+            cJSON_AddNullToObject(object, option->name);
+        break;
+    default: cJSON_AddStringToObject(object, option->name, value); break;
+    }
+}
+
+static px_status print_model_json(const char *path, const px_model_file *model)
+{
+    const px_model_config *sizes = &model->config.model;
+    cJSON *object = cJSON_CreateObject(), *parameters = cJSON_CreateArray(), *configuration = cJSON_CreateObject(), *dimensions = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "kind", "model");
+    px_json_text(object, "path", path, strlen(path));
+    px_json_count(object, "step", model->step);
+    px_json_count(object, "epoch", model->epoch);
+    px_json_number(object, "valid_loss", model->valid_loss);
+    px_json_number(object, "valid_perplexity", exp(model->valid_loss));
+    cJSON_AddBoolToObject(object, "averaged", model->averaged);
+    px_json_count(object, "parameters", (long long)model->parameters.weights);
+    for (int32_t i = 0; i < model->parameters.tensor_count; i++) {
+        const px_tensor *tensor = &model->parameters.tensor[i];
+        cJSON *row = cJSON_CreateObject(), *shape = cJSON_CreateArray();
+        cJSON_AddStringToObject(row, "name", tensor->name);
+        cJSON_AddItemToArray(shape, cJSON_CreateNumber(tensor->rows));
+        if (tensor->dims == 2) cJSON_AddItemToArray(shape, cJSON_CreateNumber(tensor->cols));
+        cJSON_AddItemToObject(row, "shape", shape);
+        px_json_count(row, "count", (long long)tensor->count);
+        cJSON_AddItemToArray(parameters, row);
+    }
+    cJSON_AddItemToObject(object, "tensors", parameters);
+    cJSON_AddItemToObject(object, "vocabulary", vocabulary_json(model->vocabulary));
+    px_json_count(dimensions, "input", sizes->embed ? sizes->embed : sizes->vocab);
+    px_json_count(dimensions, "hidden", sizes->hidden);
+    px_json_count(dimensions, "layers", sizes->layers);
+    px_json_count(dimensions, "output", sizes->vocab);
+    cJSON_AddItemToObject(object, "dimensions", dimensions);
+    for (size_t i = 0; i < px_option_count; i++) add_setting(configuration, &model->config, &px_options[i]);
+    cJSON_AddItemToObject(object, "configuration", configuration);
+    return px_json_print(object);
+}
+
+static px_status print_model(const char *path, const px_model_file *model)
+{
+    const px_model_config *sizes = &model->config.model;
+    char a[32], b[32];
+    printf("%s: a model, step %s, epoch %lld%s\n", path, px_text_count(a, model->step), (long long)model->epoch, model->averaged ? ", averaged weights" : "");
+    if (!isnan(model->valid_loss))
+        printf("validation  loss %.5f, perplexity %s\n", model->valid_loss, px_text_perplexity(a, exp(model->valid_loss)));
+    px_text_options options = px_vocabulary_options(model->vocabulary);
+    printf("vocabulary  %s tokens, level %s, normalised: %s\n", px_text_count(a, px_vocabulary_size(model->vocabulary)),
+           LEVEL_NAMES[options.level], NORMALISE_NAMES[options.normalise]);
+    printf("dimensions  input [T,n,%d], hidden state [%d,n,%d], output [T,n,%d]\n", sizes->embed ? sizes->embed : sizes->vocab, sizes->layers,
+           sizes->hidden, sizes->vocab);
+    printf("parameters  %s\n", px_text_count(a, (long long)model->parameters.weights));
+    for (int32_t i = 0; i < model->parameters.tensor_count; i++) {
+        const px_tensor *tensor = &model->parameters.tensor[i];
+        char shape[40];
+        snprintf(shape, sizeof shape, tensor->dims == 2 ? "[%d,%d]" : "[%d]", tensor->rows, tensor->cols);
+        printf("  %-22s %-16s %12s\n", tensor->name, shape, px_text_count(b, (long long)tensor->count));
+    }
+    char *text = px_config_write(&model->config);
+    if (!text) return px_fail(PX_ERR_MEMORY, "no memory to show the configuration");
+    printf("configuration\n");
+    for (char *row = strtok(text, "\n"); row; row = strtok(NULL, "\n")) printf("  %s\n", row);
+    free(text);
+    return PX_OK;
+}
+
+/* ---- token files ---------------------------------------------------------------------------------------------- */
+
+static px_status show_tokens(const char *path, int json)
+{
+    px_corpus corpus;
+    px_corpus_request request = {.data = path, .min_count = 1, .split = {1, 0, 0}};
+    PX_TRY(px_input_check_token_file(path));
+    PX_TRY(px_corpus_open(&request, &corpus));
+    size_t count = px_tokens_count(corpus.data), unknown = px_tokens_unknown(corpus.data, 0, count);
+    px_status status = PX_OK;
+    if (json) {
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddStringToObject(object, "kind", "tokens");
+        px_json_text(object, "path", path, strlen(path));
+        px_json_count(object, "tokens", (long long)count);
+        px_json_count(object, "unknown", (long long)unknown);
+        px_json_count(object, "text_bytes", (long long)px_tokens_text_bytes(corpus.data));
+        cJSON_AddItemToObject(object, "vocabulary", vocabulary_json(corpus.vocabulary));
+        status = px_json_print(object);
+    } else {
+        char a[32], b[32], c[32], d[32];
+        px_text_options options = px_vocabulary_options(corpus.vocabulary);
+        printf("%s: a token file, %s tokens of %s, %s unknown\n", path, px_text_count(a, (long long)count),
+               px_text_bytes(b, (double)px_tokens_text_bytes(corpus.data)), px_text_count(c, (long long)unknown));
+        printf("vocabulary  %s tokens, level %s, normalised: %s\n", px_text_count(d, px_vocabulary_size(corpus.vocabulary)),
+               LEVEL_NAMES[options.level], NORMALISE_NAMES[options.normalise]);
+    }
+    px_corpus_close(&corpus);
+    return status;
+}
+
+/* ---- devices -------------------------------------------------------------------------------------------------- */
+
+static cJSON *device_json(const char *name, const char *text, double memory)
+{
+    cJSON *row = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "name", name);
+    px_json_text(row, "description", text, strlen(text));
+    px_json_number(row, "memory_bytes", memory);
+    return row;
+}
+
+static px_status show_devices(int json)
+{
+    char text[256], bytes[32];
+    cJSON *list = cJSON_CreateArray();
+    snprintf(text, sizeof text, "%s, %d threads", px_machine_processor(), px_machine_cores());
+    double memory = (double)px_memory_available();
+    cJSON_AddItemToArray(list, device_json("cpu", text, memory));
+    cJSON_AddItemToArray(list, device_json("reference", "plain loops in double precision, one thread", memory));
+    if (!json) {
+        printf("cpu        %s, %s of memory free\n", text, px_text_bytes(bytes, memory));
+        printf("reference  plain loops in double precision, one thread\n");
+    }
+#ifdef HAVE_DEVICES
+    px_device_info gpus[64];
+    int count = 0;
+    px_status status = px_engine_devices(gpus, 64, &count);
+    for (int i = 0; i < count && i < 64; i++) {
+        char name[32], free_bytes[32];
+        snprintf(name, sizeof name, "cuda:%d", gpus[i].ordinal);
+        snprintf(text, sizeof text, "%s, capability %d.%d, driver for CUDA %d.%d", gpus[i].name, gpus[i].major, gpus[i].minor,
+                 gpus[i].driver_version / 1000, gpus[i].driver_version % 1000 / 10);
+        cJSON_AddItemToArray(list, device_json(name, text, (double)gpus[i].memory_bytes));
+        if (!json)
+            printf("%-10s %s, %s of memory, %s free\n", name, text, px_text_bytes(bytes, (double)gpus[i].memory_bytes),
+                   px_text_bytes(free_bytes, (double)gpus[i].free_bytes));
+    }
+    if (status != PX_OK) fprintf(json ? stderr : stdout, "no GPU: %s\n", px_error_message());
+#endif
+    if (!json) {
+        cJSON_Delete(list);
+        return PX_OK;
+    }
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddItemToObject(object, "devices", list);
+    return px_json_print(object);
+}
+
+/* ---- the command ---------------------------------------------------------------------------------------------- */
+
+static px_status show(const char *path, int json)
+{
+    if (!px_input_is_model(path)) return show_tokens(path, json);
+    px_model_file model;
+    PX_TRY(px_model_file_open(path, &model));
+    px_status status = json ? print_model_json(path, &model) : print_model(path, &model);
+    px_model_file_close(&model);
+    return status;
+}
+
+int px_cmd_info(int argc, char **argv)
+{
+    int json = 0, devices = 0;
+    const px_flag own[] = {
+        {"devices", NULL, PX_FLAG_SWITCH, &devices, 0, 0, "list what --device may name on this machine"},
+        {"json", NULL, PX_FLAG_SWITCH, &json, 0, 0, "one JSON object on standard output"},
+        {0},
+    };
+    px_command_line line = {.command = "info", .usage = USAGE, .flags = own, .max_positional = 1};
+    px_status status = px_command_line_read(&line, argc, argv);
+    if (status == PX_OK && line.help)
+        px_help_print(&line);
+    else if (status == PX_OK && devices)
+        status = show_devices(json);
+    else if (status == PX_OK && line.positional_count == 0)
+        status = px_fail(PX_ERR_ARGUMENT, "info: of what? give a .safetensors file, a run folder or a token file; or --devices");
+    else if (status == PX_OK)
+        status = show(line.positional[0], json);
+    int code = px_output_end(status);
+    px_command_line_free(&line);
+    return code;
+}

@@ -1,0 +1,209 @@
+/* perplex train: starts a run, or goes on with one. */
+#include "check.h"
+#include "commands.h"
+#include "options.h"
+#include "output.h"
+#include "progress.h"
+#include "signals.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char USAGE[] =
+    "perplex train --data FILE --run DIR [flags]     start a run in the new folder DIR\n"
+    "       perplex train --resume DIR [flags]              go on with a run that was stopped\n"
+    "Trains a recurrent language model. DIR gets config, metrics.jsonl, best.safetensors and\n"
+    "last.safetensors. The defaults suit a first run on a book. [..] shows the default where it is not 0.\n";
+static const char HELP_END[] =
+    "A resumed run may change --max-steps, --epochs, --threads, --device and the last two. Exit status: 0\n"
+    "done, 75 stopped by a signal, with a checkpoint: resume.\n";
+
+typedef struct train_flags {
+    const char *resume;
+    int dry_run, json;
+} train_flags;
+
+/* What a person means by leaving flags out: --max-steps alone bounds the run; a learning rate fits its optimiser. */
+static void settle_defaults(px_config *config, const px_command_line *line)
+{
+    if (px_command_line_gave(line, "max-steps") && config->max_steps > 0 && !px_command_line_gave(line, "epochs")) config->epochs = 0;
+    if (!px_command_line_gave(line, "lr")) {
+        if (config->optimizer.kind == PX_SGD) config->lr = 1;
+        if (config->optimizer.kind == PX_MOMENTUM) config->lr = 0.1;
+        if (config->optimizer.kind == PX_RMSPROP) config->lr = 1e-3;
+    }
+}
+
+static px_status check_start(const px_config *config, const train_flags *flags)
+{
+    if (!config->data) return px_fail(PX_ERR_ARGUMENT, "train: nothing to train on; give --data FILE (or --resume DIR to go on with a run)");
+    if (!config->run && !flags->dry_run) return px_fail(PX_ERR_ARGUMENT, "train: no place for the results; give --run DIR, a new folder");
+    return px_config_check(config);
+}
+
+static void print_plan(FILE *out, const px_train_plan *plan, const px_config *config)
+{
+    char a[32], b[32], c[32], d[32], e[32], f[32];
+    fprintf(out, "corpus      %s tokens to train on, %s to validate, %s to test; vocabulary %s\n", px_text_count(a, plan->train_tokens),
+            px_text_count(b, plan->valid_tokens), px_text_count(c, plan->test_tokens), px_text_count(d, plan->vocabulary));
+    fprintf(out, "model       %s parameters\n", px_text_count(a, plan->parameters));
+    fprintf(out, "memory      %s: parameters %s, gradients %s, moments %s, averages %s,\n            activations %s, workspace %s\n",
+            px_text_bytes(a, (double)plan->memory.total), px_text_bytes(b, (double)plan->memory.parameters),
+            px_text_bytes(c, (double)plan->memory.gradients), px_text_bytes(d, (double)plan->memory.moments),
+            px_text_bytes(e, (double)plan->memory.averages), px_text_bytes(f, (double)plan->memory.activations),
+            px_text_bytes((char[32]){0}, (double)plan->memory.workspace));
+    fprintf(out, "device      %s\n", plan->device);
+    fprintf(out, "epoch       %s steps, %s at %s tokens/s\n", px_text_count(a, plan->steps_per_epoch),
+            px_text_seconds(b, plan->seconds_per_epoch), px_text_count(c, (long long)(plan->tokens_per_s + 0.5)));
+    if (config->epochs > 0 && config->max_steps == 0)
+        fprintf(out, "whole run   %s for %lld epochs\n", px_text_seconds(a, plan->seconds_per_epoch * (double)config->epochs), (long long)config->epochs);
+    else if (config->max_steps > 0 && plan->steps_per_epoch > 0)
+        fprintf(out, "whole run   %s for %s steps\n",
+                px_text_seconds(a, plan->seconds_per_epoch / (double)plan->steps_per_epoch * (double)config->max_steps),
+                px_text_count(b, config->max_steps));
+    fprintf(out, "nothing was trained (--dry-run)\n");
+}
+
+static px_status print_plan_json(const px_train_plan *plan)
+{
+    cJSON *object = cJSON_CreateObject(), *memory = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "status", "dry-run");
+    px_json_count(object, "train_tokens", plan->train_tokens);
+    px_json_count(object, "valid_tokens", plan->valid_tokens);
+    px_json_count(object, "test_tokens", plan->test_tokens);
+    px_json_count(object, "vocabulary", plan->vocabulary);
+    px_json_count(object, "parameters", plan->parameters);
+    px_json_count(object, "steps_per_epoch", plan->steps_per_epoch);
+    px_json_number(object, "seconds_per_epoch", plan->seconds_per_epoch);
+    px_json_number(object, "tokens_per_s", plan->tokens_per_s);
+    px_json_count(memory, "parameters", (long long)plan->memory.parameters);
+    px_json_count(memory, "gradients", (long long)plan->memory.gradients);
+    px_json_count(memory, "moments", (long long)plan->memory.moments);
+    px_json_count(memory, "averages", (long long)plan->memory.averages);
+    px_json_count(memory, "activations", (long long)plan->memory.activations);
+    px_json_count(memory, "workspace", (long long)plan->memory.workspace);
+    px_json_count(memory, "total", (long long)plan->memory.total);
+    cJSON_AddItemToObject(object, "memory_bytes", memory);
+    cJSON_AddStringToObject(object, "device", plan->device);
+    return px_json_print(object);
+}
+
+static void print_result(FILE *out, const px_train_result *result, px_status status, const char *run)
+{
+    char a[32], b[32], c[32];
+    if (status == PX_STOPPED) {
+        fprintf(out, "stopped at step %s with a checkpoint; go on with: perplex train --resume %s\n", px_text_count(a, result->steps), run);
+        return;
+    }
+    fprintf(out, "done: %s steps, %s tokens in %s; training perplexity %s\n", px_text_count(a, result->steps),
+            px_text_count(b, result->tokens), px_text_seconds(c, result->seconds), px_text_perplexity((char[32]){0}, exp(result->train_loss)));
+    if (!isnan(result->best_valid_loss)) {
+        fprintf(out, "best: step %s, validation perplexity %s", px_text_count(a, result->best_step),
+                px_text_perplexity(b, exp(result->best_valid_loss)));
+        if (!isnan(result->valid_loss_zero)) fprintf(out, "; one stream from a zero state %s", px_text_perplexity(a, exp(result->valid_loss_zero)));
+        if (!isnan(result->valid_loss_carried)) fprintf(out, ", from the state of training %s", px_text_perplexity(a, exp(result->valid_loss_carried)));
+        fprintf(out, "\n");
+    }
+    if (!isnan(result->test_loss_zero)) fprintf(out, "test: perplexity %s\n", px_text_perplexity(a, exp(result->test_loss_zero)));
+    const char *model = result->best_path[0] ? result->best_path : result->last_path;
+    if (model[0]) fprintf(out, "model: %s\ntry:   perplex sample --model %s --length 500\n", model, model);
+}
+
+static void add_loss(cJSON *object, const char *loss_name, const char *perplexity_name, double loss)
+{
+    px_json_number(object, loss_name, loss);
+    px_json_number(object, perplexity_name, exp(loss));
+}
+
+static px_status print_result_json(const px_train_result *result, px_status status, const char *run)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "status", status == PX_STOPPED ? "stopped" : "finished");
+    px_json_text(object, "run", run, strlen(run));
+    px_json_count(object, "steps", result->steps);
+    px_json_count(object, "epochs", result->epochs);
+    px_json_count(object, "tokens", result->tokens);
+    px_json_number(object, "seconds", result->seconds);
+    add_loss(object, "train_loss", "train_perplexity", result->train_loss);
+    add_loss(object, "best_valid_loss", "best_valid_perplexity", result->best_valid_loss);
+    px_json_count(object, "best_step", result->best_step);
+    add_loss(object, "valid_loss_zero", "valid_perplexity_zero", result->valid_loss_zero);
+    add_loss(object, "valid_loss_carried", "valid_perplexity_carried", result->valid_loss_carried);
+    add_loss(object, "test_loss", "test_perplexity", result->test_loss_zero);
+    px_json_text(object, "best", result->best_path, strlen(result->best_path));
+    px_json_text(object, "last", result->last_path, strlen(result->last_path));
+    return px_json_print(object);
+}
+
+static px_status dry_run(const px_config *config, const px_train_hooks *hooks, px_progress *progress, int json)
+{
+    px_train_plan plan = {0};
+    px_status status = px_train_dry_run(config, hooks, &plan);
+    px_progress_clear(progress);
+    if (status != PX_OK) return status;
+    if (json) return print_plan_json(&plan);
+    print_plan(stdout, &plan, config);
+    return PX_OK;
+}
+
+static px_status start_or_resume(px_config *config, px_command_line *line, const train_flags *flags)
+{
+    px_progress progress;
+    px_progress_start(&progress, flags->json ? stderr : stdout);
+    px_train_hooks hooks = {.context = &progress, .line = px_progress_hook_line, .progress = px_progress_hook_training,
+                            .evaluation = px_progress_hook_evaluation, .stop = px_signals_stop_flag()};
+    px_train_result result = {.train_loss = NAN, .best_valid_loss = NAN, .valid_loss_zero = NAN, .valid_loss_carried = NAN, .test_loss_zero = NAN};
+    px_status status;
+    const char *run = flags->resume ? flags->resume : config->run;
+    if (flags->resume) {
+        static const char *const none[] = {NULL};
+        status = px_train_resume(flags->resume, line->given_count ? line->given : none, &hooks, &result);
+    } else {
+        settle_defaults(config, line);
+        PX_TRY(check_start(config, flags));
+        if (flags->dry_run) return dry_run(config, &hooks, &progress, flags->json);
+        status = px_train_start(config, &hooks, &result);
+    }
+    px_progress_clear(&progress);
+    if (status != PX_OK && status != PX_STOPPED) return status;
+    if (flags->json) {
+        px_status printed = print_result_json(&result, status, run);
+        return printed == PX_OK ? status : printed;
+    }
+    print_result(stdout, &result, status, run);
+    return status;
+}
+
+int px_cmd_train(int argc, char **argv)
+{
+    train_flags flags = {0};
+    const px_flag own[] = {
+        {"resume", "DIR", PX_FLAG_STRING, &flags.resume, 0, 0, "go on with the run in DIR"},
+        {"dry-run", NULL, PX_FLAG_SWITCH, &flags.dry_run, 0, 0, "print sizes, bytes and the predicted time per epoch; train nothing"},
+        {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the result as one JSON object on standard output"},
+        {0},
+    };
+    px_config config;
+    px_config_default(&config);
+    px_command_line line = {.command = "train", .usage = USAGE, .flags = own, .config = &config, .help_end = HELP_END};
+    px_status status = px_command_line_read(&line, argc, argv);
+    if (status == PX_OK && line.help) {
+        px_help_print(&line);
+        goto done;
+    }
+    if (status == PX_OK && !config.device) status = px_config_set(&config, "device", "cpu");
+    if (status == PX_OK && flags.resume && px_command_line_gave(&line, "run"))
+        status = px_fail(PX_ERR_ARGUMENT, "--resume goes on in its own folder; leave --run out");
+    if (status == PX_OK && flags.resume && flags.dry_run)
+        status = px_fail(PX_ERR_ARGUMENT, "--dry-run is for a new run; leave --resume out (perplex info DIR shows an old one)");
+    if (status == PX_OK) status = start_or_resume(&config, &line, &flags);
+done:
+    if (status == PX_STOPPED) {
+        px_status flushed = px_output_flush();
+        status = flushed == PX_OK ? status : flushed;
+    }
+    int code = status == PX_STOPPED ? px_status_exit_code(status) : px_output_end(status);
+    px_command_line_free(&line);
+    px_config_free(&config);
+    return code;
+}

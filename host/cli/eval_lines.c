@@ -1,0 +1,180 @@
+/* perplex eval --lines: scores for rescoring lists. Lines are read as they come and scored in groups of bounded size. */
+#include "eval.h"
+#include "check.h"
+#include "evaluate.h"
+#include "output.h"
+#include "inputs.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GROUP_LINES = 4096, GROUP_TOKENS = 1 << 20, LINE_STREAMS = 32, LINE_STEPS = 64 };
+
+typedef struct line_group {
+    int32_t *ids;
+    size_t id_count, id_room;
+    size_t begin[GROUP_LINES + 1];
+    double nll[GROUP_LINES];
+    int64_t tokens[GROUP_LINES];
+    size_t count;
+} line_group;
+
+typedef struct line_scorer {
+    const eval_flags *flags;
+    const px_model_file *model;
+    const char *source;
+    px_engine *engine;
+    line_group *group;
+    int ends_known;              /* the model knows line ends */
+    cJSON *scores;               /* --json */
+    double nll;
+    int64_t lines, total_tokens, unknown;
+} line_scorer;
+
+static px_status append_ids(line_group *group, const int32_t *ids, size_t count)
+{
+    if (group->id_count + count > group->id_room) {
+        size_t room = 2 * (group->id_count + count) + 1024;
+        int32_t *larger = realloc(group->ids, room * sizeof *larger);
+        if (!larger) return px_fail(PX_ERR_MEMORY, "no memory for a line of %zu tokens", count);
+        group->ids = larger;
+        group->id_room = room;
+    }
+    memcpy(group->ids + group->id_count, ids, count * sizeof *ids);
+    group->id_count += count;
+    return PX_OK;
+}
+
+static px_status score_group(line_scorer *scorer)
+{
+    line_group *group = scorer->group;
+    if (group->count == 0) return PX_OK;
+    PX_TRY(px_evaluate_sequences(scorer->engine, group->ids, group->begin, group->count, group->nll, group->tokens));
+    for (size_t i = 0; i < group->count; i++) {
+        scorer->nll += group->nll[i];
+        scorer->total_tokens += group->tokens[i];
+        double log_probability = group->nll[i] == 0 ? 0 : -group->nll[i];
+        if (!scorer->scores) {
+            printf("%.9g\t%lld\n", log_probability, (long long)group->tokens[i]);
+            continue;
+        }
+        cJSON *score = cJSON_CreateObject();
+        px_json_number(score, "log_probability", log_probability);
+        px_json_count(score, "tokens", group->tokens[i]);
+        cJSON_AddItemToArray(scorer->scores, score);
+    }
+    group->count = group->id_count = 0;
+    return PX_OK;
+}
+
+/* text holds "\n", the line without its end, "\n". */
+static px_status add_line(line_scorer *scorer, const char *text, size_t bytes)
+{
+    line_group *group = scorer->group;
+    int32_t *ids;
+    size_t count, unknown;
+    char source[700];
+    snprintf(source, sizeof source, "%.600s: line %lld", scorer->source, (long long)scorer->lines + 1);
+    if (!scorer->ends_known) {
+        text++;
+        bytes -= 2;
+    }
+    PX_TRY(px_vocabulary_encode(scorer->model->vocabulary, text, bytes, source, &ids, &count, &unknown, NULL));
+    group->begin[group->count] = group->id_count;
+    px_status status = append_ids(group, ids, count);
+    free(ids);
+    PX_TRY(status);
+    group->begin[++group->count] = group->id_count;
+    scorer->lines++;
+    scorer->unknown += (int64_t)unknown;
+    if (group->count == GROUP_LINES || group->id_count >= GROUP_TOKENS) return score_group(scorer);
+    return PX_OK;
+}
+
+static px_status read_lines(line_scorer *scorer, FILE *file)
+{
+    char *line = NULL, *framed = NULL;
+    size_t room = 0, framed_room = 0;
+    ssize_t bytes;
+    px_status status = PX_OK;
+    while (status == PX_OK && (bytes = getline(&line, &room, file)) >= 0) {
+        if (bytes > 0 && line[bytes - 1] == '\n') bytes--;
+        if ((size_t)bytes + 3 > framed_room) {
+            char *larger = realloc(framed, 2 * (size_t)bytes + 64);
+            if (!larger) {
+                status = px_fail(PX_ERR_MEMORY, "%s: no memory for a line of %zd bytes", scorer->source, bytes);
+                break;
+            }
+            framed = larger;
+            framed_room = 2 * (size_t)bytes + 64;
+        }
+        framed[0] = '\n';
+        memcpy(framed + 1, line, (size_t)bytes);
+        framed[bytes + 1] = '\n';
+        framed[bytes + 2] = 0;
+        status = add_line(scorer, framed, (size_t)bytes + 2);
+    }
+    if (status == PX_OK && ferror(file)) status = px_fail(PX_ERR_INPUT, "%s: %s", scorer->source, strerror(errno));
+    if (status == PX_OK) status = score_group(scorer);
+    if (status == PX_OK && scorer->lines == 0) status = px_fail(PX_ERR_INPUT, "%s: empty; there is no line to score", scorer->source);
+    free(framed);
+    free(line);
+    return status;
+}
+
+static px_status print_totals(line_scorer *scorer)
+{
+    double loss = scorer->total_tokens > 0 ? scorer->nll / (double)scorer->total_tokens : NAN;
+    char a[32], b[32], c[32], d[32];
+    if (!scorer->scores) {
+        fprintf(stderr, "%s lines, %s tokens (%s unknown), perplexity %s\n", px_text_count(a, scorer->lines), px_text_count(b, scorer->total_tokens),
+                px_text_count(c, scorer->unknown), px_text_perplexity(d, exp(loss)));
+        return PX_OK;
+    }
+    cJSON *object = cJSON_CreateObject();
+    px_json_text(object, "model", scorer->flags->model, strlen(scorer->flags->model));
+    px_json_text(object, "text", scorer->source, strlen(scorer->source));
+    px_json_count(object, "lines", scorer->lines);
+    px_json_count(object, "tokens", scorer->total_tokens);
+    px_json_count(object, "unknown", scorer->unknown);
+    px_json_number(object, "loss", loss);
+    px_json_number(object, "perplexity", exp(loss));
+    px_json_number(object, "bits_per_token", loss / log(2));
+    cJSON_AddItemToObject(object, "scores", scorer->scores);
+    scorer->scores = NULL;
+    return px_json_print(object);
+}
+
+static int knows_line_ends(const px_vocabulary *vocabulary)
+{
+    px_text_options options = px_vocabulary_options(vocabulary);
+    return options.level == PX_LEVEL_WORD || options.normalise != PX_NORMALISE_NONE || px_vocabulary_id(vocabulary, "\n", 1) > 0;
+}
+
+px_status px_eval_lines(const eval_flags *flags, const px_config *config, const px_model_file *model)
+{
+    int standard_input = strcmp(config->data, "-") == 0;
+    line_scorer scorer = {.flags = flags, .model = model, .source = standard_input ? "standard input" : config->data,
+                          .ends_known = knows_line_ends(model->vocabulary)};
+    px_status status = PX_OK;
+    FILE *file = standard_input ? stdin : fopen(config->data, "rbe");
+    if (!file) return px_fail(PX_ERR_INPUT, "%s: %s", config->data, strerror(errno));
+    scorer.group = calloc(1, sizeof *scorer.group);
+    if (!scorer.group) {
+        status = px_fail(PX_ERR_MEMORY, "no memory to hold lines");
+        goto done;
+    }
+    PX_TRY_GOTO(status, px_model_file_engine(model, config->device ? config->device : "cpu", LINE_STREAMS, LINE_STEPS, config->threads, &scorer.engine), done);
+    if (flags->json) scorer.scores = cJSON_CreateArray();
+    status = read_lines(&scorer, file);
+    if (status == PX_OK) status = print_totals(&scorer);
+done:
+    cJSON_Delete(scorer.scores);
+    px_engine_destroy(scorer.engine);
+    if (scorer.group) free(scorer.group->ids);
+    free(scorer.group);
+    if (file != stdin) fclose(file);
+    return status;
+}

@@ -1,0 +1,123 @@
+/* Texts, vocabularies and tokens for commands: see inputs.h. */
+#include "inputs.h"
+#include "check.h"
+#include "file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <utf8proc.h>
+
+void px_input_request(const px_config *config, px_corpus_request *request)
+{
+    *request = (px_corpus_request){
+        .data = config->data,
+        .valid = config->valid,
+        .test = config->test,
+        .text = {.level = (int)config->level, .normalise = (int)config->normalise, .invalid = (int)config->invalid},
+        .min_count = config->min_count,
+        .max_vocab = config->max_vocab,
+        .split = {config->split[0], config->split[1], config->split[2]},
+        .limit_tokens = config->limit_tokens,
+    };
+}
+
+int px_input_is_model(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0) return 0;
+    if (S_ISDIR(info.st_mode)) return 1;
+    if (!S_ISREG(info.st_mode)) return 0;
+    unsigned char head[9] = {0};
+    FILE *file = fopen(path, "rbe");
+    if (!file) return 0;
+    size_t got = fread(head, 1, sizeof head, file);
+    fclose(file);
+    /* safetensors: length of the header in 8 bytes, then JSON */
+    return got == sizeof head && head[8] == '{' && head[6] == 0 && head[7] == 0;
+}
+
+px_status px_input_vocabulary(const char *path, px_vocabulary **vocabulary)
+{
+    *vocabulary = NULL;
+    if (px_input_is_model(path)) {
+        px_model_file model;
+        PX_TRY(px_model_file_open(path, &model));
+        *vocabulary = model.vocabulary;
+        model.vocabulary = NULL;
+        px_model_file_close(&model);
+        return PX_OK;
+    }
+    px_corpus corpus;
+    px_corpus_request request = {.data = path, .min_count = 1, .split = {1, 0, 0}};
+    PX_TRY(px_corpus_open(&request, &corpus));
+    *vocabulary = corpus.vocabulary;
+    corpus.vocabulary = NULL;
+    px_corpus_close(&corpus);
+    return PX_OK;
+}
+
+const char *px_input_escape(const char *text, size_t bytes, char *buffer, size_t buffer_bytes)
+{
+    size_t out = 0;
+    for (size_t i = 0; i < bytes;) {
+        utf8proc_int32_t code;
+        utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(bytes - i), &code);
+        if (out + 8 >= buffer_bytes) {
+            memcpy(buffer + out, "...", 3);
+            out += 3;
+            break;
+        }
+        unsigned char byte = (unsigned char)text[i];
+        if (byte == '\n' || byte == '\t' || byte == '\\') {
+            buffer[out++] = '\\';
+            buffer[out++] = byte == '\n' ? 'n' : byte == '\t' ? 't' : '\\';
+            i++;
+        } else if (used <= 0 || byte < 0x20 || byte == 0x7f) {
+            out += (size_t)snprintf(buffer + out, 5, "\\x%02x", byte);
+            i++;
+        } else {
+            memcpy(buffer + out, text + i, (size_t)used);
+            out += (size_t)used;
+            i += (size_t)used;
+        }
+    }
+    buffer[out] = 0;
+    return buffer;
+}
+
+const char *px_input_token_text(const px_vocabulary *vocabulary, int32_t id, char buffer[PX_TOKEN_TEXT_BYTES])
+{
+    size_t bytes;
+    const char *text = px_vocabulary_token(vocabulary, id, &bytes);
+    return px_input_escape(text, bytes, buffer, PX_TOKEN_TEXT_BYTES);
+}
+
+px_status px_input_read_all(const char *path, size_t limit, char **text, size_t *bytes)
+{
+    if (strcmp(path, "-") != 0) return px_file_read(path, limit, text, bytes);
+    size_t room = 1 << 16, used = 0;
+    char *buffer = malloc(room);
+    while (buffer) {
+        used += fread(buffer + used, 1, room - used, stdin);
+        if (used < room) break;
+        char *larger = room < limit ? realloc(buffer, 2 * room) : NULL;
+        if (!larger) {
+            free(buffer);
+            if (room >= limit) return px_fail(PX_ERR_INPUT, "standard input: more than %zu bytes, which is too much here", limit);
+        }
+        buffer = larger;
+        room *= 2;
+    }
+    if (!buffer) return px_fail(PX_ERR_MEMORY, "standard input: no memory to hold it");
+    if (ferror(stdin)) {
+        int error = errno;
+        free(buffer);
+        return px_fail(PX_ERR_INPUT, "standard input: %s", strerror(error));
+    }
+    buffer[used] = 0;
+    *text = buffer;
+    *bytes = used;
+    return PX_OK;
+}

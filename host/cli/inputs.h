@@ -1,0 +1,28 @@
+/* Where texts, vocabularies and tokens come from, for the commands that need them. */
+#ifndef PX_INPUTS_H
+#define PX_INPUTS_H
+
+#include "config.h"
+#include "corpus.h"
+#include "model_file.h"
+
+#include <stdio.h>
+
+enum { PX_TOKEN_TEXT_BYTES = 256 };
+
+/* What the configuration asks of the corpus; strings stay the configuration's. No vocabulary, no progress. */
+void px_input_request(const px_config *config, px_corpus_request *request);
+/* The vocabulary of a token file, a checkpoint or a run folder. The caller destroys it. */
+px_status px_input_vocabulary(const char *path, px_vocabulary **vocabulary);
+/* 1 if path is a folder or begins like a .safetensors file: a model; 0 for anything else, a missing file too. */
+int px_input_is_model(const char *path);
+/* A token for a person or a table: control characters, backslash and what is not UTF-8 escaped (\n, \t, \\, \xNN). */
+const char *px_input_token_text(const px_vocabulary *vocabulary, int32_t id, char buffer[PX_TOKEN_TEXT_BYTES]);
+/* Same for any bytes; longer texts are cut. */
+const char *px_input_escape(const char *text, size_t bytes, char *buffer, size_t buffer_bytes);
+/* Everything of a file, or of standard input where path is "-", as malloc'ed bytes; at most limit. */
+px_status px_input_read_all(const char *path, size_t limit, char **text, size_t *bytes);
+/* PX_ERR_INPUT if path is no token file: for commands that would otherwise read it as a text. */
+px_status px_input_check_token_file(const char *path);
+
+#endif

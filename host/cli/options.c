@@ -1,0 +1,304 @@
+/* Reading the command line and --config FILE: see options.h. */
+#include "options.h"
+#include "check.h"
+#include "file.h"
+#include "nearest.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_BYTES = 64, CONFIG_FILE_LIMIT = 1 << 20 };
+
+int px_command_line_takes(const px_command_line *line, const px_option *option)
+{
+    if (!line->config) return 0;
+    for (const px_flag *flag = line->flags; flag && flag->name; flag++)
+        if (strcmp(flag->name, option->name) == 0) return 0; /* the command's own flag of that name */
+    if (!line->settings) return 1;
+    for (size_t i = 0; line->settings[i]; i++)
+        if (strcmp(line->settings[i], option->name) == 0) return 1;
+    return 0;
+}
+
+static const px_flag *find_flag(const px_command_line *line, const char *name)
+{
+    for (const px_flag *flag = line->flags; flag && flag->name; flag++)
+        if (strcmp(flag->name, name) == 0) return flag;
+    return NULL;
+}
+
+static int takes_name(const px_command_line *line, const char *name)
+{
+    if (strcmp(name, "dropout") == 0) return px_command_line_takes(line, px_config_find("dropout-output"));
+    const px_option *option = px_config_find(name);
+    return option && px_command_line_takes(line, option);
+}
+
+static int is_known_setting(const char *name)
+{
+    return strcmp(name, "dropout") == 0 || px_config_find(name) != NULL;
+}
+
+static px_status unknown_flag(const px_command_line *line, const char *name)
+{
+    if (is_known_setting(name))
+        return px_fail(PX_ERR_ARGUMENT, "--%s: not a flag of %s; perplex %s --help lists its flags", name, line->command, line->command);
+    const char *names[160];
+    size_t count = 0;
+    for (const px_flag *flag = line->flags; flag && flag->name && count < 60; flag++) names[count++] = flag->name;
+    for (size_t i = 0; i < px_option_count && count < 156; i++)
+        if (px_command_line_takes(line, &px_options[i])) names[count++] = px_options[i].name;
+    if (takes_name(line, "dropout")) names[count++] = "dropout";
+    if (line->config) names[count++] = "config";
+    names[count++] = "help";
+    size_t found = px_nearest(name, names, count);
+    if (found < count) return px_fail(PX_ERR_ARGUMENT, "--%.60s: no such flag of %s; did you mean --%s?", name, line->command, names[found]);
+    return px_fail(PX_ERR_ARGUMENT, "--%.60s: no such flag of %s; perplex %s --help lists its flags", name, line->command, line->command);
+}
+
+/* ---- values --------------------------------------------------------------------------------------------------- */
+
+static px_status record_setting(px_command_line *line, const char *name, const char *value)
+{
+    if (2 * line->given_count + 3 > line->given_room) {
+        size_t room = line->given_room ? 2 * line->given_room : 64;
+        const char **given = realloc(line->given, room * sizeof *given);
+        if (!given) return px_fail(PX_ERR_MEMORY, "no memory for the command line");
+        line->given = given;
+        line->given_room = room;
+    }
+    line->given[2 * line->given_count] = name;
+    line->given[2 * line->given_count + 1] = value;
+    line->given[2 * ++line->given_count] = NULL;
+    return PX_OK;
+}
+
+/* Keeps a copy of text alive with the command line: each block begins with a pointer to the one before. */
+static const char *keep(px_command_line *line, const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    char *block = malloc(sizeof(char *) + bytes);
+    if (!block) return NULL;
+    memcpy(block, &line->owned, sizeof(char *));
+    memcpy(block + sizeof(char *), text, bytes);
+    line->owned = block;
+    return block + sizeof(char *);
+}
+
+static px_status set_flag(const px_flag *flag, const char *value)
+{
+    char *end;
+    errno = 0;
+    switch (flag->kind) {
+    case PX_FLAG_SWITCH:
+        if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0) {
+            *(int *)flag->place = value[0] == 't';
+            return PX_OK;
+        }
+        return px_fail(PX_ERR_ARGUMENT, "--%s %.100s: not accepted; it takes no value, or true or false", flag->name, value);
+    case PX_FLAG_STRING:
+        *(const char **)flag->place = value;
+        return PX_OK;
+    case PX_FLAG_PAIR:
+        return px_fail(PX_ERR_ARGUMENT, "--%s: give its two values on the command line", flag->name);
+    case PX_FLAG_LIST: {
+        px_flag_list *list = flag->place;
+        if (list->count == PX_FLAG_LIST_MAX) return px_fail(PX_ERR_ARGUMENT, "--%s: at most %d values", flag->name, PX_FLAG_LIST_MAX);
+        list->value[list->count++] = value;
+        return PX_OK;
+    }
+    case PX_FLAG_INT32:
+    case PX_FLAG_INT64: {
+        long long number = strtoll(value, &end, 10);
+        if (strspn(value, "+-0123456789") != strlen(value) || end == value || *end || errno || (double)number < flag->min ||
+            (double)number > flag->max)
+            return px_fail(PX_ERR_ARGUMENT, "--%s %.100s: not accepted; it takes a whole number from %.0f to %.0f", flag->name,
+                           *value ? value : "''", flag->min, flag->max);
+        if (flag->kind == PX_FLAG_INT32)
+            *(int32_t *)flag->place = (int32_t)number;
+        else
+            *(int64_t *)flag->place = number;
+        return PX_OK;
+    }
+    case PX_FLAG_DOUBLE: {
+        double number = strtod(value, &end);
+        if (strspn(value, "+-.eE0123456789") != strlen(value) || end == value || *end || !isfinite(number) || number < flag->min ||
+            number > flag->max)
+            return px_fail(PX_ERR_ARGUMENT, "--%s %.100s: not accepted; it takes a number from %.10g to %.10g", flag->name,
+                           *value ? value : "''", flag->min, flag->max);
+        *(double *)flag->place = number;
+        return PX_OK;
+    }
+    }
+    return px_fail(PX_ERR_INTERNAL, "--%s: unknown kind of flag", flag->name);
+}
+
+static px_status set_setting(px_command_line *line, const char *name, const char *value)
+{
+    PX_TRY(px_config_set(line->config, name, value));
+    return record_setting(line, name, value);
+}
+
+/* One line of --config FILE. Settings of other commands are passed over. */
+static px_status set_from_file(void *context, const char *name, const char *value)
+{
+    px_command_line *line = context;
+    const px_flag *flag = find_flag(line, name);
+    if (!flag && !takes_name(line, name)) {
+        if (is_known_setting(name)) return PX_OK;
+        return px_config_set(line->config, name, value); /* fails, with the nearest setting */
+    }
+    const char *kept_name = keep(line, name), *kept_value = keep(line, value);
+    if (!kept_name || !kept_value) return px_fail(PX_ERR_MEMORY, "no memory for the configuration");
+    return flag ? set_flag(flag, kept_value) : set_setting(line, kept_name, kept_value);
+}
+
+static px_status read_config_file(px_command_line *line, const char *path)
+{
+    char *text;
+    size_t bytes;
+    PX_TRY(px_file_read(path, CONFIG_FILE_LIMIT, &text, &bytes));
+    px_status status = px_config_each(text, bytes, path, set_from_file, line);
+    free(text);
+    return status;
+}
+
+/* ---- the arguments -------------------------------------------------------------------------------------------- */
+
+/* One argument taken apart: its name without dashes, its value if it came with =. */
+typedef struct parsed_argument {
+    char name[NAME_BYTES];
+    const char *value; /* after =, or NULL */
+    int negated;       /* --no-name of a switch or a boolean */
+    const px_flag *flag;
+    const px_option *option; /* "dropout" stands for both its settings: option is then NULL */
+} parsed_argument;
+
+static int is_switch(const parsed_argument *argument)
+{
+    if (argument->flag) return argument->flag->kind == PX_FLAG_SWITCH;
+    return argument->option && argument->option->type == PX_OPTION_BOOL;
+}
+
+static void look_up(const px_command_line *line, const char *name, parsed_argument *argument)
+{
+    argument->flag = find_flag(line, name);
+    argument->option = argument->flag || !takes_name(line, name) ? NULL : px_config_find(name);
+}
+
+static px_status take_apart(const px_command_line *line, const char *text, parsed_argument *argument)
+{
+    *argument = (parsed_argument){0};
+    const char *name = text + 2, *equals = strchr(name, '=');
+    size_t bytes = equals ? (size_t)(equals - name) : strlen(name);
+    if (bytes >= NAME_BYTES) return px_fail(PX_ERR_ARGUMENT, "%.80s...: no such flag; perplex %s --help lists its flags", text, line->command);
+    memcpy(argument->name, name, bytes);
+    argument->value = equals ? equals + 1 : NULL;
+    if (strcmp(argument->name, "config") == 0 || strcmp(argument->name, "dropout") == 0) {
+        look_up(line, argument->name, argument);
+        if (argument->flag || (argument->name[0] == 'c' ? line->config != NULL : takes_name(line, "dropout"))) return PX_OK;
+        return unknown_flag(line, argument->name);
+    }
+    look_up(line, argument->name, argument);
+    if (argument->flag || argument->option) return PX_OK;
+    if (strncmp(argument->name, "no-", 3) == 0) {
+        look_up(line, argument->name + 3, argument);
+        if (is_switch(argument)) {
+            argument->negated = 1;
+            if (argument->value) return px_fail(PX_ERR_ARGUMENT, "%.80s: takes no value", text);
+            return PX_OK;
+        }
+    }
+    return unknown_flag(line, argument->name);
+}
+
+static int is_flag_text(const char *text)
+{
+    return strncmp(text, "--", 2) == 0 && text[2] != 0;
+}
+
+/* Handles argv[*at]; only files on the first pass, everything else on the second. */
+static px_status read_argument(px_command_line *line, int argc, char **argv, int *at, int files_pass)
+{
+    parsed_argument argument;
+    PX_TRY(take_apart(line, argv[*at], &argument));
+    const char *value = argument.value;
+    if (argument.negated)
+        value = "false";
+    else if (is_switch(&argument)) {
+        if (!value) value = "true";
+    } else if (!value) {
+        if (*at + 1 >= argc || is_flag_text(argv[*at + 1]))
+            return px_fail(PX_ERR_ARGUMENT, "--%s: needs a value%s", argument.name,
+                           *at + 1 < argc ? "; one that begins with -- is given as --name=value" : "");
+        value = argv[++*at];
+    }
+    if (argument.flag && argument.flag->kind == PX_FLAG_PAIR) {
+        if (*at + 1 >= argc || is_flag_text(argv[*at + 1]))
+            return px_fail(PX_ERR_ARGUMENT, "--%s: needs two values: %s", argument.name, argument.flag->value_name);
+        const char **pair = argument.flag->place;
+        pair[0] = value;
+        pair[1] = argv[++*at];
+        return PX_OK;
+    }
+    if (!argument.flag && strcmp(argument.name, "config") == 0) return files_pass ? read_config_file(line, value) : PX_OK;
+    if (files_pass && !(argument.flag && argument.flag->kind == PX_FLAG_LIST)) return PX_OK;
+    if (argument.flag && argument.flag->kind == PX_FLAG_LIST) {
+        if (!files_pass) PX_TRY(set_flag(argument.flag, value));
+        while (!argument.value && *at + 1 < argc && !is_flag_text(argv[*at + 1])) {
+            ++*at;
+            if (!files_pass) PX_TRY(set_flag(argument.flag, argv[*at]));
+        }
+        return PX_OK;
+    }
+    if (argument.flag) return set_flag(argument.flag, value);
+    if (!argument.option) return set_setting(line, "dropout", value);
+    return set_setting(line, argument.option->name, value);
+}
+
+px_status px_command_line_read(px_command_line *line, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            line->help = 1;
+            return PX_OK;
+        }
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 1; i < argc; i++) {
+            if (is_flag_text(argv[i])) {
+                PX_TRY(read_argument(line, argc, argv, &i, pass == 0));
+                continue;
+            }
+            if (pass == 0) continue;
+            if (argv[i][0] == '-' && argv[i][1] && argv[i][1] != '-')
+                return px_fail(PX_ERR_ARGUMENT, "%.80s: flags are long, such as --help; perplex %s --help lists them", argv[i], line->command);
+            if (line->positional_count == line->max_positional)
+                return px_fail(PX_ERR_ARGUMENT, "'%.80s': %s; perplex %s --help shows how it is used", argv[i],
+                               line->max_positional ? "one argument too many" : "every value needs its flag before it", line->command);
+            line->positional[line->positional_count++] = argv[i];
+        }
+    return PX_OK;
+}
+
+void px_command_line_free(px_command_line *line)
+{
+    while (line->owned) {
+        char *before;
+        memcpy(&before, line->owned, sizeof before);
+        free(line->owned);
+        line->owned = before;
+    }
+    free(line->given);
+    line->given = NULL;
+    line->given_count = line->given_room = 0;
+}
+
+int px_command_line_gave(const px_command_line *line, const char *setting)
+{
+    for (size_t i = 0; i < line->given_count; i++)
+        if (strcmp(line->given[2 * i], setting) == 0) return 1;
+    return 0;
+}

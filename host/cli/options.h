@@ -1,0 +1,69 @@
+/* The command line: long flags, `--name value` or `--name=value`, booleans `--name` and `--no-name`, and `--config FILE`
+ * whose `key = value` lines are read first, as if they were flags; flags given on the command line win.
+ *
+ * A command has flags of its own (px_flag) and a choice of the settings of config.h's table. A configuration file may
+ * hold settings that the command does not use, so that one file serves several commands. */
+#ifndef PX_OPTIONS_H
+#define PX_OPTIONS_H
+
+#include "config.h"
+
+#include <stddef.h>
+
+typedef enum px_flag_kind {
+    PX_FLAG_SWITCH,   /* int: 1, or 0 by --no-name */
+    PX_FLAG_STRING,   /* const char *; lives as long as the px_command_line */
+    PX_FLAG_PAIR,     /* const char *[2]: --name A B; not in a file */
+    PX_FLAG_INT32,    /* int32_t */
+    PX_FLAG_INT64,    /* int64_t */
+    PX_FLAG_DOUBLE,   /* double */
+    PX_FLAG_LIST      /* px_flag_list: every value given to the flag, in order; a value ends where the next flag begins */
+} px_flag_kind;
+
+enum { PX_FLAG_LIST_MAX = 64, PX_MAX_POSITIONAL = 4 };
+
+typedef struct px_flag_list {
+    const char *value[PX_FLAG_LIST_MAX];
+    size_t count;
+} px_flag_list;
+
+typedef struct px_flag {
+    const char *name, *value_name;
+    px_flag_kind kind;
+    void *place;
+    double min, max;         /* numbers: the closed range that is accepted */
+    const char *help;
+} px_flag;
+
+typedef struct px_command_line {
+    /* what the command is; filled in before reading */
+    const char *command;
+    const char *usage;             /* the lines after "usage:", and a few words on what the command does */
+    const px_flag *flags;          /* ended by name NULL */
+    const char *const *settings;   /* names from the table that this command takes, ended by NULL; NULL = all of them */
+    const char *help_end;          /* printed after the flags; may be NULL */
+    int max_positional;
+    px_config *config;             /* where settings go; NULL if the command takes none */
+    /* what was found */
+    const char *positional[PX_MAX_POSITIONAL];
+    int positional_count;
+    int help;                      /* 1: --help was given, nothing else was judged */
+    const char **given;            /* [2 * given_count + 1] names and values of settings, file first, ended by NULL */
+    size_t given_count;
+    /* private */
+    size_t given_room;
+    char *owned;                   /* chain of copies of file values */
+} px_command_line;
+
+/* PX_ERR_ARGUMENT names the flag, the value and the remedy; an unknown flag gives the nearest one of this command. */
+px_status px_command_line_read(px_command_line *line, int argc, char **argv);
+void px_command_line_free(px_command_line *line);
+/* 1 if that setting was given, by a flag or in the file. "dropout" counts as itself. */
+int px_command_line_gave(const px_command_line *line, const char *setting);
+/* Whether this command takes that setting of the table. */
+int px_command_line_takes(const px_command_line *line, const px_option *option);
+
+/* Prints what --help shows, to standard output (help.c). */
+void px_help_print(const px_command_line *line);
+
+#endif

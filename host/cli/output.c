@@ -1,0 +1,132 @@
+/* Errors, JSON and numbers for people: see output.h. */
+#include "output.h"
+#include "check.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <utf8proc.h>
+
+int px_output_fail(px_status status)
+{
+    const char *message = px_error_message();
+    fprintf(stderr, "perplex: %s\n", message[0] ? message : px_status_text(status));
+    return px_status_exit_code(status);
+}
+
+px_status px_output_flush(void)
+{
+    errno = 0;
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        const char *reason = errno ? strerror(errno) : "some of it was lost";
+        return px_fail(PX_ERR_IO, "standard output: %s", reason);
+    }
+    return PX_OK;
+}
+
+int px_output_end(px_status status)
+{
+    if (status == PX_OK) status = px_output_flush();
+    return status == PX_OK ? 0 : px_output_fail(status);
+}
+
+int px_output_is_terminal(void)
+{
+    return isatty(STDOUT_FILENO);
+}
+
+void px_json_number(cJSON *object, const char *name, double value)
+{
+    if (isinf(value))
+        cJSON_AddStringToObject(object, name, value > 0 ? "inf" : "-inf");
+    else if (isnan(value))
+        cJSON_AddNullToObject(object, name);
+    else
+        cJSON_AddNumberToObject(object, name, value);
+}
+
+void px_json_count(cJSON *object, const char *name, long long value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%lld", value);
+    cJSON_AddRawToObject(object, name, text);
+}
+
+void px_json_text(cJSON *object, const char *name, const char *text, size_t bytes)
+{
+    char *clean = malloc(3 * bytes + 1), *out = clean;
+    if (!clean) return;
+    for (size_t i = 0; i < bytes;) {
+        utf8proc_int32_t code;
+        utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(bytes - i), &code);
+        if (used <= 0 || code == 0) {
+            memcpy(out, "\xef\xbf\xbd", 3);
+            out += 3;
+            i += 1;
+        } else {
+            memcpy(out, text + i, (size_t)used);
+            out += used;
+            i += (size_t)used;
+        }
+    }
+    *out = 0;
+    cJSON_AddStringToObject(object, name, clean);
+    free(clean);
+}
+
+px_status px_json_print(cJSON *object)
+{
+    char *text = cJSON_PrintUnformatted(object);
+    cJSON_Delete(object);
+    if (!text) return px_fail(PX_ERR_MEMORY, "no memory for the JSON output");
+    puts(text);
+    cJSON_free(text);
+    return px_output_flush();
+}
+
+const char *px_text_count(char buffer[32], long long value)
+{
+    char digits[24];
+    int length = snprintf(digits, sizeof digits, "%lld", value), out = 0;
+    for (int i = 0; i < length; i++) {
+        buffer[out++] = digits[i];
+        if (digits[i] != '-' && i + 1 < length && (length - 1 - i) % 3 == 0) buffer[out++] = ',';
+    }
+    buffer[out] = 0;
+    return buffer;
+}
+
+const char *px_text_bytes(char buffer[32], double bytes)
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB"};
+    int unit = 0;
+    while (bytes >= 1000 && unit < 5) {
+        bytes /= 1000;
+        unit++;
+    }
+    snprintf(buffer, 32, unit == 0 || bytes >= 100 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
+    return buffer;
+}
+
+const char *px_text_seconds(char buffer[32], double seconds)
+{
+    if (!(seconds >= 0) || seconds > 1e9)
+        snprintf(buffer, 32, "?");
+    else if (seconds < 10)
+        snprintf(buffer, 32, "%.1f s", seconds);
+    else if (seconds < 100)
+        snprintf(buffer, 32, "%.0f s", seconds);
+    else if (seconds < 3600)
+        snprintf(buffer, 32, "%d min %02d s", (int)seconds / 60, (int)seconds % 60);
+    else
+        snprintf(buffer, 32, "%d h %02d min", (int)(seconds / 3600), (int)seconds / 60 % 60);
+    return buffer;
+}
+
+const char *px_text_perplexity(char buffer[32], double value)
+{
+    snprintf(buffer, 32, value < 100 ? "%.4f" : value < 1e6 ? "%.2f" : "%.3g", value);
+    return buffer;
+}

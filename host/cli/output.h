@@ -1,0 +1,33 @@
+/* What goes to the terminal: lines for people, one JSON object for programs, errors, and the check that all of it arrived. */
+#ifndef PX_OUTPUT_H
+#define PX_OUTPUT_H
+
+#include <perplex/status.h>
+#include <cjson/cJSON.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* Prints the recorded failure as "perplex: ..." on standard error and returns the exit status. */
+int px_output_fail(px_status status);
+/* Flushes standard output; PX_ERR_IO if anything written to it was lost (a full disk, a closed pipe). */
+px_status px_output_flush(void);
+/* The end of every command: an error line if status is one or if standard output was lost; the exit status. */
+int px_output_end(px_status status);
+
+int px_output_is_terminal(void);
+
+/* JSON numbers: infinity, which JSON lacks, is the text "inf" (as in metrics.jsonl); NaN, a value that is not there, null. */
+void px_json_number(cJSON *object, const char *name, double value);
+void px_json_count(cJSON *object, const char *name, long long value);
+/* A text that may hold any bytes: what is not UTF-8, and NUL, becomes U+FFFD. */
+void px_json_text(cJSON *object, const char *name, const char *text, size_t bytes);
+/* Prints the object on one line of standard output, then deletes it. */
+px_status px_json_print(cJSON *object);
+
+/* "1,234,567", "1.5 MB", "3.4", "2 min 05 s": into a buffer of 32 bytes that the caller gives, which is returned. */
+const char *px_text_count(char buffer[32], long long value);
+const char *px_text_bytes(char buffer[32], double bytes);
+const char *px_text_seconds(char buffer[32], double seconds);
+const char *px_text_perplexity(char buffer[32], double value);
+
+#endif

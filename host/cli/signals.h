@@ -1,0 +1,15 @@
+/* What happens when someone wants the program to end. */
+#ifndef PX_SIGNALS_H
+#define PX_SIGNALS_H
+
+#include <signal.h>
+
+/* For every command: a write into a closed pipe or past a file-size limit is an error that is reported, not a sudden end. */
+void px_signals_prepare(void);
+/* SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 set the flag that is returned (a job's end, as batch systems announce it); a
+ * second SIGINT ends the program at once. */
+const volatile sig_atomic_t *px_signals_stop_flag(void);
+/* SIGINT, SIGTERM and SIGHUP remove path's unfinished copy (px_atomic_open's temporary name) and end the program. */
+void px_signals_remove_unfinished(const char *path);
+
+#endif
