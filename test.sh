@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Builds perplex with warnings as errors and runs every test; then the same tests that can, under address- and undefined-
+# behaviour sanitizers. What was skipped, and why, is listed at the end, before ctest's summary.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+PACKAGES=(cmake make gcc libc6-dev libdnnl-dev libcjson-dev libutf8proc-dev libxxhash-dev libcmocka-dev jq)
+
+usage() {
+    cat <<'END'
+usage: ./test.sh [--full] [--fast] [--no-install] [-R REGEX]
+Builds into build/ and runs the tests; then into build/sanitize, with sanitizers.
+
+  --full        the longer trainings too (tens of minutes)
+  --fast        leave the build with sanitizers out
+  --no-install  install nothing; say what is missing and stop
+  -R REGEX      only tests whose name matches
+PERPLEX_DATASETS names the folder with corpora; without it ../shared/datasets is tried. A test whose corpus is missing is
+skipped, and listed.
+END
+}
+
+full=0
+fast=0
+PERPLEX_INSTALL=1
+select=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --full) full=1 ;;
+        --fast) fast=1 ;;
+        --no-install) PERPLEX_INSTALL=0 ;;
+        -R) [ $# -gt 1 ] || { echo "test.sh: -R needs a pattern" >&2; exit 2; }
+            select=(-R "$2"); shift ;;
+        --help | -h) usage; exit 0 ;;
+        *) echo "test.sh: $1: no such flag; --help lists them" >&2; exit 2 ;;
+    esac
+    shift
+done
+
+. ./scripts/setup.sh
+px_install "${PACKAGES[@]}"
+if [ -z "${PERPLEX_DATASETS:-}" ] && [ -d ../shared/datasets ]; then
+    PERPLEX_DATASETS=$(cd ../shared/datasets && pwd)
+    export PERPLEX_DATASETS
+fi
+
+# run_tests FOLDER EXCLUDED-LABELS: ctest's whole output goes to FOLDER/test-output.txt too.
+run_tests() {
+    local folder=$1 exclude=()
+    [ -z "$2" ] || exclude=(-LE "$2")
+    echo "== tests in $folder"
+    ctest --test-dir "$folder" --output-on-failure --no-tests=ignore -j "$(px_cores)" "${exclude[@]}" "${select[@]}" 2>&1 |
+        tee "$folder/test-output.txt"
+}
+
+# Every line "SKIP: what: why" that a test printed.
+list_skips() {
+    local log
+    for log in "$@"; do
+        [ -f "$log" ] && grep -aE '^(SKIP|[^ ]* *SKIP)[: ]' "$log" | sort -u
+    done | sort -u || true
+}
+
+status=0
+px_build build -DPERPLEX_TESTS=ON -DPERPLEX_WERROR=ON
+if [ $full = 1 ]; then labels=""; else labels="full"; fi
+
+if [ $fast = 0 ]; then
+    # Sanitizers first, so that the plain run's summary stands at the end.
+    px_build build/sanitize -DPERPLEX_TESTS=ON -DPERPLEX_WERROR=ON -DPERPLEX_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=RelWithDebInfo
+    ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+        run_tests build/sanitize "full|unsanitized" || status=1
+    [ $status = 0 ] || echo "== FAILED under sanitizers: see above and build/sanitize/test-output.txt"
+fi
+run_tests build "$labels" || status=1
+
+skips=$(list_skips build/Testing/Temporary/LastTest.log build/sanitize/Testing/Temporary/LastTest.log)
+if [ -n "$skips" ]; then
+    echo
+    echo "== SKIPPED, not passed:"
+    echo "$skips"
+fi
+echo
+[ $status = 0 ] || echo "== FAILED"
+[ $fast = 1 ] || echo "with sanitizers: $(grep -aE 'tests passed|tests failed' build/sanitize/test-output.txt | tail -n 1)"
+grep -aE 'tests passed|tests failed' build/test-output.txt | tail -n 1
+exit $status
