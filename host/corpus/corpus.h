@@ -9,7 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How text becomes tokens. The values are those of px_level, px_normalise and px_invalid in config.h. */
+/* How text becomes tokens. The values are those of px_level, px_normalise and px_invalid in config.h.
+ *
+ * byte: every byte. char: every Unicode code point. word: what stands between white space (Unicode's White_Space), and
+ * "<eos>" for every '\n' (a last line without '\n' gives none). char and word need valid UTF-8.
+ * Normalised to letters, all but a-z and A-Z (made lower case) becomes space: "letters" gives one space for every run of
+ * other characters, at the text's ends too; "letters-by-line" strips every line and puts nothing between lines. Words of a
+ * normalised text are its runs of letters, the same in both ways; line ends give no <eos> there. */
 typedef struct px_text_options {
     int level;        /* 0 byte, 1 char, 2 word */
     int normalise;    /* 0 none, 1 letters, 2 letters-by-line */
@@ -26,10 +32,11 @@ int32_t px_vocabulary_size(const px_vocabulary *vocabulary);
 int32_t px_vocabulary_id(const px_vocabulary *vocabulary, const char *token, size_t bytes);
 /* The token's text; *bytes gets its length (it may contain NUL). "<unk>" for id 0. Valid as long as the vocabulary. */
 const char *px_vocabulary_token(const px_vocabulary *vocabulary, int32_t id, size_t *bytes);
-/* How often the token stood in the training text; 0 where that was not kept. */
+/* How often the token stood in the training text (id 0: with all that became <unk>); 0 where that was not kept. */
 int64_t px_vocabulary_frequency(const px_vocabulary *vocabulary, int32_t id);
 px_text_options px_vocabulary_options(const px_vocabulary *vocabulary);
-uint64_t px_vocabulary_hash(const px_vocabulary *vocabulary); /* of options and tokens */
+/* Of level, normalise and tokens: equal hashes give equal ids to the same text. */
+uint64_t px_vocabulary_hash(const px_vocabulary *vocabulary);
 /* Text form for checkpoints and token files: options in the first line, then one token a line with its frequency,
  * escaped (\n, \\, \xNN), valid UTF-8 without NUL. malloc'ed, caller frees; NULL if out of memory. */
 char *px_vocabulary_write(const px_vocabulary *vocabulary);
@@ -47,11 +54,11 @@ typedef struct px_tokens px_tokens;
 void px_tokens_destroy(px_tokens *tokens);
 size_t px_tokens_count(const px_tokens *tokens);
 size_t px_tokens_unknown(const px_tokens *tokens, size_t begin, size_t end); /* out-of-vocabulary tokens in [begin, end) */
-size_t px_tokens_text_bytes(const px_tokens *tokens); /* bytes of text behind the tokens, 0 if not known */
+size_t px_tokens_text_bytes(const px_tokens *tokens); /* bytes of text behind all the tokens, 0 if not known */
 /* ids[begin .. begin+n) into out. The range lies inside the sequence. */
 void px_tokens_copy(const px_tokens *tokens, size_t begin, size_t n, int32_t *out);
 int32_t px_tokens_at(const px_tokens *tokens, size_t index);
-px_status px_tokens_from_ids(const int32_t *ids, size_t count, px_tokens **tokens); /* copies */
+px_status px_tokens_from_ids(const int32_t *ids, size_t count, px_tokens **tokens); /* copies; none counts as unknown */
 
 /* ---- a corpus: training, validation and test tokens with one vocabulary --------------------------------------- */
 typedef struct px_range {
@@ -69,16 +76,19 @@ typedef struct px_corpus_request {
     const char *data, *valid, *test;   /* paths of plain texts or token files ("-" = standard input); valid, test may be NULL */
     px_text_options text;
     int64_t min_count, max_vocab;      /* max_vocab counts <unk>; 0 = no bound */
-    double split[3];                   /* by position of data, where valid / test are NULL: boundaries floor(N s0), floor(N (s0+s1)) */
-    int64_t limit_tokens;              /* 0 = all */
+    double split[3];                   /* by position of data: boundaries floor(N s0), floor(N (s0+s1)). Not used where valid is
+                                          given (all of data is trained on) or all are 0; where only test is, the third share lies idle */
+    int64_t limit_tokens;              /* only the first so many tokens of data, before it is split; 0 = all */
     const px_vocabulary *vocabulary;   /* given: use it (copied) instead of building one from the training part */
     const char *scratch_dir;           /* for the unlinked temporary file; NULL = TMPDIR or /tmp */
     void (*progress)(void *context, const char *what, double share); /* may be NULL */
     void *progress_context;
 } px_corpus_request;
 
-/* Reads everything and fills corpus; on failure nothing is left behind. A token file brings its own vocabulary and
- * options, which must agree with the request's vocabulary where one is given. */
+/* Reads everything and fills corpus; on failure nothing is left behind. A token file brings its own vocabulary (made of all
+ * that was tokenised) and options, which must agree with the request's vocabulary where one is given, as those of valid
+ * and test must with data's. PX_ERR_INPUT: a file that is missing, empty, not readable, damaged, or too short: every part
+ * needs 2 tokens. */
 px_status px_corpus_open(const px_corpus_request *request, px_corpus *corpus);
 void px_corpus_close(px_corpus *corpus); /* zeroed afterwards */
 
@@ -92,6 +102,9 @@ typedef struct px_tokenize_result {
     int32_t vocabulary;
     int id_bytes; /* 2 or 4 */
 } px_tokenize_result;
+
+/* The vocabulary of a token file, checked; its ids are not looked at. For tokenising other texts alike. */
+px_status px_token_file_vocabulary(const char *path, px_vocabulary **vocabulary);
 
 /* path NULL: count only. vocabulary_out may be NULL. */
 px_status px_tokenize(const px_corpus_request *request, const char *path, px_tokenize_result *result,

@@ -8,8 +8,12 @@
  * Every target is used exactly once an epoch. Window 0 resets every stream; later windows reset a stream with
  * probability reset_probability at t = 0, and, with a document token, before each step whose input is that token.
  *
- * Random: windows of T inputs start at offset + k T, offset in [0, T) drawn per epoch, in an order shuffled per epoch
- * (a keyed permutation, no array); every window resets its stream at t = 0. */
+ * Random: windows of T inputs start at offset + k T, k >= -1, offset drawn per epoch; the parts before the first and after
+ * the last input are cut off, so that here too every target is used exactly once an epoch. Their order is shuffled per
+ * epoch (a keyed permutation, no array), n stand side by side in a step (one fewer where their number does not divide
+ * evenly), and each resets its stream at t = 0.
+ *
+ * A stream that has nothing left in a window reads token 0 there with target -1. Windows are those of one rank. */
 #ifndef PX_MINIBATCH_H
 #define PX_MINIBATCH_H
 

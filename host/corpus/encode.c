@@ -1,0 +1,167 @@
+/* Collecting and encoding: see encode.h; and px_vocabulary_encode for texts in memory. */
+#include "encode.h"
+#include "check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- collecting ---------------------------------------------------------------------------------------------- */
+
+typedef struct collecting {
+    px_sink sink;
+    px_collection *into;
+    size_t limit;
+    int keep;
+} collecting;
+
+static px_sink_answer collect_token(void *context, const char *token, size_t bytes)
+{
+    collecting *c = context;
+    int32_t index;
+    px_status status = px_dictionary_intern(&c->into->dictionary, token, bytes, &index);
+    if (status == PX_OK && c->keep) status = px_id_writer_append(&c->into->writer, (uint32_t)index);
+    if (status != PX_OK) {
+        c->sink.status = status;
+        return PX_SINK_FAILED;
+    }
+    c->into->dictionary.frequency[index]++;
+    return ++c->into->count == c->limit ? PX_SINK_ENOUGH : PX_SINK_MORE;
+}
+
+static px_status no_tokens(const px_source *source, px_text_options options, size_t text_bytes)
+{
+    if (text_bytes == 0) return px_fail(PX_ERR_INPUT, "%s: empty, there is nothing to read", source->name);
+    return px_fail(PX_ERR_INPUT, "%s: its %zu bytes hold no %s", source->name, text_bytes, options.normalise ? "letters" : "words");
+}
+
+px_status px_collect(px_source *source, const px_corpus_request *request, int keep, px_collection *collection)
+{
+    *collection = (px_collection){.writer = {.descriptor = -1}};
+    collecting c = {.into = collection, .limit = (size_t)request->limit_tokens, .keep = keep};
+    c.sink = (px_sink){.token = collect_token, .context = &c};
+    px_status status = px_vocabulary_start(&collection->dictionary);
+    if (status == PX_OK && keep) status = px_id_writer_open(request->scratch_dir, 2, &collection->writer);
+    if (status == PX_OK)
+        status = px_source_tokenise(source, request->text, &c.sink, &collection->text_bytes, request->progress, request->progress_context);
+    if (status == PX_OK && collection->count == 0) status = no_tokens(source, request->text, collection->text_bytes);
+    if (status != PX_OK) px_collection_free(collection);
+    return status;
+}
+
+void px_collection_free(px_collection *collection)
+{
+    px_dictionary_free(&collection->dictionary);
+    px_id_writer_close(&collection->writer);
+}
+
+/* ---- encoding a source --------------------------------------------------------------------------------------- */
+
+typedef struct encoding {
+    px_sink sink;
+    const px_vocabulary *vocabulary;
+    px_id_writer *writer;
+    uint32_t mark;
+    size_t limit;
+} encoding;
+
+static px_sink_answer encode_token(void *context, const char *token, size_t bytes)
+{
+    encoding *e = context;
+    int32_t id = px_vocabulary_id(e->vocabulary, token, bytes);
+    e->sink.status = px_id_writer_append(e->writer, id < 0 ? e->mark : (uint32_t)id);
+    if (e->sink.status != PX_OK) return PX_SINK_FAILED;
+    return e->writer->count == e->limit ? PX_SINK_ENOUGH : PX_SINK_MORE;
+}
+
+px_status px_encode_source(px_source *source, const px_vocabulary *vocabulary, int invalid, size_t limit, const char *scratch_dir,
+                           px_progress progress, void *progress_context, px_tokens **tokens)
+{
+    int32_t V = px_vocabulary_size(vocabulary);
+    px_text_options options = px_vocabulary_options(vocabulary);
+    options.invalid = invalid;
+    px_id_writer writer;
+    PX_TRY(px_id_writer_open(scratch_dir, px_id_bytes(V), &writer));
+    encoding e = {.vocabulary = vocabulary, .writer = &writer, .mark = (uint32_t)V, .limit = limit};
+    e.sink = (px_sink){.token = encode_token, .context = &e};
+    size_t text_bytes = 0;
+    px_status status = px_source_tokenise(source, options, &e.sink, &text_bytes, progress, progress_context);
+    if (status == PX_OK && writer.count == 0) status = no_tokens(source, options, text_bytes);
+    if (status == PX_OK) return px_id_writer_finish(&writer, (uint32_t)V, text_bytes, tokens);
+    px_id_writer_close(&writer);
+    return status;
+}
+
+/* ---- encoding a text in memory ------------------------------------------------------------------------------- */
+
+typedef struct listing {
+    px_sink sink;
+    const px_vocabulary *vocabulary;
+    int32_t *ids;
+    size_t count, room, unknown;
+    char *unknown_token; /* [64] or NULL */
+} listing;
+
+/* The first unknown token, escaped, shortened by whole escapes or characters to fit 64 bytes. */
+static void show_token(const px_vocabulary *vocabulary, const char *token, size_t bytes, char out[64])
+{
+    int raw = px_vocabulary_options(vocabulary).level != 0;
+    char piece[16];
+    size_t used = 0;
+    for (size_t at = 0; at < bytes;) {
+        int32_t code;
+        int step = raw ? px_utf8_step(token + at, bytes - at, 1, &code) : 1;
+        size_t length = (size_t)(step < 0 ? -step : step), escaped = px_token_escape(token + at, length, raw && step > 0, piece);
+        size_t reserve = at + length < bytes ? 3 : 0; /* room for "..." unless this is the last */
+        if (used + escaped + reserve > 63) {
+            memcpy(out + used, "...", 3);
+            used += 3;
+            break;
+        }
+        memcpy(out + used, piece, escaped);
+        used += escaped;
+        at += length;
+    }
+    out[used] = 0;
+}
+
+static px_sink_answer list_token(void *context, const char *token, size_t bytes)
+{
+    listing *l = context;
+    if (l->count == l->room) {
+        size_t room = 2 * l->room;
+        int32_t *grown = realloc(l->ids, room * sizeof *grown);
+        if (!grown) {
+            l->sink.status = px_fail(PX_ERR_MEMORY, "no memory for %zu tokens", room);
+            return PX_SINK_FAILED;
+        }
+        l->ids = grown;
+        l->room = room;
+    }
+    int32_t id = px_vocabulary_id(l->vocabulary, token, bytes);
+    if (id < 0 && l->unknown++ == 0 && l->unknown_token) show_token(l->vocabulary, token, bytes, l->unknown_token);
+    l->ids[l->count++] = id < 0 ? 0 : id;
+    return PX_SINK_MORE;
+}
+
+px_status px_vocabulary_encode(const px_vocabulary *vocabulary, const char *text, size_t bytes, const char *source,
+                               int32_t **ids, size_t *count, size_t *unknown, char unknown_token[64])
+{
+    listing l = {.vocabulary = vocabulary, .room = bytes / 4 + 16, .unknown_token = unknown_token};
+    l.sink = (px_sink){.token = list_token, .context = &l};
+    if (unknown_token) unknown_token[0] = 0;
+    l.ids = malloc(l.room * sizeof *l.ids);
+    if (!l.ids) return px_fail(PX_ERR_MEMORY, "%s: no memory for %zu tokens", source, l.room);
+    px_tokeniser tokeniser;
+    size_t used;
+    px_status status = px_tokeniser_init(&tokeniser, px_vocabulary_options(vocabulary), source, &l.sink);
+    if (status == PX_OK) status = px_tokeniser_feed(&tokeniser, text, bytes, 1, &used);
+    px_tokeniser_free(&tokeniser);
+    if (status != PX_OK) {
+        free(l.ids);
+        return status;
+    }
+    *ids = l.ids;
+    *count = l.count;
+    if (unknown) *unknown = l.unknown;
+    return PX_OK;
+}
