@@ -5,6 +5,7 @@
 #include "engine.h"
 
 #include "check.h"
+#include "cuda_loader.h"
 #include "engine_cpu.h"
 #include "reference.h"
 
@@ -15,7 +16,9 @@ px_status px_engine_find(const char *device, const px_engine_ops **ops, int *ord
 {
     const char *name = device ? device : "";
     *ordinal = 0;
-    if (strcmp(name, "cpu") == 0 || strcmp(name, "auto") == 0) {
+    px_engine_choice_clear();
+    if (strcmp(name, "auto") == 0) return px_engine_find_auto(&px_cpu_ops, ops, ordinal);
+    if (strcmp(name, "cpu") == 0) {
         *ops = &px_cpu_ops;
         return PX_OK;
     }
@@ -23,9 +26,8 @@ px_status px_engine_find(const char *device, const px_engine_ops **ops, int *ord
         *ops = &px_reference_ops;
         return PX_OK;
     }
-    if (strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0)
-        return px_fail(PX_ERR_DEVICE, "device %s: this build has no CUDA engine; use --device cpu", name);
-    return px_fail(PX_ERR_DEVICE, "device \"%s\" is not known; use cpu or reference", name);
+    if (strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0) return px_engine_find_cuda(name, ops, ordinal);
+    return px_fail(PX_ERR_DEVICE, "device \"%s\" is not known; use auto, cpu, cuda, cuda:k or reference", name);
 }
 
 static px_status check_probability(const char *name, double p)

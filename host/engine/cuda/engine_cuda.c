@@ -1,0 +1,225 @@
+/* The CUDA engine: creation, and the calls of the seam. What each call enqueues is in the phase files; see engine_cuda.h. */
+#include "engine_cuda.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- life --------------------------------------------------------------------------------------------------------- */
+
+static px_status cuda_memory(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape,
+                             px_engine_memory *memory)
+{
+    px_cuda_plan plan;
+    px_device_info info = {.l2_bytes = 0};
+    int ordinal = 0;
+    /* the chunk of the head depends on the GPU's L2 cache; without a GPU a common size is assumed */
+    if (cudaGetDevice(&ordinal) != cudaSuccess || px_cuda_device_info(ordinal, &info) != PX_OK) cudaGetLastError();
+    PX_TRY(px_cuda_plan_make(model, optimizer, shape, info.l2_bytes, &plan));
+    *memory = px_cuda_plan_memory(&plan);
+    return PX_OK;
+}
+
+static void cuda_destroy(px_engine *base)
+{
+    if (!base) return;
+    px_cuda *engine = px_cuda_self(base);
+    cudaSetDevice(engine->ordinal);
+    if (engine->compute) cudaStreamSynchronize(engine->compute);
+    if (engine->staging.copy) cudaStreamSynchronize(engine->staging.copy);
+    px_cuda_graphs_destroy(engine);
+    px_cuda_timing_destroy(engine);
+    px_cuda_staging_destroy(engine);
+    px_blas_destroy(&engine->blas);
+    if (engine->compute) cudaStreamDestroy(engine->compute);
+    px_cuda_memory_destroy(engine);
+    cudaGetLastError();
+    free(engine->scratch);
+    free(engine);
+}
+
+static px_status open_device(px_cuda *engine)
+{
+    int shared = 0;
+    PX_CUDA(cudaSetDevice(engine->ordinal));
+    PX_TRY(px_cuda_device_info(engine->ordinal, &engine->info));
+    PX_CUDA(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, engine->ordinal));
+    engine->shared_bytes = (size_t)shared;
+    PX_CUDA(cudaStreamCreateWithFlags(&engine->compute, cudaStreamNonBlocking));
+    return PX_OK;
+}
+
+/* bf16 and TF32 products need tensor cores of the Ampere generation. */
+static px_status check_precision(const px_cuda *engine, px_precision precision)
+{
+    if (precision != PX_FP32 && engine->info.major < 8)
+        return px_fail(PX_ERR_DEVICE, "cuda:%d %s: --precision %s needs compute capability 8.0, this GPU has %d.%d; use --precision fp32", engine->ordinal,
+                       engine->info.name, precision == PX_TF32 ? "tf32" : "bf16", engine->info.major, engine->info.minor);
+    return PX_OK;
+}
+
+/* Host memory for the other layout of a one-hot W_xh. */
+static px_status create_scratch(px_cuda *engine)
+{
+    size_t bytes = engine->plan.table.count * sizeof *engine->scratch;
+    if (engine->plan.d > 0) return PX_OK;
+    engine->scratch = calloc(1, bytes);
+    if (!engine->scratch)
+        return px_fail(PX_ERR_MEMORY, "no %.1f MiB of host memory to read and write parameters; lower --hidden or --max-vocab", (double)bytes / 1048576.0);
+    return PX_OK;
+}
+
+static px_status cuda_create(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape, int ordinal,
+                             px_engine **result)
+{
+    px_status status;
+    px_cuda *engine = calloc(1, sizeof *engine);
+    if (!engine) return px_fail(PX_ERR_MEMORY, "no host memory for the CUDA engine");
+    const char *graphs = getenv("PERPLEX_CUDA_GRAPHS");
+    engine->base.ops = &px_cuda_ops;
+    engine->ordinal = ordinal;
+    engine->use_graphs = !(graphs && strcmp(graphs, "0") == 0);
+    PX_TRY_GOTO(status, open_device(engine), fail);
+    PX_TRY_GOTO(status, check_precision(engine, shape->precision), fail);
+    PX_TRY_GOTO(status, px_cuda_plan_make(model, optimizer, shape, engine->info.l2_bytes, &engine->plan), fail);
+    PX_TRY_GOTO(status, px_cuda_memory_create(engine), fail);
+    PX_TRY_GOTO(status, create_scratch(engine), fail);
+    PX_TRY_GOTO(status, px_blas_create(&engine->blas, shape->precision, engine->compute, engine->b.blas_workspace), fail);
+    PX_TRY_GOTO(status, px_cuda_staging_create(engine), fail);
+    PX_TRY_GOTO(status, px_cuda_metrics_clear(engine), fail);
+    PX_TRY_GOTO(status, px_cuda_graphs_prepare(engine), fail);
+    *result = &engine->base;
+    return PX_OK;
+fail:
+    cuda_destroy(&engine->base);
+    return status;
+}
+
+/* ---- steps -------------------------------------------------------------------------------------------------------- */
+
+static px_status cuda_accumulate(px_engine *base, const px_batch *batch)
+{
+    px_cuda *engine = px_cuda_self(base);
+    PX_CUDA(cudaSetDevice(engine->ordinal));
+    PX_TRY(px_cuda_stage_window(engine, batch));
+    return px_cuda_run_window(engine, (px_cuda_shape){PX_CUDA_TRAIN, batch->T, batch->n});
+}
+
+/* The gradients lie on the device; they are complete when this returns. */
+static px_status cuda_gradients(px_engine *base, float **flat, size_t *count)
+{
+    px_cuda *engine = px_cuda_self(base);
+    PX_CUDA(cudaSetDevice(engine->ordinal));
+    PX_CUDA(cudaStreamSynchronize(engine->compute));
+    *flat = engine->b.gradients;
+    *count = engine->plan.table.count;
+    return PX_OK;
+}
+
+static px_status cuda_update(px_engine *base, const px_update *update)
+{
+    px_cuda *engine = px_cuda_self(base);
+    double t = (double)update->step + 1;
+    px_update_scalars scalars = {
+        .step = update->step,
+        .lr = update->lr,
+        .average_weight = update->average_weight,
+        .bias1 = 1 - pow(engine->plan.optimizer.beta1, t),
+        .bias2 = 1 - pow(engine->plan.optimizer.beta2, t),
+    };
+    PX_CUDA(cudaSetDevice(engine->ordinal));
+    PX_TRY(px_cuda_stage_update(engine, &scalars));
+    return px_cuda_run_update(engine);
+}
+
+static px_status cuda_evaluate(px_engine *base, const px_batch *batch, float *token_nll)
+{
+    px_cuda *engine = px_cuda_self(base);
+    size_t bytes = (size_t)batch->T * (size_t)batch->n * sizeof *token_nll;
+    PX_CUDA(cudaSetDevice(engine->ordinal));
+    PX_TRY(px_cuda_stage_window(engine, batch));
+    PX_TRY(px_cuda_run_window(engine, (px_cuda_shape){PX_CUDA_EVALUATE, batch->T, batch->n}));
+    if (!token_nll) return PX_OK;
+    PX_CUDA(cudaMemcpyAsync(engine->b.pinned_nll, engine->b.nll, bytes, cudaMemcpyDeviceToHost, engine->compute));
+    PX_CUDA(cudaStreamSynchronize(engine->compute));
+    memcpy(token_nll, engine->b.pinned_nll, bytes);
+    return PX_OK;
+}
+
+static px_status cuda_next(px_engine *base, const int32_t *tokens, const uint8_t *reset, int32_t n, float *probabilities)
+{
+    px_cuda *engine = px_cuda_self(base);
+    px_batch batch = {.tokens = tokens, .reset = reset, .T = 1, .n = n};
+    PX_CUDA(cudaSetDevice(engine->ordinal));
+    PX_TRY(px_cuda_stage_window(engine, &batch));
+    PX_TRY(px_cuda_run_window(engine, (px_cuda_shape){PX_CUDA_NEXT, 1, n}));
+    return px_cuda_head_probabilities(engine, n, probabilities);
+}
+
+/* ---- metrics ------------------------------------------------------------------------------------------------------ */
+
+px_status px_cuda_metrics_clear(px_cuda *engine)
+{
+    PX_CUDA(cudaMemsetAsync(engine->b.metrics, 0, sizeof *engine->b.metrics, engine->compute));
+    PX_CUDA(cudaMemsetAsync(&engine->b.metrics->bad_step, 0xff, sizeof engine->b.metrics->bad_step, engine->compute)); /* -1 */
+    return PX_OK;
+}
+
+static px_status cuda_metrics(px_engine *base, int reset, px_metrics *metrics)
+{
+    px_cuda *engine = px_cuda_self(base);
+    px_device_metrics *device = engine->b.metrics, *host = engine->b.pinned_metrics;
+    PX_CUDA(cudaSetDevice(engine->ordinal));
+    PX_CUDA(cudaMemcpyAsync(host, device, sizeof *host, cudaMemcpyDeviceToHost, engine->compute));
+    if (reset) {
+        PX_CUDA(cudaMemsetAsync(&device->loss_sum, 0, sizeof device->loss_sum, engine->compute));
+        PX_CUDA(cudaMemsetAsync(&device->tokens, 0, sizeof device->tokens, engine->compute));
+    }
+    PX_CUDA(cudaStreamSynchronize(engine->compute));
+    *metrics = (px_metrics){
+        .loss_sum = host->loss_sum,
+        .tokens = host->tokens,
+        .grad_norm = host->grad_norm,
+        .updates = host->updates,
+        .bad_step = host->bad_step,
+        .bad_norm = host->bad_norm,
+    };
+    return PX_OK;
+}
+
+static px_status cuda_describe(const px_engine *base, char *buffer, size_t buffer_bytes)
+{
+    static const char *const precision[] = {[PX_FP32] = "fp32", [PX_TF32] = "tf32", [PX_BF16] = "bf16"};
+    const px_cuda *engine = (const px_cuda *)base;
+    const px_device_info *info = &engine->info;
+    int major = 0, minor = 0, patch = 0;
+    cublasGetProperty(MAJOR_VERSION, &major);
+    cublasGetProperty(MINOR_VERSION, &minor);
+    cublasGetProperty(PATCH_LEVEL, &patch);
+    snprintf(buffer, buffer_bytes, "cuda:%d %s, capability %d.%d, %d multiprocessors, %s, cuBLAS %d.%d.%d, CUDA %d.%d, driver CUDA %d.%d",
+             engine->ordinal, info->name, info->major, info->minor, info->multiprocessors, precision[engine->plan.shape.precision], major, minor,
+             patch, info->runtime_version / 1000, info->runtime_version % 1000 / 10, info->driver_version / 1000, info->driver_version % 1000 / 10);
+    return PX_OK;
+}
+
+const px_engine_ops px_cuda_ops = {
+    .name = "cuda",
+    .memory = cuda_memory,
+    .create = cuda_create,
+    .destroy = cuda_destroy,
+    .accumulate = cuda_accumulate,
+    .gradients = cuda_gradients,
+    .update = cuda_update,
+    .evaluate = cuda_evaluate,
+    .next = cuda_next,
+    .section_count = px_cuda_section_count,
+    .read = px_cuda_read,
+    .write = px_cuda_write,
+    .swap_average = px_cuda_swap_average,
+    .metrics = cuda_metrics,
+    .phase_times = px_cuda_phase_times,
+    .describe = cuda_describe,
+    .peak = px_cuda_peak,
+    .energy = px_cuda_energy,
+};

@@ -1,0 +1,195 @@
+/* The CUDA engine's inside: one struct, and the functions by which its files call each other.
+ *
+ * A window travels: staging.c (host: check, sort by token, pinned memory, copy stream) -> window.c (a captured graph, or
+ * plain launches) -> embed.c -> recurrence.c -> head.c -> and back -> update.c. The phase files only enqueue products and
+ * kernels on engine->compute; they wait for nothing and allocate nothing, so all of them can be captured. */
+#ifndef PX_ENGINE_CUDA_H
+#define PX_ENGINE_CUDA_H
+
+#include "blas.h"
+#include "cuda_check.h"
+#include "devices.h"
+#include "engine.h"
+#include "kernels.h"
+#include "plan.h"
+
+/* Memory of one engine. */
+typedef struct px_cuda_memory {
+    px_cuda_arena arena[PX_ARENA_COUNT];
+} px_cuda_memory;
+
+/* Double-buffered windows on their way to the device. Slot s of pinned memory may be rewritten once copied[s] has
+ * happened; slot s of device memory once consumed[s] has. */
+typedef struct px_cuda_staging {
+    cudaStream_t copy;
+    cudaEvent_t copied[2], consumed[2], update_copied[2];
+    int next, next_update;
+    int32_t *count;       /* [V + 1] of the counting sort; only where training */
+    uint8_t *no_reset;    /* [n] zeros, for next() without marks */
+} px_cuda_staging;
+
+/* What a window is run for. */
+typedef enum px_cuda_mode { PX_CUDA_TRAIN, PX_CUDA_EVALUATE, PX_CUDA_NEXT } px_cuda_mode;
+
+/* One shape of window. */
+typedef struct px_cuda_shape {
+    px_cuda_mode mode;
+    int32_t T, n;
+} px_cuda_shape;
+
+/* Time stamps of the phases, taken only once somebody has asked (phase_times with reset): two sets, so that the host reads
+ * the stamps of the window before last. */
+enum { PX_CUDA_STAMPS = PX_PHASE_UPDATE + 1 };
+typedef struct px_cuda_stamps {
+    cudaEvent_t at[PX_CUDA_STAMPS]; /* the start, and the end of each phase of a window */
+    cudaEvent_t update[2];
+    int phases;                 /* phases of the window that has been recorded and not been read; 0 = none */
+    int update_pending;
+} px_cuda_stamps;
+
+typedef struct px_cuda_timing {
+    int on, set;                /* set: the one that the current window uses */
+    px_cuda_stamps stamps[2];
+    double seconds[PX_PHASE_COUNT];
+} px_cuda_timing;
+
+/* A captured window, or the captured update. */
+typedef struct px_cuda_graph {
+    px_cuda_shape shape;
+    int stamps;                 /* -1: without, 0 or 1: with that set of stamps */
+    cudaGraphExec_t exec;       /* NULL: an empty place */
+    uint64_t last_used;
+} px_cuda_graph;
+
+enum { PX_CUDA_GRAPHS = 16 };
+
+typedef struct px_cuda {
+    px_engine base;
+    int ordinal;
+    px_device_info info;
+    size_t shared_bytes;        /* what a block may have */
+    px_cuda_plan plan;
+    px_cuda_memory memory;
+    px_cuda_buffers b;
+    cudaStream_t compute;
+    px_blas blas;
+    px_cuda_staging staging;
+    px_cuda_graph graph[PX_CUDA_GRAPHS];
+    cudaGraphExec_t update_graph;
+    uint64_t clock;             /* of the graph cache */
+    int capturing;              /* enqueued work goes into a graph */
+    int use_graphs;             /* 0: PERPLEX_CUDA_GRAPHS=0, plain launches, so that a profiler sees phases around kernels */
+    px_cuda_timing timing;
+    float *scratch;             /* host [count]: row layout on its way to file layout; NULL where the layouts agree */
+} px_cuda;
+
+extern const px_engine_ops px_cuda_ops;
+
+/* ---- engine_cuda.c */
+/* Counters at their start: zeros, no bad step. */
+px_status px_cuda_metrics_clear(px_cuda *engine);
+
+/* ---- memory.c */
+/* Allocates every arena, zeroes them and cuts the buffers. PX_ERR_MEMORY: what was asked, what is free, which flag to lower. */
+px_status px_cuda_memory_create(px_cuda *engine);
+void px_cuda_memory_destroy(px_cuda *engine);
+
+/* ---- staging.c */
+px_status px_cuda_staging_create(px_cuda *engine);
+void px_cuda_staging_destroy(px_cuda *engine);
+/* Checks and copies a window: afterwards the batch belongs to its owner again, and the compute stream has the window in
+ * buffers.window before anything enqueued later. PX_ERR_ARGUMENT names a token that is out of range. */
+px_status px_cuda_stage_window(px_cuda *engine, const px_batch *batch);
+px_status px_cuda_stage_update(px_cuda *engine, const px_update_scalars *scalars);
+
+/* ---- window.c */
+/* Runs a staged window: replays its graph, capturing it first where it is new. */
+px_status px_cuda_run_window(px_cuda *engine, px_cuda_shape shape);
+px_status px_cuda_run_update(px_cuda *engine);
+/* Captures the update and the full training window, so that what this loads and allocates happens before the first step. */
+px_status px_cuda_graphs_prepare(px_cuda *engine);
+void px_cuda_graphs_destroy(px_cuda *engine);
+
+/* ---- timing.c */
+void px_cuda_timing_destroy(px_cuda *engine);
+/* Marks the end of a phase (or the start: phase < 0) on the compute stream, where timing is on. */
+px_status px_cuda_stamp(px_cuda *engine, int phase);
+/* Before a window: makes room in the set of stamps that comes next, waiting for its window where it has not been read. */
+px_status px_cuda_timing_begin(px_cuda *engine);
+/* After a window of that many phases has been enqueued; and around an update. */
+void px_cuda_timing_end(px_cuda *engine, int phases);
+px_status px_cuda_timing_update_begin(px_cuda *engine);
+px_status px_cuda_timing_update_end(px_cuda *engine);
+px_status px_cuda_phase_times(px_engine *engine, int reset, px_phase_times *times);
+
+/* ---- the phases; enqueue only */
+px_status px_cuda_embed_forward(px_cuda *engine, px_cuda_shape shape);
+px_status px_cuda_embed_backward(px_cuda *engine, px_cuda_shape shape);
+px_status px_cuda_recurrence_forward(px_cuda *engine, px_cuda_shape shape);
+px_status px_cuda_recurrence_backward(px_cuda *engine, px_cuda_shape shape);
+/* Loss of the window and, where training, the gradients of the head and of the top layer's output. */
+px_status px_cuda_head(px_cuda *engine, px_cuda_shape shape);
+/* Probabilities of n rows to the host; waits. */
+px_status px_cuda_head_probabilities(px_cuda *engine, int32_t n, float *probabilities);
+px_status px_cuda_update_enqueue(px_cuda *engine);
+
+/* ---- sections.c */
+size_t px_cuda_section_count(const px_engine *engine, px_section section);
+px_status px_cuda_read(px_engine *engine, px_section section, float *values);
+px_status px_cuda_write(px_engine *engine, px_section section, const float *values);
+px_status px_cuda_swap_average(px_engine *engine);
+
+/* ---- device.c */
+px_status px_cuda_devices(px_device_info *list, int capacity, int *count);
+px_status px_cuda_probe(int ordinal, px_device_info *info);
+/* What is known of one GPU, without a context on it but for free_bytes (0 here). */
+px_status px_cuda_device_info(int ordinal, px_device_info *info);
+
+/* ---- peak.c */
+px_status px_cuda_peak(int ordinal, px_precision precision, px_device_peak *peak);
+px_status px_cuda_energy(px_engine *engine, double *joules);
+
+/* ---- small helpers */
+static inline px_cuda *px_cuda_self(px_engine *engine)
+{
+    return (px_cuda *)engine;
+}
+
+/* Place of a tensor in a flat fp32 buffer; the tensor must exist. */
+static inline float *px_cuda_tensor(const px_cuda *engine, float *flat, px_tensor_role role, int32_t layer)
+{
+    return flat + px_parameters_find(&engine->plan.table, role, layer)->offset;
+}
+
+/* Weights of a tensor as products read them: fp32, or bf16 in bf16 mode. */
+static inline const void *px_cuda_operand(const px_cuda *engine, px_tensor_role role, int32_t layer)
+{
+    size_t offset = px_parameters_find(&engine->plan.table, role, layer)->offset;
+    return engine->plan.low ? (const void *)(engine->b.weights_low + offset) : (const void *)(engine->b.weights + offset);
+}
+
+/* Element i of an operand buffer. */
+static inline void *px_cuda_at(const px_cuda *engine, void *operand, size_t i)
+{
+    return (unsigned char *)operand + i * (engine->plan.low ? sizeof(px_bf16) : sizeof(float));
+}
+
+/* A buffer as the fp32 or the bf16 output of a kernel, NULL for the other. */
+static inline float *px_cuda_as_float(const px_cuda *engine, void *operand)
+{
+    return engine->plan.low ? NULL : operand;
+}
+
+static inline px_bf16 *px_cuda_as_low(const px_cuda *engine, void *operand)
+{
+    return engine->plan.low ? operand : NULL;
+}
+
+/* Masks of one purpose; none outside training. */
+px_dropout px_cuda_dropout(const px_cuda *engine, px_cuda_mode mode, uint32_t purpose, int32_t layer, double p);
+/* The masks of layer l's output on its way up. */
+px_dropout px_cuda_up_dropout(const px_cuda *engine, px_cuda_mode mode, int32_t l);
+/* The operand that goes up from layer l: the dropped copy, or H itself. [rows,h] */
+void *px_cuda_up(const px_cuda *engine, px_cuda_shape shape, int32_t l);
+
+#endif

@@ -1,0 +1,122 @@
+/* Head: the loss of a window, and on the way back the gradients of the output layer and of what it read.
+ *
+ * Rows go in chunks, so that the logits of a chunk stay in the L2 cache from the product that makes them, through the kernel
+ * that turns them into their gradient, to the two products that read that (plan.c chooses the size).
+ *     u = up, or up P^T;  o = u W^T + b;  dO = (softmax(o) - onehot) inv_count;  dW += dO^T u;  db += dO;  du = dO W
+ * W is W_hq, or the embedding table where they are tied. */
+#include "engine_cuda.h"
+
+#include <string.h>
+
+/* The output table as an operand [V,k]. */
+static px_tensor_role table_role(const px_cuda *engine)
+{
+    return engine->plan.model.tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ;
+}
+
+/* What the table multiplies: operand [rows,k]. */
+static px_status project(px_cuda *engine, px_cuda_shape shape, void **u)
+{
+    const px_cuda_plan *plan = &engine->plan;
+    px_cuda_buffers *b = &engine->b;
+    int rows = shape.T * shape.n;
+    void *up = px_cuda_up(engine, shape, plan->L - 1);
+    if (!plan->projection) {
+        *u = up;
+        return PX_OK;
+    }
+    *u = b->u;
+    float *out = plan->low ? b->u_wide : b->u;
+    PX_TRY(px_blas_nt(&engine->blas, rows, plan->d, plan->h, up, px_cuda_operand(engine, PX_TENSOR_PROJECTION, 0), 0, out));
+    if (plan->low) PX_CUDA(px_launch_layout_bf16(b->u, out, (size_t)rows * (size_t)plan->d, engine->compute));
+    return PX_OK;
+}
+
+/* Rows [from, from + rows) of the window: loss, and the gradients where training. du [rows of the window, k]. */
+static px_status chunk(px_cuda *engine, px_cuda_shape shape, size_t from, int rows, void *u_all, float *du)
+{
+    const px_cuda_plan *plan = &engine->plan;
+    px_cuda_buffers *b = &engine->b;
+    int training = shape.mode == PX_CUDA_TRAIN;
+    const void *table = px_cuda_operand(engine, table_role(engine), 0);
+    const void *u = px_cuda_at(engine, u_all, from * (size_t)plan->k);
+    PX_TRY(px_blas_nt(&engine->blas, rows, plan->V, plan->k, u, table, 0, b->logits));
+
+    void *dlogits = plan->low ? (void *)b->dlogits_low : (void *)b->logits;
+    px_element element = plan->low ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32;
+    px_head_args args = {
+        .logits = b->logits,
+        .dlogits = training ? dlogits : NULL,
+        .logits_type = PX_ELEMENT_FP32,
+        .dlogits_type = element,
+        .bias = px_cuda_tensor(engine, b->weights, PX_TENSOR_B_Q, 0),
+        .targets = b->window.targets + from,
+        .nll = b->nll + from,
+        .window = b->window.scalars,
+        .rows = (size_t)rows,
+        .ld = (size_t)plan->V,
+        .ld_d = (size_t)plan->V,
+        .shared_bytes = engine->shared_bytes,
+        .V = plan->V,
+    };
+    PX_CUDA(px_launch_head_loss(&args, engine->compute));
+    if (!training) return PX_OK;
+    PX_TRY(px_blas_nn(&engine->blas, rows, plan->k, plan->V, dlogits, table, 0, du + from * (size_t)plan->k));
+    PX_TRY(px_blas_tn(&engine->blas, plan->V, plan->k, rows, dlogits, u, 1, px_cuda_tensor(engine, b->gradients, table_role(engine), 0)));
+    PX_CUDA(px_launch_column_sum(px_cuda_tensor(engine, b->gradients, PX_TENSOR_B_Q, 0), dlogits, element, (size_t)rows, plan->V, (size_t)plan->V,
+                                 b->column_partial, engine->compute));
+    return PX_OK;
+}
+
+/* dP += du^T up and d_up = du P, where there is a projection. */
+static px_status project_backward(px_cuda *engine, px_cuda_shape shape, const float *du)
+{
+    const px_cuda_plan *plan = &engine->plan;
+    px_cuda_buffers *b = &engine->b;
+    int rows = shape.T * shape.n;
+    const void *operand = du;
+    if (plan->low) {
+        PX_CUDA(px_launch_layout_bf16(b->du_low, du, (size_t)rows * (size_t)plan->d, engine->compute));
+        operand = b->du_low;
+    }
+    PX_TRY(px_blas_tn(&engine->blas, plan->d, plan->h, rows, operand, px_cuda_up(engine, shape, plan->L - 1), 1,
+                      px_cuda_tensor(engine, b->gradients, PX_TENSOR_PROJECTION, 0)));
+    return px_blas_nn(&engine->blas, rows, plan->h, plan->d, operand, px_cuda_operand(engine, PX_TENSOR_PROJECTION, 0), 0, b->d_up[0]);
+}
+
+px_status px_cuda_head(px_cuda *engine, px_cuda_shape shape)
+{
+    const px_cuda_plan *plan = &engine->plan;
+    size_t rows = (size_t)shape.T * (size_t)shape.n;
+    float *du = plan->projection ? engine->b.dx : engine->b.d_up[0];
+    void *u;
+    PX_TRY(project(engine, shape, &u));
+    for (size_t from = 0; from < rows; from += (size_t)plan->head_rows) {
+        size_t left = rows - from;
+        int count = left < (size_t)plan->head_rows ? (int)left : plan->head_rows;
+        PX_TRY(chunk(engine, shape, from, count, u, du));
+    }
+    if (shape.mode == PX_CUDA_TRAIN && plan->projection) PX_TRY(project_backward(engine, shape, du));
+    PX_CUDA(px_launch_head_loss_sum(engine->b.metrics, engine->b.nll, engine->b.window.targets, rows, shape.mode == PX_CUDA_TRAIN, engine->compute));
+    return PX_OK;
+}
+
+px_status px_cuda_head_probabilities(px_cuda *engine, int32_t n, float *probabilities)
+{
+    const px_cuda_plan *plan = &engine->plan;
+    px_cuda_buffers *b = &engine->b;
+    size_t V = (size_t)plan->V;
+    void *u;
+    PX_TRY(project(engine, (px_cuda_shape){PX_CUDA_NEXT, 1, n}, &u));
+    for (int32_t from = 0; from < n; from += plan->head_rows) {
+        int rows = n - from < plan->head_rows ? n - from : plan->head_rows;
+        PX_TRY(px_blas_nt(&engine->blas, rows, plan->V, plan->k, px_cuda_at(engine, u, (size_t)from * (size_t)plan->k),
+                          px_cuda_operand(engine, table_role(engine), 0), 0, b->logits));
+        PX_CUDA(px_launch_head_softmax(b->logits, b->logits, px_cuda_tensor(engine, b->weights, PX_TENSOR_B_Q, 0), (size_t)rows, plan->V, V,
+                                       engine->compute));
+        PX_CUDA(cudaMemcpyAsync(b->pinned_probabilities, b->logits, (size_t)rows * V * sizeof(float), cudaMemcpyDeviceToHost, engine->compute));
+        PX_CUDA(cudaStreamSynchronize(engine->compute));
+        memcpy(probabilities + (size_t)from * V, b->pinned_probabilities, (size_t)rows * V * sizeof(float));
+    }
+    return PX_OK;
+}

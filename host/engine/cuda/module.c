@@ -1,0 +1,47 @@
+/* The module's one exported function, and its side of error messages: they are recorded in the program, not here. */
+#include "module.h"
+#include "check.h"
+#include "engine_cuda.h"
+#include "trace.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static const px_cuda_host *host;
+
+/* The module brings its own px_fail (instead of base/status.c), so that px_error_message() of the program has the line. */
+px_status px_fail(px_status status, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    return host->fail(status, line);
+}
+
+px_status px_fail_context(px_status status, const char *format, ...)
+{
+    char before[512], line[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(before, sizeof before, format, args);
+    va_end(args);
+    snprintf(line, sizeof line, "%s: %s", before, host->message());
+    return host->fail(status, line);
+}
+
+static const px_cuda_module module = {
+    .ops = &px_cuda_ops,
+    .devices = px_cuda_devices,
+    .probe = px_cuda_probe,
+    .range_push = px_trace_push,
+    .range_pop = px_trace_pop,
+};
+
+const px_cuda_module *px_cuda_module_open(uint32_t version, uint64_t layout, const px_cuda_host *program)
+{
+    if (version != PX_CUDA_MODULE_VERSION || layout != PX_CUDA_MODULE_LAYOUT) return NULL;
+    host = program;
+    return &module;
+}

@@ -1,0 +1,185 @@
+/* The memory plan of a CUDA engine: see plan.h. */
+#include "plan.h"
+#include "blas.h"
+#include "check.h"
+
+#include <string.h>
+
+enum {
+    ALIGN = 256,                     /* what cudaMalloc aligns to; enough for every vector access */
+    HEAD_ROWS_MIN = 64,              /* below, products of a chunk no longer fill a GPU */
+    L2_ASSUMED_BYTES = 40 << 20,     /* A100; used where no device has been asked */
+    SWAP_FLOATS = 1 << 20            /* parameters and averages are exchanged in pieces of this size */
+};
+
+static size_t round_up(size_t bytes)
+{
+    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+/* The next block of an arena; NULL while only counting, or where the block is empty. */
+static void *take(px_cuda_arena *arena, size_t bytes)
+{
+    void *block = arena->base && bytes ? arena->base + arena->used : NULL;
+    arena->used += round_up(bytes);
+    return block;
+}
+
+/* Offsets inside a staged window: wide elements first, so that each array is aligned. */
+px_cuda_window px_cuda_window_at(const px_cuda_plan *plan, unsigned char *block)
+{
+    size_t ids = plan->rows * sizeof(int32_t);
+    unsigned char *at = block + round_up(sizeof(px_window_scalars));
+    px_cuda_window window = {.scalars = (px_window_scalars *)block};
+    window.tokens = (int32_t *)at;
+    at += ids;
+    window.targets = (int32_t *)at;
+    at += ids;
+    if (plan->shape.training) {
+        window.order = (int32_t *)at;
+        at += ids;
+    }
+    window.reset = at;
+    return window;
+}
+
+static void cut_parameters(const px_cuda_plan *plan, px_cuda_arena *arenas, px_cuda_buffers *b)
+{
+    size_t count = plan->table.count, state = (size_t)plan->L * (size_t)plan->shape.n * (size_t)plan->h * sizeof(float);
+    px_cuda_arena *parameters = &arenas[PX_ARENA_PARAMETERS];
+    b->weights = take(parameters, count * sizeof(float));
+    b->weights_low = take(parameters, plan->low ? count * sizeof(px_bf16) : 0);
+    b->eval_state = take(parameters, state);
+    b->state = take(parameters, plan->shape.training ? state : 0);
+    b->metrics = take(parameters, sizeof(px_device_metrics));
+    b->update_scalars = take(parameters, sizeof(px_update_scalars));
+    if (plan->shape.training) {
+        b->gradients = take(&arenas[PX_ARENA_GRADIENTS], count * sizeof(float));
+        b->norm_partial = take(&arenas[PX_ARENA_GRADIENTS], px_norm_partials(count) * sizeof(double));
+        b->moment1 = take(&arenas[PX_ARENA_MOMENTS], plan->has_moment1 ? count * sizeof(float) : 0);
+        b->moment2 = take(&arenas[PX_ARENA_MOMENTS], plan->has_moment2 ? count * sizeof(float) : 0);
+    }
+    if (plan->shape.averaging) {
+        b->average = take(&arenas[PX_ARENA_AVERAGES], count * sizeof(float));
+        b->swap = take(&arenas[PX_ARENA_AVERAGES], plan->swap_count * sizeof(float));
+    }
+}
+
+/* What the forward pass of a window needs. */
+static void cut_forward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_buffers *b)
+{
+    const px_model_config *model = &plan->model;
+    size_t rows = plan->rows, h = (size_t)plan->h, d = (size_t)plan->d, n = (size_t)plan->shape.n;
+    size_t operand = plan->low ? sizeof(px_bf16) : sizeof(float), h_rows = rows + n;
+    int training = plan->shape.training;
+    b->slot[0] = take(arena, plan->window_bytes);
+    b->slot[1] = take(arena, plan->window_bytes);
+    b->window_block = take(arena, plan->window_bytes);
+    if (b->window_block) b->window = px_cuda_window_at(plan, b->window_block);
+    b->x = take(arena, rows * d * operand);
+    for (int32_t l = 0; l < plan->L; l++) {
+        px_cuda_layer *layer = &b->layer[l];
+        double dropout = l + 1 < plan->L ? model->dropout_between : model->dropout_output;
+        layer->h = take(arena, h_rows * h * sizeof(float));
+        layer->h_low = take(arena, plan->low ? h_rows * h * sizeof(px_bf16) : 0);
+        layer->up = take(arena, training && dropout > 0 ? rows * h * operand : 0);
+        layer->w_hat = take(arena, training && model->dropout_weight > 0 ? h * h * operand : 0);
+    }
+    b->rec = take(arena, n * h * sizeof(float));
+    b->u = take(arena, plan->projection ? rows * d * operand : 0);
+    b->u_wide = take(arena, plan->projection && plan->low ? rows * d * sizeof(float) : 0);
+    b->logits = take(arena, (size_t)plan->head_rows * (size_t)plan->V * sizeof(float));
+    b->nll = take(arena, rows * sizeof(float));
+}
+
+static void cut_backward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_buffers *b)
+{
+    size_t rows = plan->rows, h = (size_t)plan->h, d = (size_t)plan->d, V = (size_t)plan->V, head_rows = (size_t)plan->head_rows;
+    b->dlogits_low = take(arena, plan->low ? head_rows * V * sizeof(px_bf16) : 0);
+    b->d_up[0] = take(arena, rows * h * sizeof(float));
+    b->d_up[1] = take(arena, plan->L > 1 ? rows * h * sizeof(float) : 0);
+    b->dz_low = take(arena, plan->low ? rows * h * sizeof(px_bf16) : 0);
+    b->dx = take(arena, rows * d * sizeof(float));
+    b->du_low = take(arena, plan->low && plan->projection ? rows * d * sizeof(px_bf16) : 0);
+    b->dw_hat = take(arena, plan->model.dropout_weight > 0 ? h * h * sizeof(float) : 0);
+    b->embed_partial = take(arena, px_embed_partial_floats(rows, plan->d ? d : h) * sizeof(float));
+    size_t column = px_column_sum_partial_floats(rows, h), column_head = px_column_sum_partial_floats(head_rows, V);
+    b->column_partial = take(arena, (column > column_head ? column : column_head) * sizeof(float));
+}
+
+static void cut_pinned(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_buffers *b)
+{
+    size_t next_rows = (size_t)(plan->shape.n < plan->head_rows ? plan->shape.n : plan->head_rows);
+    for (int i = 0; i < 2; i++) {
+        b->pinned_slot[i] = take(arena, plan->window_bytes);
+        b->pinned_update[i] = take(arena, sizeof(px_update_scalars));
+    }
+    b->pinned_metrics = take(arena, sizeof(px_device_metrics));
+    b->pinned_nll = take(arena, plan->rows * sizeof(float));
+    b->pinned_probabilities = take(arena, next_rows * (size_t)plan->V * sizeof(float));
+}
+
+void px_cuda_plan_cut(const px_cuda_plan *plan, px_cuda_arena arenas[PX_ARENA_COUNT], px_cuda_buffers *buffers)
+{
+    *buffers = (px_cuda_buffers){0};
+    for (int i = 0; i < PX_ARENA_COUNT; i++) arenas[i].used = 0;
+    cut_parameters(plan, arenas, buffers);
+    cut_forward(plan, &arenas[PX_ARENA_ACTIVATIONS], buffers);
+    if (plan->shape.training) cut_backward(plan, &arenas[PX_ARENA_ACTIVATIONS], buffers);
+    buffers->blas_workspace = take(&arenas[PX_ARENA_WORKSPACE], PX_BLAS_WORKSPACE_BYTES);
+    cut_pinned(plan, &arenas[PX_ARENA_PINNED], buffers);
+}
+
+/* Rows of a chunk of logits: as many as fill half the L2 cache, so that the loss and the two products of the backward pass
+ * find them there; at least HEAD_ROWS_MIN, and no more than a window has. */
+static int32_t head_rows(size_t rows, int32_t V, size_t l2_bytes)
+{
+    size_t fit = (l2_bytes ? l2_bytes : L2_ASSUMED_BYTES) / 2 / ((size_t)V * sizeof(float));
+    if (fit < HEAD_ROWS_MIN) fit = HEAD_ROWS_MIN;
+    return (int32_t)(fit < rows ? fit : rows);
+}
+
+px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape, size_t l2_bytes,
+                            px_cuda_plan *plan)
+{
+    *plan = (px_cuda_plan){.model = *model, .optimizer = *optimizer, .shape = *shape};
+    if (shape->n < 1 || shape->T < 1)
+        return px_fail(PX_ERR_ARGUMENT, "--batch %d, --steps %d: both must be at least 1", shape->n, shape->T);
+    plan->rows = (size_t)shape->T * (size_t)shape->n;
+    if (plan->rows > (size_t)1 << 30)
+        return px_fail(PX_ERR_ARGUMENT, "--batch %d times --steps %d: a window of more than 2^30 tokens; lower one", shape->n, shape->T);
+    PX_TRY(px_parameters_make(model, &plan->table));
+    plan->d = model->embed;
+    plan->h = model->hidden;
+    plan->V = model->vocab;
+    plan->L = model->layers;
+    plan->k = model->tied ? plan->d : plan->h;
+    plan->low = shape->precision == PX_BF16;
+    plan->projection = model->tied && plan->d != plan->h;
+    plan->has_moment1 = optimizer->kind == PX_MOMENTUM || optimizer->kind == PX_ADAM || optimizer->kind == PX_ADAMW;
+    plan->has_moment2 = optimizer->kind == PX_ADAM || optimizer->kind == PX_ADAMW || optimizer->kind == PX_RMSPROP;
+    plan->swap_count = plan->table.count < SWAP_FLOATS ? plan->table.count : SWAP_FLOATS;
+    plan->head_rows = head_rows(plan->rows, plan->V, l2_bytes);
+    plan->window_bytes = round_up(round_up(sizeof(px_window_scalars)) +
+                                  plan->rows * ((shape->training ? 3 : 2) * sizeof(int32_t) + sizeof(uint8_t)));
+    px_cuda_arena arenas[PX_ARENA_COUNT] = {0};
+    px_cuda_buffers buffers;
+    px_cuda_plan_cut(plan, arenas, &buffers);
+    for (int i = 0; i < PX_ARENA_COUNT; i++) plan->bytes[i] = arenas[i].used;
+    return PX_OK;
+}
+
+px_engine_memory px_cuda_plan_memory(const px_cuda_plan *plan)
+{
+    const size_t *bytes = plan->bytes;
+    px_engine_memory memory = {
+        .parameters = bytes[PX_ARENA_PARAMETERS],
+        .gradients = bytes[PX_ARENA_GRADIENTS],
+        .moments = bytes[PX_ARENA_MOMENTS],
+        .averages = bytes[PX_ARENA_AVERAGES],
+        .activations = bytes[PX_ARENA_ACTIVATIONS],
+        .workspace = bytes[PX_ARENA_WORKSPACE],
+    };
+    memory.total = memory.parameters + memory.gradients + memory.moments + memory.averages + memory.activations + memory.workspace;
+    return memory;
+}

@@ -1,0 +1,106 @@
+/* The memory plan: every buffer of a CUDA engine, its size and its place.
+ *
+ * One function walks through all buffers. Without memory it adds up their sizes (what `--dry-run` prints and create()
+ * asks for); with memory it hands out the pointers. So prediction and allocation cannot differ. One arena per lifetime:
+ * parameters, gradients, moments, averages, activations, workspace, each one cudaMalloc; and one of pinned host memory.
+ *
+ * Letters: rows = T * n of the configured shape; k = width of the head's input (d where tied, else h). "operand" buffers
+ * are fp32, or bf16 in bf16 mode: what the products read. */
+#ifndef PX_CUDA_PLAN_H
+#define PX_CUDA_PLAN_H
+
+#include "engine.h"
+#include "kernels.h"
+
+typedef enum px_cuda_arena_kind {
+    PX_ARENA_PARAMETERS, PX_ARENA_GRADIENTS, PX_ARENA_MOMENTS, PX_ARENA_AVERAGES, PX_ARENA_ACTIVATIONS, PX_ARENA_WORKSPACE,
+    PX_ARENA_PINNED,     /* host memory */
+    PX_ARENA_COUNT
+} px_cuda_arena_kind;
+
+/* Memory being handed out; base NULL: only counted. */
+typedef struct px_cuda_arena {
+    unsigned char *base;
+    size_t used;
+} px_cuda_arena;
+
+/* One window as it is staged: pointers into one block, on the host and on the device alike. */
+typedef struct px_cuda_window {
+    px_window_scalars *scalars;
+    int32_t *tokens, *targets;   /* [rows] */
+    int32_t *order;              /* [rows]; only where training */
+    uint8_t *reset;              /* [rows] */
+} px_cuda_window;
+
+/* Buffers of one layer. */
+typedef struct px_cuda_layer {
+    float *h;          /* [(T + 1) n, h]: rows of step -1 hold the carried state, the others first the input's term, then H_t */
+    px_bf16 *h_low;    /* [(T + 1) n, h] in bf16 mode, else NULL */
+    void *up;          /* operand [rows,h]: the dropped copy that goes up; NULL without dropout */
+    void *w_hat;       /* operand [h,h]: W_hh under weight dropout; NULL without */
+} px_cuda_layer;
+
+typedef struct px_cuda_buffers {
+    /* parameters */
+    float *weights;            /* [count], row layout */
+    px_bf16 *weights_low;      /* [count] in bf16 mode, else NULL */
+    float *state, *eval_state; /* [L,n,h]; state only where training */
+    px_device_metrics *metrics;
+    px_update_scalars *update_scalars;
+    /* gradients, moments, averages; NULL where there are none */
+    float *gradients, *moment1, *moment2, *average;
+    double *norm_partial;
+    float *swap;               /* [plan.swap_count]: on the way between parameters and averages */
+    /* activations */
+    unsigned char *slot[2], *window_block; /* the two staged windows, and the one that is computed on: [window_bytes] */
+    px_cuda_window window;     /* inside window_block */
+    px_cuda_layer layer[PX_MAX_LAYERS];
+    void *x;                   /* operand [rows,d]; NULL where d = 0 */
+    float *rec;                /* [n,h]: the recurrent product of one step */
+    void *u;                   /* operand [rows,d]: projected head input; NULL without projection */
+    float *u_wide;             /* [rows,d] fp32 result of the projection in bf16 mode, else NULL */
+    float *logits;             /* [head_rows,V] */
+    px_bf16 *dlogits_low;      /* [head_rows,V] in bf16 mode where training */
+    float *nll;                /* [rows] */
+    float *d_up[2];            /* [rows,h]: gradients of the layers' outputs, alternating; dZ replaces them */
+    px_bf16 *dz_low;           /* [rows,h] in bf16 mode */
+    float *dx;                 /* [rows,d]: gradient of the embedded input, before that of the projection */
+    px_bf16 *du_low;           /* [rows,d] in bf16 mode with a projection */
+    float *dw_hat;             /* [h,h]: gradient of the dropped W_hh */
+    float *embed_partial, *column_partial;
+    /* workspace */
+    void *blas_workspace;
+    /* pinned host memory */
+    unsigned char *pinned_slot[2]; /* [window_bytes] */
+    px_update_scalars *pinned_update[2];
+    px_device_metrics *pinned_metrics;
+    float *pinned_nll;         /* [rows] */
+    float *pinned_probabilities; /* [min(n, head_rows), V] */
+} px_cuda_buffers;
+
+typedef struct px_cuda_plan {
+    px_model_config model;
+    px_optimizer_config optimizer;
+    px_engine_shape shape;
+    px_parameters table;
+    size_t rows;               /* T * n */
+    int32_t d, h, V, L, k;
+    int32_t low;               /* 1: bf16 operands */
+    int32_t projection;        /* 1: tied with d != h */
+    int32_t has_moment1, has_moment2;
+    int32_t head_rows;         /* rows of a chunk of logits */
+    size_t window_bytes;
+    size_t swap_count;         /* floats that are exchanged at a time */
+    size_t bytes[PX_ARENA_COUNT];
+} px_cuda_plan;
+
+/* l2_bytes: the device's L2 cache, 0 = not known (a common size is assumed). PX_ERR_ARGUMENT for impossible sizes. */
+px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape, size_t l2_bytes,
+                            px_cuda_plan *plan);
+/* Hands out all buffers; arenas[i].base has plan->bytes[i] bytes, or is NULL where that is 0. */
+void px_cuda_plan_cut(const px_cuda_plan *plan, px_cuda_arena arenas[PX_ARENA_COUNT], px_cuda_buffers *buffers);
+/* The pointers into one staged window. */
+px_cuda_window px_cuda_window_at(const px_cuda_plan *plan, unsigned char *block);
+px_engine_memory px_cuda_plan_memory(const px_cuda_plan *plan);
+
+#endif

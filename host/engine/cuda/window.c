@@ -1,0 +1,147 @@
+/* A window as a CUDA graph: captured when its shape first comes, replayed from then on; and the update likewise.
+ *
+ * What changes between replays (ids, step number, learning rate) is read from device memory, so a graph depends on the
+ * window's shape alone. A small cache keeps the shapes of a run: full windows, tails, evaluation, decoding. */
+#include "engine_cuda.h"
+#include "trace.h"
+
+/* Longer windows (evaluation of one stream) are enqueued directly: their graphs would take longer to make than they save. */
+enum { GRAPH_STEPS_MAX = 2048 };
+
+static const char *const mode_name[] = {"accumulate", "evaluate", "next"};
+
+/* One phase inside its profiler range, with a time stamp at its end. */
+static px_status phase(px_cuda *engine, px_cuda_shape shape, px_phase which, const char *name, uint32_t colour,
+                       px_status (*enqueue)(px_cuda *, px_cuda_shape))
+{
+    px_trace_push(name, colour);
+    px_status status = enqueue(engine, shape);
+    px_trace_pop();
+    PX_TRY(status);
+    return px_cuda_stamp(engine, (int)which);
+}
+
+static int phases_of(px_cuda_mode mode)
+{
+    return mode == PX_CUDA_TRAIN ? PX_PHASE_UPDATE : mode == PX_CUDA_EVALUATE ? PX_PHASE_HEAD + 1 : PX_PHASE_RECURRENCE_FORWARD + 1;
+}
+
+static px_status enqueue_window(px_cuda *engine, px_cuda_shape shape)
+{
+    PX_TRY(px_cuda_stamp(engine, -1));
+    PX_TRY(phase(engine, shape, PX_PHASE_EMBED, "embed", PX_COLOUR_EMBED, px_cuda_embed_forward));
+    PX_TRY(phase(engine, shape, PX_PHASE_RECURRENCE_FORWARD, "recurrence forward", PX_COLOUR_RECURRENCE, px_cuda_recurrence_forward));
+    if (shape.mode == PX_CUDA_NEXT) return PX_OK;
+    PX_TRY(phase(engine, shape, PX_PHASE_HEAD, "head", PX_COLOUR_HEAD, px_cuda_head));
+    if (shape.mode == PX_CUDA_EVALUATE) return PX_OK;
+    PX_TRY(phase(engine, shape, PX_PHASE_RECURRENCE_BACKWARD, "recurrence backward", PX_COLOUR_RECURRENCE, px_cuda_recurrence_backward));
+    return phase(engine, shape, PX_PHASE_EMBED_BACKWARD, "embed backward", PX_COLOUR_EMBED, px_cuda_embed_backward);
+}
+
+static px_status enqueue_update(px_cuda *engine, px_cuda_shape shape)
+{
+    return px_cuda_update_enqueue(engine);
+}
+
+/* Records what enqueue does into a graph that can be launched. */
+static px_status capture(px_cuda *engine, px_cuda_shape shape, px_status (*enqueue)(px_cuda *, px_cuda_shape), cudaGraphExec_t *exec)
+{
+    cudaGraph_t graph = NULL;
+    PX_CUDA(cudaStreamBeginCapture(engine->compute, cudaStreamCaptureModeThreadLocal));
+    engine->capturing = 1;
+    px_status status = enqueue(engine, shape);
+    engine->capturing = 0;
+    cudaError_t error = cudaStreamEndCapture(engine->compute, &graph); /* also after a failure: the stream must be usable again */
+    if (status == PX_OK && error == cudaSuccess) error = cudaGraphInstantiate(exec, graph, 0);
+    if (graph) cudaGraphDestroy(graph);
+    if (status != PX_OK) {
+        cudaGetLastError();
+        return status;
+    }
+    PX_CUDA(error);
+    return PX_OK;
+}
+
+/* The place of that graph in the cache: the one that holds it, else an empty one, else the one used longest ago. */
+static px_cuda_graph *find_graph(px_cuda *engine, px_cuda_shape shape, int stamps)
+{
+    px_cuda_graph *oldest = &engine->graph[0];
+    for (int i = 0; i < PX_CUDA_GRAPHS; i++) {
+        px_cuda_graph *graph = &engine->graph[i];
+        if (graph->exec && graph->stamps == stamps && graph->shape.mode == shape.mode && graph->shape.T == shape.T && graph->shape.n == shape.n)
+            return graph;
+        if (graph->last_used < oldest->last_used) oldest = graph;
+    }
+    if (oldest->exec) cudaGraphExecDestroy(oldest->exec); /* one that still runs is freed when it has ended */
+    *oldest = (px_cuda_graph){.shape = shape, .stamps = stamps};
+    return oldest;
+}
+
+static px_status ready_graph(px_cuda *engine, px_cuda_shape shape, px_cuda_graph **graph)
+{
+    *graph = find_graph(engine, shape, engine->timing.on ? engine->timing.set : -1);
+    if (!(*graph)->exec) PX_TRY(capture(engine, shape, enqueue_window, &(*graph)->exec));
+    (*graph)->last_used = ++engine->clock;
+    return PX_OK;
+}
+
+static px_status launch_window(px_cuda *engine, px_cuda_shape shape)
+{
+    px_cuda_graph *graph;
+    if (!engine->use_graphs || shape.T > GRAPH_STEPS_MAX) return enqueue_window(engine, shape);
+    PX_TRY(ready_graph(engine, shape, &graph));
+    PX_CUDA(cudaGraphLaunch(graph->exec, engine->compute));
+    return PX_OK;
+}
+
+px_status px_cuda_run_window(px_cuda *engine, px_cuda_shape shape)
+{
+    PX_TRY(px_cuda_timing_begin(engine));
+    px_trace_push(mode_name[shape.mode], PX_COLOUR_WINDOW);
+    px_status status = launch_window(engine, shape);
+    px_trace_pop();
+    PX_TRY(status);
+    px_cuda_timing_end(engine, phases_of(shape.mode));
+    return PX_OK;
+}
+
+static px_status ready_update(px_cuda *engine)
+{
+    if (engine->update_graph) return PX_OK;
+    return capture(engine, (px_cuda_shape){PX_CUDA_TRAIN, 0, 0}, enqueue_update, &engine->update_graph);
+}
+
+static px_status launch_update(px_cuda *engine)
+{
+    if (!engine->use_graphs) return px_cuda_update_enqueue(engine);
+    PX_TRY(ready_update(engine));
+    PX_CUDA(cudaGraphLaunch(engine->update_graph, engine->compute));
+    return PX_OK;
+}
+
+px_status px_cuda_run_update(px_cuda *engine)
+{
+    PX_TRY(px_cuda_timing_update_begin(engine));
+    px_trace_push("update", PX_COLOUR_UPDATE);
+    px_status status = launch_update(engine);
+    px_trace_pop();
+    PX_TRY(status);
+    return px_cuda_timing_update_end(engine);
+}
+
+px_status px_cuda_graphs_prepare(px_cuda *engine)
+{
+    const px_engine_shape *shape = &engine->plan.shape;
+    px_cuda_graph *graph;
+    if (!engine->use_graphs || !shape->training) return PX_OK;
+    PX_TRY(ready_update(engine));
+    if (shape->T > GRAPH_STEPS_MAX) return PX_OK;
+    return ready_graph(engine, (px_cuda_shape){PX_CUDA_TRAIN, shape->T, shape->n}, &graph);
+}
+
+void px_cuda_graphs_destroy(px_cuda *engine)
+{
+    for (int i = 0; i < PX_CUDA_GRAPHS; i++)
+        if (engine->graph[i].exec) cudaGraphExecDestroy(engine->graph[i].exec);
+    if (engine->update_graph) cudaGraphExecDestroy(engine->update_graph);
+}

@@ -1,0 +1,190 @@
+/* Finding and loading the CUDA module: see cuda_loader.h.
+ *
+ * The program links neither cuBLAS nor the driver, so that it starts on a login node; dlopen brings them in when a GPU is
+ * asked for, and its message names the library that is not there. */
+#include "cuda_loader.h"
+#include "check.h"
+
+#include <dlfcn.h>
+#include <libgen.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MODULE_FILE "perplex-cuda.so"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static const px_cuda_module *loaded; /* set once, under lock */
+static _Thread_local char choice[512];
+
+static px_status host_fail(px_status status, const char *message)
+{
+    return px_fail(status, "%s", message);
+}
+
+static const px_cuda_host host = {.fail = host_fail, .message = px_error_message};
+
+/* Appends one place to look in; a path that does not fit is no place. */
+static void add_place(char places[][PATH_MAX], int *count, const char *folder, const char *below)
+{
+    int length = snprintf(places[*count], PATH_MAX, "%s%s/%s", folder, below, MODULE_FILE);
+    if (length > 0 && length < PATH_MAX) ++*count;
+}
+
+/* Where the module may lie, in order. places has room for 4. */
+static int find_places(char places[][PATH_MAX])
+{
+    int count = 0;
+    char folder[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", folder, sizeof folder - 1);
+    if (length > 0) {
+        folder[length] = '\0';
+        dirname(folder);
+        add_place(places, &count, folder, "");
+        add_place(places, &count, folder, "/../lib/perplex");
+    }
+    Dl_info self;
+    if (dladdr((void *)&lock, &self) && self.dli_fname && realpath(self.dli_fname, folder)) {
+        dirname(folder);
+        add_place(places, &count, folder, "");
+        add_place(places, &count, folder, "/../lib/perplex");
+    }
+    return count;
+}
+
+static px_status open_module(const char *path, const px_cuda_module **module)
+{
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!library) {
+        const char *why = dlerror(); /* "libcublas.so.13: cannot open shared object file: ..." names the missing library */
+        return px_fail(PX_ERR_DEVICE,
+                       "%s: cannot be loaded: %s; install that CUDA library or add its folder to LD_LIBRARY_PATH, or use --device cpu",
+                       path, why ? why : "unknown reason");
+    }
+    px_cuda_module_open_function open = NULL;
+    *(void **)&open = dlsym(library, PX_CUDA_MODULE_SYMBOL);
+    *module = open ? open(PX_CUDA_MODULE_VERSION, PX_CUDA_MODULE_LAYOUT, &host) : NULL;
+    if (!*module) {
+        dlclose(library);
+        return px_fail(PX_ERR_DEVICE, "%s: is the CUDA engine of another build of perplex; build both together, or use --device cpu", path);
+    }
+    return PX_OK; /* never closed: the CUDA runtime inside does not survive it */
+}
+
+static px_status load_locked(const px_cuda_module **module)
+{
+    const char *given = getenv("PERPLEX_CUDA_MODULE");
+    if (given && *given) {
+        if (access(given, F_OK) != 0)
+            return px_fail(PX_ERR_DEVICE, "PERPLEX_CUDA_MODULE=%s: there is no such file; correct or unset it, or use --device cpu", given);
+        return open_module(given, module);
+    }
+    char places[4][PATH_MAX];
+    int count = find_places(places);
+    for (int i = 0; i < count; i++)
+        if (access(places[i], F_OK) == 0) return open_module(places[i], module);
+    return px_fail(PX_ERR_DEVICE,
+                   "no CUDA engine: " MODULE_FILE " is not beside the program; build it (cmake -DPERPLEX_CUDA=ON needs the CUDA toolkit), "
+                   "name it in PERPLEX_CUDA_MODULE, or use --device cpu");
+}
+
+px_status px_cuda_module_load(const px_cuda_module **module)
+{
+    pthread_mutex_lock(&lock);
+    px_status status = loaded ? PX_OK : load_locked(&loaded);
+    *module = loaded;
+    pthread_mutex_unlock(&lock);
+    return status;
+}
+
+/* ---- choosing a device ------------------------------------------------------------------------------------------- */
+
+static void choose(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void choose(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(choice, sizeof choice, format, args);
+    va_end(args);
+}
+
+px_status px_cuda_find(const char *device, const px_engine_ops **ops, int *ordinal, px_device_info *info)
+{
+    long k = 0;
+    if (strcmp(device, "cuda") != 0) {
+        char *end = NULL;
+        k = strncmp(device, "cuda:", 5) == 0 ? strtol(device + 5, &end, 10) : -1;
+        if (!end || end == device + 5 || *end || k < 0 || k > 1023)
+            return px_fail(PX_ERR_DEVICE, "--device %s: a GPU is \"cuda\" or \"cuda:k\" with k from 0", device);
+    }
+    const px_cuda_module *module;
+    PX_TRY(px_cuda_module_load(&module));
+    px_device_info local;
+    PX_TRY(module->probe((int)k, info ? info : &local));
+    *ops = module->ops;
+    *ordinal = (int)k;
+    return PX_OK;
+}
+
+static void choose_gpu(const char *why, const px_device_info *info)
+{
+    choose("cuda:%d %s, %.1f GB, capability %d.%d%s", info->ordinal, info->name, (double)info->memory_bytes / 1e9, info->major,
+           info->minor, why);
+}
+
+px_status px_engine_find_cuda(const char *device, const px_engine_ops **ops, int *ordinal)
+{
+    px_device_info info;
+    px_status status = px_cuda_find(device, ops, ordinal, &info);
+    if (status == PX_OK) choose_gpu("", &info);
+    return status;
+}
+
+px_status px_engine_find_auto(const px_engine_ops *fallback, const px_engine_ops **ops, int *ordinal)
+{
+    px_device_info info;
+    if (px_cuda_find("cuda", ops, ordinal, &info) == PX_OK) {
+        choose_gpu(" (auto: the first GPU works)", &info);
+        return PX_OK;
+    }
+    choose("%s (auto: %s)", fallback->name, px_error_message());
+    *ops = fallback;
+    *ordinal = 0;
+    return PX_OK;
+}
+
+void px_engine_choice_clear(void)
+{
+    choice[0] = '\0';
+}
+
+const char *px_engine_choice_text(void)
+{
+    return choice;
+}
+
+px_status px_engine_devices(px_device_info *list, int capacity, int *count)
+{
+    *count = 0;
+    const px_cuda_module *module;
+    PX_TRY(px_cuda_module_load(&module));
+    return module->devices(list, capacity, count);
+}
+
+/* ---- ranges: only where the module is there already, so that they cost one test --------------------------------------- */
+
+void px_range_push(const char *name, uint32_t colour)
+{
+    const px_cuda_module *module = __atomic_load_n(&loaded, __ATOMIC_RELAXED);
+    if (module) module->range_push(name, colour);
+}
+
+void px_range_pop(void)
+{
+    const px_cuda_module *module = __atomic_load_n(&loaded, __ATOMIC_RELAXED);
+    if (module) module->range_pop();
+}
