@@ -26,7 +26,6 @@ static px_status count_window(const px_evaluate_options *options, const px_batch
         if (id < 0) continue;
         *sum += token_nll[i];
         result->tokens++;
-        result->unknown += id == 0;
         if (options->per_token) PX_TRY(options->per_token(options->context, id, token_nll[i]));
     }
     return PX_OK;
@@ -63,6 +62,7 @@ px_status px_evaluate(px_engine *engine, px_range range, const px_evaluate_optio
         if (options->progress) options->progress(options->progress_context, (double)(window + 1) / (double)windows);
     }
     PX_TRY_GOTO(status, forget_metrics(engine), done);
+    result->unknown = (int64_t)px_tokens_unknown(range.tokens, range.begin + 1, range.end);
     result->loss = sum / (double)result->tokens;
     result->perplexity = exp(result->loss);
     result->bits_per_token = result->loss / M_LN2;

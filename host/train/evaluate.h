@@ -9,7 +9,7 @@ typedef struct px_evaluation {
     double loss;              /* nats per scored token; +inf where a target had probability 0 */
     double perplexity;        /* exp(loss) */
     double bits_per_token;    /* loss / ln 2 */
-    int64_t tokens, unknown;  /* scored tokens; unknown ones among them */
+    int64_t tokens, unknown;  /* scored tokens; those among them that the vocabulary lacks */
     double seconds;
 } px_evaluation;
 

@@ -106,7 +106,6 @@ static px_status log_start(px_run *run)
     px_metrics_count(run->log, "train_tokens", (int64_t)(corpus->train.end - corpus->train.begin));
     px_metrics_count(run->log, "valid_tokens", (int64_t)(corpus->valid.end - corpus->valid.begin));
     px_metrics_count(run->log, "test_tokens", (int64_t)(corpus->test.end - corpus->test.begin));
-    px_metrics_count(run->log, "steps_in_all", run->steps_in_all);
     return px_metrics_end(run->log);
 }
 
