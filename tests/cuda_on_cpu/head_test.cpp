@@ -1,0 +1,285 @@
+/* head.cu against plain loops in double: loss and gradient over every path (warp, shared, wide), element type and alignment;
+ * the extremes of probability; sums, probabilities and uniforms. */
+#include "kernel_test.h"
+
+#include <cfloat>
+
+namespace {
+
+struct head_case {
+    int rows, V, ld;
+    size_t shared_bytes; /* 0: what the device has; less makes narrower rows take the wide path */
+    double scale;        /* of the logits */
+    size_t shift;
+};
+
+const head_case cases[] = {
+    {1, 1, 1, 0, 3, 0},       {1, 2, 2, 0, 3, 0},          {9, 2, 5, 0, 30, 0},        {7, 28, 28, 0, 3, 0},
+    {5, 33, 33, 0, 3, 0},     {3, 100, 104, 0, 3, 0},      {2, 250, 250, 0, 9, 0},     {3, 500, 500, 0, 3, 1},
+    {2, 1024, 1024, 0, 3, 0}, {2, 1025, 1025, 0, 3, 0},    {2, 1600, 1600, 0, 3, 0},   {1, 10007, 10007, 0, 3, 0},
+    {2, 2050, 2052, 0, 60, 0}, {2, 2051, 2052, 0, 3, 1},   {1, 13000, 13000, 0, 3, 0}, {2, 13001, 13004, 1, 3, 0},
+    {1, 13002, 13002, 1, 9, 0}, {2, 12300, 12300, 1, 80, 1},
+};
+
+struct row_result {
+    double nll;
+    std::vector<double> gradient;
+};
+
+/* -log softmax and its gradient, in double, from logits as the device holds them. */
+row_result reference_row(const float *logits, const std::vector<float> &bias, int V, int target, double inv_count)
+{
+    row_result r = {0, std::vector<double>(static_cast<size_t>(V), 0.0)};
+    if (target < 0) return r;
+    double max = -INFINITY, others = 0;
+    std::vector<double> o(static_cast<size_t>(V));
+    for (int j = 0; j < V; j++) {
+        o[j] = static_cast<double>(logits[j] + bias[j]); /* the sum is rounded to float, as everything before the loss is */
+        if (o[j] > max) max = o[j];
+    }
+    auto weight = [&](double x) { return x == max ? 1.0 : std::exp(x - max); };
+    for (int j = 0; j < V; j++)
+        if (j != target) others += weight(o[j]);
+    const double sum = others + weight(o[target]);
+    r.nll = o[target] == max ? std::log1p(others) : (max - o[target]) + std::log(sum);
+    for (int j = 0; j < V; j++) r.gradient[j] = (j == target ? -others : weight(o[j])) / sum * inv_count;
+    return r;
+}
+
+void check_head(const head_case &c, px_element in_type, px_element out_type, bool in_place, bool loss_only)
+{
+    const size_t rows = static_cast<size_t>(c.rows), ld = static_cast<size_t>(c.ld), V = static_cast<size_t>(c.V);
+    const std::vector<float> bias = numbers(V, 1, 22);
+    std::vector<float> logits = numbers(rows * ld, c.scale, 21);
+    if (in_type == PX_ELEMENT_BF16) logits = floats_of(bf16s_of(logits));
+    std::vector<int32_t> targets = integers(rows, c.V, 23);
+    if (rows > 2) targets[1] = -1;
+    if (rows > 1) targets[rows - 1] = c.V - 1;
+    const px_window_scalars w = {0, 0, 1, 1.0 / 37};
+    std::vector<double> nll, gradient, nll_size, gradient_size;
+    for (size_t i = 0; i < rows; i++) {
+        const row_result r = reference_row(&logits[i * ld], bias, c.V, targets[i], w.inv_count);
+        nll.push_back(r.nll);
+        nll_size.push_back(std::fabs(r.nll) + 1e-12);
+        for (double x : r.gradient) {
+            gradient.push_back(x);
+            gradient_size.push_back(std::fabs(x) + 1e-9);
+        }
+    }
+    on_every_schedule([&] {
+        array<float> x(logits, c.shift), d_bias(bias), d_nll(rows), out32(rows * V, c.shift);
+        array<px_bf16> x_low(bf16s_of(logits), c.shift), out_low(rows * V, c.shift);
+        array<int32_t> d_targets(targets);
+        scalar<px_window_scalars> d_window(w);
+        px_head_args a = {};
+        a.logits = in_type == PX_ELEMENT_BF16 ? static_cast<void *>(x_low.data()) : x.data();
+        a.dlogits = out_type == PX_ELEMENT_BF16 ? static_cast<void *>(out_low.data()) : out32.data();
+        a.ld_d = V;
+        if (in_place) a.dlogits = a.logits, a.ld_d = ld;
+        if (loss_only) a.dlogits = nullptr;
+        a.logits_type = in_type;
+        a.dlogits_type = out_type;
+        a.bias = d_bias;
+        a.targets = d_targets;
+        a.nll = d_nll;
+        a.window = d_window;
+        a.rows = rows, a.ld = ld, a.V = c.V;
+        a.shared_bytes = c.shared_bytes ? c.shared_bytes : device_shared_bytes();
+        LAUNCHED(px_launch_head_loss(&a, nullptr));
+        expect_close("nll", d_nll.read(), nll, 2e-6, &nll_size);
+        std::vector<float> result = d_nll.read();
+        const std::vector<float> after = in_type == PX_ELEMENT_BF16 ? floats_of(x_low.read()) : x.read();
+        if (loss_only || !in_place) expect_same("logits, untouched", after, logits);
+        if (loss_only) return result;
+        std::vector<float> got = in_place ? after : out_type == PX_ELEMENT_BF16 ? floats_of(out_low.read()) : out32.read();
+        if (in_place) { /* without padding, which must be as it was */
+            std::vector<float> dense;
+            for (size_t k = 0; k < got.size(); k++) {
+                if (k % ld < V) dense.push_back(got[k]);
+                else assert_true(got[k] == logits[k]);
+            }
+            got = dense;
+        }
+        expect_close("dlogits", got, gradient, out_type == PX_ELEMENT_BF16 ? 0.0040 : 3e-6, &gradient_size);
+        append(result, got);
+        return result;
+    });
+}
+
+void head_loss_and_gradient_match_double_over_all_widths(void **)
+{
+    for (const head_case &c : cases) {
+        check_head(c, PX_ELEMENT_FP32, PX_ELEMENT_FP32, true, false);
+        check_head(c, PX_ELEMENT_FP32, PX_ELEMENT_FP32, false, true);
+    }
+}
+
+void head_in_bf16_matches_double_to_its_rounding(void **)
+{
+    for (const head_case &c : cases) {
+        if (c.rows * c.V > 20000) continue;
+        check_head(c, PX_ELEMENT_FP32, PX_ELEMENT_BF16, false, false);
+        check_head(c, PX_ELEMENT_BF16, PX_ELEMENT_BF16, true, false);
+    }
+}
+
+/* Certain, impossible, infinite and broken rows, at widths of all three paths. */
+void head_keeps_the_extremes_exact(void **)
+{
+    for (int V : {4, 1500, 13000})
+        on_every_schedule([&] {
+            const size_t v = static_cast<size_t>(V), rows = 7;
+            std::vector<float> logits(rows * v, 0.0f), bias(v, 0.0f);
+            std::vector<int32_t> targets = {2, 2, 2, 2, 2, 2, 2};
+            logits[0 * v + 2] = 300;          /* certain: loss 0 */
+            logits[1 * v + 2] = -INFINITY;    /* impossible: loss inf */
+            logits[2 * v + 1] = INFINITY;     /* all mass elsewhere: inf */
+            logits[3 * v + 2] = INFINITY;     /* all mass here: 0 */
+            logits[4 * v + 1] = NAN;          /* broken: NaN */
+            logits[5 * v + 2] = NAN;
+            logits[6 * v + 2] = static_cast<float>(std::log(1e6 * (V - 1))); /* p = 1 - 1e-6: a loss of 1e-6, not rounding */
+            array<float> x(logits), d_bias(bias), nll(rows);
+            array<int32_t> d_targets(targets);
+            scalar<px_window_scalars> d_window({0, 0, 1, 1.0});
+            px_head_args a = {};
+            a.logits = a.dlogits = x;
+            a.bias = d_bias;
+            a.targets = d_targets;
+            a.nll = nll;
+            a.window = d_window;
+            a.rows = rows, a.ld = a.ld_d = v, a.V = V, a.shared_bytes = V == 13000 ? 0 : device_shared_bytes();
+            LAUNCHED(px_launch_head_loss(&a, nullptr));
+            const std::vector<float> got = nll.read(), d = x.read();
+            const std::vector<double> want = {0, INFINITY, INFINITY, 0, NAN, NAN, 1e-6};
+            expect_close("nll", got, want, 1e-5);
+            assert_true(d[2] == 0 && d[1] == 0);
+            assert_true(d[v + 2] == -1.0f);
+            assert_true(std::fabs(d[6 * v + 2] + 1e-6f) < 1e-11f); /* the gradient of a nearly certain target keeps its digits */
+            return std::vector<float>();
+        });
+}
+
+void head_uniform_logits_cost_the_logarithm_of_V(void **)
+{
+    for (int V : {2, 28, 10007}) {
+        const size_t v = static_cast<size_t>(V);
+        device_set_schedule(0);
+        array<float> x(std::vector<float>(v, 0.5f)), bias(std::vector<float>(v, -2.0f)), nll(1);
+        array<int32_t> target(std::vector<int32_t>{V / 2});
+        px_head_args a = {};
+        a.logits = x;
+        a.bias = bias;
+        a.targets = target;
+        a.nll = nll;
+        a.rows = 1, a.ld = v, a.V = V;
+        LAUNCHED(px_launch_head_loss(&a, nullptr)); /* no gradient: the window is not read */
+        expect_close("nll", nll.read(), {std::log(static_cast<double>(V))}, 3e-7);
+    }
+}
+
+void head_loss_sum_adds_in_double_and_counts_scored_rows(void **)
+{
+    for (size_t rows : {size_t(1), size_t(35), size_t(1025), size_t(2600)})
+        on_every_schedule([&] {
+            std::vector<float> nll = numbers(rows, 5, 31);
+            std::vector<int32_t> targets = integers(rows, 3, 32);
+            double sum = 0;
+            int64_t scored = 0;
+            for (size_t i = 0; i < rows; i++) {
+                targets[i] -= 1;
+                if (targets[i] < 0) nll[i] = 0;
+                sum += nll[i];
+                scored += targets[i] >= 0;
+            }
+            px_device_metrics start = {};
+            start.loss_sum = 2, start.tokens = 10, start.step_loss = 3, start.bad_step = -1;
+            array<float> d_nll(nll);
+            array<int32_t> d_targets(targets);
+            scalar<px_device_metrics> metrics(start);
+            LAUNCHED(px_launch_head_loss_sum(metrics, d_nll, d_targets, rows, 0, nullptr));
+            px_device_metrics m = metrics.get();
+            assert_true(std::fabs(m.loss_sum - 2 - sum) < 1e-10 && m.tokens == 10 + scored && m.step_loss == 3);
+            LAUNCHED(px_launch_head_loss_sum(metrics, d_nll, d_targets, rows, 1, nullptr));
+            m = metrics.get();
+            assert_true(std::fabs(m.loss_sum - 2 - 2 * sum) < 1e-10 && m.tokens == 10 + 2 * scored);
+            assert_true(std::fabs(m.step_loss - 3 - sum) < 1e-10 && m.bad_step == -1);
+            return std::vector<float>();
+        });
+}
+
+void head_softmax_gives_probabilities_that_sum_to_one(void **)
+{
+    const struct {
+        int rows, V, ld;
+        size_t shift;
+    } sizes[] = {{1, 1, 1, 0}, {3, 2, 2, 0}, {2, 28, 32, 0}, {1, 1001, 1001, 0}, {1, 10007, 10008, 0}, {2, 600, 600, 1}};
+    for (const auto &s : sizes) {
+        const size_t rows = static_cast<size_t>(s.rows), V = static_cast<size_t>(s.V), ld = static_cast<size_t>(s.ld);
+        const std::vector<float> logits = numbers(rows * ld, 6, 41), bias = numbers(V, 1, 42);
+        std::vector<double> want, size;
+        for (size_t i = 0; i < rows; i++) {
+            double sum = 0;
+            for (size_t j = 0; j < V; j++) sum += std::exp(static_cast<double>(logits[i * ld + j] + bias[j]));
+            for (size_t j = 0; j < V; j++) want.push_back(std::exp(static_cast<double>(logits[i * ld + j] + bias[j])) / sum);
+        }
+        on_every_schedule([&] {
+            array<float> x(logits, s.shift), b(bias), p(rows * V, s.shift);
+            LAUNCHED(px_launch_head_softmax(p, x, b, rows, s.V, ld, nullptr));
+            expect_close("probabilities", p.read(), want, 2e-6);
+            std::vector<float> bits = p.read();
+            if (ld == V) { /* in place */
+                LAUNCHED(px_launch_head_softmax(x, x, b, rows, s.V, ld, nullptr));
+                expect_same("probabilities in place", x.read(), bits);
+            }
+            return bits;
+        });
+    }
+}
+
+void head_uniforms_are_the_hosts(void **)
+{
+    for (uint64_t position : {0ull, 7ull, 1ull << 40})
+        on_every_schedule([&] {
+            const int n = 133;
+            array<double> out(static_cast<size_t>(n));
+            LAUNCHED(px_launch_head_uniforms(out, 99, position, 200, 3, n, nullptr));
+            std::vector<double> want(static_cast<size_t>(n));
+            for (int i = 0; i < n; i++)
+                want[i] = px_uniform(px_random_u32(99, PX_RANDOM_SAMPLE, 0, position * 200 + 3 + static_cast<uint64_t>(i)));
+            expect_same("uniforms", out.read(), want);
+            return std::vector<float>();
+        });
+}
+
+void head_refuses_what_it_cannot_do(void **)
+{
+    float dummy;
+    px_head_args a = {};
+    a.logits = a.dlogits = &dummy;
+    a.V = 4, a.ld = a.ld_d = 4, a.rows = 1;
+    a.dlogits_type = PX_ELEMENT_BF16; /* in place, but another type */
+    assert_int_equal(px_launch_head_loss(&a, nullptr), cudaErrorInvalidValue);
+    a.dlogits_type = PX_ELEMENT_FP32, a.ld = 3;
+    assert_int_equal(px_launch_head_loss(&a, nullptr), cudaErrorInvalidValue);
+    a.ld = 4, a.rows = 0;
+    assert_int_equal(px_launch_head_loss(&a, nullptr), cudaSuccess);
+    a.rows = 1, a.V = 0;
+    assert_int_equal(px_launch_head_loss(&a, nullptr), cudaErrorInvalidValue);
+}
+
+} // namespace
+
+int run_head_tests()
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(head_loss_and_gradient_match_double_over_all_widths),
+        cmocka_unit_test(head_in_bf16_matches_double_to_its_rounding),
+        cmocka_unit_test(head_keeps_the_extremes_exact),
+        cmocka_unit_test(head_uniform_logits_cost_the_logarithm_of_V),
+        cmocka_unit_test(head_loss_sum_adds_in_double_and_counts_scored_rows),
+        cmocka_unit_test(head_softmax_gives_probabilities_that_sum_to_one),
+        cmocka_unit_test(head_uniforms_are_the_hosts),
+        cmocka_unit_test(head_refuses_what_it_cannot_do),
+    };
+    return cmocka_run_group_tests_name("head", tests, nullptr, nullptr);
+}

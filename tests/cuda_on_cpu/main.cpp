@@ -1,0 +1,23 @@
+/* Kernel tests: `test NAME...` runs the named groups, without names all of them. */
+#include "kernel_test.h"
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*run)();
+    } groups[] = {{"embed", run_embed_tests}, {"recurrence", run_recurrence_tests}, {"head", run_head_tests},
+                  {"update", run_update_tests}, {"layout", run_layout_tests}};
+    const char *why = "";
+    int failures = 0;
+    if (!device_works(&why)) {
+        std::printf("SKIP: kernel tests on a GPU: %s\n", why);
+        return 77;
+    }
+    for (const auto &group : groups) {
+        bool asked = argc < 2;
+        for (int i = 1; i < argc; i++) asked = asked || std::strcmp(argv[i], group.name) == 0;
+        if (asked) failures += group.run();
+    }
+    return failures ? 1 : 0;
+}

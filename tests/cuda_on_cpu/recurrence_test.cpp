@@ -1,0 +1,287 @@
+/* recurrence.cu against plain loops: a step forward and back, resets, dropout, weight dropout, bias gradients. */
+#include "kernel_test.h"
+
+namespace {
+
+struct step_case {
+    int n, width;
+    px_nonlinearity nonlinearity;
+    bool rec, reset;
+    double p;
+    int locked;
+    size_t shift;
+};
+
+const step_case cases[] = {
+    {1, 1, PX_TANH, true, false, 0, 0, 0},    {1, 33, PX_TANH, true, true, 0.5, 0, 0}, {5, 33, PX_RELU, true, true, 0.3, 1, 0},
+    {7, 64, PX_TANH, true, true, 0.2, 0, 0},  {3, 36, PX_TANH, false, false, 0, 0, 0}, {32, 132, PX_TANH, true, false, 0.4, 0, 0},
+    {9, 250, PX_RELU, true, true, 0.1, 0, 0}, {4, 40, PX_TANH, true, true, 0.5, 0, 1}, {2, 1030, PX_TANH, true, false, 0, 0, 0},
+};
+enum { STEP = 3 }; /* t of the window */
+
+std::vector<uint8_t> marks_of(const step_case &c)
+{
+    std::vector<uint8_t> marks(static_cast<size_t>(c.n));
+    for (size_t i = 0; i < marks.size(); i++) marks[i] = c.reset && i % 3 == 0 ? 1 : 0;
+    return marks;
+}
+
+px_window_scalars window_of(const step_case &c)
+{
+    return {1ull << 33, 2, static_cast<uint32_t>(c.n) + 3, 0.5}; /* a step whose elements need 64 bits */
+}
+
+void recurrence_forward_step_adds_resets_activates_and_drops(void **)
+{
+    for (const step_case &c : cases) {
+        const size_t count = static_cast<size_t>(c.n) * c.width, width = static_cast<size_t>(c.width);
+        const std::vector<float> xz = numbers(count, 2, 1), bias = numbers(width, 1, 3);
+        std::vector<float> rec = numbers(count, 2, 2);
+        const std::vector<uint8_t> marks = marks_of(c);
+        const px_window_scalars w = window_of(c);
+        const px_dropout d = dropout_of(c.p, PX_RANDOM_DROPOUT_BETWEEN, 8, c.locked);
+        std::vector<double> h(count), up(count);
+        for (int i = 0; i < c.n; i++)
+            for (int j = 0; j < c.width; j++) {
+                const size_t at = static_cast<size_t>(i) * width + j;
+                if (marks[i]) rec[at] = NAN; /* whatever is there must not come through */
+                double z = static_cast<double>(xz[at]) + bias[j];
+                if (c.rec && !marks[i]) z += rec[at];
+                h[at] = c.nonlinearity == PX_TANH ? std::tanh(z) : z > 0 ? z : 0;
+                up[at] = h[at] * mask_factor(d, w, STEP, i, c.width, j);
+            }
+        const std::vector<double> unit(count, 4.0); /* sums of magnitude up to 5, before tanh */
+        for (int in_place = 0; in_place < 2; in_place++)
+            on_every_schedule([&] {
+                array<float> d_xz(xz, c.shift), d_rec(rec, c.shift), d_bias(bias), d_h(count, c.shift), d_up(count, c.shift);
+                array<px_bf16> h_low(count, c.shift), up_low(count, c.shift);
+                array<uint8_t> d_marks(marks);
+                scalar<px_window_scalars> d_window(w);
+                px_step_forward_args a = {};
+                a.xz = d_xz;
+                a.rec = c.rec ? d_rec.data() : nullptr;
+                a.bias = d_bias;
+                a.reset = c.reset ? d_marks.data() : nullptr;
+                a.h = in_place ? d_xz.data() : d_h.data();
+                a.h_low = h_low;
+                a.up = d_up;
+                a.up_low = up_low;
+                a.window = d_window;
+                a.dropout = d;
+                a.nonlinearity = c.nonlinearity;
+                a.n = c.n, a.width = c.width, a.t = STEP;
+                LAUNCHED(px_launch_recurrence_forward(&a, nullptr));
+                std::vector<float> out = in_place ? d_xz.read() : d_h.read();
+                expect_close("h", out, h, 3e-7, &unit);
+                expect_close("up", d_up.read(), up, 1e-6, &unit);
+                expect_same("h, bf16", h_low.read(), bf16s_of(out));
+                expect_same("up, bf16", up_low.read(), bf16s_of(d_up.read()));
+                append(out, d_up.read());
+                return out;
+            });
+        on_every_schedule([&] { /* nothing but h is asked for */
+            array<float> d_xz(xz), d_bias(bias), d_h(count);
+            px_step_forward_args a = {};
+            a.xz = d_xz;
+            a.bias = d_bias;
+            a.h = d_h;
+            a.nonlinearity = PX_RELU;
+            a.n = c.n, a.width = c.width;
+            LAUNCHED(px_launch_recurrence_forward(&a, nullptr));
+            std::vector<float> want(count);
+            for (size_t k = 0; k < count; k++) want[k] = xz[k] + bias[k % width] > 0 ? xz[k] + bias[k % width] : 0;
+            expect_same("relu(xz + b)", d_h.read(), want);
+            return d_h.read();
+        });
+    }
+}
+
+void recurrence_backward_step_masks_resets_and_multiplies_by_the_slope(void **)
+{
+    for (const step_case &c : cases) {
+        const size_t count = static_cast<size_t>(c.n) * c.width, width = static_cast<size_t>(c.width);
+        const std::vector<float> dup = numbers(count, 1, 4), h = numbers(count, 1, 6);
+        std::vector<float> rec = numbers(count, 1, 5);
+        const std::vector<uint8_t> marks = marks_of(c);
+        const px_window_scalars w = window_of(c);
+        const px_dropout d = dropout_of(c.p, PX_RANDOM_DROPOUT_OUTPUT, 8, c.locked);
+        std::vector<double> dz(count), size(count);
+        for (int i = 0; i < c.n; i++)
+            for (int j = 0; j < c.width; j++) {
+                const size_t at = static_cast<size_t>(i) * width + j;
+                if (marks[i]) rec[at] = INFINITY;
+                const double m = mask_factor(d, w, STEP, i, c.width, j), above = dup[at] * m;
+                const double back = c.rec && !marks[i] ? static_cast<double>(rec[at]) : 0.0, x = h[at];
+                const double slope = c.nonlinearity == PX_TANH ? 1 - x * x : x > 0 ? 1 : 0;
+                dz[at] = (above + back) * slope;
+                size[at] = std::fabs(above) + std::fabs(back) + 1e-3;
+            }
+        for (int in_place = 0; in_place < 2; in_place++)
+            on_every_schedule([&] {
+                array<float> d_dup(dup, c.shift), d_rec(rec, c.shift), d_h(h, c.shift), d_dz(count, c.shift);
+                array<px_bf16> low(count, c.shift);
+                array<uint8_t> d_marks(marks);
+                scalar<px_window_scalars> d_window(w);
+                px_step_backward_args a = {};
+                a.dup = d_dup;
+                a.rec = c.rec ? d_rec.data() : nullptr;
+                a.h = d_h;
+                a.reset_next = c.reset ? d_marks.data() : nullptr;
+                a.dz = in_place ? d_dup.data() : d_dz.data();
+                a.dz_low = low;
+                a.window = d_window;
+                a.dropout = d;
+                a.nonlinearity = c.nonlinearity;
+                a.n = c.n, a.width = c.width, a.t = STEP;
+                LAUNCHED(px_launch_recurrence_backward(&a, nullptr));
+                const std::vector<float> out = in_place ? d_dup.read() : d_dz.read();
+                expect_close("dz", out, dz, 5e-7, &size);
+                expect_same("dz, bf16", low.read(), bf16s_of(out));
+                return out;
+            });
+    }
+}
+
+void recurrence_reset_clears_marked_rows_and_nothing_else(void **)
+{
+    for (const step_case &c : cases) {
+        const size_t rows = static_cast<size_t>(c.n), width = static_cast<size_t>(c.width);
+        const std::vector<float> in = numbers(rows * width, 1, 7);
+        std::vector<uint8_t> marks(rows);
+        for (size_t i = 0; i < rows; i++) marks[i] = static_cast<uint8_t>(i % 2 ? 0 : 2 + i % 5);
+        std::vector<float> want = in;
+        for (size_t k = 0; k < want.size(); k++)
+            if (marks[k / width]) want[k] = 0;
+        on_every_schedule([&] {
+            array<float> d_in(in, c.shift), out(rows * width, c.shift);
+            array<px_bf16> low(bf16s_of(in), c.shift);
+            array<uint8_t> d_marks(marks);
+            LAUNCHED(px_launch_recurrence_reset(out, d_in, d_marks, PX_ELEMENT_FP32, rows, c.width, nullptr));
+            expect_same("copy with rows cleared", out.read(), want);
+            expect_same("its input", d_in.read(), in);
+            LAUNCHED(px_launch_recurrence_reset(d_in, d_in, d_marks, PX_ELEMENT_FP32, rows, c.width, nullptr));
+            expect_same("rows cleared in place", d_in.read(), want);
+            LAUNCHED(px_launch_recurrence_reset(low, low, d_marks, PX_ELEMENT_BF16, rows, c.width, nullptr));
+            expect_same("bf16 rows cleared in place", low.read(), bf16s_of(want));
+            return out.read();
+        });
+    }
+}
+
+void recurrence_dropout_of_a_window_is_the_mask_of_each_step(void **)
+{
+    for (const step_case &c : cases) {
+        const int T = 3;
+        const size_t count = static_cast<size_t>(T) * c.n * c.width;
+        const std::vector<float> in = numbers(count, 1, 8);
+        const px_window_scalars w = window_of(c);
+        const px_dropout d = dropout_of(c.p, PX_RANDOM_DROPOUT_OUTPUT, 5, c.locked);
+        std::vector<double> want(count);
+        for (int t = 0, k = 0; t < T; t++)
+            for (int i = 0; i < c.n; i++)
+                for (int j = 0; j < c.width; j++, k++) want[k] = in[k] * mask_factor(d, w, t, i, c.width, j);
+        on_every_schedule([&] {
+            array<float> x(in, c.shift);
+            array<px_bf16> low(count, c.shift);
+            scalar<px_window_scalars> d_window(w);
+            LAUNCHED(px_launch_recurrence_dropout(nullptr, low, x, &d, d_window, T, c.n, c.width, nullptr));
+            LAUNCHED(px_launch_recurrence_dropout(x, nullptr, x, &d, d_window, T, c.n, c.width, nullptr));
+            expect_close("dropped in place", x.read(), want, 1e-7);
+            expect_same("dropped, bf16", low.read(), bf16s_of(x.read()));
+            return x.read();
+        });
+    }
+}
+
+void recurrence_weight_dropout_masks_weights_and_accumulates_gradients(void **)
+{
+    for (int h : {1, 2, 33, 64}) {
+        const size_t count = static_cast<size_t>(h) * h;
+        const std::vector<float> in = numbers(count, 1, 9), before = numbers(count, 1, 10);
+        const px_window_scalars w = {77, 0, 1, 1};
+        const px_dropout d = dropout_of(0.4, PX_RANDOM_DROPOUT_WEIGHT, 1, 0);
+        std::vector<double> masked(count), added(count);
+        for (size_t k = 0; k < count; k++) {
+            const uint64_t e = w.step * count + k; /* step * h^2 + out * h + in */
+            masked[k] = px_random_u32(d.seed, d.purpose, d.layer, e) >= d.threshold ? static_cast<double>(in[k]) * d.scale : 0.0;
+            added[k] = before[k] + masked[k];
+        }
+        const std::vector<double> size(count, 2.0);
+        on_every_schedule([&] {
+            array<float> d_in(in), out(count), sum(before);
+            array<px_bf16> low(count);
+            scalar<px_window_scalars> d_window(w);
+            LAUNCHED(px_launch_recurrence_weight_dropout(out, low, d_in, &d, d_window, h, 0, nullptr));
+            LAUNCHED(px_launch_recurrence_weight_dropout(sum, nullptr, d_in, &d, d_window, h, 1, nullptr));
+            expect_close("masked weights", out.read(), masked, 1e-7);
+            expect_same("masked weights, bf16", low.read(), bf16s_of(out.read()));
+            expect_close("gradient +=", sum.read(), added, 2e-7, &size);
+            return sum.read();
+        });
+    }
+}
+
+void column_sums_add_every_row_once_in_one_order(void **)
+{
+    const struct {
+        int rows, cols, ld;
+        size_t shift;
+    } sizes[] = {{1, 1, 1, 0},  {1, 33, 33, 0},  {128, 5, 5, 0},   {129, 5, 8, 0},  {300, 28, 28, 0},
+                 {257, 64, 64, 0}, {40, 250, 252, 0}, {70, 1030, 1030, 0}, {500, 2, 2, 1}, {130, 12, 12, 1}};
+    for (const auto &s : sizes) {
+        const size_t rows = static_cast<size_t>(s.rows), ld = static_cast<size_t>(s.ld), cols = static_cast<size_t>(s.cols);
+        std::vector<float> in = numbers(rows * ld, 1, 11);
+        const std::vector<float> before = numbers(cols, 1, 12);
+        for (size_t k = 0; k < in.size(); k++)
+            if (k % ld >= cols) in[k] = NAN; /* padding */
+        const std::vector<px_bf16> in_low = bf16s_of(in);
+        std::vector<double> want(cols), want_low(cols), size(cols);
+        for (size_t j = 0; j < cols; j++) {
+            want[j] = want_low[j] = before[j];
+            size[j] = 1;
+            for (size_t i = 0; i < rows; i++) {
+                want[j] += in[i * ld + j];
+                want_low[j] += float_of(in_low[i * ld + j]);
+                size[j] += std::fabs(static_cast<double>(in[i * ld + j]));
+            }
+        }
+        on_every_schedule([&] {
+            array<float> x(in, s.shift), out(before), out_low(before), partial(px_column_sum_partial_floats(rows, cols));
+            array<px_bf16> x_low(in_low, s.shift);
+            LAUNCHED(px_launch_column_sum(out, x, PX_ELEMENT_FP32, rows, s.cols, ld, partial, nullptr));
+            expect_close("column sums", out.read(), want, 3e-7, &size);
+            LAUNCHED(px_launch_column_sum(out_low, x_low, PX_ELEMENT_BF16, rows, s.cols, ld, partial, nullptr));
+            expect_close("column sums of bf16", out_low.read(), want_low, 3e-7, &size);
+            return out.read();
+        });
+    }
+}
+
+void recurrence_refuses_impossible_sizes(void **)
+{
+    px_step_forward_args f = {};
+    px_step_backward_args b = {};
+    assert_int_equal(px_launch_recurrence_forward(&f, nullptr), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_recurrence_backward(&b, nullptr), cudaErrorInvalidValue);
+    f.width = b.width = 1;
+    assert_int_equal(px_launch_recurrence_forward(&f, nullptr), cudaSuccess); /* n = 0 */
+    assert_int_equal(px_launch_recurrence_backward(&b, nullptr), cudaSuccess);
+    assert_int_equal(px_launch_column_sum(nullptr, nullptr, PX_ELEMENT_FP32, 1, 5, 4, nullptr, nullptr), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_column_sum(nullptr, nullptr, PX_ELEMENT_FP32, 0, 5, 5, nullptr, nullptr), cudaSuccess);
+}
+
+} // namespace
+
+int run_recurrence_tests()
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(recurrence_forward_step_adds_resets_activates_and_drops),
+        cmocka_unit_test(recurrence_backward_step_masks_resets_and_multiplies_by_the_slope),
+        cmocka_unit_test(recurrence_reset_clears_marked_rows_and_nothing_else),
+        cmocka_unit_test(recurrence_dropout_of_a_window_is_the_mask_of_each_step),
+        cmocka_unit_test(recurrence_weight_dropout_masks_weights_and_accumulates_gradients),
+        cmocka_unit_test(column_sums_add_every_row_once_in_one_order),
+        cmocka_unit_test(recurrence_refuses_impossible_sizes),
+    };
+    return cmocka_run_group_tests_name("recurrence", tests, nullptr, nullptr);
+}

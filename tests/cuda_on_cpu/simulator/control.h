@@ -1,0 +1,48 @@
+/* The simulator from outside: what tests set and read, and what a fake CUDA runtime plugs into. */
+#ifndef PX_SIMULATOR_CONTROL_H
+#define PX_SIMULATOR_CONTROL_H
+
+#include "simulator.h"
+
+namespace px_sim {
+
+/* Order in which runnable threads run. A missing barrier gives a wrong result or a data race under at least one of them. */
+enum schedule {
+    FORWARD,             /* lowest thread first, all up to the next barrier */
+    REVERSE,             /* highest thread and block first */
+    DEPTH_FIRST,         /* one warp runs as far ahead as it can */
+    DEPTH_FIRST_REVERSE,
+    STICKY,              /* random warps run ahead, with a random change now and then; by seed */
+    SCHEDULES
+};
+const char *schedule_name(schedule order);
+
+struct settings {
+    schedule order = FORWARD;
+    uint64_t seed = 1;
+    unsigned resident = 1;               /* blocks that run side by side */
+    size_t shared_limit = 227 * 1024;    /* dynamic shared memory that a kernel may ask for (H100's) */
+    bool strict = true;                  /* barriers and warp functions must be reached at the same place by all */
+};
+settings &control();
+
+struct counters {
+    uint64_t launches, threads, switches, barriers, meetings;
+};
+counters &statistics();
+
+/* What the last faulty launch did wrong ("" = none): kernel, block, thread, fault, file:line. */
+const char *last_fault();
+
+/* Runs a launch to its end, now. cudaErrorInvalidConfiguration for a grid that no GPU takes, cudaErrorLaunchFailure where a fault
+ * was found (last_fault). */
+cudaError_t run(const launch &what, const std::function<void()> &body);
+
+/* Hooks, NULL by default: without them a launch runs at once and every pointer passes. */
+typedef cudaError_t (*submit_hook)(const launch &what, cudaStream_t stream, std::function<void()> body);
+typedef bool (*pointer_hook)(const void *p);
+void set_hooks(submit_hook submit_launch, pointer_hook is_device);
+
+} // namespace px_sim
+
+#endif

@@ -1,0 +1,563 @@
+/* The simulator: blocks, threads, barriers and warps of one launch at a time, on one host thread.
+ *
+ * A launch keeps `resident` blocks alive. Their threads run as fibers, each until it waits (barrier, warp function) or returns;
+ * which one runs next is the schedule's choice. A fault (a barrier that not all threads reach, a warp function without one of its
+ * lanes, nothing left to run) abandons the launch and is remembered in words.
+ *
+ * This file is built without sanitizers. Code of the simulator runs as TSan's main fiber (struct inside), kernels as their own. */
+#include "control.h"
+#include "fiber.h"
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#undef threadIdx
+#undef blockIdx
+#undef blockDim
+#undef gridDim
+
+namespace px_sim {
+
+view *running;
+dim3 block_size, grid_size;
+
+namespace {
+
+enum state { FRESH, READY, AT_BARRIER, IN_WARP, RETURNED };
+const char *const state_names[] = {"nothing", "nothing", "__syncthreads", "a warp function", "nothing"};
+
+struct block;
+
+struct thread : view {
+    block *home;
+    fiber *context;
+    state now;
+    warp_op op; /* while IN_WARP */
+    unsigned mask, source;
+    uint64_t value, result;
+    const place *where; /* the call it waits in */
+};
+
+struct variable {
+    const void *key;
+    void *memory;
+};
+
+struct block {
+    std::vector<thread> threads;
+    std::vector<variable> shared;
+    void *dynamic;
+    unsigned alive, arrived;
+    const place *barrier_place;
+    unsigned phase;         /* of the barrier; its two tokens take turns */
+    char barrier_token[2], warp_token[32];
+};
+
+settings control_;
+counters statistics_;
+char fault[600];
+submit_hook submit_;
+pointer_hook is_device_;
+
+/* the launch that runs */
+const launch *job;
+const std::function<void()> *body;
+bool failed;
+fiber *caller;
+std::vector<std::unique_ptr<block>> blocks, ended; /* ended ones keep their memory until the launch is over: TSan remembers it */
+std::vector<unsigned> order;                       /* of blocks */
+size_t next_block;
+std::vector<thread *> ready;                       /* from ready_head on */
+size_t ready_head;
+uint64_t random_state;
+char launch_token, end_token;
+std::map<const void *, size_t> &allowed = *new std::map<const void *, size_t>;
+
+unsigned draw(size_t n)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return static_cast<unsigned>((random_state >> 11) % n);
+}
+
+thread *self()
+{
+    return static_cast<thread *>(running);
+}
+
+/* While it lives, TSan takes us for the launch's caller. */
+struct inside {
+    fiber *context;
+    inside() : context(running ? self()->context : nullptr)
+    {
+        if (context) fiber_leave();
+    }
+    ~inside()
+    {
+        if (context) fiber_enter(context);
+    }
+    inside(const inside &) = delete;
+    inside &operator=(const inside &) = delete;
+};
+
+/* ---- choosing ---- */
+
+bool newest_first()
+{
+    return control_.order == DEPTH_FIRST || control_.order == DEPTH_FIRST_REVERSE || control_.order == STICKY;
+}
+
+/* Makes threads (in ascending order) runnable. */
+void wake(std::vector<thread *> &threads)
+{
+    if (control_.order == STICKY) { /* warps in random order, lanes in random order within */
+        for (size_t i = threads.size(); i > 1; i--) std::swap(threads[i - 1], threads[draw(i)]);
+        unsigned rank[32];
+        for (unsigned &r : rank) r = draw(1u << 16);
+        std::stable_sort(threads.begin(), threads.end(),
+                         [&](const thread *a, const thread *b) { return rank[a->linear / 32] < rank[b->linear / 32]; });
+    } else {
+        const bool backward = control_.order == REVERSE || control_.order == DEPTH_FIRST_REVERSE;
+        if (backward != newest_first()) std::reverse(threads.begin(), threads.end());
+    }
+    ready.insert(ready.end(), threads.begin(), threads.end());
+}
+
+thread *choose()
+{
+    if (failed || ready_head == ready.size()) return nullptr;
+    thread *t;
+    if (!newest_first()) {
+        t = ready[ready_head++];
+        if (ready_head > 4096 && ready_head * 2 > ready.size()) {
+            ready.erase(ready.begin(), ready.begin() + static_cast<std::ptrdiff_t>(ready_head));
+            ready_head = 0;
+        }
+        return t;
+    }
+    if (control_.order == STICKY && draw(512) == 0) std::swap(ready[ready_head + draw(ready.size() - ready_head)], ready.back());
+    t = ready.back();
+    ready.pop_back();
+    return t;
+}
+
+void thread_main();
+
+/* Goes on in `next`, or back to the caller of the launch. */
+void go(fiber *from, thread *next, bool ends)
+{
+    statistics_.switches++;
+    running = next;
+    fiber_switch(from, next ? next->context : caller, ends);
+}
+
+/* Fibers under TSan: all threads of the resident blocks and of the ones that follow must differ. */
+size_t fibers_apart()
+{
+    const size_t threads = static_cast<size_t>(block_size.x) * block_size.y * block_size.z;
+    return std::min<size_t>(7000, threads * (control_.resident + 1) + 1);
+}
+
+void give_context(thread *t)
+{
+    if (t && t->now == FRESH && !t->context) t->context = fiber_take(thread_main, fibers_apart());
+}
+
+/* The running thread waits; others run. */
+void wait_as(state s)
+{
+    thread *me = self(), *next;
+    me->now = s;
+    next = choose();
+    give_context(next);
+    go(me->context, next, false);
+}
+
+/* ---- faults ---- */
+
+/* Remembers what went wrong and leaves the launch. Called from inside. */
+void fail(const place *where, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void fail(const place *where, const char *format, ...)
+{
+    if (failed) return;
+    char text[400], who[120] = "";
+    va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (running)
+        std::snprintf(who, sizeof who, "block (%u,%u,%u) thread (%u,%u,%u): ", running->block_index.x, running->block_index.y,
+                      running->block_index.z, running->thread_index.x, running->thread_index.y, running->thread_index.z);
+    if (where) std::snprintf(fault, sizeof fault, "%s: %s%s at %s:%d", job->kernel, who, text, where->file, where->line);
+    else std::snprintf(fault, sizeof fault, "%s: %s%s", job->kernel, who, text);
+    failed = true;
+    if (running) go(self()->context, nullptr, false); /* never comes back: the launch abandons its fibers */
+}
+
+bool same_place(const place *a, const place *b)
+{
+    return a == b || (a->line == b->line && std::string(a->file) == b->file);
+}
+
+/* ---- warps ---- */
+
+unsigned lanes_of(const block *b, unsigned first)
+{
+    return static_cast<unsigned>(std::min<size_t>(32, b->threads.size() - first));
+}
+
+/* Have all lanes of the mask come? Lanes that have returned are not waited for (as on hardware); reading one is a fault. */
+bool warp_is_complete(block *b, unsigned first, warp_op op, unsigned mask)
+{
+    for (unsigned l = 0; l < lanes_of(b, first); l++) {
+        const thread &t = b->threads[first + l];
+        if (!(mask >> l & 1) || t.now == RETURNED) continue;
+        if (t.now != IN_WARP || t.op != op || t.mask != mask) return false;
+    }
+    return true;
+}
+
+/* Exchanges values and wakes the lanes; me (may be NULL) runs already. */
+void warp_complete(block *b, unsigned first, warp_op op, unsigned mask, thread *me)
+{
+    std::vector<thread *> lanes;
+    uint64_t votes = 0;
+    for (unsigned l = 0; l < lanes_of(b, first); l++) {
+        thread &t = b->threads[first + l];
+        if (!(mask >> l & 1) || t.now == RETURNED) continue;
+        lanes.push_back(&t);
+        votes |= t.value << l; /* of a vote: 0 or 1 */
+    }
+    for (thread *t : lanes) {
+        if (control_.strict && !same_place(t->where, lanes[0]->where)) {
+            fail(t->where, "lanes of one warp are in different warp functions; another is at %s:%d", lanes[0]->where->file,
+                 lanes[0]->where->line);
+            return;
+        }
+        if (op > SHUFFLE_DOWN) {
+            t->result = votes;
+            continue;
+        }
+        const unsigned s = t->source;
+        if (s >= lanes_of(b, first) || !(mask >> s & 1) || b->threads[first + s].now == RETURNED) {
+            fail(t->where, "a shuffle reads lane %u, which takes no part (mask %08x)", s, mask);
+            return;
+        }
+        t->result = b->threads[first + s].value;
+    }
+    std::vector<thread *> others;
+    for (thread *t : lanes) {
+        t->now = READY;
+        if (t != me) others.push_back(t);
+    }
+    wake(others);
+}
+
+/* ---- barriers ---- */
+
+void release_barrier(block *b)
+{
+    std::vector<thread *> waiting;
+    for (thread &t : b->threads)
+        if (t.now == AT_BARRIER) {
+            t.now = READY;
+            waiting.push_back(&t);
+        }
+    b->arrived = 0;
+    b->phase++;
+    wake(waiting);
+}
+
+/* ---- blocks ---- */
+
+void *poisoned(size_t bytes, size_t alignment)
+{
+    void *p = alignment <= 16 ? std::malloc(bytes) : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+    if (!p) std::abort();
+    volatile unsigned char *c = static_cast<unsigned char *>(p); /* NaN for floats, -1 for integers */
+    for (size_t i = 0; i < bytes; i++) c[i] = 0xff;
+    return p;
+}
+
+void add_block(unsigned number)
+{
+    std::unique_ptr<block> b(new block());
+    const unsigned count = block_size.x * block_size.y * block_size.z;
+    b->threads.resize(count);
+    b->alive = count;
+    b->dynamic = job->shared_bytes ? poisoned(job->shared_bytes, 16) : nullptr;
+    std::vector<thread *> all(count);
+    for (unsigned i = 0; i < count; i++) {
+        thread &t = b->threads[i];
+        t = thread();
+        t.thread_index = {i % block_size.x, i / block_size.x % block_size.y, i / block_size.x / block_size.y};
+        t.block_index = {number % grid_size.x, number / grid_size.x % grid_size.y, number / grid_size.x / grid_size.y};
+        t.linear = i;
+        t.home = b.get();
+        t.now = FRESH;
+        all[i] = &t;
+    }
+    statistics_.threads += count;
+    wake(all);
+    blocks.push_back(std::move(b));
+    order_release(&launch_token); /* what was allocated here is there for the block's threads */
+}
+
+void free_block(block &b)
+{
+    for (variable &v : b.shared) std::free(v.memory);
+    std::free(b.dynamic);
+}
+
+/* The running thread has returned. */
+void finish(thread *t)
+{
+    block *b = t->home;
+    t->now = RETURNED;
+    b->alive--;
+    if (b->alive && b->arrived == b->alive) {
+        if (control_.strict) {
+            fail(b->barrier_place, "a thread returned while the others of its block wait in __syncthreads");
+            return;
+        }
+        release_barrier(b);
+    }
+    const unsigned first = t->linear & ~31u;
+    for (unsigned l = 0; l < lanes_of(b, first); l++) { /* lanes that waited for this one alone */
+        thread &o = b->threads[first + l];
+        if (o.now == IN_WARP && warp_is_complete(b, first, o.op, o.mask)) warp_complete(b, first, o.op, o.mask, nullptr);
+    }
+    if (b->alive) return;
+    auto it = std::find_if(blocks.begin(), blocks.end(), [b](const std::unique_ptr<block> &x) { return x.get() == b; });
+    ended.push_back(std::move(*it));
+    blocks.erase(it);
+    if (next_block < order.size()) add_block(order[next_block++]);
+#if !defined(PX_SIM_THREAD)
+    if (ended.size() > 1) { /* t itself is still in the last one */
+        free_block(*ended.front());
+        ended.erase(ended.begin());
+    }
+#endif
+}
+
+/* Where every fiber starts; it runs one thread after the other as long as the next one has not started yet. */
+void thread_main()
+{
+    fiber_entered();
+    for (;;) {
+        thread *me = self();
+        fiber *context = me->context;
+        me->now = READY;
+        fiber_enter(context);
+        order_acquire(&launch_token);
+        (*body)();
+        order_release(&end_token);
+        fiber_leave();
+        finish(me);
+        me->context = nullptr;
+        thread *next = choose();
+#if !defined(PX_SIM_THREAD)
+        if (next && next->now == FRESH && !next->context) { /* no switch at all: the same stack again */
+            next->context = context;
+            running = next;
+            continue;
+        }
+#endif
+        give_context(next);
+        fiber_give(context, false);
+        go(context, next, true);
+    }
+}
+
+bool launch_is_valid(const launch &what)
+{
+    const dim3 g = what.grid, b = what.block;
+    if (!g.x || !g.y || !g.z || !b.x || !b.y || !b.z) return false;
+    if (g.x > 0x7fffffffu || g.y > 65535 || g.z > 65535 || b.x > 1024 || b.y > 1024 || b.z > 64 || b.x * b.y * b.z > 1024) return false;
+    if (what.shared_bytes <= 48 * 1024) return true;
+    auto it = allowed.find(what.function);
+    return it != allowed.end() && what.shared_bytes <= it->second && what.shared_bytes <= control_.shared_limit;
+}
+
+/* Nothing can run, and threads are left: who waits for whom. */
+void report_deadlock()
+{
+    const thread *one = nullptr, *other = nullptr;
+    for (const std::unique_ptr<block> &b : blocks)
+        for (const thread &t : b->threads) {
+            if (t.now != AT_BARRIER && t.now != IN_WARP) continue;
+            if (!one) one = &t;
+            else if (!other && (t.now != one->now || !same_place(t.where, one->where))) other = &t;
+        }
+    if (!one) return;
+    if (other)
+        fail(one->where, "deadlock: thread %u of block %u waits in %s, thread %u in %s at line %d", one->linear, one->block_index.x,
+             state_names[one->now], other->linear, state_names[other->now], other->where->line);
+    else
+        fail(one->where, "deadlock: thread %u of block %u waits in %s for threads that never come", one->linear, one->block_index.x,
+             state_names[one->now]);
+}
+
+} // namespace
+
+settings &control() { return control_; }
+counters &statistics() { return statistics_; }
+const char *last_fault() { return fault; }
+
+const char *schedule_name(schedule s)
+{
+    static const char *const names[SCHEDULES] = {"forward", "reverse", "depth-first", "depth-first-reverse", "sticky"};
+    return s < SCHEDULES ? names[s] : "?";
+}
+
+void barrier(const place *where)
+{
+    thread *me = self();
+    block *b = me->home;
+    const unsigned phase = b->phase;
+    me->where = where;
+    statistics_.barriers++;
+    order_release(&b->barrier_token[phase & 1]);
+    {
+        inside simulator;
+        if (control_.strict && b->arrived && !same_place(b->barrier_place, where))
+            fail(where, "__syncthreads while another thread of the block waits in the one at %s:%d", b->barrier_place->file,
+                 b->barrier_place->line);
+        if (control_.strict && b->alive < b->threads.size())
+            fail(where, "__syncthreads after %zu threads of the block have returned", b->threads.size() - b->alive);
+        b->barrier_place = where;
+        if (++b->arrived == b->alive) release_barrier(b);
+        else wait_as(AT_BARRIER);
+    }
+    order_acquire(&b->barrier_token[phase & 1]);
+}
+
+uint64_t meet(warp_op op, unsigned mask, uint64_t value, unsigned source, const place *where)
+{
+    thread *me = self();
+    block *b = me->home;
+    const unsigned first = me->linear & ~31u, lane = me->linear & 31u;
+    statistics_.meetings++;
+    /* only __syncwarp orders memory: a shuffle moves its value and nothing else */
+    if (op == SYNC) order_release(&b->warp_token[first / 32]);
+    {
+        inside simulator;
+        if (!(mask >> lane & 1)) fail(where, "lane %u calls a warp function with mask %08x, which leaves it out", lane, mask);
+        me->op = op;
+        me->mask = mask;
+        me->value = value;
+        me->source = source;
+        me->where = where;
+        me->now = IN_WARP;
+        if (warp_is_complete(b, first, op, mask)) warp_complete(b, first, op, mask, me);
+        else wait_as(IN_WARP);
+    }
+    if (op == SYNC) order_acquire(&b->warp_token[first / 32]);
+    return me->result;
+}
+
+void *shared_variable(const void *key, size_t bytes, size_t alignment)
+{
+    void *p = nullptr;
+    block *b = self()->home;
+    {
+        inside simulator;
+        for (const variable &v : b->shared)
+            if (v.key == key) p = v.memory;
+        if (!p) {
+            p = poisoned(bytes, alignment);
+            b->shared.push_back({key, p});
+            order_release(&launch_token); /* by the caller: the memory is there before any thread uses it */
+        }
+    }
+    order_acquire(&launch_token);
+    return p;
+}
+
+void *dynamic_shared()
+{
+    return self()->home->dynamic;
+}
+
+cudaError_t allow_shared(const void *function, size_t bytes)
+{
+    if (bytes > control_.shared_limit) return cudaErrorInvalidValue;
+    allowed[function] = bytes;
+    return cudaSuccess;
+}
+
+cudaError_t run(const launch &what, const std::function<void()> &kernel)
+{
+    fault[0] = 0;
+    if (!launch_is_valid(what)) {
+        std::snprintf(fault, sizeof fault, "%s: grid (%u,%u,%u), block (%u,%u,%u) or %zu bytes of shared memory: no GPU takes that",
+                      what.kernel, what.grid.x, what.grid.y, what.grid.z, what.block.x, what.block.y, what.block.z, what.shared_bytes);
+        return cudaErrorInvalidConfiguration;
+    }
+    job = &what;
+    body = &kernel;
+    grid_size = what.grid;
+    block_size = what.block;
+    failed = false;
+    running = nullptr;
+    ready.clear();
+    ready_head = 0;
+    random_state = control_.seed * 0x9e3779b97f4a7c15ull + 88172645463325252ull;
+    statistics_.launches++;
+    caller = fiber_here();
+    order_release(&launch_token);
+    const unsigned count = grid_size.x * grid_size.y * grid_size.z;
+    order.resize(count);
+    for (unsigned i = 0; i < count; i++) order[i] = i;
+    if (control_.order == REVERSE || control_.order == DEPTH_FIRST_REVERSE) std::reverse(order.begin(), order.end());
+    if (control_.order == STICKY)
+        for (unsigned i = count; i > 1; i--) std::swap(order[i - 1], order[draw(i)]);
+    for (next_block = 0; next_block < count && next_block < std::max(1u, control_.resident);) add_block(order[next_block++]);
+    thread *first = choose();
+    give_context(first);
+    go(caller, first, false);
+    running = nullptr;
+    order_acquire(&end_token);
+    if (!failed) report_deadlock();
+    for (std::unique_ptr<block> &b : blocks) {
+        for (thread &t : b->threads)
+            if (t.context) fiber_give(t.context, true);
+        free_block(*b);
+    }
+    for (std::unique_ptr<block> &b : ended) free_block(*b);
+    blocks.clear();
+    ended.clear();
+    return failed ? cudaErrorLaunchFailure : cudaSuccess;
+}
+
+void set_hooks(submit_hook submit_launch, pointer_hook is_device)
+{
+    submit_ = submit_launch;
+    is_device_ = is_device;
+}
+
+cudaError_t submit(const launch &what, cudaStream_t stream, std::function<void()> kernel)
+{
+    if (submit_) return submit_(what, stream, std::move(kernel));
+    return run(what, kernel);
+}
+
+bool is_device_pointer(const void *p)
+{
+    return !is_device_ || is_device_(p);
+}
+
+void refuse_argument(const launch &what, int index)
+{
+    std::snprintf(fault, sizeof fault, "%s: argument %d is not a pointer to device memory at %s:%d", what.kernel, index,
+                  what.where.file, what.where.line);
+}
+
+} // namespace px_sim
