@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MIN_ROUNDS = 5, LEAST_ROUNDS = 3 };
+enum { MIN_ROUNDS = 5 };
 
 /* What the book's own notebooks print, as its authors rendered them on 2023-08-18 (GPU not stated). */
 static const struct published {
@@ -28,7 +28,7 @@ static const struct published {
 
 void px_bench_options_default(px_bench_options *options)
 {
-    *options = (px_bench_options){.spread = 0.01, .noisy_spread = 0.06, .case_seconds = 4, .round_seconds = 0.1};
+    *options = (px_bench_options){.spread = 0.01, .noisy_spread = 0.06, .case_seconds = 4, .round_seconds = 0.05};
 }
 
 /* ---- peaks ------------------------------------------------------------------------------------------------------- */
@@ -74,8 +74,9 @@ static px_status find_peak(run *r, const px_bench_case *c, size_t done, px_peak 
 
 static px_status keep_probes(run *r, const px_runner *runner, const px_peak *peak)
 {
-    size_t count, index = (size_t)(peak - r->result->peaks);
-    const double *values = px_runner_probes(runner, &count);
+    const px_samples *samples = px_runner_samples(runner);
+    const double *values = samples->probe;
+    size_t count = (size_t)samples->probe_count, index = (size_t)(peak - r->result->peaks);
     if (count == 0) return PX_OK;
     double *grown = realloc(r->probes[index], (r->probe_counts[index] + count) * sizeof *grown);
     if (!grown) return px_fail(PX_ERR_MEMORY, "bench: no memory for probes");
@@ -130,7 +131,9 @@ static px_status start_case(run *r, group *g, size_t i)
 static int enough(const run *r, const group *g)
 {
     for (size_t i = 0; i < g->count; i++)
-        if (g->runner[i] && (px_runner_rounds(g->runner[i]) < MIN_ROUNDS || px_runner_error(g->runner[i]) > r->options->spread)) return 0;
+        if (g->runner[i] && (px_samples_undisturbed(px_runner_samples(g->runner[i])) < MIN_ROUNDS ||
+                             px_samples_error(px_runner_samples(g->runner[i])) > r->options->spread))
+            return 0;
     return 1;
 }
 
@@ -138,7 +141,7 @@ static int32_t fewest_rounds(const group *g)
 {
     int32_t fewest = INT32_MAX;
     for (size_t i = 0; i < g->count; i++)
-        if (g->runner[i] && px_runner_rounds(g->runner[i]) < fewest) fewest = px_runner_rounds(g->runner[i]);
+        if (g->runner[i] && px_runner_samples(g->runner[i])->count < fewest) fewest = px_runner_samples(g->runner[i])->count;
     return fewest;
 }
 
@@ -157,7 +160,7 @@ static void measure_rounds(run *r, group *g, double seconds)
         }
         if (!alive || enough(r, g)) return;
         double spent = px_clock() - begin;
-        if (spent > seconds && (fewest_rounds(g) >= LEAST_ROUNDS || spent > 3 * seconds)) return;
+        if (spent > seconds && (fewest_rounds(g) >= PX_SAMPLES_LEAST || spent > 3 * seconds)) return;
     }
 }
 
@@ -172,22 +175,27 @@ static void finish_case(run *r, group *g, size_t i)
     }
 }
 
+static int is_noisy(const run *r, const px_bench_measure *m)
+{
+    return m->measured && (m->contended || m->spread > r->options->noisy_spread);
+}
+
 /* A case whose repeats scatter is measured again, once; the calmer of the two measurements counts. */
 static void repeat_noisy(run *r, group *g, double seconds)
 {
     double limit = r->options->total_seconds;
     int noisy = 0;
-    for (size_t i = 0; i < g->count; i++) noisy |= g->runner[i] && r->result->measures[g->first + i].spread > r->options->noisy_spread;
+    for (size_t i = 0; i < g->count; i++) noisy |= g->runner[i] && is_noisy(r, &r->result->measures[g->first + i]);
     if (!noisy || stopped(r) || (limit > 0 && px_clock() - r->started > limit)) return;
     for (size_t i = 0; i < g->count; i++)
         if (g->runner[i]) px_runner_forget(g->runner[i]);
     measure_rounds(r, g, seconds);
     for (size_t i = 0; i < g->count; i++) {
         px_bench_measure *m = &r->result->measures[g->first + i];
-        if (!g->runner[i] || px_runner_rounds(g->runner[i]) < LEAST_ROUNDS) continue;
+        if (!g->runner[i] || px_runner_samples(g->runner[i])->count < PX_SAMPLES_LEAST) continue;
         px_bench_measure before = *m;
         finish_case(r, g, i);
-        if (m->spread > before.spread) *m = before;
+        if (m->spread > before.spread && m->contended >= before.contended) *m = before;
         m->repeated = 1;
     }
 }
@@ -237,7 +245,7 @@ static void measure_group(run *r, group *g)
     repeat_noisy(r, g, seconds);
     for (size_t i = 0; i < g->count; i++) {
         px_bench_measure *m = &r->result->measures[g->first + i];
-        m->noisy = m->measured && m->spread > r->options->noisy_spread;
+        m->noisy = is_noisy(r, m);
         find_published(m);
         px_runner_destroy(g->runner[i]);
     }

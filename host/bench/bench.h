@@ -87,9 +87,11 @@ typedef struct px_bench_measure {
     int measured;                  /* 0: not reached before a stop, or failed */
     char failure[256];             /* why it failed; "" otherwise */
     char device_text[256];         /* what the engine says of itself */
-    int32_t rounds, steps_per_round;
+    int32_t rounds, steps_per_round; /* repeats that count */
+    int32_t disturbed;             /* repeats set aside because another program took a core meanwhile */
+    int contended;                 /* 1: hardly a repeat had the machine to itself, so that none was set aside */
     int repeated;                  /* 1: measured again because of its spread */
-    int noisy;                     /* 1: its spread is still above noisy_spread */
+    int noisy;                     /* 1: its spread is still above noisy_spread, or contended */
     px_bench_quartiles tokens_per_s;
     double spread;                 /* (q3 - q1) / median of tokens/s */
     double error;                  /* standard error of the median, as a share of it */

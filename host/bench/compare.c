@@ -3,7 +3,7 @@
  * Speeds are compared as shares of the peak that each run measured beside the case, so that two machines of one kind, or one
  * machine on two days, can be held together. A regression is a loss of more than max(10 %, 3 x the pooled spread), where the
  * spread is the relative interquartile range of a case's repeats. A case whose spread is above 6 % although it was
- * measured twice is too noisy to judge. */
+ * measured twice, or which never had the machine to itself, is too noisy to judge. */
 #include "bench.h"
 
 #include "check.h"
@@ -37,7 +37,7 @@ static px_status load(const char *path, cJSON **root)
 typedef struct row {
     const char *name;
     double speed, spread;   /* share of peak, or tokens/s where there is no peak */
-    int is_share;
+    int is_share, noisy;
 } row;
 
 static px_status read_row(const char *path, const cJSON *item, row *out)
@@ -47,7 +47,8 @@ static px_status read_row(const char *path, const cJSON *item, row *out)
     double tokens = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(item, "tokens_per_s"));
     double spread = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(item, "spread"));
     if (!name || !(tokens > 0) || !(spread >= 0)) return px_fail(PX_ERR_INPUT, "%s: a case lacks its name, tokens_per_s or spread", path);
-    *out = (row){.name = name, .speed = tokens, .spread = spread};
+    *out = (row){.name = name, .speed = tokens, .spread = spread,
+                 .noisy = spread > NOISY_SPREAD || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "contended"))};
     if (cJSON_IsNumber(share) && share->valuedouble > 0) {
         out->speed = share->valuedouble;
         out->is_share = 1;
@@ -73,7 +74,7 @@ static void judge(const row *old, const row *new, double old_tokens, double new_
     double ratio = shares ? new->speed / old->speed : new_tokens / old_tokens;
     const char *verdict = "same";
     v->compared++;
-    if (old->spread > NOISY_SPREAD || new->spread > NOISY_SPREAD) {
+    if (old->noisy || new->noisy) {
         verdict = "too noisy to judge";
         v->noisy++;
     } else if (1 - ratio > allowed) {

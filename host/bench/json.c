@@ -96,6 +96,8 @@ static void add_measurements(cJSON *object, const px_bench_measure *m)
     cJSON_AddBoolToObject(object, "noisy", m->noisy);
     cJSON_AddBoolToObject(object, "repeated", m->repeated);
     cJSON_AddNumberToObject(object, "rounds", m->rounds);
+    cJSON_AddNumberToObject(object, "disturbed", m->disturbed);
+    cJSON_AddBoolToObject(object, "contended", m->contended);
     cJSON_AddNumberToObject(object, "steps_per_round", m->steps_per_round);
     cJSON_AddNumberToObject(object, "step_s", m->step_s);
     add_phases(object, m);

@@ -19,7 +19,7 @@
 #include <string.h>
 
 enum { PROBES = 5, COPY_PASSES = 7, BARRIERS = 400, BARRIER_PASSES = 25 };
-static const double PROBE_SECONDS = 0.02;
+static const double PROBE_SECONDS = 0.01;
 static const size_t COPY_BYTES = (size_t)128 << 20; /* per array: above every last-level cache that a core can fill alone */
 
 int px_peak_is_host(const char *device)

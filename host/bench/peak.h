@@ -21,7 +21,7 @@ typedef struct px_peak {
 
 /* Measures all of a device's peaks. PX_OK with zeros where the device offers no measurement. */
 px_status px_peak_measure(const char *device, int32_t threads, px_precision precision, px_peak *peak);
-/* One short probe (some 20 ms) of the CPU's multiply-add rate in GFLOP/s: taken between repeats. */
+/* One short probe (some 10 ms) of the CPU's multiply-add rate in GFLOP/s: taken between repeats. */
 double px_peak_probe_cpu(int32_t threads);
 /* 1 for the engines that run on the processor itself. */
 int px_peak_is_host(const char *device);

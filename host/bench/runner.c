@@ -4,14 +4,11 @@
 
 #include "check.h"
 #include "machine.h"
-#include "statistics.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MAX_ROUNDS = 400 };
 
 struct px_runner {
     px_bench_case c;
@@ -33,12 +30,8 @@ struct px_runner {
     size_t resident_before, resident_bytes;
     double loss[PX_BENCH_LOSSES];
     int32_t loss_count;
-    /* samples, one per repeat */
-    int32_t rounds;
-    double tokens_per_s[MAX_ROUNDS], step_s[MAX_ROUNDS], data[MAX_ROUNDS], phase[PX_PHASE_COUNT][MAX_ROUNDS];
+    px_samples samples;
     double joules, joule_tokens;
-    double probe[MAX_ROUNDS];
-    size_t probes;
 };
 
 static px_status make_weights(px_runner *r)
@@ -74,6 +67,7 @@ px_status px_runner_create(const px_bench_case *c, const px_bench_options *optio
     px_runner *r = calloc(1, sizeof *r);
     if (!r) return px_fail(PX_ERR_MEMORY, "bench: no memory for a case");
     r->c = *c;
+    r->samples.threads = c->threads;
     r->options = options;
     r->model = options->config->model;
     r->model.vocab = c->vocab, r->model.embed = c->embed, r->model.hidden = c->hidden, r->model.layers = c->layers;
@@ -202,13 +196,25 @@ px_status px_runner_warm(px_runner *r)
     return PX_OK;
 }
 
+/* The peak just before the repeat, on the same threads. */
+static void take_probe(px_runner *r)
+{
+    px_samples *s = &r->samples;
+    if (!px_peak_is_host(r->c.device) || s->probe_count == PX_SAMPLES_MAX) return;
+    double cpu = px_samples_cpu_seconds(), wall = px_clock();
+    s->probe[s->probe_count] = px_peak_probe_cpu(r->c.threads);
+    wall = px_clock() - wall;
+    s->probe_use[s->probe_count++] = (px_samples_cpu_seconds() - cpu) / wall;
+}
+
 px_status px_runner_round(px_runner *r)
 {
     px_metrics metrics;
     px_phase_times phases;
+    px_samples *s = &r->samples;
     double joules_before = 0, joules_after = 0;
-    if (r->rounds == MAX_ROUNDS) return PX_OK;
-    if (px_peak_is_host(r->c.device) && r->probes < MAX_ROUNDS) r->probe[r->probes++] = px_peak_probe_cpu(r->c.threads);
+    if (s->count == PX_SAMPLES_MAX) return PX_OK;
+    take_probe(r);
     if (r->warm_step_s < r->options->round_seconds / 4) PX_TRY(one_step(r)); /* brings the caches back from the neighbour's case */
     PX_TRY(px_engine_metrics(r->engine, 1, &metrics));
     PX_TRY(px_engine_phase_times(r->engine, 1, &phases));
@@ -216,67 +222,37 @@ px_status px_runner_round(px_runner *r)
     if (has_energy) PX_TRY(r->engine->ops->energy(r->engine, &joules_before));
     r->data_s = 0;
     r->scored = 0;
-    double begin = px_clock();
+    double cpu = px_samples_cpu_seconds(), begin = px_clock();
     for (int32_t i = 0; i < r->steps_per_round; i++) PX_TRY(one_step(r));
     PX_TRY(check_finite(r, &metrics)); /* waits for the device */
     double seconds = px_clock() - begin;
+    cpu = px_samples_cpu_seconds() - cpu;
     if (has_energy) {
         PX_TRY(r->engine->ops->energy(r->engine, &joules_after));
         r->joules += joules_after - joules_before;
         r->joule_tokens += (double)r->scored;
     }
     PX_TRY(px_engine_phase_times(r->engine, 1, &phases));
-    int32_t k = r->rounds++, steps = r->steps_per_round;
-    r->tokens_per_s[k] = (double)r->scored / seconds;
-    r->step_s[k] = seconds / steps;
-    r->data[k] = r->data_s / steps;
-    for (int p = 0; p < PX_PHASE_COUNT; p++) r->phase[p][k] = phases.seconds[p] / steps;
+    int32_t k = s->count++, steps = r->steps_per_round;
+    s->tokens_per_s[k] = (double)r->scored / seconds;
+    s->step_s[k] = seconds / steps;
+    s->data_s[k] = r->data_s / steps;
+    /* a GPU's host thread may sleep as it waits: its use of a core says nothing about the device's */
+    s->use[k] = px_peak_is_host(r->c.device) ? cpu / seconds : 1;
+    for (int p = 0; p < PX_PHASE_COUNT; p++) s->phase_s[p][k] = phases.seconds[p] / steps;
     return PX_OK;
 }
 
-int32_t px_runner_rounds(const px_runner *r)
+const px_samples *px_runner_samples(const px_runner *r)
 {
-    return r->rounds;
-}
-
-static px_bench_quartiles quartiles(const double *values, int32_t count)
-{
-    double sorted[MAX_ROUNDS];
-    memcpy(sorted, values, (size_t)count * sizeof *values);
-    return (px_bench_quartiles){.median = px_quantile(sorted, (size_t)count, 0.5), .q1 = px_quantile(sorted, (size_t)count, 0.25),
-                                .q3 = px_quantile(sorted, (size_t)count, 0.75)};
-}
-
-double px_runner_error(const px_runner *r)
-{
-    px_bench_quartiles q = quartiles(r->tokens_per_s, r->rounds);
-    return px_median_error(q.q1, q.median, q.q3, (size_t)r->rounds);
-}
-
-double px_runner_spread(const px_runner *r)
-{
-    px_bench_quartiles q = quartiles(r->tokens_per_s, r->rounds);
-    return r->rounds > 0 ? (q.q3 - q.q1) / q.median : INFINITY;
+    return &r->samples;
 }
 
 void px_runner_forget(px_runner *r)
 {
-    r->rounds = 0;
-    r->probes = 0;
+    memset(&r->samples, 0, sizeof r->samples);
+    r->samples.threads = r->c.threads;
     r->joules = r->joule_tokens = 0;
-}
-
-const double *px_runner_probes(const px_runner *r, size_t *count)
-{
-    *count = r->probes;
-    return r->probe;
-}
-
-static double sum_of(const double *values, int32_t count)
-{
-    double sum = 0;
-    for (int32_t i = 0; i < count; i++) sum += values[i];
-    return sum;
 }
 
 static void count_work(const px_runner *r, px_work_count *work)
@@ -304,27 +280,15 @@ static void fill_shares(const px_runner *r, px_bench_measure *m)
 
 px_status px_runner_finish(px_runner *r, const px_peak *peak, px_bench_measure *m)
 {
-    int32_t count = r->rounds;
-    if (count == 0) return PX_OK; /* stopped before the first repeat */
+    if (r->samples.count == 0) return PX_OK; /* stopped before the first repeat */
     m->measured = 1;
-    m->rounds = count;
     m->steps_per_round = r->steps_per_round;
-    m->tokens_per_s = quartiles(r->tokens_per_s, count);
-    m->spread = px_runner_spread(r);
-    m->error = px_runner_error(r);
-    m->step_s = quartiles(r->step_s, count).median;
-    m->data_s = quartiles(r->data, count).median;
-    double phases = sum_of(r->data, count);
-    for (int p = 0; p < PX_PHASE_COUNT; p++) {
-        m->phase_s[p] = quartiles(r->phase[p], count).median;
-        phases += sum_of(r->phase[p], count);
-    }
-    m->phase_sum = phases / sum_of(r->step_s, count);
+    px_samples_fill(&r->samples, m);
     count_work(r, &m->work);
     m->gflops = m->tokens_per_s.median * m->work.flops / m->work.tokens * 1e-9;
     m->gb_s = m->tokens_per_s.median * m->work.bytes / m->work.tokens * 1e-9;
     m->peak = *peak;
-    if (r->probes > 0) m->peak.gflops = quartiles(r->probe, (int32_t)r->probes).median;
+    if (r->samples.probe_count > 0) m->peak.gflops = px_samples_probe(&r->samples);
     fill_shares(r, m);
     m->joules_per_token = r->joule_tokens > 0 ? r->joules / r->joule_tokens : NAN;
     m->loss_count = r->loss_count;

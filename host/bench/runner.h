@@ -4,6 +4,7 @@
 
 #include "bench.h"
 #include "bench_source.h"
+#include "samples.h"
 
 typedef struct px_runner px_runner;
 
@@ -14,14 +15,10 @@ void px_runner_destroy(px_runner *runner); /* NULL does nothing */
 px_status px_runner_warm(px_runner *runner);
 /* One repeat: a probe of the peak (on the host's engines), a step that is not timed, then the timed steps. */
 px_status px_runner_round(px_runner *runner);
-int32_t px_runner_rounds(const px_runner *runner);
-double px_runner_error(const px_runner *runner);  /* standard error of the median of tokens/s so far, as a share of it */
-double px_runner_spread(const px_runner *runner); /* relative interquartile range so far */
-void px_runner_forget(px_runner *runner);         /* drops the samples, for a second measurement */
+const px_samples *px_runner_samples(const px_runner *runner); /* the repeats so far */
+void px_runner_forget(px_runner *runner);         /* drops them, for a second measurement */
 /* Medians, quartiles, shares. peak: this device's peaks; its gflops is replaced by the median of the probes between the
  * repeats where there were any. */
 px_status px_runner_finish(px_runner *runner, const px_peak *peak, px_bench_measure *measure);
-/* The probes taken by this runner: count of them, oldest first; valid until the runner is destroyed. */
-const double *px_runner_probes(const px_runner *runner, size_t *count);
 
 #endif

@@ -1,0 +1,351 @@
+/* `perplex bench` as a user runs it, on small sizes: its JSON against the schema, --compare, Ctrl-C, bad arguments. */
+#include "program.h"
+#include "schema.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static void check_schema(const cJSON *result)
+{
+    char message[512] = "", *text = program_read(BENCH_SCHEMA);
+    cJSON *schema = cJSON_Parse(text);
+    if (!schema) fail_msg("%s is not JSON", BENCH_SCHEMA);
+    if (!schema_check(schema, result, "result", message, sizeof message)) fail_msg("%s", message);
+    cJSON_Delete(schema);
+    free(text);
+}
+
+static void write_json(const char *path, const cJSON *json)
+{
+    char *text = cJSON_Print(json);
+    FILE *file = fopen(path, "w");
+    if (!file) fail_msg("%s: cannot be written", path);
+    fputs(text, file);
+    fclose(file);
+    free(text);
+}
+
+static cJSON *measure(const char *command_line)
+{
+    program_run run = program_call(command_line);
+    cJSON *json = program_json(&run, 0);
+    program_free(&run);
+    return json;
+}
+
+/* Fails unless the run says what it measured as shares that follow from each other. */
+static void check_case(const cJSON *c)
+{
+    double gflops = json_number(c, "gflops"), peak = json_number(c, "peak_gflops"), share = json_number(c, "share_of_peak");
+    double tokens = json_number(c, "batch") * json_number(c, "steps");
+    if (strcmp(json_text(c, "work"), "decode") == 0) tokens = json_number(c, "batch");
+    assert_true(fabs(share - gflops / peak) < 1e-9 * share + 1e-12);
+    assert_true(fabs(gflops - json_number(c, "tokens_per_s") / tokens * json_number(c, "flops_per_step") * 1e-9) < 1e-6 * gflops);
+    assert_true(json_number(c, "tokens_per_s_q1") <= json_number(c, "tokens_per_s"));
+    assert_true(json_number(c, "tokens_per_s_q3") >= json_number(c, "tokens_per_s"));
+    if (!(share > 0 && share < 1.05)) fail_msg("%s: %g of peak", json_text(c, "name"), share);
+}
+
+static void check_phases(const cJSON *c)
+{
+    double sum = json_number(c, "phase_sum");
+    if (!(fabs(sum - 1) <= 0.05)) fail_msg("%s: its phases sum to %.3f of the step", json_text(c, "name"), sum);
+}
+
+static void smoke_obeys_the_schema_and_phases_sum_to_the_step(void **state)
+{
+    cJSON *result = measure("bench --preset smoke --json");
+    const cJSON *c;
+    check_schema(result);
+    assert_int_equal(cJSON_GetArraySize(json_at(result, "cases")), 3);
+    assert_true(cJSON_IsTrue(json_at(result, "complete")));
+    assert_true(json_number(result, "peak_gflops") > 0);
+    cJSON_ArrayForEach(c, json_at(result, "cases")) {
+        check_case(c);
+        check_phases(c);
+    }
+    cJSON_Delete(result);
+}
+
+static void devices_side_by_side_start_from_the_same_losses(void **state)
+{
+    cJSON *result = measure("bench --sweep hidden=33,64 batch=3 steps=7 vocab=40 threads=1 --device cpu,reference --case-seconds 0.1 --json");
+    const cJSON *c;
+    int compared = 0;
+    check_schema(result);
+    cJSON_ArrayForEach(c, json_at(result, "cases")) {
+        if (strcmp(json_text(c, "device"), "reference") != 0) continue;
+        /* fp32 against double: losses of some 4 nats, each the mean of 21; 1e-5 is 40 units in fp32's last place */
+        assert_true(json_number(c, "loss_difference") < 1e-5);
+        compared++;
+    }
+    assert_int_equal(compared, 2);
+    assert_int_equal(cJSON_GetArraySize(json_at(result, "crossovers")), 1);
+    cJSON_Delete(result);
+}
+
+static void evaluation_and_decoding_are_measured_too(void **state)
+{
+    cJSON *result = measure("bench --hidden 48 --embed 16 --layers 2 --batch 5 --steps 6 --threads 1 --work train,evaluate,decode --case-seconds 0.1 --json");
+    const cJSON *cases = json_at(result, "cases"), *c;
+    static const char *const works[] = {"train", "evaluate", "decode"};
+    int i = 0;
+    check_schema(result);
+    cJSON_ArrayForEach(c, cases) {
+        assert_string_equal(json_text(c, "work"), works[i++]);
+        check_case(c);
+    }
+    assert_int_equal(i, 3);
+    /* before the first update, training and evaluation score the same window with the same weights */
+    const cJSON *train = json_at(cJSON_GetArrayItem(cases, 0), "losses"), *evaluate = json_at(cJSON_GetArrayItem(cases, 1), "losses");
+    assert_true(fabs(cJSON_GetArrayItem(train, 0)->valuedouble - cJSON_GetArrayItem(evaluate, 0)->valuedouble) < 1e-5);
+    cJSON_Delete(result);
+}
+
+/* ---- --compare ---------------------------------------------------------------------------------------------------- */
+
+static void set(cJSON *c, const char *name, double value)
+{
+    cJSON_SetNumberValue(cJSON_GetObjectItemCaseSensitive(c, name), value);
+}
+
+/* A copy of a result with every share of peak and speed times `speed`, that spread, contended or not. */
+static void write_variant(const char *path, const cJSON *result, double speed, double spread, int contended)
+{
+    cJSON *copy = cJSON_Duplicate(result, 1), *c;
+    cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(copy, "cases")) {
+        set(c, "share_of_peak", json_number(c, "share_of_peak") * speed);
+        set(c, "tokens_per_s", json_number(c, "tokens_per_s") * speed);
+        set(c, "spread", spread);
+        cJSON_ReplaceItemInObjectCaseSensitive(c, "contended", cJSON_CreateBool(contended));
+    }
+    write_json(path, copy);
+    cJSON_Delete(copy);
+}
+
+static void expect_compare(const char *old, const char *new, int code, const char *word)
+{
+    char line[256];
+    snprintf(line, sizeof line, "bench --compare %s %s", old, new);
+    program_run run = program_call(line);
+    if (run.code != code || !strstr(run.out, word)) fail_msg("exit status %d, want %d with \"%s\": %s%s", run.code, code, word, run.out, run.err);
+    program_free(&run);
+}
+
+static void compare_follows_its_rules(void **state)
+{
+    char old[] = "/tmp/perplex-bench-old-XXXXXX", new[] = "/tmp/perplex-bench-new-XXXXXX";
+    close(mkstemp(old));
+    close(mkstemp(new));
+    cJSON *result = measure("bench --preset smoke --case-seconds 0.05 --json");
+    write_variant(old, result, 1, 0.01, 0);
+    write_variant(new, result, 1, 0.01, 0);
+    expect_compare(old, new, 0, "0 regressions");
+    write_variant(new, result, 0.80, 0.01, 0);
+    expect_compare(old, new, 3, "REGRESSION");
+    write_variant(new, result, 0.91, 0.01, 0); /* a loss of 9 % is below 10 % */
+    expect_compare(old, new, 0, "0 regressions");
+    write_variant(old, result, 1, 0.05, 0);    /* 3 x 5 % pooled: 14 % is not enough, 16 % is */
+    write_variant(new, result, 0.86, 0.05, 0);
+    expect_compare(old, new, 0, "0 regressions");
+    write_variant(new, result, 0.84, 0.05, 0);
+    expect_compare(old, new, 3, "REGRESSION");
+    write_variant(new, result, 0.5, 0.07, 0);  /* above 6 %: not judged */
+    expect_compare(old, new, 0, "too noisy to judge");
+    write_variant(old, result, 1, 0.01, 0);
+    write_variant(new, result, 0.5, 0.01, 1); /* never had the machine to itself: not judged either */
+    expect_compare(old, new, 0, "too noisy to judge");
+    write_variant(new, result, 1.3, 0.01, 0);
+    expect_compare(old, new, 0, "faster");
+    cJSON_Delete(result);
+    unlink(old);
+    unlink(new);
+}
+
+/* Two real runs, the second slowed by `slow_down`; returns the exit status of --compare, *judged how many were judged. */
+static int compare_real_runs(const char *slow_down, int *judged)
+{
+    char old[] = "/tmp/perplex-bench-old-XXXXXX", new[] = "/tmp/perplex-bench-new-XXXXXX", line[256];
+    close(mkstemp(old));
+    close(mkstemp(new));
+    static const char common[] = "bench --sweep hidden=64,128 batch=16 steps=16 threads=1 --case-seconds 1 --spread 0.002 --json";
+    cJSON *first = measure(common);
+    snprintf(line, sizeof line, "%s %s", common, slow_down);
+    cJSON *second = measure(line);
+    write_json(old, first);
+    write_json(new, second);
+    snprintf(line, sizeof line, "bench --compare %s %s --json", old, new);
+    program_run run = program_call(line);
+    cJSON *verdict = cJSON_Parse(run.out);
+    *judged = verdict ? (int)(json_number(verdict, "compared") - json_number(verdict, "noisy")) : 0;
+    if (verdict && run.code != 0) printf("%s\n", json_text(verdict, "report"));
+    int code = run.code;
+    cJSON_Delete(verdict);
+    cJSON_Delete(first);
+    cJSON_Delete(second);
+    program_free(&run);
+    unlink(old);
+    unlink(new);
+    return code;
+}
+
+enum { ATTEMPTS = 4 }; /* another program on this machine's cores can make any one pair of runs too noisy to judge */
+
+/* Where other programs keep this machine's cores busy, no pair of runs may be calm enough to judge: then nothing is known. */
+static void skip_for_noise(const char *name)
+{
+    printf("SKIP: %s: %d pairs of runs were all too noisy to judge; run it on a calmer machine\n", name, ATTEMPTS);
+    skip();
+}
+
+static void compare_flags_a_planted_slowdown_of_a_fifth(void **state)
+{
+    for (int i = 0; i < ATTEMPTS; i++) {
+        int judged;
+        int code = compare_real_runs("--slow-down 0.25", &judged); /* 1 / 1.25 = 0.8 of the speed */
+        if (code == 3) return;
+        if (code != 0 || judged > 0) fail_msg("a loss of 20 %% was judged (%d cases) and not flagged, exit status %d", judged, code);
+    }
+    skip_for_noise("compare_flags_a_planted_slowdown_of_a_fifth");
+}
+
+static void compare_stays_silent_on_a_repeat(void **state)
+{
+    int flagged = 0;
+    for (int i = 0; i < ATTEMPTS; i++) {
+        int judged;
+        int code = compare_real_runs("", &judged);
+        if (code == 0 && judged > 0) return;
+        flagged += code != 0;
+    }
+    if (flagged > 0) fail_msg("two equal runs were flagged %d times, and never passed", flagged);
+    skip_for_noise("compare_stays_silent_on_a_repeat");
+}
+
+static void compare_refuses_what_is_no_result(void **state)
+{
+    char path[] = "/tmp/perplex-bench-bad-XXXXXX", line[256];
+    close(mkstemp(path));
+    static const char *const bad[] = {"", "[1,2", "{}", "{\"format\":\"perplex-bench\",\"version\":2,\"cases\":[]}",
+                                      "{\"format\":\"perplex-bench\",\"version\":1,\"cases\":[]}",
+                                      "{\"format\":\"perplex-bench\",\"version\":1,\"cases\":[{\"name\":1}]}"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        FILE *file = fopen(path, "w");
+        fputs(bad[i], file);
+        fclose(file);
+        snprintf(line, sizeof line, "bench --compare %s %s", path, path);
+        program_run run = program_call(line);
+        if (run.code != 2 || !strstr(run.err, path)) fail_msg("%s: exit status %d: %s", bad[i], run.code, run.err);
+        program_free(&run);
+    }
+    unlink(path);
+    program_run run = program_call("bench --compare /tmp/perplex-none-1.json /tmp/perplex-none-2.json");
+    assert_int_equal(run.code, 2);
+    program_free(&run);
+}
+
+/* ---- stopping, files, arguments ------------------------------------------------------------------------------------ */
+
+static void ctrl_c_keeps_what_was_measured(void **state)
+{
+    program_started started = program_start("bench --sweep hidden=16..64 batch=1..128 steps=4,8,16 threads=1 --case-seconds 0.2 --json");
+    /* progress is printed every few seconds where it is not a terminal: wait for the second line */
+    for (int i = 0; i < 600; i++) {
+        struct timespec pause = {0, 100000000};
+        nanosleep(&pause, NULL);
+        char *err = program_read(started.err_path);
+        char *newline = strchr(err, '\n');
+        int second = newline && strchr(newline + 1, '\n') != NULL;
+        free(err);
+        if (second) break;
+    }
+    kill(started.pid, SIGINT);
+    program_run run = program_wait(&started);
+    cJSON *result = program_json(&run, 1);
+    check_schema(result);
+    assert_true(cJSON_IsFalse(json_at(result, "complete")));
+    int kept = cJSON_GetArraySize(json_at(result, "cases"));
+    if (kept < 1 || kept >= 72) fail_msg("%d cases were kept", kept);
+    assert_non_null(strstr(run.err, "stopped"));
+    cJSON_Delete(result);
+    program_free(&run);
+}
+
+static void a_folder_gets_json_csv_markdown_and_plots(void **state)
+{
+    char folder[] = "/tmp/perplex-bench-folder-XXXXXX", line[256], path[128];
+    assert_non_null(mkdtemp(folder));
+    snprintf(line, sizeof line, "bench --sweep hidden=16,32 batch=1,4 steps=4 threads=1 --case-seconds 0.05 --out %s", folder);
+    program_run run = program_call(line);
+    assert_int_equal(run.code, 0);
+    int drawn = !strstr(run.err, "gnuplot was not found");
+    static const char *const files[] = {"bench.json", "bench.csv", "bench.md", "plots/speed-hidden.gp", "plots/speed-batch.gp", "plots/phases.gp",
+                                        "plots/roofline.gp", "plots/speed-hidden.svg", "plots/speed-batch.png", "plots/phases.svg", "plots/roofline.png"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        int picture = strstr(files[i], ".svg") || strstr(files[i], ".png");
+        if (picture && !drawn) continue;
+        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        char *text = program_read(path);
+        if (!text[0]) fail_msg("%s is empty", path);
+        if (strcmp(files[i], "bench.json") == 0) {
+            cJSON *json = cJSON_Parse(text);
+            assert_non_null(json);
+            check_schema(json);
+            cJSON_Delete(json);
+        }
+        if (strcmp(files[i], "bench.csv") == 0) {
+            int lines = 0;
+            for (char *at = text; *at; at++) lines += *at == '\n';
+            assert_int_equal(lines, 5);
+        }
+        free(text);
+    }
+    if (!drawn) printf("SKIP plots: gnuplot is not installed\n");
+    program_free(&run);
+    snprintf(line, sizeof line, "rm -r %s", folder);
+    assert_int_equal(system(line), 0);
+}
+
+static void wrong_arguments_end_with_status_2_and_one_clear_line(void **state)
+{
+    static const struct { const char *line, *word; } bad[] = {
+        {"bench --sweep hidden=9..1", "backwards"}, {"bench --sweep hiden=9", "expected key"}, {"bench --preset quik", "seed-chapter"},
+        {"bench --preset quick --hidden 3", "--hidden"}, {"bench --preset quick --sweep hidden=3", "preset brings its own"},
+        {"bench --device abacus", "abacus"}, {"bench --work walk", "decode"}, {"bench --hidden 0", "hidden"}, {"bench --prset quick", "preset"},
+        {"bench --precision bf16", "fp32"}, {"bench --tied", "embed"}, {"bench --data /tmp/perplex-none.txt", "perplex-none.txt"},
+        {"bench --hidden 65536 --batch 1048576 --steps 1048576", "memory"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        program_run run = program_call(bad[i].line);
+        if (run.code != 2 || !strstr(run.err, bad[i].word)) fail_msg("%s: exit status %d: %s", bad[i].line, run.code, run.err);
+        program_free(&run);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(smoke_obeys_the_schema_and_phases_sum_to_the_step),
+        cmocka_unit_test(devices_side_by_side_start_from_the_same_losses),
+        cmocka_unit_test(evaluation_and_decoding_are_measured_too),
+        cmocka_unit_test(compare_follows_its_rules),
+        cmocka_unit_test(compare_flags_a_planted_slowdown_of_a_fifth),
+        cmocka_unit_test(compare_stays_silent_on_a_repeat),
+        cmocka_unit_test(compare_refuses_what_is_no_result),
+        cmocka_unit_test(ctrl_c_keeps_what_was_measured),
+        cmocka_unit_test(a_folder_gets_json_csv_markdown_and_plots),
+        cmocka_unit_test(wrong_arguments_end_with_status_2_and_one_clear_line),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
