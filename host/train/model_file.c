@@ -95,7 +95,8 @@ px_status px_model_file_open(const char *path, px_model_file *file)
     }
     file->parameters = checkpoint.parameters;
     file->step = checkpoint.state.step;
-    file->epoch = checkpoint.state.epoch;
+    /* the epoch, from 1, that its latest step belongs to */
+    file->epoch = checkpoint.state.epoch + (checkpoint.state.window > 0 || checkpoint.state.step == 0);
     file->averaged = checkpoint.averaged;
     file->valid_loss = checkpoint.state.best_step == checkpoint.state.step ? checkpoint.state.best_loss : NAN;
     /* configuration and vocabulary change hands */

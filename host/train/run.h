@@ -3,7 +3,7 @@
  *     run.c         opens corpus, engine and buffers; the few lines at the start
  *     run_folder.c  the folder: its files' names, its creation, checkpoints in it
  *     loop.c        the steps, and when something is logged, evaluated or saved
- *     validation.c  evaluation during training and at the end
+ *     validation.c  evaluation during training; final_evaluation.c at its end
  *     rollback.c    what happens after a loss or gradient that is not finite
  *     train.c       starting, resuming and ending; dry_run.c the same without a folder
  *
@@ -98,7 +98,10 @@ px_status px_run_stop_with_checkpoint(px_run *run);
 /* The evaluation that is due at this step: state, best.safetensors, metrics, hooks. at_end: the run has ended at a step where no
  * evaluation was due, so the rules of schedule, averaging and early stopping are left alone. PX_STOPPED where asked to stop. */
 px_status px_run_validate(px_run *run, int at_end);
-/* The best model, one stream: from zero, from the state carried out of training; and the test text. */
+
+/* ---- final_evaluation.c ---------------------------------------------------------------------------------------------- */
+/* The best model, each text as one stream: validation from zero and from the state carried out of training; test from zero.
+ * The engine then holds the best weights: nothing can be trained on. */
 px_status px_run_final_evaluation(px_run *run);
 
 /* ---- rollback.c --------------------------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* Evaluation during a training and at its end: see run.h. */
+/* Evaluation during a training: see run.h. What is done at its end is in final_evaluation.c. */
 #include "run.h"
 
 #include "averaging.h"
@@ -8,10 +8,6 @@
 #include "schedule.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-/* ---- during the training: n streams, started cold ------------------------------------------------------------------- */
 
 /* As many streams as in training, or as many as the text has tokens to predict. */
 static px_evaluate_options fast_options(const px_run *run)
@@ -92,56 +88,4 @@ px_status px_run_validate(px_run *run, int at_end)
     *state = after;
     run->timer_started += px_clock() - before;
     return PX_OK;
-}
-
-/* ---- at the end: one stream ------------------------------------------------------------------------------------------- */
-
-/* State of the last stream of the training, as stream 0 of an evaluation state: what the text's end left behind. */
-static px_status carried_state(px_run *run, float *state)
-{
-    size_t L = (size_t)run->config.model.layers, n = (size_t)run->config.batch, h = (size_t)run->config.model.hidden;
-    PX_TRY(px_engine_read(run->engine, PX_SECTION_STATE, run->buffer));
-    memset(state, 0, L * n * h * sizeof *state);
-    for (size_t l = 0; l < L; l++) memcpy(state + l * n * h, run->buffer + (l * n + n - 1) * h, h * sizeof *state);
-    return PX_OK;
-}
-
-/* One stream takes the rows of all, so that its windows are as large as the training's. */
-static px_status evaluate_whole(px_run *run, px_range range, int keep_state, double *loss)
-{
-    px_evaluation evaluation;
-    px_evaluate_options options = {.n = 1, .T = run->config.steps * run->config.batch, .reset_id = run->reset_id,
-                                   .keep_state = keep_state, .stop = run->hooks->stop};
-    PX_TRY(px_evaluate(run->engine, range, &options, &evaluation));
-    *loss = evaluation.loss;
-    return PX_OK;
-}
-
-px_status px_run_final_evaluation(px_run *run)
-{
-    px_train_result *result = run->result;
-    px_checkpoint best = {0};
-    px_status status;
-    float *state = calloc(px_engine_section_count(run->engine, PX_SECTION_EVAL_STATE), sizeof *state);
-    result->valid_loss_zero = result->valid_loss_carried = result->test_loss_zero = NAN;
-    if (!state) return px_fail(PX_ERR_MEMORY, "no memory for the evaluation at the end");
-    PX_TRY_GOTO(status, carried_state(run, state), done);
-    PX_TRY_GOTO(status, px_checkpoint_open(run->best_path, &best), done);
-    if (best.parameters.count != run->parameters.count) {
-        status = px_fail(PX_ERR_INPUT, "%s: not of this run", run->best_path);
-        goto done;
-    }
-    PX_TRY_GOTO(status, px_checkpoint_weights(&best, run->buffer), done);
-    PX_TRY_GOTO(status, px_engine_write(run->engine, PX_SECTION_PARAMETERS, run->buffer), done);
-    if (run->validates) {
-        PX_TRY_GOTO(status, evaluate_whole(run, run->corpus.valid, 0, &result->valid_loss_zero), done);
-        PX_TRY_GOTO(status, px_engine_write(run->engine, PX_SECTION_EVAL_STATE, state), done);
-        PX_TRY_GOTO(status, evaluate_whole(run, run->corpus.valid, 1, &result->valid_loss_carried), done);
-    }
-    if (run->corpus.test.end - run->corpus.test.begin >= 2)
-        PX_TRY_GOTO(status, evaluate_whole(run, run->corpus.test, 0, &result->test_loss_zero), done);
-done:
-    free(state);
-    px_checkpoint_close(&best);
-    return status;
 }

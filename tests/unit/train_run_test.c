@@ -119,7 +119,20 @@ static void a_run_learns_and_leaves_its_files_and_metrics(void **state)
     assert_px_ok(px_model_file_engine(&model, "reference", 1, 13, 1, &engine));
     px_evaluate_options options = {.n = 1, .T = 13, .reset_id = -1};
     assert_px_ok(px_evaluate(engine, corpus.valid, &options, &evaluation));
-    assert_true(evaluation.loss == result.valid_loss_zero); /* other windows, the same bits */
+    assert_true(evaluation.loss == result.valid_loss_zero); /* other windows, other company, the same bits */
+    assert_px_ok(px_evaluate(engine, corpus.test, &options, &evaluation));
+    assert_true(evaluation.loss == result.test_loss_zero);
+    /* and from the state of the run's last stream */
+    px_checkpoint last;
+    float hidden[4 * 11];
+    int64_t shape[] = {1, 4, 11};
+    assert_px_ok(px_checkpoint_open(result.last_path, &last));
+    assert_px_ok(px_safetensors_read(last.file, "state.hidden", 3, shape, hidden));
+    px_checkpoint_close(&last);
+    assert_px_ok(px_engine_write(engine, PX_SECTION_EVAL_STATE, hidden + 3 * 11));
+    options.keep_state = 1;
+    assert_px_ok(px_evaluate(engine, corpus.valid, &options, &evaluation));
+    assert_true(evaluation.loss == result.valid_loss_carried && evaluation.loss != result.valid_loss_zero);
     px_engine_destroy(engine);
     px_corpus_close(&corpus);
     px_model_file_close(&model);

@@ -10,7 +10,7 @@
 
 #include <perplex/status.h>
 
-/* A new folder under TMPDIR, removed with everything in it by the matching call. */
+/* A new folder (under TMPDIR, /dev/shm or /tmp), removed with everything in it by the matching call. */
 char *scratch_create(void);
 void scratch_destroy(char *folder);
 /* folder/name; one of 16 static buffers in turn. */

@@ -1,0 +1,139 @@
+/* The result of a training: the best model's loss on whole texts, each read as one stream (run.h).
+ *
+ * A single stream leaves most of a machine idle, and there are three to read: validation from a zero state, validation from the
+ * state that training ended in, and the test text. They go side by side as three streams of one batch, which costs hardly more
+ * than one. A stream's values do not depend on its company (engine.h), so the results are those of px_evaluate with n = 1. */
+#include "run.h"
+
+#include "check.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct reading {
+    px_range range;
+    int keeps_state;     /* 1: from the evaluation state as it was written; 0: from zero */
+    double *loss;        /* result, nats per token */
+    double sum;
+    size_t scored;       /* so far; the next input is begin + scored */
+} reading;
+
+enum { READINGS_MAX = 3 };
+
+static size_t targets_of(const reading *r)
+{
+    return r->range.end - r->range.begin - 1;
+}
+
+/* Buffers of one window of `rows` rows. */
+typedef struct window {
+    int32_t *tokens, *targets, *ids;
+    uint8_t *reset;
+    float *token_nll;
+} window;
+
+static void window_free(window *w)
+{
+    free(w->tokens);
+    free(w->targets);
+    free(w->ids);
+    free(w->reset);
+    free(w->token_nll);
+}
+
+static px_status window_make(window *w, size_t rows)
+{
+    *w = (window){malloc(rows * sizeof *w->tokens), malloc(rows * sizeof *w->targets), malloc((rows + 1) * sizeof *w->ids),
+                  malloc(rows), malloc(rows * sizeof *w->token_nll)};
+    if (!w->tokens || !w->targets || !w->ids || !w->reset || !w->token_nll) return px_fail(PX_ERR_MEMORY, "no memory for the evaluation at the end");
+    return PX_OK;
+}
+
+/* Lays the next T inputs of reading i of n; where its text has ended, unscored rows. */
+static void lay(const px_run *run, window *w, const reading *r, int32_t i, int32_t n, int32_t T)
+{
+    size_t left = targets_of(r) - r->scored, count = left < (size_t)T ? left : (size_t)T;
+    if (count) px_tokens_copy(r->range.tokens, r->range.begin + r->scored, count + 1, w->ids);
+    for (size_t t = 0; t < (size_t)T; t++) {
+        size_t row = t * (size_t)n + (size_t)i;
+        int there = t < count;
+        w->tokens[row] = there ? w->ids[t] : 0;
+        w->targets[row] = there ? w->ids[t + 1] : -1;
+        w->reset[row] = (t == 0 && r->scored == 0 && !r->keeps_state) || (there && w->ids[t] == run->reset_id);
+    }
+}
+
+/* Reads up to engine n streams side by side to their ends. */
+static px_status read_together(px_run *run, reading *readings, int32_t n)
+{
+    size_t longest = 0, done = 0;
+    /* rows as in training; T is then at least the training's */
+    int32_t T = (int32_t)((int64_t)run->engine->shape.T * run->engine->shape.n / n);
+    window w;
+    px_status status = window_make(&w, (size_t)T * (size_t)n);
+    for (int32_t i = 0; i < n; i++)
+        if (targets_of(&readings[i]) > longest) longest = targets_of(&readings[i]);
+    for (; status == PX_OK && done < longest; done += (size_t)T) {
+        px_batch batch = {.tokens = w.tokens, .targets = w.targets, .reset = w.reset, .n = n, .streams_in_all = (uint32_t)n};
+        batch.T = longest - done < (size_t)T ? (int32_t)(longest - done) : T;
+        if (px_run_stop_asked(run)) {
+            status = px_fail(PX_STOPPED, "stopped while scoring");
+            break;
+        }
+        for (int32_t i = 0; i < n; i++) lay(run, &w, &readings[i], i, n, batch.T);
+        status = px_engine_evaluate(run->engine, &batch, w.token_nll);
+        if (status != PX_OK) break;
+        for (size_t row = 0; row < (size_t)batch.T * (size_t)n; row++) {
+            if (w.targets[row] < 0) continue;
+            readings[row % (size_t)n].sum += w.token_nll[row];
+            readings[row % (size_t)n].scored++;
+        }
+    }
+    window_free(&w);
+    for (int32_t i = 0; status == PX_OK && i < n; i++) *readings[i].loss = readings[i].sum / (double)readings[i].scored;
+    return status;
+}
+
+/* The state of the last stream of training, which read the text's end, becomes stream `at` of the evaluation state. */
+static px_status carry_state(px_run *run, const float *carried, int32_t at)
+{
+    size_t L = (size_t)run->config.model.layers, n = (size_t)run->config.batch, h = (size_t)run->config.model.hidden;
+    memset(run->buffer, 0, L * n * h * sizeof *run->buffer);
+    for (size_t l = 0; l < L; l++) memcpy(run->buffer + (l * n + (size_t)at) * h, carried + (l * n + n - 1) * h, h * sizeof *carried);
+    return px_engine_write(run->engine, PX_SECTION_EVAL_STATE, run->buffer);
+}
+
+static px_status load_best(px_run *run)
+{
+    px_checkpoint best;
+    PX_TRY(px_checkpoint_open(run->best_path, &best));
+    px_status status = best.parameters.count == run->parameters.count ? px_checkpoint_weights(&best, run->buffer)
+                                                                       : px_fail(PX_ERR_INPUT, "%s: not of this run", run->best_path);
+    px_checkpoint_close(&best);
+    PX_TRY(status);
+    return px_engine_write(run->engine, PX_SECTION_PARAMETERS, run->buffer);
+}
+
+px_status px_run_final_evaluation(px_run *run)
+{
+    px_train_result *result = run->result;
+    reading readings[READINGS_MAX];
+    int32_t count = 0, n = run->engine->shape.n;
+    result->valid_loss_zero = result->valid_loss_carried = result->test_loss_zero = NAN;
+    if (run->validates) {
+        readings[count++] = (reading){.range = run->corpus.valid, .keeps_state = 1, .loss = &result->valid_loss_carried};
+        readings[count++] = (reading){.range = run->corpus.valid, .loss = &result->valid_loss_zero};
+    }
+    if (run->corpus.test.end - run->corpus.test.begin >= 2)
+        readings[count++] = (reading){.range = run->corpus.test, .loss = &result->test_loss_zero};
+    if (count == 0) return PX_OK;
+
+    float *carried = malloc(px_engine_section_count(run->engine, PX_SECTION_STATE) * sizeof *carried);
+    px_status status = carried ? px_engine_read(run->engine, PX_SECTION_STATE, carried) : px_fail(PX_ERR_MEMORY, "no memory for the evaluation at the end");
+    if (status == PX_OK) status = load_best(run);
+    if (status == PX_OK) status = carry_state(run, carried, 0); /* the reading that keeps its state comes first */
+    for (int32_t i = 0; status == PX_OK && i < count; i += n) status = read_together(run, readings + i, count - i < n ? count - i : n);
+    free(carried);
+    return status;
+}
