@@ -98,7 +98,7 @@ void px_cuda_memory_destroy(px_cuda *engine);
 px_status px_cuda_staging_create(px_cuda *engine);
 void px_cuda_staging_destroy(px_cuda *engine);
 /* Checks and copies a window: afterwards the batch belongs to its owner again, and the compute stream has the window in
- * buffers.window before anything enqueued later. PX_ERR_ARGUMENT names a token that is out of range. */
+ * buffers.window before anything enqueued later. PX_ERR_INPUT names a token that is out of range. */
 px_status px_cuda_stage_window(px_cuda *engine, const px_batch *batch);
 px_status px_cuda_stage_update(px_cuda *engine, const px_update_scalars *scalars);
 

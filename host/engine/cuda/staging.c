@@ -46,10 +46,10 @@ static px_status check_ids(const px_batch *batch, int32_t V)
     size_t rows = (size_t)batch->T * (size_t)batch->n;
     for (size_t row = 0; row < rows; row++) {
         if ((uint32_t)batch->tokens[row] >= (uint32_t)V)
-            return px_fail(PX_ERR_ARGUMENT, "step %zu, stream %zu: token %d; the vocabulary has %d", row / (size_t)batch->n,
+            return px_fail(PX_ERR_INPUT, "step %zu, stream %zu: token %d; the vocabulary has %d", row / (size_t)batch->n,
                            row % (size_t)batch->n, (int)batch->tokens[row], (int)V);
         if (batch->targets && (batch->targets[row] < -1 || batch->targets[row] >= V))
-            return px_fail(PX_ERR_ARGUMENT, "step %zu, stream %zu: target %d; the vocabulary has %d, and -1 is not scored",
+            return px_fail(PX_ERR_INPUT, "step %zu, stream %zu: target %d; the vocabulary has %d, and -1 is not scored",
                            row / (size_t)batch->n, row % (size_t)batch->n, (int)batch->targets[row], (int)V);
     }
     return PX_OK;

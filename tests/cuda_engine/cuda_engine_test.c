@@ -1,0 +1,478 @@
+/* The CUDA engine's host code on the fake runtime, where a test reaches inside: what happens when memory runs out at any
+ * place, when a wait is left out, when graphs come and go, when there is no driver. What the engine computes is judged by the
+ * programs of tests/parity, which run with the same simulated engine. */
+#include "cases.h"
+#include "engine_cuda.h"
+#include "fake_control.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEED = 20, WINDOWS = 6 };
+
+/* Everything that has buffers of its own: embedding, projection, all dropouts, two layers, Adam, averages. */
+static const px_case every_buffer = {
+    .name = "every buffer",
+    .model = {.vocab = 140, .embed = 6, .hidden = 10, .layers = 2, .tied = 1, .dropout_input = 0.2, .dropout_between = 0.3, .dropout_output = 0.4,
+              .dropout_weight = 0.25, .init_scale = 1, .init_gain = 1},
+    .optimizer = {.kind = PX_ADAM, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .clip = 1},
+    .n = 7,
+    .T = 20,
+};
+
+static const px_case one_hot = {
+    .name = "one-hot",
+    .model = {.vocab = 11, .hidden = 12, .layers = 1, .init_scale = 1, .init_gain = 1},
+    .n = 3,
+    .T = 4,
+};
+
+/* ---- helpers ------------------------------------------------------------------------------------------------------ */
+
+static void settings_reset(void)
+{
+    *px_fake_control() = (px_fake_settings){.lazy = 1, .seed = 1, .devices = 1, .driver = 1, .memory_bytes = (size_t)1 << 30, .l2_bytes = 64 << 10, .major = 9, .fail_at = -1};
+    px_fake_reset();
+}
+
+static int each_test_starts_anew(void **state)
+{
+    settings_reset();
+    return 0;
+}
+
+static px_status make(const px_case *c, px_precision precision, px_engine **engine)
+{
+    px_engine_shape shape = {.n = c->n, .T = c->T, .training = 1, .averaging = 1, .precision = precision, .seed = SEED};
+    *engine = NULL;
+    PX_TRY(px_cuda_ops.create(&c->model, &c->optimizer, &shape, 0, engine));
+    (*engine)->ops = &px_cuda_ops;
+    (*engine)->model = c->model;
+    (*engine)->shape = shape;
+    return PX_OK;
+}
+
+static px_status write_initial_weights(const px_case *c, px_engine *engine)
+{
+    px_parameters table;
+    PX_TRY(px_parameters_make(&c->model, &table));
+    float *weights = calloc(table.count, sizeof *weights);
+    assert_non_null(weights);
+    px_status status = px_parameters_init(&table, &c->model, SEED, weights);
+    if (status == PX_OK) status = px_engine_write(engine, PX_SECTION_PARAMETERS, weights);
+    if (status == PX_OK) status = px_engine_write(engine, PX_SECTION_AVERAGE, weights);
+    free(weights);
+    return status;
+}
+
+/* A few steps of training without anything that waits, then an evaluation; every call may fail. */
+static px_status train(const px_case *c, px_engine *engine)
+{
+    for (uint64_t step = 0; step < WINDOWS; step++) {
+        px_update update = {.step = step, .lr = 0.05, .average_weight = 0.25};
+        for (int32_t i = 0; i < (c->windows ? c->windows : 1); i++) {
+            px_window window = px_case_window(c, step, i);
+            px_status status = px_engine_accumulate(engine, &window.batch);
+            px_window_free(&window);
+            PX_TRY(status);
+        }
+        PX_TRY(px_engine_update(engine, &update));
+    }
+    return PX_OK;
+}
+
+static px_status evaluate(const px_case *c, px_engine *engine)
+{
+    px_window window = px_case_window(c, 99, 0);
+    float *nll = calloc((size_t)c->n * (size_t)c->T, sizeof *nll);
+    assert_non_null(nll);
+    px_status status = px_engine_evaluate(engine, &window.batch, nll);
+    free(nll);
+    px_window_free(&window);
+    return status;
+}
+
+/* Weights after a training, malloc'ed; the engine is destroyed. */
+static float *weights_of_training(const px_case *c, size_t *count)
+{
+    px_engine *engine;
+    PX_CHECK(make(c, PX_FP32, &engine));
+    PX_CHECK(write_initial_weights(c, engine));
+    PX_CHECK(train(c, engine));
+    *count = px_engine_section_count(engine, PX_SECTION_PARAMETERS);
+    float *weights = px_section_read(engine, PX_SECTION_PARAMETERS);
+    px_engine_destroy(engine);
+    return weights;
+}
+
+static void assert_nothing_is_left(void)
+{
+    px_fake_counts left = px_fake_count();
+    if (left.allocations || left.objects)
+        print_error("left behind: %zu allocations (%zu bytes), %zu streams, events, graphs or handles\n", left.allocations, left.bytes, left.objects);
+    assert_int_equal(left.allocations, 0);
+    assert_int_equal(left.objects, 0);
+}
+
+/* ---- memory --------------------------------------------------------------------------------------------------------- */
+
+static px_status live(const px_case *c, px_precision precision)
+{
+    px_engine *engine;
+    px_metrics metrics;
+    px_phase_times times;
+    px_status status = make(c, precision, &engine);
+    if (status == PX_OK) status = write_initial_weights(c, engine);
+    if (status == PX_OK) status = px_engine_phase_times(engine, 1, &times); /* makes its events */
+    if (status == PX_OK) status = train(c, engine);
+    if (status == PX_OK) status = evaluate(c, engine);
+    if (status == PX_OK) status = px_engine_metrics(engine, 1, &metrics);
+    px_engine_destroy(engine);
+    return status;
+}
+
+static void a_failure_at_each_creation_in_turn_ends_cleanly(void **state)
+{
+    size_t before = px_fake_count().creations;
+    PX_CHECK(live(&every_buffer, PX_FP32));
+    int64_t creations = (int64_t)(px_fake_count().creations - before);
+    assert_true(creations > 20); /* 7 arenas, 2 streams, 6 + 16 events, cuBLAS, graphs */
+    for (int64_t k = 0; k < creations; k++) {
+        px_fake_control()->fail_at = k;
+        px_status status = live(&every_buffer, PX_FP32);
+        if (status != PX_ERR_MEMORY) print_error("creation %d of %d: %s: %s\n", (int)k, (int)creations, px_status_name(status), px_error_message());
+        assert_int_equal(status, PX_ERR_MEMORY);
+        assert_true(px_error_message()[0]);
+        assert_nothing_is_left();
+        px_fake_control()->fail_at = -1;
+        px_fake_reset();
+    }
+}
+
+static void too_small_a_gpu_names_what_was_asked_what_is_free_and_the_flag(void **state)
+{
+    static const size_t mib[] = {0, 1, 33, 34};
+    px_case large = every_buffer;
+    px_engine *engine;
+    large.n = 64, large.T = 64, large.model.hidden = 128; /* 16 MiB of activations beside 32 of cuBLAS */
+    for (size_t i = 0; i < sizeof mib / sizeof *mib; i++) {
+        px_fake_control()->memory_bytes = mib[i] << 20;
+        assert_int_equal(make(&large, PX_FP32, &engine), PX_ERR_MEMORY);
+        assert_null(engine);
+        assert_non_null(strstr(px_error_message(), "MiB asked for"));
+        assert_non_null(strstr(px_error_message(), "are free"));
+        assert_non_null(strstr(px_error_message(), "lower --"));
+        assert_nothing_is_left();
+    }
+    assert_non_null(strstr(px_error_message(), "--batch")); /* the last one failed at what batch and steps make large */
+}
+
+static void the_prediction_is_what_is_allocated(void **state)
+{
+    static const px_precision precision[] = {PX_FP32, PX_BF16};
+    for (size_t i = 0; i < 2; i++) {
+        px_engine *engine;
+        px_engine_memory memory;
+        px_engine_shape shape = {.n = every_buffer.n, .T = every_buffer.T, .training = 1, .averaging = 1, .precision = precision[i], .seed = SEED};
+        PX_CHECK(px_cuda_ops.memory(&every_buffer.model, &every_buffer.optimizer, &shape, &memory));
+        PX_CHECK(make(&every_buffer, precision[i], &engine));
+        size_t pinned = px_cuda_self(engine)->plan.bytes[PX_ARENA_PINNED];
+        assert_int_equal(px_fake_count().bytes, memory.total + pinned);
+        PX_CHECK(train(&every_buffer, engine));
+        PX_CHECK(evaluate(&every_buffer, engine));
+        assert_int_equal(px_fake_count().bytes, memory.total + pinned); /* and the step loop allocates nothing */
+        px_engine_destroy(engine);
+        assert_nothing_is_left();
+    }
+}
+
+/* ---- order ---------------------------------------------------------------------------------------------------------- */
+
+static void lazy_streams_in_any_order_give_the_same_bits_as_eager_ones(void **state)
+{
+    static const px_case *const cases[] = {&every_buffer, &one_hot};
+    for (size_t i = 0; i < 2; i++) {
+        size_t count;
+        px_fake_control()->lazy = 0;
+        float *want = weights_of_training(cases[i], &count);
+        px_fake_control()->lazy = 1;
+        for (uint64_t seed = 1; seed <= 10; seed++) {
+            px_fake_control()->seed = seed;
+            float *got = weights_of_training(cases[i], &count);
+            assert_memory_equal(got, want, count * sizeof *got);
+            free(got);
+        }
+        free(want);
+    }
+}
+
+static void a_wait_that_is_left_out_is_caught(void **state)
+{
+    static const struct {
+        px_fake_fault fault;
+        const char *name;
+    } faults[] = {{PX_FAKE_NO_EVENT_SYNCHRONIZE, "a staging buffer reused too early"},
+                  {PX_FAKE_NO_FIRST_STREAM_WAIT, "no event before the device slot is overwritten"},
+                  {PX_FAKE_NO_SECOND_STREAM_WAIT, "no event between the copy and the window"}};
+    /* several windows to an update: the host then waits for nothing but the staging buffers */
+    px_case c = one_hot;
+    c.windows = 5;
+    size_t count;
+    float *want = weights_of_training(&c, &count);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        int caught = 0;
+        for (uint64_t seed = 1; seed <= 10; seed++) {
+            px_fake_control()->seed = seed;
+            px_fake_control()->fault = faults[i].fault;
+            float *got = weights_of_training(&c, &count);
+            caught += memcmp(got, want, count * sizeof *got) != 0;
+            free(got);
+            settings_reset();
+        }
+        print_message("%s: caught with %d of 10 seeds\n", faults[i].name, caught);
+        assert_true(caught > 0);
+    }
+    free(want);
+}
+
+/* ---- graphs --------------------------------------------------------------------------------------------------------- */
+
+static void a_window_is_captured_once_per_shape_and_replayed(void **state)
+{
+    px_engine *engine;
+    px_fake_counts before = px_fake_count();
+    PX_CHECK(make(&one_hot, PX_FP32, &engine));
+    PX_CHECK(write_initial_weights(&one_hot, engine));
+    PX_CHECK(train(&one_hot, engine));
+    assert_int_equal(px_fake_count().captures - before.captures, 2); /* accumulate and update */
+    assert_int_equal(px_fake_count().graph_launches - before.graph_launches, 2 * WINDOWS);
+    PX_CHECK(evaluate(&one_hot, engine));
+    PX_CHECK(evaluate(&one_hot, engine));
+    assert_int_equal(px_fake_count().captures - before.captures, 3);
+    px_engine_destroy(engine);
+}
+
+/* More shapes than the cache holds, twice over: each window must still be the one that was asked for. */
+static void the_cache_of_graphs_forgets_the_oldest_and_stays_right(void **state)
+{
+    px_case c = one_hot;
+    c.T = PX_CUDA_GRAPHS + 4;
+    px_engine *engine;
+    PX_CHECK(make(&c, PX_FP32, &engine));
+    PX_CHECK(write_initial_weights(&c, engine));
+    px_engine *reference = px_case_engine(&c, "reference", 1, 1);
+    px_sections_copy(reference, engine);
+    for (int round = 0; round < 2; round++)
+        for (int32_t T = 1; T <= c.T; T++) {
+            c.batch_T = T;
+            px_window window = px_case_window(&c, (uint64_t)T, round);
+            float got[3 * (PX_CUDA_GRAPHS + 4)], want[3 * (PX_CUDA_GRAPHS + 4)];
+            PX_CHECK(px_engine_evaluate(engine, &window.batch, got));
+            PX_CHECK(px_engine_evaluate(reference, &window.batch, want));
+            assert_int_equal(px_compare_values(got, want, (size_t)(T * c.n), 1e-5, 1, "loss of a token"), 0);
+            px_window_free(&window);
+        }
+    px_engine_destroy(engine);
+    px_engine_destroy(reference);
+    assert_nothing_is_left();
+}
+
+static void without_graphs_the_same_bits_come_out(void **state)
+{
+    size_t count;
+    float *want = weights_of_training(&every_buffer, &count);
+    setenv("PERPLEX_CUDA_GRAPHS", "0", 1);
+    size_t launches = px_fake_count().graph_launches;
+    float *got = weights_of_training(&every_buffer, &count);
+    unsetenv("PERPLEX_CUDA_GRAPHS");
+    assert_int_equal(px_fake_count().graph_launches, launches);
+    assert_memory_equal(got, want, count * sizeof *got);
+    free(got);
+    free(want);
+}
+
+static void the_head_in_one_chunk_and_in_many_agrees(void **state)
+{
+    size_t count;
+    px_fake_control()->l2_bytes = 64 << 20;
+    float *want = weights_of_training(&every_buffer, &count); /* 140 rows at once */
+    px_fake_control()->l2_bytes = 1;                          /* chunks of 64 */
+    float *got = weights_of_training(&every_buffer, &count);
+    /* sums of 140 rows, cut at 64 and 128: fp32 rounding apart they agree; Adam's first steps magnify it where a gradient cancels */
+    assert_int_equal(px_compare_values(got, want, count, 1e-4, 0, "weight"), 0);
+    free(got);
+    free(want);
+}
+
+/* ---- times ---------------------------------------------------------------------------------------------------------- */
+
+static void phase_times_are_measured_once_asked_for(void **state)
+{
+    px_engine *engine;
+    px_phase_times times;
+    PX_CHECK(make(&one_hot, PX_FP32, &engine));
+    PX_CHECK(write_initial_weights(&one_hot, engine));
+    PX_CHECK(train(&one_hot, engine));
+    PX_CHECK(px_engine_phase_times(engine, 1, &times));
+    for (int phase = 0; phase < PX_PHASE_COUNT; phase++) assert_true(times.seconds[phase] == 0);
+    PX_CHECK(train(&one_hot, engine));
+    PX_CHECK(px_engine_phase_times(engine, 1, &times));
+    /* the fake clock ticks once per stamp: 1 ms for each phase of each window */
+    for (int phase = 0; phase < PX_PHASE_COUNT; phase++) assert_true(fabs(times.seconds[phase] - WINDOWS * 1e-3) < 1e-9);
+    PX_CHECK(px_engine_phase_times(engine, 0, &times));
+    for (int phase = 0; phase < PX_PHASE_COUNT; phase++) assert_true(times.seconds[phase] == 0);
+    px_engine_destroy(engine);
+    assert_nothing_is_left();
+}
+
+static void peaks_come_from_measuring(void **state)
+{
+    px_device_peak peak;
+    PX_CHECK(px_cuda_peak(0, PX_FP32, &peak));
+    assert_string_equal(peak.what, "cublas fp32");
+    assert_true(peak.gflops > 0 && peak.copy_gb_s > 0 && peak.step_latency_s > 0);
+    assert_nothing_is_left();
+}
+
+/* ---- precision -------------------------------------------------------------------------------------------------------- */
+
+/* bf16 keeps 8 bits: one rounding is 2^-9 relative. Losses of untrained models are near log V, gradients are sums of many such
+ * products whose roundings average out; 2 % of the largest gradient of a tensor is what a same-precision reference shows. */
+static void bf16_stays_near_the_reference(void **state)
+{
+    static const px_case *const cases[] = {&every_buffer, &one_hot};
+    for (size_t i = 0; i < 2; i++) {
+        const px_case *c = cases[i];
+        px_engine *engine, *reference = px_case_engine(c, "reference", 1, 1);
+        px_parameters table;
+        px_metrics got, want;
+        PX_CHECK(px_parameters_make(&c->model, &table));
+        PX_CHECK(make(c, PX_BF16, &engine));
+        px_sections_copy(reference, engine);
+        px_window window = px_case_window(c, 3, 0);
+        PX_CHECK(px_engine_accumulate(engine, &window.batch));
+        PX_CHECK(px_engine_accumulate(reference, &window.batch));
+        PX_CHECK(px_engine_metrics(engine, 1, &got));
+        PX_CHECK(px_engine_metrics(reference, 1, &want));
+        assert_true(fabs(got.loss_sum - want.loss_sum) < 2e-3 * want.loss_sum);
+        float *g = px_section_read(engine, PX_SECTION_GRADIENTS), *w = px_section_read(reference, PX_SECTION_GRADIENTS);
+        assert_int_equal(px_compare_tensors(&table, g, w, 0.03, 0.01 * px_largest(w, table.count), "bf16 gradient"), 0);
+        free(g);
+        free(w);
+        px_window_free(&window);
+        px_engine_destroy(engine);
+        px_engine_destroy(reference);
+    }
+}
+
+static void low_precision_on_an_old_gpu_is_refused(void **state)
+{
+    px_engine *engine;
+    px_fake_control()->major = 7;
+    px_fake_control()->minor = 5;
+    assert_int_equal(make(&one_hot, PX_BF16, &engine), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "--precision fp32"));
+    assert_int_equal(make(&one_hot, PX_TF32, &engine), PX_ERR_DEVICE);
+    PX_CHECK(make(&one_hot, PX_FP32, &engine));
+    px_engine_destroy(engine);
+    assert_nothing_is_left();
+}
+
+/* ---- devices ---------------------------------------------------------------------------------------------------------- */
+
+static void a_missing_driver_or_gpu_is_named_with_its_remedy(void **state)
+{
+    px_device_info info;
+    int count = 77;
+    px_fake_control()->driver = 0;
+    assert_int_equal(px_cuda_devices(&info, 1, &count), PX_ERR_DEVICE);
+    assert_int_equal(count, 0); /* the runtime leaves it unwritten */
+    assert_non_null(strstr(px_error_message(), "cudaErrorInsufficientDriver"));
+    assert_non_null(strstr(px_error_message(), "--device cpu"));
+    px_fake_control()->driver = 1;
+    px_fake_control()->devices = 0;
+    assert_int_equal(px_cuda_devices(&info, 1, &count), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "cudaErrorNoDevice"));
+    px_fake_control()->devices = 1;
+    assert_int_equal(px_cuda_probe(1, &info), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "only 1 GPU"));
+    px_fake_control()->major = 6;
+    assert_int_equal(px_cuda_probe(0, &info), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "compute capability 6.0"));
+    px_fake_control()->major = 9;
+    PX_CHECK(px_cuda_probe(0, &info));
+    assert_string_equal(info.name, "Simulated GPU");
+    assert_true(info.free_bytes > 0);
+}
+
+/* ---- the rest of the seam that parity does not reach ------------------------------------------------------------------- */
+
+static void ids_out_of_range_are_refused_before_anything_runs(void **state)
+{
+    px_engine *engine;
+    px_metrics metrics;
+    PX_CHECK(make(&one_hot, PX_FP32, &engine));
+    PX_CHECK(write_initial_weights(&one_hot, engine));
+    px_window window = px_case_window(&one_hot, 0, 0);
+    window.tokens[5] = one_hot.model.vocab;
+    assert_int_equal(px_engine_accumulate(engine, &window.batch), PX_ERR_INPUT);
+    assert_non_null(strstr(px_error_message(), "step 1, stream 2: token 11"));
+    window.tokens[5] = 0;
+    window.targets[0] = -2;
+    assert_int_equal(px_engine_accumulate(engine, &window.batch), PX_ERR_INPUT);
+    PX_CHECK(px_engine_metrics(engine, 1, &metrics));
+    assert_int_equal(metrics.tokens, 0);
+    px_window_free(&window);
+    px_engine_destroy(engine);
+}
+
+static void gradients_lie_on_the_device_and_are_complete(void **state)
+{
+    px_engine *engine;
+    float *flat;
+    size_t count;
+    PX_CHECK(make(&every_buffer, PX_FP32, &engine));
+    PX_CHECK(write_initial_weights(&every_buffer, engine));
+    px_window window = px_case_window(&every_buffer, 0, 0);
+    PX_CHECK(px_engine_accumulate(engine, &window.batch));
+    PX_CHECK(px_engine_gradients(engine, &flat, &count)); /* waits: "device" memory can be read here */
+    float *want = px_section_read(engine, PX_SECTION_GRADIENTS);
+    assert_int_equal(count, px_engine_section_count(engine, PX_SECTION_GRADIENTS));
+    assert_memory_equal(flat, want, count * sizeof *flat); /* d > 0: both layouts agree */
+    assert_true(px_largest(flat, count) > 0);
+    free(want);
+    px_window_free(&window);
+    px_engine_destroy(engine);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, each_test_starts_anew)
+    const struct CMUnitTest tests[] = {
+        TEST(a_failure_at_each_creation_in_turn_ends_cleanly),
+        TEST(too_small_a_gpu_names_what_was_asked_what_is_free_and_the_flag),
+        TEST(the_prediction_is_what_is_allocated),
+        TEST(lazy_streams_in_any_order_give_the_same_bits_as_eager_ones),
+        TEST(a_wait_that_is_left_out_is_caught),
+        TEST(a_window_is_captured_once_per_shape_and_replayed),
+        TEST(the_cache_of_graphs_forgets_the_oldest_and_stays_right),
+        TEST(without_graphs_the_same_bits_come_out),
+        TEST(the_head_in_one_chunk_and_in_many_agrees),
+        TEST(phase_times_are_measured_once_asked_for),
+        TEST(peaks_come_from_measuring),
+        TEST(bf16_stays_near_the_reference),
+        TEST(low_precision_on_an_old_gpu_is_refused),
+        TEST(a_missing_driver_or_gpu_is_named_with_its_remedy),
+        TEST(ids_out_of_range_are_refused_before_anything_runs),
+        TEST(gradients_lie_on_the_device_and_are_complete),
+    };
+    return cmocka_run_group_tests_name("cuda_engine", tests, NULL, NULL);
+}
