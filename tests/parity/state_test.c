@@ -273,6 +273,26 @@ static void engine_refuses_what_it_was_not_made_for(void **state)
     px_engine_destroy(trainer);
 }
 
+static void engine_says_what_it_is_and_where_its_time_goes(void **state)
+{
+    char text[200] = "";
+    px_phase_times times;
+    (void)state;
+    px_engine *engine = px_case_engine(&everything, device, 1, 1);
+    PX_CHECK(px_engine_describe(engine, text, sizeof text));
+    assert_true(strlen(text) > 10 && !strchr(text, '\n'));
+    PX_CHECK(px_engine_phase_times(engine, 1, &times));
+    for (uint64_t step = 0; step < 3; step++) step_of(engine, &everything, step);
+    PX_CHECK(px_engine_phase_times(engine, 1, &times));
+    for (int phase = 0; phase < PX_PHASE_COUNT; phase++) {
+        assert_true(strlen(px_phase_name((px_phase)phase)) > 3);
+        assert_true(times.seconds[phase] > 0 && times.seconds[phase] < 60);
+    }
+    PX_CHECK(px_engine_phase_times(engine, 0, &times));
+    for (int phase = 0; phase < PX_PHASE_COUNT; phase++) assert_true(times.seconds[phase] == 0);
+    px_engine_destroy(engine);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +304,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(swapped_averages_are_what_is_evaluated),
         cmocka_unit_test(token_ids_outside_the_vocabulary_are_refused),
         cmocka_unit_test(engine_refuses_what_it_was_not_made_for),
+        cmocka_unit_test(engine_says_what_it_is_and_where_its_time_goes),
     };
     if (argc > 1) device = argv[1];
     if (argc > 2) cmocka_set_test_filter(argv[2]);
