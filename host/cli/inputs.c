@@ -2,6 +2,7 @@
 #include "inputs.h"
 #include "check.h"
 #include "file.h"
+#include "token_file.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -51,6 +52,7 @@ px_status px_input_vocabulary(const char *path, px_vocabulary **vocabulary)
     }
     px_corpus corpus;
     px_corpus_request request = {.data = path, .min_count = 1, .split = {1, 0, 0}};
+    PX_TRY(px_input_check_token_file(path));
     PX_TRY(px_corpus_open(&request, &corpus));
     *vocabulary = corpus.vocabulary;
     corpus.vocabulary = NULL;
@@ -120,4 +122,14 @@ px_status px_input_read_all(const char *path, size_t limit, char **text, size_t 
     *text = buffer;
     *bytes = used;
     return PX_OK;
+}
+
+px_status px_input_check_token_file(const char *path)
+{
+    px_mapping mapping;
+    PX_TRY(px_file_map(path, &mapping));
+    size_t magic_bytes = sizeof PX_TOKEN_MAGIC - 1;
+    int is_one = mapping.bytes >= magic_bytes && memcmp(mapping.data, PX_TOKEN_MAGIC, magic_bytes) == 0;
+    px_file_unmap(&mapping);
+    return is_one ? PX_OK : px_fail(PX_ERR_INPUT, "%s: neither a model (.safetensors) nor a token file (perplex tokenize --out)", path);
 }

@@ -43,7 +43,8 @@ static void print_help(FILE *out)
             "  perplex train --data book.txt --run runs/book\n"
             "  perplex eval --split-of runs/book test\n"
             "  perplex sample --model runs/book --prompt 'It was ' --length 500\n"
-            "Exit status: 0 done; 1 failed while running; 2 wrong input or device; 75 stopped with a checkpoint, run again.\n");
+            "Exit status: 0 done; 1 failed while running; 2 wrong input or device; 75 stopped with a\n"
+            "checkpoint, run again.\n");
 }
 
 static int unknown_command(const char *name)

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# quickstart.sh from a fresh copy of the checkout: builds, gets the text, trains for seconds, evaluates, writes a page.
+. "$(dirname "$0")/golden.sh"
+if ! command -v bible >/dev/null 2>&1; then
+    need_corpus kjv.txt
+fi
+mkdir copy
+(cd "$SOURCE_DIR" && tar -c --exclude=./build --exclude='./build-*' --exclude=./.git --exclude=./runs --exclude=./.cache .) | tar -x -C copy
+cd copy || exit 1
+./quickstart.sh --quick --no-install >"$OUT" 2>"$ERR" </dev/null
+status=$?
+done_with "quickstart.sh --quick succeeds in a fresh checkout" 0
+must "the program is build/perplex" test -x build/perplex
+must "it prints the perplexity on the last 5 %" grep -qE '^perplexity +[0-9.]+' "$OUT"
+must "it prints a page that the model wrote" test "$(sed -n '/a page by the model/,/== done/p' "$OUT" | wc -c)" -ge 1500
+must "it says where the model lies" grep -qE '^model: +runs/.*best.safetensors' "$OUT"
+must "the model is there" test -f "$(sed -nE 's/^model: +//p' "$OUT")"
+must "it says the time taken" grep -qE 'done in [0-9]+ s' "$OUT"
+finish
