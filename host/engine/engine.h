@@ -118,7 +118,8 @@ px_status px_engine_memory_of(const char *device, const px_model_config *, const
 void px_engine_destroy(px_engine *engine); /* NULL does nothing */
 
 /* Forward and backward over one window: gradients += d(inv_count * sum of scored -log p); carried state advances;
- * metrics gain the unscaled sum. Dropout masks are those of batch->step. */
+ * metrics gain the unscaled sum. Dropout masks are those of batch->step.
+ * Here, in evaluate() and in next(): PX_ERR_INPUT where a token id is outside the vocabulary, and nothing has changed. */
 px_status px_engine_accumulate(px_engine *engine, const px_batch *batch);
 /* The one flat gradient buffer, in the engine's own layout, for a reduction over ranks. */
 px_status px_engine_gradients(px_engine *engine, float **flat, size_t *count);

@@ -19,8 +19,9 @@
 #include <string.h>
 
 static const double TOLERANCE = 1e-5;
-/* A tensor whose gradient cancels is judged against a thousandth of the largest gradient of the model. */
-static const double FLOOR_SHARE = 1e-3;
+/* softmax - onehot is wrong by a rounding or two of 1, whatever is left of it after the products below it have cancelled: a tensor whose
+ * gradient is small is judged against a fiftieth of the largest of the model, so that 2e-7 of that (three roundings) is always allowed. */
+static const double FLOOR_SHARE = 0.02;
 enum { STEPS = 3 };
 
 static const char *device = "cpu";
@@ -121,7 +122,6 @@ static void compare_update(pair *p, const float *before)
     compare_section(p, PX_SECTION_GRADIENTS, 0, 0, "gradient after the update (zero)");
 }
 
-/* px_compare_values scales its tolerance by the largest value: divide it out where a tolerance is absolute. */
 static void training_steps_match_the_reference(void **test_state)
 {
     pair p = pair_create(*test_state, 1);
