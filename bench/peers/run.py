@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+"""perplex beside what a user would pick instead: the same sizes, initial weights, batches and threads, in turns, in one run.
+
+For each case perplex writes its initial weights and batches to a file; every peer does its first steps from them, and is timed
+only if its losses agree. Then ours and the peers are measured in turns, there and back, each for the same time, while the
+others sleep. Out come peers.json and peers.md: medians, quartiles, ratios, versions. Needs nothing but Python 3.8; the
+peers bring their own interpreters (bench/README.md).
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+# n, T, d, h, L, V: the sizes that the speed targets name. One-hot inputs are a row of W_xh to perplex, a product to nn.RNN;
+# the cases with d > 0 are the same work to everyone.
+CASES = {
+    "chars": dict(batch=32, steps=35, embed=0, hidden=512, layers=1, vocab=28),
+    "chars-256": dict(batch=32, steps=35, embed=0, hidden=256, layers=1, vocab=28),
+    "chars-embed": dict(batch=32, steps=35, embed=256, hidden=512, layers=1, vocab=28),
+    "two-layers": dict(batch=32, steps=35, embed=0, hidden=256, layers=2, vocab=28),
+    "wide": dict(batch=32, steps=35, embed=0, hidden=1024, layers=2, vocab=28),
+    "words": dict(batch=32, steps=35, embed=0, hidden=512, layers=1, vocab=10000),
+    "words-embed": dict(batch=32, steps=35, embed=512, hidden=512, layers=1, vocab=10000),
+    "one-stream": dict(batch=1, steps=35, embed=0, hidden=256, layers=1, vocab=28),
+    "tiny": dict(batch=4, steps=8, embed=0, hidden=32, layers=1, vocab=28),
+}
+STANDARD = ["chars", "chars-256", "chars-embed", "two-layers", "wide", "words", "words-embed", "one-stream"]
+LOSSES = 8
+TOLERANCE = {"fp32": 2e-4, "tf32": 2e-2}  # nats; between fp32 programs 1e-6 is seen, TF32 keeps 10 bits of a product's factors
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--perplex", default="build/perplex", help="the program [build/perplex]")
+    parser.add_argument("--torch-python", default=os.environ.get("PERPLEX_TORCH_PYTHON"), help="interpreter with PyTorch [$PERPLEX_TORCH_PYTHON]")
+    parser.add_argument("--jax-python", default=os.environ.get("PERPLEX_JAX_PYTHON"), help="interpreter with JAX [$PERPLEX_JAX_PYTHON]")
+    parser.add_argument("--onednn", help="the program built from onednn_peer.c")
+    parser.add_argument("--cases", default=",".join(STANDARD), help="of " + ", ".join(CASES))
+    parser.add_argument("--variants", default="rnn,rnn-compile,loop,loop-compile", help="of torch_peer.py")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda:k for perplex and the peers")
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "tf32"))
+    parser.add_argument("--threads", default="", help="list [1 and all cores]")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of one turn")
+    parser.add_argument("--out", default="", help="folder for peers.json and peers.md; without it the table is printed")
+    return parser.parse_args()
+
+
+class Ours:
+    """perplex bench as a subprocess for each turn; the case's weights and batches are exported on the way."""
+
+    name = "perplex"
+
+    def __init__(self, options, case, threads, path):
+        self.command = [options.perplex, "bench", "--json", "--threads", str(threads), "--device", options.device]
+        self.command += ["--precision", options.precision]
+        for key in ("batch", "steps", "embed", "hidden", "layers", "vocab"):
+            self.command += [f"--{key}", str(case[key])]
+        self.result = self.run(0.1, ["--export", str(path)])
+        self.losses = self.result["cases"][0]["losses"]
+
+    def run(self, seconds, extra=()):
+        # a spread that is never reached: the turn lasts as long as a peer's
+        command = self.command + ["--case-seconds", str(seconds), "--spread", "1e-6", *extra]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            sys.exit(f"peers: {shlex.join(command)}: exit status {done.returncode}: {done.stderr.strip()}")
+        return json.loads(done.stdout)
+
+    def turn(self, seconds):
+        self.result = self.run(seconds)
+        case = self.result["cases"][0]
+        return {key: case[key] for key in ("tokens_per_s", "share_of_peak", "spread", "disturbed", "contended")}
+
+    def close(self):
+        pass
+
+
+class Peer:
+    """A worker process (worker.py's conversation)."""
+
+    def __init__(self, name, command, environment):
+        self.name, self.reason, self.versions = name, "", {}
+        self.errors = tempfile.TemporaryFile(mode="w+")
+        try:
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, env=environment)
+        except OSError as error:
+            self.process, self.reason = None, str(error)
+            return
+        first = self.read()
+        if first and not first.get("ready"):
+            self.reason = first.get("reason", "did not start")
+        elif first:
+            self.versions = first.get("versions", {})
+
+    def read(self):
+        line = self.process.stdout.readline()
+        if line:
+            return json.loads(line)
+        self.errors.seek(0)
+        self.reason = "ended: " + " ".join(self.errors.read().split())[-300:]
+        return None
+
+    def ask(self, line):
+        try:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        return self.read()
+
+    def check(self, losses, tolerance):
+        """Largest difference of the first losses; a peer that does other work is not timed."""
+        answer = self.ask(f"check {len(losses)}")
+        if not answer:
+            return None
+        difference = max(abs(a - b) for a, b in zip(answer["losses"], losses))
+        if not difference <= tolerance:
+            self.reason = f"its losses differ by {difference:.2e} nats, more than {tolerance:g}: not timed"
+        return difference
+
+    def turn(self, seconds):
+        return self.ask(f"time {seconds}")
+
+    def close(self):
+        if self.process:
+            if self.process.poll() is None:
+                try:
+                    self.process.stdin.write("quit\n")
+                    self.process.stdin.close()
+                except BrokenPipeError:
+                    pass
+                self.process.wait()
+            self.process.stdout.close()
+
+
+def start_peers(options, case, threads, path):
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    common = ["--case", str(path), "--device", options.device, "--threads", str(threads), "--precision", options.precision]
+    if options.torch_python:
+        for variant in options.variants.split(","):
+            yield Peer(f"torch {variant}", [options.torch_python, str(HERE / "torch_peer.py"), "--variant", variant, *common], environment)
+    if options.jax_python:
+        yield Peer("jax scan", [options.jax_python, str(HERE / "jax_peer.py"), *common], environment)
+    if options.onednn and options.device == "cpu" and options.precision == "fp32":
+        yield Peer("oneDNN rnn", [options.onednn, str(path), str(threads)], environment)
+
+
+def quartiles(values):
+    values = sorted(values)
+    if len(values) < 2:
+        return values[0], values[0], values[0]
+    q1, median, q3 = statistics.quantiles(values, n=4, method="inclusive")
+    return q1, median, q3
+
+
+def measure_case(options, name, threads, path):
+    case = CASES[name]
+    print(f"peers: {name} {case}, {threads} thread(s)", file=sys.stderr, flush=True)
+    ours = Ours(options, case, threads, path)
+    rows, alive = [], []
+    for peer in start_peers(options, case, threads, path):
+        difference = peer.check(ours.losses[:LOSSES], TOLERANCE[options.precision]) if not peer.reason else None
+        rows.append({"peer": peer.name, "versions": peer.versions, "loss_difference": difference, "reason": peer.reason})
+        if peer.reason:
+            print(f"peers: {name}: {peer.name}: {peer.reason}", file=sys.stderr, flush=True)
+            peer.close()
+        else:
+            alive.append((peer, rows[-1]))
+    turns = {ours.name: [], **{peer.name: [] for peer, _ in alive}}
+    for round_number in range(options.rounds):
+        order = [ours] + [peer for peer, _ in alive]
+        for contestant in order if round_number % 2 == 0 else reversed(order):
+            turn = contestant.turn(options.seconds)
+            if turn:
+                turns[contestant.name].append(turn)
+    q1, median, q3 = quartiles([turn["tokens_per_s"] for turn in turns[ours.name]])
+    our_row = {"peer": ours.name, "tokens_per_s": median, "q1": q1, "q3": q3, "turns": turns[ours.name]}
+    our_row["share_of_peak"] = statistics.median([turn["share_of_peak"] or 0 for turn in turns[ours.name]])
+    our_row["device_text"] = ours.result["cases"][0]["device_text"]
+    for peer, row in alive:
+        if len(turns[peer.name]) == options.rounds:
+            row["q1"], row["tokens_per_s"], row["q3"] = quartiles([turn["tokens_per_s"] for turn in turns[peer.name]])
+            row["turns"] = turns[peer.name]
+            ratios = [a["tokens_per_s"] / b["tokens_per_s"] for a, b in zip(turns[ours.name], turns[peer.name])]
+            row["ratio_q1"], row["ratio"], row["ratio_q3"] = quartiles(ratios)
+        else:
+            row["reason"] = peer.reason
+        peer.close()
+    return {"case": name, **case, "threads": threads, "ours": our_row, "peers": rows}, ours.result
+
+
+def markdown(result):
+    lines = [f"{result['machine'].get('processor', '')}, {result['date']}, perplex {result['commit']}, {result['device']}, {result['precision']};",
+             f"{result['rounds']} turns of {result['seconds']} s each, in turns; tokens/s are medians (quartiles); ratio is perplex over the peer, the median over the turns.", ""]
+    lines += ["| case | n | T | d | h | L | V | threads | program | tokens/s | perplex is faster by | largest difference of losses |",
+              "|---|---|---|---|---|---|---|---|---|---|---|---|"]
+    for case in result["cases"]:
+        sizes = f"| {case['case']} | {case['batch']} | {case['steps']} | {case['embed']} | {case['hidden']} | {case['layers']} | {case['vocab']} | {case['threads']} "
+        ours = case["ours"]
+        lines.append(sizes + f"| perplex ({100 * ours['share_of_peak']:.0f} % of peak) | {ours['tokens_per_s']:,.0f} ({ours['q1']:,.0f} to {ours['q3']:,.0f}) | | |")
+        for row in case["peers"]:
+            if "ratio" in row:
+                lines.append(sizes + f"| {row['peer']} | {row['tokens_per_s']:,.0f} ({row['q1']:,.0f} to {row['q3']:,.0f}) | "
+                                     f"**{row['ratio']:.2f}** ({row['ratio_q1']:.2f} to {row['ratio_q3']:.2f}) | {row['loss_difference']:.1e} |")
+            else:
+                lines.append(sizes + f"| {row['peer']} | not timed: {row['reason']} | | |")
+    versions = {}
+    for case in result["cases"]:
+        for row in case["peers"]:
+            for key, value in row["versions"].items():
+                if key not in ("variant", "threads"):
+                    versions[key] = value
+    lines += ["", "Versions: " + ", ".join(f"{key} {value}" for key, value in sorted(versions.items())) + f"; perplex: {result['device_text']}", ""]
+    return "\n".join(lines)
+
+
+def main():
+    options = arguments()
+    unknown = [name for name in options.cases.split(",") if name not in CASES]
+    if unknown:
+        sys.exit(f"peers: no such case: {', '.join(unknown)}; there are {', '.join(CASES)}")
+    if not (options.torch_python or options.jax_python or options.onednn):
+        sys.exit("peers: nobody to compare with; give --torch-python, --jax-python or --onednn (bench/README.md)")
+    cores = len(os.sched_getaffinity(0))
+    threads = [int(t) for t in options.threads.split(",")] if options.threads else sorted({1, cores})
+    result = {"format": "perplex-peers", "version": 1, "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+              "device": options.device, "precision": options.precision, "rounds": options.rounds, "seconds": options.seconds,
+              "python": platform.python_version(), "cases": []}
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for name in options.cases.split(","):
+                for count in threads:
+                    case, ours = measure_case(options, name, count, pathlib.Path(folder) / "case.safetensors")
+                    result["cases"].append(case)
+                    for key in ("commit", "machine", "pinning", "build", "libraries"):
+                        result[key] = ours[key]
+                    result["device_text"] = ours["cases"][0]["device_text"]
+    except KeyboardInterrupt:
+        print("peers: stopped; what was measured is kept", file=sys.stderr)
+        if not result["cases"]:
+            sys.exit(1)
+    text = markdown(result)
+    if options.out:
+        folder = pathlib.Path(options.out)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "peers.json").write_text(json.dumps(result, indent=1) + "\n")
+        (folder / "peers.md").write_text(text)
+    print(text)
+
+
+main()

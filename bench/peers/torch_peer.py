@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""PyTorch as a peer: nn.RNN and a hand-written loop, eager or through torch.compile, on the CPU or a GPU.
+
+Variants:
+    rnn            nn.RNN, what a user picks; a one-hot input is F.one_hot as in Dive into Deep Learning 8.6, a learned one nn.Embedding
+    rnn-compile    the same model through torch.compile
+    loop           tanh(x_t + h W_hh') step by step; a one-hot input is a row of W_xh, without a product
+    loop-compile   that loop, unrolled over T by torch.compile
+The training step is forward, loss, backward, clip_grad_norm_ and SGD, with the state carried and detached.
+"""
+
+import argparse
+import os
+
+import worker
+
+VARIANTS = ("rnn", "rnn-compile", "loop", "loop-compile")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", required=True, help="file of perplex bench --export")
+    parser.add_argument("--variant", choices=VARIANTS, default="rnn")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:k")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--precision", choices=("fp32", "tf32"), default="fp32")
+    parser.add_argument("--lr", type=float, default=0.1)
+    parser.add_argument("--clip", type=float, default=1.0)
+    return parser.parse_args()
+
+
+options = arguments()
+worker.quiet_stdout()
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(options.threads)
+try:
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+except ImportError as error:
+    worker.fail(f"PyTorch cannot be imported: {error}")
+
+
+class Model(nn.Module):
+    """Embedding or one-hot, L layers of nn.RNN (tanh), a linear output layer."""
+
+    def __init__(self, case, loop):
+        super().__init__()
+        weights = {name: torch.from_numpy(worker.to_numpy(entry)) for name, entry in case.items() if not name.startswith("bench.")}
+        self.layers = sum(name.startswith("rnn.weight_hh_l") for name in weights)
+        self.hidden = weights["rnn.weight_hh_l0"].shape[0]
+        self.vocab = weights["decoder.bias"].shape[0]
+        self.loop = loop
+        if "decoder.weight" not in weights:
+            worker.fail("tied embeddings are not part of this comparison")
+        width = weights["rnn.weight_ih_l0"].shape[1]
+        self.encoder = nn.Embedding(self.vocab, width) if "encoder.weight" in weights else None
+        self.rnn = nn.RNN(width, self.hidden, self.layers)
+        self.decoder = nn.Linear(self.hidden, self.vocab)
+        self.load_state_dict(weights)
+        for layer in range(self.layers):  # perplex has one bias; nn.RNN's second stays at zero
+            getattr(self.rnn, f"bias_hh_l{layer}").requires_grad_(False)
+
+    def forward(self, tokens, state):
+        if self.loop:
+            output, state = self.unrolled(tokens, state)
+        else:
+            x = self.encoder(tokens) if self.encoder is not None else F.one_hot(tokens, self.vocab).to(torch.float32)
+            output, state = self.rnn(x, state)
+        return self.decoder(output.reshape(-1, self.hidden)), state
+
+    def unrolled(self, tokens, state):
+        below, last = None, []
+        for layer in range(self.layers):
+            w_ih, w_hh = getattr(self.rnn, f"weight_ih_l{layer}"), getattr(self.rnn, f"weight_hh_l{layer}")
+            bias = getattr(self.rnn, f"bias_ih_l{layer}")
+            if layer == 0 and self.encoder is None:
+                x = F.embedding(tokens, w_ih.t()) + bias
+            else:
+                x = F.linear(self.encoder(tokens) if layer == 0 else below, w_ih, bias)
+            h, outputs = state[layer], []
+            for t in range(tokens.shape[0]):
+                h = torch.tanh(torch.addmm(x[t], h, w_hh.t()))
+                outputs.append(h)
+            below = torch.stack(outputs)
+            last.append(h)
+        return below, torch.stack(last)
+
+
+class Peer:
+    steps_between_waits = 50  # a GPU's queue is not filled without end
+
+    def __init__(self):
+        torch.set_num_threads(options.threads)
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.precision == "tf32"
+        self.device = torch.device(options.device)
+        self.case = worker.read_case(options.case)
+        self.tokens, self.targets = (
+            torch.from_numpy(worker.to_numpy(self.case[f"bench.{name}"])).long().to(self.device) for name in ("tokens", "targets")
+        )
+        self.tokens_per_step = self.tokens.shape[1] * self.tokens.shape[2]
+        self.versions = {"torch": torch.__version__, "variant": options.variant, "threads": torch.get_num_threads()}
+        if self.device.type == "cuda":
+            self.versions["gpu"] = torch.cuda.get_device_name(self.device)
+            self.versions["cuda"] = torch.version.cuda
+            self.versions["cudnn"] = torch.backends.cudnn.version()
+        self.reset()
+
+    def reset(self):
+        self.model = Model(self.case, loop=options.variant.startswith("loop")).to(self.device)
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.SGD(self.parameters, lr=options.lr)
+        self.run = torch.compile(self.forward) if options.variant.endswith("compile") else self.forward
+        self.window = 0
+        self.zero = torch.zeros(self.model.layers, self.tokens.shape[2], self.model.hidden, device=self.device)
+        self.state = self.zero
+
+    def forward(self, tokens, targets, state):
+        output, state = self.model(tokens, state)
+        return F.cross_entropy(output, targets.reshape(-1)), state
+
+    def step(self):
+        at = self.window % self.tokens.shape[0]
+        if at == 0:
+            self.state = self.zero
+        self.window += 1
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, state = self.run(self.tokens[at], self.targets[at], self.state)
+        self.state = state.detach()
+        loss.backward()
+        if options.clip > 0:
+            nn.utils.clip_grad_norm_(self.parameters, options.clip)
+        self.optimizer.step()
+        return loss.detach()
+
+    def loss(self, handle):
+        return float(handle)
+
+    def wait(self):
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+if options.device.startswith("cuda") and not torch.cuda.is_available():
+    worker.fail("PyTorch finds no GPU")
+worker.serve(Peer())
