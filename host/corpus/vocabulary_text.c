@@ -100,8 +100,8 @@ static int read_choice(const char **cursor, const char *key, const char *(*name)
 
 static px_status read_head(lines *l, px_text_options *options, int64_t *size)
 {
-    const char *line;
-    size_t bytes;
+    const char *line = NULL;
+    size_t bytes = 0;
     char head[160];
     PX_TRY(next_line(l, &line, &bytes));
     if (bytes >= sizeof head || bytes < sizeof HEAD - 1 || memcmp(line, HEAD, sizeof HEAD - 1) != 0) return damaged(l, "not a vocabulary of perplex");
@@ -162,8 +162,8 @@ static int is_token(int level, const char *token, size_t bytes)
 
 static px_status read_token(lines *l, px_vocabulary *v, int32_t id, char **scratch, size_t *room)
 {
-    const char *line;
-    size_t bytes, token_bytes = 0;
+    const char *line = NULL;
+    size_t bytes = 0, token_bytes = 0;
     PX_TRY(next_line(l, &line, &bytes));
     const char *tab = memchr(line, '\t', bytes);
     if (!tab) return damaged(l, "a token, a tab and its frequency are expected");
