@@ -9,29 +9,16 @@
 
 namespace {
 
-/* Rows and steps: row = t * n + i. */
-struct place {
-    int t, i;
-};
-
-__device__ __forceinline__ place place_of(size_t row, int n)
-{
-    place p;
-    p.t = static_cast<int>(row / static_cast<size_t>(n));
-    p.i = static_cast<int>(row - static_cast<size_t>(p.t) * static_cast<size_t>(n));
-    return p;
-}
-
-/* Factors of a quad of the input at `row`: of its own four elements, or, one-hot, of the one element j = token. */
-__device__ __forceinline__ float4 input_mask(const px_dropout &dropout, const px_window_scalars *window, size_t row, int n,
+/* Factors of a quad of the input at row = t * n + i: of its own four elements, or, one-hot, of the one element j = token. */
+__device__ __forceinline__ float4 input_mask(const px_dropout &dropout, const px_window_scalars *window, int row, int n,
                                              int width, int column, int one_hot, int token)
 {
-    const place p = place_of(row, n);
+    const int t = row / n, i = row - t * n;
     if (one_hot) {
-        const float m = dropout_one(dropout, dropout_row(dropout, window, p.t, p.i, one_hot) + static_cast<uint64_t>(token));
+        const float m = dropout_one(dropout, dropout_row(dropout, window, t, i, one_hot) + static_cast<uint64_t>(token));
         return make_float4(m, m, m, m);
     }
-    return dropout_quad(dropout, dropout_row(dropout, window, p.t, p.i, width) + static_cast<uint64_t>(column));
+    return dropout_quad(dropout, dropout_row(dropout, window, t, i, width) + static_cast<uint64_t>(column));
 }
 
 template <bool ALIGNED, bool DROP> __global__ void __launch_bounds__(256) embed_forward_kernel(const px_embed_args a)
@@ -41,14 +28,14 @@ template <bool ALIGNED, bool DROP> __global__ void __launch_bounds__(256) embed_
     if (row >= static_cast<size_t>(a.T) * static_cast<size_t>(a.n) || count <= 0) return;
     const int token = a.tokens[row];
     float4 v = load_quad<ALIGNED>(a.table + static_cast<size_t>(token) * a.width + column, count);
-    if (DROP) v = v * input_mask(a.dropout, a.window, row, a.n, a.width, column, a.one_hot, token);
+    if (DROP) v = v * input_mask(a.dropout, a.window, static_cast<int>(row), a.n, a.width, column, a.one_hot, token);
     const size_t at = row * a.width + column;
     if (a.out) store_quad<ALIGNED>(a.out + at, v, count);
     if (a.out_low) store_quad<ALIGNED>(a.out_low + at, v, count);
 }
 
 /* Token at a place of the sorted order. */
-__device__ __forceinline__ int token_at(const px_embed_backward_args &a, size_t at)
+__device__ __forceinline__ int token_at(const px_embed_backward_args &a, int at)
 {
     return a.tokens[a.order[at]];
 }
@@ -58,65 +45,68 @@ __device__ __forceinline__ int token_at(const px_embed_backward_args &a, size_t 
 template <bool ALIGNED, bool DROP>
 __global__ void __launch_bounds__(128) embed_backward_runs_kernel(const px_embed_backward_args a)
 {
-    const size_t rows = static_cast<size_t>(a.T) * static_cast<size_t>(a.n), chunk = row_of_thread();
+    const int rows = a.T * a.n, chunk = static_cast<int>(row_of_thread());
     const int column = static_cast<int>(quad_of_thread() * 4), count = a.width - column;
-    const size_t begin = chunk * PX_EMBED_CHUNK, end = begin + PX_EMBED_CHUNK < rows ? begin + PX_EMBED_CHUNK : rows;
-    if (begin >= rows || count <= 0) return;
+    if (chunk * PX_EMBED_CHUNK >= rows || count <= 0) return;
+    const int begin = chunk * PX_EMBED_CHUNK, end = rows - begin < PX_EMBED_CHUNK ? rows : begin + PX_EMBED_CHUNK;
     const int before = begin > 0 ? token_at(a, begin - 1) : -1, after = end < rows ? token_at(a, end) : -1;
-    size_t row = static_cast<size_t>(a.order[begin]);
-    int token = a.tokens[row], leading = token == before;
+    const size_t width = static_cast<size_t>(a.width);
+    int row = a.order[begin], token = a.tokens[row];
+    bool leading = token == before;
     float4 sum = make_float4(0, 0, 0, 0);
-    for (size_t k = begin;;) {
-        float4 v = load_quad<ALIGNED>(a.dx + row * a.width + column, count);
+    for (int k = begin;;) {
+        float4 v = load_quad<ALIGNED>(a.dx + static_cast<size_t>(row) * width + column, count);
         if (DROP) v = v * input_mask(a.dropout, a.window, row, a.n, a.width, column, a.one_hot, token);
         sum = sum + v;
         const bool last = ++k == end;
-        const size_t row_next = last ? 0 : static_cast<size_t>(a.order[k]);
-        const int token_next = last ? after : a.tokens[row_next];
-        if (last || token_next != token) { /* the run ends here, or at least this chunk does */
-            const bool trailing = last && token_next == token;
+        if (!last) row = a.order[k];
+        const int next = last ? after : a.tokens[row];
+        if (last || next != token) { /* the run ends here, or at least this chunk does */
+            const bool trailing = last && next == token;
             if (leading || trailing) {
-                store_quad<ALIGNED>(a.partial + (2 * chunk + (leading ? 0 : 1)) * a.width + column, sum, count);
+                const size_t part = 2 * static_cast<size_t>(chunk) + (leading ? 0 : 1);
+                store_quad<ALIGNED>(a.partial + part * width + column, sum, count);
             } else {
-                float *to = a.dtable + static_cast<size_t>(token) * a.width + column;
+                float *to = a.dtable + static_cast<size_t>(token) * width + column;
                 store_quad<ALIGNED>(to, load_quad<ALIGNED>(to, count) + sum, count);
             }
             if (last) return;
             sum = make_float4(0, 0, 0, 0);
-            leading = 0;
+            leading = false;
         }
-        token = token_next;
-        row = row_next;
+        token = next;
     }
 }
 
 /* Joins the runs that cross borders: the chunk in which such a run begins adds up its parts in order. */
 template <bool ALIGNED> __global__ void __launch_bounds__(128) embed_backward_join_kernel(const px_embed_backward_args a)
 {
-    const size_t rows = static_cast<size_t>(a.T) * static_cast<size_t>(a.n), chunk = row_of_thread();
+    const int rows = a.T * a.n, chunk = static_cast<int>(row_of_thread()), chunks = (rows - 1) / PX_EMBED_CHUNK + 1;
     const int column = static_cast<int>(quad_of_thread() * 4), count = a.width - column;
-    const size_t begin = chunk * PX_EMBED_CHUNK, end = begin + PX_EMBED_CHUNK;
-    if (end >= rows || count <= 0) return; /* nothing can go on after the last chunk */
-    const int token = token_at(a, end - 1);
-    if (token_at(a, end) != token) return;                                              /* no run crosses */
+    if (chunk >= chunks - 1 || count <= 0) return; /* nothing can go on after the last chunk */
+    const int begin = chunk * PX_EMBED_CHUNK, end = begin + PX_EMBED_CHUNK, token = token_at(a, end - 1);
+    if (token_at(a, end) != token) return;                                                  /* no run crosses */
     if (begin > 0 && token_at(a, begin) == token && token_at(a, begin - 1) == token) return; /* it began earlier */
     /* the last chunk that begins with this token: tokens ascend along `order`, so halving finds it */
-    size_t low = chunk + 1, high = (rows + PX_EMBED_CHUNK - 1) / PX_EMBED_CHUNK;
+    int low = chunk + 1, high = chunks;
     while (high - low > 1) {
-        const size_t middle = low + (high - low) / 2;
+        const int middle = low + (high - low) / 2;
         if (token_at(a, middle * PX_EMBED_CHUNK) == token) low = middle;
         else high = middle;
     }
-    float4 sum = load_quad<ALIGNED>(a.partial + (2 * chunk + 1) * a.width + column, count);
-    for (size_t c = chunk + 1; c <= low; c++)
-        sum = sum + load_quad<ALIGNED>(a.partial + 2 * c * a.width + column, count);
-    float *to = a.dtable + static_cast<size_t>(token) * a.width + column;
+    const size_t width = static_cast<size_t>(a.width);
+    float4 sum = load_quad<ALIGNED>(a.partial + (2 * static_cast<size_t>(chunk) + 1) * width + column, count);
+#pragma unroll 4
+    for (int c = chunk + 1; c <= low; c++)
+        sum = sum + load_quad<ALIGNED>(a.partial + 2 * static_cast<size_t>(c) * width + column, count);
+    float *to = a.dtable + static_cast<size_t>(token) * width + column;
     store_quad<ALIGNED>(to, load_quad<ALIGNED>(to, count) + sum, count);
 }
 
+/* Rows are counted in int32, as `order` holds them. */
 bool window_is_valid(int T, int n, int width)
 {
-    return T >= 0 && n >= 0 && width > 0;
+    return T >= 0 && n >= 0 && width > 0 && static_cast<size_t>(T) * static_cast<size_t>(n) < (1u << 31) - 256 * PX_EMBED_CHUNK;
 }
 
 } // namespace

@@ -102,8 +102,7 @@ __global__ void __launch_bounds__(256)
     const size_t row = row_of_thread();
     const int column = static_cast<int>(quad_of_thread() * 4), count = width - column;
     if (row >= static_cast<size_t>(T) * static_cast<size_t>(n) || count <= 0) return;
-    const int t = static_cast<int>(row / static_cast<size_t>(n));
-    const int i = static_cast<int>(row - static_cast<size_t>(t) * static_cast<size_t>(n));
+    const int t = static_cast<int>(row) / n, i = static_cast<int>(row) - t * n;
     const size_t at = row * width + column;
     float4 v = load_quad<ALIGNED>(in + at, count);
     if (dropout.threshold)
@@ -240,8 +239,8 @@ extern "C" cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_low
                                                     const px_window_scalars *window, int32_t T, int32_t n, int32_t width,
                                                     cudaStream_t stream)
 {
-    if (T < 0 || n < 0 || width <= 0) return cudaErrorInvalidValue;
     const size_t rows = static_cast<size_t>(T) * static_cast<size_t>(n), ld = static_cast<size_t>(width);
+    if (T < 0 || n < 0 || width <= 0 || rows > 0x7fffffffu) return cudaErrorInvalidValue;
     if (rows == 0) return cudaSuccess;
     /* bound by memory and, with narrow rows, by Philox; see embed_forward */
     const row_grid g = row_grid_for(rows, ld, 256);
