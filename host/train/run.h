@@ -95,8 +95,9 @@ void px_run_restart_timer(px_run *run);
 px_status px_run_stop_with_checkpoint(px_run *run);
 
 /* ---- validation.c ------------------------------------------------------------------------------------------------- */
-/* The evaluation that is due at this step: state, best.safetensors, metrics, hooks. at_end: the run has ended at a step where no
- * evaluation was due, so the rules of schedule, averaging and early stopping are left alone. PX_STOPPED where asked to stop. */
+/* The evaluation that is due at this step: state, best.safetensors, metrics, hooks. PX_STOPPED where asked to stop, after a
+ * checkpoint. at_end: the run has ended where no evaluation was due; its last checkpoint is written, so that nothing of this
+ * evaluation goes into a resumed run: the best model before it is kept beside. */
 px_status px_run_validate(px_run *run, int at_end);
 
 /* ---- final_evaluation.c ---------------------------------------------------------------------------------------------- */

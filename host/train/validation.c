@@ -76,10 +76,8 @@ px_status px_run_validate(px_run *run, int at_end)
         after.since_best = 0;
     } else
         after.since_best++;
-    if (!at_end) {
-        px_schedule_evaluated(&run->config, &after, is_best);
-        px_averaging_evaluated(&run->config, &after);
-    }
+    px_schedule_evaluated(&run->config, &after, is_best);
+    px_averaging_evaluated(&run->config, &after);
     if (is_best) {
         if (at_end) PX_TRY(px_run_keep_best(run));
         PX_TRY(px_run_write_best(run, &after));

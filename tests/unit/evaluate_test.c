@@ -311,6 +311,32 @@ static void a_stream_of_a_seed_is_the_same_text_whatever_the_count(void **state)
     }
 }
 
+/* Greedy texts against decoding by hand, for prompts that fit a window and ones that do not. */
+static void a_text_goes_on_from_the_whole_prompt(void **state)
+{
+    (void)state;
+    for (int e = 0; e < 2; e++) {
+        px_engine *engine = make_engine(engines[e], 2, 6, 1, 0);
+        for (size_t length = 1; length <= 40; length += 13) {
+            texts t = {0};
+            px_sample_options options = {.length = 20, .greedy = 1, .top_p = 1, .count = 1, .prompt = ids, .prompt_count = length, .token = keep, .context = &t};
+            float probabilities[V];
+            int32_t last = 0;
+            uint8_t reset = 1;
+            assert_px_ok(px_sample(engine, V, &options));
+            for (size_t i = 0; i < length; i++, reset = 0) assert_px_ok(px_engine_next(engine, &ids[i], &reset, 1, probabilities));
+            for (int made = 0; made < 20; made++) {
+                last = 0;
+                for (int32_t j = 1; j < V; j++)
+                    if (probabilities[j] > probabilities[last]) last = j;
+                if (t.id[0][made] != last) fail_msg("%s: prompt of %zu, token %d: %d, by hand %d", engines[e], length, made, (int)t.id[0][made], (int)last);
+                assert_px_ok(px_engine_next(engine, &last, NULL, 1, probabilities));
+            }
+        }
+        px_engine_destroy(engine);
+    }
+}
+
 static void sampling_refuses_what_it_cannot_do(void **state)
 {
     px_engine *engine = make_engine("reference", 2, 3, 1, 0);
@@ -344,6 +370,7 @@ int main(void)
         cmocka_unit_test(ranges_without_a_target_are_refused),
         cmocka_unit_test(sequences_do_not_depend_on_order_company_or_shape),
         cmocka_unit_test(a_stream_of_a_seed_is_the_same_text_whatever_the_count),
+        cmocka_unit_test(a_text_goes_on_from_the_whole_prompt),
         cmocka_unit_test(sampling_refuses_what_it_cannot_do),
     };
     return cmocka_run_group_tests(tests, make_tokens, free_tokens);

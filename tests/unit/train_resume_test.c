@@ -20,7 +20,7 @@ static const struct {
     {"adam, every dropout, cosine", {"optimizer=adam", "lr=0.01", "schedule=cosine", "schedule-steps=60", "warmup-steps=5", "dropout=0.3",
                                      "dropout-input=0.1", "dropout-weight=0.2", "layers=2", NULL}},
     {"momentum, random windows", {"optimizer=momentum", "partition=random", "dropout-output=0.2", NULL}},
-    {"plateau", {"schedule=plateau", "valid-every=4", "lr=3", "lr-patience=1", "lr-factor=0.7", "average=stall", "average-patience=3", NULL}},
+    {"plateau", {"schedule=plateau", "valid-every=4", "lr=3", "lr-patience=2", "lr-factor=0.7", "average=stall", "average-patience=3", NULL}},
     {"averages from a step", {"optimizer=adamw", "lr=0.02", "weight-decay=0.01", "average=from", "average-from=20", "valid-every=5", NULL}},
     {"rmsprop, tied, locked dropout, averages on stalling", {"optimizer=rmsprop", "lr=0.05", "layers=2", "embed=5", "tied=true",
       "dropout=0.2", "dropout-locked=true", "average=stall", "average-patience=1", "valid-every=3", NULL}},
@@ -101,6 +101,10 @@ static void ended_and_given_more_steps_is_the_same_run(void **state)
                 assert_px_ok(i == 0 ? px_train_start(&config, NULL, &result) : px_train_resume(parts, changes, NULL, &result));
                 assert_int_equal(result.steps, atoi(ends[i]));
                 assert_true(result.finished);
+                /* a job with nothing left to do says the same */
+                double train_loss = result.train_loss;
+                assert_px_ok(px_train_resume(parts, NULL, NULL, &result));
+                assert_true(memcmp(&train_loss, &result.train_loss, sizeof train_loss) == 0);
             }
             assert_same_run(whole, parts, option_sets[set].name);
             assert_true(memcmp(&at_once.valid_loss_zero, &result.valid_loss_zero, sizeof(double)) == 0);
@@ -113,6 +117,52 @@ static void ended_and_given_more_steps_is_the_same_run(void **state)
             px_config_free(&config);
             scratch_destroy(folder);
         }
+}
+
+/* The evaluation at an end can give a better model than every evaluation that the longer run makes. The longer run never saw it. */
+static void a_best_model_of_an_end_does_not_outlive_it(void **state)
+{
+    enum { STEPS = 60 };
+    char *folder = scratch_create(), every[16], end[16];
+    const char *text = scratch_path(folder, "text"), *whole = scratch_path(folder, "whole"), *parts = scratch_path(folder, "parts"),
+               *all = scratch_path(folder, "all");
+    double loss[STEPS + 1] = {0};
+    int period = 0, at = 0;
+    px_config config;
+    (void)state;
+    write_text(text, 1500, 9);
+    small_config(&config, text, all);
+    static const char *const noisy[] = {"lr=4", "clip=0.5", "valid-every=1", NULL};
+    set_all(&config, noisy);
+    assert_px_ok(px_train_start(&config, NULL, &result));
+    char *metrics = metrics_text(all);
+    for (char *line = metrics; (line = strstr(line, "{\"event\":\"valid\"")); line++)
+        loss[atoi(strstr(line, "\"step\":") + 7)] = atof(strstr(line, "\"valid_loss\":") + 13);
+    free(metrics);
+    /* a period whose first evaluation stays the best of its kind, and a step outside it that is better */
+    for (int p = 10; p < 30 && !at; p++) {
+        int first_is_best = 1;
+        for (int k = 2 * p; k <= STEPS; k += p) first_is_best &= loss[k] > loss[p];
+        first_is_best &= loss[STEPS] > loss[p];
+        for (int e = p + 1; first_is_best && e < 2 * p && !at; e++)
+            if (loss[e] < loss[p]) period = p, at = e;
+    }
+    assert_true(at > 0);
+    snprintf(every, sizeof every, "%d", period);
+    snprintf(end, sizeof end, "%d", at);
+    assert_px_ok(px_config_set(&config, "valid-every", every));
+    assert_px_ok(px_config_set(&config, "run", whole));
+    assert_px_ok(px_train_start(&config, NULL, &result));
+    assert_int_equal(result.best_step, period);
+    assert_px_ok(px_config_set(&config, "run", parts));
+    assert_px_ok(px_config_set(&config, "max-steps", end));
+    assert_px_ok(px_train_start(&config, NULL, &result));
+    assert_int_equal(result.best_step, at);
+    const char *more[] = {"max-steps", "60", NULL};
+    assert_px_ok(px_train_resume(parts, more, NULL, &result));
+    assert_same_run(whole, parts, "beyond an end with a best model of its own");
+    px_config_free(&config);
+    scratch_destroy(folder);
 }
 
 static void end_the_process(void *context, const px_train_progress *progress)
@@ -210,7 +260,14 @@ static void only_free_settings_may_change(void **state)
     assert_non_null(strstr(written, "max-steps = 20"));
     assert_non_null(strstr(written, "log-every = 2"));
     free(written);
-    write_text(text, 1500, 6);
+    written = (char *)read_bytes(text, &bytes); /* two letters change places: nothing is counted differently */
+    size_t other = 501;
+    while (written[other] == written[500]) other++;
+    char moved = written[500];
+    written[500] = written[other];
+    written[other] = moved;
+    write_bytes(text, written, bytes);
+    free(written);
     assert_px_fails(px_train_resume(run, NULL, NULL, &result), PX_ERR_INPUT, "not the text");
     assert_px_fails(px_train_resume(folder, NULL, NULL, &result), PX_ERR_INPUT, "nothing to go on with");
     assert_px_fails(px_train_resume(scratch_path(folder, "none"), NULL, NULL, &result), PX_ERR_INPUT, "no such run folder");
@@ -269,6 +326,7 @@ int main(void)
         cmocka_unit_test(killed_between_checkpoints_and_resumed_is_the_same_run), /* first: it forks before OpenMP has threads */
         cmocka_unit_test(stopped_by_the_flag_and_resumed_is_the_same_run),
         cmocka_unit_test(ended_and_given_more_steps_is_the_same_run),
+        cmocka_unit_test(a_best_model_of_an_end_does_not_outlive_it),
         cmocka_unit_test(stopped_within_an_evaluation_is_the_same_run),
         cmocka_unit_test(only_free_settings_may_change),
         cmocka_unit_test(the_length_of_a_cosine_is_fixed_at_the_first_start),

@@ -519,6 +519,50 @@ static void a_safetensors_file_of_another_program_is_named_as_such(void **state)
     assert_px_fails(px_model_file_open(path, &model), PX_ERR_INPUT, "another program");
 }
 
+/* A file with another second bias, as PyTorch trains it, made from one of ours tensor by tensor. */
+static void pytorchs_second_bias_is_added_to_the_first(void **state)
+{
+    static const char *const names[] = {"format", "perplex.version", "perplex.kind", "perplex.averaged", "perplex.config", "perplex.state", "perplex.vocabulary"};
+    const char *changed = scratch_path(folder, "changed.safetensors");
+    px_safetensors *file;
+    px_safetensors_writer *writer;
+    px_model_file before, after;
+    (void)state;
+    set("max-steps", "3");
+    assert_px_ok(px_train_start(&config, NULL, &result));
+    assert_px_ok(px_safetensors_open(result.best_path, &file));
+    assert_px_ok(px_safetensors_create(changed, &writer));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_px_ok(px_safetensors_add_metadata(writer, names[i], px_safetensors_metadata(file, names[i])));
+    for (size_t i = 0; i < px_safetensors_count(file); i++) {
+        const px_safetensor *tensor = px_safetensors_at(file, i);
+        assert_px_ok(px_safetensors_declare(writer, tensor->name, tensor->dims, tensor->shape));
+    }
+    for (size_t i = 0; i < px_safetensors_count(file); i++) {
+        const px_safetensor *tensor = px_safetensors_at(file, i);
+        float *values = malloc(tensor->count * sizeof *values);
+        memcpy(values, tensor->data, tensor->count * sizeof *values);
+        if (strcmp(tensor->name, "rnn.bias_hh_l0") == 0)
+            for (size_t k = 0; k < tensor->count; k++) {
+                assert_true(values[k] == 0);
+                values[k] = 1 + (float)k;
+            }
+        assert_px_ok(px_safetensors_write(writer, values, tensor->count));
+        free(values);
+    }
+    assert_px_ok(px_safetensors_commit(writer));
+    px_safetensors_close(file);
+    assert_px_ok(px_model_file_open(run, &before));
+    assert_px_ok(px_model_file_open(changed, &after));
+    const px_tensor *bias = px_parameters_find(&before.parameters, PX_TENSOR_B_H, 0);
+    for (size_t i = 0; i < before.parameters.count; i++) {
+        float more = i >= bias->offset && i < bias->offset + bias->count ? 1 + (float)(i - bias->offset) : 0;
+        assert_true(after.weights[i] == before.weights[i] + more);
+    }
+    px_model_file_close(&before);
+    px_model_file_close(&after);
+}
+
 static void weights_alone_cannot_be_resumed(void **state)
 {
     size_t bytes;
@@ -554,6 +598,7 @@ int main(void)
         TEST(numbers_that_json_lacks_are_written_as_text),
         TEST(altered_and_truncated_checkpoints_are_refused),
         TEST(a_safetensors_file_of_another_program_is_named_as_such),
+        TEST(pytorchs_second_bias_is_added_to_the_first),
         TEST(weights_alone_cannot_be_resumed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
