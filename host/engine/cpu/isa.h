@@ -6,16 +6,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One register tile: out[r][j] = sum_k a[r][k] * b[k][j] (+ add[r][j]) (+ bias[j]). The sum runs over k in order, whatever the
- * tile's shape, so that a row's bits do not depend on the rows beside it. */
+/* One register tile of rows r and columns j: out[r][column + j] = sum_k a[r][k_begin + k] * b[k][j] (+ add[r][column + j]) (+ bias[column + j]).
+ * The sum runs over k in order, whatever the tile's shape, so that a row's bits do not depend on the rows beside it. */
 typedef struct px_tile {
     const float *const *a;   /* row pointers, k contiguous */
     const float *b;          /* packed panel: [k][panel], 64-byte aligned; further panels at panel_stride floats */
     size_t panel_stride;
-    long k;
+    long k_begin, k;
     float *const *out;       /* row pointers */
     const float *const *add; /* row pointers or NULL; may be out */
-    const float *bias;       /* [columns] or NULL */
+    const float *bias;       /* one row or NULL */
+    long column;             /* first column of the tile */
     long columns;            /* columns to write, at most panels * panel width */
 } px_tile;
 

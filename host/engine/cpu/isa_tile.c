@@ -7,8 +7,10 @@
 /* The last panel of a matrix may be narrower than a panel: its row is written element by element. */
 static __attribute__((noinline)) void store_edge(const px_tile *t, int r, const float *sums)
 {
-    for (long j = 0; j < t->columns; j++)
-        t->out[r][j] = sums[j] + (t->add ? t->add[r][j] : 0.0f) + (t->bias ? t->bias[j] : 0.0f);
+    for (long j = 0; j < t->columns; j++) {
+        const long column = t->column + j;
+        t->out[r][column] = sums[j] + (t->add ? t->add[r][column] : 0.0f) + (t->bias ? t->bias[column] : 0.0f);
+    }
 }
 
 /* One tile of R rows and P panels. The loops have constant bounds after inlining and are unrolled, so that the
@@ -23,7 +25,7 @@ static inline __attribute__((always_inline)) void tile_body(const int R, const i
 
 #pragma GCC unroll 16
     for (int r = 0; r < R; r++) {
-        a[r] = t->a[r];
+        a[r] = t->a[r] + t->k_begin;
 #pragma GCC unroll 16
         for (int v = 0; v < P * PX_VECTORS; v++) acc[r][v] = (vec){0};
     }
@@ -46,13 +48,14 @@ static inline __attribute__((always_inline)) void tile_body(const int R, const i
 #pragma GCC unroll 16
     for (int r = 0; r < R; r++) {
         if (whole) {
-            float *out = t->out[r];
-            const float *add = t->add ? t->add[r] : NULL;
+            float *out = t->out[r] + t->column;
+            const float *add = t->add ? t->add[r] + t->column : NULL;
+            const float *bias = t->bias ? t->bias + t->column : NULL;
 #pragma GCC unroll 16
             for (int v = 0; v < P * PX_VECTORS; v++) {
                 vec sum = acc[r][v];
                 if (add) sum += load(add + v * PX_LANES);
-                if (t->bias) sum += load(t->bias + v * PX_LANES);
+                if (bias) sum += load(bias + v * PX_LANES);
                 store(out + v * PX_LANES, sum);
             }
         } else {

@@ -4,7 +4,8 @@
 
 #include <dnnl.h>
 #include <omp.h>
-#include <string.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 enum {
     K_BLOCK = 512,          /* a panel slice of 512 x 16 floats streams from the second-level cache as fast as it is used */
@@ -57,21 +58,15 @@ static void slice(const px_isa *isa, const px_rows_job *job, const float *panels
     for (long p = panel_begin; p < panel_end;) {
         const int take = p + together <= panel_end ? together : 1;
         const long column = p * isa->panel;
-        const long columns = n - column < (long)take * isa->panel ? n - column : (long)take * isa->panel;
+        px_tile t = {.b = panels + (size_t)p * panel_stride + (size_t)k_begin * isa->panel, .panel_stride = panel_stride, .k_begin = k_begin,
+                     .k = k_count, .bias = first ? job->bias : NULL, .column = column,
+                     .columns = n - column < (long)take * isa->panel ? n - column : (long)take * isa->panel};
         for (long tile = 0; tile < tiles; tile++) {
             long begin, end;
             px_share(job->rows, (int)tile, (int)tiles, &begin, &end);
-            const float *a[16], *add[16];
-            float *out[16];
-            for (long r = begin; r < end; r++) {
-                a[r - begin] = job->a[r] + k_begin;
-                out[r - begin] = job->out[r] + column;
-                add[r - begin] = first ? (job->add ? job->add[r] + column : NULL) : out[r - begin];
-            }
-            const px_tile t = {
-                .a = a, .b = panels + (size_t)p * panel_stride + (size_t)k_begin * isa->panel, .panel_stride = panel_stride, .k = k_count,
-                .out = out, .add = first && !job->add ? NULL : add, .bias = first && job->bias ? job->bias + column : NULL,
-                .columns = columns};
+            t.a = job->a + begin;
+            t.out = job->out + begin;
+            t.add = !first ? (const float *const *)t.out : job->add ? job->add + begin : NULL;
             isa->tile((int)(end - begin), take, &t);
         }
         p += take;
@@ -141,11 +136,27 @@ void px_product_panels(const px_product_context *context, long m, const float *a
     }
 }
 
+/* How BLAS sees a view [rows,columns]: plain or transposed, with its leading dimension. Where both strides are 1 (one column, one row)
+ * the one that gives a legal leading dimension is meant. */
+static char blas_view(px_view view, long rows, long columns, dnnl_dim_t *leading)
+{
+    const int plain = view.column == 1 && (view.row >= (size_t)columns || rows == 1);
+    const size_t stride = plain ? view.row : view.column;
+    const long least = plain ? columns : rows;
+    *leading = (dnnl_dim_t)stride > least ? (dnnl_dim_t)stride : least;
+    return plain ? 'N' : 'T';
+}
+
 static void product_onednn(long m, long n, long k, px_view a, px_view b, int accumulate, float *c, size_t ldc)
 {
-    const int a_plain = a.column == 1, b_plain = b.column == 1;
-    dnnl_sgemm(a_plain ? 'N' : 'T', b_plain ? 'N' : 'T', m, n, k, 1.0f, a.data, (dnnl_dim_t)(a_plain ? a.row : a.column), b.data,
-               (dnnl_dim_t)(b_plain ? b.row : b.column), accumulate ? 1.0f : 0.0f, c, (dnnl_dim_t)ldc);
+    dnnl_dim_t lda, ldb;
+    const char a_form = blas_view(a, m, k, &lda), b_form = blas_view(b, k, n, &ldb);
+    const dnnl_status_t status =
+        dnnl_sgemm(a_form, b_form, m, n, k, 1.0f, a.data, lda, b.data, ldb, accumulate ? 1.0f : 0.0f, c, (dnnl_dim_t)ldc);
+    if (status != dnnl_success) { /* only wrong sizes can cause it: a mistake in this file */
+        fprintf(stderr, "perplex: dnnl_sgemm %c%c m=%ld n=%ld k=%ld: status %d\n", a_form, b_form, m, n, k, (int)status);
+        abort();
+    }
 }
 
 void px_product(const px_product_context *context, long m, long n, long k, px_view a, px_view b, int accumulate, float *c, size_t ldc)

@@ -17,6 +17,12 @@ static int between_mask(const px_cpu *cpu, const px_cpu_window *window, int l, u
     return window->training && *p > 0;
 }
 
+/* The layer number in a mask's counter: 0 for the top layer's output (philox.h). */
+static uint32_t mask_layer(const px_cpu *cpu, int l)
+{
+    return l == cpu->base.model.layers - 1 ? 0 : (uint32_t)l;
+}
+
 const float *px_cpu_layer_output(const px_cpu *cpu, const px_cpu_window *window, int l)
 {
     uint32_t purpose;
@@ -90,7 +96,7 @@ void px_cpu_recurrence_forward(px_cpu *cpu, const px_cpu_window *window, int l)
     memcpy(state, layer->h + (size_t)window->rows * (size_t)h, sizeof(float) * (size_t)(n * h));
     uint32_t purpose;
     double p;
-    if (between_mask(cpu, window, l, &purpose, &p)) px_cpu_mask_rows(cpu, window, purpose, (uint32_t)l, p, h, layer->h + n * h, layer->up);
+    if (between_mask(cpu, window, l, &purpose, &p)) px_cpu_mask_rows(cpu, window, purpose, mask_layer(cpu, l), p, h, layer->h + n * h, layer->up);
 }
 
 /* One thread's share of step t, backward: dz_t = (dh_t + dz_{t+1} W_hh) * act'(h_t), and db += dz_t, on its panels. */
@@ -133,7 +139,7 @@ void px_cpu_recurrence_backward(px_cpu *cpu, const px_cpu_window *window, int l,
     const long h = cpu->base.model.hidden, panels = (h + cpu->isa->panel - 1) / cpu->isa->panel;
     uint32_t purpose;
     double p;
-    if (between_mask(cpu, window, l, &purpose, &p)) px_cpu_mask_rows(cpu, window, purpose, (uint32_t)l, p, h, d, d);
+    if (between_mask(cpu, window, l, &purpose, &p)) px_cpu_mask_rows(cpu, window, purpose, mask_layer(cpu, l), p, h, d, d);
     const int threads = cpu->threads < panels ? cpu->threads : (int)panels;
 #pragma omp parallel num_threads(threads)
     {
