@@ -1,0 +1,288 @@
+#!/usr/bin/env bash
+# The GPU round: one command on a bare machine with an NVIDIA GPU, the CUDA toolkit, CMake and Python (PyTorch for the peers).
+#
+#   bench/gpu.sh OUT [PART...]
+#
+# Builds for the GPU at hand, runs the kernels' and the engine's tests on it, holds the device functions to their plain C++
+# twins, looks with compute-sanitizer, trains in each precision, measures (perplex bench) and compares with PyTorch. A part that
+# fails does not stop the others; OUT/summary.json and the last lines say what passed, failed or was skipped, and why.
+# It ends within PERPLEX_GPU_SECONDS [570]: what no time is left for is skipped, and listed as that. Measuring comes before
+# the slow checks, so that a short round still brings figures.
+#
+#   PERPLEX_GPU_DEBS   a folder of .deb files to unpack (not install) for the libraries of the host part: libdnnl-dev and
+#                      libdnnl2 or 3, with its OpenCL loader, libcjson-dev and libcjson1, libutf8proc-dev and libutf8proc2 or
+#                      3, libxxhash-dev and libxxhash0, libcmocka-dev and libcmocka0
+#   PERPLEX_GPU_BUILD  the build folder [build/gpu]
+#   PERPLEX_GPU_DEVICE [cuda:0]
+#   PERPLEX_TORCH_PYTHON  an interpreter with PyTorch [python3]
+#
+# OUT gets: summary.json, bench.json (h and n of the speed targets), precision.json, peers-fp32.json, peers-tf32.json and
+# logs.tar.gz with everything else.
+set -u
+
+usage() {
+    sed -n '2,/^set -u/{/^set -u/d;s/^# \{0,1\}//;p}' "$0"
+}
+
+case "${1:-}" in
+    "" | -h | --help)
+        usage
+        [ -n "${1:-}" ]
+        exit $(($? * 2))
+        ;;
+esac
+
+out=$1
+shift
+wanted=" $* "
+root=$(cd "$(dirname "$0")/.." && pwd)
+mkdir -p "$out" || exit 2
+out=$(cd "$out" && pwd)
+build=${PERPLEX_GPU_BUILD:-$root/build/gpu}
+device=${PERPLEX_GPU_DEVICE:-cuda:0}
+python=${PERPLEX_TORCH_PYTHON:-python3}
+limit=${PERPLEX_GPU_SECONDS:-570}
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+mkdir -p "$build"
+cores=$(nproc)
+rows="" # of summary.json
+failures=0
+cd "$root" || exit 2
+
+# ---- parts -----------------------------------------------------------------------------------------------------------
+
+# Text as a JSON string.
+quote() {
+    printf '"%s"' "$(printf '%s' "$1" | tr -d '\000-\010\013-\037' | tr '\n\t' '  ' | sed 's/\\/\\\\/g; s/"/\\"/g')"
+}
+
+# note NAME STATUS SECONDS REASON: one row, and a line to the terminal.
+note() {
+    printf '%-28s %-8s %5s s  %s\n' "$1" "$2" "$3" "$4"
+    rows="$rows${rows:+,
+}  {\"part\": $(quote "$1"), \"status\": \"$2\", \"seconds\": $3, \"reason\": $(quote "$4")}"
+    if [ "$2" = failed ]; then failures=$((failures + 1)); fi
+}
+
+# part NAME SECONDS COMMAND...: runs it under that limit and what is left of the whole; its output goes to a log. A command that
+# ends with 77 was skipped, and its last line says why.
+part() {
+    local name=$1 most=$2 left start status took reason
+    shift 2
+    if [ "$wanted" != "  " ] && [ "${wanted#* "$name" }" = "$wanted" ]; then return 0; fi
+    left=$((limit - SECONDS))
+    if [ "$left" -lt 5 ]; then
+        note "$name" skipped 0 "no time left of $limit s"
+        return 0
+    fi
+    if [ "$most" -gt "$left" ]; then most=$left; fi
+    start=$SECONDS
+    timeout -k 5 "$most" "$@" >"$logs/$name.log" 2>&1
+    status=$?
+    took=$((SECONDS - start))
+    reason=$(grep -av '^[[:space:]]*$' "$logs/$name.log" | tail -n 1 | cut -c 1-300)
+    case $status in
+        0) note "$name" passed "$took" "" ;;
+        77) note "$name" skipped "$took" "$reason" ;;
+        124 | 137) note "$name" failed "$took" "not done after $most s" ;;
+        *) note "$name" failed "$took" "exit $status: $reason" ;;
+    esac
+    return 0
+}
+
+skip() {
+    echo "SKIP: $*"
+    exit 77
+}
+
+# ---- what runs -------------------------------------------------------------------------------------------------------
+
+machine() {
+    nvidia-smi || skip "no nvidia-smi; is there a GPU?"
+    nvidia-smi -q -d CLOCK,POWER,PERFORMANCE
+    lscpu
+    nvcc --version
+    cmake --version
+}
+
+# The host part's libraries, unpacked into the build folder.
+unpack() {
+    [ -n "${PERPLEX_GPU_DEBS:-}" ] || skip "PERPLEX_GPU_DEBS names no folder: the libraries of this machine are used"
+    local deb found=0
+    for deb in "$PERPLEX_GPU_DEBS"/*.deb; do
+        [ -e "$deb" ] || continue
+        dpkg -x "$deb" "$build/libraries" || return 1
+        found=$((found + 1))
+    done
+    echo "unpacked $found packages"
+    [ "$found" -gt 0 ]
+}
+
+compile() {
+    cmake -S "$root" -B "$build/tree" -DCMAKE_BUILD_TYPE=Release -DPERPLEX_CUDA=ON -DPERPLEX_CUDA_NATIVE=ON \
+        -DCMAKE_PREFIX_PATH="$build/libraries/usr" || return 1
+    # the tests of the simulator belong to machines without a GPU
+    cmake --build "$build/tree" -j "$cores" --target perplex perplex_cuda test_cuda_kernels_gpu test_cuda_conformance \
+        test_parity test_evaluation test_update test_state test_dropout test_drift
+}
+
+program=$build/tree/perplex
+tests=$build/tree/tests
+
+devices() {
+    "$program" info --devices
+    "$program" info --devices --json
+}
+
+conformance() {
+    "$tests/test_cuda_conformance"
+}
+
+kernels() {
+    "$tests/test_cuda_kernels_gpu"
+}
+
+# One of the programs that hold an engine to the reference.
+engine() {
+    "$tests/test_$1" "$device"
+}
+
+sanitizer() {
+    command -v compute-sanitizer >/dev/null || skip "no compute-sanitizer in PATH"
+    compute-sanitizer --tool "$1" --error-exitcode 1 "$tests/test_cuda_kernels_gpu" || return 1
+    # plain launches: each kernel is then named by its own phase
+    PERPLEX_CUDA_GRAPHS=0 compute-sanitizer --tool "$1" --error-exitcode 1 "$tests/test_parity" "$device" "step: *two layers*"
+}
+
+# Speed targets: h = 512 and 1024, T = 64, n from 1 to 256; in each precision.
+measure() {
+    "$program" bench --json --device "$device" --sweep hidden=512,1024 --sweep batch=1,16,64,128,256 --sweep steps=64 --sweep vocab=28,10000 \
+        --sweep precision=fp32,tf32,bf16 >"$out/bench.json"
+}
+
+# The GPU beside the CPU engine of the same machine: the ratio, and the size from which it is worth it.
+crossover() {
+    "$program" bench --json --device "cpu,$device" --sweep hidden=64,256,1024 --sweep batch=1,32 --sweep steps=35 --sweep vocab=28 >"$out/crossover.json"
+}
+
+peers() {
+    [ -f bench/peers/run.py ] || skip "bench/peers/run.py is not there"
+    "$python" -c 'import torch; assert torch.cuda.is_available()' || skip "$python has no PyTorch that sees a GPU"
+    "$python" bench/peers/run.py --perplex "$program" --torch-python "$python" --device "$device" --precision "$1" --threads 1 --rounds 5 --seconds 0.5 \
+        --cases chars,wide,words,words-embed --variants rnn,rnn-compile --out "$logs/peers-$1"
+    local status=$?
+    cp "$logs/peers-$1/peers.json" "$out/peers-$1.json"
+    return $status
+}
+
+# This project's own sources as a text of bytes: always there.
+training_text() {
+    find "$root/host" "$root/kernels" "$root/tests" \( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cpp' \) -print | LC_ALL=C sort |
+        xargs cat >"$logs/text"
+}
+
+train() {
+    local run=$1
+    shift
+    rm -rf "$run"
+    "$program" train --data "$logs/text" --level byte --split 0.9,0.1,0 --hidden 256 --batch 64 --steps 64 --optimizer adam --lr 0.002 --clip 1 \
+        --seed 1 --run "$run" "$@"
+}
+
+# The same training in each precision: perplexities within 1 % of fp32's.
+precision() {
+    local kind list=""
+    training_text
+    for kind in fp32 tf32 bf16; do
+        train "$logs/run-$kind" --device "$device" --precision "$kind" --max-steps 1500 || return 1
+        "$program" eval --model "$logs/run-$kind/best.safetensors" --split-of "$logs/run-$kind" valid --json >"$logs/$kind.json" || return 1
+        list="$list $logs/$kind.json"
+    done
+    # shellcheck disable=SC2086 # a list of files
+    "$python" - "$out/precision.json" $list <<'END'
+import json, sys
+perplexity = {}
+for path in sys.argv[2:]:
+    with open(path) as stream:
+        perplexity[path.rsplit("/", 1)[1][:-5]] = json.load(stream)["perplexity"]
+with open(sys.argv[1], "w") as stream:
+    json.dump({"steps": 1500, "perplexity": perplexity}, stream, indent=1)
+worst = max(abs(p / perplexity["fp32"] - 1) for p in perplexity.values())
+print("perplexities", perplexity, "largest difference %.2f %%" % (100 * worst))
+sys.exit(worst > 0.01)
+END
+}
+
+# A run that was stopped and resumed is bitwise the run that was not; and its checkpoint goes to the CPU engine and back.
+resume() {
+    training_text
+    train "$logs/whole" --device "$device" --max-steps 60 --checkpoint-every 20 || return 1
+    train "$logs/parts" --device "$device" --max-steps 30 --schedule-steps 60 --checkpoint-every 20 || return 1
+    "$program" train --resume "$logs/parts" --max-steps 60 || return 1
+    "$python" - "$logs/whole/last.safetensors" "$logs/parts/last.safetensors" <<'END' || return 1
+import json, struct, sys
+def tensors(path):
+    data = open(path, "rb").read()
+    size, = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8:8 + size])
+    return {name: data[8 + size + t["data_offsets"][0]:8 + size + t["data_offsets"][1]] for name, t in header.items() if name != "__metadata__"}
+whole, parts = map(tensors, sys.argv[1:])
+different = [name for name in whole if whole[name] != parts.get(name)]
+print("tensors that differ after resuming:", different or "none", "of", len(whole))
+sys.exit(bool(different) or whole.keys() != parts.keys())
+END
+    "$program" eval --model "$logs/whole/last.safetensors" --split-of "$logs/whole" valid --device cpu --json || return 1
+    "$program" eval --model "$logs/whole/last.safetensors" --split-of "$logs/whole" valid --device "$device" --json || return 1
+    "$program" train --resume "$logs/parts" --device cpu --max-steps 64 || return 1
+    "$program" train --resume "$logs/parts" --device "$device" --max-steps 68 || return 1
+    "$program" sample --model "$logs/parts/last.safetensors" --device "$device" --prompt "static int" --length 100 --seed 1
+}
+
+# What Nsight Systems sees of the kernels: for the step's time beside the sum of its kernels'.
+kernel_times() {
+    command -v nsys >/dev/null || skip "no nsys in PATH"
+    training_text
+    nsys profile --force-overwrite true --cuda-graph-trace=node -o "$logs/profile" "$program" train --data "$logs/text" --level byte --hidden 512 --batch 64 \
+        --steps 64 --max-steps 50 --device "$device" --run "$logs/profiled" || skip "nsys may not profile here: $(tail -n 1 "$logs/kernel_times.log")"
+    nsys stats --report cuda_gpu_kern_sum,nvtx_sum "$logs/profile.nsys-rep"
+}
+
+# ---- the round -------------------------------------------------------------------------------------------------------
+
+export -f machine unpack compile devices conformance kernels engine sanitizer measure crossover peers training_text train precision resume kernel_times skip
+export root out build device python logs cores program tests
+libraries=$build/libraries/usr/lib/x86_64-linux-gnu
+export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} LIBRARY_PATH=$libraries${LIBRARY_PATH:+:$LIBRARY_PATH}
+export PERPLEX_CUDA_MODULE=$build/tree/perplex-cuda.so
+if [ -d /usr/local/cuda/bin ]; then PATH=$PATH:/usr/local/cuda/bin; fi
+
+echo "perplex on a GPU: results go to $out"
+part machine 30 bash -c machine
+part unpack 30 bash -c unpack
+part build 240 bash -c compile
+part devices 20 bash -c devices
+part conformance 30 bash -c conformance
+part kernels 60 bash -c kernels
+for name in parity evaluation update state dropout; do
+    part "$name" 60 bash -c "engine $name"
+done
+part resume 60 bash -c resume
+part measure 150 bash -c measure
+part peers_fp32 90 bash -c "peers fp32"
+part peers_tf32 60 bash -c "peers tf32"
+part precision 60 bash -c precision
+part memcheck 60 bash -c "sanitizer memcheck"
+part racecheck 60 bash -c "sanitizer racecheck"
+part drift 60 bash -c "engine drift"
+part crossover 60 bash -c crossover
+part kernel_times 60 bash -c kernel_times
+
+commit=$(git -C "$root" rev-parse HEAD 2>/dev/null || echo unknown)
+gpu=$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null | head -n 1)
+printf '{"commit": %s, "gpu": %s, "date": "%s", "seconds": %d, "failed": %d, "parts": [\n%s\n]}\n' "$(quote "$commit")" "$(quote "${gpu:-none}")" \
+    "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$SECONDS" "$failures" "$rows" >"$out/summary.json"
+rm -f "$logs/text"
+tar -C "$logs" --exclude='*.safetensors' --exclude='*.nsys-rep' --exclude='*.sqlite' -czf "$out/logs.tar.gz" .
+echo "$failures failed; $out/summary.json"
+[ "$failures" -eq 0 ]
