@@ -80,3 +80,10 @@ if(PERPLEX_CUDA_BUILD AND NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
     set(CMAKE_CUDA_ARCHITECTURES ${PERPLEX_CUDA_ARCHITECTURES})
   endif()
 endif()
+
+# At the top level, so that every folder below knows the language (kernels here, conformance tests there). Not in a build with
+# sanitizers: those test the host code with the simulated kernels.
+if(PERPLEX_CUDA_BUILD AND NOT PERPLEX_SANITIZE)
+  enable_language(CXX)
+  enable_language(CUDA)
+endif()
