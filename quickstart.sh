@@ -19,7 +19,7 @@ build/, trains a language model of the King James Bible on the CPU, evaluates it
 
   --quick       a tiny model and a few seconds of training: shows that everything works
   --no-install  install nothing; say what is missing and stop
-PERPLEX_DATASETS names a folder that already holds kjv.txt; otherwise the text is made in .cache/datasets.
+PERPLEX_DATASETS names a folder that may already hold kjv.txt; otherwise the text is made in datasets/data.
 END
 }
 
@@ -43,10 +43,7 @@ px_install "${PACKAGES[@]}"
 px_build build -DPERPLEX_TESTS=OFF
 
 echo "== the King James Bible"
-datasets=${PERPLEX_DATASETS:-$PWD/.cache/datasets}
-mkdir -p "$datasets"
-PERPLEX_DATASETS=$datasets ./datasets/get.sh kjv
-text=$datasets/kjv.txt
+text=$(./datasets/get.sh kjv)
 
 echo "== training"
 run=runs/kjv-$(date +%Y%m%d-%H%M%S)

@@ -52,7 +52,7 @@ px_check_tools() {
             libutf8proc-dev) px_has_header utf8proc.h || missing+=("utf8proc (utf8proc.h, libutf8proc)") ;;
             libxxhash-dev) px_has_header xxhash.h || missing+=("xxHash (xxhash.h, libxxhash)") ;;
             libcmocka-dev) px_has_header cmocka.h || missing+=("cmocka (cmocka.h, libcmocka)") ;;
-            bible-kjv) command -v bible >/dev/null 2>&1 || [ -f "${PERPLEX_DATASETS:-.cache/datasets}/kjv.txt" ] ||
+            bible-kjv) command -v bible >/dev/null 2>&1 || [ -f "${PERPLEX_DATASETS:-datasets/data}/kjv.txt" ] ||
                 missing+=("the program bible of Debian's bible-kjv, or kjv.txt in PERPLEX_DATASETS") ;;
         esac
     done

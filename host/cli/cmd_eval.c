@@ -208,7 +208,7 @@ static px_status score_text(const eval_flags *flags, const px_config *config, co
     if (flags->batch > 1)
         fprintf(stderr, "note: --batch %d cuts the text into %d streams that each start cold, from a zero state; one stream (the default) carries it through\n",
                 flags->batch, flags->batch);
-    PX_TRY_GOTO(status, px_model_file_engine(model, config->device ? config->device : "cpu", flags->batch, flags->steps, config->threads, &engine), done);
+    PX_TRY_GOTO(status, px_model_file_engine(model, config->device ? config->device : "cpu", flags->batch, flags->steps, px_input_threads(model, config->threads, flags->batch), &engine), done);
     px_evaluate_options options = {.n = flags->batch, .T = flags->steps, .reset_id = model->reset_id,
                                    .progress = px_progress_hook_share, .progress_context = &progress};
     if (flags->per_token) {

@@ -166,7 +166,7 @@ px_status px_eval_lines(const eval_flags *flags, const px_config *config, const 
         status = px_fail(PX_ERR_MEMORY, "no memory to hold lines");
         goto done;
     }
-    PX_TRY_GOTO(status, px_model_file_engine(model, config->device ? config->device : "cpu", LINE_STREAMS, LINE_STEPS, config->threads, &scorer.engine), done);
+    PX_TRY_GOTO(status, px_model_file_engine(model, config->device ? config->device : "cpu", LINE_STREAMS, LINE_STEPS, px_input_threads(model, config->threads, LINE_STREAMS), &scorer.engine), done);
     if (flags->json) scorer.scores = cJSON_CreateArray();
     status = read_lines(&scorer, file);
     if (status == PX_OK) status = print_totals(&scorer);

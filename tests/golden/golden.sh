@@ -7,13 +7,13 @@ SOURCE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # need_corpus FILE: sets CORPUS to its path, or ends the test.
 need_corpus() {
     local folder
-    for folder in "${PERPLEX_DATASETS:-}" "$SOURCE_DIR/.cache/datasets" "$SOURCE_DIR/../shared/datasets"; do
+    for folder in "${PERPLEX_DATASETS:-}" "$SOURCE_DIR/datasets/data" "$SOURCE_DIR/../shared/datasets"; do
         if [ -n "$folder" ] && [ -f "$folder/$1" ]; then
             CORPUS=$folder/$1
             return
         fi
     done
-    echo "SKIP: $(basename "$0"): the corpus $1 is in none of PERPLEX_DATASETS, .cache/datasets, ../shared/datasets"
+    echo "SKIP: $(basename "$0"): the corpus $1 is in none of PERPLEX_DATASETS, datasets/data, ../shared/datasets"
     exit 77
 }
 

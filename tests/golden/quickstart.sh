@@ -5,7 +5,7 @@ if ! command -v bible >/dev/null 2>&1; then
     need_corpus kjv.txt
 fi
 mkdir copy
-(cd "$SOURCE_DIR" && tar -c --exclude=./build --exclude='./build-*' --exclude=./.git --exclude=./runs --exclude=./.cache .) | tar -x -C copy
+(cd "$SOURCE_DIR" && tar -c --exclude=./build --exclude='./build-*' --exclude=./.git --exclude=./runs --exclude=./datasets/data .) | tar -x -C copy
 cd copy || exit 1
 ./quickstart.sh --quick --no-install >"$OUT" 2>"$ERR" </dev/null
 status=$?
