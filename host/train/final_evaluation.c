@@ -19,7 +19,7 @@ typedef struct reading {
     size_t scored;       /* so far; the next input is begin + scored */
 } reading;
 
-enum { READINGS_MAX = 3 };
+enum { READINGS_MAX = 3, WORTH_A_LINE = 100000 /* tokens; fewer are done in a moment */ };
 
 static size_t targets_of(const reading *r)
 {
@@ -128,6 +128,9 @@ px_status px_run_final_evaluation(px_run *run)
     if (run->corpus.test.end - run->corpus.test.begin >= 2)
         readings[count++] = (reading){.range = run->corpus.test, .loss = &result->test_loss_zero};
     if (count == 0) return PX_OK;
+    size_t targets = 0;
+    for (int32_t i = 0; i < count; i++) targets += targets_of(&readings[i]);
+    if (targets > WORTH_A_LINE) px_run_line(run, "scoring the best model on whole texts, each as one stream");
 
     float *carried = malloc(px_engine_section_count(run->engine, PX_SECTION_STATE) * sizeof *carried);
     px_status status = carried ? px_engine_read(run->engine, PX_SECTION_STATE, carried) : px_fail(PX_ERR_MEMORY, "no memory for the evaluation at the end");

@@ -25,17 +25,18 @@ static px_status log_event(px_run *run, const char *event, double rate)
 /* What a person can do: the settings that bound a step, with their present values. */
 static px_status give_up(px_run *run, double rate, const char *why)
 {
-    char clip[64];
+    char clip[64], last_norm[64] = "none yet";
     double norm = run->state.grad_norm;
     (void)log_event(run, "stop", rate); /* the failure below matters more than one that writing it may meet */
     if (run->config.optimizer.clip > 0)
         snprintf(clip, sizeof clip, "--clip below %g", run->config.optimizer.clip);
     else
         snprintf(clip, sizeof clip, "--clip 1 (there is none now)");
+    if (isfinite(norm)) snprintf(last_norm, sizeof last_norm, "%.4g", norm);
     return px_fail(PX_ERR_NUMERIC,
-                   "step %lld: the loss or the gradient is not finite%s (last finite gradient norm %.4g, learning rate %.4g); start again with "
+                   "step %lld: the loss or the gradient is not finite%s (last finite gradient norm %s, learning rate %.4g); start again with "
                    "--lr below %g, %s%s; the last good checkpoint is kept: %s",
-                   (long long)run->bad.bad_step + 1, why, isfinite(norm) ? norm : 0.0, rate, run->config.lr, clip,
+                   (long long)run->bad.bad_step + 1, why, last_norm, rate, run->config.lr, clip,
                    run->config.on_nan == PX_ON_NAN_STOP ? ", or --on-nan rollback" : "", run->last_path);
 }
 
