@@ -65,28 +65,42 @@ void px_progress_hook_line(void *context, const char *text)
     px_progress_line(context, text);
 }
 
+/* "epoch 3/10  55 %"; where steps bound the run, "epoch 3  step 120/300". */
 static void describe_place(const px_train_progress *step, char *buffer, size_t buffer_bytes)
 {
-    char count[32], all[32];
-    size_t used = 0;
     if (step->epochs > 0)
-        used = (size_t)snprintf(buffer, buffer_bytes, "epoch %lld/%lld", (long long)step->epoch, (long long)step->epochs);
+        snprintf(buffer, buffer_bytes, "epoch %lld/%lld %3.0f %%", (long long)step->epoch, (long long)step->epochs, 100 * step->share_of_epoch);
+    else if (step->steps_in_all > 0)
+        snprintf(buffer, buffer_bytes, "epoch %lld  step %lld/%lld", (long long)step->epoch, (long long)step->step, (long long)step->steps_in_all);
     else
-        used = (size_t)snprintf(buffer, buffer_bytes, "epoch %lld", (long long)step->epoch);
-    used += (size_t)snprintf(buffer + used, buffer_bytes - used, "  %3.0f %%", 100 * step->share_of_epoch);
-    if (step->steps_in_all > 0 && step->epochs == 0)
-        snprintf(buffer + used, buffer_bytes - used, "  step %s/%s", px_text_count(count, step->step),
-                 px_text_count(all, step->steps_in_all));
+        snprintf(buffer, buffer_bytes, "epoch %lld %3.0f %%", (long long)step->epoch, 100 * step->share_of_epoch);
 }
 
+/* "2:05", "1:02:05" */
+static void describe_left(double seconds, char *buffer, size_t buffer_bytes)
+{
+    long long s = (long long)(seconds + 0.5);
+    if (s < 3600)
+        snprintf(buffer, buffer_bytes, "  %lld:%02lld left", s / 60, s % 60);
+    else
+        snprintf(buffer, buffer_bytes, "  %lld:%02lld:%02lld left", s / 3600, s / 60 % 60, s % 60);
+}
+
+static const char *describe_speed(double tokens_per_s, char buffer[32])
+{
+    if (tokens_per_s < 10000) return px_text_count(buffer, (long long)(tokens_per_s + 0.5));
+    snprintf(buffer, 32, "%.0fk", tokens_per_s * 1e-3);
+    return buffer;
+}
+
+/* At most 79 columns for what is usual: the last thing on the line, the time left, must not be cut. */
 void px_progress_hook_training(void *context, const px_train_progress *step)
 {
-    char text[LINE_BYTES], place[96], perplexity[32], speed[32], left[32];
+    char text[LINE_BYTES], place[96], speed[32], left[32] = "";
     describe_place(step, place, sizeof place);
-    size_t used = (size_t)snprintf(text, sizeof text, "%s  loss %.4f  perplexity %s  %s tokens/s", place, step->loss,
-                                   px_text_perplexity(perplexity, step->perplexity),
-                                   px_text_count(speed, (long long)(step->tokens_per_s + 0.5)));
-    if (step->seconds_left >= 0) snprintf(text + used, sizeof text - used, "  %s left", px_text_seconds(left, step->seconds_left));
+    if (step->seconds_left >= 0 && step->seconds_left < 1e9) describe_left(step->seconds_left, left, sizeof left);
+    snprintf(text, sizeof text, step->perplexity < 1000 ? "%s  loss %.3f  perplexity %.2f  %s tokens/s%s" : "%s  loss %.3f  perplexity %.4g  %s tokens/s%s",
+             place, step->loss, step->perplexity, describe_speed(step->tokens_per_s, speed), left);
     px_progress_show(context, text);
 }
 
