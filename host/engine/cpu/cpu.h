@@ -23,6 +23,7 @@ typedef struct px_cpu_layer {
     px_cpu_matrix w_xh;         /* unused (tensor NULL) where the input is one-hot */
     float *b, *db;              /* [h] */
     float *h;                   /* [T+1,n,h]: row 0 is the state before the window, row t+1 the output of step t */
+    px_panels packed;           /* h packed as [(T+1) n, h] for the weight gradients that read it; data NULL where products are unpacked */
     float *up;                  /* [T,n,h] the dropped copy that goes up, or NULL where no mask applies */
     float *state, *eval_state;  /* [n,h] carried between windows */
 } px_cpu_layer;
@@ -119,6 +120,11 @@ void px_cpu_forward_product(px_cpu *cpu, int training, px_cpu_matrix *matrix, lo
 /* dx = dy W, and dW += dy^T x. */
 void px_cpu_data_gradient(px_cpu *cpu, px_cpu_matrix *matrix, long rows, const float *dy, float *dx);
 void px_cpu_weight_gradient(px_cpu *cpu, const px_cpu_matrix *matrix, long rows, const float *dy, const float *x);
+/* The same where x is rows [first, first + rows) of a packed matrix. */
+void px_cpu_weight_gradient_packed(px_cpu *cpu, const px_cpu_matrix *matrix, long rows, const float *dy, const px_panels *x, long first);
+/* The same where x is rows [first, first + rows) of what layer l sends up, packed or not. */
+void px_cpu_weight_gradient_of_layer(px_cpu *cpu, const px_cpu_window *window, const px_cpu_matrix *matrix, long rows, const float *dy, int l,
+                                     long first);
 /* Packs W (given as w, which may be a masked copy) for forward or backward products. */
 void px_cpu_pack_matrix(px_cpu *cpu, px_cpu_matrix *matrix, const float *w, int backward);
 /* Packs the present weights unless they are. */

@@ -64,6 +64,23 @@ void px_cpu_weight_gradient(px_cpu *cpu, const px_cpu_matrix *matrix, long rows,
     px_product(&cpu->product, width, in, rows, px_transposed(dy, (size_t)width), px_rows(x, (size_t)in), 1, matrix->g, (size_t)in);
 }
 
+void px_cpu_weight_gradient_packed(px_cpu *cpu, const px_cpu_matrix *matrix, long rows, const float *dy, const px_panels *x, long first)
+{
+    const long width = matrix->tensor->rows, in = matrix->tensor->cols;
+    px_product_packed_rows(&cpu->product, width, rows, px_transposed(dy, (size_t)width), x, first, 1, matrix->g, (size_t)in);
+}
+
+void px_cpu_weight_gradient_of_layer(px_cpu *cpu, const px_cpu_window *window, const px_cpu_matrix *matrix, long rows, const float *dy, int l,
+                                     long first)
+{
+    const px_cpu_layer *layer = &cpu->layer[l];
+    const float *output = px_cpu_layer_output(cpu, window, l);
+    if (layer->packed.data && output != layer->up)
+        px_cpu_weight_gradient_packed(cpu, matrix, rows, dy, &layer->packed, window->n + first);
+    else
+        px_cpu_weight_gradient(cpu, matrix, rows, dy, output + first * cpu->base.model.hidden);
+}
+
 void px_cpu_add_columns(px_cpu *cpu, const float *x, long rows, long count, float *sums)
 {
     enum { GRAIN = 64 };

@@ -61,12 +61,15 @@ void px_cpu_head_train(px_cpu *cpu, const px_cpu_window *window, float *d_top)
             }
         }
         px_cpu_add_columns(cpu, cpu->logits, rows, V, cpu->db_q);
-        px_cpu_weight_gradient(cpu, &cpu->output, rows, cpu->logits, input + first * width);
+        if (cpu->projection.tensor)
+            px_cpu_weight_gradient(cpu, &cpu->output, rows, cpu->logits, input + first * width);
+        else
+            px_cpu_weight_gradient_of_layer(cpu, window, &cpu->output, rows, cpu->logits, cpu->base.model.layers - 1, first);
         px_cpu_data_gradient(cpu, &cpu->output, rows, cpu->logits, d_input + first * width);
     }
     add_loss(cpu, window);
     if (cpu->projection.tensor) {
-        px_cpu_weight_gradient(cpu, &cpu->projection, window->rows, cpu->du, px_cpu_layer_output(cpu, window, cpu->base.model.layers - 1));
+        px_cpu_weight_gradient_of_layer(cpu, window, &cpu->projection, window->rows, cpu->du, cpu->base.model.layers - 1, 0);
         px_cpu_data_gradient(cpu, &cpu->projection, window->rows, cpu->du, d_top);
     }
 }

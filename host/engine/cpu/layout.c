@@ -59,6 +59,7 @@ static void layers(cutter *cut, px_cpu *cpu, size_t rows)
         px_cpu_layer *layer = &cpu->layer[l];
         const double p = l == model->layers - 1 ? model->dropout_output : model->dropout_between;
         layer->h = floats(cut, (rows + n) * h);
+        layer->packed.data = cpu->base.shape.training && !cpu->product.onednn ? floats(cut, px_panels_floats(cpu->isa, (long)(rows + n), (long)h)) : NULL;
         layer->up = cpu->base.shape.training && p > 0 ? floats(cut, rows * h) : NULL;
         layer->state = cpu->states ? cpu->states + (size_t)l * n * h : NULL;
         layer->eval_state = cpu->eval_states + (size_t)l * n * h;

@@ -94,10 +94,10 @@ static void thread_grid(int threads, long row_tiles, long panels, int *row_parts
     }
 }
 
-/* One thread's rows [row_begin, row_end) times panels of a packed block B [k,n]. A is read in place where its rows are contiguous in k,
+/* One thread's rows [row_begin, row_end) times panels of a packed block B [k,n], panel_stride floats from one to the next. A is read in place where its rows are contiguous in k,
  * and through a packed block otherwise. */
-static void rows_of_product(const px_isa *isa, px_view a, long row_begin, long row_end, const float *panels, long k, long n,
-                            long panel_begin, long panel_end, const float *bias, int accumulate, float *c, size_t ldc, float *block)
+static void rows_of_product(const px_isa *isa, px_view a, long row_begin, long row_end, const float *panels, size_t panel_stride,
+                            long k, long n, long panel_begin, long panel_end, const float *bias, int accumulate, float *c, size_t ldc, float *block)
 {
     for (long row = row_begin; row < row_end; row += ROW_BLOCK) {
         const long rows = row_end - row < ROW_BLOCK ? row_end - row : ROW_BLOCK;
@@ -114,7 +114,7 @@ static void rows_of_product(const px_isa *isa, px_view a, long row_begin, long r
                 out[r] = c + (size_t)(row + r) * ldc;
             }
             const px_rows_job job = {.a = a_rows, .out = out, .add = accumulate ? (const float *const *)out : NULL, .bias = bias, .rows = rows};
-            slice(isa, &job, panels, (size_t)k * isa->panel, k_begin, k_count, n, panel_begin, panel_end, k_begin == 0);
+            slice(isa, &job, panels, panel_stride, k_begin, k_count, n, panel_begin, panel_end, k_begin == 0);
         }
     }
 }
@@ -132,7 +132,25 @@ void px_product_panels(const px_product_context *context, long m, const float *a
         long row_begin, row_end, panel_begin, panel_end;
         px_share(m, me / panel_parts, row_parts, &row_begin, &row_end);
         px_share(panels, me % panel_parts, panel_parts, &panel_begin, &panel_end);
-        rows_of_product(isa, px_rows(a, lda), row_begin, row_end, b->data, b->k, b->n, panel_begin, panel_end, bias, accumulate, c, ldc, NULL);
+        rows_of_product(isa, px_rows(a, lda), row_begin, row_end, b->data, (size_t)b->k * isa->panel, b->k, b->n, panel_begin, panel_end, bias, accumulate, c, ldc, NULL);
+    }
+}
+
+void px_product_packed_rows(const px_product_context *context, long m, long k, px_view a, const px_panels *b, long k_begin, int accumulate,
+                            float *c, size_t ldc)
+{
+    const px_isa *isa = context->isa;
+    const long panels = panel_count(isa, b->n);
+    int row_parts = 1, panel_parts = 1;
+    thread_grid(context->threads, (m + isa->tile_rows - 1) / isa->tile_rows, panels, &row_parts, &panel_parts);
+#pragma omp parallel num_threads(context->threads)
+    {
+        const int me = omp_get_thread_num();
+        long row_begin, row_end, panel_begin, panel_end;
+        px_share(m, me / panel_parts, row_parts, &row_begin, &row_end);
+        px_share(panels, me % panel_parts, panel_parts, &panel_begin, &panel_end);
+        rows_of_product(isa, a, row_begin, row_end, b->data + k_begin * isa->panel, (size_t)b->k * isa->panel, k, b->n, panel_begin, panel_end,
+                        NULL, accumulate, c, ldc, context->scratch + SHARED_FLOATS + (size_t)me * ROW_BLOCK * BLOCK_LEADING);
     }
 }
 
@@ -191,7 +209,7 @@ void px_product(const px_product_context *context, long m, long n, long k, px_vi
                 thread_grid(threads, (m + isa->tile_rows - 1) / isa->tile_rows, panels, &row_parts, &panel_parts);
                 px_share(m, me / panel_parts, row_parts, &row_begin, &row_end);
                 px_share(panels, me % panel_parts, panel_parts, &panel_begin, &panel_end);
-                rows_of_product(isa, a_part, row_begin, row_end, shared, k_count, n_count, panel_begin, panel_end, NULL,
+                rows_of_product(isa, a_part, row_begin, row_end, shared, (size_t)k_count * isa->panel, k_count, n_count, panel_begin, panel_end, NULL,
                                 accumulate || k_begin > 0, c + n_begin, ldc, block);
 #pragma omp barrier
             }

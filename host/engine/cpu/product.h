@@ -50,6 +50,10 @@ void px_product_panels(const px_product_context *context, long m, const float *a
 /* C [m,n] = A [m,k] B [k,n] (+ C if accumulate), nothing packed before. */
 void px_product(const px_product_context *context, long m, long n, long k, px_view a, px_view b, int accumulate, float *c, size_t ldc);
 
+/* C [m,n] = A [m,k] B (+ C if accumulate), where B is rows [k_begin, k_begin + k) of a packed matrix. */
+void px_product_packed_rows(const px_product_context *context, long m, long k, px_view a, const px_panels *b, long k_begin, int accumulate,
+                            float *c, size_t ldc);
+
 /* A part of a product on one thread: rows [row_begin, row_end) and panels [panel_begin, panel_end) of B, k in [k_begin, k_end).
  * add: rows to add, NULL for none. For use inside a parallel region. */
 typedef struct px_rows_job {

@@ -94,6 +94,8 @@ void px_cpu_recurrence_forward(px_cpu *cpu, const px_cpu_window *window, int l)
         }
     }
     memcpy(state, layer->h + (size_t)window->rows * (size_t)h, sizeof(float) * (size_t)(n * h));
+    if (window->training && layer->packed.data)
+        px_panels_pack(&cpu->product, px_rows(layer->h, (size_t)h), window->rows + n, h, &layer->packed);
     uint32_t purpose;
     double p;
     if (between_mask(cpu, window, l, &purpose, &p)) px_cpu_mask_rows(cpu, window, purpose, mask_layer(cpu, l), p, h, layer->h + n * h, layer->up);
@@ -125,12 +127,28 @@ static void backward_step(px_cpu *cpu, const px_cpu_window *window, int l, long 
     }
 }
 
-/* H_{t-1} as the weight gradient sees it: zero where the stream was reset. */
-static void zero_reset_rows(px_cpu *cpu, const px_cpu_window *window, float *h_rows)
+/* H_{t-1} as the weight gradient sees it: zero where the stream was reset. Whatever else reads h has done so by now. */
+static void zero_reset_rows(px_cpu *cpu, const px_cpu_window *window, px_cpu_layer *layer)
 {
-    const long h = cpu->base.model.hidden;
-    for (long row = 0; row < window->rows; row++)
-        if (window->batch->reset[row]) memset(h_rows + row * h, 0, sizeof(float) * (size_t)h);
+    const long h = cpu->base.model.hidden, panel = cpu->isa->panel;
+    for (long row = 0; row < window->rows; row++) {
+        if (!window->batch->reset[row]) continue;
+        if (!layer->packed.data)
+            memset(layer->h + row * h, 0, sizeof(float) * (size_t)h);
+        else
+            for (long first = 0; first < h; first += panel)
+                memset(layer->packed.data + first * layer->packed.k + row * panel, 0, sizeof(float) * (size_t)panel);
+    }
+}
+
+/* g += sum over steps of dz_t^T H_{t-1} */
+static void recurrent_weight_gradient(px_cpu *cpu, const px_cpu_window *window, const px_cpu_layer *layer, const px_cpu_matrix *matrix,
+                                      const float *dz)
+{
+    if (layer->packed.data)
+        px_cpu_weight_gradient_packed(cpu, matrix, window->rows, dz, &layer->packed, 0);
+    else
+        px_cpu_weight_gradient(cpu, matrix, window->rows, dz, layer->h);
 }
 
 void px_cpu_recurrence_backward(px_cpu *cpu, const px_cpu_window *window, int l, float *d)
@@ -152,20 +170,20 @@ void px_cpu_recurrence_backward(px_cpu *cpu, const px_cpu_window *window, int l,
 #pragma omp barrier
         }
     }
-    zero_reset_rows(cpu, window, layer->h);
+    zero_reset_rows(cpu, window, layer);
     if (cpu->base.model.dropout_weight > 0) {
         /* dW = d(masked W) under the same mask */
         memset(cpu->masked_w, 0, sizeof(float) * (size_t)(h * h));
         const px_cpu_matrix masked = {.tensor = layer->w_hh.tensor, .g = cpu->masked_w};
-        px_cpu_weight_gradient(cpu, &masked, window->rows, d, layer->h);
+        recurrent_weight_gradient(cpu, window, layer, &masked, d);
         px_cpu_mask_weights(cpu, window, l, cpu->masked_w, cpu->masked_w);
         cpu->isa->add(layer->w_hh.g, cpu->masked_w, h * h);
     } else
-        px_cpu_weight_gradient(cpu, &layer->w_hh, window->rows, d, layer->h);
+        recurrent_weight_gradient(cpu, window, layer, &layer->w_hh, d);
 }
 
 void px_cpu_between_backward(px_cpu *cpu, const px_cpu_window *window, int l, const float *dz, float *d_below)
 {
-    px_cpu_weight_gradient(cpu, &cpu->layer[l].w_xh, window->rows, dz, px_cpu_layer_output(cpu, window, l - 1));
+    px_cpu_weight_gradient_of_layer(cpu, window, &cpu->layer[l].w_xh, window->rows, dz, l - 1, 0);
     px_cpu_data_gradient(cpu, &cpu->layer[l].w_xh, window->rows, dz, d_below);
 }
