@@ -46,6 +46,7 @@ def arguments():
     parser.add_argument("--onednn", help="the program built from onednn_peer.c")
     parser.add_argument("--cases", default=",".join(STANDARD), help="of " + ", ".join(CASES))
     parser.add_argument("--variants", default="rnn,rnn-compile,loop,loop-compile", help="of torch_peer.py")
+    parser.add_argument("--compile-cases", default="chars,words-embed", help="cases that torch.compile joins: it takes a minute for each")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda:k for perplex and the peers")
     parser.add_argument("--precision", default="fp32", choices=("fp32", "tf32"))
     parser.add_argument("--threads", default="", help="list [1 and all cores]")
@@ -143,11 +144,13 @@ class Peer:
             self.process.stdout.close()
 
 
-def start_peers(options, case, threads, path):
+def start_peers(options, name, threads, path):
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     common = ["--case", str(path), "--device", options.device, "--threads", str(threads), "--precision", options.precision]
     if options.torch_python:
         for variant in options.variants.split(","):
+            if variant.endswith("compile") and name not in options.compile_cases.split(","):
+                continue
             yield Peer(f"torch {variant}", [options.torch_python, str(HERE / "torch_peer.py"), "--variant", variant, *common], environment)
     if options.jax_python:
         yield Peer("jax scan", [options.jax_python, str(HERE / "jax_peer.py"), *common], environment)
@@ -168,7 +171,7 @@ def measure_case(options, name, threads, path):
     print(f"peers: {name} {case}, {threads} thread(s)", file=sys.stderr, flush=True)
     ours = Ours(options, case, threads, path)
     rows, alive = [], []
-    for peer in start_peers(options, case, threads, path):
+    for peer in start_peers(options, name, threads, path):
         difference = peer.check(ours.losses[:LOSSES], TOLERANCE[options.precision]) if not peer.reason else None
         rows.append({"peer": peer.name, "versions": peer.versions, "loss_difference": difference, "reason": peer.reason})
         if peer.reason:
