@@ -1,4 +1,5 @@
-/* Inside of the fake runtime: what its files share. */
+/* Inside of the fake runtime: what its files share. fake_streams.cpp: order (streams, events, graphs); fake_runtime.cpp:
+ * devices, memory, errors; fake_cublas.cpp: products. */
 #ifndef PX_FAKE_DEVICE_H
 #define PX_FAKE_DEVICE_H
 
@@ -12,10 +13,25 @@ namespace px_fake {
 
 typedef std::function<cudaError_t()> work;
 
+/* ---- fake_streams.cpp */
+
 /* Puts work into a stream, or into the graph that the stream is being captured into. NULL: the legacy default stream, which
  * waits for all others. */
 cudaError_t enqueue(cudaStream_t stream, work run);
 bool is_capturing(cudaStream_t stream);
+/* Runs a stream (NULL: the default one) to its end, and of the others what it waits for; or all of them. */
+void drain(cudaStream_t stream);
+void drain_all();
+/* What may not be called while any stream is captured: complains and says so. */
+bool forbidden();
+/* Keeps an error for cudaGetLastError, and returns it; and the error that a device cannot recover from. */
+cudaError_t report(cudaError_t error);
+cudaError_t broken();
+
+/* ---- fake_runtime.cpp */
+
+extern px_fake_counts counts;
+px_fake_settings &settings();
 
 /* One of the calls that create something: counted, and failed where fail_at says so. */
 bool creation_fails();
@@ -27,8 +43,6 @@ bool device_range(const void *p, size_t bytes);
 
 /* Says on standard error what the program did wrong. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-extern px_fake_counts counts;
 
 } // namespace px_fake
 

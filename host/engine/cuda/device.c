@@ -52,7 +52,12 @@ px_status px_cuda_device_info(int ordinal, px_device_info *info)
 px_status px_cuda_devices(px_device_info *list, int capacity, int *count)
 {
     PX_TRY(count_devices(count));
-    for (int i = 0; i < *count && i < capacity; i++) PX_TRY(px_cuda_device_info(i, &list[i]));
+    for (int i = 0; i < *count && i < capacity; i++) {
+        PX_TRY(px_cuda_device_info(i, &list[i]));
+        size_t total;
+        /* free memory needs a context; a GPU that gives none is listed all the same */
+        if (cudaSetDevice(i) != cudaSuccess || cudaMemGetInfo(&list[i].free_bytes, &total) != cudaSuccess) cudaGetLastError();
+    }
     return PX_OK;
 }
 

@@ -1,0 +1,375 @@
+/* Order without a GPU: streams as queues, events, graphs that are recorded and replayed. See fake_control.h. */
+#include "fake_device.h"
+
+#include "control.h"
+
+#include <cstdlib>
+#include <deque>
+#include <memory>
+#include <vector>
+
+/* An event's record is one version of it; waiting means: that version has happened. */
+struct event_state {
+    uint64_t recorded = 0, done = 0;
+    struct CUstream_st *stream = nullptr; /* that records the last version */
+    bool timing = true;
+    double at_ms = 0;
+};
+
+struct operation {
+    px_fake::work run;
+    std::shared_ptr<event_state> wait; /* instead of run: blocks the stream until version is done */
+    uint64_t version = 0;
+};
+
+struct CUevent_st {
+    std::shared_ptr<event_state> state = std::make_shared<event_state>();
+};
+/* A node does work, or records an event anew at every launch. */
+struct graph_node {
+    px_fake::work run;
+    std::shared_ptr<event_state> records;
+};
+struct CUgraph_st {
+    std::vector<graph_node> nodes;
+};
+struct CUgraphExec_st {
+    std::shared_ptr<std::vector<graph_node>> nodes;
+};
+struct CUstream_st {
+    std::deque<operation> queue;
+    CUgraph_st *capture = nullptr;
+};
+
+namespace px_fake {
+namespace {
+
+std::vector<CUstream_st *> streams;
+CUstream_st default_stream;
+cudaError_t sticky = cudaSuccess, last = cudaSuccess;
+int captures_open;
+uint64_t stream_waits;
+double clock_ms;
+
+uint32_t random_below(uint32_t n)
+{
+    static uint64_t state = 0, seed = 0;
+    if (seed != settings().seed) {
+        seed = settings().seed;
+        state = seed * 0x9e3779b97f4a7c15ull + 88172645463325252ull;
+    }
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return uint32_t(state >> 11) % n;
+}
+
+/* Runs the first operation of a stream, if it may run. */
+bool step(CUstream_st *stream)
+{
+    if (stream->queue.empty()) return false;
+    operation &first = stream->queue.front();
+    if (first.wait && first.wait->done < first.version) return false;
+    operation now = std::move(first);
+    stream->queue.pop_front();
+    if (now.run && sticky == cudaSuccess) {
+        sticky = now.run();
+        if (sticky != cudaSuccess) complain("%s", px_sim::last_fault()[0] ? px_sim::last_fault() : "an operation failed");
+    }
+    return true;
+}
+
+std::vector<CUstream_st *> all_streams()
+{
+    std::vector<CUstream_st *> all = streams;
+    all.push_back(&default_stream);
+    return all;
+}
+
+/* One operation of any other stream, starting at a random one. */
+bool step_other(CUstream_st *stream)
+{
+    std::vector<CUstream_st *> all = all_streams();
+    uint32_t start = random_below(uint32_t(all.size()));
+    for (size_t i = 0; i < all.size(); i++) {
+        CUstream_st *other = all[(start + i) % all.size()];
+        if (other != stream && step(other)) return true;
+    }
+    return false;
+}
+
+/* Does another stream get ahead now? Never with some seeds, seldom or often with others: what must have been waited for is then
+ * surely not there, or overwritten. */
+bool others_move()
+{
+    static const uint32_t one_in[] = {0, 4, 32};
+    uint32_t n = one_in[settings().seed % 3];
+    return settings().lazy && n && random_below(n) == 0;
+}
+
+/* Runs a stream until `finished`, and of the others what it waits for, and now and then a little more. */
+template <class F> void advance(CUstream_st *stream, F finished)
+{
+    while (!finished()) {
+        if (step(stream)) {
+            if (others_move()) step_other(stream);
+        } else if (!step_other(stream)) {
+            complain("a stream waits for an event that nothing will record");
+            abort();
+        }
+    }
+}
+
+/* An event happens, in the version that was fixed when it was recorded: by a call, or by the launch of a graph. */
+cudaError_t mark(const std::shared_ptr<event_state> &state, uint64_t version)
+{
+    state->done = version;
+    if (state->timing) state->at_ms = ++clock_ms; /* a clock that ticks at every time stamp */
+    return cudaSuccess;
+}
+
+} // namespace
+
+cudaError_t broken()
+{
+    return report(sticky);
+}
+
+cudaError_t report(cudaError_t error)
+{
+    if (error != cudaSuccess) last = error;
+    return error;
+}
+
+void drain(cudaStream_t stream)
+{
+    CUstream_st *which = stream ? stream : &default_stream;
+    advance(which, [which] { return which->queue.empty(); });
+}
+
+void drain_all()
+{
+    for (CUstream_st *stream : all_streams()) drain(stream);
+}
+
+bool forbidden()
+{
+    if (captures_open == 0) return false;
+    complain("a call that is not allowed while a stream is captured");
+    return true;
+}
+
+bool is_capturing(cudaStream_t stream)
+{
+    return stream && stream->capture;
+}
+
+cudaError_t enqueue(cudaStream_t stream, work run)
+{
+    if (sticky != cudaSuccess) return report(sticky);
+    if (!stream) {
+        if (captures_open) return report(cudaErrorStreamCaptureImplicit);
+        drain_all();
+        sticky = run();
+        return report(sticky);
+    }
+    if (stream->capture) {
+        stream->capture->nodes.push_back({run, nullptr});
+        return cudaSuccess;
+    }
+    stream->queue.push_back({run, nullptr, 0});
+    if (!settings().lazy) drain(stream);
+    return report(sticky);
+}
+
+} // namespace px_fake
+
+using namespace px_fake;
+
+extern "C" {
+
+void px_fake_reset(void)
+{
+    for (CUstream_st *stream : all_streams()) stream->queue.clear();
+    sticky = last = cudaSuccess;
+    stream_waits = 0;
+}
+
+cudaError_t cudaGetLastError(void)
+{
+    cudaError_t error = sticky != cudaSuccess ? sticky : last;
+    last = cudaSuccess;
+    return error;
+}
+
+/* ---- streams */
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
+{
+    if (creation_fails()) return report(cudaErrorMemoryAllocation);
+    *stream = new CUstream_st;
+    streams.push_back(*stream);
+    object_created();
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream)
+{
+    drain(stream);
+    for (auto it = streams.begin(); it != streams.end(); ++it)
+        if (*it == stream) {
+            streams.erase(it);
+            break;
+        }
+    delete stream;
+    object_destroyed();
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream)
+{
+    if (forbidden()) return report(cudaErrorStreamCaptureUnsupported);
+    if (stream)
+        drain(stream);
+    else
+        drain_all();
+    return report(sticky);
+}
+
+cudaError_t cudaDeviceSynchronize(void)
+{
+    return cudaStreamSynchronize(nullptr);
+}
+
+/* ---- events */
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
+{
+    if (creation_fails()) return report(cudaErrorMemoryAllocation);
+    *event = new CUevent_st;
+    (*event)->state->timing = !(flags & cudaEventDisableTiming);
+    object_created();
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventCreate(cudaEvent_t *event)
+{
+    return cudaEventCreateWithFlags(event, cudaEventDefault);
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event)
+{
+    delete event; /* its state lives on in what is queued */
+    object_destroyed();
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags)
+{
+    auto state = event->state;
+    bool external = flags & cudaEventRecordExternal;
+    if (external != is_capturing(stream)) { /* a fork inside a capture, or the flag outside of one */
+        complain("an event is recorded %s", external ? "as external, outside of a capture" : "inside a capture, not as external");
+        return report(cudaErrorStreamCaptureUnsupported);
+    }
+    if (external) {
+        stream->capture->nodes.push_back({nullptr, state});
+        return cudaSuccess;
+    }
+    uint64_t version = ++state->recorded;
+    state->stream = stream ? stream : &default_stream;
+    return enqueue(stream, [state, version] { return mark(state, version); });
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
+{
+    return cudaEventRecordWithFlags(event, stream, cudaEventRecordDefault);
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned)
+{
+    uint64_t call = stream_waits++;
+    if (is_capturing(stream)) return report(cudaErrorStreamCaptureIsolation);
+    if (settings().fault == (call % 2 == 0 ? PX_FAKE_NO_FIRST_STREAM_WAIT : PX_FAKE_NO_SECOND_STREAM_WAIT)) return cudaSuccess;
+    if (event->state->recorded == event->state->done) return cudaSuccess;
+    stream->queue.push_back({nullptr, event->state, event->state->recorded});
+    if (!settings().lazy) drain(stream);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event)
+{
+    if (forbidden()) return report(cudaErrorStreamCaptureUnsupported);
+    if (settings().fault == PX_FAKE_NO_EVENT_SYNCHRONIZE) return cudaSuccess;
+    auto state = event->state;
+    if (state->done >= state->recorded) return report(sticky);
+    advance(state->stream, [state] { return state->done >= state->recorded; });
+    return report(sticky);
+}
+
+cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
+{
+    if (!from->state->timing || !to->state->timing) return report(cudaErrorInvalidResourceHandle);
+    *ms = float(to->state->at_ms - from->state->at_ms);
+    return cudaSuccess;
+}
+
+/* ---- graphs */
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode)
+{
+    if (!stream || stream->capture) return report(cudaErrorStreamCaptureUnsupported);
+    stream->capture = new CUgraph_st;
+    object_created();
+    captures_open++;
+    counts.captures++;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
+{
+    if (!is_capturing(stream)) return report(cudaErrorStreamCaptureUnmatched);
+    *graph = stream->capture;
+    stream->capture = nullptr;
+    captures_open--;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
+{
+    if (creation_fails()) return report(cudaErrorMemoryAllocation);
+    *exec = new CUgraphExec_st{std::make_shared<std::vector<graph_node>>(graph->nodes)};
+    object_created();
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+    delete graph;
+    object_destroyed();
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
+{
+    delete exec; /* launches in flight keep the nodes */
+    object_destroyed();
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
+{
+    auto nodes = exec->nodes;
+    if (is_capturing(stream)) return report(cudaErrorStreamCaptureUnsupported);
+    counts.graph_launches++;
+    for (size_t i = 0; i < nodes->size(); i++) {
+        auto state = (*nodes)[i].records;
+        uint64_t version = state ? ++state->recorded : 0;
+        if (state) state->stream = stream;
+        cudaError_t error = enqueue(stream, [nodes, i, state, version] { return state ? mark(state, version) : (*nodes)[i].run(); });
+        if (error != cudaSuccess) return error;
+    }
+    return cudaSuccess;
+}
+
+} /* extern "C" */

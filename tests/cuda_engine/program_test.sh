@@ -1,0 +1,77 @@
+#!/bin/sh
+# The real program with --device cuda, the simulated engine loaded as its module: program_test.sh PROGRAM MODULE.
+# Training, resume, checkpoints between devices, and what a person is told where there is no GPU.
+set -u
+program=$1
+export PERPLEX_CUDA_MODULE="$2"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+
+fail() {
+    echo "FAILED: $*"
+    [ ! -s "$work/out" ] || sed 's/^/    /' "$work/out"
+    failures=$((failures + 1))
+}
+# expect STATUS WHAT COMMAND...: runs it, everything it prints goes to $work/out.
+expect() {
+    want=$1 what=$2
+    shift 2
+    "$@" >"$work/out" 2>&1
+    got=$?
+    [ "$got" -eq "$want" ] || fail "$what: exit status $got, not $want"
+}
+says() {
+    grep -q -e "$1" "$work/out" || fail "$what: does not say \"$1\""
+}
+# shellcheck disable=SC2317 # called through expect
+train() {
+    "$program" train --data "$work/text" --level byte --split 0.8,0.2,0 --hidden 9 --layers 2 --embed 5 --dropout 0.3 --optimizer adam --lr 0.01 \
+        --clip 1 --batch 3 --steps 7 --seed 4 "$@"
+}
+
+i=0
+while [ $i -lt 60 ]; do
+    echo "line $i says what $((i * i)) lines before it had not said" >>"$work/text"
+    i=$((i + 1))
+done
+
+expect 0 "the list of devices" "$program" info --devices
+says "cuda:0 *Simulated GPU, capability 9.0"
+expect 0 "a training" train --device cuda --max-steps 12 --checkpoint-every 6 --run "$work/whole"
+says "cuda:0 Simulated GPU"
+expect 0 "its first half" train --device cuda --max-steps 6 --schedule-steps 12 --run "$work/parts"
+expect 0 "its second half" "$program" train --resume "$work/parts" --max-steps 12
+expect 0 "evaluation on the GPU" "$program" eval --model "$work/whole/last.safetensors" --data "$work/text" --json
+expect 0 "the same, resumed" "$program" eval --model "$work/parts/last.safetensors" --data "$work/text" --json --per-token "$work/parts.tsv" --device cuda
+expect 0 "the same, whole" "$program" eval --model "$work/whole/last.safetensors" --data "$work/text" --json --per-token "$work/whole.tsv" --device cuda
+cmp -s "$work/whole.tsv" "$work/parts.tsv" || fail "a resumed training on the GPU is not bitwise the uninterrupted one"
+expect 0 "a GPU's checkpoint goes on on the CPU" "$program" train --resume "$work/parts" --device cpu --max-steps 14
+expect 0 "and back" "$program" train --resume "$work/parts" --device cuda --max-steps 16
+expect 0 "sampling" "$program" sample --model "$work/parts/last.safetensors" --device cuda --prompt "line" --length 20 --seed 1
+cp "$work/out" "$work/sampled"
+expect 0 "sampling on the CPU" "$program" sample --model "$work/parts/last.safetensors" --device cpu --prompt "line" --length 20 --seed 1
+cmp -s "$work/out" "$work/sampled" || fail "the same seed samples another text on the GPU"
+expect 0 "the plan" train --device cuda --dry-run --run "$work/none"
+
+export PERPLEX_FAKE_DRIVER=0
+expect 2 "cuda without a driver" train --device cuda --max-steps 2 --run "$work/none"
+says "no NVIDIA driver is installed"
+says "--device cpu"
+[ ! -e "$work/none" ] || fail "a run folder was left behind"
+expect 0 "auto without a driver" train --device auto --max-steps 2 --run "$work/auto"
+unset PERPLEX_FAKE_DRIVER
+expect 2 "a GPU that is not there" train --device cuda:3 --max-steps 2 --run "$work/none"
+says "only 1 GPU"
+PERPLEX_FAKE_MEMORY=1000000
+export PERPLEX_FAKE_MEMORY
+expect 2 "a GPU that is too small" train --device cuda --max-steps 2 --run "$work/none"
+says "MiB asked for"
+unset PERPLEX_FAKE_MEMORY
+PERPLEX_CUDA_MODULE=$work/nowhere.so
+expect 2 "a module that is not there" train --device cuda --max-steps 2 --run "$work/none"
+says "there is no such file"
+PERPLEX_CUDA_MODULE=$work/text
+expect 2 "a module that is none" train --device cuda --max-steps 2 --run "$work/none"
+says "cannot be loaded"
+exit "$([ "$failures" -eq 0 ]; echo $?)"
