@@ -107,6 +107,7 @@ px_status px_id_writer_count(px_id_writer *w, size_t end, int64_t *frequency)
 px_status px_id_writer_recode(px_id_writer *w, const int32_t *map, int id_bytes)
 {
     if (w->count == 0) return PX_OK;
+    if (w->id_bytes < id_bytes) PX_TRY(widen(w));
     void *ids;
     size_t bytes = w->count * (size_t)w->id_bytes;
     PX_TRY(map_ids(w, bytes, PROT_READ | PROT_WRITE, &ids));

@@ -39,7 +39,7 @@ void px_id_writer_close(px_id_writer *writer); /* harmless after finish, and on 
 px_status px_id_writer_append(px_id_writer *writer, uint32_t id);
 /* Adds to frequency[id] for ids [0, end). */
 px_status px_id_writer_count(px_id_writer *writer, size_t end, int64_t *frequency);
-/* Replaces every id by map[id], narrowing to id_bytes where that is less than now. */
+/* Replaces every id by map[id], and gives the ids that many bytes. */
 px_status px_id_writer_recode(px_id_writer *writer, const int32_t *map, int id_bytes);
 /* The finished sequence; counts stored values `mark` as unknown. The writer is closed in every case. */
 px_status px_id_writer_finish(px_id_writer *writer, uint32_t mark, size_t text_bytes, px_tokens **tokens);

@@ -121,6 +121,20 @@ static void the_width_of_ids_leaves_room_for_the_mark_of_unknown_tokens(void **s
         for (size_t i = 0; i < count; i++) assert_int_equal(px_tokens_at(corpus.data, i), ids[i]);
         assert_int_equal(px_tokens_unknown(corpus.valid_data, 0, 5), words == 65536 ? 2 : 3);
         assert_int_equal(px_tokens_at(corpus.valid_data, 1), 0);
+        char *file = scratch_path("edge.tok");
+        px_tokenize_result r = tokenise_to(path, file, WORD, NULL);
+        assert_int_equal(r.id_bytes, words + 1 <= 65535 ? 2 : 4);
+        px_tokens *from_file;
+        assert_done(px_tokens_open(file, corpus.vocabulary, 0, &from_file));
+        assert_same_tokens(from_file, corpus.data);
+        px_tokens_destroy(from_file);
+        request.max_vocab = words; /* one word becomes unknown: the mark is as large as the last id was */
+        request.valid = NULL;
+        px_corpus bounded;
+        assert_done(px_corpus_open(&request, &bounded));
+        assert_int_equal(px_tokens_unknown(bounded.data, 0, count), 1);
+        px_corpus_close(&bounded);
+        free(file);
         free(ids);
         free(text);
         px_corpus_close(&corpus);
@@ -262,6 +276,32 @@ static void limit_cuts_a_token_file_and_counts_its_unknown_tokens_anew(void **st
     free(a);
     free(b);
     free(file);
+}
+
+/* Characters of 2, 3 and 4 bytes at every place of the edge between two pieces that are read. */
+static void characters_that_the_edge_of_a_piece_cuts_are_whole(void **state)
+{
+    static const char *const characters[] = {"\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x8e\xb6"};
+    enum { PIECE = 1 << 20 };
+    char *text = malloc(PIECE + 64);
+    for (int k = 0; k < 3; k++)
+        for (int before = 0; before <= 4; before++) {
+            size_t length = strlen(characters[k]), bytes = PIECE - (size_t)before;
+            memset(text, 'a', bytes);
+            for (int i = 0; i < 3; i++, bytes += length) memcpy(text + bytes, characters[k], length);
+            text[bytes++] = 'b';
+            char *path = scratch_write("edge.txt", text, bytes);
+            px_corpus_request request = request_for(path, CHAR, 0);
+            px_corpus corpus;
+            assert_done(px_corpus_open(&request, &corpus));
+            assert_int_equal(px_tokens_count(corpus.data), PIECE - before + 4);
+            assert_int_equal(px_vocabulary_size(corpus.vocabulary), 4);
+            assert_int_equal(px_vocabulary_frequency(corpus.vocabulary, px_vocabulary_id(corpus.vocabulary, characters[k], length)), 3);
+            assert_int_equal(px_tokens_text_bytes(corpus.data), bytes);
+            px_corpus_close(&corpus);
+            free(path);
+        }
+    free(text);
 }
 
 /* ---- damage ------------------------------------------------------------------------------------------------------ */
@@ -578,6 +618,7 @@ int main(void)
         cmocka_unit_test(the_vocabulary_is_made_of_the_training_part_alone),
         cmocka_unit_test(a_given_vocabulary_is_used_and_a_token_file_must_agree_with_it),
         cmocka_unit_test(limit_cuts_a_token_file_and_counts_its_unknown_tokens_anew),
+        cmocka_unit_test(characters_that_the_edge_of_a_piece_cuts_are_whole),
         cmocka_unit_test(every_changed_byte_and_every_cut_of_a_token_file_is_found),
         cmocka_unit_test(a_forged_token_file_with_right_checksums_is_found_too),
         cmocka_unit_test(a_token_file_is_written_whole_or_not_at_all),
