@@ -40,7 +40,7 @@ class LanguageModel(nn.Module):
         self.vocabulary = vocabulary
 
     def forward(self, ids):
-        x = nn.functional.one_hot(ids, self.vocabulary).float() if self.one_hot else self.encoder(ids)
+        x = nn.functional.one_hot(ids, self.vocabulary).to(self.decoder.bias.dtype) if self.one_hot else self.encoder(ids)
         return self.decoder(self.proj(self.rnn(x.unsqueeze(1))[0].squeeze(1)))
 
 
