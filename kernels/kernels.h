@@ -7,9 +7,9 @@
  * px_update_scalars, token ids, marks.
  *
  * Letters: n streams, T steps, V vocabulary, d embedding, h hidden; "width" is h, d or V, whatever a row is long. Arrays
- * over a window are [T,n,width], row = t * n + i, rows = T * n below 2^31 - 8192. All pointers are device pointers, all arrays
- * row-major and dense unless a row stride (ld, in elements) stands beside them. Nothing needs more than the alignment of its type; rows
- * that are aligned to 16 bytes (width a multiple of 4; base aligned) take a path with 16-byte accesses.
+ * over a window are [T,n,width], row = t * n + i, rows = T * n below 2^31 - 8192. All pointers are device pointers, all
+ * arrays row-major and dense unless a row stride (ld, in elements) stands beside them. Nothing needs more than the alignment
+ * of its type; rows aligned to 16 bytes (width a multiple of 4, base aligned) take a path with 16-byte accesses.
  * No kernel uses atomics on floats: every sum has one order, fixed by the sizes alone, so results repeat bitwise.
  *
  * Formulas: docs/DESIGN.md, "The model, once"; the same names as host/engine/reference. */

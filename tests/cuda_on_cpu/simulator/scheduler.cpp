@@ -227,15 +227,17 @@ bool warp_is_complete(block *b, unsigned first, warp_op op, unsigned mask)
 /* Exchanges values and wakes the lanes; me (may be NULL) runs already. */
 void warp_complete(block *b, unsigned first, warp_op op, unsigned mask, thread *me)
 {
-    std::vector<thread *> lanes;
+    thread *lanes[32]; /* no vector before fail(), which never returns: it would leak */
+    unsigned count = 0;
     uint64_t votes = 0;
     for (unsigned l = 0; l < lanes_of(b, first); l++) {
         thread &t = b->threads[first + l];
         if (!(mask >> l & 1) || t.now == RETURNED) continue;
-        lanes.push_back(&t);
+        lanes[count++] = &t;
         votes |= t.value << l; /* of a vote: 0 or 1 */
     }
-    for (thread *t : lanes) {
+    for (unsigned k = 0; k < count; k++) {
+        thread *t = lanes[k];
         if (control_.strict && !same_place(t->where, lanes[0]->where)) {
             fail(t->where, "lanes of one warp are in different warp functions; another is at %s:%d", lanes[0]->where->file,
                  lanes[0]->where->line);
@@ -253,9 +255,9 @@ void warp_complete(block *b, unsigned first, warp_op op, unsigned mask, thread *
         t->result = b->threads[first + s].value;
     }
     std::vector<thread *> others;
-    for (thread *t : lanes) {
-        t->now = READY;
-        if (t != me) others.push_back(t);
+    for (unsigned k = 0; k < count; k++) {
+        lanes[k]->now = READY;
+        if (lanes[k] != me) others.push_back(lanes[k]);
     }
     wake(others);
 }

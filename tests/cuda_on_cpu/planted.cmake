@@ -1,0 +1,99 @@
+# Planted faults: each copies the kernels, changes one line as a programmer might by mistake, and must be caught by the tests.
+#
+# px_planted(NAME n VARIANT plain|address|thread FILE f OLD text NEW text SOURCE k GROUP g SAYS regex)
+#   FILE is changed (the text must be there exactly once, so that a fault cannot go stale), SOURCE.cu is compiled anew, the tests of
+#   GROUP run under VARIANT, and what they say must match SAYS.
+function(px_planted)
+  cmake_parse_arguments(PARSE_ARGV 0 P "" "NAME;VARIANT;FILE;OLD;NEW;SOURCE;GROUP;SAYS" "")
+  set(suffix _${P_VARIANT})
+  if(P_VARIANT STREQUAL plain)
+    set(suffix "")
+  endif()
+  set(folder ${CMAKE_CURRENT_BINARY_DIR}/planted/${P_NAME})
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/${P_FILE})
+  file(READ ${CMAKE_SOURCE_DIR}/kernels/${P_FILE} text)
+  string(FIND "${text}" "${P_OLD}" first)
+  string(FIND "${text}" "${P_OLD}" last REVERSE)
+  if(first EQUAL -1 OR NOT first EQUAL last)
+    message(FATAL_ERROR "tests/cuda_on_cpu/planted.cmake: ${P_NAME}: kernels/${P_FILE} does not hold this text exactly once: ${P_OLD}")
+  endif()
+  string(REPLACE "${P_OLD}" "${P_NEW}" text "${text}")
+  file(MAKE_DIRECTORY ${folder})
+  file(GENERATE OUTPUT ${folder}/${P_FILE} CONTENT "${text}")
+  if(NOT P_FILE STREQUAL "${P_SOURCE}.cu")
+    # the source looks for headers beside itself first, so it must lie beside the changed one
+    configure_file(${CMAKE_SOURCE_DIR}/kernels/${P_SOURCE}.cu ${folder}/${P_SOURCE}.cu COPYONLY)
+  endif()
+  foreach(header device.h dropout.h) # they include each other, the changed one too
+    if(NOT P_FILE STREQUAL "${header}")
+      configure_file(${CMAKE_SOURCE_DIR}/kernels/${header} ${folder}/${header} COPYONLY)
+    endif()
+  endforeach()
+  file(CONFIGURE OUTPUT ${folder}/planted.cpp CONTENT "#include \"${P_SOURCE}.cu\"\n")
+  set(flags -O0 -w) # compiled once, run for a second
+  if(px_sanitizer_${P_VARIANT})
+    list(APPEND flags -g1 -fsanitize=${px_sanitizer_${P_VARIANT}} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  endif()
+  set(target planted_${P_NAME})
+  add_executable(${target} ${folder}/planted.cpp)
+  target_compile_options(${target} PRIVATE ${flags})
+  target_include_directories(${target} BEFORE PRIVATE ${folder})
+  # its own object comes first, so the archive's sound one is not taken
+  target_link_libraries(${target} PRIVATE px_kernel_tests${suffix} px_kernels_sim${suffix})
+  px_sanitized_program(${target} "${px_sanitizer_${P_VARIANT}}")
+  add_test(NAME cuda_planted_${P_NAME} COMMAND ${target} ${P_GROUP})
+  set_tests_properties(cuda_planted_${P_NAME} PROPERTIES TIMEOUT 200 PASS_REGULAR_EXPRESSION "${P_SAYS}"
+    ENVIRONMENT "${px_asan_options};${px_tsan_options}")
+endfunction()
+
+# Barriers: the result is wrong in some order, and the thread sanitizer sees the race in any.
+px_planted(NAME barrier_after_writing VARIANT plain FILE device.h SOURCE head GROUP head
+  OLD "__syncthreads(); /* all warps have written */" NEW "" SAYS "got .* want")
+px_planted(NAME barrier_after_writing_race VARIANT thread FILE device.h SOURCE update GROUP update
+  OLD "__syncthreads(); /* all warps have written */" NEW "" SAYS "data race")
+px_planted(NAME barrier_before_reuse VARIANT thread FILE device.h SOURCE head GROUP head
+  OLD "__syncthreads(); /* the last call's readers are done */" NEW "" SAYS "data race")
+px_planted(NAME barrier_in_transpose VARIANT plain FILE layout.cu SOURCE layout GROUP layout
+  OLD "__syncthreads(); /* the tile is read by other threads than wrote it */" NEW "" SAYS "transpose.*got .* want")
+px_planted(NAME barrier_in_column_sum VARIANT plain FILE recurrence.cu SOURCE recurrence GROUP recurrence
+  OLD "__syncthreads(); /* column sums of this segment are complete */" NEW "" SAYS "column sums.*got .* want")
+px_planted(NAME barrier_that_some_skip VARIANT plain FILE recurrence.cu SOURCE recurrence GROUP recurrence
+  OLD "    sums[threadIdx.y * blockDim.x + threadIdx.x] = sum;"
+  NEW "    if (count <= 0) return; sums[threadIdx.y * blockDim.x + threadIdx.x] = sum;" SAYS "returned")
+
+# Warps.
+px_planted(NAME shuffle_without_all_lanes VARIANT plain FILE head.cu SOURCE head GROUP head
+  OLD "if (row >= a.rows) return; /* whole warps */" NEW "if (row >= a.rows || lane >= a.V) return;" SAYS "takes no part")
+px_planted(NAME shuffle_under_divergence VARIANT plain FILE head.cu SOURCE head GROUP head
+  OLD "    max = warp_reduce<op_max>(max);" NEW "    if (lane < a.V) max = warp_reduce<op_max>(max);" SAYS "warp function")
+
+# Indices and alignment.
+px_planted(NAME index_one_too_far VARIANT address FILE embed.cu SOURCE embed GROUP embed
+  OLD "|| count <= 0) return;
+    const int token = a.tokens[row];" NEW "|| count < 0) return;
+    const int token = a.tokens[row];" SAYS "heap-buffer-overflow")
+px_planted(NAME index_one_too_far_unsanitized VARIANT plain FILE layout.cu SOURCE layout GROUP layout
+  OLD "if (at >= count) return;" NEW "if (at > count) return;" SAYS "written outside an array")
+px_planted(NAME shared_array_too_small VARIANT address FILE recurrence.cu SOURCE recurrence GROUP recurrence
+  OLD "PX_SHARED(float4, sums, [256]);" NEW "PX_SHARED(float4, sums, [255]);" SAYS "heap-buffer-overflow")
+px_planted(NAME quads_that_are_not_aligned VARIANT address FILE device.h SOURCE update GROUP update
+  OLD "return ld % 4 == 0 && reinterpret_cast<uintptr_t>(base) % (4 * element_bytes) == 0;" NEW "return ld % 4 == 0;"
+  SAYS "misaligned address")
+
+# Sums with two writers, lost parts, values that nobody wrote.
+px_planted(NAME two_writers_of_a_row VARIANT thread FILE embed.cu SOURCE embed GROUP embed
+  OLD "if (leading || trailing) {" NEW "if (false) {" SAYS "data race")
+px_planted(NAME last_part_of_a_run_lost VARIANT plain FILE embed.cu SOURCE embed GROUP embed
+  OLD "c <= low; c++" NEW "c < low; c++" SAYS "dtable.*got .* want")
+px_planted(NAME target_never_written VARIANT plain FILE head.cu SOURCE head GROUP head
+  OLD "if (target >= j && target - j < 4) o_target[0] = pick(o, target - j);" NEW "" SAYS "got -?nan")
+
+# Meaning.
+px_planted(NAME reset_ignored VARIANT plain FILE recurrence.cu SOURCE recurrence GROUP recurrence
+  OLD "if (!(a.reset && a.reset[row])) z = z + rec;" NEW "z = z + rec;" SAYS "got -?nan")
+px_planted(NAME mask_of_another_lane VARIANT plain FILE dropout.h SOURCE recurrence GROUP recurrence
+  OLD "v.y = shift == 1 ? a.z" NEW "v.y = shift == 1 ? a.y" SAYS "got .* want")
+px_planted(NAME skip_ignored VARIANT plain FILE update.cu SOURCE update GROUP update
+  OLD "if (a.metrics->skip) return;" NEW "" SAYS "got .* want the same bits")
+px_planted(NAME bias_correction_forgotten VARIANT plain FILE update.cu SOURCE update GROUP update
+  OLD "sqrtf(v) / s.root_bias2" NEW "sqrtf(v)" SAYS "weights.*got .* want")
