@@ -2,6 +2,7 @@
 #include "bench_source.h"
 
 #include "check.h"
+#include "machine.h"
 #include "synthetic.h"
 
 #include <stdlib.h>
@@ -41,6 +42,9 @@ static px_status synthetic(const px_bench_source *source, const px_bench_case *c
     size_t window = (size_t)c->batch * (size_t)c->steps, windows = WINDOWS;
     while (windows > 4 && window * windows > MAX_TOKENS) windows /= 2;
     size_t count = window * windows + 1; /* the last one is a target only */
+    size_t available = px_memory_available();
+    if (available > 0 && count > available / (2 * sizeof(int32_t))) /* the ids, and their copy */
+        return px_fail(PX_ERR_MEMORY, "bench: no memory for %zu synthetic tokens of n=%d, T=%d", count, c->batch, c->steps);
     int32_t *ids = malloc(count * sizeof *ids);
     if (!ids) return px_fail(PX_ERR_MEMORY, "bench: no memory for %zu synthetic tokens", count);
     px_status status = px_synthetic_tokens(source->config->seed, c->vocab, count, ids);

@@ -192,9 +192,11 @@ static px_status parse_sweep(const char *text, px_sweep *values, int *which)
     for (int i = 0; i < AXES; i++) {
         if (strlen(axes[i].name) != length || strncmp(axes[i].name, text, length) != 0) continue;
         if (!equals) break;
+        char what[128];
+        snprintf(what, sizeof what, "--sweep %.100s", text);
         *which = i;
-        if (strcmp(axes[i].name, "precision") == 0) return px_sweep_names(text, equals + 1, px_sweep_precisions, values);
-        return px_sweep_numbers(text, equals + 1, axes[i].min, axes[i].max, values);
+        if (strcmp(axes[i].name, "precision") == 0) return px_sweep_names(what, equals + 1, px_sweep_precisions, values);
+        return px_sweep_numbers(what, equals + 1, axes[i].min, axes[i].max, values);
     }
     return px_fail(PX_ERR_ARGUMENT,
                    "--sweep %s: expected key=a..b or key=a,b,c with hidden, batch, steps, vocab, layers, embed, threads or precision",

@@ -51,9 +51,9 @@ static px_status create(px_runner *r, const px_bench_source *source)
     const px_bench_case *c = &r->c;
     px_engine_shape shape = {.n = c->batch, .T = c->steps, .training = c->work == PX_BENCH_TRAIN, .threads = c->threads,
                              .precision = c->precision, .seed = r->options->config->seed};
+    PX_TRY(px_engine_create(c->device, &r->model, &r->optimizer, &shape, &r->engine)); /* first: it refuses what no memory holds */
     PX_TRY(px_bench_source_minibatches(source, c, &r->tokens, &r->minibatches));
     r->per_epoch = px_minibatches_per_epoch(r->minibatches, 0);
-    PX_TRY(px_engine_create(c->device, &r->model, &r->optimizer, &shape, &r->engine));
     PX_TRY(make_weights(r));
     if (c->work == PX_BENCH_DECODE) {
         r->probabilities = malloc((size_t)c->batch * (size_t)c->vocab * sizeof *r->probabilities);

@@ -98,11 +98,18 @@ static px_status print_result(const px_bench_result *result, const px_bench_opti
     return PX_OK;
 }
 
-static void report_stop(const px_bench_result *result)
+/* Says on standard error what the result lacks; 1 after a stop, else 0. */
+static int report_gaps(const px_bench_result *result)
 {
-    size_t measured = 0;
-    for (size_t i = 0; i < result->count; i++) measured += (size_t)result->measures[i].measured;
+    size_t measured = 0, failed = 0;
+    for (size_t i = 0; i < result->count; i++) {
+        measured += (size_t)result->measures[i].measured;
+        failed += result->measures[i].failure[0] != 0;
+    }
+    if (failed > 0) fprintf(stderr, "perplex: bench: %zu of %zu cases could not be measured; the report says why\n", failed, result->count);
+    if (result->complete) return 0;
     fprintf(stderr, "perplex: bench: stopped; %zu of %zu cases were measured and are kept\n", measured, result->count);
+    return 1;
 }
 
 static px_status measure(px_config *config, const bench_flags *flags, const char *command, int *code)
@@ -136,10 +143,7 @@ static px_status measure(px_config *config, const bench_flags *flags, const char
     px_progress_clear(&progress);
     if (status == PX_OK) {
         status = print_result(&result, &options, flags, command);
-        if (!result.complete) {
-            report_stop(&result);
-            *code = 1;
-        }
+        *code = report_gaps(&result);
         px_bench_result_free(&result);
     }
     px_bench_plan_free(&plan);

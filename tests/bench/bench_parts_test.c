@@ -1,5 +1,6 @@
 /* The benchmark's parts: what is counted, how sweeps are read, order statistics, synthetic tokens, crossovers, peaks. */
 #include "bench.h"
+#include "samples.h"
 #include "statistics.h"
 #include "synthetic.h"
 
@@ -212,6 +213,33 @@ static void quantiles_interpolate_between_order_statistics(void **state)
     assert_true(fabs(px_median_error(90, 100, 110, 25) - 0.93 * 0.2 / 5) < 1e-12);
 }
 
+static void repeats_that_lost_a_core_are_set_aside(void **state)
+{
+    static px_samples s;
+    memset(&s, 0, sizeof s);
+    s.threads = 2;
+    s.count = s.probe_count = 6;
+    for (int i = 0; i < 6; i++) {
+        s.tokens_per_s[i] = 100 + i;
+        s.step_s[i] = 1;
+        s.use[i] = 1.99;
+        s.probe_use[i] = 2;
+        s.probe[i] = 50;
+    }
+    assert_int_equal(px_samples_undisturbed(&s), 6);
+    s.use[5] = 1.5;         /* the repeat itself lost a core */
+    s.probe_use[4] = 1.2;   /* the probe just before it did */
+    s.tokens_per_s[5] = s.tokens_per_s[4] = 10;
+    s.probe[4] = 20;
+    assert_int_equal(px_samples_undisturbed(&s), 4);
+    assert_int_equal(px_samples_contended(&s), 0);
+    assert_true(px_samples_speed(&s).median == 101.5);
+    assert_true(px_samples_probe(&s) == 50);
+    for (int i = 0; i < 4; i++) s.probe_use[i] = 1;
+    assert_int_equal(px_samples_contended(&s), 1); /* none is left: all count, and the case says so */
+    assert_int_equal(px_samples_undisturbed(&s), 6);
+}
+
 static void synthetic_tokens_follow_zipf_and_repeat(void **state)
 {
     enum { V = 50, N = 200000 };
@@ -294,6 +322,7 @@ int main(void)
         cmocka_unit_test(quick_holds_the_sizes_that_the_targets_name),
         cmocka_unit_test(every_preset_makes_a_plan_whose_names_are_unique),
         cmocka_unit_test(quantiles_interpolate_between_order_statistics),
+        cmocka_unit_test(repeats_that_lost_a_core_are_set_aside),
         cmocka_unit_test(synthetic_tokens_follow_zipf_and_repeat),
         cmocka_unit_test(peaks_are_measured_and_two_probes_agree),
         cmocka_unit_test(a_crossover_is_the_size_from_which_the_other_device_stays_faster),
