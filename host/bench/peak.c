@@ -24,7 +24,9 @@ static const size_t COPY_BYTES = (size_t)128 << 20; /* per array: above every la
 
 int px_peak_is_host(const char *device)
 {
-    return strcmp(device, "cpu") == 0 || strcmp(device, "reference") == 0;
+    const px_engine_ops *ops; /* "auto" may be either */
+    int ordinal;
+    return px_engine_find(device, &ops, &ordinal) == PX_OK && (strcmp(ops->name, "cpu") == 0 || strcmp(ops->name, "reference") == 0);
 }
 
 /* GFLOP/s of one kernel on `threads` threads for about PROBE_SECONDS; *iterations is the calibrated count, 0 at first. */

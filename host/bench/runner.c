@@ -13,6 +13,7 @@
 struct px_runner {
     px_bench_case c;
     const px_bench_options *options;
+    int on_host;                   /* the engine runs on this processor */
     px_model_config model;
     px_optimizer_config optimizer;
     px_engine *engine;
@@ -68,6 +69,7 @@ px_status px_runner_create(const px_bench_case *c, const px_bench_options *optio
     if (!r) return px_fail(PX_ERR_MEMORY, "bench: no memory for a case");
     r->c = *c;
     r->samples.threads = c->threads;
+    r->on_host = px_peak_is_host(c->device);
     r->options = options;
     r->model = options->config->model;
     r->model.vocab = c->vocab, r->model.embed = c->embed, r->model.hidden = c->hidden, r->model.layers = c->layers;
@@ -200,7 +202,7 @@ px_status px_runner_warm(px_runner *r)
 static void take_probe(px_runner *r)
 {
     px_samples *s = &r->samples;
-    if (!px_peak_is_host(r->c.device) || s->probe_count == PX_SAMPLES_MAX) return;
+    if (!r->on_host || s->probe_count == PX_SAMPLES_MAX) return;
     double cpu = px_samples_cpu_seconds(), wall = px_clock();
     s->probe[s->probe_count] = px_peak_probe_cpu(r->c.threads);
     wall = px_clock() - wall;
@@ -238,7 +240,7 @@ px_status px_runner_round(px_runner *r)
     s->step_s[k] = seconds / steps;
     s->data_s[k] = r->data_s / steps;
     /* a GPU's host thread may sleep as it waits: its use of a core says nothing about the device's */
-    s->use[k] = px_peak_is_host(r->c.device) ? cpu / seconds : 1;
+    s->use[k] = r->on_host ? cpu / seconds : 1;
     for (int p = 0; p < PX_PHASE_COUNT; p++) s->phase_s[p][k] = phases.seconds[p] / steps;
     return PX_OK;
 }

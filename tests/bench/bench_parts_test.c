@@ -262,16 +262,20 @@ static void synthetic_tokens_follow_zipf_and_repeat(void **state)
     free(b);
 }
 
-static void peaks_are_measured_and_two_probes_agree(void **state)
+static void peaks_are_measured_and_probes_agree_with_them(void **state)
 {
     px_peak peak;
-    assert_int_equal(px_peak_measure("cpu", 1, PX_FP32, &peak), PX_OK);
-    assert_true(peak.gflops > 0.1 && peak.gflops_best >= peak.gflops && peak.copy_gb_s > 0.1);
-    assert_true(peak.instruction_set[0] != 0);
     double best = 0;
-    for (int i = 0; i < 20; i++) best = fmax(best, px_peak_probe_cpu(1));
-    /* the best of twenty probes is the machine's own rate; a factor of 1.5 leaves room for a clock that changes */
-    assert_true(best < 1.5 * peak.gflops_best && best > peak.gflops_best / 1.5);
+    for (int attempt = 0; attempt < 8; attempt++) { /* another program can slow any one measurement */
+        assert_int_equal(px_peak_measure("cpu", 1, PX_FP32, &peak), PX_OK);
+        assert_true(peak.gflops > 0 && peak.gflops_best >= peak.gflops && peak.copy_gb_s > 0);
+        assert_true(peak.instruction_set[0] != 0 && peak.step_latency_s == 0);
+        best = 0;
+        for (int i = 0; i < 20; i++) best = fmax(best, px_peak_probe_cpu(1));
+        /* the best of many is the machine's own rate; a factor of 1.5 leaves room for a clock that changes */
+        if (best < 1.5 * peak.gflops_best && best > peak.gflops_best / 1.5) break;
+    }
+    if (!(best < 1.5 * peak.gflops_best && best > peak.gflops_best / 1.5)) fail_msg("best probe %g, peak %g GFLOP/s", best, peak.gflops_best);
     assert_int_equal(px_peak_measure("abacus", 1, PX_FP32, &peak), PX_ERR_DEVICE);
 }
 
@@ -324,7 +328,7 @@ int main(void)
         cmocka_unit_test(quantiles_interpolate_between_order_statistics),
         cmocka_unit_test(repeats_that_lost_a_core_are_set_aside),
         cmocka_unit_test(synthetic_tokens_follow_zipf_and_repeat),
-        cmocka_unit_test(peaks_are_measured_and_two_probes_agree),
+        cmocka_unit_test(peaks_are_measured_and_probes_agree_with_them),
         cmocka_unit_test(a_crossover_is_the_size_from_which_the_other_device_stays_faster),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
