@@ -210,7 +210,8 @@ def markdown(result):
     for case in result["cases"]:
         sizes = f"| {case['case']} | {case['batch']} | {case['steps']} | {case['embed']} | {case['hidden']} | {case['layers']} | {case['vocab']} | {case['threads']} "
         ours = case["ours"]
-        lines.append(sizes + f"| perplex ({100 * ours['share_of_peak']:.0f} % of peak) | {ours['tokens_per_s']:,.0f} ({ours['q1']:,.0f} to {ours['q3']:,.0f}) | | |")
+        contended = ", contended by other programs" if 2 * sum(turn["contended"] for turn in ours["turns"]) > len(ours["turns"]) else ""
+        lines.append(sizes + f"| perplex ({100 * ours['share_of_peak']:.0f} % of peak{contended}) | {ours['tokens_per_s']:,.0f} ({ours['q1']:,.0f} to {ours['q3']:,.0f}) | | |")
         for row in case["peers"]:
             if "ratio" in row:
                 lines.append(sizes + f"| {row['peer']} | {row['tokens_per_s']:,.0f} ({row['q1']:,.0f} to {row['q3']:,.0f}) | "
