@@ -46,6 +46,7 @@ __global__ void __launch_bounds__(256) update_decide_kernel(px_device_metrics *m
 /* The optimiser's constants, rounded once. */
 struct constants {
     float momentum, beta1, beta2, alpha, epsilon, decay;
+    float gain1, gain2, gain; /* 1 - beta1, 1 - beta2, 1 - alpha, each from double: 1 - 0.999f is off by 1e-5 */
 };
 
 /* What one update reads from device memory, the same for every element. */
@@ -65,11 +66,11 @@ __device__ __forceinline__ float step_of(const constants &c, const step_numbers 
         return w - s.lr * m;
     }
     if (KIND == PX_RMSPROP) {
-        v = c.alpha * v + (1 - c.alpha) * g * g;
+        v = c.alpha * v + c.gain * g * g;
         return w - s.lr * g / (sqrtf(v) + c.epsilon);
     }
-    m = c.beta1 * m + (1 - c.beta1) * g;
-    v = c.beta2 * v + (1 - c.beta2) * g * g;
+    m = c.beta1 * m + c.gain1 * g;
+    v = c.beta2 * v + c.gain2 * g * g;
     return w - s.step_size * m / (sqrtf(v) / s.root_bias2 + c.epsilon);
 }
 
@@ -117,7 +118,8 @@ template <px_optimizer KIND> cudaError_t launch_apply(const px_update_args &a, c
 {
     const px_optimizer_config &o = *a.optimizer;
     const constants c = {static_cast<float>(o.momentum), static_cast<float>(o.beta1),   static_cast<float>(o.beta2),
-                         static_cast<float>(o.alpha),    static_cast<float>(o.epsilon), static_cast<float>(o.weight_decay)};
+                         static_cast<float>(o.alpha),    static_cast<float>(o.epsilon), static_cast<float>(o.weight_decay),
+                         static_cast<float>(1 - o.beta1), static_cast<float>(1 - o.beta2),  static_cast<float>(1 - o.alpha)};
     /* bound by memory: up to five streams of 16-byte accesses per thread; no loop, so that blocks end and others start */
     const unsigned blocks = px_ceil_div(a.count, 4 * 256);
     const bool aligned = px_aligned(a.weights, sizeof(float), 4) && px_aligned(a.gradients, sizeof(float), 4) &&
