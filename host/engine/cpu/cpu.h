@@ -6,6 +6,7 @@
 #define PX_CPU_H
 
 #include "arena.h"
+#include "barrier.h"
 #include "engine.h"
 #include "product.h"
 
@@ -65,6 +66,7 @@ typedef struct px_cpu {
     int32_t *touched_list;            /* [V] */
     double *norms;                    /* partial sums of squares */
 
+    px_barrier barrier;                  /* between the steps of a recurrence */
     int loss_is_bad;                     /* a loss since the last update was not finite */
     px_metrics metrics;
     px_phase_times times;

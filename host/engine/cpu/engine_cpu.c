@@ -47,7 +47,7 @@ static px_status prepare(px_cpu *cpu, const px_model_config *model, const px_opt
 static px_status cpu_memory(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape,
                             px_engine_memory *memory)
 {
-    px_cpu *cpu = malloc(sizeof *cpu);
+    px_cpu *cpu = aligned_alloc(64, (sizeof *cpu + 63) / 64 * 64);
     if (!cpu) return px_fail(PX_ERR_MEMORY, "no memory to plan an engine");
     px_status status = prepare(cpu, model, optimizer, shape);
     if (status == PX_OK) px_cpu_layout(cpu, NULL, memory);
@@ -60,7 +60,7 @@ static px_status cpu_create(const px_model_config *model, const px_optimizer_con
 {
     (void)ordinal;
     px_engine_memory memory;
-    px_cpu *cpu = malloc(sizeof *cpu);
+    px_cpu *cpu = aligned_alloc(64, (sizeof *cpu + 63) / 64 * 64);
     if (!cpu) return px_fail(PX_ERR_MEMORY, "no memory for an engine");
     px_status status;
     PX_TRY_GOTO(status, prepare(cpu, model, optimizer, shape), fail_cpu);

@@ -85,12 +85,13 @@ void px_cpu_recurrence_forward(px_cpu *cpu, const px_cpu_window *window, int l)
 #pragma omp parallel num_threads(threads)
     {
         const int me = omp_get_thread_num();
+        const unsigned team = (unsigned)omp_get_num_threads();
         const size_t rows = (size_t)me * (size_t)cpu->base.shape.n;
         long begin, end;
-        px_share(panels, me, omp_get_num_threads(), &begin, &end);
+        px_share(panels, me, (int)team, &begin, &end);
         for (long t = 0; t < window->T; t++) {
             forward_step(cpu, window, l, t, begin, end, cpu->a_rows + rows, cpu->add_rows + rows, cpu->out_rows + rows);
-#pragma omp barrier
+            px_barrier_wait(&cpu->barrier, team);
         }
     }
     memcpy(state, layer->h + (size_t)window->rows * (size_t)h, sizeof(float) * (size_t)(n * h));
@@ -162,12 +163,13 @@ void px_cpu_recurrence_backward(px_cpu *cpu, const px_cpu_window *window, int l,
 #pragma omp parallel num_threads(threads)
     {
         const int me = omp_get_thread_num();
+        const unsigned team = (unsigned)omp_get_num_threads();
         const size_t rows = (size_t)me * (size_t)cpu->base.shape.n;
         long begin, end;
-        px_share(panels, me, omp_get_num_threads(), &begin, &end);
+        px_share(panels, me, (int)team, &begin, &end);
         for (long t = window->T - 1; t >= 0; t--) {
             backward_step(cpu, window, l, t, d, begin, end, cpu->a_rows + rows, cpu->out_rows + rows);
-#pragma omp barrier
+            px_barrier_wait(&cpu->barrier, team);
         }
     }
     zero_reset_rows(cpu, window, layer);
