@@ -36,7 +36,7 @@ px_has_package() {
     [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = "install ok installed" ] && return 0
     # a tool that came another way will do
     case "$1" in
-        cmake | make | gcc | jq) command -v "$1" >/dev/null 2>&1 ;;
+        cmake | make | gcc | g++) command -v "$1" >/dev/null 2>&1 ;;
         *) return 1 ;;
     esac
 }
@@ -46,7 +46,7 @@ px_check_tools() {
     local missing=() package
     for package in "$@"; do
         case "$package" in
-            cmake | make | gcc | jq) command -v "$package" >/dev/null 2>&1 || missing+=("$package") ;;
+            cmake | make | gcc | g++) command -v "$package" >/dev/null 2>&1 || missing+=("$package") ;;
             libdnnl-dev) px_has_header dnnl.h || missing+=("oneDNN (dnnl.h, libdnnl)") ;;
             libcjson-dev) px_has_header cjson/cJSON.h || missing+=("cJSON (cjson/cJSON.h, libcjson)") ;;
             libutf8proc-dev) px_has_header utf8proc.h || missing+=("utf8proc (utf8proc.h, libutf8proc)") ;;
