@@ -7,6 +7,7 @@
 
 #include "averaging.h"
 #include "check.h"
+#include "devices.h"
 #include "machine.h"
 #include "schedule.h"
 
@@ -76,7 +77,10 @@ px_status px_run_log_interval(px_run *run)
 static px_status save(px_run *run)
 {
     double before = px_clock();
-    PX_TRY(px_run_write_last(run));
+    px_range_push("checkpoint", 0x8C564B);
+    px_status status = px_run_write_last(run);
+    px_range_pop();
+    PX_TRY(status);
     run->timer_started += px_clock() - before;
     return PX_OK;
 }
@@ -162,6 +166,25 @@ static px_status after_step(px_run *run)
     return save_due ? save(run) : PX_OK;
 }
 
+/* Steps to the end of an epoch or of the run, inside a profiler's range. */
+static px_status epoch(px_run *run, px_end_reason *reason)
+{
+    do {
+        if (px_run_stop_asked(run)) {
+            PX_TRY(px_run_sync(run));
+            if (run->bad.bad_step < 0) return px_run_stop_with_checkpoint(run);
+            PX_TRY(px_run_not_finite(run));
+            continue;
+        }
+        px_range_push("step", 0x1F77B4);
+        px_status status = step(run);
+        px_range_pop();
+        PX_TRY(status);
+        PX_TRY(after_step(run));
+    } while ((*reason = end_reason(run)) == PX_END_NONE && run->state.window != 0);
+    return PX_OK;
+}
+
 px_status px_run_loop(px_run *run, px_end_reason *reason)
 {
     run->job_first_step = run->state.step;
@@ -171,14 +194,10 @@ px_status px_run_loop(px_run *run, px_end_reason *reason)
         PX_TRY(save(run));
     }
     while ((*reason = end_reason(run)) == PX_END_NONE) {
-        if (px_run_stop_asked(run)) {
-            PX_TRY(px_run_sync(run));
-            if (run->bad.bad_step < 0) return px_run_stop_with_checkpoint(run);
-            PX_TRY(px_run_not_finite(run));
-            continue;
-        }
-        PX_TRY(step(run));
-        PX_TRY(after_step(run));
+        px_range_push("epoch", 0x7F7F7F);
+        px_status status = epoch(run, reason);
+        px_range_pop();
+        PX_TRY(status);
     }
     return PX_OK;
 }

@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include "check.h"
+#include "devices.h"
 #include "machine.h"
 #include "model_file.h"
 
@@ -230,5 +231,6 @@ px_status px_run_introduce(px_run *run)
                 grouped((int64_t)run->parameters.weights, a), (double)memory.total * 1e-6);
     PX_TRY(px_engine_describe(run->engine, device, sizeof device));
     px_run_line(run, "device: %s", device);
+    if (run->config.device && strcmp(run->config.device, "auto") == 0) px_run_line(run, "device auto took %s", px_engine_choice_text());
     return PX_OK;
 }
