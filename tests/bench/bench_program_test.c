@@ -324,7 +324,7 @@ static void wrong_arguments_end_with_status_2_and_one_clear_line(void **state)
         {"bench --preset quick --hidden 3", "--hidden"}, {"bench --preset quick --sweep hidden=3", "preset brings its own"},
         {"bench --device abacus", "abacus"}, {"bench --work walk", "decode"}, {"bench --hidden 0", "hidden"}, {"bench --prset quick", "preset"},
         {"bench --precision bf16", "fp32"}, {"bench --tied", "embed"}, {"bench --data /tmp/perplex-none.txt", "perplex-none.txt"},
-        {"bench --hidden 65536 --batch 1048576 --steps 1048576", "memory"},
+        {"bench --hidden 65536 --batch 1048576 --steps 1048576", "too large"}, {"bench --hidden 65536 --batch 1 --steps 1", "memory"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         program_run run = program_call(bad[i].line);
