@@ -14,6 +14,6 @@ must "the program is build/perplex" test -x build/perplex
 must "it prints the perplexity on the last 5 %" grep -qE '^perplexity +[0-9.]+' "$OUT"
 must "it prints a page that the model wrote" test "$(sed -n '/a page by the model/,/== done/p' "$OUT" | wc -c)" -ge 1500
 must "it says where the model lies" grep -qE '^model: +runs/.*best.safetensors' "$OUT"
-must "the model is there" test -f "$(sed -nE 's/^model: +//p' "$OUT")"
+must "the model is there" test -f "$(sed -nE 's/^model: +(runs\/.*)/\1/p' "$OUT" | tail -n 1)"
 must "it says the time taken" grep -qE 'done in [0-9]+ s' "$OUT"
 finish
