@@ -83,10 +83,11 @@ listing() { find . -mindepth 1 \( -type f -readable -exec cksum {} + \) -o \( ! 
 json() { "$JSON_GET" "$OUT" "$1"; }
 is_json() { "$JSON_GET" "$OUT" >/dev/null; }
 
+is_number() { [[ $1 =~ ^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$ ]]; }
 # near A B TOLERANCE: |A - B| <= TOLERANCE * max(1, |B|)
-near() { awk -v a="$1" -v b="$2" -v t="$3" 'BEGIN { d = a - b; if (d < 0) d = -d; s = b < 0 ? -b : b; if (s < 1) s = 1; exit !(d <= t * s) }'; }
+near() { is_number "$1" && is_number "$2" && awk -v a="$1" -v b="$2" -v t="$3" 'BEGIN { d = a - b; if (d < 0) d = -d; s = b < 0 ? -b : b; if (s < 1) s = 1; exit !(d <= t * s) }'; }
 # less A B
-less() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }'; }
+less() { is_number "$1" && is_number "$2" && awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }'; }
 
 # make_text FILE LINES: sentences of our own, always the same.
 make_text() {

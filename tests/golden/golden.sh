@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Shared by the golden tests: known facts and known results, through the real program. Corpora are looked for in
 # PERPLEX_DATASETS, then in ../shared/datasets beside the checkout; a test without its corpus says SKIP and ends with 77.
-. "$(dirname "${BASH_SOURCE[0]}")/../cli/lib.sh"
 SOURCE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+. "$SOURCE_DIR/tests/cli/lib.sh"
 
 # need_corpus FILE: sets CORPUS to its path, or ends the test.
 need_corpus() {
