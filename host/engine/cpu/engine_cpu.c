@@ -18,7 +18,7 @@ static px_cpu *of(px_engine *engine)
     return (px_cpu *)engine;
 }
 
-/* AVX-512 machines have oneDNN at 85 to 93 % of peak on unpacked products; with AVX2 our panels are ahead (bench/results).
+/* On AVX2 panels were measured ahead of oneDNN (bench/results, products.md); on AVX-512 ours have not been measured, so oneDNN has them.
  * PERPLEX_PRODUCTS=onednn|panels asks for one, for tests and comparisons. */
 static int use_onednn(const px_isa *isa)
 {
