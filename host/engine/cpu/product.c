@@ -119,8 +119,9 @@ static void rows_of_product(const px_isa *isa, px_view a, long row_begin, long r
     }
 }
 
-void px_product_panels(const px_product_context *context, long m, const float *a, size_t lda, const px_panels *b, const float *bias,
-                       int accumulate, float *c, size_t ldc)
+/* C [m,n] = A [m,k] times rows [k_begin, k_begin + k) of a packed matrix, on all threads. */
+static void times_packed(const px_product_context *context, long m, long k, px_view a, const px_panels *b, long k_begin, const float *bias,
+                         int accumulate, float *c, size_t ldc)
 {
     const px_isa *isa = context->isa;
     const long panels = panel_count(isa, b->n);
@@ -129,29 +130,26 @@ void px_product_panels(const px_product_context *context, long m, const float *a
 #pragma omp parallel num_threads(context->threads)
     {
         const int me = omp_get_thread_num();
+        /* only a transposed A needs a block to be packed into, and only training has one */
+        float *block = a.column == 1 ? NULL : context->scratch + SHARED_FLOATS + (size_t)me * ROW_BLOCK * BLOCK_LEADING;
         long row_begin, row_end, panel_begin, panel_end;
         px_share(m, me / panel_parts, row_parts, &row_begin, &row_end);
         px_share(panels, me % panel_parts, panel_parts, &panel_begin, &panel_end);
-        rows_of_product(isa, px_rows(a, lda), row_begin, row_end, b->data, (size_t)b->k * isa->panel, b->k, b->n, panel_begin, panel_end, bias, accumulate, c, ldc, NULL);
+        rows_of_product(isa, a, row_begin, row_end, b->data + k_begin * isa->panel, (size_t)b->k * isa->panel, k, b->n, panel_begin, panel_end,
+                        bias, accumulate, c, ldc, block);
     }
+}
+
+void px_product_panels(const px_product_context *context, long m, const float *a, size_t lda, const px_panels *b, const float *bias,
+                       int accumulate, float *c, size_t ldc)
+{
+    times_packed(context, m, b->k, px_rows(a, lda), b, 0, bias, accumulate, c, ldc);
 }
 
 void px_product_packed_rows(const px_product_context *context, long m, long k, px_view a, const px_panels *b, long k_begin, int accumulate,
                             float *c, size_t ldc)
 {
-    const px_isa *isa = context->isa;
-    const long panels = panel_count(isa, b->n);
-    int row_parts = 1, panel_parts = 1;
-    thread_grid(context->threads, (m + isa->tile_rows - 1) / isa->tile_rows, panels, &row_parts, &panel_parts);
-#pragma omp parallel num_threads(context->threads)
-    {
-        const int me = omp_get_thread_num();
-        long row_begin, row_end, panel_begin, panel_end;
-        px_share(m, me / panel_parts, row_parts, &row_begin, &row_end);
-        px_share(panels, me % panel_parts, panel_parts, &panel_begin, &panel_end);
-        rows_of_product(isa, a, row_begin, row_end, b->data + k_begin * isa->panel, (size_t)b->k * isa->panel, k, b->n, panel_begin, panel_end,
-                        NULL, accumulate, c, ldc, context->scratch + SHARED_FLOATS + (size_t)me * ROW_BLOCK * BLOCK_LEADING);
-    }
+    times_packed(context, m, k, a, b, k_begin, NULL, accumulate, c, ldc);
 }
 
 /* How BLAS sees a view [rows,columns]: plain or transposed, with its leading dimension. Where both strides are 1 (one column, one row)
