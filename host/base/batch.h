@@ -13,6 +13,8 @@ typedef struct px_batch {
     uint32_t first_stream;  /* global number of stream 0 */
     uint32_t streams_in_all; /* streams of all ranks together */
     double inv_count;       /* 1 / scored tokens of the whole step, all ranks */
+    int32_t group;          /* training: whose carried state this window reads and writes (px_engine_shape.groups); 0 where there is one */
+    int32_t last;           /* training: 1 = the last window before update(): a reducer is started on gradients as they become final */
 } px_batch;
 
 #endif

@@ -49,7 +49,7 @@ static px_status check_setting(const px_model_config *model, const px_optimizer_
                                const px_engine_shape *shape)
 {
     px_parameters table;
-    int64_t rows, activations;
+    int64_t rows, groups, activations;
     PX_TRY(px_parameters_make(model, &table));
     PX_TRY(check_probability("dropout-input", model->dropout_input));
     PX_TRY(check_probability("dropout-between", model->dropout_between));
@@ -68,10 +68,12 @@ static px_status check_setting(const px_model_config *model, const px_optimizer_
     if (shape->threads < 0)
         return px_fail(PX_ERR_ARGUMENT, "threads %d: give 0 for the cores of this machine, or a number above 0",
                        (int)shape->threads);
+    if (shape->groups < 0) return px_fail(PX_ERR_ARGUMENT, "groups %d: at least 1, or 0 for one", (int)shape->groups);
     /* rows of a window are counted in int32, activations in bytes that a size_t holds with room to spare */
     rows = (int64_t)shape->n * shape->T;
-    if (rows > INT32_MAX - shape->n ||
-        __builtin_mul_overflow(rows + shape->n, (int64_t)model->hidden * model->layers, &activations) ||
+    groups = shape->groups > 1 ? shape->groups : 1;
+    if (rows > INT32_MAX - shape->n || groups * shape->n > INT32_MAX ||
+        __builtin_mul_overflow(rows + groups * shape->n, (int64_t)model->hidden * model->layers, &activations) ||
         activations > INT64_MAX / 1024)
         return px_fail(PX_ERR_ARGUMENT, "a window of %d streams and %d steps is too large; lower --batch or --steps",
                        (int)shape->n, (int)shape->T);
@@ -132,6 +134,8 @@ px_status px_engine_accumulate(px_engine *engine, const px_batch *batch)
     if ((uint64_t)batch->first_stream + (uint64_t)batch->n > batch->streams_in_all)
         return px_fail(PX_ERR_ARGUMENT, "accumulate: streams %u to %u of %u in all", (unsigned)batch->first_stream,
                        (unsigned)batch->first_stream + (unsigned)batch->n - 1, (unsigned)batch->streams_in_all);
+    if (batch->group < 0 || batch->group >= (engine->shape.groups > 1 ? engine->shape.groups : 1))
+        return px_fail(PX_ERR_ARGUMENT, "accumulate: group %d of %d", (int)batch->group, (int)(engine->shape.groups > 1 ? engine->shape.groups : 1));
     if (!(batch->inv_count >= 0 && isfinite(batch->inv_count)))
         return px_fail(PX_ERR_ARGUMENT, "accumulate: 1 / scored tokens is %g", batch->inv_count);
     return engine->ops->accumulate(engine, batch);
@@ -141,6 +145,14 @@ px_status px_engine_gradients(px_engine *engine, float **flat, size_t *count)
 {
     PX_TRY(check_training(engine, "gradients"));
     return engine->ops->gradients(engine, flat, count);
+}
+
+px_status px_engine_set_reducer(px_engine *engine, const px_reducer *reducer)
+{
+    PX_TRY(check_training(engine, "reducer"));
+    if (!engine->ops->set_reducer)
+        return px_fail(PX_ERR_DEVICE, "device %s: cannot reduce gradients while it computes; use another --reduce or --device", engine->ops->name);
+    return engine->ops->set_reducer(engine, reducer);
 }
 
 px_status px_engine_update(px_engine *engine, const px_update *update)

@@ -11,6 +11,7 @@
 #include "batch.h"
 #include "config.h"
 #include "parameters.h"
+#include "reducer.h"
 
 typedef struct px_engine px_engine;
 
@@ -23,6 +24,8 @@ typedef struct px_engine_shape {
     int32_t threads;         /* CPU engines; 0 = cores of this process */
     px_precision precision;
     uint64_t seed;
+    int32_t groups;          /* a step of groups * n streams is accumulated in windows of n: the engine holds the carried training
+                                state of all of them, and px_batch.group says whose a window is. 0 or 1: there is one group */
 } px_engine_shape;
 
 /* Sections of state that can be read and written, always as fp32 and in file layout (parameters.h). */
@@ -32,7 +35,7 @@ typedef enum px_section {
     PX_SECTION_MOMENT1,      /* [count]; momentum buffer, or Adam's first moment; size 0 where the optimiser has none */
     PX_SECTION_MOMENT2,      /* [count]; Adam's second moment, RMSProp's mean square */
     PX_SECTION_AVERAGE,      /* [count]; averaged weights; size 0 unless shape.averaging */
-    PX_SECTION_STATE,        /* [L,n,h]; hidden state carried between training windows */
+    PX_SECTION_STATE,        /* [L, groups*n, h] in the order of streams; hidden state carried between training windows */
     PX_SECTION_EVAL_STATE    /* [L,n,h]; hidden state carried by evaluate() and next() */
 } px_section;
 
@@ -41,6 +44,7 @@ typedef struct px_update {
     uint64_t step;           /* from 0; Adam's bias correction uses step + 1 */
     double lr;
     double average_weight;   /* after the step: average += average_weight * (parameters - average); 0 = no averaging */
+    int32_t loss_not_finite; /* 1: a loss of this step was not finite, here or on another rank: all ranks skip the same update */
 } px_update;
 
 /* Sums since the last call with reset, and the state of the last update. */
@@ -97,6 +101,8 @@ typedef struct px_engine_ops {
     /* Optional, NULL where a device does not offer it; the benchmark uses them. */
     px_status (*peak)(int ordinal, px_precision, px_device_peak *);
     px_status (*energy)(px_engine *, double *joules); /* used by the device since an arbitrary start */
+    /* Optional: NULL where an engine cannot reduce while it computes. NULL as reducer takes it away. */
+    px_status (*set_reducer)(px_engine *, const px_reducer *);
 } px_engine_ops;
 
 /* Every engine's struct begins with this. px_engine_create fills it in; an engine only leaves room for it. */
@@ -123,6 +129,11 @@ void px_engine_destroy(px_engine *engine); /* NULL does nothing */
 px_status px_engine_accumulate(px_engine *engine, const px_batch *batch);
 /* The one flat gradient buffer, in the engine's own layout, for a reduction over ranks. */
 px_status px_engine_gradients(px_engine *engine, float **flat, size_t *count);
+/* From now on accumulate() starts the reducer on each part of the flat gradient that becomes final in a window with batch->last, output
+ * layer first, and update() begins with finish(): the norm, the bound and the step are those of the sums. Between the two the
+ * gradients may not be read. The reducer is copied, its context belongs to the caller; NULL takes it away. PX_ERR_DEVICE where the
+ * engine cannot do it. */
+px_status px_engine_set_reducer(px_engine *engine, const px_reducer *reducer);
 /* Clip, optimiser step, averaging; gradients are cleared. Skipped where loss or norm is not finite (metrics.bad_step). */
 px_status px_engine_update(px_engine *engine, const px_update *update);
 /* Loss of a window without dropout, on the evaluation state. token_nll [T,n] or NULL: nats, +inf where the model gives

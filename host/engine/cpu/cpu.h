@@ -26,7 +26,7 @@ typedef struct px_cpu_layer {
     float *h;                   /* [T+1,n,h]: row 0 is the state before the window, row t+1 the output of step t */
     px_panels packed;           /* h packed as [(T+1) n, h] for the weight gradients that read it; data NULL where products are unpacked */
     float *up;                  /* [T,n,h] the dropped copy that goes up, or NULL where no mask applies */
-    float *state, *eval_state;  /* [n,h] carried between windows */
+    float *state, *eval_state;  /* [groups*n,h], [n,h]: carried between windows */
 } px_cpu_layer;
 
 typedef struct px_cpu {
@@ -40,7 +40,7 @@ typedef struct px_cpu {
 
     float *w, *g, *m1, *m2, *average; /* flat buffers [table.count]; NULL where there is none */
     int has_m1, has_m2;
-    float *states, *eval_states;      /* [L,n,h] */
+    float *states, *eval_states;      /* [L,groups*n,h], [L,n,h] */
 
     px_cpu_layer layer[PX_MAX_LAYERS];
     float *one_hot, *d_one_hot;       /* W_xh of layer 0 as [V,h], d = 0 */
@@ -68,6 +68,8 @@ typedef struct px_cpu {
 
     px_barrier barrier;                  /* between the steps of a recurrence */
     int loss_is_bad;                     /* a loss since the last update was not finite */
+    px_reducer reducer;                  /* start NULL: none */
+    int reducing;                        /* parts have been started since the last update */
     px_metrics metrics;
     px_phase_times times;
 } px_cpu;
@@ -101,6 +103,15 @@ const float *px_cpu_layer_output(const px_cpu *cpu, const px_cpu_window *window,
 void px_cpu_head_train(px_cpu *cpu, const px_cpu_window *window, float *d_top);
 void px_cpu_head_evaluate(px_cpu *cpu, const px_cpu_window *window, float *token_nll);
 void px_cpu_head_probabilities(px_cpu *cpu, const px_cpu_window *window, float *probabilities);
+
+/* ---- reduce.c: the flat gradient in the parts that become final together, last ones first ------------------------------------------ */
+/* Everything behind the layers (output layer, projection); layer l > 0; layer 0 with the token table. Without a reducer, or where more
+ * windows follow before the update, nothing happens. */
+px_status px_cpu_reduce_head(px_cpu *cpu, const px_cpu_window *window);
+px_status px_cpu_reduce_layer(px_cpu *cpu, const px_cpu_window *window, int l);
+px_status px_cpu_reduce_finish(px_cpu *cpu);
+/* Rows of the training state that all groups have together. */
+size_t px_cpu_streams(const px_cpu *cpu);
 
 /* ---- update.c ---------------------------------------------------------------------------------------------------------------- */
 void px_cpu_update(px_cpu *cpu, const px_update *update);

@@ -123,16 +123,19 @@ static px_status cpu_accumulate(px_engine *engine, const px_batch *batch)
     forward(cpu, &window, &mark);
     int turn = 0;
     px_cpu_head_train(cpu, &window, cpu->d[turn]);
+    PX_TRY(px_cpu_reduce_head(cpu, &window));
     phase(cpu, PX_PHASE_HEAD, &mark);
     for (int l = cpu->base.model.layers - 1; l >= 0; l--) {
         px_cpu_recurrence_backward(cpu, &window, l, cpu->d[turn]);
         if (l > 0) {
             px_cpu_between_backward(cpu, &window, l, cpu->d[turn], cpu->d[1 - turn]);
+            PX_TRY(px_cpu_reduce_layer(cpu, &window, l));
             turn = 1 - turn;
         }
     }
     phase(cpu, PX_PHASE_RECURRENCE_BACKWARD, &mark);
     px_cpu_embed_backward(cpu, &window, cpu->d[turn]);
+    PX_TRY(px_cpu_reduce_layer(cpu, &window, 0));
     phase(cpu, PX_PHASE_EMBED_BACKWARD, &mark);
     return PX_OK;
 }
@@ -145,10 +148,17 @@ static px_status cpu_gradients(px_engine *engine, float **flat, size_t *count)
     return PX_OK;
 }
 
+static px_status cpu_set_reducer(px_engine *engine, const px_reducer *reducer)
+{
+    of(engine)->reducer = reducer ? *reducer : (px_reducer){0};
+    return PX_OK;
+}
+
 static px_status cpu_update(px_engine *engine, const px_update *update)
 {
     px_cpu *cpu = of(engine);
     double mark = px_clock();
+    PX_TRY(px_cpu_reduce_finish(cpu));
     px_cpu_update(cpu, update);
     phase(cpu, PX_PHASE_UPDATE, &mark);
     return PX_OK;
@@ -193,7 +203,8 @@ static px_status cpu_next(px_engine *engine, const int32_t *tokens, const uint8_
 /* The buffer behind a section and whether it lies by the parameter table. */
 static float *section_buffer(px_cpu *cpu, px_section section, size_t *count, int *by_table)
 {
-    const size_t states = (size_t)cpu->base.model.layers * (size_t)cpu->base.shape.n * (size_t)cpu->base.model.hidden;
+    const size_t streams = section == PX_SECTION_STATE ? px_cpu_streams(cpu) : (size_t)cpu->base.shape.n;
+    const size_t states = (size_t)cpu->base.model.layers * streams * (size_t)cpu->base.model.hidden;
     float *buffer = NULL;
     *by_table = 1;
     switch (section) {
@@ -308,4 +319,5 @@ const px_engine_ops px_cpu_ops = {
     .metrics = cpu_metrics,
     .phase_times = cpu_phase_times,
     .describe = cpu_describe,
+    .set_reducer = cpu_set_reducer,
 };

@@ -53,7 +53,7 @@ static void layers(cutter *cut, px_cpu *cpu, size_t rows)
 {
     const px_model_config *model = &cpu->base.model;
     const size_t n = (size_t)cpu->base.shape.n, h = (size_t)model->hidden, L = (size_t)model->layers;
-    cpu->states = cpu->base.shape.training ? floats(cut, L * n * h) : NULL;
+    cpu->states = cpu->base.shape.training ? floats(cut, L * px_cpu_streams(cpu) * h) : NULL;
     cpu->eval_states = floats(cut, L * n * h);
     for (int l = 0; l < model->layers; l++) {
         px_cpu_layer *layer = &cpu->layer[l];
@@ -61,7 +61,7 @@ static void layers(cutter *cut, px_cpu *cpu, size_t rows)
         layer->h = floats(cut, (rows + n) * h);
         layer->packed.data = cpu->base.shape.training && !cpu->product.onednn ? floats(cut, px_panels_floats(cpu->isa, (long)(rows + n), (long)h)) : NULL;
         layer->up = cpu->base.shape.training && p > 0 ? floats(cut, rows * h) : NULL;
-        layer->state = cpu->states ? cpu->states + (size_t)l * n * h : NULL;
+        layer->state = cpu->states ? cpu->states + (size_t)l * px_cpu_streams(cpu) * h : NULL;
         layer->eval_state = cpu->eval_states + (size_t)l * n * h;
     }
 }

@@ -79,7 +79,8 @@ void px_cpu_recurrence_forward(px_cpu *cpu, const px_cpu_window *window, int l)
     pack_recurrent(cpu, window, l);
     if (l > 0)
         px_cpu_forward_product(cpu, window->training, &layer->w_xh, window->rows, px_cpu_layer_output(cpu, window, l - 1), NULL, layer->h + n * h);
-    float *state = window->training ? layer->state : layer->eval_state;
+    const size_t first = (size_t)window->batch->group * (size_t)cpu->base.shape.n; /* where the group's streams begin */
+    float *state = window->training ? layer->state + first * (size_t)h : layer->eval_state;
     memcpy(layer->h, state, sizeof(float) * (size_t)(n * h));
     const int threads = cpu->threads < panels ? cpu->threads : (int)panels;
 #pragma omp parallel num_threads(threads)

@@ -142,7 +142,7 @@ void px_cpu_update(px_cpu *cpu, const px_update *update)
     const long touched = list_touched(cpu);
     const double norm = gradient_norm(cpu, &plan, touched);
     cpu->metrics.grad_norm = norm;
-    if (cpu->metrics.bad_step < 0 && (cpu->loss_is_bad || !isfinite(norm))) {
+    if (cpu->metrics.bad_step < 0 && (cpu->loss_is_bad || update->loss_not_finite || !isfinite(norm))) {
         cpu->metrics.bad_step = (int64_t)update->step;
         cpu->metrics.bad_norm = norm;
     }

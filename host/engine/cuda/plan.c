@@ -142,6 +142,8 @@ static int32_t head_rows(size_t rows, int32_t V, size_t l2_bytes)
 px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape, size_t l2_bytes,
                             px_cuda_plan *plan)
 {
+    if (shape->groups > 1)
+        return px_fail(PX_ERR_ARGUMENT, "device cuda: holds the state of one group of streams; leave --accumulate away");
     *plan = (px_cuda_plan){.model = *model, .optimizer = *optimizer, .shape = *shape};
     if (shape->n < 1 || shape->T < 1)
         return px_fail(PX_ERR_ARGUMENT, "--batch %d, --steps %d: both must be at least 1", shape->n, shape->T);

@@ -32,7 +32,7 @@ typedef struct reference {
     /* what crosses the seam, file layout; NULL where the engine keeps none */
     float *w, *dw;                    /* [count] */
     float *moment1, *moment2, *average; /* [count] */
-    float *state, *eval_state;        /* [L,n,h] */
+    float *state, *eval_state;        /* [L,groups*n,h], [L,n,h] */
 
     /* one window; rows is T * n, row t * n' + i belongs to stream i of n' at step t */
     double *x;       /* [rows,d] embedded input after dropout; one-hot: [rows], the factor of the token's row */
@@ -50,6 +50,8 @@ typedef struct reference {
     double *dz;      /* [rows,h] */
     double *du;      /* [max(d,h)] */
 
+    px_reducer reducer; /* start NULL: none */
+    int reducing;       /* it has been started since the last update */
     px_metrics metrics;
     px_phase_times times;
 } reference;
@@ -148,6 +150,20 @@ static double *layer_w_hh(const reference *r, int32_t l)
     return r->w_hh + (size_t)l * (size_t)r->model.hidden * (size_t)r->model.hidden;
 }
 
+/* Streams whose training state is carried: those of all groups. */
+static size_t streams_carried(const reference *r)
+{
+    return (size_t)r->shape.n * (size_t)(r->shape.groups > 1 ? r->shape.groups : 1);
+}
+
+/* Where the carried state of layer l lies for this window's first stream. */
+static size_t state_place(const reference *r, const window *win, int32_t l)
+{
+    size_t streams = win->training ? streams_carried(r) : (size_t)r->shape.n;
+    size_t first = win->training ? (size_t)win->batch->group * (size_t)r->shape.n : 0;
+    return ((size_t)l * streams + first) * (size_t)r->model.hidden;
+}
+
 /* Adds the time since `from` to a phase and returns the time now. */
 static double phase_end(reference *r, px_phase phase, double from)
 {
@@ -194,7 +210,7 @@ static double input_product(const reference *r, const window *win, int32_t l, si
     return sum;
 }
 
-/* H_t = f(X_t W_xh + H_{t-1} W_hh + b_h) over the window, then the copy that goes up. state [L,n,h] is read before the first step;
+/* H_t = f(X_t W_xh + H_{t-1} W_hh + b_h) over the window, then the copy that goes up. state [L,streams,h] is read before the first step;
  * outside training every H_t is rounded to fp32, so that it does not matter where a window ends. */
 static void recurrence_forward(reference *r, const window *win, int32_t l, const float *state)
 {
@@ -206,7 +222,7 @@ static void recurrence_forward(reference *r, const window *win, int32_t l, const
     for (size_t j = 0; j < h; j++)
         for (size_t k = 0; k < h; k++)
             w_hh[j * h + k] = w_hh_kept[j * h + k] * weight_mask(r, win, l, (int32_t)j, (int32_t)k);
-    for (size_t i = 0; i < n * h; i++) (out - n * h)[i] = state[(size_t)l * (size_t)r->shape.n * h + i];
+    for (size_t i = 0; i < n * h; i++) (out - n * h)[i] = state[state_place(r, win, l) + i];
 
     for (int32_t t = 0; t < win->T; t++)
         for (size_t i = 0; i < n; i++) {
@@ -353,7 +369,7 @@ static void keep_state(const reference *r, const window *win, float *state)
     size_t h = (size_t)r->model.hidden, n = (size_t)win->n;
     for (int32_t l = 0; l < r->model.layers; l++) {
         const double *last = layer_h(r, l, win->n) + (size_t)(win->T - 1) * n * h;
-        for (size_t i = 0; i < n * h; i++) state[(size_t)l * (size_t)r->shape.n * h + i] = (float)last[i];
+        for (size_t i = 0; i < n * h; i++) state[state_place(r, win, l) + i] = (float)last[i];
     }
 }
 
@@ -402,6 +418,10 @@ static px_status reference_accumulate(px_engine *engine, const px_batch *batch)
     clock = phase_end(r, PX_PHASE_RECURRENCE_BACKWARD, clock);
     if (r->model.embed > 0) embed_backward(r, &win);
     for (size_t i = 0; i < r->table.count; i++) r->dw[i] = (float)(r->dw[i] + r->grad[i]);
+    if (batch->last && r->reducer.start) {
+        r->reducing = 1;
+        PX_TRY(r->reducer.start(r->reducer.context, r->dw, r->table.count, NULL));
+    }
     phase_end(r, PX_PHASE_EMBED_BACKWARD, clock);
 
     keep_state(r, &win, r->state);
@@ -514,14 +534,24 @@ static void update_element(reference *r, const px_update *update, const double c
         r->average[i] = (float)(r->average[i] + update->average_weight * ((double)r->w[i] - r->average[i]));
 }
 
+static px_status reference_set_reducer(px_engine *engine, const px_reducer *reducer)
+{
+    self(engine)->reducer = reducer ? *reducer : (px_reducer){0};
+    return PX_OK;
+}
+
 static px_status reference_update(px_engine *engine, const px_update *update)
 {
     reference *r = self(engine);
     double clock = px_clock(), square = 0, clip = r->optimizer.clip;
+    if (r->reducing) {
+        r->reducing = 0;
+        PX_TRY(r->reducer.finish(r->reducer.context, NULL));
+    }
     for (size_t i = 0; i < r->table.count; i++) square += (double)r->dw[i] * r->dw[i];
     double norm = sqrt(square);
 
-    if (r->metrics.bad_step < 0 && !isfinite(norm)) r->metrics.bad_step = (int64_t)update->step;
+    if (r->metrics.bad_step < 0 && (update->loss_not_finite || !isfinite(norm))) r->metrics.bad_step = (int64_t)update->step;
     if (r->metrics.bad_step == (int64_t)update->step) r->metrics.bad_norm = norm;
     if (r->metrics.bad_step < 0) {
         /* g * clip / max(clip, norm); clip = 0 means no bound */
@@ -560,8 +590,8 @@ static size_t reference_section_count(const px_engine *engine, px_section sectio
 {
     const reference *r = (const reference *)engine;
     if (!section_of(r, section)) return 0;
-    if (section == PX_SECTION_STATE || section == PX_SECTION_EVAL_STATE)
-        return (size_t)r->model.layers * (size_t)r->shape.n * (size_t)r->model.hidden;
+    if (section == PX_SECTION_STATE) return (size_t)r->model.layers * streams_carried(r) * (size_t)r->model.hidden;
+    if (section == PX_SECTION_EVAL_STATE) return (size_t)r->model.layers * (size_t)r->shape.n * (size_t)r->model.hidden;
     return r->table.count;
 }
 
@@ -649,7 +679,7 @@ static int list_blocks(reference *r, px_engine_memory *memory, block list[BLOCKS
     if (!r->shape.training) return b;
     list[b++] = (block){&r->dw, count * sizeof(float), &memory->gradients};
     list[b++] = (block){&r->grad, count * sizeof(double), &memory->gradients};
-    list[b++] = (block){&r->state, L * n * h * sizeof(float), &memory->activations};
+    list[b++] = (block){&r->state, L * streams_carried(r) * h * sizeof(float), &memory->activations};
     list[b++] = (block){&r->dx, rows * wide * sizeof(double), &memory->activations};
     list[b++] = (block){&r->dup, rows * h * sizeof(double), &memory->activations};
     list[b++] = (block){&r->dz, rows * h * sizeof(double), &memory->activations};
@@ -737,4 +767,5 @@ const px_engine_ops px_reference_ops = {
     .metrics = reference_metrics,
     .phase_times = reference_phase_times,
     .describe = reference_describe,
+    .set_reducer = reference_set_reducer,
 };
