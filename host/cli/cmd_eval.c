@@ -7,6 +7,7 @@
 #include "options.h"
 #include "output.h"
 #include "progress.h"
+#include "scored_text.h"
 #include "signals.h"
 #include "inputs.h"
 
@@ -28,85 +29,7 @@ static const char HELP_END[] =
 
 static const char *const SETTINGS[] = {"data", "invalid", "device", "threads", NULL};
 
-enum { DEFAULT_STEPS = 256, RUN_CONFIG_LIMIT = 1 << 20 };
-
-/* Where the tokens came from; released by close_text. */
-typedef struct eval_text {
-    char name[600];        /* for a person */
-    px_tokens *tokens;     /* of --data */
-    px_corpus corpus;      /* of --split-of */
-    px_range range;
-    double bytes;          /* of the text behind the scored tokens; 0 = not known */
-} eval_text;
-
-static void close_text(eval_text *text)
-{
-    px_tokens_destroy(text->tokens);
-    if (text->corpus.vocabulary) px_corpus_close(&text->corpus);
-}
-
-/* ---- opening the text ----------------------------------------------------------------------------------------- */
-
-static double token_bytes(const px_vocabulary *vocabulary, int32_t id)
-{
-    size_t bytes;
-    px_vocabulary_token(vocabulary, id, &bytes);
-    int level = px_vocabulary_options(vocabulary).level;
-    return level == PX_LEVEL_BYTE ? 1 : level == PX_LEVEL_WORD ? (double)bytes + 1 : (double)bytes;
-}
-
-static px_status open_data(const px_config *config, const px_model_file *model, eval_text *text)
-{
-    const char *path = config->data;
-    snprintf(text->name, sizeof text->name, "%s", strcmp(path, "-") == 0 ? "standard input" : path);
-    PX_TRY(px_tokens_open(path, model->vocabulary, (int)config->invalid, &text->tokens));
-    size_t count = px_tokens_count(text->tokens);
-    text->range = (px_range){text->tokens, 0, count};
-    if (count < 2)
-        return px_fail(PX_ERR_INPUT, "%s: %s; at least two tokens are needed, the first is only read", text->name,
-                       count ? "one token" : "no tokens");
-    text->bytes = (double)px_tokens_text_bytes(text->tokens);
-    if (text->bytes > 0) text->bytes -= token_bytes(model->vocabulary, px_tokens_at(text->tokens, 0));
-    return PX_OK;
-}
-
-/* The run's own configuration: RUN/config, as train wrote it. */
-static px_status read_run_config(const char *run, px_config *config)
-{
-    char path[4200], *text;
-    size_t bytes;
-    snprintf(path, sizeof path, "%s/config", run);
-    PX_TRY(px_file_read(path, RUN_CONFIG_LIMIT, &text, &bytes));
-    px_config_default(config);
-    px_status status = px_config_read(config, text, bytes, path);
-    free(text);
-    if (status != PX_OK) px_config_free(config);
-    return status;
-}
-
-static px_status open_split(const eval_flags *flags, const px_model_file *model, eval_text *text, px_progress *progress)
-{
-    const char *run = flags->split_of[0], *part = flags->split_of[1];
-    px_config config;
-    PX_TRY(read_run_config(run, &config));
-    px_corpus_request request;
-    px_input_request(&config, &request);
-    request.vocabulary = model->vocabulary;
-    request.progress = px_progress_hook_what;
-    request.progress_context = progress;
-    px_status status = px_corpus_open(&request, &text->corpus);
-    px_config_free(&config);
-    if (status != PX_OK) {
-        text->corpus = (px_corpus){0};
-        return px_fail_context(status, "--split-of %s", run);
-    }
-    text->range = strcmp(part, "valid") == 0 ? text->corpus.valid : text->corpus.test;
-    snprintf(text->name, sizeof text->name, "%s part of %.500s", part, run);
-    if (text->range.end - text->range.begin < 2)
-        return px_fail(PX_ERR_INPUT, "--split-of %s %s: this run has no such part; see split, valid and test in %s/config", run, part, run);
-    if (px_vocabulary_options(model->vocabulary).level == PX_LEVEL_BYTE) text->bytes = (double)(text->range.end - text->range.begin - 1);
-    return PX_OK;
-}
+enum { DEFAULT_STEPS = 256 };
 
 /* ---- per token ------------------------------------------------------------------------------------------------ */
 
@@ -157,7 +80,7 @@ static px_status close_writer(token_writer *writer, px_status status)
 
 /* ---- the result ----------------------------------------------------------------------------------------------- */
 
-static px_status print_json(const px_evaluation *result, const eval_flags *flags, const eval_text *text)
+static px_status print_json(const px_evaluation *result, const eval_flags *flags, const px_scored_text *text)
 {
     cJSON *object = cJSON_CreateObject();
     px_json_text(object, "model", flags->model, strlen(flags->model));
@@ -176,7 +99,7 @@ static px_status print_json(const px_evaluation *result, const eval_flags *flags
     return px_json_print(object);
 }
 
-static px_status print_result(const px_evaluation *result, const eval_flags *flags, const eval_text *text, int level)
+static px_status print_result(const px_evaluation *result, const eval_flags *flags, const px_scored_text *text, int level)
 {
     static const char *const tokens_called[] = {"byte", "character", "token"};
     char a[32], b[32], c[32];
@@ -193,13 +116,15 @@ static px_status print_result(const px_evaluation *result, const eval_flags *fla
 
 static px_status score_text(const eval_flags *flags, const px_config *config, const px_model_file *model)
 {
-    eval_text text = {0};
+    px_scored_text text = {0};
     token_writer writer = {0};
     px_engine *engine = NULL;
     px_evaluation result;
     px_progress progress;
     px_progress_start(&progress, stderr);
-    px_status status = flags->split_of[0] ? open_split(flags, model, &text, &progress) : open_data(config, model, &text);
+    px_status status = flags->split_of[0]
+        ? px_scored_text_split(flags->split_of[0], flags->split_of[1], model->vocabulary, &progress, &text)
+        : px_scored_text_file(config->data, model->vocabulary, config->invalid, &text);
     if (status != PX_OK) goto done;
     if ((size_t)flags->batch > text.range.end - text.range.begin - 1) {
         status = px_fail(PX_ERR_ARGUMENT, "--batch %d: %s has only %zu tokens to score; lower it", flags->batch, text.name, text.range.end - text.range.begin - 1);
@@ -226,7 +151,7 @@ static px_status score_text(const eval_flags *flags, const px_config *config, co
                              : print_result(&result, flags, &text, px_vocabulary_options(model->vocabulary).level);
 done:
     px_engine_destroy(engine);
-    close_text(&text);
+    px_scored_text_close(&text);
     return status;
 }
 

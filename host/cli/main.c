@@ -20,6 +20,7 @@ static const command COMMANDS[] = {
     {"sample", px_cmd_sample, "let a model write"},
     {"tokenize", px_cmd_tokenize, "count a text's tokens; make a token file"},
     {"info", px_cmd_info, "what a model or token file holds; the devices of this machine"},
+    {"inspect", px_cmd_inspect, "gradient through time, spectral radius, saturated units"},
 #ifdef PERPLEX_BENCH
     {"bench", px_cmd_bench, "measure speed beside what the machine can do"},
 #endif

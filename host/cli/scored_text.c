@@ -1,0 +1,77 @@
+/* Opening a text for scoring: see scored_text.h. */
+#include "scored_text.h"
+
+#include "check.h"
+#include "file.h"
+#include "inputs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RUN_CONFIG_LIMIT = 1 << 20 };
+
+void px_scored_text_close(px_scored_text *text)
+{
+    px_tokens_destroy(text->tokens);
+    if (text->corpus.vocabulary) px_corpus_close(&text->corpus);
+    *text = (px_scored_text){0};
+}
+
+static double token_bytes(const px_vocabulary *vocabulary, int32_t id)
+{
+    size_t bytes;
+    px_vocabulary_token(vocabulary, id, &bytes);
+    int level = px_vocabulary_options(vocabulary).level;
+    return level == PX_LEVEL_BYTE ? 1 : level == PX_LEVEL_WORD ? (double)bytes + 1 : (double)bytes;
+}
+
+px_status px_scored_text_file(const char *path, const px_vocabulary *vocabulary, px_invalid invalid, px_scored_text *text)
+{
+    snprintf(text->name, sizeof text->name, "%s", strcmp(path, "-") == 0 ? "standard input" : path);
+    PX_TRY(px_tokens_open(path, vocabulary, (int)invalid, &text->tokens));
+    size_t count = px_tokens_count(text->tokens);
+    text->range = (px_range){text->tokens, 0, count};
+    if (count < 2)
+        return px_fail(PX_ERR_INPUT, "%s: %s; at least two tokens are needed, the first is only read", text->name,
+                       count ? "one token" : "no tokens");
+    text->bytes = (double)px_tokens_text_bytes(text->tokens);
+    if (text->bytes > 0) text->bytes -= token_bytes(vocabulary, px_tokens_at(text->tokens, 0));
+    return PX_OK;
+}
+
+px_status px_run_config(const char *run, px_config *config)
+{
+    char path[4200], *text;
+    size_t bytes;
+    snprintf(path, sizeof path, "%s/config", run);
+    PX_TRY(px_file_read(path, RUN_CONFIG_LIMIT, &text, &bytes));
+    px_config_default(config);
+    px_status status = px_config_read(config, text, bytes, path);
+    free(text);
+    if (status != PX_OK) px_config_free(config);
+    return status;
+}
+
+px_status px_scored_text_split(const char *run, const char *part, const px_vocabulary *vocabulary, px_progress *progress, px_scored_text *text)
+{
+    px_config config;
+    PX_TRY(px_run_config(run, &config));
+    px_corpus_request request;
+    px_input_request(&config, &request);
+    request.vocabulary = vocabulary;
+    request.progress = px_progress_hook_what;
+    request.progress_context = progress;
+    px_status status = px_corpus_open(&request, &text->corpus);
+    px_config_free(&config);
+    if (status != PX_OK) {
+        text->corpus = (px_corpus){0};
+        return px_fail_context(status, "--split-of %s", run);
+    }
+    text->range = strcmp(part, "valid") == 0 ? text->corpus.valid : text->corpus.test;
+    snprintf(text->name, sizeof text->name, "%s part of %.500s", part, run);
+    if (text->range.end - text->range.begin < 2)
+        return px_fail(PX_ERR_INPUT, "--split-of %s %s: this run has no such part; see split, valid and test in %s/config", run, part, run);
+    if (px_vocabulary_options(vocabulary).level == PX_LEVEL_BYTE) text->bytes = (double)(text->range.end - text->range.begin - 1);
+    return PX_OK;
+}

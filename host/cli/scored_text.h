@@ -1,0 +1,26 @@
+/* A text that a command scores with a vocabulary it already has: a file, standard input, or a part of what a run was given. */
+#ifndef PX_SCORED_TEXT_H
+#define PX_SCORED_TEXT_H
+
+#include "config.h"
+#include "corpus.h"
+#include "progress.h"
+
+typedef struct px_scored_text {
+    char name[600];        /* for a person */
+    px_tokens *tokens;     /* of a file */
+    px_corpus corpus;      /* of a run */
+    px_range range;
+    double bytes;          /* of the text behind the scored tokens (all but the first); 0 = not known */
+} px_scored_text;
+
+/* path: a text or token file, or "-". PX_ERR_INPUT also where it has fewer than two tokens. Close it on failure too. */
+px_status px_scored_text_file(const char *path, const px_vocabulary *vocabulary, px_invalid invalid, px_scored_text *text);
+/* The part ("valid" or "test") of the text that the run in folder `run` was started with. Close it on failure too. */
+px_status px_scored_text_split(const char *run, const char *part, const px_vocabulary *vocabulary, px_progress *progress, px_scored_text *text);
+void px_scored_text_close(px_scored_text *text); /* a zeroed one is fine */
+
+/* A run's own configuration: RUN/config, as train wrote it. The caller frees it with px_config_free. */
+px_status px_run_config(const char *run, px_config *config);
+
+#endif
