@@ -40,6 +40,7 @@ seconds() { date +%s; }
 started=$(seconds)
 
 px_install "${PACKAGES[@]}"
+px_install_optional "event files for TensorBoard" protobuf-c-compiler libprotobuf-c-dev libisal-dev
 px_build build -DPERPLEX_TESTS=OFF
 
 echo "== the King James Bible"

@@ -32,6 +32,14 @@ px_install() {
     fi
 }
 
+# px_install_optional WHAT PACKAGE...: as px_install, but where that is not possible it says that WHAT is left out, and goes on.
+px_install_optional() {
+    local what=$1
+    shift
+    command -v dpkg-query >/dev/null 2>&1 || return 0 # cmake will say what it did not find
+    (px_install "$@") || echo "$0: going on without $what" >&2
+}
+
 px_has_package() {
     [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = "install ok installed" ] && return 0
     # a tool that came another way will do

@@ -33,21 +33,10 @@ typedef struct sample_flags {
 
 /* ---- the prompt ----------------------------------------------------------------------------------------------- */
 
-/* Where a text begins that has no prompt: after a line end, else after a space, else after the most frequent token. */
-static int32_t first_id(const px_vocabulary *vocabulary)
-{
-    static const char *const starts[] = {"\n", "<eos>", " "};
-    for (int i = 0; i < 3; i++) {
-        int32_t id = px_vocabulary_id(vocabulary, starts[i], strlen(starts[i]));
-        if (id > 0) return id;
-    }
-    return px_vocabulary_size(vocabulary) > 1 ? 1 : 0;
-}
-
 typedef struct sample_prompt {
     int32_t *ids;
     size_t count;
-    int given;       /* 0: made up by first_id, not shown */
+    int given;       /* 0: made up by px_sample_start, not shown */
 } sample_prompt;
 
 static px_status encode_prompt(const sample_flags *flags, const px_vocabulary *vocabulary, const char *text, size_t bytes,
@@ -82,7 +71,7 @@ static px_status read_prompt(const sample_flags *flags, const px_vocabulary *voc
         free(prompt->ids);
         *prompt = (sample_prompt){.ids = malloc(sizeof *prompt->ids), .count = 1};
         if (!prompt->ids) return px_fail(PX_ERR_MEMORY, "no memory for the prompt");
-        prompt->ids[0] = first_id(vocabulary);
+        prompt->ids[0] = px_sample_start(vocabulary);
     }
     return status;
 }

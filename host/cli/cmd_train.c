@@ -1,6 +1,7 @@
 /* perplex train: starts a run, or goes on with one. */
 #include "check.h"
 #include "commands.h"
+#include "events.h"
 #include "options.h"
 #include "output.h"
 #include "progress.h"
@@ -15,8 +16,8 @@ static const char USAGE[] =
     "Trains a recurrent language model. DIR gets config, metrics.jsonl, best.safetensors and\n"
     "last.safetensors. The defaults suit a first run on a book. [..] shows the default where it is not 0.\n";
 static const char HELP_END[] =
-    "A resumed run may change --max-steps, --epochs, --threads, --device and the last two. Exit status: 0\n"
-    "done, 75 stopped by a signal, with a checkpoint: resume.\n";
+    "A resumed run may change --max-steps, --epochs, --threads, --device and the last four. Exit status:\n"
+    "0 done, 75 stopped by a signal, with a checkpoint: resume.\n";
 
 typedef struct train_flags {
     const char *resume;
@@ -146,12 +147,21 @@ static px_status dry_run(const px_config *config, const px_train_hooks *hooks, p
     return PX_OK;
 }
 
-static px_status start_or_resume(px_config *config, px_command_line *line, const train_flags *flags)
+/* Event files are the default where they are built in; asking for them where they are not is an error. */
+static px_status check_tensorboard(const px_config *config, const px_command_line *line)
 {
+    if (!px_command_line_gave(line, "tensorboard") || !config->tensorboard || px_events_built_in()) return PX_OK;
+    return px_fail(PX_ERR_ARGUMENT, "--tensorboard: this perplex was built without event files; install protobuf-c-compiler, libprotobuf-c-dev and "
+                                    "libisal-dev and build it again, or leave the flag out");
+}
+
+static px_status start_or_resume(px_config *config, px_command_line *line, const train_flags *flags, const px_run_observer *observer)
+{
+    PX_TRY(check_tensorboard(config, line));
     px_progress progress;
     px_progress_start(&progress, flags->json ? stderr : stdout);
     px_train_hooks hooks = {.context = &progress, .line = px_progress_hook_line, .progress = px_progress_hook_training,
-                            .evaluation = px_progress_hook_evaluation, .stop = px_signals_stop_flag()};
+                            .evaluation = px_progress_hook_evaluation, .observer = observer, .stop = px_signals_stop_flag()};
     px_train_result result = {.train_loss = NAN, .best_valid_loss = NAN, .valid_loss_zero = NAN, .valid_loss_carried = NAN, .test_loss_zero = NAN};
     px_status status;
     const char *run = flags->resume ? flags->resume : config->run;
@@ -196,7 +206,9 @@ int px_cmd_train(int argc, char **argv)
         status = px_fail(PX_ERR_ARGUMENT, "--resume goes on in its own folder; leave --run out");
     if (status == PX_OK && flags.resume && flags.dry_run)
         status = px_fail(PX_ERR_ARGUMENT, "--dry-run is for a new run; leave --resume out (perplex info DIR shows an old one)");
-    if (status == PX_OK) status = start_or_resume(&config, &line, &flags);
+    const px_run_observer *observer = px_events_observer_create();
+    if (status == PX_OK) status = start_or_resume(&config, &line, &flags, observer);
+    px_events_observer_destroy(observer);
 done:
     if (status == PX_STOPPED) {
         px_status flushed = px_output_flush();

@@ -33,6 +33,8 @@ void px_config_default(px_config *config)
         .rollback_factor = 0.5,
         .precision = PX_FP32,
         .seed = 1,
+        .tensorboard = 1,
+        .report = 1,
         .log_every = 100,
     };
 }

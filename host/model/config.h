@@ -90,6 +90,7 @@ typedef struct px_config {
     int32_t threads;                   /* 0 = the cores this process may use */
     uint64_t seed;
     char *run;
+    int32_t tensorboard, report;       /* 1: event files while it trains; report.html at its end */
     int64_t checkpoint_every, log_every; /* steps; checkpoint_every 0 = at evaluations and at the end */
 } px_config;
 

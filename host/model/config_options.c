@@ -105,6 +105,8 @@ const px_option px_options[] = {
      "of every random choice: the same seed repeats the run"},
     STRING("run", "DIR", run, PX_GROUP_RUN, PX_RESUME_FREE, "new folder for the run's files"),
     INT64("checkpoint-every", "k", checkpoint_every, 0, PX_GROUP_RUN, PX_RESUME_FREE, "steps; 0: at evaluations and at the end"),
+    {"tensorboard", NULL, PX_OPTION_BOOL, AT(tensorboard), NULL, 0, 1, PX_GROUP_RUN, PX_RESUME_FREE, "event files for TensorBoard in DIR, where built in"},
+    {"report", NULL, PX_OPTION_BOOL, AT(report), NULL, 0, 1, PX_GROUP_RUN, PX_RESUME_FREE, "DIR/report.html at the end: curves, samples, results"},
     INT64("log-every", "k", log_every, 1, PX_GROUP_RUN, PX_RESUME_FREE, "steps from one line in metrics.jsonl to the next"),
 };
 const size_t px_option_count = sizeof px_options / sizeof px_options[0];

@@ -51,6 +51,9 @@ typedef struct px_sample_options {
     void *context;
 } px_sample_options;
 
+/* Where a text begins that has no prompt: after a line end, else after a space, else after the most frequent token. */
+int32_t px_sample_start(const px_vocabulary *vocabulary);
+
 /* Token p of stream i is drawn with the uniform (seed, PX_RANDOM_SAMPLE, layer i, element p) of philox.h, so that a stream's text
  * depends neither on `count` nor on the other streams. PX_ERR_NUMERIC where the model's probabilities are not finite. */
 px_status px_sample(px_engine *engine, int32_t vocab, const px_sample_options *options);

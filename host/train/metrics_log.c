@@ -19,6 +19,8 @@ struct px_metrics_log {
     int fd;
     int64_t bytes;
     px_text line;
+    void (*watch)(void *context, const char *text, size_t bytes);
+    void *watch_context;
 };
 
 static px_status fail_io(const px_metrics_log *log, const char *what)
@@ -89,6 +91,12 @@ px_status px_metrics_log_sync(px_metrics_log *log)
     return PX_OK;
 }
 
+void px_metrics_log_watch(px_metrics_log *log, void (*line)(void *context, const char *text, size_t bytes), void *context)
+{
+    log->watch = line;
+    log->watch_context = context;
+}
+
 static void name_field(px_metrics_log *log, const char *name)
 {
     px_text_append(&log->line, ",", 1);
@@ -121,6 +129,16 @@ void px_metrics_text(px_metrics_log *log, const char *name, const char *value)
     px_text_json_string(&log->line, value, strlen(value));
 }
 
+void px_metrics_bytes(px_metrics_log *log, const char *name, const char *value, size_t bytes)
+{
+    px_text clean = {0};
+    px_text_append_utf8(&clean, value, bytes);
+    name_field(log, name);
+    px_text_json_string(&log->line, clean.data ? clean.data : "", clean.bytes);
+    log->line.failed |= clean.failed;
+    px_text_free(&clean);
+}
+
 void px_metrics_bool(px_metrics_log *log, const char *name, int value)
 {
     name_field(log, name);
@@ -144,5 +162,6 @@ px_status px_metrics_end(px_metrics_log *log)
         done += (size_t)wrote;
     }
     log->bytes += (int64_t)done;
+    if (log->watch) log->watch(log->watch_context, log->line.data, log->line.bytes - 1);
     return PX_OK;
 }

@@ -141,6 +141,7 @@ px_status px_run_open(px_run *run)
 
 void px_run_close(px_run *run)
 {
+    px_run_observe_end(run);
     px_metrics_log_close(run->log);
     px_engine_destroy(run->engine);
     px_minibatches_destroy(run->windows);

@@ -4,6 +4,7 @@
  *     run_folder.c  the folder: its files' names, its creation, checkpoints in it
  *     loop.c        the steps, and when something is logged, evaluated or saved
  *     validation.c  evaluation during training; final_evaluation.c at its end
+ *     observe.c     what an observer is shown (observer.h); snapshot.c the texts and weights among it
  *     rollback.c    what happens after a loss or gradient that is not finite
  *     train.c       starting, resuming and ending; dry_run.c the same without a folder
  *
@@ -17,6 +18,7 @@
 #include "engine.h"
 #include "metrics_log.h"
 #include "minibatch.h"
+#include "observer.h"
 #include "run_state.h"
 #include "train.h"
 
@@ -35,6 +37,7 @@ typedef struct px_run {
 
     char *folder, *config_path, *metrics_path, *best_path, *last_path, *kept_path;
     px_metrics_log *log;
+    int observed, observer_open;  /* 1: hooks->observer is shown what happens; it was opened */
 
     int64_t epochs, steps_in_all; /* 0: not known */
     int validates;                /* 1: there is validation data */
@@ -99,6 +102,20 @@ px_status px_run_stop_with_checkpoint(px_run *run);
  * checkpoint. at_end: the run has ended where no evaluation was due; its last checkpoint is written, so that nothing of this
  * evaluation goes into a resumed run: the best model before it is kept beside. */
 px_status px_run_validate(px_run *run, int at_end);
+
+/* ---- observe.c, snapshot.c ----------------------------------------------------------------------------------------- */
+/* Opens the observer, where there is one and this process writes the log, and shows it what is kept of this very step. */
+px_status px_run_observe(px_run *run);
+void px_run_observe_end(px_run *run);
+void px_run_show_snapshot(px_run *run, const px_run_snapshot *snapshot);
+/* After an evaluation was counted: a sample line where one is due (sample = 1), and the model for the observer. The state of
+ * training is as it was; only the engine's sums, read before, are cleared. */
+px_status px_run_look(px_run *run, int sample);
+
+/* ---- unigram.c -------------------------------------------------------------------------------------------------------- */
+/* Nats per token of the validation text (or, without one, of the training text) when each token has the probability
+ * (count + 1) / (N + V) of its count among the N training tokens. At most 2^26 tokens of each text are looked at. */
+px_status px_run_unigram_loss(const px_corpus *corpus, double *loss);
 
 /* ---- final_evaluation.c ---------------------------------------------------------------------------------------------- */
 /* The best model, each text as one stream: validation from zero and from the state carried out of training; test from zero.

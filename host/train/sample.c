@@ -143,6 +143,16 @@ static px_status feed_prompt(px_engine *engine, const px_sample_options *options
     return status;
 }
 
+int32_t px_sample_start(const px_vocabulary *vocabulary)
+{
+    static const char *const starts[] = {"\n", "<eos>", " "};
+    for (int i = 0; i < 3; i++) {
+        int32_t id = px_vocabulary_id(vocabulary, starts[i], strlen(starts[i]));
+        if (id > 0) return id;
+    }
+    return px_vocabulary_size(vocabulary) > 1 ? 1 : 0;
+}
+
 static px_status check_options(const px_engine *engine, int32_t vocab, const px_sample_options *options)
 {
     if (options->count < 1 || options->count > engine->shape.n)

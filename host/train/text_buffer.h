@@ -17,6 +17,8 @@ typedef struct px_text {
 void px_text_free(px_text *text); /* zeroed afterwards */
 void px_text_clear(px_text *text); /* empty again; memory is kept */
 void px_text_append(px_text *text, const char *data, size_t bytes);
+/* Any bytes as UTF-8 without NUL: what is not valid, and NUL, becomes U+FFFD. */
+void px_text_append_utf8(px_text *text, const char *data, size_t bytes);
 void px_text_format(px_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A JSON string with its quotes. data is UTF-8; control characters, quotes and backslashes are escaped. */
 void px_text_json_string(px_text *text, const char *data, size_t bytes);

@@ -77,7 +77,8 @@ static px_status finish(px_run *run, px_end_reason reason)
 static px_status train(px_run *run)
 {
     px_end_reason reason;
-    px_status status = px_run_loop(run, &reason);
+    px_status status = px_run_observe(run);
+    if (status == PX_OK) status = px_run_loop(run, &reason);
     if (status == PX_OK) {
         status = finish(run, reason);
         if (status == PX_STOPPED)
@@ -98,6 +99,8 @@ static void clear(px_train_result *result)
 static px_status log_start(px_run *run)
 {
     const px_corpus *corpus = &run->corpus;
+    double unigram;
+    PX_TRY(px_run_unigram_loss(corpus, &unigram));
     px_metrics_begin(run->log, "start");
     px_metrics_count(run->log, "step", 0);
     px_metrics_text(run->log, "device", run->engine->ops->name);
@@ -106,6 +109,7 @@ static px_status log_start(px_run *run)
     px_metrics_count(run->log, "train_tokens", (int64_t)(corpus->train.end - corpus->train.begin));
     px_metrics_count(run->log, "valid_tokens", (int64_t)(corpus->valid.end - corpus->valid.begin));
     px_metrics_count(run->log, "test_tokens", (int64_t)(corpus->test.end - corpus->test.begin));
+    px_metrics_number(run->log, "unigram_loss", unigram);
     return px_metrics_end(run->log);
 }
 

@@ -4,6 +4,7 @@
 
 #include "config.h"
 #include "engine.h"
+#include "observer.h"
 
 #include <signal.h>
 
@@ -24,6 +25,7 @@ typedef struct px_train_hooks {
     void (*line)(void *context, const char *text);                        /* corpus, model, device, warnings */
     void (*progress)(void *context, const px_train_progress *progress);   /* each logged step */
     void (*evaluation)(void *context, const px_train_progress *progress); /* each evaluation */
+    const px_run_observer *observer;    /* see observer.h */
     const volatile sig_atomic_t *stop;  /* non-zero: finish the step, write a checkpoint, return PX_STOPPED */
 } px_train_hooks;
 

@@ -84,6 +84,7 @@ px_status px_run_validate(px_run *run, int at_end)
     }
     PX_TRY(log_evaluation(run, state, &evaluation, is_best));
     *state = after;
+    PX_TRY(px_run_look(run, 1));
     run->timer_started += px_clock() - before;
     return PX_OK;
 }

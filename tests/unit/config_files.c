@@ -158,7 +158,7 @@ static void a_range_is_checked_where_a_program_filled_the_struct(void **state)
 
 static void a_resumed_run_may_change_its_length_threads_device_and_intervals_only(void **state)
 {
-    static const char *const free_settings[] = {"epochs", "max-steps", "threads", "device", "checkpoint-every", "log-every", "run"};
+    static const char *const free_settings[] = {"epochs", "max-steps", "threads", "device", "checkpoint-every", "log-every", "run", "tensorboard", "report"};
     for (size_t i = 0; i < px_option_count; i++) {
         const px_option *option = &px_options[i];
         px_config saved, asked;
@@ -166,7 +166,7 @@ static void a_resumed_run_may_change_its_length_threads_device_and_intervals_onl
         px_config_default(&asked);
         int may_change = 0;
         for (size_t k = 0; k < sizeof free_settings / sizeof *free_settings; k++) may_change |= strcmp(option->name, free_settings[k]) == 0;
-        static const char *const candidates[] = {"7", "0.5", "0.25", "true", "word", "letters", "replace", "random", "relu", "normal", "same", "sgd",
+        static const char *const candidates[] = {"7", "0.5", "0.25", "true", "false", "word", "letters", "replace", "random", "relu", "normal", "same", "sgd",
                                                  "constant", "from", "rollback", "bf16", "0.4,0.3,0.3"};
         char before[256], after[256];
         px_config_get(&saved, option, before, sizeof before);

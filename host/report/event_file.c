@@ -1,0 +1,95 @@
+/* Frames of event files: see event_file.h. */
+#include "event_file.h"
+
+#include "check.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <isa-l/crc.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char PREFIX[] = "events.out.tfevents.";
+
+/* Readers take files in the order of their names, which begin with a time: the latest of those here, 0 without any. */
+static long long latest(const char *folder)
+{
+    long long found = 0;
+    DIR *dir = opendir(folder);
+    if (!dir) return 0;
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        if (strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) != 0) continue;
+        long long seconds = strtoll(entry->d_name + sizeof PREFIX - 1, NULL, 10);
+        if (seconds > found && seconds < 9999999999) found = seconds;
+    }
+    closedir(dir);
+    return found;
+}
+
+px_status px_event_file_create(const char *folder, px_event_file *file)
+{
+    char host[HOST_NAME_MAX + 1] = "host";
+    long long seconds = (long long)time(NULL), after = latest(folder) + 1;
+    *file = (px_event_file){.fd = -1};
+    if (gethostname(host, sizeof host) != 0) strcpy(host, "host");
+    host[sizeof host - 1] = 0;
+    for (char *c = host; *c; c++)
+        if (!isalnum((unsigned char)*c) && !strchr("-._", *c)) *c = '_';
+    if (asprintf(&file->path, "%s/%s%010lld.%s.%ld", folder, PREFIX, seconds > after ? seconds : after, host, (long)getpid()) < 0) {
+        file->path = NULL;
+        return px_fail(PX_ERR_MEMORY, "%s: no memory for the name of its event file", folder);
+    }
+    file->fd = open(file->path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
+    if (file->fd >= 0) return PX_OK;
+    px_status status = px_fail(PX_ERR_IO, "%s: the event file for TensorBoard cannot be made: %s", file->path, strerror(errno));
+    px_event_file_close(file);
+    return status;
+}
+
+void px_event_file_close(px_event_file *file)
+{
+    if (file->fd >= 0) close(file->fd);
+    free(file->path);
+    free(file->frame);
+    *file = (px_event_file){.fd = -1};
+}
+
+uint32_t px_event_masked_crc(const void *data, size_t bytes)
+{
+    uint32_t crc = crc32_iscsi((unsigned char *)data, (int)bytes, 0xffffffffu) ^ 0xffffffffu;
+    return ((crc >> 15) | (crc << 17)) + 0xa282ead8u;
+}
+
+static void put(unsigned char *to, uint64_t value, int bytes)
+{
+    for (int i = 0; i < bytes; i++) to[i] = (unsigned char)(value >> (8 * i));
+}
+
+px_status px_event_file_append(px_event_file *file, const void *data, size_t bytes)
+{
+    size_t all = bytes + 16, done = 0;
+    if (bytes > INT_MAX) return px_fail(PX_ERR_INTERNAL, "%s: an event of %zu bytes", file->path, bytes);
+    if (all > file->room) {
+        unsigned char *larger = realloc(file->frame, 2 * all);
+        if (!larger) return px_fail(PX_ERR_MEMORY, "%s: no memory for an event of %zu bytes", file->path, bytes);
+        file->frame = larger;
+        file->room = 2 * all;
+    }
+    put(file->frame, bytes, 8);
+    put(file->frame + 8, px_event_masked_crc(file->frame, 8), 4);
+    memcpy(file->frame + 12, data, bytes);
+    put(file->frame + 12 + bytes, px_event_masked_crc(file->frame + 12, bytes), 4);
+    while (done < all) {
+        ssize_t wrote = write(file->fd, file->frame + done, all - done);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote <= 0) return px_fail(PX_ERR_IO, "%s: writing failed: %s", file->path, strerror(wrote == 0 ? ENOSPC : errno));
+        done += (size_t)wrote;
+    }
+    return PX_OK;
+}
