@@ -5,6 +5,7 @@
 #include "options.h"
 #include "output.h"
 #include "progress.h"
+#include "report.h"
 #include "signals.h"
 
 #include <math.h>
@@ -155,6 +156,13 @@ static px_status check_tensorboard(const px_config *config, const px_command_lin
                                     "libisal-dev and build it again, or leave the flag out");
 }
 
+/* A training that is done stays done, whatever happens to the page about it. */
+static void write_report(const char *run)
+{
+    int written;
+    if (px_report_at_end(run, &written) != PX_OK) fprintf(stderr, "warning: no report was written: %s\n", px_error_message());
+}
+
 static px_status start_or_resume(px_config *config, px_command_line *line, const train_flags *flags, const px_run_observer *observer)
 {
     PX_TRY(check_tensorboard(config, line));
@@ -176,6 +184,7 @@ static px_status start_or_resume(px_config *config, px_command_line *line, const
     }
     px_progress_clear(&progress);
     if (status != PX_OK && status != PX_STOPPED) return status;
+    if (status == PX_OK) write_report(run);
     if (flags->json) {
         px_status printed = print_result_json(&result, status, run);
         return printed == PX_OK ? status : printed;

@@ -9,6 +9,8 @@ int px_cmd_sample(int argc, char **argv);
 int px_cmd_tokenize(int argc, char **argv);
 int px_cmd_info(int argc, char **argv);
 int px_cmd_inspect(int argc, char **argv);
+int px_cmd_report(int argc, char **argv);
+int px_cmd_runs(int argc, char **argv);
 int px_cmd_bench(int argc, char **argv);
 
 #endif

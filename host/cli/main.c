@@ -21,6 +21,8 @@ static const command COMMANDS[] = {
     {"tokenize", px_cmd_tokenize, "count a text's tokens; make a token file"},
     {"info", px_cmd_info, "what a model or token file holds; the devices of this machine"},
     {"inspect", px_cmd_inspect, "gradient through time, spectral radius, saturated units"},
+    {"report", px_cmd_report, "a run's curves, samples and results as a page; several runs compared"},
+    {"runs", px_cmd_runs, "the runs in a folder at a glance"},
 #ifdef PERPLEX_BENCH
     {"bench", px_cmd_bench, "measure speed beside what the machine can do"},
 #endif

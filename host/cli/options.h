@@ -20,7 +20,7 @@ typedef enum px_flag_kind {
     PX_FLAG_LIST      /* px_flag_list: every value given to the flag, in order; a value ends where the next flag begins */
 } px_flag_kind;
 
-enum { PX_FLAG_LIST_MAX = 64, PX_MAX_POSITIONAL = 4 };
+enum { PX_FLAG_LIST_MAX = 64, PX_MAX_POSITIONAL = 16 };
 
 typedef struct px_flag_list {
     const char *value[PX_FLAG_LIST_MAX];

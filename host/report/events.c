@@ -190,11 +190,11 @@ static px_status on_line(void *context, const char *json, size_t bytes)
 
 /* ---- snapshots ------------------------------------------------------------------------------------------------------- */
 
-/* The share of values where a tanh unit no longer learns (its derivative 1 - h^2 is below 0.06), or a ReLU is off. */
+/* The share of values where a tanh unit no longer learns (its derivative 1 - h^2 is below 0.02), or a ReLU is off. */
 static double saturated(const float *values, size_t count, px_nonlinearity nonlinearity)
 {
     size_t found = 0;
-    for (size_t i = 0; i < count; i++) found += nonlinearity == PX_RELU ? values[i] <= 0 : fabsf(values[i]) > 0.97f;
+    for (size_t i = 0; i < count; i++) found += nonlinearity == PX_RELU ? values[i] <= 0 : fabsf(values[i]) > 0.99f;
     return count ? (double)found / (double)count : 0;
 }
 

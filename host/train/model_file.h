@@ -26,6 +26,10 @@ void px_model_file_close(px_model_file *file);
  * PX_ERR_ARGUMENT names a token that the vocabulary lacks. */
 px_status px_model_reset_id(const px_vocabulary *vocabulary, const char *text, int32_t *id);
 
+/* Threads to score or sample n streams with: what was asked for, or where nothing was (0), one if a step is so small that
+ * threads would wait for each other longer than they work. */
+int32_t px_model_file_threads(const px_model_file *model, int32_t asked, int32_t n);
+
 /* An engine for evaluation with the file's weights: n streams, windows of T steps. */
 px_status px_model_file_engine(const px_model_file *file, const char *device, int32_t n, int32_t T, int32_t threads,
                                px_engine **engine);

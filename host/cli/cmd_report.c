@@ -1,0 +1,51 @@
+/* perplex report: makes a run's report.html again, or one page of several runs. */
+#include "check.h"
+#include "commands.h"
+#include "options.h"
+#include "output.h"
+#include "progress.h"
+#include "report.h"
+
+#include <stdio.h>
+
+static const char USAGE[] =
+    "perplex report RUN [--out FILE]            the page of one run, RUN/report.html\n"
+    "       perplex report RUN RUN... --out FILE       several runs, ranked and overlaid\n"
+    "Writes one HTML file that opens offline: curves, samples, what the best model foresaw, settings and\n"
+    "results. It can be made while a run trains.\n";
+static const char *const SETTINGS[] = {"device", "threads", NULL};
+
+static px_status report(const px_command_line *line, const px_config *config, const char *out)
+{
+    px_progress progress;
+    char path[4200];
+    if (line->positional_count == 0) return px_fail(PX_ERR_ARGUMENT, "report: of which run? give its folder: perplex report RUN");
+    px_progress_start(&progress, stderr);
+    px_report_request request = {.folders = line->positional, .count = (size_t)line->positional_count, .out = out, .device = config->device,
+                                 .threads = config->threads, .progress = progress.live ? px_progress_hook_what : NULL, .progress_context = &progress};
+    px_status status = px_report_write(&request, path);
+    px_progress_clear(&progress);
+    if (status == PX_OK) printf("%s\n", path);
+    return status;
+}
+
+int px_cmd_report(int argc, char **argv)
+{
+    const char *out = NULL;
+    const px_flag own[] = {
+        {"out", "FILE", PX_FLAG_STRING, &out, 0, 0, "where the page goes"},
+        {0},
+    };
+    px_config config;
+    px_config_default(&config);
+    px_command_line line = {.command = "report", .usage = USAGE, .flags = own, .settings = SETTINGS, .config = &config, .max_positional = PX_REPORT_RUNS_MAX};
+    px_status status = px_command_line_read(&line, argc, argv);
+    if (status == PX_OK && line.help)
+        px_help_print(&line);
+    else if (status == PX_OK)
+        status = report(&line, &config, out);
+    int code = px_output_end(status);
+    px_command_line_free(&line);
+    px_config_free(&config);
+    return code;
+}

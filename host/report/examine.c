@@ -1,0 +1,265 @@
+/* Asking a run's model: see examine.h. */
+#include "examine.h"
+
+#include "check.h"
+#include "evaluate.h"
+#include "html.h"
+#include "lags.h"
+#include "model_file.h"
+#include "surprise.h"
+#include "text_sink.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <utf8proc.h>
+
+enum { STREAMS = 16, WINDOW = 64, SAMPLE_TOKENS = 700, SAMPLE_WORDS = 160, STRETCH_TOKENS = 160, STRETCH_WORDS = 36, SHADES = 8 };
+static const double WORK = 3e10; /* multiply-adds that scoring may take: some seconds of one busy core */
+static const size_t TOKENS_MAX = 200000, TOKENS_MIN = 3000;
+
+/* ---- the validation text -------------------------------------------------------------------------------------------- */
+
+static px_status check_file(const char *path)
+{
+    struct stat info;
+    if (strcmp(path, "-") == 0) return px_fail(PX_ERR_INPUT, "the run was trained on standard input, which is gone");
+    if (stat(path, &info) != 0) return px_fail(PX_ERR_INPUT, "%s: the text is not there (its name is taken from here, as in the training)", path);
+    if (!S_ISREG(info.st_mode)) return px_fail(PX_ERR_INPUT, "%s: not a regular file", path);
+    return PX_OK;
+}
+
+/* Opens the run's texts with the model's vocabulary. */
+static px_status open_text(const px_run_data *run, const px_model_file *model, const px_examine_options *options, px_corpus *corpus)
+{
+    const px_config *config = &model->config;
+    if (run->valid_tokens < 2) return px_fail(PX_ERR_INPUT, "the run has no validation text");
+    if (!config->data) return px_fail(PX_ERR_INPUT, "the run does not say what it was trained on");
+    PX_TRY(check_file(config->data));
+    if (config->valid) PX_TRY(check_file(config->valid));
+    px_corpus_request request = {.data = config->valid ? config->valid : config->data,
+                                 .text = {(int)config->level, (int)config->normalise, (int)config->invalid}, .min_count = 1,
+                                 .vocabulary = model->vocabulary, .progress = options->progress, .progress_context = options->progress_context};
+    if (!config->valid) {
+        for (int i = 0; i < 3; i++) request.split[i] = config->split[i];
+        request.limit_tokens = config->limit_tokens;
+    }
+    PX_TRY(px_corpus_open(&request, corpus));
+    if (config->valid) corpus->valid = (px_range){corpus->data, 0, px_tokens_count(corpus->data)};
+    if ((int64_t)(corpus->valid.end - corpus->valid.begin) == run->valid_tokens) return PX_OK;
+    px_corpus_close(corpus);
+    return px_fail(PX_ERR_INPUT, "%s: not the text that the run was trained with: it has changed", config->valid ? config->valid : config->data);
+}
+
+/* ---- tokens as coloured text ------------------------------------------------------------------------------------------ */
+
+static int shade_of(double nll, int32_t vocab)
+{
+    double share = nll / log(vocab > 2 ? vocab : 2);
+    return share >= 1 ? SHADES - 1 : (int)(share * SHADES);
+}
+
+static void write_token(px_text *out, const char *text, size_t bytes, double nll, int32_t vocab)
+{
+    px_text_format(out, "<span class=\"u%d\" title=\"", shade_of(nll, vocab));
+    if (isfinite(nll))
+        px_text_format(out, "%.2f bits\">", nll / M_LN2);
+    else
+        px_text_format(out, "probability 0\">");
+    if (bytes == 1 && text[0] == '\n')
+        px_text_append(out, "↵</span>\n", strlen("↵</span>\n"));
+    else {
+        px_html_text(out, text, bytes);
+        px_text_append(out, "</span>", 7);
+    }
+}
+
+/* Bytes that are parts of one character are shown as that character, with the sum of their surprise. */
+static size_t character_bytes(const char *text, size_t bytes)
+{
+    utf8proc_int32_t code;
+    utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)bytes, &code);
+    return used > 0 ? (size_t)used : 1;
+}
+
+static void write_bytes(px_text *out, const px_vocabulary *vocabulary, const int32_t *ids, const float *nll, size_t count, int32_t vocab)
+{
+    char *text = malloc(count + 1);
+    if (!text) {
+        out->failed = 1;
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t bytes;
+        const char *token = px_vocabulary_token(vocabulary, ids[i], &bytes);
+        text[i] = ids[i] == 0 || bytes != 1 ? '\xff' : token[0]; /* <unk> is shown as what it is: no character */
+    }
+    for (size_t i = 0; i < count;) {
+        size_t used = character_bytes(text + i, count - i);
+        double sum = 0;
+        for (size_t k = 0; k < used; k++) sum += nll[i + k];
+        write_token(out, text + i, used, sum, vocab);
+        i += used;
+    }
+    free(text);
+}
+
+static void write_tokens(px_text *out, const px_model_file *model, const int32_t *ids, const float *nll, size_t count)
+{
+    int32_t vocab = px_vocabulary_size(model->vocabulary);
+    if (model->config.level == PX_LEVEL_BYTE) {
+        write_bytes(out, model->vocabulary, ids, nll, count, vocab);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t bytes;
+        const char *token = px_vocabulary_token(model->vocabulary, ids[i], &bytes);
+        if (model->config.level == PX_LEVEL_WORD && bytes == 5 && memcmp(token, "<eos>", 5) == 0)
+            write_token(out, "\n", 1, nll[i], vocab);
+        else {
+            write_token(out, token, bytes, nll[i], vocab);
+            if (model->config.level == PX_LEVEL_WORD) px_text_append(out, " ", 1);
+        }
+    }
+}
+
+static px_status write_stretch(px_text *out, const px_model_file *model, px_range range, const px_surprise *surprise, const px_stretch *stretch)
+{
+    char at[32], perplexity[32];
+    int32_t *ids = malloc((stretch->count + 1) * sizeof *ids);
+    if (!ids) return px_fail(PX_ERR_MEMORY, "no memory for a stretch of text");
+    px_tokens_copy(range.tokens, range.begin + 1 + stretch->begin, stretch->count, ids);
+    px_text_format(out, "<figure class=\"stretch\"><figcaption>from token %s · perplexity %s</figcaption><pre>",
+                   px_html_count(at, (double)stretch->begin + 1), px_html_value(perplexity, exp(stretch->nll)));
+    write_tokens(out, model, ids, surprise->nll + stretch->begin, stretch->count);
+    px_text_format(out, "</pre></figure>\n");
+    free(ids);
+    return PX_OK;
+}
+
+static void write_legend(px_text *out, int32_t vocab)
+{
+    double bits = log2(vocab > 2 ? vocab : 2);
+    px_text_format(out, "<p class=\"legend\">bits per token: ");
+    for (int i = 0; i < SHADES; i++)
+        px_text_format(out, "<span class=\"u%d\">%.1f%s</span>", i, bits * i / SHADES, i + 1 == SHADES ? "+" : "");
+    px_text_format(out, "</p>\n");
+}
+
+static px_status write_surprise(px_text *out, const px_model_file *model, px_range range, size_t whole, const px_surprise *surprise)
+{
+    char a[32], b[32];
+    px_status status = PX_OK;
+    px_text_format(out, "<section id=\"surprise\"><h2>What it foresaw, and what it did not</h2>\n<p>Stretches of the validation text, each token "
+                        "coloured by how much it surprised the best model: −log<sub>2</sub> of the probability it gave. ");
+    if (surprise->count + 1 < whole)
+        px_text_format(out, "The first %s of %s tokens were looked at.", px_html_count(a, (double)surprise->count), px_html_count(b, (double)whole - 1));
+    else
+        px_text_format(out, "All %s tokens were looked at.", px_html_count(a, (double)surprise->count));
+    px_text_format(out, "</p>\n");
+    write_legend(out, px_vocabulary_size(model->vocabulary));
+    if (surprise->most_count == 0) px_text_format(out, "<p class=\"note\">The text is too short for a stretch.</p>\n");
+    px_text_format(out, "<div class=\"two\"><div><h3>Least surprising</h3>\n");
+    for (int i = 0; status == PX_OK && i < surprise->least_count; i++) status = write_stretch(out, model, range, surprise, &surprise->least[i]);
+    px_text_format(out, "</div><div><h3>Most surprising</h3>\n");
+    for (int i = 0; status == PX_OK && i < surprise->most_count; i++) status = write_stretch(out, model, range, surprise, &surprise->most[i]);
+    px_text_format(out, "</div></div></section>\n");
+    return status;
+}
+
+static px_status examine_text(px_text *out, const px_model_file *model, px_range range, const px_examine_options *options)
+{
+    px_engine *engine = NULL;
+    px_surprise surprise = {0};
+    px_status status;
+    size_t whole = range.end - range.begin, most = (size_t)(WORK / (2.0 * (double)(model->parameters.weights + 1)));
+    if (most < TOKENS_MIN) most = TOKENS_MIN;
+    if (most > TOKENS_MAX) most = TOKENS_MAX;
+    if (whole > most + 1) range.end = range.begin + most + 1;
+    int32_t n = range.end - range.begin > STREAMS * 1000 ? STREAMS : 1;
+    PX_TRY_GOTO(status, px_model_file_engine(model, options->device ? options->device : "cpu", n, WINDOW, px_model_file_threads(model, options->threads, n), &engine), done);
+    size_t length = model->config.level == PX_LEVEL_WORD ? STRETCH_WORDS : STRETCH_TOKENS;
+    PX_TRY_GOTO(status, px_surprise_find(engine, range, model->reset_id, length, options->progress, options->progress_context, &surprise), done);
+    status = write_surprise(out, model, range, whole, &surprise);
+done:
+    px_surprise_free(&surprise);
+    px_engine_destroy(engine);
+    return status;
+}
+
+/* ---- a page of its own ------------------------------------------------------------------------------------------------- */
+
+typedef struct writer {
+    px_text_sink sink;
+    px_status status;
+} writer;
+
+static int take_token(void *context, int32_t stream, int32_t id)
+{
+    writer *w = context;
+    int ended = 0;
+    w->status = px_text_sink_add(&w->sink, id, &ended);
+    return ended || w->status != PX_OK;
+}
+
+static px_status write_page(px_text *out, const px_model_file *model, const px_examine_options *options)
+{
+    int32_t prompt = px_sample_start(model->vocabulary), vocab = px_vocabulary_size(model->vocabulary);
+    px_engine *engine = NULL;
+    writer w = {.status = PX_OK};
+    px_sample_options sample = {.length = model->config.level == PX_LEVEL_WORD ? SAMPLE_WORDS : SAMPLE_TOKENS, .temperature = 0.8, .top_p = 1,
+                                .seed = model->config.seed, .count = 1, .prompt = &prompt, .prompt_count = 1, .exclude_unknown = vocab > 1,
+                                .token = take_token, .context = &w};
+    PX_TRY(px_model_file_engine(model, options->device ? options->device : "cpu", 1, WINDOW, px_model_file_threads(model, options->threads, 1), &engine));
+    px_text_sink_start(&w.sink, model->vocabulary, NULL, NULL);
+    px_status status = px_text_sink_add_prompt(&w.sink, &prompt, 1, 0);
+    if (status == PX_OK) status = px_sample(engine, vocab, &sample);
+    if (status == PX_OK) status = w.status;
+    if (status == PX_OK) {
+        size_t bytes;
+        const char *made = px_text_sink_made(&w.sink, &bytes);
+        px_text_format(out, "<section id=\"page\"><h2>A page by the best model</h2>\n<p>Step %lld; temperature 0.8, seed %llu.</p>\n<pre class=\"sample\">",
+                       (long long)model->step, (unsigned long long)model->config.seed);
+        px_html_text(out, made, bytes);
+        px_text_format(out, "</pre></section>\n");
+    }
+    px_text_sink_free(&w.sink);
+    px_engine_destroy(engine);
+    return status;
+}
+
+/* A part that cannot be made leaves a note with the reason in its place. */
+static void note(px_text *out, size_t keep, const char *id, const char *title)
+{
+    out->bytes = keep;
+    if (out->data) out->data[keep] = 0;
+    px_text_format(out, "<section id=\"%s\"><h2>%s</h2>\n<p class=\"note\">Not shown: ", id, title);
+    px_html_string(out, px_error_message());
+    px_text_format(out, "</p></section>\n");
+}
+
+px_status px_examine_write(px_text *out, const px_run_data *run, const px_examine_options *options)
+{
+    px_model_file model;
+    size_t keep = out->bytes;
+    px_status status = px_model_file_open(run->folder, &model);
+    if (status != PX_OK) {
+        note(out, keep, "page", "What the model shows");
+        return status == PX_ERR_MEMORY ? status : PX_OK;
+    }
+    px_corpus corpus = {0};
+    if (write_page(out, &model, options) != PX_OK) note(out, keep, "page", "A page by the best model");
+    keep = out->bytes;
+    if (open_text(run, &model, options, &corpus) != PX_OK)
+        note(out, keep, "surprise", "What it foresaw, and what it did not");
+    else {
+        if (examine_text(out, &model, corpus.valid, options) != PX_OK) note(out, keep, "surprise", "What it foresaw, and what it did not");
+        keep = out->bytes;
+        if (px_lags_write(out, &model, corpus.valid, options->progress, options->progress_context) != PX_OK) note(out, keep, "lags", "How far back a loss reaches");
+        px_corpus_close(&corpus);
+    }
+    px_model_file_close(&model);
+    return px_text_check(out, "report");
+}

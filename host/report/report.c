@@ -1,0 +1,75 @@
+/* Making report.html: see report.h. */
+#include "report.h"
+
+#include "check.h"
+#include "file.h"
+#include "page.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static px_status write_file(const char *path, const px_text *page)
+{
+    px_atomic_file file;
+    PX_TRY(px_atomic_open(path, &file));
+    px_status status = px_atomic_write(&file, page->data, page->bytes);
+    if (status == PX_OK) return px_atomic_commit(&file);
+    px_atomic_abandon(&file);
+    return status;
+}
+
+static px_status make(px_run_data *const *runs, const px_report_request *request, const char *path)
+{
+    px_text page = {0};
+    px_examine_options options = {request->device, request->threads, request->progress, request->progress_context};
+    px_status status = PX_OK;
+    if (request->count == 1)
+        status = px_page_write_run(&page, runs[0], &options);
+    else
+        px_page_write_comparison(&page, runs, request->count);
+    if (status == PX_OK) status = px_text_check(&page, path);
+    if (status == PX_OK) status = write_file(path, &page);
+    px_text_free(&page);
+    return status;
+}
+
+px_status px_report_write(const px_report_request *request, char path[4200])
+{
+    px_run_data *runs[PX_REPORT_RUNS_MAX];
+    px_run_data *data = calloc(request->count ? request->count : 1, sizeof *data);
+    size_t read = 0;
+    px_status status = PX_OK;
+    if (!data) return px_fail(PX_ERR_MEMORY, "no memory for %zu runs", request->count);
+    if (request->count < 1 || request->count > PX_REPORT_RUNS_MAX)
+        status = px_fail(PX_ERR_ARGUMENT, "report: %zu runs; 1 to %d can be shown on one page", request->count, (int)PX_REPORT_RUNS_MAX);
+    else if (request->count > 1 && !request->out)
+        status = px_fail(PX_ERR_ARGUMENT, "report: several runs need a place for their page; give --out FILE");
+    for (; status == PX_OK && read < request->count; read++) {
+        status = px_run_data_read(request->folders[read], &data[read]);
+        if (status != PX_OK) break;
+        runs[read] = &data[read];
+    }
+    if (status == PX_OK) {
+        int length = request->out ? snprintf(path, 4200, "%s", request->out) : snprintf(path, 4200, "%s/report.html", data[0].folder);
+        status = length >= 4200 ? px_fail(PX_ERR_ARGUMENT, "--out %.60s...: the name is too long", path) : make(runs, request, path);
+    }
+    while (read > 0) px_run_data_free(&data[--read]);
+    free(data);
+    return status;
+}
+
+px_status px_report_at_end(const char *folder, int *written)
+{
+    px_run_data data;
+    char path[4200];
+    px_report_request request = {.folders = &folder, .count = 1};
+    *written = 0;
+    PX_TRY(px_run_data_read(folder, &data));
+    int wanted = data.config.report;
+    px_run_data_free(&data);
+    if (!wanted) return PX_OK;
+    PX_TRY(px_report_write(&request, path));
+    *written = 1;
+    return PX_OK;
+}

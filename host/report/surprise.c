@@ -1,0 +1,120 @@
+/* Scoring a text token by token and picking stretches of it: see surprise.h. */
+#include "surprise.h"
+
+#include "check.h"
+#include "minibatch.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { COLD_TOKENS = 32 /* a stream knows too little at its beginning to be held to account */ };
+
+/* [n, room] values of each stream in order; streams lie one behind the other in the text. */
+typedef struct streams {
+    size_t n, room;
+    size_t *count;
+    float *nll;
+} streams;
+
+static px_status score(px_engine *engine, px_minibatches *minibatches, streams *s, void (*progress)(void *, const char *, double), void *context)
+{
+    int64_t windows = px_minibatches_per_epoch(minibatches, 0);
+    float *token_nll = malloc((size_t)engine->shape.n * (size_t)engine->shape.T * sizeof *token_nll);
+    px_status status = token_nll ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory to score the validation text");
+    for (int64_t w = 0; status == PX_OK && w < windows; w++) {
+        px_batch batch;
+        status = px_minibatches_get(minibatches, 0, w, (uint64_t)w, &batch);
+        if (status == PX_OK) status = px_engine_evaluate(engine, &batch, token_nll);
+        for (size_t row = 0; status == PX_OK && row < (size_t)batch.T * (size_t)batch.n; row++) {
+            size_t i = row % (size_t)batch.n;
+            if (batch.targets[row] < 0) continue;
+            if (s->count[i] == s->room) return free(token_nll), px_fail(PX_ERR_INTERNAL, "a stream is longer than its share of the text");
+            s->nll[i * s->room + s->count[i]++] = token_nll[row];
+        }
+        if (progress) progress(context, "scoring the validation text", (double)(w + 1) / (double)windows);
+    }
+    free(token_nll);
+    return status;
+}
+
+/* ---- stretches ---------------------------------------------------------------------------------------------------- */
+
+typedef struct picker {
+    const px_surprise *surprise;
+    const double *sum;           /* [count + 1] of values before each */
+    const unsigned char *cold;   /* [count] 1: near a stream's beginning */
+    unsigned char *taken;        /* [count] */
+    size_t length;
+} picker;
+
+/* The best stretch that touches no taken one: `sign` 1 for the least mean, -1 for the greatest. */
+static int pick(picker *p, double sign, px_stretch *best)
+{
+    size_t clear = 0; /* tokens up to here that are neither cold nor taken */
+    int found = 0;
+    for (size_t end = 1; end <= p->surprise->count; end++) {
+        clear = p->cold[end - 1] || p->taken[end - 1] ? 0 : clear + 1;
+        if (clear < p->length) continue;
+        double mean = (p->sum[end] - p->sum[end - p->length]) / (double)p->length;
+        if (isnan(mean) || (found && sign * mean >= sign * best->nll)) continue;
+        *best = (px_stretch){end - p->length, p->length, mean};
+        found = 1;
+    }
+    if (found) memset(p->taken + best->begin, 1, best->count);
+    return found;
+}
+
+static px_status pick_all(px_surprise *s, const unsigned char *cold, size_t length)
+{
+    double *sum = calloc(s->count + 1, sizeof *sum);
+    unsigned char *taken = calloc(s->count + 1, 1);
+    px_status status = sum && taken ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory to look through the validation text");
+    if (status == PX_OK) {
+        for (size_t i = 0; i < s->count; i++) sum[i + 1] = sum[i] + (isfinite(s->nll[i]) ? s->nll[i] : 100); /* ∞ counts as e^-100 */
+        picker p = {s, sum, cold, taken, length};
+        while (s->most_count < PX_STRETCHES && pick(&p, -1, &s->most[s->most_count])) s->most_count++;
+        while (s->least_count < PX_STRETCHES && pick(&p, 1, &s->least[s->least_count])) s->least_count++;
+    }
+    free(sum);
+    free(taken);
+    return status;
+}
+
+px_status px_surprise_find(px_engine *engine, px_range range, int32_t reset_id, size_t length,
+                           void (*progress)(void *context, const char *what, double share), void *context, px_surprise *surprise)
+{
+    size_t targets = range.end - range.begin - 1, n = (size_t)engine->shape.n;
+    px_minibatches *minibatches = NULL;
+    streams s = {.n = n, .room = targets / n + 2, .count = calloc(n, sizeof *s.count)};
+    unsigned char *cold = calloc(targets + 1, 1);
+    px_status status;
+    *surprise = (px_surprise){0};
+    s.nll = malloc(s.n * s.room * sizeof *s.nll);
+    surprise->nll = malloc((targets + 1) * sizeof *surprise->nll);
+    if (!s.count || !s.nll || !cold || !surprise->nll) {
+        status = px_fail(PX_ERR_MEMORY, "no memory to score the validation text");
+        goto done;
+    }
+    PX_TRY_GOTO(status, px_minibatches_create_eval(range, engine->shape.n, engine->shape.T, reset_id, 0, &minibatches), done);
+    PX_TRY_GOTO(status, score(engine, minibatches, &s, progress, context), done);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(surprise->nll + surprise->count, s.nll + i * s.room, s.count[i] * sizeof *s.nll);
+        memset(cold + surprise->count, 1, s.count[i] < COLD_TOKENS ? s.count[i] : COLD_TOKENS);
+        surprise->count += s.count[i];
+    }
+    status = pick_all(surprise, cold, length);
+done:
+    px_minibatches_destroy(minibatches);
+    free(s.count);
+    free(s.nll);
+    free(cold);
+    if (status != PX_OK) px_surprise_free(surprise);
+    return status;
+}
+
+void px_surprise_free(px_surprise *surprise)
+{
+    free(surprise->nll);
+    *surprise = (px_surprise){0};
+}
