@@ -3,6 +3,9 @@
  *
  * Portable C: GNU vector extensions of PX_LANES floats; the compiler contracts a * b + c to a fused multiply-add. */
 #include "isa_local.h"
+#ifndef PF_LOCALITY
+#define PF_LOCALITY 3
+#endif
 
 /* The last panel of a matrix may be narrower than a panel: its row is written element by element. */
 static __attribute__((noinline)) void store_edge(const px_tile *t, int r, const float *sums)
@@ -19,13 +22,15 @@ static inline __attribute__((always_inline)) void tile_body(const int R, const i
 {
     vec acc[PX_TILE_ROWS][PX_TILE_PANELS * PX_VECTORS];
     const float *a[PX_TILE_ROWS];
-    const float *b = t->b;
+    const float *b = t->b, *next = t->next;
     const size_t stride = t->panel_stride;
     const long k_count = t->k;
 
 #pragma GCC unroll 16
     for (int r = 0; r < R; r++) {
         a[r] = t->a[r] + t->k_begin;
+        if (t->add) __builtin_prefetch(t->add[r] + t->column);
+        __builtin_prefetch(t->out[r] + t->column, 1);
 #pragma GCC unroll 16
         for (int v = 0; v < P * PX_VECTORS; v++) acc[r][v] = (vec){0};
     }
@@ -41,7 +46,9 @@ static inline __attribute__((always_inline)) void tile_body(const int R, const i
 #pragma GCC unroll 16
             for (int v = 0; v < P * PX_VECTORS; v++) acc[r][v] += y * x[v];
         }
+        __builtin_prefetch(next, 0, PF_LOCALITY);
         b += PX_PANEL;
+        next += PX_PANEL;
     }
     /* The addend comes last, so that the bits of a result do not depend on where its sum began. */
     const int whole = t->columns == P * PX_PANEL;
