@@ -57,7 +57,7 @@ typedef struct px_cpu {
     double *nll;                      /* [T,n] */
     float *masked_w;                  /* [h,h] W_hh under weight dropout; also its gradient's scratch */
     float *zeros;                     /* [max(h,d)] */
-    const float **a_rows, **add_rows; /* row pointers of the recurrence, [threads,n] */
+    const float **a_rows, **add_rows; /* row pointers of the recurrence, [threads,n]: each thread uses those of its rows */
     float **out_rows;
 
     /* The table of token rows (one-hot W_xh, or E where untied): its gradient is zero but for the rows of tokens seen. */
@@ -66,7 +66,7 @@ typedef struct px_cpu {
     int32_t *touched_list;            /* [V] */
     double *norms;                    /* partial sums of squares */
 
-    px_barrier barrier;                  /* between the steps of a recurrence */
+    px_barrier *barriers;                /* [threads] between the steps of a recurrence: one for each part of the rows */
     int loss_is_bad;                     /* a loss since the last update was not finite */
     px_reducer reducer;                  /* start NULL: none */
     int reducing;                        /* parts have been started since the last update */

@@ -48,7 +48,7 @@ typedef struct px_mask {
     X(void, relu_row, (float *x, long count))                                                                                \
     /* to[c * to_leading + r] = from[r * from_leading + c] */                                                                \
     X(void, transpose, (const float *from, size_t from_leading, long rows, long columns, float *to, size_t to_leading))      \
-    /* dz *= 1 - h^2, or [h > 0]; db += dz */                                                                                \
+    /* dz *= 1 - h^2, or [h > 0]; db += dz unless NULL */                                                                                \
     X(void, tanh_backward, (float *dz, const float *h, float *db, long count))                                               \
     X(void, relu_backward, (float *dz, const float *h, float *db, long count))                                               \
     /* logits become (softmax(x) - onehot(target)) * scale; returns -log p(target) in nats */                                \

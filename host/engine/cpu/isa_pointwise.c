@@ -26,6 +26,10 @@ void PX_ISA_NAME(relu_row)(float *x, long count)
 
 void PX_ISA_NAME(tanh_backward)(float *restrict dz, const float *restrict h, float *restrict db, long count)
 {
+    if (!db) {
+        for (long i = 0; i < count; i++) dz[i] *= 1.0f - h[i] * h[i];
+        return;
+    }
     for (long i = 0; i < count; i++) {
         dz[i] *= 1.0f - h[i] * h[i];
         db[i] += dz[i];
@@ -36,7 +40,7 @@ void PX_ISA_NAME(relu_backward)(float *restrict dz, const float *restrict h, flo
 {
     for (long i = 0; i < count; i++) {
         dz[i] = h[i] > 0.0f ? dz[i] : 0.0f;
-        db[i] += dz[i];
+        if (db) db[i] += dz[i];
     }
 }
 

@@ -3,9 +3,6 @@
  *
  * Portable C: GNU vector extensions of PX_LANES floats; the compiler contracts a * b + c to a fused multiply-add. */
 #include "isa_local.h"
-#ifndef PF_LOCALITY
-#define PF_LOCALITY 3
-#endif
 
 /* The last panel of a matrix may be narrower than a panel: its row is written element by element. */
 static __attribute__((noinline)) void store_edge(const px_tile *t, int r, const float *sums)
@@ -46,7 +43,7 @@ static inline __attribute__((always_inline)) void tile_body(const int R, const i
 #pragma GCC unroll 16
             for (int v = 0; v < P * PX_VECTORS; v++) acc[r][v] += y * x[v];
         }
-        __builtin_prefetch(next, 0, PF_LOCALITY);
+        __builtin_prefetch(next);
         b += PX_PANEL;
         next += PX_PANEL;
     }

@@ -112,6 +112,7 @@ static void workspace(cutter *cut, px_cpu *cpu)
     cpu->a_rows = take(cut, pointers);
     cpu->add_rows = take(cut, pointers);
     cpu->out_rows = take(cut, pointers);
+    cpu->barriers = take(cut, sizeof(px_barrier) * (size_t)cpu->threads);
     if (!cpu->base.shape.training) return;
     if (model->dropout_weight > 0) cpu->masked_w = floats(cut, h * h);
     cpu->touched = take(cut, V);
