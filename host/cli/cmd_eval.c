@@ -124,7 +124,7 @@ static px_status score_text(const eval_flags *flags, const px_config *config, co
     px_progress_start(&progress, stderr);
     px_status status = flags->split_of[0]
         ? px_scored_text_split(flags->split_of[0], flags->split_of[1], model->vocabulary, &progress, &text)
-        : px_scored_text_file(config->data, model->vocabulary, config->invalid, &text);
+        : px_scored_text_watched(config->data, model->vocabulary, config->invalid, &progress, &text);
     if (status != PX_OK) goto done;
     if ((size_t)flags->batch > text.range.end - text.range.begin - 1) {
         status = px_fail(PX_ERR_ARGUMENT, "--batch %d: %s has only %zu tokens to score; lower it", flags->batch, text.name, text.range.end - text.range.begin - 1);
@@ -133,7 +133,7 @@ static px_status score_text(const eval_flags *flags, const px_config *config, co
     if (flags->batch > 1)
         fprintf(stderr, "note: --batch %d cuts the text into %d streams that each start cold, from a zero state; one stream (the default) carries it through\n",
                 flags->batch, flags->batch);
-    PX_TRY_GOTO(status, px_model_file_engine(model, config->device ? config->device : "cpu", flags->batch, flags->steps, px_input_threads(model, config->threads, flags->batch), &engine), done);
+    PX_TRY_GOTO(status, px_model_file_engine(model, config->device ? config->device : "cpu", flags->batch, flags->steps, px_model_file_threads(model, config->threads, flags->batch), &engine), done);
     px_evaluate_options options = {.n = flags->batch, .T = flags->steps, .reset_id = model->reset_id,
                                    .progress = px_progress_hook_share, .progress_context = &progress};
     if (flags->per_token) {
@@ -150,6 +150,7 @@ static px_status score_text(const eval_flags *flags, const px_config *config, co
         status = flags->json ? print_json(&result, flags, &text)
                              : print_result(&result, flags, &text, px_vocabulary_options(model->vocabulary).level);
 done:
+    px_progress_clear(&progress);
     px_engine_destroy(engine);
     px_scored_text_close(&text);
     return status;

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "commands.h"
 #include "machine.h"
+#include "model_json.h"
 #include "options.h"
 #include "output.h"
 #include "inputs.h"
@@ -20,48 +21,12 @@ static const char USAGE[] =
     "Shows a model's configuration, parameters by tensor, vocabulary, output dimensions, step and\n"
     "validation loss. The file is checked as a whole first.\n";
 
-static const char *const LEVEL_NAMES[] = {"byte", "char", "word"};
-static const char *const NORMALISE_NAMES[] = {"none", "letters", "letters-by-line"};
-
 /* ---- models --------------------------------------------------------------------------------------------------- */
-
-static cJSON *vocabulary_json(const px_vocabulary *vocabulary)
-{
-    cJSON *object = cJSON_CreateObject();
-    char hash[24];
-    px_text_options options = px_vocabulary_options(vocabulary);
-    px_json_count(object, "size", px_vocabulary_size(vocabulary));
-    cJSON_AddStringToObject(object, "level", LEVEL_NAMES[options.level]);
-    cJSON_AddStringToObject(object, "normalise", NORMALISE_NAMES[options.normalise]);
-    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)px_vocabulary_hash(vocabulary));
-    cJSON_AddStringToObject(object, "hash", hash);
-    return object;
-}
-
-static void add_setting(cJSON *object, const px_config *config, const px_option *option)
-{
-    char value[4200];
-    px_config_get(config, option, value, sizeof value);
-    switch (option->type) {
-    case PX_OPTION_INT32:
-    case PX_OPTION_INT64:
-    case PX_OPTION_UINT64:
-    case PX_OPTION_DOUBLE: cJSON_AddRawToObject(object, option->name, value); break;
-    case PX_OPTION_BOOL: cJSON_AddBoolToObject(object, option->name, strcmp(value, "true") == 0); break;
-    case PX_OPTION_STRING:
-        if (value[0])
-            px_json_text(object, option->name, value, strlen(value));
-        else
-            cJSON_AddNullToObject(object, option->name);
-        break;
-    default: cJSON_AddStringToObject(object, option->name, value); break;
-    }
-}
 
 static px_status print_model_json(const char *path, const px_model_file *model)
 {
     const px_model_config *sizes = &model->config.model;
-    cJSON *object = cJSON_CreateObject(), *parameters = cJSON_CreateArray(), *configuration = cJSON_CreateObject(), *dimensions = cJSON_CreateObject();
+    cJSON *object = cJSON_CreateObject(), *dimensions = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "kind", "model");
     px_json_text(object, "path", path, strlen(path));
     px_json_count(object, "step", model->step);
@@ -70,25 +35,14 @@ static px_status print_model_json(const char *path, const px_model_file *model)
     px_json_number(object, "valid_perplexity", exp(model->valid_loss));
     cJSON_AddBoolToObject(object, "averaged", model->averaged);
     px_json_count(object, "parameters", (long long)model->parameters.weights);
-    for (int32_t i = 0; i < model->parameters.tensor_count; i++) {
-        const px_tensor *tensor = &model->parameters.tensor[i];
-        cJSON *row = cJSON_CreateObject(), *shape = cJSON_CreateArray();
-        cJSON_AddStringToObject(row, "name", tensor->name);
-        cJSON_AddItemToArray(shape, cJSON_CreateNumber(tensor->rows));
-        if (tensor->dims == 2) cJSON_AddItemToArray(shape, cJSON_CreateNumber(tensor->cols));
-        cJSON_AddItemToObject(row, "shape", shape);
-        px_json_count(row, "count", (long long)tensor->count);
-        cJSON_AddItemToArray(parameters, row);
-    }
-    cJSON_AddItemToObject(object, "tensors", parameters);
-    cJSON_AddItemToObject(object, "vocabulary", vocabulary_json(model->vocabulary));
+    cJSON_AddItemToObject(object, "tensors", px_json_tensors(&model->parameters));
+    cJSON_AddItemToObject(object, "vocabulary", px_json_vocabulary(model->vocabulary));
     px_json_count(dimensions, "input", sizes->embed ? sizes->embed : sizes->vocab);
     px_json_count(dimensions, "hidden", sizes->hidden);
     px_json_count(dimensions, "layers", sizes->layers);
     px_json_count(dimensions, "output", sizes->vocab);
     cJSON_AddItemToObject(object, "dimensions", dimensions);
-    for (size_t i = 0; i < px_option_count; i++) add_setting(configuration, &model->config, &px_options[i]);
-    cJSON_AddItemToObject(object, "configuration", configuration);
+    cJSON_AddItemToObject(object, "configuration", px_json_settings(&model->config));
     return px_json_print(object);
 }
 
@@ -101,7 +55,7 @@ static px_status print_model(const char *path, const px_model_file *model)
         printf("validation  loss %.5f, perplexity %s\n", model->valid_loss, px_text_perplexity(a, exp(model->valid_loss)));
     px_text_options options = px_vocabulary_options(model->vocabulary);
     printf("vocabulary  %s tokens, level %s, normalised: %s\n", px_text_count(a, px_vocabulary_size(model->vocabulary)),
-           LEVEL_NAMES[options.level], NORMALISE_NAMES[options.normalise]);
+           px_json_level_name(options.level), px_json_normalise_name(options.normalise));
     printf("dimensions  input [T,n,%d], hidden state [%d,n,%d], output [T,n,%d]\n", sizes->embed ? sizes->embed : sizes->vocab, sizes->layers,
            sizes->hidden, sizes->vocab);
     printf("parameters  %s\n", px_text_count(a, (long long)model->parameters.weights));
@@ -136,7 +90,7 @@ static px_status show_tokens(const char *path, int json)
         px_json_count(object, "tokens", (long long)count);
         px_json_count(object, "unknown", (long long)unknown);
         px_json_count(object, "text_bytes", (long long)px_tokens_text_bytes(corpus.data));
-        cJSON_AddItemToObject(object, "vocabulary", vocabulary_json(corpus.vocabulary));
+        cJSON_AddItemToObject(object, "vocabulary", px_json_vocabulary(corpus.vocabulary));
         status = px_json_print(object);
     } else {
         char a[32], b[32], c[32], d[32];
@@ -144,7 +98,7 @@ static px_status show_tokens(const char *path, int json)
         printf("%s: a token file, %s tokens of %s, %s unknown\n", path, px_text_count(a, (long long)count),
                px_text_bytes(b, (double)px_tokens_text_bytes(corpus.data)), px_text_count(c, (long long)unknown));
         printf("vocabulary  %s tokens, level %s, normalised: %s\n", px_text_count(d, px_vocabulary_size(corpus.vocabulary)),
-               LEVEL_NAMES[options.level], NORMALISE_NAMES[options.normalise]);
+               px_json_level_name(options.level), px_json_normalise_name(options.normalise));
     }
     px_corpus_close(&corpus);
     return status;

@@ -169,7 +169,7 @@ static px_status sample(const sample_flags *flags, const px_config *config)
     PX_TRY(px_model_file_open(flags->model, &model));
     px_status status;
     PX_TRY_GOTO(status, read_prompt(flags, model.vocabulary, &prompt), done);
-    PX_TRY_GOTO(status, px_model_file_engine(&model, config->device ? config->device : "cpu", flags->count, PROMPT_WINDOW, px_input_threads(&model, config->threads, flags->count), &engine), done);
+    PX_TRY_GOTO(status, px_model_file_engine(&model, config->device ? config->device : "cpu", flags->count, PROMPT_WINDOW, px_model_file_threads(&model, config->threads, flags->count), &engine), done);
     status = write_texts(flags, config, &model, &prompt, engine);
 done:
     px_engine_destroy(engine);

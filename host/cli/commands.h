@@ -3,6 +3,14 @@
 #ifndef PX_COMMANDS_H
 #define PX_COMMANDS_H
 
+#include <stddef.h>
+
+typedef struct px_command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} px_command;
+
 int px_cmd_train(int argc, char **argv);
 int px_cmd_eval(int argc, char **argv);
 int px_cmd_sample(int argc, char **argv);
@@ -12,5 +20,9 @@ int px_cmd_inspect(int argc, char **argv);
 int px_cmd_report(int argc, char **argv);
 int px_cmd_runs(int argc, char **argv);
 int px_cmd_bench(int argc, char **argv);
+int px_cmd_export(int argc, char **argv);
+int px_cmd_import(int argc, char **argv);
+/* Not among the commands that --help lists: writes completions for a shell, or the manual page, from the commands' tables. */
+int px_cmd_completion(int argc, char **argv, const px_command *commands, size_t count);
 
 #endif

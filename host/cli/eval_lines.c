@@ -3,6 +3,7 @@
 #include "check.h"
 #include "evaluate.h"
 #include "output.h"
+#include "progress.h"
 #include "inputs.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@ typedef struct line_scorer {
     cJSON *scores;               /* --json */
     double nll;
     int64_t lines, total_tokens, unknown;
+    px_progress progress;
 } line_scorer;
 
 static px_status append_ids(line_group *group, const int32_t *ids, size_t count)
@@ -45,6 +47,15 @@ static px_status append_ids(line_group *group, const int32_t *ids, size_t count)
     memcpy(group->ids + group->id_count, ids, count * sizeof *ids);
     group->id_count += count;
     return PX_OK;
+}
+
+/* Where the scores themselves pass by on a terminal, nothing else needs to. */
+static void show_progress(line_scorer *scorer)
+{
+    char text[128], count[32], tokens[32];
+    if (!px_progress_is_due(&scorer->progress) || (!scorer->scores && px_output_is_terminal())) return;
+    snprintf(text, sizeof text, "scoring  %s lines, %s tokens", px_text_count(count, scorer->lines), px_text_count(tokens, scorer->total_tokens));
+    px_progress_show(&scorer->progress, text);
 }
 
 static px_status score_group(line_scorer *scorer)
@@ -66,6 +77,7 @@ static px_status score_group(line_scorer *scorer)
         cJSON_AddItemToArray(scorer->scores, score);
     }
     group->count = group->id_count = 0;
+    show_progress(scorer);
     return PX_OK;
 }
 
@@ -147,17 +159,11 @@ static px_status print_totals(line_scorer *scorer)
     return px_json_print(object);
 }
 
-static int knows_line_ends(const px_vocabulary *vocabulary)
-{
-    px_text_options options = px_vocabulary_options(vocabulary);
-    return options.level == PX_LEVEL_WORD || options.normalise != PX_NORMALISE_NONE || px_vocabulary_id(vocabulary, "\n", 1) > 0;
-}
-
 px_status px_eval_lines(const eval_flags *flags, const px_config *config, const px_model_file *model)
 {
     int standard_input = strcmp(config->data, "-") == 0;
     line_scorer scorer = {.flags = flags, .model = model, .source = standard_input ? "standard input" : config->data,
-                          .ends_known = knows_line_ends(model->vocabulary)};
+                          .ends_known = px_model_knows_line_ends(model->vocabulary)};
     px_status status = PX_OK;
     FILE *file = standard_input ? stdin : fopen(config->data, "rbe");
     if (!file) return px_fail(PX_ERR_INPUT, "%s: %s", config->data, strerror(errno));
@@ -166,9 +172,11 @@ px_status px_eval_lines(const eval_flags *flags, const px_config *config, const 
         status = px_fail(PX_ERR_MEMORY, "no memory to hold lines");
         goto done;
     }
-    PX_TRY_GOTO(status, px_model_file_engine(model, config->device ? config->device : "cpu", LINE_STREAMS, LINE_STEPS, px_input_threads(model, config->threads, LINE_STREAMS), &scorer.engine), done);
+    PX_TRY_GOTO(status, px_model_file_engine(model, config->device ? config->device : "cpu", LINE_STREAMS, LINE_STEPS, px_model_file_threads(model, config->threads, LINE_STREAMS), &scorer.engine), done);
     if (flags->json) scorer.scores = cJSON_CreateArray();
+    px_progress_start(&scorer.progress, stderr);
     status = read_lines(&scorer, file);
+    px_progress_clear(&scorer.progress);
     if (status == PX_OK) status = print_totals(&scorer);
 done:
     cJSON_Delete(scorer.scores);

@@ -10,21 +10,25 @@ static const char *const GROUP_TITLES[PX_GROUP_COUNT] = {
     "Corpus", "Minibatches", "Model", "Dropout", "Optimizer", "Learning rate", "Length, validation, averaging", "Running",
 };
 
-static void print_row(const char *left, const char *help, const char *fallback)
+typedef void row_function(void *context, const char *left, const char *help, const char *fallback);
+
+static void (*visitor)(void *context, const px_command_line *line);
+static void *visitor_context;
+
+void px_help_visit(void (*visit)(void *context, const px_command_line *line), void *context)
 {
-    printf("  %-*s %s", LEFT_COLUMN, left, help);
-    if (fallback[0]) printf(" [%s]", fallback);
-    printf("\n");
+    visitor = visit;
+    visitor_context = context;
 }
 
-static void print_flag(const px_flag *flag)
+static void flag_row(const px_flag *flag, row_function *row, void *context)
 {
     char left[80];
-    snprintf(left, sizeof left, "--%s %s", flag->name, flag->value_name ? flag->value_name : "");
-    print_row(left, flag->help, "");
+    snprintf(left, sizeof left, flag->value_name ? "--%s %s" : "--%s", flag->name, flag->value_name);
+    row(context, left, flag->help, "");
 }
 
-static void print_setting(const px_option *option, const px_config *defaults)
+static void setting_row(const px_option *option, const px_config *defaults, row_function *row, void *context)
 {
     char left[80], fallback[160];
     size_t used = (size_t)snprintf(left, sizeof left, "--%s ", option->name);
@@ -38,30 +42,48 @@ static void print_setting(const px_option *option, const px_config *defaults)
     else
         snprintf(left + used, sizeof left - used, "%s", option->value_name);
     if (strcmp(option->name, "device") == 0) snprintf(fallback, sizeof fallback, "cpu");
-    print_row(left, option->help, strcmp(fallback, "0") == 0 ? "" : fallback);
+    row(context, left, option->help, strcmp(fallback, "0") == 0 ? "" : fallback);
 }
 
-void px_help_print(const px_command_line *line)
+void px_help_rows(const px_command_line *line, row_function *row, void *context)
 {
-    printf("usage: %s", line->usage);
-    for (const px_flag *flag = line->flags; flag && flag->name; flag++) print_flag(flag);
-    if (!line->config) {
-        if (line->help_end) printf("%s", line->help_end);
-        return;
-    }
-    print_row("--config FILE", "read settings from FILE (key = value); flags given beside it win", "");
     px_config defaults;
+    for (const px_flag *flag = line->flags; flag && flag->name; flag++) flag_row(flag, row, context);
+    if (!line->config) return;
+    row(context, "--config FILE", "read settings from FILE (key = value); flags given beside it win", "");
     px_config_default(&defaults);
     for (int group = 0; group < PX_GROUP_COUNT; group++) {
         int titled = line->settings != NULL; /* a short list needs no headings */
         for (size_t i = 0; i < px_option_count; i++) {
             if ((int)px_options[i].group != group || !px_command_line_takes(line, &px_options[i])) continue;
-            if (!titled) printf("%s\n", GROUP_TITLES[group]);
-            if (!titled && group == PX_GROUP_DROPOUT) print_row("--dropout p", "sets --dropout-between and --dropout-output at once", "");
+            if (!titled) row(context, NULL, GROUP_TITLES[group], "");
+            if (!titled && group == PX_GROUP_DROPOUT) row(context, "--dropout p", "sets --dropout-between and --dropout-output at once", "");
             titled = 1;
-            print_setting(&px_options[i], &defaults);
+            setting_row(&px_options[i], &defaults, row, context);
         }
     }
-    if (line->help_end) printf("%s", line->help_end);
     px_config_free(&defaults);
+}
+
+static void print_row(void *context, const char *left, const char *help, const char *fallback)
+{
+    (void)context;
+    if (!left) {
+        printf("%s\n", help);
+        return;
+    }
+    printf("  %-*s %s", LEFT_COLUMN, left, help);
+    if (fallback[0]) printf(" [%s]", fallback);
+    printf("\n");
+}
+
+void px_help_print(const px_command_line *line)
+{
+    if (visitor) {
+        visitor(visitor_context, line);
+        return;
+    }
+    printf("usage: %s", line->usage);
+    px_help_rows(line, print_row, NULL);
+    if (line->help_end) printf("%s", line->help_end);
 }

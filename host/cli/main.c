@@ -8,17 +8,15 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct command {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *help;
-} command;
+typedef px_command command;
 
 static const command COMMANDS[] = {
     {"train", px_cmd_train, "train a recurrent language model, or go on with a run"},
     {"eval", px_cmd_eval, "perplexity of a text under a model"},
     {"sample", px_cmd_sample, "let a model write"},
     {"tokenize", px_cmd_tokenize, "count a text's tokens; make a token file"},
+    {"export", px_cmd_export, "weights alone and a model card, for other programs"},
+    {"import", px_cmd_import, "a torch.nn.RNN language model from its safetensors file"},
     {"info", px_cmd_info, "what a model or token file holds; the devices of this machine"},
     {"inspect", px_cmd_inspect, "gradient through time, spectral radius, saturated units"},
     {"report", px_cmd_report, "a run's curves, samples and results as a page; several runs compared"},
@@ -82,6 +80,7 @@ int main(int argc, char **argv)
         char *help_argv[] = {argv[2], "--help", NULL};
         return asked ? asked->run(2, help_argv) : unknown_command(argv[2]);
     }
+    if (strcmp(name, "completion") == 0) return px_cmd_completion(argc - 1, argv + 1, COMMANDS, COMMAND_COUNT);
     const command *asked = find_command(name);
     return asked ? asked->run(argc - 1, argv + 1) : unknown_command(name);
 }

@@ -65,5 +65,11 @@ int px_command_line_takes(const px_command_line *line, const px_option *option);
 
 /* Prints what --help shows, to standard output (help.c). */
 void px_help_print(const px_command_line *line);
+/* The flags of a command as --help lists them: row(context, "--hidden h", "units of a layer", "512" or "") for each, and
+ * row(context, NULL, title, "") for a group's heading. */
+void px_help_rows(const px_command_line *line, void (*row)(void *context, const char *left, const char *help, const char *fallback), void *context);
+/* From here on px_help_print hands the command line to visit instead of printing, so that `perplex completion` learns every
+ * command's flags from their own tables; NULL: prints again. */
+void px_help_visit(void (*visit)(void *context, const px_command_line *line), void *context);
 
 #endif

@@ -115,11 +115,15 @@ void px_progress_hook_evaluation(void *context, const px_train_progress *step)
     px_progress_line(progress, text);
 }
 
-/* Short work shows nothing. */
+int px_progress_is_due(const px_progress *progress)
+{
+    return progress->live && px_clock() - progress->started_s >= SHARE_DELAY_S;
+}
+
 static void show_share(px_progress *progress, const char *what, double share)
 {
     char text[LINE_BYTES];
-    if (px_clock() - progress->started_s < SHARE_DELAY_S) return;
+    if (!px_progress_is_due(progress)) return;
     snprintf(text, sizeof text, "%s  %3.0f %%", what, 100 * share);
     px_progress_show(progress, text);
 }

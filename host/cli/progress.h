@@ -20,6 +20,9 @@ void px_progress_start(px_progress *progress, FILE *out);
 void px_progress_line(px_progress *progress, const char *text);
 /* A passing line: overwrites the live one; elsewhere at most one every few seconds is printed. */
 void px_progress_show(px_progress *progress, const char *text);
+/* 1 where a command that only reads and counts may show how far it is: on a terminal, and once it has taken a second. Such
+ * commands are quiet in pipes. */
+int px_progress_is_due(const px_progress *progress);
 /* Removes the live line. */
 void px_progress_clear(px_progress *progress);
 

@@ -28,8 +28,13 @@ static double token_bytes(const px_vocabulary *vocabulary, int32_t id)
 
 px_status px_scored_text_file(const char *path, const px_vocabulary *vocabulary, px_invalid invalid, px_scored_text *text)
 {
+    return px_scored_text_watched(path, vocabulary, invalid, NULL, text);
+}
+
+px_status px_scored_text_watched(const char *path, const px_vocabulary *vocabulary, px_invalid invalid, px_progress *progress, px_scored_text *text)
+{
     snprintf(text->name, sizeof text->name, "%s", strcmp(path, "-") == 0 ? "standard input" : path);
-    PX_TRY(px_tokens_open(path, vocabulary, (int)invalid, &text->tokens));
+    PX_TRY(px_tokens_open_watched(path, vocabulary, (int)invalid, progress ? px_progress_hook_what : NULL, progress, &text->tokens));
     size_t count = px_tokens_count(text->tokens);
     text->range = (px_range){text->tokens, 0, count};
     if (count < 2)

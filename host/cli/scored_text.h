@@ -16,6 +16,8 @@ typedef struct px_scored_text {
 
 /* path: a text or token file, or "-". PX_ERR_INPUT also where it has fewer than two tokens. Close it on failure too. */
 px_status px_scored_text_file(const char *path, const px_vocabulary *vocabulary, px_invalid invalid, px_scored_text *text);
+/* The same, showing on a terminal how much of it has been read. */
+px_status px_scored_text_watched(const char *path, const px_vocabulary *vocabulary, px_invalid invalid, px_progress *progress, px_scored_text *text);
 /* The part ("valid" or "test") of the text that the run in folder `run` was started with. Close it on failure too. */
 px_status px_scored_text_split(const char *run, const char *part, const px_vocabulary *vocabulary, px_progress *progress, px_scored_text *text);
 void px_scored_text_close(px_scored_text *text); /* a zeroed one is fine */

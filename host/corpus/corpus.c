@@ -49,6 +49,12 @@ px_status px_tokens_open(const char *path, const px_vocabulary *vocabulary, int 
     return open_path(path, vocabulary, invalid, NULL, NULL, NULL, tokens);
 }
 
+px_status px_tokens_open_watched(const char *path, const px_vocabulary *vocabulary, int invalid,
+                                 void (*progress)(void *context, const char *what, double share), void *context, px_tokens **tokens)
+{
+    return open_path(path, vocabulary, invalid, NULL, progress, context, tokens);
+}
+
 px_status px_token_file_vocabulary(const char *path, px_vocabulary **vocabulary)
 {
     px_source source;

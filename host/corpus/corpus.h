@@ -94,6 +94,9 @@ void px_corpus_close(px_corpus *corpus); /* zeroed afterwards */
 
 /* One text or token file as tokens of a given vocabulary (evaluation, rescoring). */
 px_status px_tokens_open(const char *path, const px_vocabulary *vocabulary, int invalid, px_tokens **tokens);
+/* The same, telling progress (may be NULL) what is read and which share of it is done. */
+px_status px_tokens_open_watched(const char *path, const px_vocabulary *vocabulary, int invalid,
+                                 void (*progress)(void *context, const char *what, double share), void *context, px_tokens **tokens);
 
 /* ---- token files ----------------------------------------------------------------------------------------------
  * `tokenize`: streams request->data (whole, or its first limit_tokens) into path, atomically. */

@@ -35,7 +35,8 @@ static void add_place(char places[][PATH_MAX], int *count, const char *folder, c
     if (length > 0 && length < PATH_MAX) ++*count;
 }
 
-/* Where the module may lie, in order. places has room for 4. */
+/* Where the module may lie, in order: beside the program or where its installation has it, then the same for the library that
+ * this code is part of (libperplex.so in LIBDIR, the module in LIBDIR/perplex). places has room for 4. */
 static int find_places(char places[][PATH_MAX])
 {
     int count = 0;
@@ -45,13 +46,13 @@ static int find_places(char places[][PATH_MAX])
         folder[length] = '\0';
         dirname(folder);
         add_place(places, &count, folder, "");
-        add_place(places, &count, folder, "/../lib/perplex");
+        add_place(places, &count, folder, PX_MODULE_FROM_BIN);
     }
     Dl_info self;
     if (dladdr((void *)&lock, &self) && self.dli_fname && realpath(self.dli_fname, folder)) {
         dirname(folder);
         add_place(places, &count, folder, "");
-        add_place(places, &count, folder, "/../lib/perplex");
+        add_place(places, &count, folder, "/perplex");
     }
     return count;
 }

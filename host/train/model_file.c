@@ -98,6 +98,8 @@ px_status px_model_file_open(const char *path, px_model_file *file)
     /* the epoch, from 1, that its latest step belongs to */
     file->epoch = checkpoint.state.epoch + (checkpoint.state.window > 0 || checkpoint.state.step == 0);
     file->averaged = checkpoint.averaged;
+    file->corpus_hash = checkpoint.state.corpus_hash;
+    file->tokens = checkpoint.state.tokens;
     file->valid_loss = checkpoint.state.best_step == checkpoint.state.step ? checkpoint.state.best_loss : NAN;
     /* configuration and vocabulary change hands */
     file->config = checkpoint.config;
@@ -119,6 +121,12 @@ void px_model_file_close(px_model_file *file)
     px_config_free(&file->config);
     free(file->weights);
     *file = (px_model_file){0};
+}
+
+int px_model_knows_line_ends(const px_vocabulary *vocabulary)
+{
+    px_text_options options = px_vocabulary_options(vocabulary);
+    return options.level == PX_LEVEL_WORD || options.normalise != PX_NORMALISE_NONE || px_vocabulary_id(vocabulary, "\n", 1) > 0;
 }
 
 px_status px_model_file_engine(const px_model_file *file, const char *device, int32_t n, int32_t T, int32_t threads,

@@ -13,6 +13,8 @@ typedef struct px_model_file {
     int64_t step, epoch;
     double valid_loss;           /* NaN if it was never evaluated */
     int averaged;                /* 1: best weights are averaged weights */
+    uint64_t corpus_hash;        /* of the training, validation and test tokens; 0 where there were none (an imported model) */
+    int64_t tokens;              /* scored in training */
     int32_t reset_id;            /* id of config.reset_at, the token that ends a document; -1 = none */
     float *weights;              /* [parameters.count], file layout: what evaluation and sampling use */
 } px_model_file;
@@ -29,6 +31,8 @@ px_status px_model_reset_id(const px_vocabulary *vocabulary, const char *text, i
 /* Threads to score or sample n streams with: what was asked for, or where nothing was (0), one if a step is so small that
  * threads would wait for each other longer than they work. */
 int32_t px_model_file_threads(const px_model_file *model, int32_t asked, int32_t n);
+/* 1 where texts of this vocabulary have line ends that a model can predict. */
+int px_model_knows_line_ends(const px_vocabulary *vocabulary);
 
 /* An engine for evaluation with the file's weights: n streams, windows of T steps. */
 px_status px_model_file_engine(const px_model_file *file, const char *device, int32_t n, int32_t T, int32_t threads,

@@ -1,0 +1,37 @@
+# `cmake --install BUILD --prefix PREFIX`: the program, the library with its headers, CMake and pkg-config files, the manual page
+# and the shells' completions. The CUDA module, where it was built, goes to LIBDIR/perplex (host/engine/cuda/CMakeLists.txt).
+include(CMakePackageConfigHelpers)
+
+install(TARGETS perplex RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS perplex_shared EXPORT perplexTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY include/perplex DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(FILES examples/continue_line.c DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/perplex/examples)
+install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/perplex)
+
+set(px_package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/perplex)
+install(EXPORT perplexTargets NAMESPACE perplex:: DESTINATION ${px_package_folder})
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/perplexConfig.cmake.in ${CMAKE_BINARY_DIR}/perplexConfig.cmake
+  INSTALL_DESTINATION ${px_package_folder})
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/perplexConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/perplexConfig.cmake ${CMAKE_BINARY_DIR}/perplexConfigVersion.cmake DESTINATION ${px_package_folder})
+
+# the prefix is found from where the file lies, so that a tree can be moved
+file(RELATIVE_PATH PX_PKGCONFIG_TO_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+configure_file(${CMAKE_CURRENT_LIST_DIR}/perplex.pc.in ${CMAKE_BINARY_DIR}/perplex.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/perplex.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# The manual page and the completions are what the program itself says of its flags. A program that does not run here (built for
+# another machine) cannot say it: they are left out then.
+if(NOT CMAKE_CROSSCOMPILING)
+  set(px_pages ${CMAKE_BINARY_DIR}/share/perplex.1 ${CMAKE_BINARY_DIR}/share/perplex ${CMAKE_BINARY_DIR}/share/_perplex)
+  add_custom_command(OUTPUT ${px_pages}
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/share
+    COMMAND perplex completion man > ${CMAKE_BINARY_DIR}/share/perplex.1
+    COMMAND perplex completion bash > ${CMAKE_BINARY_DIR}/share/perplex
+    COMMAND perplex completion zsh > ${CMAKE_BINARY_DIR}/share/_perplex
+    DEPENDS perplex COMMENT "Writing the manual page and the shells' completions" VERBATIM)
+  add_custom_target(perplex_pages ALL DEPENDS ${px_pages})
+  install(FILES ${CMAKE_BINARY_DIR}/share/perplex.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  install(FILES ${CMAKE_BINARY_DIR}/share/perplex DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  install(FILES ${CMAKE_BINARY_DIR}/share/_perplex DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+endif()

@@ -1,0 +1,237 @@
+/* perplex export: a model for other programs: its weights alone, and a card that says all the rest. */
+#include "check.h"
+#include "commands.h"
+#include "file.h"
+#include "inputs.h"
+#include "model_exchange.h"
+#include "model_json.h"
+#include "options.h"
+#include "output.h"
+#include "text_buffer.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char USAGE[] =
+    "perplex export --model M --out DIR|FILE.safetensors\n"
+    "Writes the weights alone, under the names of PyTorch's modules, and a JSON card with settings,\n"
+    "vocabulary, a hash of the texts, and results: DIR/model.safetensors and DIR/model.json, or\n"
+    "FILE.safetensors and FILE.json. M is a .safetensors file, or a run folder (its best model).\n";
+static const char HELP_END[] =
+    "docs/torch.md shows how a few lines of Python load them into torch.nn.RNN.\n";
+
+typedef struct export_flags {
+    const char *model, *out;
+    int json;
+} export_flags;
+
+enum { PATH_BYTES = 4300, METRICS_LIMIT = 1 << 30 };
+static const char SUFFIX[] = ".safetensors";
+
+/* ---- where it goes ------------------------------------------------------------------------------------------------ */
+
+/* The two paths; makes the folder where one is given. */
+static px_status settle_paths(const char *out, char weights[PATH_BYTES], char card[PATH_BYTES])
+{
+    struct stat info;
+    size_t bytes = strlen(out), suffix = sizeof SUFFIX - 1;
+    int exists = stat(out, &info) == 0;
+    if (bytes > 4096) return px_fail(PX_ERR_ARGUMENT, "--out %.60s...: the path is too long", out);
+    if (!(exists && S_ISDIR(info.st_mode)) && bytes > suffix && strcmp(out + bytes - suffix, SUFFIX) == 0) {
+        if (exists && !S_ISREG(info.st_mode)) return px_fail(PX_ERR_ARGUMENT, "--out %s: not a regular file; give the name of a file", out);
+        snprintf(weights, PATH_BYTES, "%s", out);
+        snprintf(card, PATH_BYTES, "%.*s.json", (int)(bytes - suffix), out);
+        return PX_OK;
+    }
+    if (exists && !S_ISDIR(info.st_mode))
+        return px_fail(PX_ERR_ARGUMENT, "--out %s: a file is there; give a folder, or a name that ends with %s", out, SUFFIX);
+    if (!exists && mkdir(out, 0777) != 0) return px_fail(PX_ERR_IO, "--out %s: the folder cannot be made: %s", out, strerror(errno));
+    snprintf(weights, PATH_BYTES, "%s/model.safetensors", out);
+    snprintf(card, PATH_BYTES, "%s/model.json", out);
+    return PX_OK;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* Replacing the model by its own export would lose the vocabulary. */
+static px_status check_not_model(const char *model, const char *weights)
+{
+    struct stat a, b;
+    if (stat(model, &a) == 0 && stat(weights, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+        return px_fail(PX_ERR_ARGUMENT, "--out %s: that is the model itself; give another name", weights);
+    return PX_OK;
+}
+
+/* ---- the card ----------------------------------------------------------------------------------------------------- */
+
+/* Every token in the order of ids; a byte b is the character U+00b. cJSON has no text with NUL in it: the list is written raw. */
+static px_status add_tokens(cJSON *object, const px_vocabulary *vocabulary)
+{
+    px_text text = {0};
+    int is_byte = px_vocabulary_options(vocabulary).level == PX_LEVEL_BYTE;
+    px_text_append(&text, "[", 1);
+    for (int32_t id = 0; id < px_vocabulary_size(vocabulary); id++) {
+        size_t bytes;
+        const char *token = px_vocabulary_token(vocabulary, id, &bytes);
+        unsigned char first = (unsigned char)token[0];
+        const char wide[2] = {(char)(0xC0 | first >> 6), (char)(0x80 | (first & 0x3F))};
+        if (id > 0) px_text_append(&text, ",", 1);
+        if (is_byte && bytes == 1 && first >= 0x80)
+            px_text_json_string(&text, wide, 2);
+        else
+            px_text_json_string(&text, token, bytes);
+    }
+    px_text_append(&text, "]", 1);
+    px_status status = px_text_check(&text, "model card");
+    if (status == PX_OK) cJSON_AddRawToObject(object, "tokens", text.data);
+    px_text_free(&text);
+    return status;
+}
+
+/* The last "end" line of a run folder's metrics.jsonl: what its training came to. NULL where there is none. */
+static cJSON *read_end(const char *model)
+{
+    char path[PATH_BYTES], *text, *line;
+    size_t bytes;
+    struct stat info;
+    cJSON *end = NULL;
+    if (stat(model, &info) != 0 || !S_ISDIR(info.st_mode)) return NULL;
+    snprintf(path, sizeof path, "%.4096s/metrics.jsonl", model);
+    if (px_file_read(path, METRICS_LIMIT, &text, &bytes) != PX_OK) return NULL;
+    while (bytes > 0 && text[bytes - 1] == '\n') text[--bytes] = 0;
+    line = strrchr(text, '\n');
+    cJSON *last = cJSON_Parse(line ? line + 1 : text);
+    const cJSON *event = cJSON_GetObjectItemCaseSensitive(last, "event");
+    if (cJSON_IsString(event) && strcmp(event->valuestring, "end") == 0)
+        end = last;
+    else
+        cJSON_Delete(last);
+    free(text);
+    return end;
+}
+
+static cJSON *model_part(const px_model_file *model)
+{
+    const px_model_config *sizes = &model->config.model;
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "class", "torch.nn.RNN");
+    cJSON_AddStringToObject(object, "nonlinearity", sizes->nonlinearity == PX_RELU ? "relu" : "tanh");
+    px_json_count(object, "vocabulary", sizes->vocab);
+    px_json_count(object, "embedding", sizes->embed);
+    px_json_count(object, "hidden", sizes->hidden);
+    px_json_count(object, "layers", sizes->layers);
+    cJSON_AddBoolToObject(object, "tied", sizes->tied);
+    px_json_count(object, "parameters", (long long)model->parameters.weights);
+    return object;
+}
+
+static cJSON *results_part(const px_model_file *model, const char *path)
+{
+    cJSON *object = cJSON_CreateObject(), *end = read_end(path);
+    px_json_count(object, "step", model->step);
+    px_json_count(object, "epoch", model->epoch);
+    px_json_count(object, "tokens", model->tokens);
+    px_json_number(object, "valid_loss", model->valid_loss);
+    px_json_number(object, "valid_perplexity", exp(model->valid_loss));
+    cJSON_AddBoolToObject(object, "averaged", model->averaged);
+    if (end) cJSON_AddItemToObject(object, "training", end);
+    return object;
+}
+
+static px_status make_card(const export_flags *flags, const px_model_file *model, const char *weights, char **text)
+{
+    cJSON *card = cJSON_CreateObject(), *vocabulary = px_json_vocabulary(model->vocabulary), *corpus = cJSON_CreateObject();
+    char hash[24];
+    const char *name = base_name(weights);
+    cJSON_AddStringToObject(card, "format", "perplex-model-card 1");
+    cJSON_AddStringToObject(card, "perplex", PERPLEX_VERSION);
+    px_json_text(card, "weights", name, strlen(name));
+    cJSON_AddItemToObject(card, "model", model_part(model));
+    cJSON_AddItemToObject(card, "results", results_part(model, flags->model));
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)model->corpus_hash);
+    if (model->corpus_hash)
+        cJSON_AddStringToObject(corpus, "hash", hash);
+    else
+        cJSON_AddNullToObject(corpus, "hash");
+    cJSON_AddItemToObject(card, "corpus", corpus);
+    cJSON_AddItemToObject(card, "settings", px_json_settings(&model->config));
+    cJSON_AddItemToObject(card, "tensors", px_json_tensors(&model->parameters));
+    px_status status = add_tokens(vocabulary, model->vocabulary);
+    cJSON_AddItemToObject(card, "vocabulary", vocabulary);
+    *text = status == PX_OK ? cJSON_Print(card) : NULL;
+    cJSON_Delete(card);
+    return status == PX_OK && !*text ? px_fail(PX_ERR_MEMORY, "no memory for the model card") : status;
+}
+
+static px_status write_card(const char *path, const char *text)
+{
+    px_atomic_file file;
+    PX_TRY(px_atomic_open(path, &file));
+    px_status status = px_atomic_write(&file, text, strlen(text));
+    if (status == PX_OK) status = px_atomic_write(&file, "\n", 1);
+    if (status == PX_OK) return px_atomic_commit(&file);
+    px_atomic_abandon(&file);
+    return status;
+}
+
+/* ---- the command -------------------------------------------------------------------------------------------------- */
+
+static px_status print_result(const export_flags *flags, const px_model_file *model, const char *weights, const char *card)
+{
+    char count[32];
+    if (flags->json) {
+        cJSON *object = cJSON_CreateObject();
+        px_json_text(object, "model", flags->model, strlen(flags->model));
+        px_json_text(object, "weights", weights, strlen(weights));
+        px_json_text(object, "card", card, strlen(card));
+        px_json_count(object, "parameters", (long long)model->parameters.weights);
+        return px_json_print(object);
+    }
+    printf("written: %s (%s parameters), %s\n", weights, px_text_count(count, (long long)model->parameters.weights), card);
+    return PX_OK;
+}
+
+static px_status export_model(const export_flags *flags)
+{
+    px_model_file model;
+    char weights[PATH_BYTES], card[PATH_BYTES], *text = NULL;
+    if (!flags->model) return px_fail(PX_ERR_ARGUMENT, "export: no model; give --model M, a .safetensors file or a run folder");
+    if (!flags->out) return px_fail(PX_ERR_ARGUMENT, "export: nowhere to write to; give --out DIR or --out FILE.safetensors");
+    PX_TRY(px_model_file_open(flags->model, &model));
+    px_status status = settle_paths(flags->out, weights, card);
+    if (status == PX_OK) status = check_not_model(flags->model, weights);
+    if (status == PX_OK) status = make_card(flags, &model, weights, &text);
+    if (status == PX_OK) status = px_model_export(&model, weights);
+    if (status == PX_OK) status = write_card(card, text);
+    if (status == PX_OK) status = print_result(flags, &model, weights, card);
+    cJSON_free(text);
+    px_model_file_close(&model);
+    return status;
+}
+
+int px_cmd_export(int argc, char **argv)
+{
+    export_flags flags = {0};
+    const px_flag own[] = {
+        {"model", "M", PX_FLAG_STRING, &flags.model, 0, 0, "the model"},
+        {"out", "DIR|FILE", PX_FLAG_STRING, &flags.out, 0, 0, "a folder, made where it is missing, or FILE.safetensors"},
+        {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "what was written, as one JSON object on standard output"},
+        {0},
+    };
+    px_command_line line = {.command = "export", .usage = USAGE, .flags = own, .help_end = HELP_END};
+    px_status status = px_command_line_read(&line, argc, argv);
+    if (status == PX_OK && line.help)
+        px_help_print(&line);
+    else if (status == PX_OK)
+        status = export_model(&flags);
+    int code = px_output_end(status);
+    px_command_line_free(&line);
+    return code;
+}

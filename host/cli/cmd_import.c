@@ -1,0 +1,141 @@
+/* perplex import: a torch.nn.RNN language model becomes a model of perplex. */
+#include "check.h"
+#include "commands.h"
+#include "file.h"
+#include "inputs.h"
+#include "model_exchange.h"
+#include "model_json.h"
+#include "options.h"
+#include "output.h"
+#include "signals.h"
+#include "token_file.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+static const char USAGE[] =
+    "perplex import FILE.safetensors --out M.safetensors [--vocab LIST] [flags]\n"
+    "Reads a language model made of torch.nn.Embedding (or one-hot input), torch.nn.RNN and\n"
+    "torch.nn.Linear, and writes it as a model that eval, sample and the library take.\n"
+    "LIST names its tokens in the order of its ids: a text with one token a line, a JSON list or object\n"
+    "(token: id), a card of perplex export, a model or token file of perplex; or the word bytes.\n";
+static const char HELP_END[] =
+    "The file's names are encoder.weight (absent: one-hot), rnn.weight_ih_l0, rnn.weight_hh_l0,\n"
+    "rnn.bias_ih_l0, rnn.bias_hh_l0, ..., decoder.weight, decoder.bias; a prefix such as model. is\n"
+    "passed over. fp32, fp16, bf16 and fp64 are read. A list without <unk> gets one, with probability 0.\n";
+
+static const char *const SETTINGS[] = {"level", "normalise", "nonlinearity", NULL};
+
+typedef struct import_flags {
+    const char *path, *out, *vocab;
+    px_vocabulary_names names;
+    const char *encoder, *rnn, *decoder;
+    int json;
+} import_flags;
+
+static px_status check_out(const char *path)
+{
+    struct stat info;
+    if (!path) return px_fail(PX_ERR_ARGUMENT, "import: nowhere to write to; give --out M.safetensors");
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return px_fail(PX_ERR_ARGUMENT, "--out %s: %s; give the name of a file", path, S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
+    return PX_OK;
+}
+
+static int is_token_file(const char *path)
+{
+    px_mapping mapping;
+    if (px_file_map(path, &mapping) != PX_OK) return 0;
+    int is_one = mapping.bytes >= sizeof PX_TOKEN_MAGIC - 1 && memcmp(mapping.data, PX_TOKEN_MAGIC, sizeof PX_TOKEN_MAGIC - 1) == 0;
+    px_file_unmap(&mapping);
+    return is_one;
+}
+
+static px_status read_list(const char *path, px_vocabulary_list *list)
+{
+    if (strcmp(path, "bytes") == 0) return px_vocabulary_list_bytes(list);
+    if (!px_input_is_model(path) && !is_token_file(path)) return px_vocabulary_list_read(path, list);
+    px_vocabulary *vocabulary;
+    PX_TRY(px_input_vocabulary(path, &vocabulary));
+    px_status status = px_vocabulary_list_of(vocabulary, path, list);
+    px_vocabulary_destroy(vocabulary);
+    return status;
+}
+
+static px_status print_result(const import_flags *flags, const px_import_result *result)
+{
+    const px_model_config *sizes = &result->sizes;
+    char a[32], b[32];
+    if (flags->json) {
+        cJSON *object = cJSON_CreateObject();
+        px_json_text(object, "model", flags->out, strlen(flags->out));
+        px_json_count(object, "vocabulary", sizes->vocab);
+        px_json_count(object, "embedding", sizes->embed);
+        px_json_count(object, "hidden", sizes->hidden);
+        px_json_count(object, "layers", sizes->layers);
+        cJSON_AddBoolToObject(object, "tied", sizes->tied);
+        px_json_count(object, "parameters", (long long)result->weights);
+        cJSON_AddBoolToObject(object, "unknown_added", result->unknown_added);
+        px_json_count(object, "placeholders", (long long)result->placeholders);
+        px_json_text(object, "prefix", result->prefix, strlen(result->prefix));
+        px_json_text(object, "dtype", result->dtype, strlen(result->dtype));
+        return px_json_print(object);
+    }
+    char input[40];
+    snprintf(input, sizeof input, sizes->embed ? "embedding of %d%s" : "one-hot input", sizes->embed, sizes->tied ? ", tied" : "");
+    printf("%s: %d layer%s of %d %s units, %s, vocabulary of %s; %s parameters, from %s%s%s\n", flags->out, sizes->layers, sizes->layers > 1 ? "s" : "",
+           sizes->hidden, sizes->nonlinearity == PX_RELU ? "ReLU" : "tanh", input, px_text_count(a, sizes->vocab),
+           px_text_count(b, (long long)result->weights), result->dtype, result->prefix[0] ? " under " : "", result->prefix);
+    if (result->unknown_added) fprintf(stderr, "note: its vocabulary has no <unk>; one was added that has probability 0 (--unk names the list's own)\n");
+    if (result->placeholders > 0)
+        fprintf(stderr, "note: %zu tokens such as <pad> are no characters; they stand as U+F0000 and up\n", result->placeholders);
+    return PX_OK;
+}
+
+static px_status import_model(import_flags *flags, const px_command_line *line, const px_config *config)
+{
+    px_vocabulary_list list = {0};
+    px_import_result result;
+    PX_TRY(check_out(flags->out));
+    flags->names.level = px_command_line_gave(line, "level") ? (int)config->level : -1;
+    flags->names.normalise = px_command_line_gave(line, "normalise") ? (int)config->normalise : -1;
+    if (flags->vocab) PX_TRY(read_list(flags->vocab, &list));
+    px_import_request request = {.path = flags->path, .vocabulary = flags->vocab ? &list : NULL, .names = flags->names,
+                                 .nonlinearity = config->model.nonlinearity, .encoder = flags->encoder, .rnn = flags->rnn, .decoder = flags->decoder};
+    px_signals_remove_unfinished(flags->out);
+    px_status status = px_model_import(&request, flags->out, &result);
+    px_vocabulary_list_free(&list);
+    return status == PX_OK ? print_result(flags, &result) : status;
+}
+
+int px_cmd_import(int argc, char **argv)
+{
+    import_flags flags = {0};
+    const px_flag own[] = {
+        {"out", "M", PX_FLAG_STRING, &flags.out, 0, 0, "the model to write"},
+        {"vocab", "LIST", PX_FLAG_STRING, &flags.vocab, 0, 0, "its tokens; without it a model of 256 tokens is one of bytes"},
+        {"unk", "TOKEN", PX_FLAG_STRING, &flags.names.unknown, 0, 0, "the list's token for what it lacks [<unk>]"},
+        {"eos", "TOKEN", PX_FLAG_STRING, &flags.names.line_end, 0, 0, "the list's token for a line end, at the level of words [<eos>]"},
+        {"encoder", "NAME", PX_FLAG_STRING, &flags.encoder, 0, 0, "name of the embedding's module [encoder]"},
+        {"rnn", "NAME", PX_FLAG_STRING, &flags.rnn, 0, 0, "name of the recurrent layer's module [rnn]"},
+        {"decoder", "NAME", PX_FLAG_STRING, &flags.decoder, 0, 0, "name of the output layer's module [decoder]"},
+        {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "what was read, as one JSON object on standard output"},
+        {0},
+    };
+    px_config config;
+    px_config_default(&config);
+    px_command_line line = {.command = "import", .usage = USAGE, .flags = own, .settings = SETTINGS, .config = &config, .max_positional = 1, .help_end = HELP_END};
+    px_status status = px_command_line_read(&line, argc, argv);
+    if (status == PX_OK && line.help)
+        px_help_print(&line);
+    else if (status == PX_OK && line.positional_count == 0)
+        status = px_fail(PX_ERR_ARGUMENT, "import: of what? give a .safetensors file that holds a torch.nn.RNN language model");
+    else if (status == PX_OK) {
+        flags.path = line.positional[0];
+        status = import_model(&flags, &line, &config);
+    }
+    int code = px_output_end(status);
+    px_command_line_free(&line);
+    px_config_free(&config);
+    return code;
+}

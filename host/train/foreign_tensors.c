@@ -1,0 +1,258 @@
+/* Tensors of other programs: see foreign_tensors.h. */
+#include "foreign_tensors.h"
+
+#include "check.h"
+#include "parameters.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_BYTES = 160 };
+
+/* ---- values ------------------------------------------------------------------------------------------------------ */
+
+static float from_half(uint16_t bits)
+{
+    int exponent = bits >> 10 & 31, mantissa = bits & 1023;
+    double value = exponent == 0 ? ldexp(mantissa, -24) : exponent == 31 ? (mantissa ? NAN : INFINITY) : ldexp(1024 + mantissa, exponent - 25);
+    return (float)(bits >> 15 ? -value : value);
+}
+
+static float from_bfloat16(uint16_t bits)
+{
+    uint32_t wide = (uint32_t)bits << 16;
+    float value;
+    memcpy(&value, &wide, sizeof value);
+    return value;
+}
+
+px_status px_foreign_values(const px_foreign *foreign, const px_safetensor *tensor, float *values)
+{
+    int is_double = strcmp(tensor->dtype, "F64") == 0, is_half = strcmp(tensor->dtype, "F16") == 0, is_bfloat = strcmp(tensor->dtype, "BF16") == 0;
+    if (!is_double && !is_half && !is_bfloat && strcmp(tensor->dtype, "F32") != 0)
+        return px_fail(PX_ERR_INPUT, "%s: tensor %s is %s; weights are F32, F16, BF16 or F64", foreign->path, tensor->name, tensor->dtype);
+    for (size_t i = 0; i < tensor->count; i++) {
+        double wide;
+        uint16_t narrow;
+        if (is_double) {
+            memcpy(&wide, tensor->data + 8 * i, sizeof wide);
+            values[i] = (float)wide;
+            if (isinf(values[i]) && !isinf(wide))
+                return px_fail(PX_ERR_INPUT, "%s: tensor %s: value %zu is %g, which fp32 cannot hold", foreign->path, tensor->name, i, wide);
+        } else if (is_half || is_bfloat) {
+            memcpy(&narrow, tensor->data + 2 * i, sizeof narrow);
+            values[i] = is_half ? from_half(narrow) : from_bfloat16(narrow);
+        } else
+            memcpy(&values[i], tensor->data + 4 * i, sizeof values[i]);
+        if (isnan(values[i])) return px_fail(PX_ERR_INPUT, "%s: tensor %s: value %zu is not a number; the training diverged", foreign->path, tensor->name, i);
+    }
+    return PX_OK;
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------------- */
+
+const px_safetensor *px_foreign_find(const px_foreign *foreign, const char *module, const char *name)
+{
+    char whole[2 * NAME_BYTES];
+    snprintf(whole, sizeof whole, "%s%s.%s", foreign->prefix, module, name);
+    return px_safetensors_find(foreign->file, whole);
+}
+
+/* The same for the recurrent layer k: "weight_hh" gives rnn.weight_hh_l{k}. */
+static const px_safetensor *find_layer(const px_foreign *foreign, const char *name, int layer)
+{
+    char with_layer[64];
+    snprintf(with_layer, sizeof with_layer, "%s_l%d", name, layer);
+    return px_foreign_find(foreign, foreign->rnn, with_layer);
+}
+
+static void use(px_foreign *foreign, const px_safetensor *tensor)
+{
+    for (size_t i = 0; tensor && i < px_safetensors_count(foreign->file); i++)
+        if (px_safetensors_at(foreign->file, i) == tensor) foreign->used[i] = 1;
+}
+
+/* What stands before "rnn.weight_hh_l0" in the one tensor whose name ends so. */
+static px_status find_prefix(px_foreign *foreign)
+{
+    char ending[NAME_BYTES];
+    const char *found = NULL, *other = NULL;
+    snprintf(ending, sizeof ending, "%s.weight_hh_l0", foreign->rnn);
+    size_t bytes = strlen(ending), prefix = 0;
+    for (size_t i = 0; i < px_safetensors_count(foreign->file); i++) {
+        const char *name = px_safetensors_at(foreign->file, i)->name;
+        size_t length = strlen(name);
+        if (strstr(name, "weight_hh_l0")) other = name;
+        if (length < bytes || strcmp(name + length - bytes, ending) != 0 || (length > bytes && name[length - bytes - 1] != '.')) continue;
+        if (found) return px_fail(PX_ERR_INPUT, "%s: two recurrent networks, %.60s and %.60s; one is needed", foreign->path, found, name);
+        found = name;
+        prefix = length - bytes;
+    }
+    if (!found && other)
+        return px_fail(PX_ERR_INPUT, "%s: no tensor %s; its recurrent layer seems to be %.60s: name the module with --rnn", foreign->path, ending, other);
+    if (!found)
+        return px_fail(PX_ERR_INPUT, "%s: no tensor %s: not a language model of torch.nn.RNN (its first tensor is %.60s)", foreign->path, ending,
+                       px_safetensors_count(foreign->file) ? px_safetensors_at(foreign->file, 0)->name : "not there");
+    if (prefix >= sizeof foreign->prefix) return px_fail(PX_ERR_INPUT, "%s: %.60s...: the name is too long", foreign->path, found);
+    memcpy(foreign->prefix, found, prefix);
+    foreign->prefix[prefix] = 0;
+    return PX_OK;
+}
+
+/* ---- shapes ------------------------------------------------------------------------------------------------------ */
+
+static px_status wrong_shape(const px_foreign *foreign, const px_safetensor *tensor, const char *wanted)
+{
+    char is[160] = "";
+    for (int32_t i = 0; i < tensor->dims; i++) {
+        size_t used = strlen(is);
+        snprintf(is + used, sizeof is - used, "%s%lld", i ? "," : "", (long long)tensor->shape[i]);
+    }
+    return px_fail(PX_ERR_INPUT, "%s: tensor %s has shape [%s]; %s is needed", foreign->path, tensor->name, is, wanted);
+}
+
+/* Shape [rows] (cols 0) or [rows,cols]. */
+static px_status expect(px_foreign *foreign, const px_safetensor *tensor, int64_t rows, int64_t cols)
+{
+    char wanted[64];
+    use(foreign, tensor);
+    int same = cols ? tensor->dims == 2 && tensor->shape[0] == rows && tensor->shape[1] == cols : tensor->dims == 1 && tensor->shape[0] == rows;
+    if (same) return PX_OK;
+    snprintf(wanted, sizeof wanted, cols ? "[%lld,%lld]" : "[%lld]", (long long)rows, (long long)cols);
+    return wrong_shape(foreign, tensor, wanted);
+}
+
+static px_status missing(const px_foreign *foreign, const char *module, const char *name)
+{
+    return px_fail(PX_ERR_INPUT, "%s: tensor %s%s.%s is missing", foreign->path, foreign->prefix, module, name);
+}
+
+/* h, L and the width of the input from the recurrent layers. */
+static px_status read_layers(px_foreign *foreign, int64_t *input)
+{
+    const px_safetensor *first = find_layer(foreign, "weight_hh", 0);
+    if (first->dims != 2 || first->shape[1] < 1 || first->shape[1] > INT32_MAX) return wrong_shape(foreign, first, "[h,h]");
+    int64_t h = first->shape[1];
+    if (first->shape[0] == 4 * h || first->shape[0] == 3 * h)
+        return px_fail(PX_ERR_INPUT, "%s: tensor %s has %lld rows for %lld units: weights of %s, which perplex does not have; only torch.nn.RNN can be imported",
+                       foreign->path, first->name, (long long)first->shape[0], (long long)h, first->shape[0] == 4 * h ? "an LSTM" : "a GRU");
+    if (px_foreign_find(foreign, foreign->rnn, "weight_hh_l0_reverse"))
+        return px_fail(PX_ERR_INPUT, "%s: a bidirectional network: it reads what it would have to predict, and is no language model", foreign->path);
+    int layers = 0;
+    for (const px_safetensor *hh; (hh = find_layer(foreign, "weight_hh", layers)); layers++) {
+        if (layers == PX_MAX_LAYERS) return px_fail(PX_ERR_INPUT, "%s: more than %d layers, the most that perplex has", foreign->path, (int)PX_MAX_LAYERS);
+        const px_safetensor *ih = find_layer(foreign, "weight_ih", layers), *b_ih = find_layer(foreign, "bias_ih", layers), *b_hh = find_layer(foreign, "bias_hh", layers);
+        char name[32];
+        snprintf(name, sizeof name, !ih ? "weight_ih_l%d" : !b_ih ? "bias_ih_l%d" : "bias_hh_l%d", layers);
+        if (!ih || !b_ih != !b_hh) return missing(foreign, foreign->rnn, name);
+        PX_TRY(expect(foreign, hh, h, h));
+        if (layers == 0 && ih->dims != 2) return wrong_shape(foreign, ih, "[h,d]");
+        if (layers == 0) *input = ih->shape[1];
+        PX_TRY(expect(foreign, ih, h, layers == 0 ? *input : h));
+        if (b_ih) PX_TRY(expect(foreign, b_ih, h, 0));
+        if (b_hh) PX_TRY(expect(foreign, b_hh, h, 0));
+    }
+    foreign->sizes.hidden = (int32_t)h;
+    foreign->sizes.layers = layers;
+    return PX_OK;
+}
+
+/* Bytes of an element of weights; 0 for types that no weights have. */
+static size_t element_bytes(const char *dtype)
+{
+    if (strcmp(dtype, "F32") == 0) return 4;
+    if (strcmp(dtype, "F64") == 0) return 8;
+    return strcmp(dtype, "F16") == 0 || strcmp(dtype, "BF16") == 0 ? 2 : 0;
+}
+
+static int same_values(const px_safetensor *a, const px_safetensor *b)
+{
+    return strcmp(a->dtype, b->dtype) == 0 && a->count == b->count && a->dims == b->dims && memcmp(a->shape, b->shape, sizeof a->shape) == 0 &&
+           memcmp(a->data, b->data, a->count * element_bytes(a->dtype)) == 0;
+}
+
+static px_status read_tied(px_foreign *foreign, const px_safetensor *table)
+{
+    const px_safetensor *projection = px_foreign_find(foreign, "proj", "weight");
+    int32_t d = foreign->sizes.embed, h = foreign->sizes.hidden;
+    foreign->sizes.tied = 1;
+    if (!table) return missing(foreign, foreign->decoder, "weight");
+    if (d == h) return PX_OK;
+    if (!projection)
+        return px_fail(PX_ERR_INPUT, "%s: tied, with an embedding of %d for %d units: tensor %sproj.weight [%d,%d] is missing", foreign->path, (int)d, (int)h,
+                       foreign->prefix, (int)d, (int)h);
+    return expect(foreign, projection, d, h);
+}
+
+/* V, d, and whether input and output share a table. */
+static px_status read_ends(px_foreign *foreign, int64_t input)
+{
+    const px_safetensor *in = px_foreign_find(foreign, foreign->encoder, "weight"), *out = px_foreign_find(foreign, foreign->decoder, "weight"),
+                        *bias = px_foreign_find(foreign, foreign->decoder, "bias");
+    const px_safetensor *widest = out ? out : in;
+    if (!widest) return missing(foreign, foreign->decoder, "weight");
+    if (widest->dims != 2 || widest->shape[0] < 1 || widest->shape[0] >= INT32_MAX || input < 1 || input >= INT32_MAX) return wrong_shape(foreign, widest, "[V,h]");
+    int64_t V = widest->shape[0], h = foreign->sizes.hidden;
+    foreign->sizes.vocab = (int32_t)V;
+    foreign->has_decoder_bias = bias != NULL;
+    if (bias) PX_TRY(expect(foreign, bias, V, 0));
+    /* a table that was shared stands in a file once, under either name */
+    foreign->tied_under_decoder = !in && out && input != V && out->shape[1] == input;
+    foreign->sizes.embed = in || foreign->tied_under_decoder ? (int32_t)input : 0;
+    if (in) PX_TRY(expect(foreign, in, V, input));
+    if (foreign->tied_under_decoder) {
+        PX_TRY(expect(foreign, out, V, input));
+        return read_tied(foreign, out);
+    }
+    if (!in && input != V)
+        return px_fail(PX_ERR_INPUT, "%s: the first layer reads %lld values where a one-hot input has %lld (the output layer's rows), and there is no %s%s.weight; "
+                       "name the embedding's module with --encoder", foreign->path, (long long)input, (long long)V, foreign->prefix, foreign->encoder);
+    if (!out || (in && same_values(in, out))) {
+        if (out) use(foreign, out);
+        return read_tied(foreign, in);
+    }
+    return expect(foreign, out, V, h);
+}
+
+static px_status check_rest(const px_foreign *foreign)
+{
+    for (size_t i = 0; i < px_safetensors_count(foreign->file); i++)
+        if (!foreign->used[i])
+            return px_fail(PX_ERR_INPUT, "%s: tensor %.80s does not belong to a torch.nn.RNN language model (%s, %s, %s); save those modules alone", foreign->path,
+                           px_safetensors_at(foreign->file, i)->name, foreign->encoder, foreign->rnn, foreign->decoder);
+    return PX_OK;
+}
+
+px_status px_foreign_open(px_foreign *foreign)
+{
+    int64_t input = 0;
+    px_status status;
+    PX_TRY(px_safetensors_open(foreign->path, &foreign->file));
+    if (px_safetensors_metadata(foreign->file, "perplex.version")) {
+        status = px_fail(PX_ERR_INPUT, "%s: already a model of perplex; use it as it is", foreign->path);
+        goto fail;
+    }
+    foreign->used = calloc(px_safetensors_count(foreign->file) + 1, 1);
+    if (!foreign->used) {
+        status = px_fail(PX_ERR_MEMORY, "%s: no memory to read it", foreign->path);
+        goto fail;
+    }
+    PX_TRY_GOTO(status, find_prefix(foreign), fail);
+    PX_TRY_GOTO(status, read_layers(foreign, &input), fail);
+    PX_TRY_GOTO(status, read_ends(foreign, input), fail);
+    PX_TRY_GOTO(status, check_rest(foreign), fail);
+    return PX_OK;
+fail:
+    px_foreign_close(foreign);
+    return status;
+}
+
+void px_foreign_close(px_foreign *foreign)
+{
+    px_safetensors_close(foreign->file);
+    free(foreign->used);
+    foreign->file = NULL;
+    foreign->used = NULL;
+}

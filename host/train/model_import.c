@@ -1,0 +1,193 @@
+/* Models of torch.nn.RNN: see model_exchange.h. What the file holds is foreign_tensors.c; here its rows are put into the order
+ * of perplex's ids and written as a checkpoint. */
+#include "model_exchange.h"
+
+#include "check.h"
+#include "checkpoint.h"
+#include "foreign_tensors.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct importing {
+    px_foreign foreign;
+    px_vocabulary *vocabulary;
+    int32_t *row;           /* [V] the file's row of each id, -1: none */
+    px_config config;
+    px_parameters table;
+    float *weights;         /* [table.count] */
+    float *scratch;         /* [largest tensor of the file] */
+} importing;
+
+static void free_all(importing *import)
+{
+    px_foreign_close(&import->foreign);
+    px_vocabulary_destroy(import->vocabulary);
+    px_config_free(&import->config);
+    free(import->row);
+    free(import->weights);
+    free(import->scratch);
+}
+
+/* ---- values ------------------------------------------------------------------------------------------------------ */
+
+/* Rows [V,cols] in the order of ids; an id without a row gets `absent`. */
+static void put_rows(const importing *import, const px_tensor *to, float absent)
+{
+    float *out = import->weights + to->offset;
+    size_t cols = (size_t)to->cols;
+    for (int32_t id = 0; id < to->rows; id++)
+        for (size_t k = 0; k < cols; k++)
+            out[(size_t)id * cols + k] = import->row[id] < 0 ? absent : import->scratch[(size_t)import->row[id] * cols + k];
+}
+
+/* A one-hot W_xh [h,V]: its columns are tokens. file_cols: V of the file. */
+static void put_columns(const importing *import, const px_tensor *to, size_t file_cols)
+{
+    float *out = import->weights + to->offset;
+    for (int32_t i = 0; i < to->rows; i++)
+        for (int32_t id = 0; id < to->cols; id++)
+            out[(size_t)i * (size_t)to->cols + (size_t)id] = import->row[id] < 0 ? 0 : import->scratch[(size_t)i * file_cols + (size_t)import->row[id]];
+}
+
+static const px_safetensor *find_source(const importing *import, const px_tensor *to)
+{
+    const px_foreign *foreign = &import->foreign;
+    switch (to->role) {
+    case PX_TENSOR_EMBEDDING: return px_foreign_find(foreign, foreign->tied_under_decoder ? foreign->decoder : foreign->encoder, "weight");
+    case PX_TENSOR_PROJECTION: return px_foreign_find(foreign, "proj", "weight");
+    case PX_TENSOR_W_HQ: return px_foreign_find(foreign, foreign->decoder, "weight");
+    case PX_TENSOR_B_Q: return px_foreign_find(foreign, foreign->decoder, "bias");
+    default: return px_foreign_find(foreign, foreign->rnn, to->name + 4); /* the table's names are PyTorch's: "rnn." and the tensor's */
+    }
+}
+
+/* PyTorch's two biases, added in double. */
+static px_status put_bias(const importing *import, const px_tensor *to, const px_safetensor *first)
+{
+    char name[40];
+    float *out = import->weights + to->offset;
+    snprintf(name, sizeof name, "bias_hh_l%d", (int)to->layer);
+    const px_safetensor *second = px_foreign_find(&import->foreign, import->foreign.rnn, name);
+    if (!first || !second) return PX_OK;
+    PX_TRY(px_foreign_values(&import->foreign, first, out));
+    PX_TRY(px_foreign_values(&import->foreign, second, import->scratch));
+    for (size_t i = 0; i < to->count; i++)
+        if (import->scratch[i] != 0) out[i] = (float)((double)out[i] + (double)import->scratch[i]);
+    return PX_OK;
+}
+
+static px_status put_tensor(const importing *import, const px_tensor *to)
+{
+    const px_safetensor *from = find_source(import, to);
+    if (to->role == PX_TENSOR_B_H) return put_bias(import, to, from);
+    if (from)
+        PX_TRY(px_foreign_values(&import->foreign, from, import->scratch));
+    else
+        memset(import->scratch, 0, to->count * sizeof *import->scratch); /* an output layer without bias */
+    if (to->role == PX_TENSOR_EMBEDDING || to->role == PX_TENSOR_W_HQ)
+        put_rows(import, to, 0);
+    else if (to->role == PX_TENSOR_B_Q)
+        put_rows(import, to, -INFINITY);
+    else if (to->one_hot)
+        put_columns(import, to, (size_t)import->foreign.sizes.vocab);
+    else
+        memcpy(import->weights + to->offset, import->scratch, to->count * sizeof(float));
+    return PX_OK;
+}
+
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
+
+static px_status read_vocabulary(importing *import, const px_import_request *request, px_import_result *result)
+{
+    px_vocabulary_list bytes = {0}, *list = request->vocabulary;
+    int32_t V = import->foreign.sizes.vocab;
+    if (!list && V != 256)
+        return px_fail(PX_ERR_INPUT, "%s: %d tokens, whose texts the file does not hold; give --vocab FILE, a list of them", request->path, (int)V);
+    if (!list) PX_TRY(px_vocabulary_list_bytes(&bytes));
+    if (!list) list = &bytes;
+    px_status status;
+    if (list->count != (size_t)V)
+        status = px_fail(PX_ERR_INPUT, "%s: %zu tokens, but the model in %s has %d", list->source, list->count, request->path, (int)V);
+    else
+        status = px_vocabulary_list_make(list, &request->names, &import->vocabulary, &import->row, &result->placeholders);
+    px_vocabulary_list_free(&bytes);
+    if (status == PX_OK) result->unknown_added = import->row[0] < 0;
+    return status;
+}
+
+static px_status settle_config(importing *import, const px_import_request *request)
+{
+    px_text_options options = px_vocabulary_options(import->vocabulary);
+    const px_model_config *found = &import->foreign.sizes;
+    px_model_config *sizes = &import->config.model;
+    import->config.level = (px_level)options.level;
+    import->config.normalise = (px_normalise)options.normalise;
+    sizes->vocab = px_vocabulary_size(import->vocabulary);
+    sizes->embed = found->embed;
+    sizes->hidden = found->hidden;
+    sizes->layers = found->layers;
+    sizes->tied = found->tied;
+    sizes->nonlinearity = request->nonlinearity;
+    if (px_parameters_make(sizes, &import->table) != PX_OK) return px_fail_context(PX_ERR_INPUT, "%s", request->path);
+    return PX_OK;
+}
+
+static px_status fill_weights(importing *import)
+{
+    size_t largest = import->table.count;
+    for (size_t i = 0; i < px_safetensors_count(import->foreign.file); i++)
+        if (px_safetensors_at(import->foreign.file, i)->count > largest) largest = px_safetensors_at(import->foreign.file, i)->count;
+    import->weights = calloc(import->table.count, sizeof *import->weights);
+    import->scratch = calloc(largest, sizeof *import->scratch);
+    if (!import->weights || !import->scratch) return px_fail(PX_ERR_MEMORY, "%s: no memory for %zu weights", import->foreign.path, import->table.count);
+    for (int32_t i = 0; i < import->table.tensor_count; i++) PX_TRY(put_tensor(import, &import->table.tensor[i]));
+    return PX_OK;
+}
+
+/* As a checkpoint of a run that made no step; an engine is what a checkpoint is written from. */
+static px_status write_model(importing *import, const char *out)
+{
+    px_engine_shape shape = {.n = 1, .T = 1, .threads = 1, .precision = import->config.precision, .seed = import->config.seed};
+    px_engine *engine = NULL;
+    px_run_state state;
+    char *vocabulary = px_vocabulary_write(import->vocabulary);
+    float *buffer = malloc(px_checkpoint_buffer_count(&import->table, &import->config) * sizeof *buffer);
+    px_status status = vocabulary && buffer ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to write it", out);
+    px_run_state_start(&state);
+    if (status == PX_OK) status = px_engine_create("cpu", &import->config.model, &import->config.optimizer, &shape, &engine);
+    if (status == PX_OK) status = px_engine_write(engine, PX_SECTION_PARAMETERS, import->weights);
+    if (status == PX_OK) {
+        px_checkpoint_source source = {.kind = PX_CHECKPOINT_BEST, .config = &import->config, .vocabulary = vocabulary, .parameters = &import->table,
+                                       .state = &state, .engine = engine, .buffer = buffer};
+        status = px_checkpoint_write(out, &source);
+    }
+    px_engine_destroy(engine);
+    free(vocabulary);
+    free(buffer);
+    return status;
+}
+
+px_status px_model_import(const px_import_request *request, const char *out, px_import_result *result)
+{
+    importing import = {.foreign = {.path = request->path, .encoder = request->encoder ? request->encoder : "encoder",
+                                    .rnn = request->rnn ? request->rnn : "rnn", .decoder = request->decoder ? request->decoder : "decoder"}};
+    px_status status;
+    *result = (px_import_result){0};
+    px_config_default(&import.config);
+    PX_TRY_GOTO(status, px_foreign_open(&import.foreign), done);
+    PX_TRY_GOTO(status, read_vocabulary(&import, request, result), done);
+    PX_TRY_GOTO(status, settle_config(&import, request), done);
+    PX_TRY_GOTO(status, fill_weights(&import), done);
+    PX_TRY_GOTO(status, write_model(&import, out), done);
+    const px_safetensor *table = find_source(&import, &import.table.tensor[0]);
+    result->sizes = import.config.model;
+    result->weights = import.table.weights;
+    snprintf(result->prefix, sizeof result->prefix, "%s", import.foreign.prefix);
+    snprintf(result->dtype, sizeof result->dtype, "%s", table ? table->dtype : "");
+done:
+    free_all(&import);
+    return status;
+}

@@ -1,0 +1,44 @@
+/* The vocabulary of a model that another program trained: a list of tokens in the order of that program's ids.
+ *
+ * perplex numbers tokens its own way (id 0 is <unk>), so such a list is first of all an order of rows. */
+#ifndef PX_VOCABULARY_LIST_H
+#define PX_VOCABULARY_LIST_H
+
+#include "corpus.h"
+
+typedef struct px_vocabulary_list {
+    char **token;      /* [count], each [bytes] and a NUL; byte level: one byte each, or "<unk>" */
+    size_t *bytes;     /* [count] */
+    size_t count;
+    int level;         /* 0 byte, 1 char, 2 word; -1: the file does not say */
+    int normalise;     /* as in px_text_options; -1: the file does not say */
+    char *source;      /* the file's name, for messages */
+} px_vocabulary_list;
+
+/* Reads path:
+ *   JSON   a list of strings; an object of string -> id (0, 1, ... without gaps); or a model card of perplex export
+ *   text   one token a line, as it stands (so that a line end can be a token only in JSON)
+ * PX_ERR_INPUT says what is wrong. */
+px_status px_vocabulary_list_read(const char *path, px_vocabulary_list *list);
+/* The 256 bytes: id = value. */
+px_status px_vocabulary_list_bytes(px_vocabulary_list *list);
+/* Of a vocabulary of perplex, in the order of its ids. */
+px_status px_vocabulary_list_of(const px_vocabulary *vocabulary, const char *source, px_vocabulary_list *list);
+void px_vocabulary_list_free(px_vocabulary_list *list); /* zeroed afterwards */
+
+/* What the options of an import say of a vocabulary. */
+typedef struct px_vocabulary_names {
+    const char *unknown;  /* the list's token for what it lacks; NULL = "<unk>", which need not be there */
+    const char *line_end; /* word level: the list's token for a line end; NULL = "<eos>", which need not be there */
+    int level;            /* -1: what the list says, else char where every token is one character, else word */
+    int normalise;        /* -1: what the list says, else none */
+} px_vocabulary_names;
+
+/* The vocabulary of perplex for a list. *row [size of the vocabulary], malloc'ed: the list's index of each id, -1 for an <unk>
+ * that the list does not have. At the level of characters, longer tokens (<pad>, ...), which no text gives, become characters of
+ * a private area (U+F0000 and up), counted in *placeholders. A list's tokens of byte level that are code points up to U+00FF become
+ * those bytes. */
+px_status px_vocabulary_list_make(px_vocabulary_list *list, const px_vocabulary_names *names, px_vocabulary **vocabulary, int32_t **row,
+                                  size_t *placeholders);
+
+#endif
