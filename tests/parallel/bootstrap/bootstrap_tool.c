@@ -1,0 +1,100 @@
+/* One rank of a bootstrap, for bootstrap.sh: RANK, WORLD_SIZE and what bootstrap.h names come from the environment.
+ *
+ *     test_bootstrap_tool WAY SECONDS          prints "rank R got HEX"
+ *     test_bootstrap_tool WAY SECONDS nccl     then sums a few vectors over the ranks by NCCL, and prints "rank R sums HEX"
+ *
+ * Ends like perplex does: 0, 2 for wrong input, 1 for what failed while running, with one line on standard error. */
+#include "bootstrap.h"
+#include "check.h"
+#include "machine.h"
+#include "nccl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#ifdef PX_TEST_MPI
+#include <mpi.h>
+
+static px_status broadcast(void *context, void *data, size_t bytes)
+{
+    return MPI_Bcast(data, (int)bytes, MPI_BYTE, 0, MPI_COMM_WORLD) == MPI_SUCCESS ? PX_OK : px_fail(PX_ERR_IO, "MPI_Bcast failed");
+}
+#endif
+
+enum { ROUNDS = 5, FLOATS = 1000 };
+
+/* Round k, rank r contributes r + 1 + i + k: sums that are exact in fp32. */
+static px_status sum(px_nccl *nccl, int rank, int size)
+{
+    static float values[FLOATS];
+    for (int k = 0; k < ROUNDS; k++) {
+        for (int i = 0; i < FLOATS; i++) values[i] = (float)(rank + 1 + i + k);
+        PX_TRY(px_nccl_start(nccl, values + FLOATS / 2, FLOATS / 2, NULL));
+        PX_TRY(px_nccl_start(nccl, values, FLOATS / 2, NULL));
+        PX_TRY(px_nccl_finish(nccl, NULL));
+        for (int i = 0; i < FLOATS; i++)
+            if (values[i] != (float)(size * (size + 1) / 2 + size * (i + k)))
+                return px_fail(PX_ERR_INTERNAL, "round %d: element %d is %g", k, i, (double)values[i]);
+    }
+    printf("rank %d summed %d rounds\n", rank, ROUNDS);
+    return PX_OK;
+}
+
+static px_status use_nccl(const px_bootstrap *bootstrap, const void *id)
+{
+    const char *stall = getenv("PX_TEST_STALL_S");
+    px_nccl_options options = {.rank = bootstrap->rank, .size = bootstrap->size, .start_timeout_s = bootstrap->timeout_s,
+                               .stall_timeout_s = stall ? atof(stall) : 5};
+    px_nccl *nccl;
+    PX_TRY(px_nccl_create(&options, id, &nccl));
+    px_status status = sum(nccl, bootstrap->rank, bootstrap->size);
+    px_nccl_destroy(nccl);
+    return status;
+}
+
+static px_status run(px_bootstrap_way way, double seconds, int nccl)
+{
+    unsigned char id[PX_NCCL_ID_BYTES] = {0};
+    px_bootstrap bootstrap = {.way = way, .timeout_s = seconds};
+    const char *rank = getenv("RANK"), *size = getenv("WORLD_SIZE");
+    int r = rank ? atoi(rank) : 0, n = size ? atoi(size) : 1;
+#ifdef PX_TEST_MPI
+    if (way == PX_BOOTSTRAP_MPI) {
+        MPI_Comm_rank(MPI_COMM_WORLD, &r);
+        MPI_Comm_size(MPI_COMM_WORLD, &n);
+        bootstrap.broadcast = broadcast;
+    }
+#endif
+    PX_TRY(px_bootstrap_from_environment(r, n, 1, &bootstrap));
+    if (r == 0 && nccl) PX_TRY(px_nccl_new_id(id));
+    if (r == 0 && !nccl && getrandom(id, sizeof id, 0) != (ssize_t)sizeof id) return px_fail(PX_ERR_IO, "no random bytes");
+    PX_TRY(px_bootstrap_run(&bootstrap, id, sizeof id));
+    printf("rank %d got ", r);
+    for (size_t i = 0; i < 16; i++) printf("%02x", id[i]);
+    printf("\n");
+    fflush(stdout);
+    return nccl ? use_nccl(&bootstrap, id) : PX_OK;
+}
+
+int main(int argc, char **argv)
+{
+    px_bootstrap_way way = PX_BOOTSTRAP_AUTO;
+    if (argc < 3) {
+        fprintf(stderr, "test_bootstrap_tool auto|mpi|tcp|file SECONDS [nccl]\n");
+        return 2;
+    }
+    for (int w = PX_BOOTSTRAP_AUTO; w <= PX_BOOTSTRAP_FILE; w++)
+        if (strcmp(argv[1], px_bootstrap_way_name((px_bootstrap_way)w)) == 0) way = (px_bootstrap_way)w;
+#ifdef PX_TEST_MPI
+    if (way == PX_BOOTSTRAP_MPI) MPI_Init(&argc, &argv);
+#endif
+    double started = px_clock();
+    px_status status = run(way, atof(argv[2]), argc > 3);
+    if (status != PX_OK) fprintf(stderr, "error after %.1f s: %s\n", px_clock() - started, px_error_message());
+#ifdef PX_TEST_MPI
+    if (way == PX_BOOTSTRAP_MPI) MPI_Finalize();
+#endif
+    return px_status_exit_code(status);
+}
