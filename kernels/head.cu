@@ -220,7 +220,7 @@ template <class IN, class OUT, bool ALIGNED> __global__ void __launch_bounds__(5
 
 /* One block: thread k adds rows k, k + 1024, ... in double, then the block's tree. */
 __global__ void __launch_bounds__(1024)
-    head_loss_sum_kernel(px_device_metrics *metrics, const float *nll, const int32_t *targets, size_t rows, int training)
+    head_loss_sum_kernel(px_device_metrics *metrics, const float *nll, const int32_t *targets, size_t rows, int training, float *poison)
 {
     PX_SHARED(double, scratch, [PX_WARP]);
     PX_SHARED(long long, counts, [PX_WARP]);
@@ -235,7 +235,9 @@ __global__ void __launch_bounds__(1024)
     if (threadIdx.x != 0) return;
     metrics->loss_sum += sum;
     metrics->tokens += count;
-    if (training) metrics->step_loss += sum;
+    if (!training) return;
+    metrics->step_loss += sum;
+    if (poison && !isfinite(sum)) *poison = NAN;
 }
 
 template <bool ALIGNED>
@@ -324,11 +326,11 @@ extern "C" cudaError_t px_launch_head_loss(const px_head_args *args, cudaStream_
 }
 
 extern "C" cudaError_t px_launch_head_loss_sum(px_device_metrics *metrics, const float *nll, const int32_t *targets, size_t rows,
-                                               int32_t training, cudaStream_t stream)
+                                               int32_t training, float *poison, cudaStream_t stream)
 {
     if (rows == 0) return cudaSuccess;
     /* one block: one order; a window's 10^4 rows are 10 reads per thread */
-    return PX_LAUNCH(head_loss_sum_kernel, 1, 1024, 0, stream, metrics, nll, targets, rows, training);
+    return PX_LAUNCH(head_loss_sum_kernel, 1, 1024, 0, stream, metrics, nll, targets, rows, training, poison);
 }
 
 extern "C" cudaError_t px_launch_head_softmax(float *probabilities, const float *logits, const float *bias, size_t rows,

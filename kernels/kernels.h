@@ -201,9 +201,10 @@ typedef struct px_head_args {
 } px_head_args;
 cudaError_t px_launch_head_loss(const px_head_args *args, cudaStream_t stream);
 
-/* metrics.loss_sum += sum of nll, metrics.tokens += scored rows; step_loss += the sum too where training != 0. In double. */
+/* metrics.loss_sum += sum of nll, metrics.tokens += scored rows; step_loss += the sum too where training != 0. In double.
+ * poison, where not NULL and training: becomes NaN where the sum is not finite, so that a gradient summed over ranks shows it to all. */
 cudaError_t px_launch_head_loss_sum(px_device_metrics *metrics, const float *nll, const int32_t *targets, size_t rows,
-                                    int32_t training, cudaStream_t stream);
+                                    int32_t training, float *poison, cudaStream_t stream);
 
 /* probabilities [rows,V] = softmax(logits + bias); logits [rows,V] fp32, row stride ld; may be the same buffer if ld = V. */
 cudaError_t px_launch_head_softmax(float *probabilities, const float *logits, const float *bias, size_t rows, int32_t V,

@@ -4,6 +4,7 @@
 #include "cases.h"
 #include "engine_cuda.h"
 #include "fake_control.h"
+#include "fake_stream.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -413,6 +414,205 @@ static void a_missing_driver_or_gpu_is_named_with_its_remedy(void **state)
     assert_true(info.free_bytes > 0);
 }
 
+/* ---- sums over ranks --------------------------------------------------------------------------------------------------- */
+
+/* A reducer that makes every part of one rank the sum of three equal ones, in the stream's order as NCCL would; or one that never ends. */
+typedef struct tripler tripler;
+typedef struct tripler_work {
+    tripler *owner;
+    float *part;
+    size_t count;
+    int number; /* of the part in its step */
+} tripler_work;
+
+struct tripler {
+    int parts, hangs, released;
+    size_t kernels[PX_MAX_LAYERS + 1]; /* that had run when part i of a step was summed */
+    tripler_work work[256];
+    int works;
+};
+
+static int triple_part(void *argument)
+{
+    tripler_work *work = argument;
+    tripler *t = work->owner;
+    if (t->hangs && !t->released) return 1;
+    t->kernels[work->number] = px_fake_count().kernels;
+    for (size_t k = 0; k < work->count; k++) work->part[k] *= 3;
+    return 0;
+}
+
+static px_status triple_start(void *context, float *part, size_t count, void *stream)
+{
+    tripler *t = context;
+    px_fake_stream *fake = stream;
+    assert_int_equal(fake->magic, PX_FAKE_STREAM_MAGIC);
+    assert_true(t->works < 256);
+    t->work[t->works] = (tripler_work){t, part, count, t->parts++};
+    assert_int_equal(fake->enqueue(stream, triple_part, &t->work[t->works++]), 0);
+    return PX_OK;
+}
+
+static px_status triple_finish(void *context, void *stream)
+{
+    ((tripler *)context)->parts = 0;
+    return PX_OK;
+}
+
+static px_status triple_watch(void *context, double waited_s)
+{
+    tripler *t = context;
+    if (!t->hangs || waited_s < 0.05) return PX_OK;
+    t->released = 1; /* as an aborted communicator's kernels end */
+    return px_fail(PX_ERR_IO, "rank 1 hangs");
+}
+
+/* Weights after a training with that reducer, malloc'ed; one window to each step. */
+static float *weights_with_reducer(const px_case *c, tripler *t, size_t *count)
+{
+    px_engine *engine;
+    memset(t, 0, sizeof *t);
+    PX_CHECK(make(c, PX_FP32, &engine));
+    PX_CHECK(write_initial_weights(c, engine));
+    PX_CHECK(px_engine_set_reducer(engine, &(px_reducer){t, triple_start, triple_finish, triple_watch}));
+    for (uint64_t step = 0; step < WINDOWS; step++) {
+        px_update update = {.step = step, .lr = 0.05};
+        px_window window = px_case_window(c, step, 0);
+        window.batch.last = 1;
+        PX_CHECK(px_engine_accumulate(engine, &window.batch));
+        PX_CHECK(px_engine_update(engine, &update));
+        px_window_free(&window);
+    }
+    *count = px_engine_section_count(engine, PX_SECTION_PARAMETERS);
+    float *weights = px_section_read(engine, PX_SECTION_PARAMETERS);
+    px_engine_destroy(engine);
+    return weights;
+}
+
+static void sums_over_ranks_are_in_order_whatever_runs_ahead(void **state)
+{
+    static const px_case *const cases[] = {&every_buffer, &one_hot};
+    tripler t;
+    for (size_t i = 0; i < 2; i++) {
+        size_t count;
+        px_fake_control()->seed = 3; /* one that lets nothing run ahead */
+        float *want = weights_with_reducer(cases[i], &t, &count);
+        assert_int_equal(t.works, WINDOWS * (cases[i]->model.layers + 1));
+        for (uint64_t seed = 1; seed <= 8; seed++) {
+            px_fake_control()->seed = seed;
+            float *got = weights_with_reducer(cases[i], &t, &count);
+            assert_memory_equal(got, want, count * sizeof *got);
+            free(got);
+        }
+        free(want);
+        assert_nothing_is_left();
+    }
+}
+
+static void the_output_layer_is_summed_while_the_recurrence_runs_back(void **state)
+{
+    tripler t = {0};
+    px_engine *engine;
+    px_fake_control()->seed = 3;
+    PX_CHECK(make(&every_buffer, PX_FP32, &engine));
+    PX_CHECK(write_initial_weights(&every_buffer, engine));
+    PX_CHECK(px_engine_set_reducer(engine, &(px_reducer){&t, triple_start, triple_finish, triple_watch}));
+    px_window window = px_case_window(&every_buffer, 0, 0);
+    window.batch.last = 1;
+    PX_CHECK(px_engine_accumulate(engine, &window.batch));
+    PX_CHECK(px_cuda_wait_stream(px_cuda_self(engine), px_cuda_self(engine)->reduction.stream));
+    /* one kernel per step of a layer's backward pass, and more behind them */
+    assert_true(t.kernels[1] >= t.kernels[0] + (size_t)every_buffer.T);
+    assert_true(t.kernels[2] >= t.kernels[1] + (size_t)every_buffer.T);
+    px_window_free(&window);
+    px_engine_destroy(engine);
+    assert_nothing_is_left();
+}
+
+/* Waits of a step with one layer: 2 for staging, 1 for each part, 1 of the update for the sums. */
+static void a_missing_wait_between_gradients_and_sums_is_caught(void **state)
+{
+    static const char *const missing[] = {"the output layer's sum does not wait for its gradient", "layer 0's does not", "the update does not wait for the sums"};
+    tripler t;
+    size_t count;
+    px_fake_control()->seed = 3;
+    float *want = weights_with_reducer(&one_hot, &t, &count);
+    for (uint64_t k = 0; k < 3; k++) {
+        int caught = 0;
+        for (uint64_t seed = 1; seed <= 10; seed++) {
+            settings_reset();
+            px_fake_control()->seed = seed;
+            px_fake_control()->wait_period = 5;
+            px_fake_control()->wait_missing = 2 + k;
+            float *got = weights_with_reducer(&one_hot, &t, &count);
+            caught += memcmp(got, want, count * sizeof *got) != 0;
+            free(got);
+        }
+        print_message("%s: caught with %d of 10 seeds\n", missing[k], caught);
+        assert_true(caught > 0);
+    }
+    free(want);
+}
+
+static void a_rank_that_hangs_ends_every_wait_with_the_reducers_message(void **state)
+{
+    for (int call = 0; call < 3; call++) {
+        tripler t = {.hangs = 1};
+        px_engine *engine;
+        px_metrics metrics;
+        px_status status = PX_OK;
+        float *weights = calloc(4096, sizeof *weights);
+        PX_CHECK(make(&one_hot, PX_FP32, &engine));
+        PX_CHECK(write_initial_weights(&one_hot, engine));
+        PX_CHECK(px_engine_set_reducer(engine, &(px_reducer){&t, triple_start, triple_finish, triple_watch}));
+        for (uint64_t step = 0; step < 6 && status == PX_OK; step++) {
+            px_update update = {.step = step, .lr = 0.05};
+            px_window window = px_case_window(&one_hot, step, 0);
+            window.batch.last = 1;
+            status = px_engine_accumulate(engine, &window.batch); /* waits for the staging buffer of two steps ago */
+            if (status == PX_OK) status = px_engine_update(engine, &update);
+            px_window_free(&window);
+            if (call == 0 && status == PX_OK) status = px_engine_metrics(engine, 1, &metrics);
+            if (call == 1 && status == PX_OK) status = px_engine_read(engine, PX_SECTION_PARAMETERS, weights);
+        }
+        assert_int_equal(status, PX_ERR_IO);
+        assert_string_equal(px_error_message(), "rank 1 hangs");
+        px_engine_destroy(engine);
+        assert_nothing_is_left();
+        free(weights);
+        px_fake_reset();
+    }
+}
+
+static void an_infinite_loss_shows_in_the_gradient_that_is_summed(void **state)
+{
+    for (int with = 0; with < 2; with++) {
+        tripler t = {0};
+        px_engine *engine;
+        px_parameters table;
+        px_metrics metrics;
+        px_update update = {.step = 7, .lr = 0.05};
+        PX_CHECK(px_parameters_make(&one_hot.model, &table));
+        PX_CHECK(make(&one_hot, PX_FP32, &engine));
+        float *weights = calloc(table.count, sizeof *weights);
+        float *bias = weights + px_parameters_find(&table, PX_TENSOR_B_Q, 0)->offset;
+        bias[0] = -3e38f, bias[1] = 3e38f; /* token 0 has probability 0, its loss is infinite, and dO is finite all the same */
+        PX_CHECK(px_engine_write(engine, PX_SECTION_PARAMETERS, weights));
+        if (with) PX_CHECK(px_engine_set_reducer(engine, &(px_reducer){&t, triple_start, triple_finish, triple_watch}));
+        px_window window = px_case_window(&one_hot, 0, 0);
+        for (int32_t i = 0; i < one_hot.n * one_hot.T; i++) window.targets[i] = 0;
+        window.batch.last = 1;
+        PX_CHECK(px_engine_accumulate(engine, &window.batch));
+        PX_CHECK(px_engine_update(engine, &update));
+        PX_CHECK(px_engine_metrics(engine, 1, &metrics));
+        assert_int_equal(metrics.bad_step, 7);
+        assert_int_equal(!isfinite(metrics.bad_norm), with);
+        px_window_free(&window);
+        px_engine_destroy(engine);
+        free(weights);
+    }
+}
+
 /* ---- the rest of the seam that parity does not reach ------------------------------------------------------------------- */
 
 static void ids_out_of_range_are_refused_before_anything_runs(void **state)
@@ -471,6 +671,11 @@ int main(void)
         TEST(bf16_stays_near_the_reference),
         TEST(low_precision_on_an_old_gpu_is_refused),
         TEST(a_missing_driver_or_gpu_is_named_with_its_remedy),
+        TEST(sums_over_ranks_are_in_order_whatever_runs_ahead),
+        TEST(the_output_layer_is_summed_while_the_recurrence_runs_back),
+        TEST(a_missing_wait_between_gradients_and_sums_is_caught),
+        TEST(a_rank_that_hangs_ends_every_wait_with_the_reducers_message),
+        TEST(an_infinite_loss_shows_in_the_gradient_that_is_summed),
         TEST(ids_out_of_range_are_refused_before_anything_runs),
         TEST(gradients_lie_on_the_device_and_are_complete),
     };

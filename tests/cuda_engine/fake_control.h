@@ -34,6 +34,8 @@ typedef struct px_fake_settings {
     int major, minor;       /* compute capability */
     int64_t fail_at;        /* this many calls that create something succeed, the next one fails; -1: none fails */
     px_fake_fault fault;
+    uint64_t wait_period;   /* of every so many cudaStreamWaitEvent ... */
+    uint64_t wait_missing;  /* ... this one, from 0, is missing; period 0: none is */
 } px_fake_settings;
 
 /* The settings, to be changed in place. Start: lazy, one device of capability 9.0 with 1 GiB and 64 KiB of L2 cache (small,

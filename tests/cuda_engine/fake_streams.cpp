@@ -2,8 +2,10 @@
 #include "fake_device.h"
 
 #include "control.h"
+#include "fake_stream.h"
 
 #include <cstdlib>
+#include <ctime>
 #include <deque>
 #include <memory>
 #include <vector>
@@ -20,6 +22,7 @@ struct operation {
     px_fake::work run;
     std::shared_ptr<event_state> wait; /* instead of run: blocks the stream until version is done */
     uint64_t version = 0;
+    bool spins = false;                /* run says cudaErrorNotReady until something outside of this process has happened */
 };
 
 struct CUevent_st {
@@ -37,12 +40,16 @@ struct CUgraphExec_st {
     std::shared_ptr<std::vector<graph_node>> nodes;
 };
 struct CUstream_st {
+    px_fake_stream door; /* first, so that a library that knows only a handle finds it */
     std::deque<operation> queue;
     CUgraph_st *capture = nullptr;
 };
 
 namespace px_fake {
 namespace {
+
+/* For libraries like NCCL, whose kernels wait for those of other processes. */
+int enqueue_spinning(void *stream, int (*run)(void *argument), void *argument);
 
 std::vector<CUstream_st *> streams;
 CUstream_st default_stream;
@@ -70,6 +77,11 @@ bool step(CUstream_st *stream)
     if (stream->queue.empty()) return false;
     operation &first = stream->queue.front();
     if (first.wait && first.wait->done < first.version) return false;
+    if (first.spins && sticky == cudaSuccess) {
+        if (first.run() == cudaErrorNotReady) return false;
+        stream->queue.pop_front();
+        return true;
+    }
     operation now = std::move(first);
     stream->queue.pop_front();
     if (now.run && sticky == cudaSuccess) {
@@ -107,13 +119,35 @@ bool others_move()
     return settings().lazy && n && random_below(n) == 0;
 }
 
+/* One operation of a stream, and now and then one of another; or one of another where this one waits. */
+bool move(CUstream_st *stream)
+{
+    if (!step(stream)) return step_other(stream);
+    if (others_move()) step_other(stream);
+    return true;
+}
+
+bool somebody_spins()
+{
+    for (CUstream_st *stream : all_streams())
+        if (!stream->queue.empty() && stream->queue.front().spins) return true;
+    return false;
+}
+
+void pause()
+{
+    const timespec moment = {0, 200000};
+    nanosleep(&moment, nullptr);
+}
+
 /* Runs a stream until `finished`, and of the others what it waits for, and now and then a little more. */
 template <class F> void advance(CUstream_st *stream, F finished)
 {
     while (!finished()) {
-        if (step(stream)) {
-            if (others_move()) step_other(stream);
-        } else if (!step_other(stream)) {
+        if (move(stream)) continue;
+        if (somebody_spins())
+            pause();
+        else {
             complain("a stream waits for an event that nothing will record");
             abort();
         }
@@ -126,6 +160,15 @@ cudaError_t mark(const std::shared_ptr<event_state> &state, uint64_t version)
     state->done = version;
     if (state->timing) state->at_ms = ++clock_ms; /* a clock that ticks at every time stamp */
     return cudaSuccess;
+}
+
+int enqueue_spinning(void *stream, int (*run)(void *argument), void *argument)
+{
+    auto *which = static_cast<CUstream_st *>(stream);
+    if (sticky != cudaSuccess || which->capture) return 1;
+    which->queue.push_back({[run, argument] { return run(argument) ? cudaErrorNotReady : cudaSuccess; }, nullptr, 0, true});
+    if (!settings().lazy) drain(which);
+    return 0;
 }
 
 } // namespace
@@ -177,7 +220,7 @@ cudaError_t enqueue(cudaStream_t stream, work run)
         stream->capture->nodes.push_back({run, nullptr});
         return cudaSuccess;
     }
-    stream->queue.push_back({run, nullptr, 0});
+    stream->queue.push_back({run, nullptr, 0, false});
     if (!settings().lazy) drain(stream);
     return report(sticky);
 }
@@ -208,8 +251,21 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
 {
     if (creation_fails()) return report(cudaErrorMemoryAllocation);
     *stream = new CUstream_st;
+    (*stream)->door = {PX_FAKE_STREAM_MAGIC, enqueue_spinning};
     streams.push_back(*stream);
     object_created();
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int)
+{
+    return cudaStreamCreateWithFlags(stream, flags);
+}
+
+cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest)
+{
+    *least = 0;
+    *greatest = -5;
     return cudaSuccess;
 }
 
@@ -234,6 +290,16 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
     else
         drain_all();
     return report(sticky);
+}
+
+/* Whoever asks gives the device some time. */
+cudaError_t cudaStreamQuery(cudaStream_t stream)
+{
+    if (forbidden()) return report(cudaErrorStreamCaptureUnsupported);
+    for (int i = 0; i < 256 && !stream->queue.empty(); i++)
+        if (!move(stream)) break;
+    if (sticky != cudaSuccess) return report(sticky);
+    return stream->queue.empty() ? cudaSuccess : report(cudaErrorNotReady);
 }
 
 cudaError_t cudaDeviceSynchronize(void)
@@ -291,8 +357,9 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     uint64_t call = stream_waits++;
     if (is_capturing(stream)) return report(cudaErrorStreamCaptureIsolation);
     if (settings().fault == (call % 2 == 0 ? PX_FAKE_NO_FIRST_STREAM_WAIT : PX_FAKE_NO_SECOND_STREAM_WAIT)) return cudaSuccess;
+    if (settings().wait_period && call % settings().wait_period == settings().wait_missing) return cudaSuccess;
     if (event->state->recorded == event->state->done) return cudaSuccess;
-    stream->queue.push_back({nullptr, event->state, event->state->recorded});
+    stream->queue.push_back({nullptr, event->state, event->state->recorded, false});
     if (!settings().lazy) drain(stream);
     return cudaSuccess;
 }
@@ -305,6 +372,16 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
     if (state->done >= state->recorded) return report(sticky);
     advance(state->stream, [state] { return state->done >= state->recorded; });
     return report(sticky);
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event)
+{
+    if (forbidden()) return report(cudaErrorStreamCaptureUnsupported);
+    auto state = event->state;
+    for (int i = 0; i < 256 && state->done < state->recorded; i++)
+        if (!move(state->stream)) break;
+    if (sticky != cudaSuccess) return report(sticky);
+    return state->done >= state->recorded ? cudaSuccess : report(cudaErrorNotReady);
 }
 
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)

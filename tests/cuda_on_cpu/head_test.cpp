@@ -206,13 +206,22 @@ void head_loss_sum_adds_in_double_and_counts_scored_rows(void **)
             array<float> d_nll(nll);
             array<int32_t> d_targets(targets);
             scalar<px_device_metrics> metrics(start);
-            LAUNCHED(px_launch_head_loss_sum(metrics, d_nll, d_targets, rows, 0, nullptr));
+            LAUNCHED(px_launch_head_loss_sum(metrics, d_nll, d_targets, rows, 0, nullptr, nullptr));
             px_device_metrics m = metrics.get();
             assert_true(std::fabs(m.loss_sum - 2 - sum) < 1e-10 && m.tokens == 10 + scored && m.step_loss == 3);
-            LAUNCHED(px_launch_head_loss_sum(metrics, d_nll, d_targets, rows, 1, nullptr));
+            LAUNCHED(px_launch_head_loss_sum(metrics, d_nll, d_targets, rows, 1, nullptr, nullptr));
             m = metrics.get();
             assert_true(std::fabs(m.loss_sum - 2 - 2 * sum) < 1e-10 && m.tokens == 10 + 2 * scored);
             assert_true(std::fabs(m.step_loss - 3 - sum) < 1e-10 && m.bad_step == -1);
+            array<float> gradient(std::vector<float>(1, 0.5f)); /* poisoned only by a loss that is not finite, and only in training */
+            LAUNCHED(px_launch_head_loss_sum(metrics, d_nll, d_targets, rows, 1, gradient, nullptr));
+            assert_true(gradient.read()[0] == 0.5f);
+            nll[rows - 1] = INFINITY;
+            array<float> d_infinite(nll);
+            LAUNCHED(px_launch_head_loss_sum(metrics, d_infinite, d_targets, rows, 0, gradient, nullptr));
+            assert_true(gradient.read()[0] == 0.5f);
+            LAUNCHED(px_launch_head_loss_sum(metrics, d_infinite, d_targets, rows, 1, gradient, nullptr));
+            assert_true(std::isnan(gradient.read()[0]));
             return std::vector<float>();
         });
 }

@@ -60,5 +60,5 @@ px_status px_cuda_embed_backward(px_cuda *engine, px_cuda_shape shape)
         .one_hot = one_hot ? plan->V : 0,
     };
     PX_CUDA(px_launch_embed_backward(&args, engine->compute));
-    return PX_OK;
+    return px_cuda_reduce_mark(engine, shape, 0);
 }

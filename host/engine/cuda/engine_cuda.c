@@ -26,9 +26,11 @@ static void cuda_destroy(px_engine *base)
     if (!base) return;
     px_cuda *engine = px_cuda_self(base);
     cudaSetDevice(engine->ordinal);
-    if (engine->compute) cudaStreamSynchronize(engine->compute);
+    if (engine->compute) px_cuda_wait_stream(engine, engine->compute);
+    engine->reduction.reducer.watch = NULL; /* whatever came of it */
     if (engine->staging.copy) cudaStreamSynchronize(engine->staging.copy);
     px_cuda_graphs_destroy(engine);
+    px_cuda_reduce_destroy(engine);
     px_cuda_timing_destroy(engine);
     px_cuda_staging_destroy(engine);
     px_blas_destroy(&engine->blas);
@@ -103,7 +105,8 @@ static px_status cuda_accumulate(px_engine *base, const px_batch *batch)
     px_cuda *engine = px_cuda_self(base);
     PX_CUDA(cudaSetDevice(engine->ordinal));
     PX_TRY(px_cuda_stage_window(engine, batch));
-    return px_cuda_run_window(engine, (px_cuda_shape){PX_CUDA_TRAIN, batch->T, batch->n});
+    PX_TRY(px_cuda_run_window(engine, (px_cuda_shape){PX_CUDA_TRAIN, batch->T, batch->n, batch->group}));
+    return batch->last ? px_cuda_reduce_start(engine) : PX_OK;
 }
 
 /* The gradients lie on the device; they are complete when this returns. */
@@ -111,7 +114,7 @@ static px_status cuda_gradients(px_engine *base, float **flat, size_t *count)
 {
     px_cuda *engine = px_cuda_self(base);
     PX_CUDA(cudaSetDevice(engine->ordinal));
-    PX_CUDA(cudaStreamSynchronize(engine->compute));
+    PX_TRY(px_cuda_wait_stream(engine, engine->compute));
     *flat = engine->b.gradients;
     *count = engine->plan.table.count;
     return PX_OK;
@@ -129,6 +132,9 @@ static px_status cuda_update(px_engine *base, const px_update *update)
         .bias2 = 1 - pow(engine->plan.optimizer.beta2, t),
     };
     PX_CUDA(cudaSetDevice(engine->ordinal));
+    PX_TRY(px_cuda_reduce_finish(engine));
+    /* a norm that is not finite skips the update, as a loss of this device would */
+    if (update->loss_not_finite) PX_CUDA(cudaMemsetAsync(engine->b.gradients, 0xff, sizeof *engine->b.gradients, engine->compute));
     PX_TRY(px_cuda_stage_update(engine, &scalars));
     return px_cuda_run_update(engine);
 }
@@ -139,10 +145,10 @@ static px_status cuda_evaluate(px_engine *base, const px_batch *batch, float *to
     size_t bytes = (size_t)batch->T * (size_t)batch->n * sizeof *token_nll;
     PX_CUDA(cudaSetDevice(engine->ordinal));
     PX_TRY(px_cuda_stage_window(engine, batch));
-    PX_TRY(px_cuda_run_window(engine, (px_cuda_shape){PX_CUDA_EVALUATE, batch->T, batch->n}));
+    PX_TRY(px_cuda_run_window(engine, (px_cuda_shape){PX_CUDA_EVALUATE, batch->T, batch->n, 0}));
     if (!token_nll) return PX_OK;
     PX_CUDA(cudaMemcpyAsync(engine->b.pinned_nll, engine->b.nll, bytes, cudaMemcpyDeviceToHost, engine->compute));
-    PX_CUDA(cudaStreamSynchronize(engine->compute));
+    PX_TRY(px_cuda_wait_stream(engine, engine->compute));
     memcpy(token_nll, engine->b.pinned_nll, bytes);
     return PX_OK;
 }
@@ -153,7 +159,7 @@ static px_status cuda_next(px_engine *base, const int32_t *tokens, const uint8_t
     px_batch batch = {.tokens = tokens, .reset = reset, .T = 1, .n = n};
     PX_CUDA(cudaSetDevice(engine->ordinal));
     PX_TRY(px_cuda_stage_window(engine, &batch));
-    PX_TRY(px_cuda_run_window(engine, (px_cuda_shape){PX_CUDA_NEXT, 1, n}));
+    PX_TRY(px_cuda_run_window(engine, (px_cuda_shape){PX_CUDA_NEXT, 1, n, 0}));
     return px_cuda_head_probabilities(engine, n, probabilities);
 }
 
@@ -176,7 +182,7 @@ static px_status cuda_metrics(px_engine *base, int reset, px_metrics *metrics)
         PX_CUDA(cudaMemsetAsync(&device->loss_sum, 0, sizeof device->loss_sum, engine->compute));
         PX_CUDA(cudaMemsetAsync(&device->tokens, 0, sizeof device->tokens, engine->compute));
     }
-    PX_CUDA(cudaStreamSynchronize(engine->compute));
+    PX_TRY(px_cuda_wait_stream(engine, engine->compute));
     *metrics = (px_metrics){
         .loss_sum = host->loss_sum,
         .tokens = host->tokens,
@@ -222,4 +228,5 @@ const px_engine_ops px_cuda_ops = {
     .describe = cuda_describe,
     .peak = px_cuda_peak,
     .energy = px_cuda_energy,
+    .set_reducer = px_cuda_set_reducer,
 };

@@ -35,6 +35,7 @@ typedef enum px_cuda_mode { PX_CUDA_TRAIN, PX_CUDA_EVALUATE, PX_CUDA_NEXT } px_c
 typedef struct px_cuda_shape {
     px_cuda_mode mode;
     int32_t T, n;
+    int32_t group;      /* whose carried state; 0 unless training */
 } px_cuda_shape;
 
 /* Time stamps of the phases, taken only once somebody has asked (phase_times with reset): two sets, so that the host reads
@@ -61,7 +62,17 @@ typedef struct px_cuda_graph {
     uint64_t last_used;
 } px_cuda_graph;
 
-enum { PX_CUDA_GRAPHS = 16 };
+enum { PX_CUDA_GRAPHS = 16 }; /* and one more for each further group of streams */
+
+/* Sums over ranks, beside the backward pass: on a stream of their own, in parts that follow one another towards the front of the flat
+ * gradient: [layer 0 with the token table][layer 1]...[layer L-1][output layer]. */
+typedef struct px_cuda_reduction {
+    px_reducer reducer;         /* start NULL: none */
+    cudaStream_t stream;
+    cudaEvent_t final[PX_MAX_LAYERS + 1]; /* part l holds this rank's sum of the whole step; L: the output layer's */
+    cudaEvent_t reduced;
+    int under_way;              /* parts have been started since the last update */
+} px_cuda_reduction;
 
 typedef struct px_cuda {
     px_engine base;
@@ -74,12 +85,14 @@ typedef struct px_cuda {
     cudaStream_t compute;
     px_blas blas;
     px_cuda_staging staging;
-    px_cuda_graph graph[PX_CUDA_GRAPHS];
+    px_cuda_graph *graph;       /* [graphs] */
+    int graphs;
     cudaGraphExec_t update_graph;
     uint64_t clock;             /* of the graph cache */
     int capturing;              /* enqueued work goes into a graph */
     int use_graphs;             /* 0: PERPLEX_CUDA_GRAPHS=0, plain launches, so that a profiler sees phases around kernels */
     px_cuda_timing timing;
+    px_cuda_reduction reduction;
     float *scratch;             /* host [count]: row layout on its way to file layout; NULL where the layouts agree */
 } px_cuda;
 
@@ -108,7 +121,25 @@ px_status px_cuda_run_window(px_cuda *engine, px_cuda_shape shape);
 px_status px_cuda_run_update(px_cuda *engine);
 /* Captures the update and the full training window, so that what this loads and allocates happens before the first step. */
 px_status px_cuda_graphs_prepare(px_cuda *engine);
+/* Forgets what was captured: prepare may follow. */
+void px_cuda_graphs_clear(px_cuda *engine);
 void px_cuda_graphs_destroy(px_cuda *engine);
+
+/* ---- reduce.c */
+px_status px_cuda_set_reducer(px_engine *engine, const px_reducer *reducer);
+void px_cuda_reduce_destroy(px_cuda *engine);
+/* While a training window is enqueued: part l is final here. Nothing without a reducer. */
+px_status px_cuda_reduce_mark(px_cuda *engine, px_cuda_shape shape, int32_t l);
+/* After the last window of a step: starts the reducer on every part, each behind its mark; and before the update: the compute stream
+ * waits for the sums. */
+px_status px_cuda_reduce_start(px_cuda *engine);
+px_status px_cuda_reduce_finish(px_cuda *engine);
+/* Where a loss that is not finite must show on every rank: in the gradient; NULL without a reducer. */
+float *px_cuda_reduce_poison(const px_cuda *engine);
+
+/* ---- wait.c: the host waits for the device, and lets the reducer watch meanwhile: another rank may never come. */
+px_status px_cuda_wait_stream(px_cuda *engine, cudaStream_t stream);
+px_status px_cuda_wait_event(px_cuda *engine, cudaEvent_t event);
 
 /* ---- timing.c */
 void px_cuda_timing_destroy(px_cuda *engine);

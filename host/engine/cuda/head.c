@@ -97,8 +97,9 @@ px_status px_cuda_head(px_cuda *engine, px_cuda_shape shape)
         PX_TRY(chunk(engine, shape, from, count, u, du));
     }
     if (shape.mode == PX_CUDA_TRAIN && plan->projection) PX_TRY(project_backward(engine, shape, du));
-    PX_CUDA(px_launch_head_loss_sum(engine->b.metrics, engine->b.nll, engine->b.window.targets, rows, shape.mode == PX_CUDA_TRAIN, engine->compute));
-    return PX_OK;
+    PX_CUDA(px_launch_head_loss_sum(engine->b.metrics, engine->b.nll, engine->b.window.targets, rows, shape.mode == PX_CUDA_TRAIN,
+                                    px_cuda_reduce_poison(engine), engine->compute));
+    return px_cuda_reduce_mark(engine, shape, plan->L);
 }
 
 px_status px_cuda_head_probabilities(px_cuda *engine, int32_t n, float *probabilities)
@@ -107,7 +108,7 @@ px_status px_cuda_head_probabilities(px_cuda *engine, int32_t n, float *probabil
     px_cuda_buffers *b = &engine->b;
     size_t V = (size_t)plan->V;
     void *u;
-    PX_TRY(project(engine, (px_cuda_shape){PX_CUDA_NEXT, 1, n}, &u));
+    PX_TRY(project(engine, (px_cuda_shape){PX_CUDA_NEXT, 1, n, 0}, &u));
     for (int32_t from = 0; from < n; from += plan->head_rows) {
         int rows = n - from < plan->head_rows ? n - from : plan->head_rows;
         PX_TRY(px_blas_nt(&engine->blas, rows, plan->V, plan->k, px_cuda_at(engine, u, (size_t)from * (size_t)plan->k),
@@ -115,7 +116,7 @@ px_status px_cuda_head_probabilities(px_cuda *engine, int32_t n, float *probabil
         PX_CUDA(px_launch_head_softmax(b->logits, b->logits, px_cuda_tensor(engine, b->weights, PX_TENSOR_B_Q, 0), (size_t)rows, plan->V, V,
                                        engine->compute));
         PX_CUDA(cudaMemcpyAsync(b->pinned_probabilities, b->logits, (size_t)rows * V * sizeof(float), cudaMemcpyDeviceToHost, engine->compute));
-        PX_CUDA(cudaStreamSynchronize(engine->compute));
+        PX_TRY(px_cuda_wait_stream(engine, engine->compute));
         memcpy(probabilities + (size_t)from * V, b->pinned_probabilities, (size_t)rows * V * sizeof(float));
     }
     return PX_OK;

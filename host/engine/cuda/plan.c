@@ -50,7 +50,7 @@ static void cut_parameters(const px_cuda_plan *plan, px_cuda_arena *arenas, px_c
     b->weights = take(parameters, count * sizeof(float));
     b->weights_low = take(parameters, plan->low ? count * sizeof(px_bf16) : 0);
     b->eval_state = take(parameters, state);
-    b->state = take(parameters, plan->shape.training ? state : 0);
+    b->state = take(parameters, plan->shape.training ? (size_t)plan->groups * state : 0);
     b->metrics = take(parameters, sizeof(px_device_metrics));
     b->update_scalars = take(parameters, sizeof(px_update_scalars));
     if (plan->shape.training) {
@@ -142,8 +142,6 @@ static int32_t head_rows(size_t rows, int32_t V, size_t l2_bytes)
 px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape, size_t l2_bytes,
                             px_cuda_plan *plan)
 {
-    if (shape->groups > 1)
-        return px_fail(PX_ERR_ARGUMENT, "device cuda: holds the state of one group of streams; leave --accumulate away");
     *plan = (px_cuda_plan){.model = *model, .optimizer = *optimizer, .shape = *shape};
     if (shape->n < 1 || shape->T < 1)
         return px_fail(PX_ERR_ARGUMENT, "--batch %d, --steps %d: both must be at least 1", shape->n, shape->T);
@@ -155,6 +153,7 @@ px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_con
     plan->h = model->hidden;
     plan->V = model->vocab;
     plan->L = model->layers;
+    plan->groups = shape->groups > 1 ? shape->groups : 1;
     plan->k = model->tied ? plan->d : plan->h;
     plan->low = shape->precision == PX_BF16;
     plan->projection = model->tied && plan->d != plan->h;

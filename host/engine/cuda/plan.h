@@ -44,7 +44,7 @@ typedef struct px_cuda_buffers {
     /* parameters */
     float *weights;            /* [count], row layout */
     px_bf16 *weights_low;      /* [count] in bf16 mode, else NULL */
-    float *state, *eval_state; /* [L,n,h]; state only where training */
+    float *state, *eval_state; /* [L,groups,n,h] only where training; [L,n,h] */
     px_device_metrics *metrics;
     px_update_scalars *update_scalars;
     /* gradients, moments, averages; NULL where there are none */
@@ -85,6 +85,7 @@ typedef struct px_cuda_plan {
     px_parameters table;
     size_t rows;               /* T * n */
     int32_t d, h, V, L, k;
+    int32_t groups;            /* of n streams each, at least 1 */
     int32_t low;               /* 1: bf16 operands */
     int32_t projection;        /* 1: tied with d != h */
     int32_t has_moment1, has_moment2;

@@ -43,13 +43,22 @@ static const void *w_hh_of(const px_cuda *engine, px_cuda_mode mode, int32_t l)
     return drops_weights(engine, mode) ? engine->b.layer[l].w_hat : px_cuda_operand(engine, PX_TENSOR_W_HH, l);
 }
 
+/* Where the streams of this window have their state of layer l: [n,h] of eval_state [L,n,h] or of state [L,groups,n,h]. */
+static float *carried_state(const px_cuda *engine, px_cuda_shape shape, int32_t l)
+{
+    const px_cuda_plan *plan = &engine->plan;
+    size_t streams = (size_t)plan->shape.n * (size_t)plan->h;
+    if (shape.mode != PX_CUDA_TRAIN) return engine->b.eval_state + (size_t)l * streams;
+    return engine->b.state + ((size_t)l * (size_t)plan->groups + (size_t)shape.group) * streams;
+}
+
 /* The state before the window into the rows of step -1. */
 static px_status state_in(px_cuda *engine, px_cuda_shape shape, int32_t l)
 {
     const px_cuda_plan *plan = &engine->plan;
     const px_cuda_layer *layer = &engine->b.layer[l];
-    size_t count = (size_t)shape.n * (size_t)plan->h, offset = (size_t)l * (size_t)plan->shape.n * (size_t)plan->h;
-    const float *state = (shape.mode == PX_CUDA_TRAIN ? engine->b.state : engine->b.eval_state) + offset;
+    size_t count = (size_t)shape.n * (size_t)plan->h;
+    const float *state = carried_state(engine, shape, l);
     PX_CUDA(cudaMemcpyAsync(layer->h, state, count * sizeof *state, cudaMemcpyDeviceToDevice, engine->compute));
     if (plan->low) PX_CUDA(px_launch_layout_bf16(layer->h_low, state, count, engine->compute));
     return PX_OK;
@@ -58,8 +67,8 @@ static px_status state_in(px_cuda *engine, px_cuda_shape shape, int32_t l)
 static px_status state_out(px_cuda *engine, px_cuda_shape shape, int32_t l)
 {
     const px_cuda_plan *plan = &engine->plan;
-    size_t count = (size_t)shape.n * (size_t)plan->h, offset = (size_t)l * (size_t)plan->shape.n * (size_t)plan->h;
-    float *state = (shape.mode == PX_CUDA_TRAIN ? engine->b.state : engine->b.eval_state) + offset;
+    size_t count = (size_t)shape.n * (size_t)plan->h;
+    float *state = carried_state(engine, shape, l);
     PX_CUDA(cudaMemcpyAsync(state, engine->b.layer[l].h + (size_t)shape.T * count, count * sizeof *state, cudaMemcpyDeviceToDevice,
                             engine->compute));
     return PX_OK;
@@ -200,6 +209,7 @@ px_status px_cuda_recurrence_backward(px_cuda *engine, px_cuda_shape shape)
                                      (size_t)plan->h, engine->b.column_partial, engine->compute));
         PX_TRY(recurrent_weight_gradient(engine, shape, l, dz_operand));
         PX_TRY(input_gradients(engine, shape, l, dz_operand, l > 0 ? engine->b.d_up[1 - side] : engine->b.dx));
+        if (l > 0) PX_TRY(px_cuda_reduce_mark(engine, shape, l)); /* layer 0 shares its part with the token table */
     }
     return PX_OK;
 }

@@ -28,7 +28,8 @@ size_t px_cuda_section_count(const px_engine *base, px_section section)
     const px_cuda *engine = (const px_cuda *)base;
     const px_cuda_plan *plan = &engine->plan;
     if (!section_of(engine, section)) return 0;
-    return is_flat(section) ? plan->table.count : (size_t)plan->L * (size_t)plan->shape.n * (size_t)plan->h;
+    size_t groups = section == PX_SECTION_STATE ? (size_t)plan->groups : 1;
+    return is_flat(section) ? plan->table.count : (size_t)plan->L * groups * (size_t)plan->shape.n * (size_t)plan->h;
 }
 
 px_status px_cuda_read(px_engine *base, px_section section, float *values)
@@ -36,6 +37,7 @@ px_status px_cuda_read(px_engine *base, px_section section, float *values)
     px_cuda *engine = px_cuda_self(base);
     int convert = is_flat(section) && engine->scratch;
     PX_CUDA(cudaSetDevice(engine->ordinal));
+    PX_TRY(px_cuda_wait_stream(engine, engine->compute)); /* a copy to ordinary memory would wait by itself, and watch nobody */
     PX_CUDA(cudaMemcpyAsync(convert ? engine->scratch : values, section_of(engine, section),
                             px_cuda_section_count(base, section) * sizeof *values, cudaMemcpyDeviceToHost, engine->compute));
     PX_CUDA(cudaStreamSynchronize(engine->compute));
@@ -65,6 +67,7 @@ px_status px_cuda_write(px_engine *base, px_section section, const float *values
     px_cuda *engine = px_cuda_self(base);
     const float *from = values;
     PX_CUDA(cudaSetDevice(engine->ordinal));
+    PX_TRY(px_cuda_wait_stream(engine, engine->compute));
     if (is_flat(section) && engine->scratch) {
         px_parameters_to_rows(&engine->plan.table, values, engine->scratch);
         from = engine->scratch;

@@ -72,7 +72,7 @@ px_status px_cuda_stage_window(px_cuda *engine, const px_batch *batch)
     int slot = staging->next;
     PX_TRY(check_ids(batch, plan->V));
     px_trace_push("stage", PX_COLOUR_STAGE);
-    PX_CUDA(cudaEventSynchronize(staging->copied[slot])); /* the pinned slot has been read */
+    PX_TRY(px_cuda_wait_event(engine, staging->copied[slot])); /* the pinned slot has been read */
 
     px_cuda_window window = px_cuda_window_at(plan, engine->b.pinned_slot[slot]);
     *window.scalars = (px_window_scalars){.step = batch->step, .first_stream = batch->first_stream,
@@ -100,7 +100,7 @@ px_status px_cuda_stage_update(px_cuda *engine, const px_update_scalars *scalars
 {
     px_cuda_staging *staging = &engine->staging;
     int slot = staging->next_update;
-    PX_CUDA(cudaEventSynchronize(staging->update_copied[slot]));
+    PX_TRY(px_cuda_wait_event(engine, staging->update_copied[slot]));
     *engine->b.pinned_update[slot] = *scalars;
     PX_CUDA(cudaMemcpyAsync(engine->b.update_scalars, engine->b.pinned_update[slot], sizeof *scalars, cudaMemcpyHostToDevice, engine->compute));
     PX_CUDA(cudaEventRecord(staging->update_copied[slot], engine->compute));

@@ -18,12 +18,12 @@ static px_status harvest(px_cuda *engine, px_cuda_stamps *stamps)
 {
     double *seconds = engine->timing.seconds;
     if (stamps->phases) {
-        PX_CUDA(cudaEventSynchronize(stamps->at[stamps->phases]));
+        PX_TRY(px_cuda_wait_event(engine, stamps->at[stamps->phases]));
         for (int phase = 0; phase < stamps->phases; phase++) PX_TRY(elapsed(stamps->at[phase], stamps->at[phase + 1], &seconds[phase]));
         stamps->phases = 0;
     }
     if (stamps->update_pending) {
-        PX_CUDA(cudaEventSynchronize(stamps->update[1]));
+        PX_TRY(px_cuda_wait_event(engine, stamps->update[1]));
         PX_TRY(elapsed(stamps->update[0], stamps->update[1], &seconds[PX_PHASE_UPDATE]));
         stamps->update_pending = 0;
     }

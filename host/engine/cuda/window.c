@@ -5,6 +5,8 @@
 #include "engine_cuda.h"
 #include "trace.h"
 
+#include <stdlib.h>
+
 /* Longer windows (evaluation of one stream) are enqueued directly: their graphs would take longer to make than they save. */
 enum { GRAPH_STEPS_MAX = 2048 };
 
@@ -66,9 +68,10 @@ static px_status capture(px_cuda *engine, px_cuda_shape shape, px_status (*enque
 static px_cuda_graph *find_graph(px_cuda *engine, px_cuda_shape shape, int stamps)
 {
     px_cuda_graph *oldest = &engine->graph[0];
-    for (int i = 0; i < PX_CUDA_GRAPHS; i++) {
+    for (int i = 0; i < engine->graphs; i++) {
         px_cuda_graph *graph = &engine->graph[i];
-        if (graph->exec && graph->stamps == stamps && graph->shape.mode == shape.mode && graph->shape.T == shape.T && graph->shape.n == shape.n)
+        if (graph->exec && graph->stamps == stamps && graph->shape.mode == shape.mode && graph->shape.T == shape.T && graph->shape.n == shape.n &&
+            graph->shape.group == shape.group)
             return graph;
         if (graph->last_used < oldest->last_used) oldest = graph;
     }
@@ -108,7 +111,7 @@ px_status px_cuda_run_window(px_cuda *engine, px_cuda_shape shape)
 static px_status ready_update(px_cuda *engine)
 {
     if (engine->update_graph) return PX_OK;
-    return capture(engine, (px_cuda_shape){PX_CUDA_TRAIN, 0, 0}, enqueue_update, &engine->update_graph);
+    return capture(engine, (px_cuda_shape){PX_CUDA_TRAIN, 0, 0, 0}, enqueue_update, &engine->update_graph);
 }
 
 static px_status launch_update(px_cuda *engine)
@@ -133,15 +136,33 @@ px_status px_cuda_graphs_prepare(px_cuda *engine)
 {
     const px_engine_shape *shape = &engine->plan.shape;
     px_cuda_graph *graph;
+    if (!engine->graph) {
+        engine->graph = calloc((size_t)(PX_CUDA_GRAPHS + engine->plan.groups - 1), sizeof *engine->graph);
+        if (!engine->graph) return px_fail(PX_ERR_MEMORY, "no host memory for the graphs of %d groups of streams; lower --accumulate", engine->plan.groups);
+        engine->graphs = PX_CUDA_GRAPHS + engine->plan.groups - 1;
+    }
     if (!engine->use_graphs || !shape->training) return PX_OK;
     PX_TRY(ready_update(engine));
     if (shape->T > GRAPH_STEPS_MAX) return PX_OK;
-    return ready_graph(engine, (px_cuda_shape){PX_CUDA_TRAIN, shape->T, shape->n}, &graph);
+    for (int32_t group = 0; group < engine->plan.groups; group++)
+        PX_TRY(ready_graph(engine, (px_cuda_shape){PX_CUDA_TRAIN, shape->T, shape->n, group}, &graph));
+    return PX_OK;
+}
+
+void px_cuda_graphs_clear(px_cuda *engine)
+{
+    for (int i = 0; i < engine->graphs; i++) {
+        if (engine->graph[i].exec) cudaGraphExecDestroy(engine->graph[i].exec);
+        engine->graph[i] = (px_cuda_graph){0};
+    }
+    if (engine->update_graph) cudaGraphExecDestroy(engine->update_graph);
+    engine->update_graph = NULL;
 }
 
 void px_cuda_graphs_destroy(px_cuda *engine)
 {
-    for (int i = 0; i < PX_CUDA_GRAPHS; i++)
-        if (engine->graph[i].exec) cudaGraphExecDestroy(engine->graph[i].exec);
-    if (engine->update_graph) cudaGraphExecDestroy(engine->update_graph);
+    px_cuda_graphs_clear(engine);
+    free(engine->graph);
+    engine->graph = NULL;
+    engine->graphs = 0;
 }

@@ -6,6 +6,7 @@
  * Ends like perplex does: 0, 2 for wrong input, 1 for what failed while running, with one line on standard error. */
 #include "bootstrap.h"
 #include "check.h"
+#include "comm.h"
 #include "machine.h"
 #include "nccl.h"
 
@@ -14,14 +15,11 @@
 #include <string.h>
 #include <sys/random.h>
 
-#ifdef PX_TEST_MPI
-#include <mpi.h>
-
+/* MPI's broadcast, as a training has it. */
 static px_status broadcast(void *context, void *data, size_t bytes)
 {
-    return MPI_Bcast(data, (int)bytes, MPI_BYTE, 0, MPI_COMM_WORLD) == MPI_SUCCESS ? PX_OK : px_fail(PX_ERR_IO, "MPI_Bcast failed");
+    return px_comm_broadcast(context, data, bytes);
 }
-#endif
 
 enum { ROUNDS = 5, FLOATS = 1000 };
 
@@ -54,28 +52,35 @@ static px_status use_nccl(const px_bootstrap *bootstrap, const void *id)
     return status;
 }
 
-static px_status run(px_bootstrap_way way, double seconds, int nccl)
+/* What every way needs once rank and size are known. */
+static px_status meet(px_bootstrap *bootstrap, int nccl)
 {
     unsigned char id[PX_NCCL_ID_BYTES] = {0};
-    px_bootstrap bootstrap = {.way = way, .timeout_s = seconds};
-    const char *rank = getenv("RANK"), *size = getenv("WORLD_SIZE");
-    int r = rank ? atoi(rank) : 0, n = size ? atoi(size) : 1;
-#ifdef PX_TEST_MPI
-    if (way == PX_BOOTSTRAP_MPI) {
-        MPI_Comm_rank(MPI_COMM_WORLD, &r);
-        MPI_Comm_size(MPI_COMM_WORLD, &n);
-        bootstrap.broadcast = broadcast;
-    }
-#endif
-    PX_TRY(px_bootstrap_from_environment(r, n, 1, &bootstrap));
-    if (r == 0 && nccl) PX_TRY(px_nccl_new_id(id));
-    if (r == 0 && !nccl && getrandom(id, sizeof id, 0) != (ssize_t)sizeof id) return px_fail(PX_ERR_IO, "no random bytes");
-    PX_TRY(px_bootstrap_run(&bootstrap, id, sizeof id));
-    printf("rank %d got ", r);
+    if (bootstrap->rank == 0 && nccl) PX_TRY(px_nccl_new_id(id));
+    if (bootstrap->rank == 0 && !nccl && getrandom(id, sizeof id, 0) != (ssize_t)sizeof id) return px_fail(PX_ERR_IO, "no random bytes");
+    PX_TRY(px_bootstrap_run(bootstrap, id, sizeof id));
+    printf("rank %d got ", (int)bootstrap->rank);
     for (size_t i = 0; i < 16; i++) printf("%02x", id[i]);
     printf("\n");
     fflush(stdout);
-    return nccl ? use_nccl(&bootstrap, id) : PX_OK;
+    return nccl ? use_nccl(bootstrap, id) : PX_OK;
+}
+
+static px_status run(px_bootstrap_way way, double seconds, int nccl)
+{
+    px_bootstrap bootstrap = {.way = way, .timeout_s = seconds};
+    px_ranks ranks;
+    px_comm *comm = NULL;
+    PX_TRY(px_ranks_find(-1, -1, -1, &ranks));
+    if (way == PX_BOOTSTRAP_MPI && ranks.mpi) {
+        PX_TRY(px_comm_open(&ranks, seconds, &comm));
+        bootstrap.broadcast = broadcast;
+        bootstrap.broadcast_context = comm;
+    }
+    px_status status = px_bootstrap_from_environment(ranks.rank, ranks.size, 1, &bootstrap);
+    if (status == PX_OK) status = meet(&bootstrap, nccl);
+    px_comm_close(comm, status);
+    return status;
 }
 
 int main(int argc, char **argv)
@@ -87,14 +92,8 @@ int main(int argc, char **argv)
     }
     for (int w = PX_BOOTSTRAP_AUTO; w <= PX_BOOTSTRAP_FILE; w++)
         if (strcmp(argv[1], px_bootstrap_way_name((px_bootstrap_way)w)) == 0) way = (px_bootstrap_way)w;
-#ifdef PX_TEST_MPI
-    if (way == PX_BOOTSTRAP_MPI) MPI_Init(&argc, &argv);
-#endif
     double started = px_clock();
     px_status status = run(way, atof(argv[2]), argc > 3);
     if (status != PX_OK) fprintf(stderr, "error after %.1f s: %s\n", px_clock() - started, px_error_message());
-#ifdef PX_TEST_MPI
-    if (way == PX_BOOTSTRAP_MPI) MPI_Finalize();
-#endif
     return px_status_exit_code(status);
 }

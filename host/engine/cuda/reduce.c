@@ -1,0 +1,91 @@
+/* Gradients of all ranks are summed beside the backward pass, the output layer's first: see px_cuda_reduction.
+ *
+ *     compute     | ... head |m| recurrence backward L-1 |m| ... 0, embed backward |m|            | update
+ *     reduction              |   output layer | layer L-1 | ...               | layer 0 with the table |
+ *
+ * The marks (m) are events inside the captured window; which one a part waits for does not depend on the host. */
+#include "engine_cuda.h"
+
+/* Where part l begins; part L is the output layer's, and L + 1 the end. The table ends with b_q, so that there is a next tensor. */
+static size_t part_begin(const px_cuda *engine, int32_t l)
+{
+    const px_parameters *table = &engine->plan.table;
+    if (l == 0) return 0;
+    if (l < engine->plan.L) return px_parameters_find(table, PX_TENSOR_W_XH, l)->offset;
+    return l == engine->plan.L ? px_parameters_find(table, PX_TENSOR_B_H, l - 1)[1].offset : table->count;
+}
+
+/* Made with the first reducer. The stream goes before the others, so that its few blocks find room among theirs. */
+static px_status create(px_cuda *engine)
+{
+    px_cuda_reduction *r = &engine->reduction;
+    int least, greatest;
+    if (r->reduced) return PX_OK;
+    if (!r->stream) {
+        PX_CUDA(cudaDeviceGetStreamPriorityRange(&least, &greatest));
+        PX_CUDA(cudaStreamCreateWithPriority(&r->stream, cudaStreamNonBlocking, greatest));
+    }
+    for (int32_t l = 0; l <= engine->plan.L; l++)
+        if (!r->final[l]) PX_CUDA(cudaEventCreateWithFlags(&r->final[l], cudaEventDisableTiming));
+    PX_CUDA(cudaEventCreateWithFlags(&r->reduced, cudaEventDisableTiming));
+    return PX_OK;
+}
+
+void px_cuda_reduce_destroy(px_cuda *engine)
+{
+    px_cuda_reduction *r = &engine->reduction;
+    for (int32_t l = 0; l <= PX_MAX_LAYERS; l++)
+        if (r->final[l]) cudaEventDestroy(r->final[l]);
+    if (r->reduced) cudaEventDestroy(r->reduced);
+    if (r->stream) cudaStreamDestroy(r->stream);
+    *r = (px_cuda_reduction){0};
+}
+
+px_status px_cuda_set_reducer(px_engine *base, const px_reducer *reducer)
+{
+    px_cuda *engine = px_cuda_self(base);
+    PX_CUDA(cudaSetDevice(engine->ordinal));
+    PX_TRY(px_cuda_wait_stream(engine, engine->compute));
+    if (reducer) PX_TRY(create(engine));
+    engine->reduction.reducer = reducer ? *reducer : (px_reducer){0};
+    engine->reduction.under_way = 0;
+    px_cuda_graphs_clear(engine); /* they hold the marks, or lack them */
+    return px_cuda_graphs_prepare(engine);
+}
+
+px_status px_cuda_reduce_mark(px_cuda *engine, px_cuda_shape shape, int32_t l)
+{
+    px_cuda_reduction *r = &engine->reduction;
+    if (!r->reducer.start || shape.mode != PX_CUDA_TRAIN) return PX_OK;
+    PX_CUDA(cudaEventRecordWithFlags(r->final[l], engine->compute, engine->capturing ? cudaEventRecordExternal : cudaEventRecordDefault));
+    return PX_OK;
+}
+
+px_status px_cuda_reduce_start(px_cuda *engine)
+{
+    px_cuda_reduction *r = &engine->reduction;
+    if (!r->reducer.start) return PX_OK;
+    r->under_way = 1;
+    for (int32_t l = engine->plan.L; l >= 0; l--) {
+        size_t begin = part_begin(engine, l);
+        PX_CUDA(cudaStreamWaitEvent(r->stream, r->final[l], 0));
+        PX_TRY(r->reducer.start(r->reducer.context, engine->b.gradients + begin, part_begin(engine, l + 1) - begin, r->stream));
+    }
+    return PX_OK;
+}
+
+px_status px_cuda_reduce_finish(px_cuda *engine)
+{
+    px_cuda_reduction *r = &engine->reduction;
+    if (!r->under_way) return PX_OK;
+    r->under_way = 0;
+    PX_TRY(r->reducer.finish(r->reducer.context, r->stream));
+    PX_CUDA(cudaEventRecord(r->reduced, r->stream));
+    PX_CUDA(cudaStreamWaitEvent(engine->compute, r->reduced, 0));
+    return PX_OK;
+}
+
+float *px_cuda_reduce_poison(const px_cuda *engine)
+{
+    return engine->reduction.reducer.start ? px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_B_Q, 0) : NULL;
+}
