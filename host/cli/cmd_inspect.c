@@ -32,6 +32,11 @@ typedef struct inspect_flags {
     int json;
 } inspect_flags;
 
+static void show_inspecting(void *context, double share)
+{
+    px_progress_hook_what(context, "inspecting", share);
+}
+
 static cJSON *numbers(const double *values, int32_t count)
 {
     cJSON *list = cJSON_CreateArray();
@@ -101,7 +106,7 @@ static px_status inspect_text(const inspect_flags *flags, const px_config *confi
     if (status == PX_OK) {
         px_inspect_request request = {.model = &model->config.model, .parameters = &model->parameters, .weights = model->weights,
                                       .reset_id = model->reset_id, .range = text.range, .lags = flags->lags, .probes = flags->positions,
-                                      .tokens = flags->tokens, .progress = px_progress_hook_inspection, .progress_context = &progress};
+                                      .tokens = flags->tokens, .progress = show_inspecting, .progress_context = &progress};
         status = px_inspect_run(&request, &result);
         px_progress_clear(&progress);
         if (status == PX_ERR_INPUT) status = px_fail_context(status, "%s", text.name);

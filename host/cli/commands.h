@@ -19,6 +19,7 @@ int px_cmd_info(int argc, char **argv);
 int px_cmd_inspect(int argc, char **argv);
 int px_cmd_report(int argc, char **argv);
 int px_cmd_runs(int argc, char **argv);
+int px_cmd_ngram(int argc, char **argv);
 int px_cmd_bench(int argc, char **argv);
 int px_cmd_export(int argc, char **argv);
 int px_cmd_import(int argc, char **argv);

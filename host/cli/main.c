@@ -18,6 +18,7 @@ static const command COMMANDS[] = {
     {"export", px_cmd_export, "weights alone and a model card, for other programs"},
     {"import", px_cmd_import, "a torch.nn.RNN language model from its safetensors file"},
     {"info", px_cmd_info, "what a model or token file holds; the devices of this machine"},
+    {"ngram", px_cmd_ngram, "a Kneser-Ney n-gram baseline, alone and mixed with a network"},
     {"inspect", px_cmd_inspect, "gradient through time, spectral radius, saturated units"},
     {"report", px_cmd_report, "a run's curves, samples and results as a page; several runs compared"},
     {"runs", px_cmd_runs, "the runs in a folder at a glance"},

@@ -133,11 +133,6 @@ void px_progress_hook_share(void *context, double share)
     show_share(context, "scoring", share);
 }
 
-void px_progress_hook_inspection(void *context, double share)
-{
-    show_share(context, "inspecting", share);
-}
-
 void px_progress_hook_what(void *context, const char *what, double share)
 {
     show_share(context, what, share);

@@ -31,7 +31,6 @@ void px_progress_hook_line(void *context, const char *text);
 void px_progress_hook_training(void *context, const px_train_progress *step);
 void px_progress_hook_evaluation(void *context, const px_train_progress *step);
 void px_progress_hook_share(void *context, double share);                    /* of an evaluation */
-void px_progress_hook_inspection(void *context, double share);               /* of px_inspect_run */
 void px_progress_hook_what(void *context, const char *what, double share);   /* of reading a corpus */
 
 #endif
