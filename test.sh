@@ -39,6 +39,7 @@ done
 
 . ./scripts/setup.sh
 px_install "${PACKAGES[@]}"
+px_install_optional "the screenshots of report.html" chromium
 px_install_optional "event files for TensorBoard" protobuf-c-compiler libprotobuf-c-dev libisal-dev
 if [ -z "${PERPLEX_DATASETS:-}" ] && [ -d ../shared/datasets ]; then
     PERPLEX_DATASETS=$(cd ../shared/datasets && pwd)

@@ -63,24 +63,26 @@ static void linear_ticks(axis *a, int about)
 /* Powers of ten; with them 2 and 5 where the range is short; ordinary steps where it is shorter. */
 static void log_ticks(axis *a, int about)
 {
-    static const double fine[] = {1, 2, 5}, coarse[] = {1};
+    static const double finest[] = {1, 2, 3, 5, 7}, fine[] = {1, 2, 5}, coarse[] = {1};
     double decades = log10(a->high / a->low);
     if (decades < 0.8) {
         linear_ticks(a, about);
         return;
     }
-    int use_fine = decades * 3 <= about + 2, every = use_fine ? 1 : 1 + (int)(decades / (about + 1));
-    const double *within = use_fine ? fine : coarse;
+    int count = decades * 5 <= about + 1 ? 5 : decades * 3 <= about + 2 ? 3 : 1, every = count > 1 ? 1 : 1 + (int)(decades / (about + 1));
+    const double *within = count == 5 ? finest : count == 3 ? fine : coarse;
     for (int d = (int)floor(log10(a->low)); d <= (int)ceil(log10(a->high)); d++) {
         if (d % every != 0) continue;
-        for (int i = 0; i < (use_fine ? 3 : 1) && a->ticks < TICKS_MAX; i++) {
+        for (int i = 0; i < count && a->ticks < TICKS_MAX; i++) {
             double value = within[i] * pow(10, d);
             if (value < a->low * 0.9999 || value > a->high * 1.0001) continue;
             a->tick[a->ticks] = value;
             if (value >= 1000)
                 px_html_short(a->text[a->ticks++], value);
+            else if (value < 1e-4)
+                snprintf(a->text[a->ticks++], 32, "%.0fe%d", within[i], d);
             else
-                snprintf(a->text[a->ticks++], 32, value < 1e-4 ? "%.0e" : "%g", value);
+                snprintf(a->text[a->ticks++], 32, "%g", value);
         }
     }
 }
@@ -192,7 +194,8 @@ static void draw_line(px_text *out, const px_chart_line *line, const axis *x, co
 typedef struct margin_label {
     const char *text;
     double y;
-    int colour; /* -1: a level's */
+    int colour;        /* -1: a level's */
+    double from_x, from_y; /* where its line ends */
 } margin_label;
 
 static int by_y(const void *a, const void *b)
@@ -202,7 +205,7 @@ static int by_y(const void *a, const void *b)
 }
 
 /* Labels of lines at their last point, and of levels. */
-static int collect_labels(const px_chart *chart, const axis *y, margin_label *labels)
+static int collect_labels(const px_chart *chart, const axis *x, const axis *y, margin_label *labels)
 {
     int count = 0;
     for (int i = 0; i < chart->lines; i++) {
@@ -211,11 +214,11 @@ static int collect_labels(const px_chart *chart, const axis *y, margin_label *la
         while (k > 0 && !drawable(y, line->y[k - 1])) k--;
         if (k == 0 || !line->label[0]) continue;
         double at = fmin(fmax(line->y[k - 1], y->low), y->high);
-        labels[count++] = (margin_label){line->label, place(y, at), line->colour};
+        labels[count++] = (margin_label){line->label, place(y, at), line->colour, place(x, line->x[k - 1]), place(y, at)};
     }
     for (int i = 0; i < chart->levels; i++)
         if (drawable(y, chart->level[i].y) && chart->level[i].y >= y->low && chart->level[i].y <= y->high)
-            labels[count++] = (margin_label){chart->level[i].label, place(y, chart->level[i].y), -1};
+            labels[count++] = (margin_label){chart->level[i].label, place(y, chart->level[i].y), -1, x->to, 0};
     qsort(labels, (size_t)count, sizeof *labels, by_y);
     return count;
 }
@@ -247,16 +250,18 @@ static int label_margin(const px_chart *chart, int width)
         if (columns(chart->line[i].label) > most) most = columns(chart->line[i].label);
     for (int i = 0; i < chart->levels; i++)
         if (!isnan(chart->level[i].y) && columns(chart->level[i].label) > most) most = columns(chart->level[i].label);
-    int margin = most ? 10 + most * CHARACTER : 12;
+    int margin = most ? 16 + most * CHARACTER : 12;
     return margin > width / 3 ? width / 3 : margin;
 }
 
 static void draw_labels(px_text *out, const px_chart *chart, const axis *x, const axis *y)
 {
     margin_label labels[PX_CHART_LINES_MAX + PX_CHART_LEVELS_MAX];
-    int count = collect_labels(chart, y, labels);
-    move_apart(labels, count, y->to + 4, y->from);
+    int count = collect_labels(chart, x, y, labels);
+    move_apart(labels, count, y->to + 4, y->from - 6); /* above the ticks of x */
     for (int i = 0; i < count; i++) {
+        if (labels[i].from_x < x->to - 12) /* a line that ends early is led to its label */
+            px_text_format(out, "<path class=\"leader line k%d\" d=\"M%.1f %.1fL%.1f %.1f\"/>", labels[i].colour, labels[i].from_x + 4, labels[i].from_y, x->to + 4, labels[i].y);
         if (labels[i].colour >= 0)
             px_text_format(out, "<text class=\"label k%d\" x=\"%.1f\" y=\"%.1f\">", labels[i].colour, x->to + 7, labels[i].y + 4);
         else

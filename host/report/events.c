@@ -230,10 +230,10 @@ static px_status on_open(void *context, const px_run_opening *opening, int *want
     if (!*wanted) return PX_OK;
     PX_TRY(px_event_file_create(opening->folder, &events->file));
     PX_TRY(append_version(events));
-    if (opening->resumed) return append_start(events, opening->step);
+    if (opening->resumed) PX_TRY(append_start(events, opening->step));
     char *settings = px_config_write(opening->config);
     if (!settings) return px_fail(PX_ERR_MEMORY, "event file: no memory for the settings");
-    px_status status = append_text(events, 0, "settings", settings);
+    px_status status = append_text(events, opening->step, "settings", settings);
     free(settings);
     return status;
 }

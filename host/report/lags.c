@@ -27,7 +27,7 @@ static void tell(void *context, double done)
 static void write_chart(px_text *out, const px_inspection *inspection)
 {
     px_chart chart = {.title = "Gradient by lag", .description = "Mean norm of the derivative of the loss with respect to the hidden state k steps before, over k, one line for each layer.",
-                      .x_label = "lag k, steps back", .y_label = "mean ‖∂loss t / ∂H t−k‖", .log_y = 1, .y_min = NAN, .y_max = NAN};
+                      .x_label = "lag k, steps back", .y_label = "mean ‖∂lossₜ / ∂Hₜ₋ₖ‖", .log_y = 1, .y_min = NAN, .y_max = NAN};
     char label[PX_CHART_LINES_MAX][32];
     size_t count = (size_t)inspection->lags + 1;
     double *lag = malloc(count * sizeof *lag);

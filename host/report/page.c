@@ -42,8 +42,8 @@ static void write_facts(px_text *out, const px_run_data *run)
     char value[32], note[96], a[32];
     px_text_format(out, "<dl class=\"facts\">\n");
     if (run->best_step >= 0) {
-        snprintf(note, sizeof note, "at step %s", px_html_count(a, (double)run->best_step));
-        px_page_fact(out, "best validation perplexity", px_html_value(value, exp(run->best_valid_loss)), note);
+        snprintf(note, sizeof note, "best, at step %s", px_html_count(a, (double)run->best_step));
+        px_page_fact(out, "validation perplexity", px_html_value(value, exp(run->best_valid_loss)), note);
     }
     if (!isnan(run->end_test_loss)) px_page_fact(out, "test perplexity", px_html_value(value, exp(run->end_test_loss)), "best model, one stream");
     if (!isnan(run->unigram_loss)) {
@@ -53,7 +53,7 @@ static void write_facts(px_text *out, const px_run_data *run)
     snprintf(note, sizeof note, "epoch %lld · %s tokens", (long long)run->epoch, px_html_short(a, (double)run->tokens));
     px_page_fact(out, "steps", px_html_count(value, (double)run->steps), note);
     px_page_fact(out, "tokens per second", px_html_short(value, px_run_data_speed(run)), "median, of the steps alone");
-    if (!isnan(run->end_seconds)) px_page_fact(out, "time of the last job", px_html_seconds(value, run->end_seconds), "with evaluations");
+    if (!isnan(run->end_seconds)) px_page_fact(out, "time of the last job", px_html_seconds(value, run->end_seconds), "evaluations included");
     px_text_format(out, "</dl>\n");
     if (run->condition != PX_RUN_FINISHED && run->reason[0]) {
         px_text_format(out, "<p class=\"note\">The run has stopped at step %s: ", px_html_count(value, (double)run->steps));

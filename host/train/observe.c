@@ -53,7 +53,7 @@ static void show_again(px_run *run)
 px_status px_run_observe(px_run *run)
 {
     const px_run_observer *observer = run->hooks->observer;
-    px_run_opening opening = {.folder = run->folder, .config = &run->config, .step = run->state.step, .resumed = run->state.step > 0};
+    px_run_opening opening = {.folder = run->folder, .config = &run->config, .step = run->state.step, .resumed = run->resumed};
     if (!observer || !run->log) return PX_OK;
     run->observed = run->observer_open = 1;
     if (observer->open(observer->context, &opening, &run->observed) != PX_OK) leave(run);

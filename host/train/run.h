@@ -37,6 +37,7 @@ typedef struct px_run {
 
     char *folder, *config_path, *metrics_path, *best_path, *last_path, *kept_path;
     px_metrics_log *log;
+    int resumed;                  /* 1: an earlier job wrote into this folder */
     int observed, observer_open;  /* 1: hooks->observer is shown what happens; it was opened */
 
     int64_t epochs, steps_in_all; /* 0: not known */

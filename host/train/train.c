@@ -174,6 +174,7 @@ static px_status same_corpus(const px_run *run, const px_checkpoint *last)
 static px_status take_up(px_run *run, const px_checkpoint *last)
 {
     struct stat info;
+    run->resumed = 1;
     PX_TRY(px_run_open(run));
     PX_TRY(same_corpus(run, last));
     PX_TRY(px_checkpoint_restore(last, run->engine, run->buffer));
