@@ -82,15 +82,7 @@ static px_status make_machine(const request *r, px_machine **machine)
             return px_fail(PX_ERR_ARGUMENT, "--random %s: STATES,SYMBOLS,SEED are needed", r->random);
         return px_machine_random(states, symbols, seed, machine);
     }
-    const char *builtin = px_machine_builtin_text(r->name);
-    if (builtin) return px_machine_read(builtin, strlen(builtin), r->name, machine);
-    char *text;
-    size_t bytes;
-    px_status status = px_file_read(r->name, (size_t)1 << 24, &text, &bytes);
-    if (status != PX_OK) return px_fail_context(status, "no built-in source, nor a file (see --list)");
-    status = px_machine_read(text, bytes, r->name, machine);
-    free(text);
-    return status;
+    return px_machine_open(r->name, machine);
 }
 
 /* Writes the symbols; *bits gets the mean code length, under the source, of those from score_from on (NaN if none). */

@@ -37,6 +37,9 @@ void px_machine_destroy(px_machine *machine);
  * states could be the one that the machine stays in. */
 px_status px_machine_read(const char *text, size_t bytes, const char *source, px_machine **machine);
 
+/* The one of that name that is built in, else the file of that name. */
+px_status px_machine_open(const char *name, px_machine **machine);
+
 /* One that is built in ("golden-mean", ...); NULL text for an unknown name. The list ends with a NULL name. */
 typedef struct px_machine_builtin {
     const char *name, *about, *text;

@@ -1,5 +1,6 @@
 /* Machines from text, from words, from a seed, and the built-in ones. See state_machine.h. */
 #include "check.h"
+#include "file.h"
 #include "philox.h"
 #include "state_machine_build.h"
 
@@ -183,6 +184,19 @@ px_status px_machine_read(const char *text, size_t bytes, const char *source, px
         *machine = r.machine;
     else
         px_machine_destroy(r.machine);
+    return status;
+}
+
+px_status px_machine_open(const char *name, px_machine **machine)
+{
+    const char *builtin = px_machine_builtin_text(name);
+    if (builtin) return px_machine_read(builtin, strlen(builtin), name, machine);
+    char *text;
+    size_t bytes;
+    px_status status = px_file_read(name, (size_t)1 << 24, &text, &bytes);
+    if (status != PX_OK) return px_fail_context(status, "no built-in source, nor a file (see perplex-source --list)");
+    status = px_machine_read(text, bytes, name, machine);
+    free(text);
     return status;
 }
 

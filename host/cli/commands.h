@@ -17,6 +17,7 @@ int px_cmd_sample(int argc, char **argv);
 int px_cmd_tokenize(int argc, char **argv);
 int px_cmd_info(int argc, char **argv);
 int px_cmd_inspect(int argc, char **argv);
+int px_cmd_construct(int argc, char **argv);
 int px_cmd_report(int argc, char **argv);
 int px_cmd_runs(int argc, char **argv);
 int px_cmd_ngram(int argc, char **argv);

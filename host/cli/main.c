@@ -20,6 +20,7 @@ static const command COMMANDS[] = {
     {"info", px_cmd_info, "what a model or token file holds; the devices of this machine"},
     {"ngram", px_cmd_ngram, "a Kneser-Ney n-gram baseline, alone and mixed with a network"},
     {"inspect", px_cmd_inspect, "gradient through time, spectral radius, saturated units"},
+    {"construct", px_cmd_construct, "a network that is exact, written down from an automaton"},
     {"report", px_cmd_report, "a run's curves, samples and results as a page; several runs compared"},
     {"runs", px_cmd_runs, "the runs in a folder at a glance"},
 #ifdef PERPLEX_BENCH

@@ -150,3 +150,27 @@ int32_t px_model_file_threads(const px_model_file *model, int32_t asked, int32_t
     double step = 2.0 * n * sizes->hidden * sizes->hidden, head = 2.0 * n * sizes->hidden * sizes->vocab / sizes->layers;
     return asked == 0 && step < 4e6 && head < 8 * step ? 1 : asked;
 }
+
+/* An engine is what a checkpoint is written from. */
+px_status px_model_file_write(const char *path, const px_config *config, const px_vocabulary *vocabulary, const px_parameters *parameters,
+                              const float *weights)
+{
+    px_engine_shape shape = {.n = 1, .T = 1, .threads = 1, .precision = config->precision, .seed = config->seed};
+    px_engine *engine = NULL;
+    px_run_state state;
+    char *text = px_vocabulary_write(vocabulary);
+    float *buffer = malloc(px_checkpoint_buffer_count(parameters, config) * sizeof *buffer);
+    px_status status = text && buffer ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to write it", path);
+    px_run_state_start(&state);
+    if (status == PX_OK) status = px_engine_create("cpu", &config->model, &config->optimizer, &shape, &engine);
+    if (status == PX_OK) status = px_engine_write(engine, PX_SECTION_PARAMETERS, weights);
+    if (status == PX_OK) {
+        px_checkpoint_source source = {.kind = PX_CHECKPOINT_BEST, .config = config, .vocabulary = text, .parameters = parameters,
+                                       .state = &state, .engine = engine, .buffer = buffer};
+        status = px_checkpoint_write(path, &source);
+    }
+    px_engine_destroy(engine);
+    free(text);
+    free(buffer);
+    return status;
+}

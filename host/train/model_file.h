@@ -24,6 +24,11 @@ typedef struct px_model_file {
 px_status px_model_file_open(const char *path, px_model_file *file);
 void px_model_file_close(px_model_file *file);
 
+/* Writes a model that no training made (imported, constructed), as the checkpoint of a run that made no step. weights
+ * [parameters->count], file layout; config->model.vocab is set. Replaces path atomically; PX_ERR_IO. */
+px_status px_model_file_write(const char *path, const px_config *config, const px_vocabulary *vocabulary, const px_parameters *parameters,
+                              const float *weights);
+
 /* The id of a setting's token (--reset-at), literal or with the escapes \n \t \\ \xNN; -1 where text is NULL.
  * PX_ERR_ARGUMENT names a token that the vocabulary lacks. */
 px_status px_model_reset_id(const px_vocabulary *vocabulary, const char *text, int32_t *id);

@@ -147,29 +147,6 @@ static px_status fill_weights(importing *import)
     return PX_OK;
 }
 
-/* As a checkpoint of a run that made no step; an engine is what a checkpoint is written from. */
-static px_status write_model(importing *import, const char *out)
-{
-    px_engine_shape shape = {.n = 1, .T = 1, .threads = 1, .precision = import->config.precision, .seed = import->config.seed};
-    px_engine *engine = NULL;
-    px_run_state state;
-    char *vocabulary = px_vocabulary_write(import->vocabulary);
-    float *buffer = malloc(px_checkpoint_buffer_count(&import->table, &import->config) * sizeof *buffer);
-    px_status status = vocabulary && buffer ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to write it", out);
-    px_run_state_start(&state);
-    if (status == PX_OK) status = px_engine_create("cpu", &import->config.model, &import->config.optimizer, &shape, &engine);
-    if (status == PX_OK) status = px_engine_write(engine, PX_SECTION_PARAMETERS, import->weights);
-    if (status == PX_OK) {
-        px_checkpoint_source source = {.kind = PX_CHECKPOINT_BEST, .config = &import->config, .vocabulary = vocabulary, .parameters = &import->table,
-                                       .state = &state, .engine = engine, .buffer = buffer};
-        status = px_checkpoint_write(out, &source);
-    }
-    px_engine_destroy(engine);
-    free(vocabulary);
-    free(buffer);
-    return status;
-}
-
 px_status px_model_import(const px_import_request *request, const char *out, px_import_result *result)
 {
     importing import = {.foreign = {.path = request->path, .encoder = request->encoder ? request->encoder : "encoder",
@@ -181,7 +158,7 @@ px_status px_model_import(const px_import_request *request, const char *out, px_
     PX_TRY_GOTO(status, read_vocabulary(&import, request, result), done);
     PX_TRY_GOTO(status, settle_config(&import, request), done);
     PX_TRY_GOTO(status, fill_weights(&import), done);
-    PX_TRY_GOTO(status, write_model(&import, out), done);
+    PX_TRY_GOTO(status, px_model_file_write(out, &import.config, import.vocabulary, &import.table, import.weights), done);
     const px_safetensor *table = find_source(&import, &import.table.tensor[0]);
     result->sizes = import.config.model;
     result->weights = import.table.weights;
