@@ -30,7 +30,7 @@ for nonlinearity in tanh relu; do
         must "$nonlinearity: every word after the first was scored ($device)" test "$(json tokens)" = 299
     done
     run sample --model cycle.safetensors --prompt 'one two one' --length 9 --seed 8
-    must "$nonlinearity: it goes on with the cycle" test "$(tr '\n' ' ' <"$OUT")" = 'one two one three two two one two one three two two '
+    must "$nonlinearity: it goes on with the cycle" test "$(tr '\n' ' ' <"$OUT")" = 'one two one three two two one two one three two two'
 
     for name in golden-mean even brackets biased story.txt; do
         words=
