@@ -169,6 +169,14 @@ static px_status write_surprise(px_text *out, const px_model_file *model, px_ran
     return status;
 }
 
+/* A stretch of bytes or characters begins behind white space, so that no word is cut. */
+static int is_blank(void *context, int32_t id)
+{
+    size_t bytes;
+    const char *token = px_vocabulary_token(context, id, &bytes);
+    return id > 0 && bytes == 1 && (*token == ' ' || *token == '\n' || *token == '\t');
+}
+
 static px_status examine_text(px_text *out, const px_model_file *model, px_range range, const px_examine_options *options)
 {
     px_engine *engine = NULL;
@@ -181,7 +189,7 @@ static px_status examine_text(px_text *out, const px_model_file *model, px_range
     int32_t n = range.end - range.begin > STREAMS * 1000 ? STREAMS : 1;
     PX_TRY_GOTO(status, px_model_file_engine(model, options->device ? options->device : "cpu", n, WINDOW, px_model_file_threads(model, options->threads, n), &engine), done);
     size_t length = model->config.level == PX_LEVEL_WORD ? STRETCH_WORDS : STRETCH_TOKENS;
-    PX_TRY_GOTO(status, px_surprise_find(engine, range, model->reset_id, length, options->progress, options->progress_context, &surprise), done);
+    PX_TRY_GOTO(status, px_surprise_find(engine, range, model->reset_id, length, model->config.level == PX_LEVEL_WORD ? NULL : is_blank, model->vocabulary, options->progress, options->progress_context, &surprise), done);
     status = write_surprise(out, model, range, whole, &surprise);
 done:
     px_surprise_free(&surprise);

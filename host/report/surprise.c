@@ -44,6 +44,7 @@ typedef struct picker {
     const px_surprise *surprise;
     const double *sum;           /* [count + 1] of values before each */
     const unsigned char *cold;   /* [count] 1: near a stream's beginning */
+    const unsigned char *begin;  /* [count] 1: a stretch may begin here; NULL: anywhere */
     unsigned char *taken;        /* [count] */
     size_t length;
 } picker;
@@ -55,7 +56,7 @@ static int pick(picker *p, double sign, px_stretch *best)
     int found = 0;
     for (size_t end = 1; end <= p->surprise->count; end++) {
         clear = p->cold[end - 1] || p->taken[end - 1] ? 0 : clear + 1;
-        if (clear < p->length) continue;
+        if (clear < p->length || (p->begin && !p->begin[end - p->length])) continue;
         double mean = (p->sum[end] - p->sum[end - p->length]) / (double)p->length;
         if (isnan(mean) || (found && sign * mean >= sign * best->nll)) continue;
         *best = (px_stretch){end - p->length, p->length, mean};
@@ -65,14 +66,14 @@ static int pick(picker *p, double sign, px_stretch *best)
     return found;
 }
 
-static px_status pick_all(px_surprise *s, const unsigned char *cold, size_t length)
+static px_status pick_all(px_surprise *s, const unsigned char *cold, const unsigned char *begin, size_t length)
 {
     double *sum = calloc(s->count + 1, sizeof *sum);
     unsigned char *taken = calloc(s->count + 1, 1);
     px_status status = sum && taken ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory to look through the validation text");
     if (status == PX_OK) {
         for (size_t i = 0; i < s->count; i++) sum[i + 1] = sum[i] + (isfinite(s->nll[i]) ? s->nll[i] : 100); /* ∞ counts as e^-100 */
-        picker p = {s, sum, cold, taken, length};
+        picker p = {s, sum, cold, begin, taken, length};
         while (s->most_count < PX_STRETCHES && pick(&p, -1, &s->most[s->most_count])) s->most_count++;
         while (s->least_count < PX_STRETCHES && pick(&p, 1, &s->least[s->least_count])) s->least_count++;
     }
@@ -81,13 +82,25 @@ static px_status pick_all(px_surprise *s, const unsigned char *cold, size_t leng
     return status;
 }
 
-px_status px_surprise_find(px_engine *engine, px_range range, int32_t reset_id, size_t length,
-                           void (*progress)(void *context, const char *what, double share), void *context, px_surprise *surprise)
+/* [count] 1 behind each token that a stretch may begin behind; NULL where there is none, or memory ran out. */
+static unsigned char *mark_beginnings(px_range range, size_t count, int (*begins)(void *context, int32_t id), void *context)
+{
+    unsigned char *marks = begins ? calloc(count + 1, 1) : NULL;
+    size_t found = 0;
+    for (size_t i = 0; marks && i < count; i++) found += marks[i] = (unsigned char)begins(context, px_tokens_at(range.tokens, range.begin + i));
+    if (found) return marks;
+    free(marks);
+    return NULL;
+}
+
+px_status px_surprise_find(px_engine *engine, px_range range, int32_t reset_id, size_t length, int (*begins)(void *context, int32_t id),
+                           void *begins_context, void (*progress)(void *context, const char *what, double share), void *context,
+                           px_surprise *surprise)
 {
     size_t targets = range.end - range.begin - 1, n = (size_t)engine->shape.n;
     px_minibatches *minibatches = NULL;
     streams s = {.n = n, .room = targets / n + 2, .count = calloc(n, sizeof *s.count)};
-    unsigned char *cold = calloc(targets + 1, 1);
+    unsigned char *cold = calloc(targets + 1, 1), *begin = NULL;
     px_status status;
     *surprise = (px_surprise){0};
     s.nll = malloc(s.n * s.room * sizeof *s.nll);
@@ -103,12 +116,14 @@ px_status px_surprise_find(px_engine *engine, px_range range, int32_t reset_id, 
         memset(cold + surprise->count, 1, s.count[i] < COLD_TOKENS ? s.count[i] : COLD_TOKENS);
         surprise->count += s.count[i];
     }
-    status = pick_all(surprise, cold, length);
+    begin = mark_beginnings(range, surprise->count, begins, begins_context);
+    status = pick_all(surprise, cold, begin, length);
 done:
     px_minibatches_destroy(minibatches);
     free(s.count);
     free(s.nll);
     free(cold);
+    free(begin);
     if (status != PX_OK) px_surprise_free(surprise);
     return status;
 }

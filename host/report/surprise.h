@@ -20,9 +20,11 @@ typedef struct px_surprise {
 } px_surprise;
 
 /* Scores the range with the engine's weights (all its streams side by side, each from a zero state) and picks stretches of
- * `length` tokens. */
-px_status px_surprise_find(px_engine *engine, px_range range, int32_t reset_id, size_t length,
-                           void (*progress)(void *context, const char *what, double share), void *context, px_surprise *surprise);
+ * `length` tokens. begins (may be NULL): whether a stretch may begin behind that token, a space say; where no token of the text is
+ * such a one, stretches begin anywhere. */
+px_status px_surprise_find(px_engine *engine, px_range range, int32_t reset_id, size_t length, int (*begins)(void *context, int32_t id),
+                           void *begins_context, void (*progress)(void *context, const char *what, double share), void *context,
+                           px_surprise *surprise);
 void px_surprise_free(px_surprise *surprise);
 
 #endif
