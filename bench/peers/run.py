@@ -3,8 +3,8 @@
 
 For each case perplex writes its initial weights and batches to a file; every peer does its first steps from them, and is timed
 only if its losses agree. Then ours and the peers are measured in turns, there and back, each for the same time, while the
-others sleep. Out come peers.json and peers.md: medians, quartiles, ratios, versions. Needs nothing but Python 3.8; the
-peers bring their own interpreters (bench/README.md).
+others sleep. Out come peers.json and peers.md: medians, quartiles, ratios, targets, versions. They are written anew after every case;
+--resume goes on after the cases that are there. Needs nothing but Python 3.8; the peers bring their own interpreters (bench/README.md).
 """
 
 import argparse
@@ -33,8 +33,12 @@ CASES = {
     "one-stream": dict(batch=1, steps=35, embed=0, hidden=256, layers=1, vocab=28),
     "tiny": dict(batch=4, steps=8, embed=0, hidden=32, layers=1, vocab=28),
 }
-STANDARD = ["chars", "chars-256", "chars-embed", "two-layers", "wide", "words", "words-embed", "one-stream"]
+STANDARD = ["chars", "words-embed", "chars-256", "two-layers", "wide", "words", "chars-embed", "one-stream"]
+BOTH_THREADS = ("chars", "words-embed")  # on one thread and on all; the other cases on all
 LOSSES = 8
+# What the project set itself: at least twice the tokens/s of PyTorch's nn.RNN, and these shares of peak (on one thread, on more).
+TARGET_RATIO, TARGET_PEER = 2.0, "torch rnn"
+TARGET_SHARE = {"chars": (0.85, 0.80), "words": (0.80, 0.80), "two-layers": (0.75, 0.75), "wide": (0.75, 0.75)}
 TOLERANCE = {"fp32": 2e-4, "tf32": 2e-2}  # nats; between fp32 programs 1e-6 is seen, TF32 keeps 10 bits of a product's factors
 
 
@@ -44,16 +48,32 @@ def arguments():
     parser.add_argument("--torch-python", default=os.environ.get("PERPLEX_TORCH_PYTHON"), help="interpreter with PyTorch [$PERPLEX_TORCH_PYTHON]")
     parser.add_argument("--jax-python", default=os.environ.get("PERPLEX_JAX_PYTHON"), help="interpreter with JAX [$PERPLEX_JAX_PYTHON]")
     parser.add_argument("--onednn", help="the program built from onednn_peer.c")
-    parser.add_argument("--cases", default=",".join(STANDARD), help="of " + ", ".join(CASES))
-    parser.add_argument("--variants", default="rnn,rnn-compile,loop,loop-compile", help="of torch_peer.py")
-    parser.add_argument("--compile-cases", default="chars,words-embed", help="cases that torch.compile joins: it takes a minute for each")
+    parser.add_argument("--cases", default="", help="list [" + ",".join(STANDARD) + "]; also tiny")
+    parser.add_argument("--quick", action="store_true", help="chars and words-embed, five turns of half a second, no torch.compile: some 3 minutes")
+    parser.add_argument("--resume", action="store_true", help="go on with the peers.json in --out")
+    parser.add_argument("--variants", default="", help="of torch_peer.py [rnn,rnn-compile,loop,loop-compile]")
+    parser.add_argument("--compile-cases", default="chars,words-embed",
+                        help="cases that torch.compile and the loop join, on all threads; compiling takes a minute each [chars,words-embed]")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda:k for perplex and the peers")
     parser.add_argument("--precision", default="fp32", choices=("fp32", "tf32"))
-    parser.add_argument("--threads", default="", help="list [1 and all cores]")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=1.0, help="length of one turn")
+    parser.add_argument("--threads", default="", help="list, for every case [all cores; chars and words-embed also 1]")
+    parser.add_argument("--rounds", type=int, default=0, help="turns of each [7; with --quick 5]")
+    parser.add_argument("--seconds", type=float, default=0, help="length of one turn [0.7; with --quick 0.5]")
     parser.add_argument("--out", default="", help="folder for peers.json and peers.md; without it the table is printed")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.cases = (options.cases or ("chars,words-embed" if options.quick else ",".join(STANDARD))).split(",")
+    options.variants = (options.variants or ("rnn,loop" if options.quick else "rnn,rnn-compile,loop,loop-compile")).split(",")
+    options.compile_cases = options.compile_cases.split(",")
+    options.rounds = options.rounds or (5 if options.quick else 7)
+    options.seconds = options.seconds or (0.5 if options.quick else 0.7)
+    if options.resume and not options.out:
+        parser.error("--resume: needs the --out of the run that it goes on with")
+    unknown = [name for name in options.cases if name not in CASES]
+    if unknown:
+        parser.error(f"no such case: {', '.join(unknown)}; there are {', '.join(CASES)}")
+    if not (options.torch_python or options.jax_python or options.onednn):
+        parser.error("nobody to compare with; give --torch-python, --jax-python or --onednn (bench/README.md)")
+    return options
 
 
 class Ours:
@@ -72,7 +92,8 @@ class Ours:
     def run(self, seconds, extra=()):
         # a spread that is never reached: the turn lasts as long as a peer's
         command = self.command + ["--case-seconds", str(seconds), "--spread", "1e-6", *extra]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        # a session of its own: Ctrl-C is ours to handle
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
         if done.returncode != 0:
             sys.exit(f"peers: {shlex.join(command)}: exit status {done.returncode}: {done.stderr.strip()}")
         return json.loads(done.stdout)
@@ -93,7 +114,8 @@ class Peer:
         self.name, self.reason, self.versions = name, "", {}
         self.errors = tempfile.TemporaryFile(mode="w+")
         try:
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, env=environment)
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
+                                            env=environment, start_new_session=True)
         except OSError as error:
             self.process, self.reason = None, str(error)
             return
@@ -144,12 +166,12 @@ class Peer:
             self.process.stdout.close()
 
 
-def start_peers(options, name, threads, path):
+def start_peers(options, name, threads, most_threads, path):
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     common = ["--case", str(path), "--device", options.device, "--threads", str(threads), "--precision", options.precision]
     if options.torch_python:
-        for variant in options.variants.split(","):
-            if variant.endswith("compile") and name not in options.compile_cases.split(","):
+        for variant in options.variants:
+            if variant != "rnn" and not (name in options.compile_cases and (threads == most_threads or options.quick)):
                 continue
             yield Peer(f"torch {variant}", [options.torch_python, str(HERE / "torch_peer.py"), "--variant", variant, *common], environment)
     if options.jax_python:
@@ -166,12 +188,20 @@ def quartiles(values):
     return q1, median, q3
 
 
-def measure_case(options, name, threads, path):
+def measure_case(options, name, threads, most_threads, path):
+    alive = []
+    try:
+        return measure_in_turns(options, name, threads, most_threads, path, alive)
+    finally:
+        for peer, _ in alive:
+            peer.close()
+
+
+def measure_in_turns(options, name, threads, most_threads, path, alive):
     case = CASES[name]
-    print(f"peers: {name} {case}, {threads} thread(s)", file=sys.stderr, flush=True)
     ours = Ours(options, case, threads, path)
-    rows, alive = [], []
-    for peer in start_peers(options, name, threads, path):
+    rows = []
+    for peer in start_peers(options, name, threads, most_threads, path):
         difference = peer.check(ours.losses[:LOSSES], TOLERANCE[options.precision]) if not peer.reason else None
         rows.append({"peer": peer.name, "versions": peer.versions, "loss_difference": difference, "reason": peer.reason})
         if peer.reason:
@@ -198,13 +228,29 @@ def measure_case(options, name, threads, path):
             row["ratio_q1"], row["ratio"], row["ratio_q3"] = quartiles(ratios)
         else:
             row["reason"] = peer.reason
-        peer.close()
     return {"case": name, **case, "threads": threads, "ours": our_row, "peers": rows}, ours.result
+
+
+def targets(result):
+    """What was aimed at on the CPU, and by how much it was reached or missed."""
+    rows = []
+    for case in result["cases"] if result["device"] == "cpu" else []:
+        share, wanted = case["ours"]["share_of_peak"], TARGET_SHARE.get(case["case"])
+        if wanted:
+            wanted = wanted[0 if case["threads"] == 1 else 1]
+            met = "met" if share >= wanted else f"short by {100 * (wanted - share):.1f} points"
+            rows.append(f"| {case['case']} | {case['threads']} | share of peak | {100 * wanted:.0f} % | {100 * share:.1f} % | {met} |")
+        for row in case["peers"]:
+            if row["peer"] == TARGET_PEER and "ratio" in row:
+                met = "met" if row["ratio"] >= TARGET_RATIO else f"short by {TARGET_RATIO - row['ratio']:.2f}"
+                rows.append(f"| {case['case']} | {case['threads']} | tokens/s over {TARGET_PEER} | {TARGET_RATIO:.1f} | {row['ratio']:.2f} | {met} |")
+    return ["| case | threads | target | aimed at | measured | |", "|---|---|---|---|---|---|", *rows, ""] if rows else []
 
 
 def markdown(result):
     lines = [f"{result['machine'].get('processor', '')}, {result['date']}, perplex {result['commit']}, {result['device']}, {result['precision']};",
-             f"{result['rounds']} turns of {result['seconds']} s each, in turns; tokens/s are medians (quartiles); ratio is perplex over the peer, the median over the turns.", ""]
+             f"{result['rounds']} turns of {result['seconds']} s each, in turns; tokens/s are medians (quartiles); the ratio is perplex over the peer, taken in every turn, "
+             "its median (quartiles)." + ("" if result["complete"] else " **Stopped before the end.**"), ""]
     lines += ["| case | n | T | d | h | L | V | threads | program | tokens/s | perplex is faster by | largest difference of losses |",
               "|---|---|---|---|---|---|---|---|---|---|---|---|"]
     for case in result["cases"]:
@@ -218,6 +264,7 @@ def markdown(result):
                                      f"**{row['ratio']:.2f}** ({row['ratio_q1']:.2f} to {row['ratio_q3']:.2f}) | {row['loss_difference']:.1e} |")
             else:
                 lines.append(sizes + f"| {row['peer']} | not timed: {row['reason']} | | |")
+    lines += ["", *targets(result)]
     versions = {}
     for case in result["cases"]:
         for row in case["peers"]:
@@ -228,38 +275,75 @@ def markdown(result):
     return "\n".join(lines)
 
 
-def main():
-    options = arguments()
-    unknown = [name for name in options.cases.split(",") if name not in CASES]
-    if unknown:
-        sys.exit(f"peers: no such case: {', '.join(unknown)}; there are {', '.join(CASES)}")
-    if not (options.torch_python or options.jax_python or options.onednn):
-        sys.exit("peers: nobody to compare with; give --torch-python, --jax-python or --onednn (bench/README.md)")
-    cores = len(os.sched_getaffinity(0))
-    threads = [int(t) for t in options.threads.split(",")] if options.threads else sorted({1, cores})
+def plan(options):
+    """Pairs of a case and a number of threads; and the largest number."""
+    most = len(os.sched_getaffinity(0))
+    if options.threads:
+        counts = [int(text) for text in options.threads.split(",")]
+        return [(name, count) for name in options.cases for count in counts], max(counts)
+    pairs = [(name, count) for name in options.cases for count in sorted({1, most} if name in BOTH_THREADS else {most})]
+    return pairs, most
+
+
+def save(result, folder):
+    """Both files whole or not at all: each is written under another name first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (("peers.json", json.dumps(result, indent=1) + "\n"), ("peers.md", markdown(result))):
+        unfinished = folder / (name + ".tmp")
+        unfinished.write_text(text)
+        unfinished.replace(folder / name)
+
+
+def begin(options):
+    """A new result, or the one to go on with: only with the same settings, or its rows would not be of one table."""
     result = {"format": "perplex-peers", "version": 1, "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
               "device": options.device, "precision": options.precision, "rounds": options.rounds, "seconds": options.seconds,
-              "python": platform.python_version(), "cases": []}
+              "python": platform.python_version(), "complete": False, "cases": []}
+    path = pathlib.Path(options.out) / "peers.json"
+    if not options.resume or not path.exists():
+        return result
+    before = json.loads(path.read_text())
+    for key in ("format", "version", "device", "precision", "rounds", "seconds"):
+        if before.get(key) != result[key]:
+            sys.exit(f"peers: {path}: was made with {key} {before.get(key)}, not {result[key]}; leave --resume out, or give the same settings")
+    return before
+
+
+def measure_all(options, result):
+    pairs, most = plan(options)
+    done = {(case["case"], case["threads"]) for case in result["cases"]}
+    with tempfile.TemporaryDirectory() as folder:
+        for index, (name, threads) in enumerate(pairs):
+            if (name, threads) in done:
+                continue
+            print(f"peers: {index + 1} of {len(pairs)}: {name}, {threads} thread(s)", file=sys.stderr, flush=True)
+            case, ours = measure_case(options, name, threads, most, pathlib.Path(folder) / "case.safetensors")
+            if result.setdefault("commit", ours["commit"]) != ours["commit"]:
+                sys.exit(f"peers: the rows there are of commit {result['commit']}, the program is of {ours['commit']}; leave --resume out")
+            for key in ("machine", "nvidia", "pinning", "build", "libraries"):
+                result[key] = ours[key]
+            result["device_text"] = ours["cases"][0]["device_text"]
+            result["cases"].append(case)
+            if options.out:
+                save(result, pathlib.Path(options.out))
+    result["complete"] = True
+
+
+def main():
+    options = arguments()
+    result = begin(options)
+    code = 0
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            for name in options.cases.split(","):
-                for count in threads:
-                    case, ours = measure_case(options, name, count, pathlib.Path(folder) / "case.safetensors")
-                    result["cases"].append(case)
-                    for key in ("commit", "machine", "pinning", "build", "libraries"):
-                        result[key] = ours[key]
-                    result["device_text"] = ours["cases"][0]["device_text"]
+        measure_all(options, result)
     except KeyboardInterrupt:
-        print("peers: stopped; what was measured is kept", file=sys.stderr)
-        if not result["cases"]:
-            sys.exit(1)
-    text = markdown(result)
-    if options.out:
-        folder = pathlib.Path(options.out)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "peers.json").write_text(json.dumps(result, indent=1) + "\n")
-        (folder / "peers.md").write_text(text)
-    print(text)
+        again = " (--resume goes on)" if options.out else ""
+        print(f"peers: stopped; {len(result['cases'])} cases were measured and are kept{again}", file=sys.stderr)
+        code = 1
+    if result["cases"]:
+        if options.out:
+            save(result, pathlib.Path(options.out))
+        print(markdown(result))
+    sys.exit(code)
 
 
 main()

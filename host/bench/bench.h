@@ -17,7 +17,10 @@
 typedef enum px_bench_work {
     PX_BENCH_TRAIN,     /* accumulate + update: a whole training step */
     PX_BENCH_EVALUATE,  /* evaluate: forward only, loss of every token */
-    PX_BENCH_DECODE     /* next: one token for each of n streams */
+    PX_BENCH_DECODE,    /* next: one token for each of n streams */
+    PX_BENCH_DATA,      /* making a window of a training's minibatches, alone */
+    PX_BENCH_PHASE,     /* PX_BENCH_PHASE + px_phase: that phase of a training step alone, where the engine offers it */
+    PX_BENCH_WORKS = PX_BENCH_PHASE + PX_PHASE_COUNT
 } px_bench_work;
 const char *px_bench_work_name(px_bench_work work); /* "train" */
 
@@ -42,9 +45,12 @@ typedef struct px_bench_plan {
     int32_t swept_count;
 } px_bench_plan;
 
+/* 1 for PX_BENCH_DATA and the phases: parts of a training step, alone. */
+int px_bench_work_is_part(px_bench_work work);
+
 /* Builds a plan. `preset` may be NULL; `sweeps` are texts "hidden=128..2048" or "batch=1,8,64"; without either the plan
  * is the one case of `config` (batch, steps, model, threads, precision). `devices` is a comma-separated list; `works`
- * too ("train,evaluate,decode"). vocab 0 in config means 28, the characters of the book; with --data it stays 0 until the
+ * too ("train,evaluate,decode", phase names, "phases" for all of these). vocab 0 in config means 28, the characters of the book; with --data it stays 0 until the
  * text is read. PX_ERR_ARGUMENT names the sweep and what is accepted. Free with px_bench_plan_free. */
 px_status px_bench_plan_make(const px_config *config, const char *preset, const char *const *sweeps, size_t sweep_count,
                              const char *devices, const char *works, px_bench_plan *plan);
@@ -67,6 +73,7 @@ typedef struct px_bench_options {
     double total_seconds;          /* no case is measured again past this time; 0 = no bound */
     double round_seconds;          /* length aimed at for one repeat */
     double slow_down;              /* testing aid: share of its own time that each step is delayed by; 0 = none */
+    int png;                       /* plots as PNG, beside SVG */
     const char *export_path;       /* write weights and batches of the first case for a peer; NULL = no */
     void *context;
     void (*progress)(void *context, size_t done, size_t count, const char *text); /* may be NULL */
@@ -148,10 +155,18 @@ px_status px_bench_find_crossovers(const px_bench_plan *plan, px_bench_result *r
 char *px_bench_json(const px_bench_result *result, const px_bench_options *options, const char *command);
 char *px_bench_csv(const px_bench_result *result);
 char *px_bench_markdown(const px_bench_result *result, const px_bench_options *options);
-/* Writes bench.json, bench.csv, bench.md and, where gnuplot can be run, plots as SVG and PNG into folder (made if it is
- * missing). note gets one line on plots that could not be drawn, "" if all were. */
+/* Writes bench.json, bench.csv, bench.md and, where gnuplot can be run, plots as SVG (options->png: PNG too) into folder/plots
+ * (made if it is missing). note gets one line on plots that could not be drawn, "" if all were. */
 px_status px_bench_write_folder(const px_bench_result *result, const px_bench_options *options, const char *command,
                                 const char *folder, char *note, size_t note_bytes);
+
+/* ---- results read back ---------------------------------------------------------------------------------------------- */
+/* The JSON of one result; cJSON_Delete it. PX_ERR_INPUT where a file is no bench result of this version. */
+struct cJSON;
+px_status px_bench_json_read(const char *path, struct cJSON **root);
+/* The cases and peaks of one or more results (a CPU's and a GPU's, say), as far as tables and plots need them. Free with
+ * px_bench_result_free. */
+px_status px_bench_result_read(const char *const *paths, size_t count, px_bench_result *result);
 
 /* ---- comparison of two results ------------------------------------------------------------------------------------ */
 typedef struct px_bench_verdict {

@@ -7,7 +7,6 @@
 #include "bench.h"
 
 #include "check.h"
-#include "file.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -16,23 +15,6 @@
 #include <string.h>
 
 static const double LEAST_LOSS = 0.10, SPREADS = 3, NOISY_SPREAD = 0.06;
-
-static px_status load(const char *path, cJSON **root)
-{
-    char *text;
-    size_t bytes;
-    PX_TRY(px_file_read(path, (size_t)64 << 20, &text, &bytes));
-    *root = cJSON_ParseWithLength(text, bytes);
-    free(text);
-    if (!*root) return px_fail(PX_ERR_INPUT, "%s: not JSON; give a result of perplex bench --json", path);
-    const char *format = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(*root, "format"));
-    double version = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(*root, "version"));
-    const cJSON *cases = cJSON_GetObjectItemCaseSensitive(*root, "cases");
-    if (format && strcmp(format, "perplex-bench") == 0 && version == 1 && cJSON_IsArray(cases)) return PX_OK;
-    cJSON_Delete(*root);
-    *root = NULL;
-    return px_fail(PX_ERR_INPUT, "%s: not a result of perplex bench, version 1", path);
-}
 
 typedef struct row {
     const char *name;
@@ -119,8 +101,8 @@ px_status px_bench_compare(const char *old_path, const char *new_path, px_bench_
     cJSON *old_root = NULL, *new_root = NULL;
     size_t bytes;
     memset(verdict, 0, sizeof *verdict);
-    px_status status = load(old_path, &old_root);
-    if (status == PX_OK) status = load(new_path, &new_root);
+    px_status status = px_bench_json_read(old_path, &old_root);
+    if (status == PX_OK) status = px_bench_json_read(new_path, &new_root);
     FILE *out = status == PX_OK ? open_memstream(&verdict->report, &bytes) : NULL;
     if (status == PX_OK && !out) status = px_fail(PX_ERR_MEMORY, "bench: no memory for a report");
     if (status == PX_OK) status = compare(old_path, old_root, new_path, new_root, verdict, out);

@@ -122,3 +122,21 @@ void px_count_train(const px_model_config *model, const px_optimizer_config *opt
     count->dependent_steps = s.L * (2 * s.T - 1);
     total(count);
 }
+
+void px_count_phase(const px_model_config *model, const px_optimizer_config *optimizer, int32_t n, int32_t T, px_phase phase,
+                    px_work_count *count)
+{
+    px_work_count whole;
+    px_count_train(model, optimizer, n, T, &whole);
+    *count = (px_work_count){.tokens = whole.tokens};
+    count->phase_flops[phase] = whole.phase_flops[phase];
+    count->phase_bytes[phase] = whole.phase_bytes[phase];
+    if (phase == PX_PHASE_RECURRENCE_FORWARD) count->dependent_steps = (double)model->layers * T;
+    if (phase == PX_PHASE_RECURRENCE_BACKWARD) count->dependent_steps = (double)model->layers * (T - 1);
+    total(count);
+}
+
+void px_count_data(int32_t n, int32_t T, px_work_count *count)
+{
+    *count = (px_work_count){.tokens = (double)n * T, .bytes = (double)n * T * (4 + 4 + 4 + 1)};
+}

@@ -19,6 +19,11 @@ void px_count_train(const px_model_config *model, const px_optimizer_config *opt
                     px_work_count *count);
 /* Forward and loss only. */
 void px_count_evaluate(const px_model_config *model, int32_t n, int32_t T, px_work_count *count);
+/* One phase of a training step alone. */
+void px_count_phase(const px_model_config *model, const px_optimizer_config *optimizer, int32_t n, int32_t T, px_phase phase,
+                    px_work_count *count);
+/* Making one window: ids, targets and reset marks are written, ids are read; no operations. */
+void px_count_data(int32_t n, int32_t T, px_work_count *count);
 /* One step of decoding with probabilities for n streams. */
 void px_count_decode(const px_model_config *model, int32_t n, px_work_count *count);
 

@@ -1,6 +1,7 @@
 /* Where a result was measured (environment.h). */
 #include "environment.h"
 
+#include "gpu_info.h"
 #include "machine.h"
 #include "px_commit.h" /* PX_COMMIT: made by host/bench/CMakeLists.txt at each build */
 
@@ -80,6 +81,8 @@ void px_environment_add(cJSON *object)
     double load[3];
     if (getloadavg(load, 3) == 3) cJSON_AddNumberToObject(machine, "load_average_1_minute", load[0]);
     add_clock(machine);
+
+    px_gpu_info_add(object);
 
     cJSON *pinning = cJSON_AddObjectToObject(object, "pinning");
     affinity_text(text, sizeof text);

@@ -37,5 +37,5 @@ px_status px_bench_write_folder(const px_bench_result *result, const px_bench_op
     PX_TRY(write_file(folder, "bench.json", px_bench_json(result, options, command)));
     PX_TRY(write_file(folder, "bench.csv", px_bench_csv(result)));
     PX_TRY(write_file(folder, "bench.md", px_bench_markdown(result, options)));
-    return px_bench_plot(result, folder, note, note_bytes);
+    return px_bench_plot(result, folder, options->png, note, note_bytes);
 }

@@ -8,8 +8,10 @@
 #include "engine.h"
 #include "fma.h"
 #include "machine.h"
+#include "samples.h"
 #include "statistics.h"
 
+#include <math.h>
 #include <omp.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -17,8 +19,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { PROBES = 5, COPY_PASSES = 7, BARRIERS = 400, BARRIER_PASSES = 25 };
+enum { CHOICE_TURNS = 4, PROBES = 9, COPY_PASSES = 7, BARRIERS = 400, BARRIER_PASSES = 25 };
 static const double PROBE_SECONDS = 0.01;
 static const size_t COPY_BYTES = (size_t)128 << 20; /* per array: above every last-level cache that a core can fill alone */
 
@@ -29,23 +32,26 @@ int px_peak_is_host(const char *device)
     return px_engine_find(device, &ops, &ordinal) == PX_OK && (strcmp(ops->name, "cpu") == 0 || strcmp(ops->name, "reference") == 0);
 }
 
-/* GFLOP/s of one kernel on `threads` threads for about PROBE_SECONDS; *iterations is the calibrated count, 0 at first. */
-static double probe(const px_fma_kernel *kernel, int32_t threads, size_t *iterations)
+static volatile float sink; /* written so that the work is not thrown away */
+
+/* GFLOP/s of a kernel on this thread per second of its own CPU time, which does not pass while another program has the core; *count
+ * iterations, made more until they take 2 ms. */
+static double rate_by_cpu_time(const px_fma_kernel *kernel, size_t *count)
 {
-    static volatile float sink; /* written so that the work is not thrown away */
-    if (*iterations == 0) {
-        size_t tried = 1 << 12;
-        double seconds;
-        for (;;) {
-            double begin = px_clock();
-            sink = kernel->run(tried);
-            seconds = px_clock() - begin;
-            if (seconds > 0.002) break;
-            tried *= 4;
-        }
-        *iterations = 1 + (size_t)((double)tried * PROBE_SECONDS / seconds);
+    for (;;) {
+        struct timespec begin, end;
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+        sink = kernel->run(*count);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+        double seconds = (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+        if (seconds > 0.002) return kernel->flops_per_iteration * (double)*count / seconds * 1e-9;
+        *count *= 4;
     }
-    size_t count = *iterations;
+}
+
+/* GFLOP/s of one kernel on `threads` threads for `count` iterations each, by the clock on the wall. */
+static double probe(const px_fma_kernel *kernel, int32_t threads, size_t count)
+{
     int team = 1; /* OpenMP may grant fewer threads than asked for */
     double begin = px_clock();
 #pragma omp parallel num_threads(threads)
@@ -55,26 +61,28 @@ static double probe(const px_fma_kernel *kernel, int32_t threads, size_t *iterat
         if (omp_get_thread_num() == 0) team = omp_get_num_threads();
     }
     double seconds = px_clock() - begin;
-    (void)sink;
     return kernel->flops_per_iteration * (double)count * team / seconds * 1e-9;
 }
 
-/* The kernel that ran fastest on this processor; widest is not always best where wide vectors lower the clock. */
+/* The kernel that ran fastest on this processor, and how many iterations take PROBE_SECONDS; widest is not always best where wide
+ * vectors lower the clock. The kernels take turns, so that a neighbour on the same core slows them all. */
 static px_fma_kernel best_kernel;
 static size_t best_iterations;
+static double best_rate; /* of one thread, GFLOP/s by its own CPU time */
 
 static void choose_kernel(void)
 {
     if (best_kernel.name) return;
-    double best = 0;
-    for (const px_fma_kernel *kernel = px_fma_kernels(); kernel->name; kernel++) {
-        size_t iterations = 0;
-        double rate = probe(kernel, 1, &iterations), again = probe(kernel, 1, &iterations);
-        if (again > rate) rate = again;
-        if (rate > best) {
-            best = rate;
-            best_kernel = *kernel;
-            best_iterations = iterations;
+    size_t counts[8] = {0};
+    for (int turn = 0; turn < CHOICE_TURNS; turn++) {
+        const px_fma_kernel *kernel = px_fma_kernels();
+        for (size_t i = 0; kernel[i].name && i < sizeof counts / sizeof counts[0]; i++) {
+            if (counts[i] == 0) counts[i] = 1 << 12;
+            double rate = rate_by_cpu_time(&kernel[i], &counts[i]);
+            if (!(rate > best_rate)) continue;
+            best_rate = rate;
+            best_kernel = kernel[i];
+            best_iterations = 1 + (size_t)(PROBE_SECONDS * rate * 1e9 / kernel[i].flops_per_iteration);
         }
     }
 }
@@ -82,7 +90,7 @@ static void choose_kernel(void)
 double px_peak_probe_cpu(int32_t threads)
 {
     choose_kernel();
-    return probe(&best_kernel, threads, &best_iterations);
+    return probe(&best_kernel, threads, best_iterations);
 }
 
 /* STREAM's copy: bytes read plus bytes written per second, best pass but the first. 0 where memory is short. */
@@ -108,8 +116,7 @@ static double measure_copy(int32_t threads)
             double seconds = px_clock() - begin, rate = 2.0 * (double)bytes / seconds * 1e-9;
             if (pass > 0 && rate > best) best = rate;
         }
-        volatile float sink = to[count - 1];
-        (void)sink;
+        sink = to[count - 1];
     }
     free(from);
     free(to);
@@ -150,12 +157,19 @@ static double measure_barrier(int32_t threads)
 
 static void measure_host(px_peak *peak)
 {
-    double rates[PROBES];
+    static px_samples samples; /* large; this runs on one thread */
+    double clean[PX_SAMPLES_MAX];
     choose_kernel();
-    probe(&best_kernel, peak->threads, &best_iterations); /* wakes the threads */
-    for (int i = 0; i < PROBES; i++) rates[i] = probe(&best_kernel, peak->threads, &best_iterations);
-    peak->gflops = px_quantile(rates, PROBES, 0.5);
-    peak->gflops_best = rates[PROBES - 1];
+    samples.threads = peak->threads;
+    samples.probe_count = 0;
+    probe(&best_kernel, peak->threads, best_iterations); /* wakes the threads */
+    for (int i = 0; i < PROBES; i++) px_samples_take_probe(&samples);
+    int32_t count = px_samples_clean_probes(&samples, clean);
+    peak->gflops_best = px_quantile(samples.probe, PROBES, 1);
+    if (count >= PX_SAMPLES_LEAST)
+        peak->gflops = px_quantile(clean, (size_t)count, 0.5);
+    else /* other programs disturbed the probes, which then say less than the machine can do */
+        peak->gflops = peak->gflops_best = fmax(peak->gflops_best, best_rate * peak->threads);
     peak->copy_gb_s = measure_copy(peak->threads);
     peak->step_latency_s = measure_barrier(peak->threads);
     snprintf(peak->instruction_set, sizeof peak->instruction_set, "%s", best_kernel.name);

@@ -31,8 +31,14 @@ const char *px_bench_work_name(px_bench_work work)
     case PX_BENCH_TRAIN: return "train";
     case PX_BENCH_EVALUATE: return "evaluate";
     case PX_BENCH_DECODE: return "decode";
+    case PX_BENCH_DATA: return "data";
+    default: return px_phase_name((px_phase)(work - PX_BENCH_PHASE));
     }
-    return "?";
+}
+
+int px_bench_work_is_part(px_bench_work work)
+{
+    return work >= PX_BENCH_DATA;
 }
 
 static const char *precision_name(px_precision precision)
@@ -266,6 +272,7 @@ px_status px_bench_plan_make(const px_config *config, const char *preset, const 
         .layers = config->model.layers, .vocab = config->data ? 0 : config->model.vocab > 0 ? config->model.vocab : 28,
         .tied = config->model.tied, .precision = config->precision, .threads = b.all_threads};
     PX_TRY(px_sweep_devices(devices, &b.devices));
+    if (strcmp(works, "phases") == 0) works = "data,embed,recurrence_forward,head,recurrence_backward,embed_backward,update";
     PX_TRY(px_sweep_names("--work", works, px_sweep_works, &b.works));
     px_status status = fill(&b, config, preset, sweeps, sweep_count);
     if (status != PX_OK) px_bench_plan_free(plan);

@@ -35,6 +35,11 @@ struct px_runner {
     double joules, joule_tokens;
 };
 
+static int is_training(const px_bench_case *c)
+{
+    return c->work == PX_BENCH_TRAIN || px_bench_work_is_part(c->work);
+}
+
 static px_status make_weights(px_runner *r)
 {
     px_parameters table;
@@ -50,8 +55,11 @@ static px_status make_weights(px_runner *r)
 static px_status create(px_runner *r, const px_bench_source *source)
 {
     const px_bench_case *c = &r->c;
-    px_engine_shape shape = {.n = c->batch, .T = c->steps, .training = c->work == PX_BENCH_TRAIN, .threads = c->threads,
-                             .precision = c->precision, .seed = r->options->config->seed};
+    px_engine_shape shape = {.n = c->batch, .T = c->steps, .training = is_training(c), .threads = c->threads, .precision = c->precision,
+                             .seed = r->options->config->seed};
+    if (c->work == (px_bench_work)(PX_BENCH_PHASE + PX_PHASE_EMBED) && c->embed == 0 && !(r->model.dropout_input > 0))
+        return px_fail(PX_ERR_ARGUMENT, "embed: a one-hot input is a row of weights that the recurrence reads in place, so this phase has "
+                                        "nothing to do; give --embed");
     PX_TRY(px_engine_create(c->device, &r->model, &r->optimizer, &shape, &r->engine)); /* first: it refuses what no memory holds */
     PX_TRY(px_bench_source_minibatches(source, c, &r->tokens, &r->minibatches));
     r->per_epoch = px_minibatches_per_epoch(r->minibatches, 0);
@@ -124,6 +132,15 @@ static px_status decode_step(px_runner *r)
     return PX_OK;
 }
 
+/* One phase, on the first window and what a whole step left of it. */
+static px_status phase_step(px_runner *r)
+{
+    px_update update = {.step = r->step, .lr = r->options->config->lr};
+    if (r->step == 0) return train_step(r);
+    r->scored += (int64_t)r->batch.T * r->batch.n;
+    return px_engine_run_phase(r->engine, (px_phase)(r->c.work - PX_BENCH_PHASE), &r->batch, &update);
+}
+
 static px_status one_step(px_runner *r)
 {
     double begin = r->options->slow_down > 0 ? px_clock() : 0;
@@ -138,6 +155,11 @@ static px_status one_step(px_runner *r)
         PX_TRY(decode_step(r));
         r->row = r->row + 1 < r->batch.T ? r->row + 1 : 0;
         break;
+    case PX_BENCH_DATA:
+        PX_TRY(next_window(r, r->step));
+        r->scored += (int64_t)r->batch.T * r->batch.n;
+        break;
+    default: PX_TRY(phase_step(r)); break;
     }
     r->step++;
     if (r->options->slow_down > 0) { /* a planted loss of speed: waits for its share of the time that the step took */
@@ -177,7 +199,8 @@ px_status px_runner_warm(px_runner *r)
         PX_TRY(one_step(r));
         PX_TRY(check_finite(r, &metrics));
         last = px_clock() - started;
-        r->loss[r->loss_count++] = r->c.work == PX_BENCH_DECODE ? decode_loss(r) : metrics.loss_sum / (double)metrics.tokens;
+        if (!px_bench_work_is_part(r->c.work))
+            r->loss[r->loss_count++] = r->c.work == PX_BENCH_DECODE ? decode_loss(r) : metrics.loss_sum / (double)metrics.tokens;
         if (r->options->stop && *r->options->stop) break;
         /* slow cases keep fewer losses: at least two, then no more than a third of the case's time */
         if (i >= 1 && px_clock() - begin > r->options->case_seconds / 3) break;
@@ -198,17 +221,6 @@ px_status px_runner_warm(px_runner *r)
     return PX_OK;
 }
 
-/* The peak just before the repeat, on the same threads. */
-static void take_probe(px_runner *r)
-{
-    px_samples *s = &r->samples;
-    if (!r->on_host || s->probe_count == PX_SAMPLES_MAX) return;
-    double cpu = px_samples_cpu_seconds(), wall = px_clock();
-    s->probe[s->probe_count] = px_peak_probe_cpu(r->c.threads);
-    wall = px_clock() - wall;
-    s->probe_use[s->probe_count++] = (px_samples_cpu_seconds() - cpu) / wall;
-}
-
 px_status px_runner_round(px_runner *r)
 {
     px_metrics metrics;
@@ -216,31 +228,30 @@ px_status px_runner_round(px_runner *r)
     px_samples *s = &r->samples;
     double joules_before = 0, joules_after = 0;
     if (s->count == PX_SAMPLES_MAX) return PX_OK;
-    take_probe(r);
+    if (r->on_host) px_samples_take_probe(s); /* the peak just before the repeat, on the same threads */
     if (r->warm_step_s < r->options->round_seconds / 4) PX_TRY(one_step(r)); /* brings the caches back from the neighbour's case */
     PX_TRY(px_engine_metrics(r->engine, 1, &metrics));
     PX_TRY(px_engine_phase_times(r->engine, 1, &phases));
-    int has_energy = r->engine->ops->energy != NULL;
-    if (has_energy) PX_TRY(r->engine->ops->energy(r->engine, &joules_before));
+    int has_energy = r->engine->ops->energy && r->engine->ops->energy(r->engine, &joules_before) == PX_OK; /* some GPUs count none */
     r->data_s = 0;
     r->scored = 0;
     double cpu = px_samples_cpu_seconds(), begin = px_clock();
     for (int32_t i = 0; i < r->steps_per_round; i++) PX_TRY(one_step(r));
     PX_TRY(check_finite(r, &metrics)); /* waits for the device */
-    double seconds = px_clock() - begin;
+    double wall = px_clock() - begin, seconds = wall;
     cpu = px_samples_cpu_seconds() - cpu;
-    if (has_energy) {
-        PX_TRY(r->engine->ops->energy(r->engine, &joules_after));
+    if (has_energy && r->engine->ops->energy(r->engine, &joules_after) == PX_OK) {
         r->joules += joules_after - joules_before;
         r->joule_tokens += (double)r->scored;
     }
     PX_TRY(px_engine_phase_times(r->engine, 1, &phases));
+    if (r->c.work >= PX_BENCH_PHASE) seconds = phases.seconds[r->c.work - PX_BENCH_PHASE]; /* without what set the phase up */
     int32_t k = s->count++, steps = r->steps_per_round;
     s->tokens_per_s[k] = (double)r->scored / seconds;
     s->step_s[k] = seconds / steps;
     s->data_s[k] = r->data_s / steps;
     /* a GPU's host thread may sleep as it waits: its use of a core says nothing about the device's */
-    s->use[k] = r->on_host ? cpu / seconds : 1;
+    s->use[k] = r->on_host ? cpu / wall : 1;
     for (int p = 0; p < PX_PHASE_COUNT; p++) s->phase_s[p][k] = phases.seconds[p] / steps;
     return PX_OK;
 }
@@ -263,6 +274,8 @@ static void count_work(const px_runner *r, px_work_count *work)
     case PX_BENCH_TRAIN: px_count_train(&r->model, &r->optimizer, r->c.batch, r->c.steps, work); break;
     case PX_BENCH_EVALUATE: px_count_evaluate(&r->model, r->c.batch, r->c.steps, work); break;
     case PX_BENCH_DECODE: px_count_decode(&r->model, r->c.batch, work); break;
+    case PX_BENCH_DATA: px_count_data(r->c.batch, r->c.steps, work); break;
+    default: px_count_phase(&r->model, &r->optimizer, r->c.batch, r->c.steps, (px_phase)(r->c.work - PX_BENCH_PHASE), work); break;
     }
 }
 
@@ -270,13 +283,13 @@ static void fill_shares(const px_runner *r, px_bench_measure *m)
 {
     const px_peak *peak = &m->peak;
     double peak_flops = peak->gflops * 1e9, copy = peak->copy_gb_s * 1e9;
-    m->share_of_peak = peak_flops > 0 ? m->gflops / peak->gflops : NAN;
+    m->share_of_peak = peak_flops > 0 && m->work.flops > 0 ? m->gflops / peak->gflops : NAN;
     m->roofline_s = peak_flops > 0 && copy > 0 ? fmax(m->work.flops / peak_flops, m->work.bytes / copy) : NAN;
     /* a window of a real text may be shorter than T: rates are per token, so the share is taken there too */
     m->share_of_roofline = m->roofline_s / m->work.tokens * m->tokens_per_s.median;
     double recurrent = m->work.phase_flops[PX_PHASE_RECURRENCE_FORWARD] + m->work.phase_flops[PX_PHASE_RECURRENCE_BACKWARD];
     double spent = m->phase_s[PX_PHASE_RECURRENCE_FORWARD] + m->phase_s[PX_PHASE_RECURRENCE_BACKWARD];
-    m->recurrence_floor_s = peak_flops > 0 ? recurrent / peak_flops + m->work.dependent_steps * peak->step_latency_s : NAN;
+    m->recurrence_floor_s = peak_flops > 0 && recurrent > 0 ? recurrent / peak_flops + m->work.dependent_steps * peak->step_latency_s : NAN;
     m->share_of_floor = spent > 0 ? m->recurrence_floor_s / spent : NAN;
 }
 
@@ -290,13 +303,14 @@ px_status px_runner_finish(px_runner *r, const px_peak *peak, px_bench_measure *
     m->gflops = m->tokens_per_s.median * m->work.flops / m->work.tokens * 1e-9;
     m->gb_s = m->tokens_per_s.median * m->work.bytes / m->work.tokens * 1e-9;
     m->peak = *peak;
-    if (r->samples.probe_count > 0) m->peak.gflops = px_samples_probe(&r->samples);
+    double probe = px_samples_probe(&r->samples, peak->gflops_best);
+    if (probe > 0) m->peak.gflops = probe;
     fill_shares(r, m);
     m->joules_per_token = r->joule_tokens > 0 ? r->joules / r->joule_tokens : NAN;
     m->loss_count = r->loss_count;
     memcpy(m->loss, r->loss, sizeof m->loss);
     m->resident_bytes = r->resident_bytes;
-    px_engine_shape shape = {.n = r->c.batch, .T = r->c.steps, .training = r->c.work == PX_BENCH_TRAIN, .threads = r->c.threads,
+    px_engine_shape shape = {.n = r->c.batch, .T = r->c.steps, .training = is_training(&r->c), .threads = r->c.threads,
                              .precision = r->c.precision};
     PX_TRY(px_engine_memory_of(r->c.device, &r->model, &r->optimizer, &shape, &m->memory));
     return px_engine_describe(r->engine, m->device_text, sizeof m->device_text);

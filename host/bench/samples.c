@@ -1,6 +1,7 @@
 /* The repeats of one case (samples.h). */
 #include "samples.h"
 
+#include "machine.h"
 #include "statistics.h"
 
 #include <math.h>
@@ -71,9 +72,30 @@ double px_samples_error(const px_samples *s)
     return px_median_error(q.q1, q.median, q.q3, (size_t)px_samples_undisturbed(s));
 }
 
-double px_samples_probe(const px_samples *s)
+double px_samples_probe(const px_samples *s, double best)
 {
-    return s->probe_count > 0 && s->probe_count >= s->count && s->count > 0 ? quartiles(s, s->probe).median : 0;
+    unsigned char kept[PX_SAMPLES_MAX];
+    if (s->count == 0 || s->probe_count < s->count) return 0;
+    if (mark_undisturbed(s, kept) >= PX_SAMPLES_LEAST) return quartiles(s, s->probe).median;
+    for (int32_t i = 0; i < s->probe_count; i++) best = fmax(best, s->probe[i]);
+    return best;
+}
+
+void px_samples_take_probe(px_samples *s)
+{
+    if (s->probe_count == PX_SAMPLES_MAX) return;
+    double cpu = px_samples_cpu_seconds(), wall = px_clock();
+    s->probe[s->probe_count] = px_peak_probe_cpu(s->threads);
+    wall = px_clock() - wall;
+    s->probe_use[s->probe_count++] = (px_samples_cpu_seconds() - cpu) / wall;
+}
+
+int32_t px_samples_clean_probes(const px_samples *s, double *probes)
+{
+    int32_t count = 0;
+    for (int32_t i = 0; i < s->probe_count; i++)
+        if (s->probe_use[i] >= PROBE_USE * s->threads) probes[count++] = s->probe[i];
+    return count;
 }
 
 static double sum_of(const double *values, int32_t count)

@@ -29,8 +29,13 @@ int px_samples_contended(const px_samples *samples);            /* 1: fewer than
 px_bench_quartiles px_samples_speed(const px_samples *samples); /* tokens/s */
 double px_samples_spread(const px_samples *samples);            /* relative interquartile range; infinite without repeats */
 double px_samples_error(const px_samples *samples);             /* standard error of the median, as a share of it */
-/* Median of the probes that were not disturbed; 0 without probes. */
-double px_samples_probe(const px_samples *samples);
+/* Median of the probes of repeats that were not disturbed; where there are too few, the best probe, or `best` (of the same threads at
+ * another time), so that the share of the peak comes out too small rather than too large. 0 without probes. */
+double px_samples_probe(const px_samples *samples, double best);
+/* Probes the peak on samples->threads threads of the processor and keeps it with its use of CPU time; nothing where no room is left. */
+void px_samples_take_probe(px_samples *samples);
+/* Copies the probes that had their threads' CPU time to themselves into probes [count of samples]; returns how many. */
+int32_t px_samples_clean_probes(const px_samples *samples, double *probes);
 /* Fills the measure's rounds, speed, spread, error, step, phases and their sum. */
 void px_samples_fill(const px_samples *samples, px_bench_measure *measure);
 

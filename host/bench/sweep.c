@@ -9,7 +9,8 @@
 #include <string.h>
 
 const char *const px_sweep_precisions[] = {"fp32", "tf32", "bf16", NULL};
-const char *const px_sweep_works[] = {"train", "evaluate", "decode", NULL};
+const char *const px_sweep_works[] = {"train", "evaluate", "decode", "data", "embed", "recurrence_forward", "head", "recurrence_backward",
+                                      "embed_backward", "update", NULL};
 
 /* Cuts the next part up to a comma into part; returns where the rest begins, NULL after the last one. */
 static const char *next_part(const char *text, char *part, size_t part_bytes)
@@ -67,7 +68,7 @@ px_status px_sweep_names(const char *what, const char *text, const char *const *
     for (const char *rest = text; rest;) {
         rest = next_part(rest, part, sizeof part);
         int found = -1;
-        char known[128] = "";
+        char known[192] = "";
         for (int i = 0; names[i]; i++) {
             size_t used = strlen(known);
             snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", names[i]);

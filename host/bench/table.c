@@ -2,6 +2,7 @@
 #include "bench.h"
 
 #include "machine.h"
+#include "text_table.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -21,6 +22,14 @@ static const char *percent(char buffer[16], double share)
     return buffer;
 }
 
+/* A figure with so many decimals, "-" where there is none. */
+static const char *figure(char buffer[32], double value, int decimals, int known)
+{
+    if (known) snprintf(buffer, 32, "%.*f", decimals, value);
+    else snprintf(buffer, 32, "-");
+    return buffer;
+}
+
 /* "248,113". */
 static const char *thousands(char buffer[32], double value)
 {
@@ -36,67 +45,156 @@ static const char *thousands(char buffer[32], double value)
 
 static void write_head(FILE *out, const px_bench_result *result)
 {
+    px_text_table table;
+    char text[32];
     fprintf(out, "%s, %s, %.0f s%s\n\n", px_machine_processor(), result->date, result->seconds,
             result->complete ? "" : ", stopped before the end");
-    fprintf(out, "| device | threads | peak GFLOP/s (best probe) | by | copy GB/s | one dependent step |\n|---|---|---|---|---|---|\n");
+    px_text_table_start(&table);
+    px_text_table_column(&table, "peaks of", PX_COLUMN_TEXT, PX_COLUMN_ALWAYS);
+    px_text_table_column(&table, "threads", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
+    px_text_table_column(&table, "GFLOP/s", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
+    px_text_table_column(&table, "best probe", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
+    px_text_table_column(&table, "by", PX_COLUMN_TEXT, PX_COLUMN_ALWAYS);
+    px_text_table_column(&table, "copy GB/s", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
+    px_text_table_column(&table, "ns per dependent step", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
     for (size_t i = 0; i < result->peak_count; i++) {
         const px_peak *p = &result->peaks[i];
-        fprintf(out, "| %s | %d | %.1f (%.1f) | %s | %.1f | %.0f ns |\n", p->device, p->threads, p->gflops, p->gflops_best,
-                p->instruction_set[0] ? p->instruction_set : "not measured", p->copy_gb_s, p->step_latency_s * 1e9);
+        px_text_table_cell(&table, "%s", p->device);
+        px_text_table_cell(&table, "%d", p->threads);
+        px_text_table_cell(&table, "%s", figure(text, p->gflops, 1, p->gflops > 0));
+        px_text_table_cell(&table, "%s", figure(text, p->gflops_best, 1, p->gflops_best > 0));
+        px_text_table_cell(&table, "%s", p->instruction_set[0] ? p->instruction_set : "not measured");
+        px_text_table_cell(&table, "%s", figure(text, p->copy_gb_s, 1, p->copy_gb_s > 0));
+        px_text_table_cell(&table, "%s", figure(text, p->step_latency_s * 1e9, 0, p->step_latency_s > 0));
     }
+    px_text_table_end(&table, out);
+}
+
+/* The columns that name a case; those that are the same everywhere are written once, above the table. */
+static void size_columns(px_text_table *table)
+{
+    px_text_table_column(table, "work", PX_COLUMN_TEXT, PX_COLUMN_FOLD_VALUE);
+    px_text_table_column(table, "device", PX_COLUMN_TEXT, PX_COLUMN_FOLD_VALUE);
+    px_text_table_column(table, "n", PX_COLUMN_NUMBER, PX_COLUMN_FOLD_NAMED);
+    px_text_table_column(table, "T", PX_COLUMN_NUMBER, PX_COLUMN_FOLD_NAMED);
+    px_text_table_column(table, "d", PX_COLUMN_NUMBER, PX_COLUMN_FOLD_NAMED);
+    px_text_table_column(table, "h", PX_COLUMN_NUMBER, PX_COLUMN_FOLD_NAMED);
+    px_text_table_column(table, "L", PX_COLUMN_NUMBER, PX_COLUMN_FOLD_NAMED);
+    px_text_table_column(table, "V", PX_COLUMN_NUMBER, PX_COLUMN_FOLD_NAMED);
+    px_text_table_column(table, "", PX_COLUMN_TEXT, PX_COLUMN_FOLD_VALUE); /* tied */
+    px_text_table_column(table, "precision", PX_COLUMN_TEXT, PX_COLUMN_FOLD_VALUE);
+    px_text_table_column(table, "threads", PX_COLUMN_NUMBER, PX_COLUMN_FOLD_NAMED);
+}
+
+static void size_cells(px_text_table *table, const px_bench_case *c)
+{
+    char vocab[32];
+    px_text_table_cell(table, "%s", px_bench_work_name(c->work));
+    px_text_table_cell(table, "%s", c->device);
+    px_text_table_cell(table, "%d", c->batch);
+    px_text_table_cell(table, "%d", c->steps);
+    px_text_table_cell(table, "%d", c->embed);
+    px_text_table_cell(table, "%d", c->hidden);
+    px_text_table_cell(table, "%d", c->layers);
+    px_text_table_cell(table, "%s", thousands(vocab, c->vocab));
+    px_text_table_cell(table, "%s", c->tied ? "tied" : "");
+    px_text_table_cell(table, "%s", precision(c));
+    px_text_table_cell(table, "%d", c->threads);
+}
+
+static void result_columns(px_text_table *table)
+{
+    px_text_table_column(table, "tokens/s", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
+    px_text_table_column(table, "quartiles", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
+    px_text_table_column(table, "", PX_COLUMN_TEXT, PX_COLUMN_IF_ANY); /* noisy */
+    px_text_table_column(table, "GFLOP/s", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
+    px_text_table_column(table, "of peak", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
+    px_text_table_column(table, "GB/s", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
+    px_text_table_column(table, "of roofline", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
+    px_text_table_column(table, "of latency floor", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
+    px_text_table_column(table, "memory", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
+    px_text_table_column(table, "uJ/token", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
+    px_text_table_column(table, "loss differs by", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
+    px_text_table_column(table, "in the book", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
+}
+
+static void result_cells(px_text_table *table, const px_bench_measure *m, int in_book)
+{
+    char a[32], b[32], share[16];
+    px_text_table_cell(table, "%s", thousands(a, m->tokens_per_s.median));
+    px_text_table_cell(table, "%s to %s", thousands(a, m->tokens_per_s.q1), thousands(b, m->tokens_per_s.q3));
+    px_text_table_cell(table, "%s", m->contended ? "contended" : m->noisy ? "noisy" : "");
+    px_text_table_cell(table, "%.1f", m->gflops);
+    px_text_table_cell(table, "%s", percent(share, m->share_of_peak));
+    px_text_table_cell(table, "%.1f", m->gb_s);
+    px_text_table_cell(table, "%s", percent(share, m->share_of_roofline));
+    px_text_table_cell(table, "%s", percent(share, m->share_of_floor));
+    px_text_table_cell(table, "%.1f MB", (double)m->memory.total * 1e-6);
+    px_text_table_cell(table, "%s", figure(a, m->joules_per_token * 1e6, 2, isfinite(m->joules_per_token)));
+    if (isfinite(m->loss_difference)) px_text_table_cell(table, "%.1e", m->loss_difference);
+    else px_text_table_cell(table, "-");
+    px_text_table_cell(table, "%s", in_book && m->published_tokens_per_s > 0 ? thousands(a, m->published_tokens_per_s) : "-");
 }
 
 static void write_speeds(FILE *out, const px_bench_result *result)
 {
-    fprintf(out, "\n| work | device | n | T | d | h | L | V | precision | threads | tokens/s (quartiles) | GFLOP/s | of peak | GB/s "
-                 "| of roofline | recurrence, of its floor | memory |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+    px_text_table table;
+    int in_book = strcmp(result->preset, "seed-chapter") == 0;
+    fputc('\n', out);
+    px_text_table_start(&table);
+    size_columns(&table);
+    result_columns(&table);
     for (size_t i = 0; i < result->count; i++) {
-        const px_bench_measure *m = &result->measures[i];
-        const px_bench_case *c = &m->c;
-        char a[32], b[32], d[32], peak[16], roof[16], floor_share[16];
-        if (!m->measured) continue;
-        fprintf(out, "| %s | %s | %d | %d | %d | %d | %d | %d | %s | %d | %s (%s to %s)%s | %.1f | %s | %.1f | %s | %s | %.1f MB |\n",
-                px_bench_work_name(c->work), c->device, c->batch, c->steps, c->embed, c->hidden, c->layers, c->vocab, precision(c),
-                c->threads, thousands(a, m->tokens_per_s.median), thousands(b, m->tokens_per_s.q1), thousands(d, m->tokens_per_s.q3),
-                m->noisy ? " noisy" : "", m->gflops, percent(peak, m->share_of_peak), m->gb_s, percent(roof, m->share_of_roofline),
-                percent(floor_share, m->share_of_floor), (double)m->memory.total * 1e-6);
+        if (!result->measures[i].measured) continue;
+        size_cells(&table, &result->measures[i].c);
+        result_cells(&table, &result->measures[i], in_book);
     }
+    px_text_table_end(&table, out);
 }
 
+/* Shares of a step; a case that is one phase alone has no shares. */
 static void write_phases(FILE *out, const px_bench_result *result)
 {
-    fprintf(out, "\nShares of a step; their sum is held against the whole step.\n\n| case | step | data");
-    for (int p = 0; p < PX_PHASE_COUNT; p++) fprintf(out, " | %s", px_phase_name((px_phase)p));
-    fprintf(out, " | sum |\n|---|---|---");
-    for (int p = 0; p < PX_PHASE_COUNT; p++) fprintf(out, "|---");
-    fprintf(out, "|---|\n");
+    px_text_table table;
+    char text[16];
+    int rows = 0;
+    for (size_t i = 0; i < result->count; i++) rows += result->measures[i].measured && !px_bench_work_is_part(result->measures[i].c.work);
+    if (rows == 0) return;
+    fprintf(out, "\nShares of a step; their sum is held against the whole step.\n\n");
+    px_text_table_start(&table);
+    size_columns(&table);
+    px_text_table_column(&table, "step", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
+    px_text_table_column(&table, "data", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
+    for (int p = 0; p < PX_PHASE_COUNT; p++) px_text_table_column(&table, px_phase_name((px_phase)p), PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
+    px_text_table_column(&table, "sum", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
     for (size_t i = 0; i < result->count; i++) {
         const px_bench_measure *m = &result->measures[i];
-        char name[160], text[16];
-        if (!m->measured) continue;
-        px_bench_case_name(&m->c, name, sizeof name);
-        fprintf(out, "| %s | %.3f ms | %s", name, m->step_s * 1e3, percent(text, m->data_s / m->step_s));
-        for (int p = 0; p < PX_PHASE_COUNT; p++) fprintf(out, " | %s", percent(text, m->phase_s[p] / m->step_s));
-        fprintf(out, " | %s |\n", percent(text, m->phase_sum));
+        if (!m->measured || px_bench_work_is_part(m->c.work)) continue;
+        size_cells(&table, &m->c);
+        px_text_table_cell(&table, "%.3f ms", m->step_s * 1e3);
+        px_text_table_cell(&table, "%s", percent(text, m->data_s / m->step_s));
+        for (int p = 0; p < PX_PHASE_COUNT; p++) px_text_table_cell(&table, "%s", percent(text, m->phase_s[p] / m->step_s));
+        px_text_table_cell(&table, "%s", percent(text, m->phase_sum));
     }
+    px_text_table_end(&table, out);
 }
 
-static void write_differences(FILE *out, const px_bench_result *result)
+/* What the columns do not say by themselves: failures, whose losses are compared with whose, where a figure was published. */
+static void write_notes(FILE *out, const px_bench_result *result)
 {
+    int compared = 0;
     for (size_t i = 0; i < result->count; i++) {
         const px_bench_measure *m = &result->measures[i];
-        char name[160], a[32], b[32];
+        char name[160];
         px_bench_case_name(&m->c, name, sizeof name);
         if (m->failure[0]) fprintf(out, "\n%s: not measured: %s\n", name, m->failure);
-        if (!m->measured) continue;
-        if (isfinite(m->loss_difference))
-            fprintf(out, "\n%s: largest difference of its first %d losses to the first device's: %.2e nats\n", name, m->loss_count,
-                    m->loss_difference);
-        if (isfinite(m->joules_per_token)) fprintf(out, "\n%s: %.3g J per token\n", name, m->joules_per_token);
-        if (m->published_source && strcmp(result->preset, "seed-chapter") == 0)
-            fprintf(out, "\n%s: %s tokens/s here; %s in the book (%s)\n", name, thousands(a, m->tokens_per_s.median),
-                    thousands(b, m->published_tokens_per_s), m->published_source);
+        compared |= m->measured && isfinite(m->loss_difference);
+        if (m->measured && m->published_source && strcmp(result->preset, "seed-chapter") == 0)
+            fprintf(out, "\nIn the book, h=%d: %s\n", m->c.hidden, m->published_source);
     }
+    if (compared)
+        fprintf(out, "\nLosses: the largest difference of the first steps' losses, in nats per token, to those of the first device at the same sizes,\n"
+                     "from the same weights and batches.\n");
 }
 
 static void write_crossovers(FILE *out, const px_bench_result *result)
@@ -120,7 +218,7 @@ char *px_bench_markdown(const px_bench_result *result, const px_bench_options *o
     write_head(out, result);
     write_speeds(out, result);
     write_phases(out, result);
-    write_differences(out, result);
+    write_notes(out, result);
     write_crossovers(out, result);
     if (options->slow_down > 0) fprintf(out, "\nEvery step was delayed by %.0f %% of its time (--slow-down).\n", 100 * options->slow_down);
     fclose(out);

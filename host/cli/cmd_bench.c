@@ -1,10 +1,12 @@
-/* perplex bench: measures training, evaluation and decoding, and compares two results. What is measured and how it is
+/* perplex bench: measures training, evaluation and decoding, compares two results, draws saved ones again. What is measured and how it is
  * counted is host/bench and bench/README.md; here are the flags, the progress line and where results go. */
 #include "bench.h"
 #include "check.h"
 #include "commands.h"
+#include "machine.h"
 #include "options.h"
 #include "output.h"
+#include "plot.h"
 #include "progress.h"
 #include "signals.h"
 
@@ -13,21 +15,26 @@
 #include <string.h>
 
 static const char USAGE[] =
-    "perplex bench [--preset NAME | --sweep KEY=VALUES ...] [--device LIST] [--json] [--out DIR] [flags]\n"
+    "perplex bench [--preset NAME | --sweep KEY=VALUES ...] [--device LIST] [--json] [--out DIR]\n"
     "       perplex bench --compare OLD.json NEW.json\n"
-    "Measures whole training steps (or evaluation, or decoding) of the real engines, beside the peaks of the same machine in\n"
-    "the same run. Without a preset or sweep: the one case of --batch, --steps, --hidden, --layers, --embed and --vocab.\n";
+    "       perplex bench --plot RESULT.json ... --out DIR\n"
+    "Measures whole training steps (or evaluation, decoding, one phase) of the real engines, beside the\n"
+    "peaks of the same machine in the same run. Without a preset or sweep: the one case of --batch,\n"
+    "--steps, --hidden, --layers, --embed and --vocab. bench/README.md says what is counted and how.\n";
 
 static const char HELP_END[] =
-    "presets: smoke, quick (under a minute), standard, full, seed-chapter; --list shows the cases of any choice\n"
-    "sweeps:  --sweep hidden=128..2048 batch=1,8,64 (a..b doubles); also steps, vocab, layers, embed, threads, precision\n"
-    "bench itself starts from SGD at rate 0.1, clip 1, initial weights as --init says, no resets; the flags above change that\n"
-    "exit status of --compare: 0 no regression, 3 a regression. Ctrl-C keeps what was measured (exit status 1).\n";
+    "presets: smoke, quick (under a minute), standard (minutes), full (an hour), seed-chapter\n"
+    "sweeps:  --sweep hidden=128..2048 batch=1,8,64 threads=1,2: every combination; a..b doubles; keys:\n"
+    "         hidden, batch, steps, vocab, layers, embed, threads, precision\n"
+    "work:    train, evaluate, decode; or parts of a training step alone: data, embed,\n"
+    "         recurrence_forward, head, recurrence_backward, embed_backward, update; phases: all of these\n"
+    "Exit status of --compare: 0 no regression, 3 a regression. Ctrl-C keeps what was measured (exit\n"
+    "status 1).\n";
 
 static const char *const SETTINGS[] = {
     "data", "level", "normalise", "invalid", "min-count", "max-vocab", "limit-tokens", "batch", "steps", "partition", "embed", "hidden",
     "layers", "tied", "nonlinearity", "dropout-input", "dropout-between", "dropout-output", "dropout-weight", "dropout-locked",
-    "optimizer", "clip", "lr", "precision", "threads", "seed", NULL};
+    "optimizer", "clip", "precision", "threads", "seed", NULL};
 
 /* What a preset or a sweep decides, so that a flag beside a preset would be ignored without a word. */
 static const char *const SIZES[] = {"batch", "steps", "embed", "hidden", "layers", "tied", NULL};
@@ -35,10 +42,10 @@ static const char *const SIZES[] = {"batch", "steps", "embed", "hidden", "layers
 typedef struct bench_flags {
     const char *preset, *device, *work, *out, *export_path;
     const char *compare[2];
-    px_flag_list sweep;
+    px_flag_list sweep, plot;
     int32_t vocab;
-    double spread, case_seconds, slow_down;
-    int json, list;
+    double lr, spread, case_seconds, slow_down;
+    int json, list, png;
 } bench_flags;
 
 static px_status check(const px_command_line *line, const bench_flags *flags)
@@ -51,11 +58,15 @@ static px_status check(const px_command_line *line, const bench_flags *flags)
     return PX_OK;
 }
 
+/* The time left is guessed from the cases that are done; sizes differ, so it is given in whole minutes. */
 static void show_progress(void *context, size_t done, size_t count, const char *text)
 {
-    char shown[256];
-    snprintf(shown, sizeof shown, "%zu of %zu: %s", done + 1, count, text);
-    px_progress_show(context, shown);
+    px_progress *progress = context;
+    char shown[256], left[48] = "";
+    double minutes = done > 0 ? (px_clock() - progress->started_s) / (double)done * (double)(count - done) / 60 : 0;
+    if (done >= 2 && minutes >= 1) snprintf(left, sizeof left, "  (about %.0f min left)", minutes);
+    snprintf(shown, sizeof shown, "%zu of %zu: %s%s", done + 1, count, text, left);
+    px_progress_show(progress, shown);
 }
 
 static px_status print_list(const px_bench_plan *plan, int json)
@@ -120,6 +131,7 @@ static px_status measure(px_config *config, const bench_flags *flags, const char
     px_bench_options options;
     px_bench_options_default(&options);
     config->model.vocab = flags->vocab;
+    config->lr = flags->lr > 0 ? flags->lr : config->optimizer.kind == PX_SGD || config->optimizer.kind == PX_MOMENTUM ? 0.1 : 1e-3;
     PX_TRY(px_bench_plan_make(config, flags->preset, flags->sweep.value, flags->sweep.count, flags->device ? flags->device : "cpu",
                               flags->work ? flags->work : "train", &plan));
     if (flags->list) {
@@ -133,6 +145,7 @@ static px_status measure(px_config *config, const bench_flags *flags, const char
     if (flags->case_seconds > 0) options.case_seconds = flags->case_seconds;
     if (flags->spread > 0) options.spread = flags->spread;
     options.slow_down = flags->slow_down;
+    options.png = flags->png;
     options.export_path = flags->export_path;
     options.config = config;
     options.stop = px_signals_stop_flag();
@@ -172,6 +185,21 @@ static px_status compare(const bench_flags *flags, int *code)
     return PX_OK;
 }
 
+/* Draws saved results again, together: a CPU's and a GPU's come onto one page. */
+static px_status plot(const bench_flags *flags)
+{
+    px_bench_result result;
+    char note[256];
+    if (!flags->out) return px_fail(PX_ERR_ARGUMENT, "--plot: needs --out DIR for the pictures");
+    PX_TRY(px_bench_result_read(flags->plot.value, flags->plot.count, &result));
+    px_status status = px_bench_plot(&result, flags->out, flags->png, note, sizeof note);
+    px_bench_result_free(&result);
+    if (status != PX_OK) return status;
+    if (note[0]) return px_fail(PX_ERR_IO, "%s", note);
+    printf("written: %s/plots\n", flags->out);
+    return PX_OK;
+}
+
 int px_cmd_bench(int argc, char **argv)
 {
     bench_flags flags = {0};
@@ -179,13 +207,16 @@ int px_cmd_bench(int argc, char **argv)
         {"preset", "NAME", PX_FLAG_STRING, &flags.preset, 0, 0, "a fixed set of sizes, see below"},
         {"sweep", "KEY=a..b ...", PX_FLAG_LIST, &flags.sweep, 0, 0, "every combination of the values, see below"},
         {"device", "LIST", PX_FLAG_STRING, &flags.device, 0, 0, "measured side by side: cpu, reference, cuda:0 ... [cpu]"},
-        {"work", "LIST", PX_FLAG_STRING, &flags.work, 0, 0, "train, evaluate, decode, or several [train]"},
+        {"work", "LIST", PX_FLAG_STRING, &flags.work, 0, 0, "what is measured, see below [train]"},
         {"vocab", "V", PX_FLAG_INT32, &flags.vocab, 2, 1 << 24, "vocabulary of synthetic tokens [28]"},
         {"spread", "x", PX_FLAG_DOUBLE, &flags.spread, 1e-6, 1, "repeat until the median is known to this share of it [0.01]"},
         {"case-seconds", "s", PX_FLAG_DOUBLE, &flags.case_seconds, 0.01, 86400, "... or for this long [4; presets have their own]"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the result as JSON on standard output (bench/schema.json)"},
-        {"out", "DIR", PX_FLAG_STRING, &flags.out, 0, 0, "write bench.json, bench.csv, bench.md and plots there"},
+        {"out", "DIR", PX_FLAG_STRING, &flags.out, 0, 0, "write bench.json, bench.csv, bench.md and plots (SVG) there"},
+        {"png", NULL, PX_FLAG_SWITCH, &flags.png, 0, 0, "plots as PNG too"},
+        {"plot", "FILE ...", PX_FLAG_LIST, &flags.plot, 0, 0, "draw the plots of saved results, together, into --out"},
         {"compare", "OLD NEW", PX_FLAG_PAIR, flags.compare, 0, 0, "compare two results; exit status 3 on a regression"},
+        {"lr", "x", PX_FLAG_DOUBLE, &flags.lr, 1e-12, 1e6, "learning rate [sgd, momentum: 0.1; others: 0.001]"},
         {"list", NULL, PX_FLAG_SWITCH, &flags.list, 0, 0, "print the cases, measure nothing"},
         {"export", "FILE", PX_FLAG_STRING, &flags.export_path, 0, 0, "also write the first case's weights and batches, for a peer"},
         {"slow-down", "x", PX_FLAG_DOUBLE, &flags.slow_down, 0, 100, "testing aid: delay every step by this share of its time"},
@@ -200,6 +231,8 @@ int px_cmd_bench(int argc, char **argv)
         px_help_print(&line);
     } else if (status == PX_OK && flags.compare[0]) {
         status = compare(&flags, &code);
+    } else if (status == PX_OK && flags.plot.count > 0) {
+        status = plot(&flags);
     } else if (status == PX_OK) {
         status = check(&line, &flags);
         char *command = join(argc, argv);

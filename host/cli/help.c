@@ -1,4 +1,5 @@
-/* What --help prints: usage, the command's own flags, and its settings in the groups of the table, with their defaults. */
+/* What --help prints: usage, the command's own flags, and its settings in the groups of the table, with the defaults that
+ * this command starts from (its px_config as it was before anything was read). */
 #include "options.h"
 
 #include <stdio.h>
@@ -47,11 +48,9 @@ static void setting_row(const px_option *option, const px_config *defaults, row_
 
 void px_help_rows(const px_command_line *line, row_function *row, void *context)
 {
-    px_config defaults;
     for (const px_flag *flag = line->flags; flag && flag->name; flag++) flag_row(flag, row, context);
     if (!line->config) return;
     row(context, "--config FILE", "read settings from FILE (key = value); flags given beside it win", "");
-    px_config_default(&defaults);
     for (int group = 0; group < PX_GROUP_COUNT; group++) {
         int titled = line->settings != NULL; /* a short list needs no headings */
         for (size_t i = 0; i < px_option_count; i++) {
@@ -59,10 +58,9 @@ void px_help_rows(const px_command_line *line, row_function *row, void *context)
             if (!titled) row(context, NULL, GROUP_TITLES[group], "");
             if (!titled && group == PX_GROUP_DROPOUT) row(context, "--dropout p", "sets --dropout-between and --dropout-output at once", "");
             titled = 1;
-            setting_row(&px_options[i], &defaults, row, context);
+            setting_row(&px_options[i], line->config, row, context);
         }
     }
-    px_config_free(&defaults);
 }
 
 static void print_row(void *context, const char *left, const char *help, const char *fallback)

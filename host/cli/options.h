@@ -63,7 +63,8 @@ int px_command_line_gave(const px_command_line *line, const char *setting);
 /* Whether this command takes that setting of the table. */
 int px_command_line_takes(const px_command_line *line, const px_option *option);
 
-/* Prints what --help shows, to standard output (help.c). */
+/* Prints what --help shows, to standard output (help.c). line->config holds the command's defaults: px_command_line_read sets
+ * nothing where it finds --help. */
 void px_help_print(const px_command_line *line);
 /* The flags of a command as --help lists them: row(context, "--hidden h", "units of a layer", "512" or "") for each, and
  * row(context, NULL, title, "") for a group's heading. */

@@ -224,6 +224,17 @@ px_status px_engine_phase_times(px_engine *engine, int reset, px_phase_times *ti
     return engine->ops->phase_times(engine, reset, times);
 }
 
+px_status px_engine_run_phase(px_engine *engine, px_phase phase, const px_batch *batch, const px_update *update)
+{
+    PX_TRY(check_training(engine, "run_phase"));
+    PX_TRY(check_batch(engine, "run_phase", batch, (int64_t)engine->shape.T * batch->n));
+    if ((unsigned)phase >= PX_PHASE_COUNT) return px_fail(PX_ERR_ARGUMENT, "run_phase: there is no phase %d", (int)phase);
+    if (!engine->ops->run_phase)
+        return px_fail(PX_ERR_DEVICE, "device %s: runs whole steps only, no phase alone; --work train gives the phases' times within a step",
+                       engine->ops->name);
+    return engine->ops->run_phase(engine, phase, batch, update);
+}
+
 px_status px_engine_describe(const px_engine *engine, char *buffer, size_t buffer_bytes)
 {
     return engine->ops->describe(engine, buffer, buffer_bytes);

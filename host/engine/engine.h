@@ -101,6 +101,7 @@ typedef struct px_engine_ops {
     /* Optional, NULL where a device does not offer it; the benchmark uses them. */
     px_status (*peak)(int ordinal, px_precision, px_device_peak *);
     px_status (*energy)(px_engine *, double *joules); /* used by the device since an arbitrary start */
+    px_status (*run_phase)(px_engine *, px_phase, const px_batch *, const px_update *);
     /* Optional: NULL where an engine cannot reduce while it computes. NULL as reducer takes it away. */
     px_status (*set_reducer)(px_engine *, const px_reducer *);
 } px_engine_ops;
@@ -151,6 +152,9 @@ px_status px_engine_metrics(px_engine *engine, int reset, px_metrics *metrics);
 px_status px_engine_phase_times(px_engine *engine, int reset, px_phase_times *times);
 /* One line for a person: device, instruction set or compute capability, threads, libraries. */
 px_status px_engine_describe(const px_engine *engine, char *buffer, size_t buffer_bytes);
+/* For measuring: one phase of a training step alone, on what accumulate() of this very batch left; only phase_times() tells
+ * its time. The engine's parameters, gradients and moments mean nothing afterwards. PX_ERR_DEVICE where a device has no such call. */
+px_status px_engine_run_phase(px_engine *engine, px_phase phase, const px_batch *batch, const px_update *update);
 const char *px_phase_name(px_phase phase); /* "recurrence_forward" */
 
 #endif

@@ -98,7 +98,7 @@ const px_option px_options[] = {
     ENUM("on-nan", ON_NANS, on_nan, PX_GROUP_LENGTH, "after a non-finite loss: end, or go back and go on"),
     DOUBLE("rollback-factor", "x", rollback_factor, 1e-6, 1, PX_GROUP_LENGTH, "of the learning rate after going back"),
 
-    STRING("device", "NAME", device, PX_GROUP_RUN, PX_RESUME_FREE, "cpu, or reference (plain loops in double precision)"),
+    STRING("device", "NAME", device, PX_GROUP_RUN, PX_RESUME_FREE, "cpu, cuda[:k], auto (a GPU if one works), reference (slow)"),
     ENUM("precision", PRECISIONS, precision, PX_GROUP_RUN, "of products; the CPU has fp32"),
     INT32("threads", "k", threads, 0, 4096, PX_GROUP_RUN, PX_RESUME_FREE, "0: the cores that this process may use"),
     {"seed", "s", PX_OPTION_UINT64, AT(seed), NULL, 0, 18446744073709551615.0, PX_GROUP_RUN, PX_RESUME_FIXED,

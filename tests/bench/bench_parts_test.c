@@ -234,10 +234,11 @@ static void repeats_that_lost_a_core_are_set_aside(void **state)
     assert_int_equal(px_samples_undisturbed(&s), 4);
     assert_int_equal(px_samples_contended(&s), 0);
     assert_true(px_samples_speed(&s).median == 101.5);
-    assert_true(px_samples_probe(&s) == 50);
+    assert_true(px_samples_probe(&s, 60) == 50);
     for (int i = 0; i < 4; i++) s.probe_use[i] = 1;
     assert_int_equal(px_samples_contended(&s), 1); /* none is left: all count, and the case says so */
     assert_int_equal(px_samples_undisturbed(&s), 6);
+    assert_true(px_samples_probe(&s, 60) == 60 && px_samples_probe(&s, 40) == 50); /* the best that is known */
 }
 
 static void synthetic_tokens_follow_zipf_and_repeat(void **state)
@@ -264,19 +265,25 @@ static void synthetic_tokens_follow_zipf_and_repeat(void **state)
 
 static void peaks_are_measured_and_probes_agree_with_them(void **state)
 {
+    static px_samples samples;
+    double clean[PX_SAMPLES_MAX];
     px_peak peak;
-    double best = 0;
-    for (int attempt = 0; attempt < 8; attempt++) { /* another program can slow any one measurement */
-        assert_int_equal(px_peak_measure("cpu", 1, PX_FP32, &peak), PX_OK);
-        assert_true(peak.gflops > 0 && peak.gflops_best >= peak.gflops && peak.copy_gb_s > 0);
-        assert_true(peak.instruction_set[0] != 0 && peak.step_latency_s == 0);
-        best = 0;
-        for (int i = 0; i < 20; i++) best = fmax(best, px_peak_probe_cpu(1));
-        /* the best of many is the machine's own rate; a factor of 1.5 leaves room for a clock that changes */
-        if (best < 1.5 * peak.gflops_best && best > peak.gflops_best / 1.5) break;
-    }
-    if (!(best < 1.5 * peak.gflops_best && best > peak.gflops_best / 1.5)) fail_msg("best probe %g, peak %g GFLOP/s", best, peak.gflops_best);
+    assert_int_equal(px_peak_measure("cpu", 1, PX_FP32, &peak), PX_OK);
+    assert_true(peak.gflops > 0 && peak.gflops_best >= peak.gflops && peak.copy_gb_s > 0);
+    assert_true(peak.instruction_set[0] != 0 && peak.step_latency_s == 0);
     assert_int_equal(px_peak_measure("abacus", 1, PX_FP32, &peak), PX_ERR_DEVICE);
+    assert_int_equal(px_peak_measure("cpu", 1, PX_FP32, &peak), PX_OK);
+    memset(&samples, 0, sizeof samples);
+    samples.threads = 1;
+    for (int i = 0; i < 60; i++) px_samples_take_probe(&samples);
+    int32_t count = px_samples_clean_probes(&samples, clean);
+    if (count < 3) { /* nothing is known of a machine whose cores are never free */
+        printf("SKIP: peaks_are_measured_and_probes_agree_with_them: %d of 60 probes had a core to themselves\n", count);
+        skip();
+    }
+    /* what the machine does when it is left alone; a factor of 1.5 leaves room for a clock that changes */
+    double best = px_quantile(clean, (size_t)count, 1);
+    if (!(best < 1.5 * peak.gflops_best && best > peak.gflops_best / 1.5)) fail_msg("best probe %g, peak %g GFLOP/s", best, peak.gflops_best);
 }
 
 /* ---- crossovers --------------------------------------------------------------------------------------------------- */

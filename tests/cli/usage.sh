@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 fits() { [ "$(wc -l <"$OUT")" -le "$1" ] && [ "$(awk '{ if (length > m) m = length } END { print m }' "$OUT")" -le 100 ]; }
-for command in train eval sample tokenize info inspect construct ngram report runs; do
+for command in train eval sample tokenize info inspect construct ngram report runs bench; do
     run "$command" --help
     done_with "$command --help ends with status 0" 0
     must "$command --help fits two screens of 45 lines and 100 columns" fits 90
@@ -12,7 +12,7 @@ for command in train eval sample tokenize info inspect construct ngram report ru
 done
 run --help
 must "--help fits one screen" fits 30
-for command in train eval sample tokenize info report runs; do must "--help lists $command" grep -q "^  $command " "$OUT"; done
+for command in train eval sample tokenize info report runs bench; do must "--help lists $command" grep -q "^  $command " "$OUT"; done
 run --version
 must "--version gives a number" grep -qE '^perplex [0-9]+\.[0-9]+' "$OUT"
 run

@@ -106,11 +106,32 @@ static px_cpu_window begin_window(px_cpu *cpu, const px_batch *batch, int traini
     return (px_cpu_window){.batch = batch, .T = batch->T, .n = batch->n, .rows = (long)batch->T * batch->n, .training = training};
 }
 
+static void recurrence_forward(px_cpu *cpu, const px_cpu_window *window)
+{
+    for (int l = 0; l < cpu->base.model.layers; l++) px_cpu_recurrence_forward(cpu, window, l);
+}
+
+/* From the gradient of the top layer's outputs in d[0]; *dz is the buffer that ends with that of the lowest layer. */
+static px_status recurrence_backward(px_cpu *cpu, const px_cpu_window *window, float **dz)
+{
+    int turn = 0;
+    for (int l = cpu->base.model.layers - 1; l >= 0; l--) {
+        px_cpu_recurrence_backward(cpu, window, l, cpu->d[turn]);
+        if (l > 0) {
+            px_cpu_between_backward(cpu, window, l, cpu->d[turn], cpu->d[1 - turn]);
+            PX_TRY(px_cpu_reduce_layer(cpu, window, l));
+            turn = 1 - turn;
+        }
+    }
+    *dz = cpu->d[turn];
+    return PX_OK;
+}
+
 static void forward(px_cpu *cpu, const px_cpu_window *window, double *mark)
 {
     px_cpu_embed_forward(cpu, window);
     phase(cpu, PX_PHASE_EMBED, mark);
-    for (int l = 0; l < cpu->base.model.layers; l++) px_cpu_recurrence_forward(cpu, window, l);
+    recurrence_forward(cpu, window);
     phase(cpu, PX_PHASE_RECURRENCE_FORWARD, mark);
 }
 
@@ -121,20 +142,13 @@ static px_status cpu_accumulate(px_engine *engine, const px_batch *batch)
     const px_cpu_window window = begin_window(cpu, batch, 1);
     double mark = px_clock();
     forward(cpu, &window, &mark);
-    int turn = 0;
-    px_cpu_head_train(cpu, &window, cpu->d[turn]);
+    px_cpu_head_train(cpu, &window, cpu->d[0]);
     PX_TRY(px_cpu_reduce_head(cpu, &window));
     phase(cpu, PX_PHASE_HEAD, &mark);
-    for (int l = cpu->base.model.layers - 1; l >= 0; l--) {
-        px_cpu_recurrence_backward(cpu, &window, l, cpu->d[turn]);
-        if (l > 0) {
-            px_cpu_between_backward(cpu, &window, l, cpu->d[turn], cpu->d[1 - turn]);
-            PX_TRY(px_cpu_reduce_layer(cpu, &window, l));
-            turn = 1 - turn;
-        }
-    }
+    float *dz;
+    PX_TRY(recurrence_backward(cpu, &window, &dz));
     phase(cpu, PX_PHASE_RECURRENCE_BACKWARD, &mark);
-    px_cpu_embed_backward(cpu, &window, cpu->d[turn]);
+    px_cpu_embed_backward(cpu, &window, dz);
     PX_TRY(px_cpu_reduce_layer(cpu, &window, 0));
     phase(cpu, PX_PHASE_EMBED_BACKWARD, &mark);
     return PX_OK;
@@ -196,6 +210,47 @@ static px_status cpu_next(px_engine *engine, const int32_t *tokens, const uint8_
     }
     free(marks);
     return status;
+}
+
+/* ---- one phase alone, for measuring ---------------------------------------------------------------------------------------- */
+
+/* Plain numbers of some size. A phase that runs again and again over its own results would shrink them into denormal numbers. */
+static void fill(float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) values[i] = 1e-3f * (float)((int)(i * 2654435761u >> 24 & 255) - 128) / 128;
+}
+
+/* What the phase finds in a training step, not counted as its time: weights that have just changed, gradients that came from above. */
+static void set_up_phase(px_cpu *cpu, const px_cpu_window *window, px_phase which)
+{
+    if (which == PX_PHASE_EMBED || which == PX_PHASE_RECURRENCE_FORWARD || which == PX_PHASE_HEAD) px_cpu_weights_changed(cpu);
+    if (which == PX_PHASE_RECURRENCE_BACKWARD) fill(cpu->d[0], (size_t)window->rows * (size_t)cpu->base.model.hidden);
+    if (which == PX_PHASE_UPDATE) {
+        fill(cpu->g, cpu->table.count);
+        for (long row = 0; cpu->sparse && row < window->rows; row++) cpu->touched[window->batch->tokens[row]] = 1;
+    }
+}
+
+static px_status cpu_run_phase(px_engine *engine, px_phase which, const px_batch *batch, const px_update *update)
+{
+    px_cpu *cpu = of(engine);
+    PX_TRY(check_tokens(cpu, batch));
+    const px_cpu_window window = begin_window(cpu, batch, 1);
+    const int top = cpu->base.model.layers - 1;
+    set_up_phase(cpu, &window, which);
+    double mark = px_clock();
+    float *dz;
+    switch (which) {
+    case PX_PHASE_EMBED: px_cpu_embed_forward(cpu, &window); break;
+    case PX_PHASE_RECURRENCE_FORWARD: recurrence_forward(cpu, &window); break;
+    case PX_PHASE_HEAD: px_cpu_head_train(cpu, &window, cpu->d[0]); break;
+    case PX_PHASE_RECURRENCE_BACKWARD: PX_TRY(recurrence_backward(cpu, &window, &dz)); break;
+    case PX_PHASE_EMBED_BACKWARD: px_cpu_embed_backward(cpu, &window, cpu->d[top % 2]); break;
+    case PX_PHASE_UPDATE: px_cpu_update(cpu, update); break;
+    case PX_PHASE_COUNT: break;
+    }
+    phase(cpu, which, &mark);
+    return PX_OK;
 }
 
 /* ---- sections -------------------------------------------------------------------------------------------------------------- */
@@ -320,4 +375,5 @@ const px_engine_ops px_cpu_ops = {
     .phase_times = cpu_phase_times,
     .describe = cpu_describe,
     .set_reducer = cpu_set_reducer,
+    .run_phase = cpu_run_phase,
 };
