@@ -50,8 +50,9 @@ px_status px_tree_create(px_comm *comm, int32_t leaves_here, size_t count, int32
         if (!(tree->buffer[level] = malloc(count * sizeof(float)))) missing = 1;
     if (!(tree->received = malloc(CHUNK * sizeof(float)))) missing = 1;
     if (missing) {
+        int levels = (int)tree->levels;
         px_tree_destroy(tree);
-        return px_fail(PX_ERR_MEMORY, "no memory for %d copies of the gradient; give fewer --leaves, or more ranks", (int)tree->levels);
+        return px_fail(PX_ERR_MEMORY, "no memory for %d copies of the gradient; give fewer --leaves, or more ranks", levels);
     }
     *result = tree;
     return PX_OK;
