@@ -1,15 +1,13 @@
 #!/usr/bin/env bash
-# Draws the README's plots, bench/plots/*.svg, from saved results: one file, or several whose devices belong on one page.
-#   bench/plots.sh RESULT.json ...      for example bench/results/DATE-PROCESSOR/standard/bench.json
+# Draws the plots of saved results again, as SVG for light and dark pages: plots/ beside the first of them. The README shows those of bench/results.
+#   bench/plots.sh RESULT.json [RESULT.json ...]     several: the devices of all on one page (a CPU's result and a GPU's)
 # Needs gnuplot (apt-get install gnuplot-nox). PERPLEX names the program [build/perplex].
 set -euo pipefail
-cd "$(dirname "$0")/.."
 
-program=${PERPLEX:-build/perplex}
 case "${1:-}" in
-    "" | -*) sed -n '2,4p' "$0"; [ "${1:-}" = --help ] || [ "${1:-}" = -h ] || exit 2; exit 0 ;;
+    -h | --help) sed -n '2,4p' "$0"; exit 0 ;;
+    "" | -*) sed -n '2,4p' "$0" >&2; exit 2 ;;
 esac
+program=${PERPLEX:-$(dirname "$0")/../build/perplex}
 [ -x "$program" ] || { echo "plots.sh: $program is not there; ./quickstart.sh builds it, or set PERPLEX" >&2; exit 2; }
-"$program" bench --plot "$@" --out bench
-rm -f bench/plots/*.gp # they can be had again with bench --plot
-ls bench/plots/*.svg
+"$program" bench --plot "$@" --out "$(dirname "$1")"
