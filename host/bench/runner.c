@@ -246,6 +246,7 @@ px_status px_runner_round(px_runner *r)
     }
     PX_TRY(px_engine_phase_times(r->engine, 1, &phases));
     if (r->c.work >= PX_BENCH_PHASE) seconds = phases.seconds[r->c.work - PX_BENCH_PHASE]; /* without what set the phase up */
+    if (r->c.work == PX_BENCH_DATA) seconds = r->data_s;
     int32_t k = s->count++, steps = r->steps_per_round;
     s->tokens_per_s[k] = (double)r->scored / seconds;
     s->step_s[k] = seconds / steps;
