@@ -12,7 +12,7 @@
 
 static px_status open_regular(const char *path, int *descriptor, size_t *bytes)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer must not stop us; regular files do not care */
     if (fd < 0) return px_fail(PX_ERR_INPUT, "%s: %s", path, strerror(errno));
     struct stat info;
     if (fstat(fd, &info) != 0) {
@@ -89,7 +89,11 @@ px_status px_file_read(const char *path, size_t limit, char **text, size_t *byte
 
 px_status px_atomic_open(const char *path, px_atomic_file *file)
 {
+    struct stat info;
     *file = (px_atomic_file){0};
+    /* a rename would put a file in the place of a device or a pipe, such as /dev/null */
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return px_fail(PX_ERR_IO, "%s: %s, only a regular file is replaced; give another name", path, S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
     size_t length = strlen(path) + 32;
     file->path = strdup(path);
     file->temporary = malloc(length);

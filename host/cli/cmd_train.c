@@ -7,21 +7,27 @@
 #include "progress.h"
 #include "report.h"
 #include "signals.h"
+#include "time_limit.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char USAGE[] =
     "perplex train --data FILE --run DIR [flags]     start a run in the new folder DIR\n"
     "       perplex train --resume DIR [flags]              go on with a run that was stopped\n"
+    "       perplex train ... --run DIR --resume auto       the one or the other: for batch jobs\n"
     "Trains a recurrent language model. DIR gets config, metrics.jsonl, best.safetensors and\n"
     "last.safetensors. The defaults suit a first run on a book. [..] shows the default where it is not 0.\n";
 static const char HELP_END[] =
-    "A resumed run may change --max-steps, --epochs, --threads, --device and the last four. Exit status:\n"
-    "0 done, 75 stopped by a signal, with a checkpoint: resume.\n";
+    "A resumed run may change --max-steps, --epochs, --threads, --device and the last five; --data,\n"
+    "--valid and --test may lie elsewhere. Without --time-limit the end of the Slurm job counts, if\n"
+    "there is one; the margin is a tenth of the time, at most two minutes. Exit status: 0 done, 75\n"
+    "stopped by a signal or the time limit, with a checkpoint: resume.\n";
 
 typedef struct train_flags {
-    const char *resume;
+    const char *resume, *time_limit, *time_margin;
+    int automatic; /* --resume auto */
     int dry_run, json;
 } train_flags;
 
@@ -94,9 +100,11 @@ static void print_result(FILE *out, const px_train_result *result, px_status sta
 {
     char a[32], b[32], c[32];
     if (status == PX_STOPPED) {
-        fprintf(out, "stopped at step %s with a checkpoint; go on with: perplex train --resume %s\n", px_text_count(a, result->steps), run);
+        fprintf(out, "stopped at step %s with a checkpoint%s; go on with: perplex train --resume %s\n", px_text_count(a, result->steps),
+                *px_signals_stop_flag() == PX_STOP_TIME ? ", because its time was over" : "", run);
         return;
     }
+    if (result->finished == 2) fprintf(out, "%s: this run had already ended; its result:\n", run);
     fprintf(out, "done: %s steps, %s tokens in %s; training perplexity %s\n", px_text_count(a, result->steps),
             px_text_count(b, result->tokens), px_text_seconds(c, result->seconds), px_text_perplexity((char[32]){0}, exp(result->train_loss)));
     if (!isnan(result->best_valid_loss)) {
@@ -148,6 +156,30 @@ static px_status dry_run(const px_config *config, const px_train_hooks *hooks, p
     return PX_OK;
 }
 
+/* The first of several ranks asks the batch system, for all of them. */
+static int is_first_rank(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "RANK"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *rank = getenv(names[i]);
+        if (rank && *rank) return strcmp(rank, "0") == 0;
+    }
+    const char *task = getenv("SLURM_STEP_ID") ? getenv("SLURM_PROCID") : NULL;
+    return !task || strcmp(task, "0") == 0;
+}
+
+static px_status limit_time(const train_flags *flags, const px_train_hooks *hooks)
+{
+    px_time_limit limit;
+    char text[32], line[256];
+    PX_TRY(px_time_limit_find(flags->time_limit, flags->time_margin, is_first_rank(), &limit));
+    if (limit.seconds <= 0) return PX_OK;
+    px_signals_stop_after(limit.seconds);
+    snprintf(line, sizeof line, "time: stops with a checkpoint after %s (%s)", px_text_seconds(text, limit.seconds), limit.source);
+    hooks->line(hooks->context, line);
+    return PX_OK;
+}
+
 /* Event files are the default where they are built in; asking for them where they are not is an error. */
 static px_status check_tensorboard(const px_config *config, const px_command_line *line)
 {
@@ -173,18 +205,23 @@ static px_status start_or_resume(px_config *config, px_command_line *line, const
     px_train_result result = {.train_loss = NAN, .best_valid_loss = NAN, .valid_loss_zero = NAN, .valid_loss_carried = NAN, .test_loss_zero = NAN};
     px_status status;
     const char *run = flags->resume ? flags->resume : config->run;
-    if (flags->resume) {
-        static const char *const none[] = {NULL};
-        status = px_train_resume(flags->resume, line->given_count ? line->given : none, &hooks, &result);
-    } else {
+    static const char *const none[] = {NULL};
+    const char *const *changes = line->given_count ? line->given : none;
+    if (!flags->resume) {
         settle_defaults(config, line);
         PX_TRY(check_start(config, flags));
         if (flags->dry_run) return dry_run(config, &hooks, &progress, flags->json);
-        status = px_train_start(config, &hooks, &result);
     }
+    PX_TRY(limit_time(flags, &hooks));
+    if (flags->resume)
+        status = px_train_resume(flags->resume, changes, &hooks, &result);
+    else if (flags->automatic)
+        status = px_train_start_or_resume(config, changes, &hooks, &result);
+    else
+        status = px_train_start(config, &hooks, &result);
     px_progress_clear(&progress);
     if (status != PX_OK && status != PX_STOPPED) return status;
-    if (status == PX_OK) write_report(run);
+    if (status == PX_OK && result.finished != 2) write_report(run);
     if (flags->json) {
         px_status printed = print_result_json(&result, status, run);
         return printed == PX_OK ? status : printed;
@@ -197,7 +234,9 @@ int px_cmd_train(int argc, char **argv)
 {
     train_flags flags = {0};
     const px_flag own[] = {
-        {"resume", "DIR", PX_FLAG_STRING, &flags.resume, 0, 0, "go on with the run in DIR"},
+        {"resume", "DIR|auto", PX_FLAG_STRING, &flags.resume, 0, 0, "go on with the run in DIR; auto: in --run, or start it"},
+        {"time-limit", "TIME", PX_FLAG_STRING, &flags.time_limit, 0, 0, "stop with a checkpoint before 30m, 1:30:00, ... are over; or none"},
+        {"time-margin", "TIME", PX_FLAG_STRING, &flags.time_margin, 0, 0, "how long before"},
         {"dry-run", NULL, PX_FLAG_SWITCH, &flags.dry_run, 0, 0, "print sizes, bytes and the predicted time per epoch; train nothing"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the result as one JSON object on standard output"},
         {0},
@@ -211,9 +250,14 @@ int px_cmd_train(int argc, char **argv)
         goto done;
     }
     if (status == PX_OK && !config.device) status = px_config_set(&config, "device", "cpu");
+    if (status == PX_OK && flags.resume && strcmp(flags.resume, "auto") == 0) {
+        flags.resume = NULL;
+        flags.automatic = 1;
+        if (!config.run) status = px_fail(PX_ERR_ARGUMENT, "--resume auto: starts a run or goes on with it; say which by --run DIR (a folder of the name auto is ./auto)");
+    }
     if (status == PX_OK && flags.resume && px_command_line_gave(&line, "run"))
-        status = px_fail(PX_ERR_ARGUMENT, "--resume goes on in its own folder; leave --run out");
-    if (status == PX_OK && flags.resume && flags.dry_run)
+        status = px_fail(PX_ERR_ARGUMENT, "--resume goes on in its own folder; leave --run out (--resume auto starts or goes on in --run)");
+    if (status == PX_OK && (flags.resume || flags.automatic) && flags.dry_run)
         status = px_fail(PX_ERR_ARGUMENT, "--dry-run is for a new run; leave --resume out (perplex info DIR shows an old one)");
     const px_run_observer *observer = px_events_observer_create();
     if (status == PX_OK) status = start_or_resume(&config, &line, &flags, observer);

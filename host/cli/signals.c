@@ -1,7 +1,10 @@
 /* Signal handlers: see signals.h. They do only what a handler may do: set a flag, unlink, raise. */
 #include "signals.h"
 
+#include "train.h"
+
 #include <stdio.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t stop_asked;
@@ -9,11 +12,19 @@ static char unfinished[4200];
 
 static void on_stop(int number)
 {
-    if (number == SIGINT && stop_asked) {
+    static volatile sig_atomic_t interrupted;
+    if (number == SIGINT && interrupted) {
         signal(SIGINT, SIG_DFL);
         raise(SIGINT);
     }
-    stop_asked = 1;
+    if (number == SIGINT) interrupted = 1;
+    stop_asked = PX_STOP_ASKED;
+}
+
+static void on_time(int number)
+{
+    (void)number;
+    if (stop_asked == PX_STOP_NO) stop_asked = PX_STOP_TIME;
 }
 
 static void on_end(int number)
@@ -41,6 +52,17 @@ const volatile sig_atomic_t *px_signals_stop_flag(void)
     static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
     for (int i = 0; i < 4; i++) handle(numbers[i], on_stop);
     return &stop_asked;
+}
+
+void px_signals_stop_after(double seconds)
+{
+    struct itimerval timer = {0};
+    if (seconds > 1e9) return; /* further away than any machine runs */
+    timer.it_value.tv_sec = (time_t)seconds;
+    timer.it_value.tv_usec = (suseconds_t)((seconds - (double)timer.it_value.tv_sec) * 1e6) + 1;
+    if (timer.it_value.tv_usec > 999999) timer.it_value.tv_usec = 999999;
+    handle(SIGALRM, on_time);
+    setitimer(ITIMER_REAL, &timer, NULL);
 }
 
 void px_signals_remove_unfinished(const char *path)

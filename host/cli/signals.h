@@ -6,9 +6,11 @@
 
 /* For every command: a write into a closed pipe or past a file-size limit is an error that is reported, not a sudden end. */
 void px_signals_prepare(void);
-/* SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 set the flag that is returned (a job's end, as batch systems announce it); a
+/* SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 set the flag that is returned to PX_STOP_ASKED (a job's end, as batch systems announce it); a
  * second SIGINT ends the program at once. */
 const volatile sig_atomic_t *px_signals_stop_flag(void);
+/* After so many seconds the flag becomes PX_STOP_TIME, unless it is set already. Once per process. */
+void px_signals_stop_after(double seconds);
 /* SIGINT, SIGTERM and SIGHUP remove path's unfinished copy (px_atomic_open's temporary name) and end the program. */
 void px_signals_remove_unfinished(const char *path);
 

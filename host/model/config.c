@@ -107,6 +107,7 @@ static px_status refuse(const px_option *option, const char *value)
         break;
     }
     case PX_OPTION_BOOL: snprintf(accepted, sizeof accepted, "true or false"); break;
+    case PX_OPTION_EVERY: snprintf(accepted, sizeof accepted, "a whole number of steps such as 500, or a time such as 90s, 10m or 2h"); break;
     case PX_OPTION_FRACTIONS: snprintf(accepted, sizeof accepted, "up to three numbers from 0 to 1 with commas between, such as 0.9,0.05,0.05"); break;
     case PX_OPTION_DOUBLE: snprintf(accepted, sizeof accepted, "a number from %.10g to %.10g", option->min, option->max); break;
     case PX_OPTION_UINT64: snprintf(accepted, sizeof accepted, "a whole number from 0 to 18446744073709551615"); break;
@@ -157,6 +158,25 @@ static int read_bool(const char *text, int *value)
     return 0;
 }
 
+/* "500" is steps; "90s", "10m", "2h" is time. */
+static int read_every(const char *text, double max, px_every *every)
+{
+    size_t digits = strspn(text, "0123456789");
+    const char *unit = text + digits;
+    if (digits == 0 || digits > 15 || (*unit && unit[1])) return 0;
+    int64_t number = strtoll(text, NULL, 10), scale;
+    switch (*unit) {
+    case 0: scale = 0; break;
+    case 's': scale = 1; break;
+    case 'm': scale = 60; break;
+    case 'h': scale = 3600; break;
+    default: return 0;
+    }
+    if ((double)number * (double)(scale ? scale : 1) > max) return 0;
+    *every = scale ? (px_every){.seconds = number * scale} : (px_every){.steps = number};
+    return 1;
+}
+
 static px_status set_option(px_config *config, const px_option *option, const char *value)
 {
     void *place = (char *)config + option->offset;
@@ -190,6 +210,8 @@ static px_status set_option(px_config *config, const px_option *option, const ch
     }
     case PX_OPTION_DOUBLE:
         return read_double(value, option->min, option->max, place) ? PX_OK : refuse(option, value);
+    case PX_OPTION_EVERY:
+        return read_every(value, option->max, place) ? PX_OK : refuse(option, value);
     case PX_OPTION_FRACTIONS:
         return read_fractions(value, place) ? PX_OK : refuse(option, value);
     case PX_OPTION_BOOL: {
@@ -247,6 +269,17 @@ void px_config_get(const px_config *config, const px_option *option, char *buffe
     case PX_OPTION_UINT64: snprintf(buffer, buffer_bytes, "%llu", (unsigned long long)*(const uint64_t *)place); break;
     case PX_OPTION_DOUBLE: write_double(*(const double *)place, buffer, buffer_bytes); break;
     case PX_OPTION_BOOL: snprintf(buffer, buffer_bytes, "%s", *(const int32_t *)place ? "true" : "false"); break;
+    case PX_OPTION_EVERY: {
+        const px_every *every = place;
+        int64_t s = every->seconds;
+        if (s == 0)
+            snprintf(buffer, buffer_bytes, "%lld", (long long)every->steps);
+        else if (s % 3600 == 0)
+            snprintf(buffer, buffer_bytes, "%lldh", (long long)s / 3600);
+        else
+            snprintf(buffer, buffer_bytes, "%lld%c", (long long)(s % 60 ? s : s / 60), s % 60 ? 's' : 'm');
+        break;
+    }
     case PX_OPTION_ENUM: snprintf(buffer, buffer_bytes, "%s", option->choices[*(const int *)place]); break;
     case PX_OPTION_FRACTIONS: {
         char part[3][40];

@@ -49,6 +49,11 @@ typedef struct px_optimizer_config {
     double clip;                 /* bound of the global gradient norm; 0 = none */
 } px_optimizer_config;
 
+/* How often: so many steps, or so many seconds; at most one of them is above 0. */
+typedef struct px_every {
+    int64_t steps, seconds;
+} px_every;
+
 typedef struct px_config {
     /* corpus; strings are owned, NULL = not given */
     char *data, *valid, *test;
@@ -91,12 +96,14 @@ typedef struct px_config {
     uint64_t seed;
     char *run;
     int32_t tensorboard, report;       /* 1: event files while it trains; report.html at its end */
-    int64_t checkpoint_every, log_every; /* steps; checkpoint_every 0 = at evaluations and at the end */
+    px_every checkpoint_every;         /* neither: at evaluations and at the end */
+    int64_t keep;                      /* older checkpoints that stay beside the last one */
+    int64_t log_every;                 /* steps */
 } px_config;
 
 typedef enum px_option_type {
     PX_OPTION_STRING, PX_OPTION_INT32, PX_OPTION_INT64, PX_OPTION_UINT64, PX_OPTION_DOUBLE,
-    PX_OPTION_BOOL, PX_OPTION_ENUM, PX_OPTION_FRACTIONS
+    PX_OPTION_BOOL, PX_OPTION_ENUM, PX_OPTION_FRACTIONS, PX_OPTION_EVERY
 } px_option_type;
 
 typedef enum px_option_group {

@@ -81,6 +81,9 @@ static px_status check_training(const px_config *config)
     if (!validates && config->early_stop > 0) REFUSE("--early-stop %lld: needs validation; %s", (long long)config->early_stop, remedy);
     if (!validates && config->average == PX_AVERAGE_STALL) REFUSE("--average stall: needs validation; %s", remedy);
     if (!validates && config->valid_every > 0) REFUSE("--valid-every %lld: there is nothing to validate on; %s", (long long)config->valid_every, remedy);
+    if (config->checkpoint_every.seconds > 0 && config->on_nan == PX_ON_NAN_ROLLBACK)
+        REFUSE("--checkpoint-every %llds: with --on-nan rollback the clock would decide how the run goes on; give a number of steps",
+               (long long)config->checkpoint_every.seconds);
     if (config->partition == PX_PARTITION_RANDOM && config->reset_at)
         REFUSE("--reset-at: with --partition random every window starts from a zero state; leave one of them out");
     return PX_OK;

@@ -36,9 +36,9 @@ static const char *const PRECISIONS[] = {"fp32", "tf32", "bf16", NULL};
     {name, value, PX_OPTION_DOUBLE, AT(field), NULL, min, max, group, PX_RESUME_FIXED, help}
 
 const px_option px_options[] = {
-    STRING("data", "FILE", data, PX_GROUP_CORPUS, PX_RESUME_FIXED, "text or token file; - is standard input"),
-    STRING("valid", "FILE", valid, PX_GROUP_CORPUS, PX_RESUME_FIXED, "validation text; without it a part of --data, see --split"),
-    STRING("test", "FILE", test, PX_GROUP_CORPUS, PX_RESUME_FIXED, "test text, scored once, at the end"),
+    STRING("data", "FILE", data, PX_GROUP_CORPUS, PX_RESUME_FREE, "text or token file; - is standard input"),
+    STRING("valid", "FILE", valid, PX_GROUP_CORPUS, PX_RESUME_FREE, "validation text; without it a part of --data, see --split"),
+    STRING("test", "FILE", test, PX_GROUP_CORPUS, PX_RESUME_FREE, "test text, scored once, at the end"),
     ENUM("level", LEVELS, level, PX_GROUP_CORPUS, "what a token is; char: a Unicode code point"),
     ENUM("normalise", NORMALISES, normalise, PX_GROUP_CORPUS, "letters: only a-z and single spaces are left"),
     ENUM("invalid", INVALIDS, invalid, PX_GROUP_CORPUS, "what to do with bytes that are not UTF-8"),
@@ -104,7 +104,9 @@ const px_option px_options[] = {
     {"seed", "s", PX_OPTION_UINT64, AT(seed), NULL, 0, 18446744073709551615.0, PX_GROUP_RUN, PX_RESUME_FIXED,
      "of every random choice: the same seed repeats the run"},
     STRING("run", "DIR", run, PX_GROUP_RUN, PX_RESUME_FREE, "new folder for the run's files"),
-    INT64("checkpoint-every", "k", checkpoint_every, 0, PX_GROUP_RUN, PX_RESUME_FREE, "steps; 0: at evaluations and at the end"),
+    {"checkpoint-every", "k|10m", PX_OPTION_EVERY, AT(checkpoint_every), NULL, 0, COUNT_MAX, PX_GROUP_RUN, PX_RESUME_FREE,
+     "steps, or time (s, m, h); 0: at evaluations and at the end"},
+    INT64("keep", "k", keep, 0, PX_GROUP_RUN, PX_RESUME_FREE, "older checkpoints kept beside last.safetensors"),
     {"tensorboard", NULL, PX_OPTION_BOOL, AT(tensorboard), NULL, 0, 1, PX_GROUP_RUN, PX_RESUME_FREE, "event files for TensorBoard in DIR, where built in"},
     {"report", NULL, PX_OPTION_BOOL, AT(report), NULL, 0, 1, PX_GROUP_RUN, PX_RESUME_FREE, "DIR/report.html at the end: curves, samples, results"},
     INT64("log-every", "k", log_every, 1, PX_GROUP_RUN, PX_RESUME_FREE, "steps from one line in metrics.jsonl to the next"),

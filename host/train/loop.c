@@ -91,7 +91,7 @@ px_status px_run_stop_with_checkpoint(px_run *run)
     PX_TRY(save(run));
     px_metrics_begin(run->log, "stop");
     px_metrics_count(run->log, "step", state->step);
-    px_metrics_text(run->log, "reason", "asked to stop");
+    px_metrics_text(run->log, "reason", *run->hooks->stop == PX_STOP_TIME ? "time limit" : "asked to stop");
     PX_TRY(px_metrics_end(run->log));
     return px_fail(PX_STOPPED, "%s: stopped at step %lld with a checkpoint; go on by --resume %s", run->folder, (long long)state->step, run->folder);
 }
@@ -115,6 +115,19 @@ static px_end_reason end_reason(const px_run *run)
     if (config->epochs > 0 && state->epoch >= config->epochs) return PX_END_EPOCHS;
     if (config->max_steps > 0 && state->step >= config->max_steps) return PX_END_MAX_STEPS;
     return PX_END_NONE;
+}
+
+px_end_reason px_run_end_reason(const px_run *run)
+{
+    return end_reason(run);
+}
+
+/* Every so many steps, or so many seconds after the last one, whatever that was for. */
+static int save_is_due(const px_run *run)
+{
+    const px_every *every = &run->config.checkpoint_every;
+    if (every->seconds > 0) return px_clock() - run->checkpoint_written >= (double)every->seconds;
+    return every->steps > 0 && run->state.step % every->steps == 0;
 }
 
 /* One window: forward, backward, update. The position then names the next window. */
@@ -144,7 +157,7 @@ static px_status after_step(px_run *run)
     int epoch_ended = state->window == 0;
     int log_due = config->log_every > 0 && state->step % config->log_every == 0;
     int evaluation_due = run->validates && (config->valid_every > 0 ? state->step % config->valid_every == 0 : epoch_ended);
-    int save_due = (config->checkpoint_every > 0 && state->step % config->checkpoint_every == 0);
+    int save_due = save_is_due(run);
     int end = end_reason(run) != PX_END_NONE;
 
     if (!(run->reads_each_step || epoch_ended || log_due || evaluation_due || save_due || end)) return PX_OK;

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,10 +55,6 @@ px_status px_metrics_log_open(const char *path, int64_t keep_bytes, px_metrics_l
     log->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (log->fd < 0) {
         status = fail_io(log, "cannot be written");
-        goto fail;
-    }
-    if (flock(log->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-        status = px_fail(PX_ERR_ARGUMENT, "%s: another process is training in this folder; wait for it, or give another --run", path);
         goto fail;
     }
     PX_TRY_GOTO(status, cut(log, keep_bytes), fail);

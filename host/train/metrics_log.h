@@ -1,6 +1,4 @@
-/* metrics.jsonl: one JSON object a line, appended whole or not at all. Fields: docs/metrics.md.
- *
- * The open file is also the run's lock: a second process that trains in the same folder is refused. */
+/* metrics.jsonl: one JSON object a line, appended whole or not at all. Fields: docs/metrics.md. */
 #ifndef PX_METRICS_LOG_H
 #define PX_METRICS_LOG_H
 
@@ -12,7 +10,7 @@
 typedef struct px_metrics_log px_metrics_log;
 
 /* Opens path, creating it, and cuts it to `keep_bytes` (a resumed run writes the lines after its checkpoint anew); a shorter
- * file is left as it is, up to its last whole line. PX_ERR_IO names path and reason; PX_ERR_ARGUMENT where another process trains. */
+ * file is left as it is, up to its last whole line. PX_ERR_IO names path and reason. */
 px_status px_metrics_log_open(const char *path, int64_t keep_bytes, px_metrics_log **log);
 void px_metrics_log_close(px_metrics_log *log); /* NULL does nothing */
 int64_t px_metrics_log_bytes(const px_metrics_log *log);

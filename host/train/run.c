@@ -122,6 +122,7 @@ px_status px_run_prepare(px_run *run, const px_config *config, const px_train_ho
     run->result = result;
     run->job_started = px_clock();
     run->checkpoint_step = -1;
+    run->last_step = -1;
     run->bad.bad_step = -1;
     PX_TRY(px_config_copy(&run->config, config));
     PX_TRY(px_config_check(&run->config));
@@ -143,6 +144,7 @@ void px_run_close(px_run *run)
 {
     px_run_observe_end(run);
     px_metrics_log_close(run->log);
+    px_run_lock_release(run->lock);
     px_engine_destroy(run->engine);
     px_minibatches_destroy(run->windows);
     px_corpus_close(&run->corpus);

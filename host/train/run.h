@@ -1,12 +1,13 @@
 /* One training run while it is open: what the files of this folder share. Internal to host/train.
  *
  *     run.c         opens corpus, engine and buffers; the few lines at the start
- *     run_folder.c  the folder: its files' names, its creation, checkpoints in it
+ *     run_folder.c  the folder: its files' names, its creation, checkpoints in it; run_lock.c who may write there;
+ *     run_keep.c    older checkpoints, and which is the newest that is whole
  *     loop.c        the steps, and when something is logged, evaluated or saved
  *     validation.c  evaluation during training; final_evaluation.c at its end
  *     observe.c     what an observer is shown (observer.h); snapshot.c the texts and weights among it
  *     rollback.c    what happens after a loss or gradient that is not finite
- *     train.c       starting, resuming and ending; dry_run.c the same without a folder
+ *     train.c       starting and ending; resume.c going on with an earlier run; dry_run.c starting without a folder
  *
  * Rule for exact resume: whatever decides how the run goes on is in the engine's sections or in px_run_state, and is changed only
  * at places that do not depend on where a job began or ended. */
@@ -19,6 +20,7 @@
 #include "metrics_log.h"
 #include "minibatch.h"
 #include "observer.h"
+#include "run_lock.h"
 #include "run_state.h"
 #include "train.h"
 
@@ -36,6 +38,7 @@ typedef struct px_run {
     px_run_state state;
 
     char *folder, *config_path, *metrics_path, *best_path, *last_path, *kept_path;
+    px_run_lock *lock;
     px_metrics_log *log;
     int resumed;                  /* 1: an earlier job wrote into this folder */
     int observed, observer_open;  /* 1: hooks->observer is shown what happens; it was opened */
@@ -50,6 +53,7 @@ typedef struct px_run {
     int64_t job_first_step, timer_tokens;
     double checkpoint_written;    /* px_clock of the latest checkpoint */
     int64_t checkpoint_step;      /* its step, -1 if none by this job */
+    int64_t last_step;            /* step of the last.safetensors that lies in the folder, -1 if none or not known */
 } px_run;
 
 /* ---- run.c ------------------------------------------------------------------------------------------------------ */
@@ -74,8 +78,10 @@ uint64_t px_run_corpus_hash(const px_corpus *corpus);
 px_status px_run_folder_names(px_run *run);
 /* PX_ERR_ARGUMENT where the folder already holds a run. */
 px_status px_run_folder_refuse(const px_run *run);
-/* Creates the folder (and those above it) for a new run and opens metrics.jsonl; *created: 1 if it was not there. */
+/* Creates the folder (and those above it) for a new run, takes its lock and opens metrics.jsonl; *created: 1 if it was not there. */
 px_status px_run_folder_create(px_run *run, int *created);
+/* Once its lock has been taken: removes what a killed job left half-written. */
+void px_run_folder_locked(const px_run *run);
 /* Takes back what px_run_folder_create and a failed start left behind. */
 void px_run_folder_undo(px_run *run, int created);
 px_status px_run_write_config(px_run *run);
@@ -86,8 +92,34 @@ px_status px_run_write_last(px_run *run);
 px_status px_run_keep_best(px_run *run);
 px_status px_run_restore_best(px_run *run);
 
+/* ---- run_keep.c -------------------------------------------------------------------------------------------------- */
+/* Gives last.safetensors, about to be replaced, its second name, where config.keep asks for it. */
+px_status px_run_keep_last(px_run *run);
+/* Removes all but the newest config.keep of them. */
+px_status px_run_prune_kept(px_run *run);
+enum { PX_RUN_DAMAGE_BYTES = 768 };
+/* Opens last.safetensors, or, where that is damaged or missing, the newest kept checkpoint that is whole: damage then says what was
+ * wrong, else it is "". PX_ERR_INPUT where there is none. The caller closes it. */
+px_status px_run_open_newest(const char *folder, px_checkpoint *checkpoint, char damage[PX_RUN_DAMAGE_BYTES]);
+/* Removes kept checkpoints of later steps: those that were found damaged. */
+px_status px_run_drop_kept_after(const char *folder, int64_t step);
+/* Whether there is something to go on with. */
+int px_run_folder_has_checkpoint(const char *folder);
+/* Removes the unfinished files of a job that was killed. The caller holds the lock. */
+void px_run_folder_tidy(const char *folder);
+/* Copies a file, atomically. */
+px_status px_run_copy(const char *from, const char *to);
+
+/* ---- train.c ----------------------------------------------------------------------------------------------------- */
+/* The result of nothing yet. */
+void px_run_clear_result(px_train_result *result);
+/* From where the run stands to its end; the result is filled in, also where the run stops or fails. */
+px_status px_run_train(px_run *run);
+
 /* ---- loop.c ------------------------------------------------------------------------------------------------------ */
 typedef enum px_end_reason { PX_END_NONE, PX_END_MAX_STEPS, PX_END_EPOCHS, PX_END_EARLY_STOP } px_end_reason;
+/* Whether the run ends where its state stands. */
+px_end_reason px_run_end_reason(const px_run *run);
 /* Trains until the run ends (reason), is asked to stop (PX_STOPPED, checkpoint written) or fails. */
 px_status px_run_loop(px_run *run, px_end_reason *reason);
 /* Adds the engine's sums to the state's; run->bad.bad_step >= 0 where a step was not finite: nothing may then be saved. */

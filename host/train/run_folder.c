@@ -1,4 +1,5 @@
-/* The run's folder: see run.h. Its files are config, metrics.jsonl, best.safetensors and last.safetensors; where the
+/* The run's folder: see run.h. Its files are config, metrics.jsonl, best.safetensors and last.safetensors (older ones: run_keep.c; while
+ * somebody trains there, `lock`: run_lock.c); where the
  * evaluation at the end replaced an earlier best model, that one is kept beside as best.before-end.safetensors, so that a run
  * which is resumed with more steps goes on as if it had never ended. */
 #include "run.h"
@@ -72,7 +73,7 @@ static px_status make_folders(const char *folder, int *created)
 
 px_status px_run_folder_refuse(const px_run *run)
 {
-    if (exists(run->last_path) || exists(run->best_path))
+    if (px_run_folder_has_checkpoint(run->folder) || exists(run->best_path))
         return px_fail(PX_ERR_ARGUMENT, "--run %s: already holds a run; go on with it by --resume %s, or give another folder", run->folder, run->folder);
     return PX_OK;
 }
@@ -81,21 +82,30 @@ px_status px_run_folder_create(px_run *run, int *created)
 {
     *created = 0;
     PX_TRY(make_folders(run->folder, created));
+    PX_TRY(px_run_lock_take(run->folder, &run->lock));
+    px_run_folder_locked(run);
+    PX_TRY(px_run_folder_refuse(run)); /* another job may have been faster */
     return px_metrics_log_open(run->metrics_path, 0, &run->log);
+}
+
+void px_run_folder_locked(const px_run *run)
+{
+    if (px_run_lock_holds(run->lock))
+        px_run_folder_tidy(run->folder);
+    else
+        px_run_line(run, "warning: %s: this file system has no locks; see to it that no second job trains there", run->folder);
 }
 
 void px_run_folder_undo(px_run *run, int created)
 {
-    if (!run->log) { /* nothing of ours was written */
-        if (created) rmdir(run->folder);
-        return;
+    int began = exists(run->last_path); /* then it can be resumed */
+    if (run->log && !began) {
+        unlink(run->metrics_path);
+        if (created) unlink(run->config_path);
     }
-    if (exists(run->last_path)) return; /* the run had begun: it can be resumed */
-    unlink(run->metrics_path);
-    if (created) {
-        unlink(run->config_path);
-        rmdir(run->folder);
-    }
+    px_run_lock_release(run->lock);
+    run->lock = NULL;
+    if (created && !began) rmdir(run->folder);
 }
 
 px_status px_run_write_config(px_run *run)
@@ -134,29 +144,18 @@ px_status px_run_write_last(px_run *run)
     PX_TRY(px_metrics_log_sync(run->log));
     run->state.metrics_bytes = px_metrics_log_bytes(run->log);
     px_checkpoint_source source = source_of(run, PX_CHECKPOINT_LAST, &run->state);
+    PX_TRY(px_run_keep_last(run));
     PX_TRY(px_checkpoint_write(run->last_path, &source));
     run->checkpoint_written = px_clock();
     run->checkpoint_step = run->state.step;
-    return PX_OK;
+    run->last_step = run->state.step;
+    return px_run_prune_kept(run);
 }
 
 /* A copy, not a rename: at every moment best.safetensors is there. */
 px_status px_run_keep_best(px_run *run)
 {
-    px_mapping mapping;
-    px_atomic_file file;
-    if (!exists(run->best_path)) return PX_OK;
-    PX_TRY(px_file_map(run->best_path, &mapping));
-    px_status status = px_atomic_open(run->kept_path, &file);
-    if (status == PX_OK) {
-        status = px_atomic_write(&file, mapping.data, mapping.bytes);
-        if (status == PX_OK)
-            status = px_atomic_commit(&file);
-        else
-            px_atomic_abandon(&file);
-    }
-    px_file_unmap(&mapping);
-    return status;
+    return exists(run->best_path) ? px_run_copy(run->best_path, run->kept_path) : PX_OK;
 }
 
 px_status px_run_restore_best(px_run *run)

@@ -1,4 +1,4 @@
-/* Starting, resuming and ending a run: see train.h and run.h. */
+/* Starting and ending a run: see train.h and run.h. */
 #include "train.h"
 
 #include "check.h"
@@ -74,7 +74,7 @@ static px_status finish(px_run *run, px_end_reason reason)
     return PX_OK;
 }
 
-static px_status train(px_run *run)
+px_status px_run_train(px_run *run)
 {
     px_end_reason reason;
     px_status status = px_run_observe(run);
@@ -88,7 +88,7 @@ static px_status train(px_run *run)
     return status;
 }
 
-static void clear(px_train_result *result)
+void px_run_clear_result(px_train_result *result)
 {
     *result = (px_train_result){.train_loss = NAN, .best_valid_loss = NAN, .best_step = -1, .valid_loss_zero = NAN,
                                 .valid_loss_carried = NAN, .test_loss_zero = NAN};
@@ -130,7 +130,7 @@ px_status px_train_start(const px_config *config, const px_train_hooks *hooks, p
 {
     px_run run = {0};
     px_status status;
-    clear(result);
+    px_run_clear_result(result);
     PX_TRY_GOTO(status, px_run_prepare(&run, config, hooks, result), done);
     PX_TRY_GOTO(status, px_run_folder_names(&run), done);
     PX_TRY_GOTO(status, px_run_folder_refuse(&run), done);
@@ -138,94 +138,8 @@ px_status px_train_start(const px_config *config, const px_train_hooks *hooks, p
     PX_TRY_GOTO(status, px_run_introduce(&run), done);
     PX_TRY_GOTO(status, px_run_initialise(&run), done);
     PX_TRY_GOTO(status, begin_folder(&run), done);
-    status = train(&run);
+    status = px_run_train(&run);
 done:
-    px_run_close(&run);
-    return status;
-}
-
-/* ---- an earlier run --------------------------------------------------------------------------------------------------- */
-
-/* The saved configuration with the changes asked for, where those are allowed. */
-static px_status changed_config(const px_checkpoint *last, const char *folder, const char *const *changes, px_config *config)
-{
-    PX_TRY(px_config_copy(config, &last->config));
-    px_status status = px_config_set(config, "run", folder); /* the folder may have been moved */
-    for (; status == PX_OK && changes && changes[0]; changes += 2)
-        if (strcmp(changes[0], "run") == 0)
-            status = px_fail(PX_ERR_ARGUMENT, "--run %s: a resumed run stays in its folder %s; leave one of --run and --resume out", changes[1], folder);
-        else
-            status = px_config_set(config, changes[0], changes[1]);
-    if (status == PX_OK) status = px_config_check_resume(&last->config, config);
-    if (status != PX_OK) px_config_free(config);
-    return status;
-}
-
-static px_status same_corpus(const px_run *run, const px_checkpoint *last)
-{
-    if (px_vocabulary_hash(run->corpus.vocabulary) != px_vocabulary_hash(last->vocabulary) ||
-        run->state.corpus_hash != last->state.corpus_hash)
-        return px_fail(PX_ERR_INPUT, "%s: not the text that %s was started with (or its validation or test text has changed); a run can only be resumed on the same one",
-                       run->config.data, run->folder);
-    return PX_OK;
-}
-
-/* Everything as it was when the checkpoint was made. Nothing is changed on disk before all of it has been checked. */
-static px_status take_up(px_run *run, const px_checkpoint *last)
-{
-    struct stat info;
-    run->resumed = 1;
-    PX_TRY(px_run_open(run));
-    PX_TRY(same_corpus(run, last));
-    PX_TRY(px_checkpoint_restore(last, run->engine, run->buffer));
-    run->state = last->state;
-    if (run->state.window > 0 && run->state.window >= px_minibatches_per_epoch(run->windows, run->state.epoch))
-        return px_fail(PX_ERR_INPUT, "%s: damaged: window %lld of an epoch of %lld", run->last_path, (long long)run->state.window,
-                       (long long)px_minibatches_per_epoch(run->windows, run->state.epoch));
-    if (stat(run->metrics_path, &info) != 0 || info.st_size < run->state.metrics_bytes)
-        px_run_line(run, "warning: %s is shorter than it was at the checkpoint; lines are missing from it", run->metrics_path);
-    PX_TRY(px_metrics_log_open(run->metrics_path, run->state.metrics_bytes, &run->log));
-    PX_TRY(px_run_restore_best(run));
-    PX_TRY(px_run_write_config(run));
-    PX_TRY(px_run_introduce(run));
-    px_run_line(run, "resumed at step %lld, epoch %lld", (long long)run->state.step, (long long)run->state.epoch + 1);
-    return PX_OK;
-}
-
-/* Opens last.safetensors of a run folder. */
-static px_status open_last(const char *folder, px_checkpoint *last)
-{
-    struct stat info;
-    char path[4200];
-    if (strlen(folder) >= 4096) return px_fail(PX_ERR_ARGUMENT, "--resume %.60s...: the name is too long", folder);
-    if (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode))
-        return px_fail(PX_ERR_INPUT, "--resume %s: there is no such run folder", folder);
-    snprintf(path, sizeof path, "%s/last.safetensors", folder);
-    if (stat(path, &info) != 0)
-        return px_fail(PX_ERR_INPUT, "--resume %s: holds no last.safetensors, so there is nothing to go on with; start a run there with --run", folder);
-    PX_TRY(px_checkpoint_open(path, last));
-    if (last->kind == PX_CHECKPOINT_LAST) return PX_OK;
-    px_checkpoint_close(last);
-    return px_fail(PX_ERR_INPUT, "%s: holds weights only, not the state of a training", path);
-}
-
-px_status px_train_resume(const char *folder, const char *const *changes, const px_train_hooks *hooks, px_train_result *result)
-{
-    px_run run = {0};
-    px_checkpoint last = {0};
-    px_config config = {0};
-    px_status status;
-    clear(result);
-    PX_TRY(open_last(folder, &last));
-    PX_TRY_GOTO(status, changed_config(&last, folder, changes, &config), done);
-    PX_TRY_GOTO(status, px_run_prepare(&run, &config, hooks, result), done);
-    PX_TRY_GOTO(status, px_run_folder_names(&run), done);
-    PX_TRY_GOTO(status, take_up(&run, &last), done);
-    px_checkpoint_close(&last); /* its memory is not needed while training */
-    status = train(&run);
-done:
-    px_checkpoint_close(&last);
-    px_config_free(&config);
     px_run_close(&run);
     return status;
 }

@@ -20,13 +20,16 @@ typedef struct px_train_progress {
     int is_best;
 } px_train_progress;
 
+/* Why a run is to stop before its end. */
+enum { PX_STOP_NO, PX_STOP_ASKED, PX_STOP_TIME /* its time is over */ };
+
 typedef struct px_train_hooks {
     void *context;
     void (*line)(void *context, const char *text);                        /* corpus, model, device, warnings */
     void (*progress)(void *context, const px_train_progress *progress);   /* each logged step */
     void (*evaluation)(void *context, const px_train_progress *progress); /* each evaluation */
     const px_run_observer *observer;    /* see observer.h */
-    const volatile sig_atomic_t *stop;  /* non-zero: finish the step, write a checkpoint, return PX_STOPPED */
+    const volatile sig_atomic_t *stop;  /* a px_stop; not PX_STOP_NO: finish the step, write a checkpoint, return PX_STOPPED */
 } px_train_hooks;
 
 typedef struct px_train_result {
@@ -37,7 +40,7 @@ typedef struct px_train_result {
     int64_t best_step;
     double valid_loss_zero, valid_loss_carried; /* best model, one stream: from a zero state, from the training state */
     double test_loss_zero;                   /* NaN without test data */
-    int finished;                            /* 1: reached its end (also where an earlier job had) */
+    int finished;                            /* 1: reached its end; 2: an earlier job had, nothing was done */
     char best_path[4096], last_path[4096];
 } px_train_result;
 
@@ -48,6 +51,10 @@ px_status px_train_start(const px_config *config, const px_train_hooks *hooks, p
 /* Goes on with the run in folder `run`. `changes` are the settings given beside --resume, as name and value in turn,
  * ended by NULL; one that may not change is an error. */
 px_status px_train_resume(const char *run, const char *const *changes, const px_train_hooks *hooks, px_train_result *result);
+
+/* Starts the run in config->run, or goes on with it where an earlier job has left a checkpoint there; one that has already ended gives
+ * its result at once, as metrics.jsonl has it. changes: the settings that were given, as above; --run among them is passed over. */
+px_status px_train_start_or_resume(const px_config *config, const char *const *changes, const px_train_hooks *hooks, px_train_result *result);
 
 /* What --dry-run prints: sizes, bytes and the predicted time of an epoch (a few real steps are timed; nothing is kept). */
 typedef struct px_train_plan {

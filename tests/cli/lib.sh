@@ -89,6 +89,16 @@ near() { is_number "$1" && is_number "$2" && awk -v a="$1" -v b="$2" -v t="$3" '
 # less A B
 less() { is_number "$1" && is_number "$2" && awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }'; }
 
+# The tensors of a checkpoint: weights, moments, averages, hidden state. The header before them holds the length of metrics.jsonl,
+# in which speeds are written with more or fewer digits.
+tensors() { tail -c +$((9 + $(od -An -tu8 -N 8 "$1"))) "$1"; }
+same_tensors() { [ -s "$1" ] && [ -s "$2" ] && cmp <(tensors "$1") <(tensors "$2"); }
+position() { head -c $((8 + $(od -An -tu8 -N 8 "$1"))) "$1" | grep -aoE '(step|epoch|window|tokens|best_loss|epoch_loss) = [^\\]*'; }
+same_position() { cmp <(position "$1") <(position "$2") && [ -n "$(position "$1")" ]; }
+# metrics.jsonl without what differs from job to job.
+without_times() { sed -E 's/"(tokens_per_s|seconds)": *[^,}]*//g' "$1"; }
+same_metrics() { [ -s "$1" ] && [ "$(without_times "$1")" = "$(without_times "$2")" ]; }
+
 # make_text FILE LINES: sentences of our own, always the same.
 make_text() {
     awk -v lines="$2" 'BEGIN {

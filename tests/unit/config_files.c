@@ -158,7 +158,9 @@ static void a_range_is_checked_where_a_program_filled_the_struct(void **state)
 
 static void a_resumed_run_may_change_its_length_threads_device_and_intervals_only(void **state)
 {
-    static const char *const free_settings[] = {"epochs", "max-steps", "threads", "device", "checkpoint-every", "log-every", "run", "tensorboard", "report"};
+    static const char *const free_settings[] = {"epochs", "max-steps", "threads", "device", "checkpoint-every", "keep", "log-every", "run",
+                                                /* they may lie elsewhere: what they hold is compared when they are opened */
+                                                "tensorboard", "report", "data", "valid", "test"};
     for (size_t i = 0; i < px_option_count; i++) {
         const px_option *option = &px_options[i];
         px_config saved, asked;

@@ -144,6 +144,36 @@ static void file_over_the_limit_is_refused(void **state)
     free(text);
 }
 
+static void a_pipe_is_refused_without_waiting_for_a_writer(void **state)
+{
+    px_mapping mapping;
+    char *text;
+    (void)state;
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(20); /* ends the test where opening waits */
+    assert_int_equal(px_file_map(path, &mapping), PX_ERR_INPUT);
+    assert_non_null(strstr(px_error_message(), "not a regular file"));
+    assert_int_equal(px_file_read(path, 10, &text, NULL), PX_ERR_INPUT);
+    alarm(0);
+}
+
+static void only_a_regular_file_is_replaced(void **state)
+{
+    px_atomic_file file;
+    struct stat info;
+    (void)state; /* the pipe of the test before */
+    assert_int_equal(px_atomic_open(path, &file), PX_ERR_IO);
+    assert_non_null(strstr(px_error_message(), path));
+    assert_int_equal(lstat(path, &info), 0);
+    assert_true(S_ISFIFO(info.st_mode));
+    assert_int_equal(px_atomic_open(folder, &file), PX_ERR_IO);
+    assert_int_equal(px_atomic_open("/dev/null", &file), PX_ERR_IO);
+    assert_int_equal(lstat("/dev/null", &info), 0);
+    assert_true(S_ISCHR(info.st_mode));
+    assert_int_equal(entries(), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +182,8 @@ int main(void)
         cmocka_unit_test(failed_write_leaves_the_old),
         cmocka_unit_test(missing_folders_and_directories_are_named),
         cmocka_unit_test(file_over_the_limit_is_refused),
+        cmocka_unit_test(a_pipe_is_refused_without_waiting_for_a_writer),
+        cmocka_unit_test(only_a_regular_file_is_replaced),
     };
     return cmocka_run_group_tests_name("file", tests, make_folder, remove_folder);
 }

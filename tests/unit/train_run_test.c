@@ -199,7 +199,7 @@ static void two_jobs_do_not_train_in_one_folder(void **state)
     second_job = PX_OK;
     assert_px_ok(px_train_start(&config, &hooks, &result));
     assert_int_equal(second_job, PX_ERR_ARGUMENT);
-    assert_non_null(strstr(px_error_message(), "another process"));
+    assert_non_null(strstr(px_error_message(), "another job is training"));
 }
 
 static void a_dry_run_predicts_and_leaves_nothing(void **state)

@@ -1,0 +1,190 @@
+/* Going on with an earlier run: see train.h and run.h. */
+#include "train.h"
+
+#include "check.h"
+#include "file.h"
+#include "run.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- from the checkpoint ---------------------------------------------------------------------------------------------- */
+
+/* The saved configuration with the changes asked for, where those are allowed. */
+static px_status changed_config(const px_checkpoint *last, const char *folder, const char *const *changes, px_config *config)
+{
+    PX_TRY(px_config_copy(config, &last->config));
+    px_status status = px_config_set(config, "run", folder); /* the folder may have been moved */
+    for (; status == PX_OK && changes && changes[0]; changes += 2)
+        if (strcmp(changes[0], "run") == 0)
+            status = px_fail(PX_ERR_ARGUMENT, "--run %s: a resumed run stays in its folder %s; leave one of --run and --resume out", changes[1], folder);
+        else
+            status = px_config_set(config, changes[0], changes[1]);
+    if (status == PX_OK) status = px_config_check_resume(&last->config, config);
+    if (status != PX_OK) px_config_free(config);
+    return status;
+}
+
+static px_status same_corpus(const px_run *run, const px_checkpoint *last)
+{
+    if (px_vocabulary_hash(run->corpus.vocabulary) != px_vocabulary_hash(last->vocabulary) ||
+        run->state.corpus_hash != last->state.corpus_hash)
+        return px_fail(PX_ERR_INPUT, "%s: not the text that %s was started with (or its validation or test text has changed); a run can only be resumed on the same one",
+                       run->config.data, run->folder);
+    return PX_OK;
+}
+
+/* Everything as it was when the checkpoint was made. Nothing is changed on disk before all of it has been checked. */
+static px_status take_up(px_run *run, const px_checkpoint *last, const char *damage)
+{
+    struct stat info;
+    if (*damage) px_run_line(run, "warning: %s; going on from %s instead", damage, last->path);
+    run->resumed = 1;
+    PX_TRY(px_run_open(run));
+    PX_TRY(same_corpus(run, last));
+    PX_TRY(px_checkpoint_restore(last, run->engine, run->buffer));
+    run->state = last->state;
+    if (run->state.window > 0 && run->state.window >= px_minibatches_per_epoch(run->windows, run->state.epoch))
+        return px_fail(PX_ERR_INPUT, "%s: damaged: window %lld of an epoch of %lld", last->path, (long long)run->state.window,
+                       (long long)px_minibatches_per_epoch(run->windows, run->state.epoch));
+    if (*damage)
+        PX_TRY(px_run_drop_kept_after(run->folder, run->state.step)); /* found damaged just now */
+    else
+        run->last_step = run->state.step;
+    if (stat(run->metrics_path, &info) != 0 || info.st_size < run->state.metrics_bytes)
+        px_run_line(run, "warning: %s is shorter than it was at the checkpoint; lines are missing from it", run->metrics_path);
+    PX_TRY(px_metrics_log_open(run->metrics_path, run->state.metrics_bytes, &run->log));
+    PX_TRY(px_run_restore_best(run));
+    PX_TRY(px_run_write_config(run));
+    PX_TRY(px_run_introduce(run));
+    px_run_line(run, "resumed at step %lld, epoch %lld", (long long)run->state.step, (long long)run->state.epoch + 1);
+    return PX_OK;
+}
+
+/* ---- a run that has ended ------------------------------------------------------------------------------------------------ */
+
+static double number_of(const cJSON *line, const char *name)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(line, name);
+    return cJSON_IsNumber(value) ? value->valuedouble : NAN;
+}
+
+/* Above 2^53 a count is not exact here; no run has that many steps or tokens. */
+static int64_t count_of(const cJSON *line, const char *name, int64_t otherwise)
+{
+    double value = number_of(line, name);
+    return value >= -1 && value < 0x1p53 ? (int64_t)value : otherwise;
+}
+
+/* The last line of metrics.jsonl, parsed; NULL where that cannot be done. The caller deletes it. */
+static cJSON *last_line(const char *path)
+{
+    px_mapping mapping;
+    if (px_file_map(path, &mapping) != PX_OK) return NULL;
+    const char *text = (const char *)mapping.data;
+    cJSON *line = NULL;
+    if (mapping.bytes > 1 && text[mapping.bytes - 1] == '\n') {
+        const char *before = memrchr(text, '\n', mapping.bytes - 1), *begin = before ? before + 1 : text;
+        line = cJSON_ParseWithLength(begin, (size_t)(text + mapping.bytes - 1 - begin));
+    }
+    px_file_unmap(&mapping);
+    return line;
+}
+
+/* 1 where the run ends at this checkpoint and an earlier job has written all that comes at the end: the result is then in its last line. */
+static int has_ended(const px_run *run)
+{
+    struct stat info;
+    px_train_result *result = run->result;
+    if (px_run_end_reason(run) == PX_END_NONE || stat(run->best_path, &info) != 0) return 0;
+    cJSON *line = last_line(run->metrics_path);
+    const cJSON *event = cJSON_GetObjectItemCaseSensitive(line, "event");
+    int ended = cJSON_IsString(event) && strcmp(event->valuestring, "end") == 0 && count_of(line, "step", -1) == run->state.step;
+    if (ended) {
+        result->steps = run->state.step;
+        result->epochs = run->state.epoch;
+        result->tokens = run->state.tokens;
+        result->seconds = number_of(line, "seconds");
+        result->train_loss = number_of(line, "train_loss");
+        result->best_valid_loss = number_of(line, "best_valid_loss");
+        result->best_step = count_of(line, "best_step", -1);
+        result->valid_loss_zero = number_of(line, "valid_loss_zero");
+        result->valid_loss_carried = number_of(line, "valid_loss_carried");
+        result->test_loss_zero = number_of(line, "test_loss_zero");
+        result->finished = 2;
+    }
+    cJSON_Delete(line);
+    return ended;
+}
+
+/* ---- the calls -------------------------------------------------------------------------------------------------------- */
+
+static px_status check_folder(const char *folder)
+{
+    struct stat info;
+    if (strlen(folder) >= 4096) return px_fail(PX_ERR_ARGUMENT, "--resume %.60s...: the name is too long", folder);
+    if (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode))
+        return px_fail(PX_ERR_INPUT, "--resume %s: there is no such run folder", folder);
+    /* before its lock makes a file there */
+    if (!px_run_folder_has_checkpoint(folder))
+        return px_fail(PX_ERR_INPUT, "--resume %s: holds no last.safetensors, so there is nothing to go on with; start a run there with --run", folder);
+    return PX_OK;
+}
+
+/* may_be_over 1: the result of a run that has ended is read back (nine digits) instead of being computed again. */
+static px_status resume(const char *folder, const char *const *changes, int may_be_over, const px_train_hooks *hooks, px_train_result *result)
+{
+    px_run run = {0};
+    px_checkpoint last = {0};
+    px_config config = {0};
+    char damage[PX_RUN_DAMAGE_BYTES];
+    px_status status;
+    px_run_clear_result(result);
+    PX_TRY(check_folder(folder));
+    PX_TRY(px_run_lock_take(folder, &run.lock)); /* what is read from here on stays as it is */
+    PX_TRY_GOTO(status, px_run_open_newest(folder, &last, damage), done);
+    PX_TRY_GOTO(status, changed_config(&last, folder, changes, &config), done);
+    PX_TRY_GOTO(status, px_run_prepare(&run, &config, hooks, result), done);
+    PX_TRY_GOTO(status, px_run_folder_names(&run), done);
+    run.state = last.state;
+    if (may_be_over && has_ended(&run)) goto done;
+    px_run_folder_locked(&run);
+    PX_TRY_GOTO(status, take_up(&run, &last, damage), done);
+    px_checkpoint_close(&last); /* its memory is not needed while training */
+    status = px_run_train(&run);
+done:
+    px_checkpoint_close(&last);
+    px_config_free(&config);
+    px_run_close(&run);
+    return status;
+}
+
+px_status px_train_resume(const char *folder, const char *const *changes, const px_train_hooks *hooks, px_train_result *result)
+{
+    return resume(folder, changes, 0, hooks, result);
+}
+
+px_status px_train_start_or_resume(const px_config *config, const char *const *changes, const px_train_hooks *hooks, px_train_result *result)
+{
+    if (!config->run || !px_run_folder_has_checkpoint(config->run)) return px_train_start(config, hooks, result);
+    const char **kept;
+    size_t count = 0, out = 0;
+    while (changes && changes[count]) count += 2;
+    kept = calloc(count + 1, sizeof *kept);
+    if (!kept) {
+        px_run_clear_result(result);
+        return px_fail(PX_ERR_MEMORY, "%s: no memory for its settings", config->run);
+    }
+    for (size_t i = 0; i < count; i += 2) {
+        if (strcmp(changes[i], "run") == 0) continue;
+        kept[out++] = changes[i];
+        kept[out++] = changes[i + 1];
+    }
+    px_status status = resume(config->run, kept, 1, hooks, result);
+    free(kept);
+    return status;
+}

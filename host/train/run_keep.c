@@ -1,0 +1,243 @@
+/* Older checkpoints of a run, and finding the newest that is whole: see run.h.
+ *
+ * checkpoint-000000500.safetensors is what last.safetensors was at step 500. It is the same file under a second name, given before a new
+ * last.safetensors takes the first one away, so that keeping costs no writing and is as atomic as a name; where a file system
+ * has no second names it is copied. */
+#include "run.h"
+
+#include "check.h"
+#include "file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- what lies in the folder ------------------------------------------------------------------------------------------ */
+
+static const char PREFIX[] = "checkpoint-", SUFFIX[] = ".safetensors", TEMPORARY[] = ".tmp.";
+
+/* The step of checkpoint-STEP.safetensors, or -1. */
+static int64_t step_of(const char *name)
+{
+    size_t prefix = sizeof PREFIX - 1;
+    if (strncmp(name, PREFIX, prefix) != 0) return -1;
+    size_t digits = strspn(name + prefix, "0123456789");
+    if (digits < 1 || digits > 18 || strcmp(name + prefix + digits, SUFFIX) != 0) return -1;
+    return strtoll(name + prefix, NULL, 10);
+}
+
+static int descending(const void *a, const void *b)
+{
+    int64_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x < y) - (x > y);
+}
+
+/* The steps of all kept checkpoints, newest first; malloc'ed. */
+static px_status list_kept(const char *folder, int64_t **steps_out, size_t *count_out)
+{
+    int64_t *steps = NULL;
+    size_t count = 0, room = 0;
+    struct dirent *entry;
+    *steps_out = NULL;
+    *count_out = 0;
+    DIR *listing = opendir(folder);
+    if (!listing) return px_fail(PX_ERR_IO, "%s: cannot be listed: %s", folder, strerror(errno));
+    while ((entry = readdir(listing))) {
+        int64_t step = step_of(entry->d_name);
+        if (step < 0) continue;
+        if (count == room) {
+            int64_t *more = realloc(steps, (room = room ? 2 * room : 16) * sizeof *more);
+            if (!more) {
+                free(steps);
+                closedir(listing);
+                return px_fail(PX_ERR_MEMORY, "%s: no memory to list it", folder);
+            }
+            steps = more;
+        }
+        steps[count++] = step;
+    }
+    closedir(listing);
+    if (count > 1) qsort(steps, count, sizeof *steps, descending);
+    *steps_out = steps;
+    *count_out = count;
+    return PX_OK;
+}
+
+static px_status kept_path(const char *folder, int64_t step, char **path)
+{
+    if (asprintf(path, "%s/%s%09lld%s", folder, PREFIX, (long long)step, SUFFIX) < 0) {
+        *path = NULL;
+        return px_fail(PX_ERR_MEMORY, "%s: no memory for a checkpoint's name", folder);
+    }
+    return PX_OK;
+}
+
+/* ---- keeping ------------------------------------------------------------------------------------------------------------ */
+
+px_status px_run_copy(const char *from, const char *to)
+{
+    px_mapping mapping;
+    px_atomic_file file;
+    PX_TRY(px_file_map(from, &mapping));
+    px_status status = px_atomic_open(to, &file);
+    if (status == PX_OK) {
+        status = px_atomic_write(&file, mapping.data, mapping.bytes);
+        if (status == PX_OK)
+            status = px_atomic_commit(&file);
+        else
+            px_atomic_abandon(&file);
+    }
+    px_file_unmap(&mapping);
+    return status;
+}
+
+/* A second name for a file, in place of whatever had that name. */
+static px_status name_too(const char *path, const char *second)
+{
+    char *temporary;
+    if (link(path, second) == 0) return PX_OK;
+    if (errno != EEXIST) return px_run_copy(path, second);
+    if (asprintf(&temporary, "%s%s%ld", second, TEMPORARY, (long)getpid()) < 0) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", second);
+    unlink(temporary);
+    px_status status = PX_OK;
+    if (link(path, temporary) != 0 || rename(temporary, second) != 0)
+        status = px_fail(PX_ERR_IO, "%s: cannot be kept: %s", second, strerror(errno));
+    unlink(temporary); /* where both names were the same file already, rename has left it */
+    free(temporary);
+    return status;
+}
+
+px_status px_run_keep_last(px_run *run)
+{
+    char *path;
+    if (run->config.keep <= 0 || run->last_step < 0 || run->last_step == run->state.step) return PX_OK;
+    PX_TRY(kept_path(run->folder, run->last_step, &path));
+    px_status status = name_too(run->last_path, path);
+    free(path);
+    return status;
+}
+
+px_status px_run_prune_kept(px_run *run)
+{
+    int64_t *steps;
+    size_t count;
+    px_status status = PX_OK;
+    if (run->config.keep <= 0) return PX_OK;
+    PX_TRY(list_kept(run->folder, &steps, &count));
+    for (size_t i = (size_t)run->config.keep; i < count && status == PX_OK; i++) {
+        char *path;
+        status = kept_path(run->folder, steps[i], &path);
+        if (status != PX_OK) break;
+        if (unlink(path) != 0 && errno != ENOENT) status = px_fail(PX_ERR_IO, "%s: cannot be removed: %s", path, strerror(errno));
+        free(path);
+    }
+    free(steps);
+    return status;
+}
+
+/* ---- finding the newest one ------------------------------------------------------------------------------------------- */
+
+static px_status open_state(const char *path, px_checkpoint *checkpoint)
+{
+    PX_TRY(px_checkpoint_open(path, checkpoint));
+    if (checkpoint->kind == PX_CHECKPOINT_LAST) return PX_OK;
+    px_checkpoint_close(checkpoint);
+    return px_fail(PX_ERR_INPUT, "%s: holds weights only, not the state of a training", path);
+}
+
+static int there(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+px_status px_run_open_newest(const char *folder, px_checkpoint *checkpoint, char damage[PX_RUN_DAMAGE_BYTES])
+{
+    char *last = NULL, *path;
+    int64_t *steps = NULL;
+    size_t count = 0;
+    damage[0] = 0;
+    if (asprintf(&last, "%s/last.safetensors", folder) < 0) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", folder);
+    px_status status = there(last) ? open_state(last, checkpoint)
+                                   : px_fail(PX_ERR_INPUT, "%s: holds no last.safetensors, so there is nothing to go on with; start a run there with --run", folder);
+    if (status == PX_OK || status == PX_ERR_MEMORY) goto done;
+    snprintf(damage, PX_RUN_DAMAGE_BYTES, "%s", px_error_message());
+    if (list_kept(folder, &steps, &count) != PX_OK || count == 0) {
+        status = px_fail(status, "%s", damage);
+        goto done;
+    }
+    for (size_t i = 0; i < count && status != PX_OK && status != PX_ERR_MEMORY; i++) {
+        PX_TRY_GOTO(status, kept_path(folder, steps[i], &path), done);
+        status = open_state(path, checkpoint);
+        free(path);
+    }
+    if (status != PX_OK && status != PX_ERR_MEMORY) status = px_fail(PX_ERR_INPUT, "%s; none of the %zu older checkpoints is whole", damage, count);
+done:
+    free(steps);
+    free(last);
+    return status;
+}
+
+px_status px_run_drop_kept_after(const char *folder, int64_t step)
+{
+    int64_t *steps;
+    size_t count;
+    PX_TRY(list_kept(folder, &steps, &count));
+    px_status status = PX_OK;
+    for (size_t i = 0; i < count && steps[i] > step && status == PX_OK; i++) {
+        char *path;
+        status = kept_path(folder, steps[i], &path);
+        if (status != PX_OK) break;
+        unlink(path);
+        free(path);
+    }
+    free(steps);
+    return status;
+}
+
+int px_run_folder_has_checkpoint(const char *folder)
+{
+    int64_t *steps = NULL;
+    size_t count = 0;
+    char *last;
+    if (asprintf(&last, "%s/last.safetensors", folder) < 0) return 0;
+    int has = there(last);
+    free(last);
+    if (!has && there(folder) && list_kept(folder, &steps, &count) == PX_OK) has = count > 0;
+    free(steps);
+    return has;
+}
+
+/* ---- leftovers of a job that was killed ---------------------------------------------------------------------------------- */
+
+/* NAME.tmp.PID with a NAME that we write. */
+static int is_leftover(const char *name)
+{
+    static const char *const ours[] = {"config", "best.safetensors", "last.safetensors", "best.before-end.safetensors"};
+    const char *at = strstr(name, TEMPORARY);
+    if (!at || strspn(at + sizeof TEMPORARY - 1, "0123456789") != strlen(at + sizeof TEMPORARY - 1)) return 0;
+    size_t bytes = (size_t)(at - name);
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        if (strlen(ours[i]) == bytes && memcmp(ours[i], name, bytes) == 0) return 1;
+    return strncmp(name, PREFIX, sizeof PREFIX - 1) == 0;
+}
+
+void px_run_folder_tidy(const char *folder)
+{
+    struct dirent *entry;
+    DIR *listing = opendir(folder);
+    if (!listing) return;
+    while ((entry = readdir(listing))) {
+        char *path;
+        if (!is_leftover(entry->d_name) || asprintf(&path, "%s/%s", folder, entry->d_name) < 0) continue;
+        unlink(path);
+        free(path);
+    }
+    closedir(listing);
+}
