@@ -3,7 +3,7 @@
 
 #include "check.h"
 #include "file.h"
-#include "run_lock.h"
+#include "run_busy.h"
 #include "series.h"
 
 #include <cjson/cJSON.h>
@@ -232,7 +232,7 @@ static void settle(px_run_data *data, const reader *r)
             data->best_step = (int64_t)data->valid_loss.step[i];
         }
     data->condition = r->ended ? PX_RUN_FINISHED : r->stopped && r->failed ? PX_RUN_FAILED : PX_RUN_STOPPED;
-    if (px_run_lock_is_held(data->folder)) {
+    if (px_run_is_busy(data->folder)) {
         data->condition = PX_RUN_RUNNING;
         data->reason[0] = 0;
     } else if (!r->ended && !r->stopped)
