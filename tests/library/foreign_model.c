@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TENSORS = 64 };
+enum { MAX_TENSORS = 128, MAX_LAYERS = 24 };
 
 typedef struct tensor {
     char name[96];
@@ -100,7 +100,7 @@ static void write_file(const char *path)
 
 typedef struct model {
     int V, d, h, L, relu;
-    tensor *encoder, *ih[8], *hh[8], *b_ih[8], *b_hh[8], *proj, *decoder, *bias;
+    tensor *encoder, *ih[MAX_LAYERS], *hh[MAX_LAYERS], *b_ih[MAX_LAYERS], *b_hh[MAX_LAYERS], *proj, *decoder, *bias;
 } model;
 
 static int token_of(const model *m, int byte)
@@ -156,6 +156,10 @@ static double loss(const model *m, const char *path)
         previous = target;
     }
     fclose(file);
+    free(state);
+    free(next);
+    free(logit);
+    free(input);
     return sum / (double)count;
 }
 
@@ -217,5 +221,6 @@ int main(int argc, char **argv)
     double result = gates == 1 && !setting(argc, argv, "wrong", NULL) ? loss(&m, argv[2]) : 0;
     write_file(argv[1]);
     printf("%.12f\n", result);
+    for (int i = 0; i < tensor_count; i++) free(tensors[i].value);
     return 0;
 }
