@@ -21,7 +21,7 @@ typedef struct axis {
 
 static double place(const axis *a, double value)
 {
-    double share = a->log ? log(value / a->low) / log(a->high / a->low) : (value - a->low) / (a->high - a->low);
+    double share = a->log ? (log(value) - log(a->low)) / (log(a->high) - log(a->low)) : (value - a->low) / (a->high - a->low);
     return a->from + share * (a->to - a->from);
 }
 
@@ -64,7 +64,7 @@ static void linear_ticks(axis *a, int about)
 static void log_ticks(axis *a, int about)
 {
     static const double finest[] = {1, 2, 3, 5, 7}, fine[] = {1, 2, 5}, coarse[] = {1};
-    double decades = log10(a->high / a->low);
+    double decades = log10(a->high) - log10(a->low);
     if (decades < 0.8) {
         linear_ticks(a, about);
         return;
@@ -115,11 +115,13 @@ static void range_y(const px_chart *chart, axis *y)
     if (!isnan(chart->y_max)) y->high = chart->y_max;
     if (!(y->low <= y->high)) y->low = y->high = 1;
     if (y->log) {
-        double room = pow(y->high / y->low, 0.04);
+        double room = exp(0.04 * (log(y->high) - log(y->low)));
         if (room < 1.01) room = 1.01;
-        y->high *= room;
-        y->low /= room;
+        y->high = fmin(y->high * room, 1e308);
+        y->low = fmax(y->low / room, 1e-308);
     } else {
+        y->high = fmin(y->high, 1e300); /* so that a range has a width */
+        y->low = fmax(y->low, -1e300);
         double room = 0.04 * (y->high - y->low);
         if (!(room > 1e-9 * fabs(y->high))) room = fabs(y->high) > 0 ? 0.05 * fabs(y->high) : 1;
         int from_zero = y->low >= 0 && y->low <= room;
