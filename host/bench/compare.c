@@ -71,12 +71,25 @@ static void judge(const row *old, const row *new, double old_tokens, double new_
     fprintf(out, " %+.1f %% | %.1f %% | %s |\n", 100 * (ratio - 1), 100 * allowed, verdict);
 }
 
+/* Whose figures these are: one line each, so that two machines are not taken for one. */
+static void write_origin(FILE *out, const char *which, const char *path, const cJSON *root)
+{
+    const char *processor = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "machine"), "processor"));
+    const char *commit = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "commit"));
+    const char *date = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "date"));
+    const cJSON *complete = cJSON_GetObjectItemCaseSensitive(root, "complete");
+    fprintf(out, "%s: %s: commit %s, %s, %s%s\n", which, path, commit ? commit : "unknown", date ? date : "no date", processor ? processor : "unknown processor",
+            cJSON_IsFalse(complete) ? ", stopped before the end" : "");
+}
+
 static px_status compare(const char *old_path, const cJSON *old_root, const char *new_path, const cJSON *new_root,
                          px_bench_verdict *v, FILE *out)
 {
     const cJSON *old_cases = cJSON_GetObjectItemCaseSensitive(old_root, "cases"), *item;
     const cJSON *new_cases = cJSON_GetObjectItemCaseSensitive(new_root, "cases");
-    fprintf(out, "| case | old, of peak | new, of peak | change | allowed loss | verdict |\n|---|---|---|---|---|---|\n");
+    write_origin(out, "old", old_path, old_root);
+    write_origin(out, "new", new_path, new_root);
+    fprintf(out, "\n| case | old, of peak | new, of peak | change | allowed loss | verdict |\n|---|---|---|---|---|---|\n");
     cJSON_ArrayForEach(item, old_cases) {
         row old, new;
         PX_TRY(read_row(old_path, item, &old));

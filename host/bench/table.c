@@ -2,6 +2,7 @@
 #include "bench.h"
 
 #include "machine.h"
+#include "plot.h"
 #include "text_table.h"
 
 #include <math.h>
@@ -197,14 +198,31 @@ static void write_notes(FILE *out, const px_bench_result *result)
                      "from the same weights and batches.\n");
 }
 
+/* The sizes that a crossover holds for: all but the swept one, without a device. */
+static const char *crossover_sizes(const px_bench_crossover *c, char *buffer, size_t buffer_bytes)
+{
+    static const struct { const char *key; px_case_field field; } keys[] = {
+        {"hidden", PX_CASE_HIDDEN}, {"batch", PX_CASE_BATCH}, {"steps", PX_CASE_STEPS}, {"vocab", PX_CASE_VOCAB},
+        {"layers", PX_CASE_LAYERS}, {"embed", PX_CASE_EMBED},
+    };
+    px_bench_case at = c->at;
+    const px_bench_case *one = &at;
+    px_case_field skip = PX_CASE_FIELDS;
+    at.device[0] = 0;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (strcmp(keys[i].key, c->key) == 0) skip = keys[i].field;
+    px_case_common(&one, 1, skip, buffer, buffer_bytes);
+    return buffer;
+}
+
 static void write_crossovers(FILE *out, const px_bench_result *result)
 {
     for (size_t i = 0; i < result->crossover_count; i++) {
         const px_bench_crossover *c = &result->crossovers[i];
-        fprintf(out, "\n%s n=%d T=%d d=%d h=%d L=%d V=%d threads=%d, over %s: ", px_bench_work_name(c->at.work), c->at.batch, c->at.steps,
-                c->at.embed, c->at.hidden, c->at.layers, c->at.vocab, c->at.threads, c->key);
-        if (c->from > 0) fprintf(out, "%s is faster than %s from %s = %d; ", c->other, c->base, c->key, c->from);
-        else fprintf(out, "%s is not faster than %s at the largest size; ", c->other, c->base);
+        char sizes[192];
+        fprintf(out, "\n%s: ", crossover_sizes(c, sizes, sizeof sizes));
+        if (c->from > 0) fprintf(out, "%s is faster than %s from %s = %d on; ", c->other, c->base, c->key, c->from);
+        else fprintf(out, "%s is not faster than %s at the largest %s; ", c->other, c->base, c->key);
         fprintf(out, "at %d by a factor of %.3g\n", c->largest, c->ratio_at_largest);
     }
 }
