@@ -95,22 +95,34 @@ must "a training that is looked at has the bits of one that is not" same "$WORK/
 must "its metrics are the same, too" same "$WORK/whole.metrics" "$WORK/blind.metrics"
 
 # ---- live, stopped, resumed
-"$PERPLEX" train --data text.txt --run cut "${LONG[@]}" >"$OUT" 2>"$ERR" </dev/null &
-job=$!
-for _ in $(seq 500); do
-    [ -f cut/metrics.jsonl ] && [ "$(grep -c '"event":"valid"' cut/metrics.jsonl)" -ge 2 ] && break
-    sleep 0.02
-done
-dump cut >"$WORK/live" 2>"$WORK/live.err"
-status=$?
-live=$(kill -0 $job 2>/dev/null && echo running)
-kill -TERM $job
-wait $job
-stopped=$?
-if [ "$live" = running ]; then
-    must "the file of a run that is still training can be read to its end" test "$status" = 0
-    must "it shows the curve so far" grep -q '^scalar 200 loss/validation ' "$WORK/live"
-fi
+# half_way RUN SIGNAL PATTERN COUNT: trains, and signals once metrics.jsonl has so many lines of that kind; where the training was faster than
+# the signal, again. What was there of events just before is in live, whether they could be read in live_status.
+half_way() {
+    local job
+    for _ in 1 2 3 4 5 6 7 8; do
+        rm -rf "$1"
+        "$PERPLEX" train --data text.txt --run "$1" "${LONG[@]}" >"$OUT" 2>"$ERR" </dev/null &
+        job=$!
+        for _ in $(seq 1000); do
+            [ -f "$1/metrics.jsonl" ] && [ "$(grep -c "\"event\":\"$3\"" "$1/metrics.jsonl")" -ge "$4" ] && break
+            sleep 0.01
+        done
+        for _ in 1 2 3; do # a reader may come while a frame is being written
+            dump "$1" >"$WORK/live" 2>"$WORK/live.err"
+            live_status=$?
+            [ $live_status = 0 ] && break
+        done
+        kill -"$2" $job 2>/dev/null
+        wait $job 2>/dev/null
+        status=$?
+        grep -q '"event":"end"' "$1/metrics.jsonl" || return 0
+    done
+}
+half_way cut TERM valid 2
+stopped=$status
+status=$live_status
+done_with "the file of a run that is still training can be read to its end" 0
+must "it shows the curve so far" grep -q '^scalar 200 loss/validation ' "$WORK/live"
 status=$stopped
 done_with "the run was stopped half-way" 75
 run train --resume cut
@@ -129,14 +141,7 @@ no_doubles() { [ -s "$WORK/cut" ] && [ -z "$(awk '$1 != "text" || $3 != "setting
 must "no value stands there twice" no_doubles
 
 # ---- killed in the middle of everything: what it wrote behind the checkpoint does not count
-"$PERPLEX" train --data text.txt --run killed "${LONG[@]}" >"$OUT" 2>"$ERR" </dev/null &
-job=$!
-for _ in $(seq 500); do
-    [ -f killed/metrics.jsonl ] && [ "$(grep -c '"event":"train"' killed/metrics.jsonl)" -ge 10 ] && break
-    sleep 0.02
-done
-kill -KILL $job
-wait $job 2>/dev/null
+half_way killed KILL train 10
 run train --resume killed
 done_with "a killed run is resumed" 0
 dump killed --purge | grep -v -e ' tokens_per_s ' -e ' settings ' >"$WORK/cut"
