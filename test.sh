@@ -15,6 +15,7 @@ Builds into build/ and runs the tests; then into build/sanitize, with sanitizers
   --fast        leave the build with sanitizers out
   --no-install  install nothing; say what is missing and stop
   -R REGEX      only tests whose name matches
+PERPLEX_TEST_SLURM=1 tests the batch scripts under a Slurm of their own, as root, where this machine has none (slurm/README.md).
 PERPLEX_DATASETS names the folder with corpora; without it ../shared/datasets is tried. A test whose corpus is missing is
 skipped, and listed.
 END
@@ -41,6 +42,7 @@ done
 px_install "${PACKAGES[@]}"
 px_install_optional "the screenshots of report.html" chromium
 px_install_optional "event files for TensorBoard" protobuf-c-compiler libprotobuf-c-dev libisal-dev
+[ "${PERPLEX_TEST_SLURM:-0}" != 1 ] || [ "$(id -u)" != 0 ] || px_install_slurm
 if [ -z "${PERPLEX_DATASETS:-}" ] && [ -d ../shared/datasets ]; then
     PERPLEX_DATASETS=$(cd ../shared/datasets && pwd)
     export PERPLEX_DATASETS

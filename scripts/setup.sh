@@ -40,6 +40,24 @@ px_install_optional() {
     (px_install "$@") || echo "$0: going on without $what" >&2
 }
 
+# Slurm, munge and OpenMPI, as programs alone: Debian would start their daemons, and enable them.
+px_install_slurm() {
+    local policy=/usr/sbin/policy-rc.d made=0 daemon fresh=()
+    for daemon in munge slurmd slurmctld; do
+        px_has_package $daemon || fresh+=("$daemon")
+    done
+    if [ ${#fresh[@]} -gt 0 ] && [ -d /usr/sbin ] && [ ! -e $policy ]; then
+        printf '#!/bin/sh\nexit 101\n' >$policy # no: start nothing
+        chmod 755 $policy
+        made=1
+    fi
+    px_install_optional "the batch scripts under a Slurm of their own" slurm-wlm munge openmpi-bin libopenmpi-dev libpmix-dev
+    [ $made = 0 ] || rm -f $policy
+    for daemon in "${fresh[@]}"; do
+        systemctl disable "$daemon" >/dev/null 2>&1 || true
+    done
+}
+
 px_has_package() {
     [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = "install ok installed" ] && return 0
     # a tool that came another way will do
