@@ -21,7 +21,7 @@ static const char USAGE[] =
     "vocabulary, a hash of the texts, and results: DIR/model.safetensors and DIR/model.json, or\n"
     "FILE.safetensors and FILE.json. M is a .safetensors file, or a run folder (its best model).\n";
 static const char HELP_END[] =
-    "docs/torch.md shows how a few lines of Python load them into torch.nn.RNN.\n";
+    "README.md has the few lines of Python that load them into torch.nn.RNN; docs/torch.md has the names.\n";
 
 typedef struct export_flags {
     const char *model, *out;

@@ -133,8 +133,3 @@ px_status px_input_check_token_file(const char *path)
     px_file_unmap(&mapping);
     return is_one ? PX_OK : px_fail(PX_ERR_INPUT, "%s: neither a model (.safetensors) nor a token file (perplex tokenize --out)", path);
 }
-
-int32_t px_input_threads(const px_model_file *model, int32_t asked, int32_t n)
-{
-    return px_model_file_threads(model, asked, n);
-}

@@ -22,8 +22,6 @@ const char *px_input_token_text(const px_vocabulary *vocabulary, int32_t id, cha
 const char *px_input_escape(const char *text, size_t bytes, char *buffer, size_t buffer_bytes);
 /* Everything of a file, or of standard input where path is "-", as malloc'ed bytes; at most limit. */
 px_status px_input_read_all(const char *path, size_t limit, char **text, size_t *bytes);
-/* px_model_file_threads (model_file.h) under its older name. */
-int32_t px_input_threads(const px_model_file *model, int32_t asked, int32_t n);
 /* PX_ERR_INPUT if path is no token file: for commands that would otherwise read it as a text. */
 px_status px_input_check_token_file(const char *path);
 
