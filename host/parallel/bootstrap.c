@@ -93,6 +93,15 @@ static px_status read_job(px_bootstrap *bootstrap)
     return copy(bootstrap->restart, sizeof bootstrap->restart, restart, "the number of restarts");
 }
 
+int px_bootstrap_one_node(int32_t rank, int32_t size, int32_t local_rank)
+{
+    const char *local_size = variable("OMPI_COMM_WORLD_LOCAL_SIZE"), *nodes = variable("SLURM_STEP_NUM_NODES");
+    if (!local_size) local_size = variable("LOCAL_WORLD_SIZE");
+    if (local_size) return atoi(local_size) == size;
+    if (nodes && variable("SLURM_STEP_ID")) return atoi(nodes) == 1;
+    return rank == local_rank;
+}
+
 px_status px_bootstrap_from_environment(int32_t rank, int32_t size, int32_t one_node, px_bootstrap *bootstrap)
 {
     bootstrap->rank = rank;

@@ -41,6 +41,9 @@ typedef struct px_bootstrap {
  * address and port. way, timeout_s and broadcast stay as they are. PX_ERR_ARGUMENT names a variable that cannot be used. */
 px_status px_bootstrap_from_environment(int32_t rank, int32_t size, int32_t one_node, px_bootstrap *bootstrap);
 
+/* 1 where every rank runs on this machine, as far as the launcher has said so; where it has said nothing, rank = local_rank is taken for it. */
+int px_bootstrap_one_node(int32_t rank, int32_t size, int32_t local_rank);
+
 /* data [bytes]: read on rank 0, written on the others; one rank alone needs nothing. Every rank calls it with the same bytes.
  * PX_ERR_ARGUMENT or PX_ERR_INPUT: what was asked cannot work here (no port, a key file that others can read, a folder that is none).
  * PX_ERR_IO: it failed while running: a port in use, a rank that did not come, a rank without the key. */

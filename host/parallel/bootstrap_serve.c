@@ -24,7 +24,7 @@ typedef struct guest {
     char from[64];
 } guest;
 
-typedef struct hall {
+struct px_tcp_hall {
     const px_bootstrap *bootstrap;
     px_bootstrap_key key;
     const void *data;
@@ -33,13 +33,15 @@ typedef struct hall {
     char place[PX_TCP_PLACE_BYTES];        /* "127.0.0.1:29500" */
     char port[16];
     unsigned char *served;                 /* [size] */
+    int *sockets;                          /* [size], or NULL: the caller keeps them */
+    char published[PX_BOOTSTRAP_PATH_MAX]; /* "": nothing */
     int32_t missing;
     int refused;
     char last_refused[160];                /* who, and why */
     guest guests[GUESTS_MAX];
-} hall;
+};
 
-static px_status listen_at(hall *h, const struct addrinfo *place)
+static px_status listen_at(px_tcp_hall *h, const struct addrinfo *place)
 {
     const px_bootstrap *b = h->bootstrap;
     const char *port = b->port[0] ? b->port : "0";
@@ -72,14 +74,14 @@ static void part(guest *g)
     *g = (guest){.socket = -1};
 }
 
-static void refuse(hall *h, const guest *g, const char *why)
+static void refuse(px_tcp_hall *h, const guest *g, const char *why)
 {
     h->refused++;
     snprintf(h->last_refused, sizeof h->last_refused, "%s: %s", g->from, why);
 }
 
 /* A new connection is greeted; the messages are so small that a fresh socket always takes them whole. */
-static px_status welcome(hall *h)
+static px_status welcome(px_tcp_hall *h)
 {
     struct sockaddr_storage from;
     socklen_t length = sizeof from;
@@ -107,7 +109,7 @@ static px_status welcome(hall *h)
     return PX_OK;
 }
 
-static px_tcp_verdict judge(hall *h, const guest *g)
+static px_tcp_verdict judge(px_tcp_hall *h, const guest *g)
 {
     unsigned char proof[8];
     uint32_t rank = px_tcp_get_u32(g->request), size = px_tcp_get_u32(g->request + 4);
@@ -119,7 +121,7 @@ static px_tcp_verdict judge(hall *h, const guest *g)
 }
 
 /* A whole request is there: the verdict, and the data for who may have it. */
-static void answer(hall *h, guest *g)
+static void answer(px_tcp_hall *h, guest *g)
 {
     static const char *const why[] = {"", "not the key of this job", "counts other ranks", "no rank of this job", "a rank that came twice"};
     unsigned char text[PX_TCP_ANSWER_BYTES];
@@ -133,13 +135,18 @@ static void answer(hall *h, guest *g)
     if (said != PX_TCP_WELCOME)
         refuse(h, g, why[said]);
     else if (sent == (ssize_t)(16 + bytes)) {
-        h->served[px_tcp_get_u32(g->request)] = 1;
+        uint32_t rank = px_tcp_get_u32(g->request);
+        h->served[rank] = 1;
         h->missing--;
+        if (h->sockets) {
+            h->sockets[rank] = g->socket;
+            g->socket = -1;
+        }
     }
     part(g);
 }
 
-static void hear(hall *h, guest *g)
+static void hear(px_tcp_hall *h, guest *g)
 {
     ssize_t got = recv(g->socket, g->request + g->got, PX_TCP_REQUEST_BYTES - g->got, 0);
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
@@ -152,7 +159,7 @@ static void hear(hall *h, guest *g)
     if (g->got == PX_TCP_REQUEST_BYTES) answer(h, g);
 }
 
-static px_status did_not_come(const hall *h)
+static px_status did_not_come(const px_tcp_hall *h)
 {
     char list[128] = "", strangers[256] = "";
     int count = 0;
@@ -169,7 +176,7 @@ static px_status did_not_come(const hall *h)
                    list, (int)h->bootstrap->size, h->place, h->bootstrap->timeout_s, strangers);
 }
 
-static px_status receive_all(hall *h, double end)
+static px_status receive_all(px_tcp_hall *h, double end)
 {
     while (h->missing > 0) {
         struct pollfd waits[1 + GUESTS_MAX] = {{.fd = h->socket, .events = POLLIN}};
@@ -192,39 +199,71 @@ static px_status receive_all(hall *h, double end)
     return PX_OK;
 }
 
-static px_status publish(hall *h, char path[PX_BOOTSTRAP_PATH_MAX])
+static px_status publish(px_tcp_hall *h)
 {
-    path[0] = '\0';
-    if (h->bootstrap->port[0]) return PX_OK;
+    char path[PX_BOOTSTRAP_PATH_MAX];
     PX_TRY(px_private_folder(h->bootstrap->folder));
     px_private_clean(h->bootstrap);
     PX_TRY(px_private_path(h->bootstrap, "port", path));
-    return px_private_write(path, h->port, strlen(h->port));
+    PX_TRY(px_private_write(path, h->port, strlen(h->port)));
+    snprintf(h->published, sizeof h->published, "%s", path);
+    return PX_OK;
 }
 
-px_status px_tcp_serve(const px_bootstrap *b, const void *data, size_t bytes, double end)
+static px_status open_hall(px_tcp_hall *h, int publishes)
 {
+    const px_bootstrap *b = h->bootstrap;
     struct addrinfo *places;
-    char published[PX_BOOTSTRAP_PATH_MAX] = "";
-    hall *h = calloc(1, sizeof *h);
-    px_status status;
-    if (!h) return px_fail(PX_ERR_MEMORY, "no memory for %d ranks", (int)b->size);
-    *h = (hall){.bootstrap = b, .data = data, .bytes = bytes, .socket = -1, .missing = b->size - 1};
-    for (int i = 0; i < GUESTS_MAX; i++) h->guests[i].socket = -1;
     h->served = calloc((size_t)b->size, 1);
-    if (!h->served) status = px_fail(PX_ERR_MEMORY, "no memory for %d ranks", (int)b->size);
-    else status = px_private_key(b->key_path, &h->key);
-    if (status == PX_OK) status = px_tcp_resolve(b, b->port[0] ? b->port : "0", 1, &places);
-    if (status == PX_OK) {
-        status = listen_at(h, places);
-        freeaddrinfo(places);
-    }
-    if (status == PX_OK) status = publish(h, published);
-    if (status == PX_OK) status = receive_all(h, end);
-    if (published[0]) unlink(published);
+    if (!h->served) return px_fail(PX_ERR_MEMORY, "no memory for %d ranks", (int)b->size);
+    PX_TRY(px_tcp_resolve(b, b->port[0] ? b->port : "0", 1, &places));
+    px_status status = listen_at(h, places);
+    freeaddrinfo(places);
+    return status == PX_OK && publishes && !b->port[0] ? publish(h) : status;
+}
+
+px_status px_tcp_open(const px_bootstrap *bootstrap, const px_bootstrap_key *key, int publishes, px_tcp_hall **result)
+{
+    *result = NULL;
+    px_tcp_hall *h = calloc(1, sizeof *h);
+    if (!h) return px_fail(PX_ERR_MEMORY, "no memory for %d ranks", (int)bootstrap->size);
+    *h = (px_tcp_hall){.bootstrap = bootstrap, .key = *key, .socket = -1, .missing = bootstrap->size - 1};
+    for (int i = 0; i < GUESTS_MAX; i++) h->guests[i].socket = -1;
+    px_status status = open_hall(h, publishes);
+    if (status == PX_OK)
+        *result = h;
+    else
+        px_tcp_close(h);
+    return status;
+}
+
+const char *px_tcp_port(const px_tcp_hall *hall)
+{
+    return hall->port;
+}
+
+px_status px_tcp_receive(px_tcp_hall *h, const void *data, size_t bytes, int *sockets, double end)
+{
+    int32_t size = h->bootstrap->size;
+    h->data = data;
+    h->bytes = bytes;
+    h->sockets = sockets;
+    for (int32_t rank = 0; sockets && rank < size; rank++) sockets[rank] = -1;
+    px_status status = receive_all(h, end);
+    for (int32_t rank = 0; status != PX_OK && sockets && rank < size; rank++)
+        if (sockets[rank] >= 0) {
+            close(sockets[rank]);
+            sockets[rank] = -1;
+        }
+    return status;
+}
+
+void px_tcp_close(px_tcp_hall *h)
+{
+    if (!h) return;
+    if (h->published[0]) unlink(h->published);
     for (int i = 0; i < GUESTS_MAX; i++) part(&h->guests[i]);
     if (h->socket >= 0) close(h->socket);
     free(h->served);
     free(h);
-    return status;
 }

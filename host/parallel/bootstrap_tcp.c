@@ -110,7 +110,8 @@ static px_status find_port(const px_bootstrap *b, char port[16])
 }
 
 /* Tries every address of rank 0 once. */
-static outcome try_once(const px_bootstrap *b, const px_bootstrap_key *key, void *data, size_t bytes, double end, char *place, size_t place_size, px_status *status)
+static outcome try_once(const px_bootstrap *b, const px_bootstrap_key *key, void *data, size_t bytes, int *kept, double end, char *place, size_t place_size,
+                        px_status *status)
 {
     char port[16];
     struct addrinfo *places;
@@ -123,22 +124,23 @@ static outcome try_once(const px_bootstrap *b, const px_bootstrap_key *key, void
         int socket = connect_to(p, end);
         if (socket < 0) continue;
         result = ask(b, key, socket, place, data, bytes, end, status);
-        close(socket);
+        if (result == DONE && kept)
+            *kept = socket;
+        else
+            close(socket);
     }
     freeaddrinfo(places);
     return result;
 }
 
-static px_status come(const px_bootstrap *b, void *data, size_t bytes, double end)
+px_status px_tcp_come(const px_bootstrap *b, const px_bootstrap_key *key, void *data, size_t bytes, int *kept, double end)
 {
-    px_bootstrap_key key;
     px_status status = PX_OK;
     char place[PX_TCP_PLACE_BYTES];
     int tries = 0;
     snprintf(place, sizeof place, "%s:%s", b->address, b->port[0] ? b->port : "(a port not published yet)");
-    PX_TRY(px_private_key(b->key_path, &key));
     for (;;) {
-        outcome result = try_once(b, &key, data, bytes, end, place, sizeof place, &status);
+        outcome result = try_once(b, key, data, bytes, kept, end, place, sizeof place, &status);
         if (result == DONE) return PX_OK;
         if (result == FAILED) return status;
         if (px_clock() >= end) break;
@@ -151,5 +153,12 @@ static px_status come(const px_bootstrap *b, void *data, size_t bytes, double en
 
 px_status px_bootstrap_tcp(const px_bootstrap *bootstrap, void *data, size_t bytes, double end)
 {
-    return bootstrap->rank == 0 ? px_tcp_serve(bootstrap, data, bytes, end) : come(bootstrap, data, bytes, end);
+    px_bootstrap_key key;
+    px_tcp_hall *hall;
+    PX_TRY(px_private_key(bootstrap->key_path, &key));
+    if (bootstrap->rank != 0) return px_tcp_come(bootstrap, &key, data, bytes, NULL, end);
+    PX_TRY(px_tcp_open(bootstrap, &key, 1, &hall));
+    px_status status = px_tcp_receive(hall, data, bytes, NULL, end);
+    px_tcp_close(hall);
+    return status;
 }

@@ -21,7 +21,18 @@ enum {
 typedef enum px_tcp_verdict { PX_TCP_WELCOME, PX_TCP_WRONG_KEY, PX_TCP_WRONG_SIZE, PX_TCP_WRONG_RANK, PX_TCP_RANK_TWICE } px_tcp_verdict;
 
 /* ---- bootstrap_serve.c: rank 0's side. */
-px_status px_tcp_serve(const px_bootstrap *bootstrap, const void *data, size_t bytes, double end);
+typedef struct px_tcp_hall px_tcp_hall;
+/* Listens; where the bootstrap has no port, one is chosen, and published if `publish`. The bootstrap must outlive the hall. */
+px_status px_tcp_open(const px_bootstrap *bootstrap, const px_bootstrap_key *key, int publish, px_tcp_hall **hall);
+/* "29500"; valid while the hall is open. */
+const char *px_tcp_port(const px_tcp_hall *hall);
+/* Answers until every rank has the data. sockets [size], where not NULL: the open connections to them, non-blocking, the caller's;
+ * that of rank 0, and all after a failure, are -1. */
+px_status px_tcp_receive(px_tcp_hall *hall, const void *data, size_t bytes, int *sockets, double end);
+void px_tcp_close(px_tcp_hall *hall); /* NULL does nothing */
+
+/* ---- bootstrap_tcp.c: the others' side. socket, where not NULL: the connection, still open. */
+px_status px_tcp_come(const px_bootstrap *bootstrap, const px_bootstrap_key *key, void *data, size_t bytes, int *socket, double end);
 
 /* ---- bootstrap_message.c */
 void px_tcp_put_u32(unsigned char *at, uint32_t value); /* little-endian */

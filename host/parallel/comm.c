@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "comm_load.h"
+#include "comm_tcp.h"
 #include "machine.h"
 
 #include <sched.h>
@@ -14,14 +15,31 @@
 enum { PIECE_BYTES = 64 << 20, WORDS_BYTES = 700 };
 static const double SPIN_S = 50e-6, YIELD_S = 5e-3, LISTEN_S = 10e-3, NOTICE_S = 0.4;
 
-px_status px_comm_open(const px_ranks *ranks, double timeout_s, px_comm **result)
+static px_status meet_without_mpi(const px_ranks *ranks, const px_comm_options *options, px_comm *comm)
+{
+    px_bootstrap how = {.way = options->way, .timeout_s = options->meet_timeout_s};
+    PX_TRY(px_bootstrap_from_environment(ranks->rank, ranks->size, px_bootstrap_one_node(ranks->rank, ranks->size, ranks->local_rank), &how));
+    return px_comm_meet_tcp(&how, &comm->ops, &comm->state);
+}
+
+static px_status meet(const px_ranks *ranks, const px_comm_options *options, px_comm *comm)
+{
+    if (options->way == PX_BOOTSTRAP_MPI) return px_comm_load_mpi(ranks, &comm->ops, &comm->state);
+    if (options->way == PX_BOOTSTRAP_AUTO && ranks->mpi) {
+        px_status status = px_comm_load_mpi(ranks, &comm->ops, &comm->state);
+        if (status != PX_ERR_DEVICE) return status; /* else this build or machine has no MPI, which is the same on all ranks */
+    }
+    return meet_without_mpi(ranks, options, comm);
+}
+
+px_status px_comm_open_by(const px_ranks *ranks, const px_comm_options *options, px_comm **result)
 {
     *result = NULL;
     px_comm *comm = calloc(1, sizeof *comm);
     if (!comm) return px_fail(PX_ERR_MEMORY, "no memory to talk to the other ranks");
-    *comm = (px_comm){.rank = ranks->rank, .size = ranks->size, .local_rank = ranks->local_rank, .timeout_s = timeout_s};
+    *comm = (px_comm){.rank = ranks->rank, .size = ranks->size, .local_rank = ranks->local_rank, .timeout_s = options->timeout_s};
     if (ranks->size > 1) {
-        px_status status = px_comm_load_mpi(ranks, &comm->ops, &comm->state);
+        px_status status = meet(ranks, options, comm);
         if (status != PX_OK) {
             free(comm);
             return status;
@@ -29,6 +47,11 @@ px_status px_comm_open(const px_ranks *ranks, double timeout_s, px_comm **result
     }
     *result = comm;
     return PX_OK;
+}
+
+px_status px_comm_open(const px_ranks *ranks, double timeout_s, px_comm **comm)
+{
+    return px_comm_open_by(ranks, &(px_comm_options){.timeout_s = timeout_s, .way = PX_BOOTSTRAP_AUTO, .meet_timeout_s = 300}, comm);
 }
 
 void px_comm_close(px_comm *comm, px_status status)
@@ -219,6 +242,11 @@ px_status px_comm_sum_finish(px_comm *comm)
 }
 
 /* ---- failures -------------------------------------------------------------------------------------------------------------- */
+
+px_status px_comm_listen(px_comm *comm)
+{
+    return comm->size == 1 ? PX_OK : listen_to_others(comm);
+}
 
 typedef struct verdict {
     int32_t status;

@@ -5,6 +5,7 @@
 #ifndef PX_COMM_H
 #define PX_COMM_H
 
+#include "bootstrap.h"
 #include "ranks.h"
 
 #include <signal.h>
@@ -23,8 +24,18 @@ typedef struct px_comm {
     int noticed, broken;     /* broken: the ranks are no longer at the same place */
 } px_comm;
 
-/* Joins the other ranks: by MPI where there is more than one. MPI's library is loaded here, and only then: it lies in perplex-mpi.so
- * beside the program. PX_ERR_DEVICE: perplex was built without MPI, or its library is not there, or the launcher and MPI do not agree. */
+/* How ranks meet, and how long they wait for each other afterwards (px_comm.timeout_s). */
+typedef struct px_comm_options {
+    double timeout_s;
+    px_bootstrap_way way;    /* AUTO: by MPI where a launcher of it has started them and it is there, else by TCP or files (bootstrap.h) */
+    double meet_timeout_s;   /* TCP and files: until all have come */
+} px_comm_options;
+
+/* Joins the other ranks where there is more than one. MPI's library is loaded here, and only then: it lies in perplex-mpi.so beside the
+ * program. Without MPI ranks reach rank 0 alone: enough for GPUs, whose gradients NCCL adds up. PX_ERR_DEVICE: MPI was asked for and perplex
+ * was built without, or its library is not there, or the launcher and MPI do not agree; else what px_bootstrap_run says. */
+px_status px_comm_open_by(const px_ranks *ranks, const px_comm_options *options, px_comm **comm);
+/* The same with way AUTO and 300 seconds to meet. */
 px_status px_comm_open(const px_ranks *ranks, double timeout_s, px_comm **comm);
 /* Leaves. status: how this rank ends. Where the ranks are no longer together (a failure of this one alone, a rank that did not
  * answer), the whole job is ended with that status's exit code, after the reason has been told to the others. NULL does nothing. */
@@ -49,13 +60,15 @@ px_status px_comm_exchange(px_comm *comm, int32_t peer, const void *send, void *
 px_status px_comm_sum_start(px_comm *comm, float *part, size_t count);
 px_status px_comm_sum_finish(px_comm *comm);
 
+/* A failure that another rank has told by now; for whoever waits for something else. */
+px_status px_comm_listen(px_comm *comm);
 /* Every rank says how it fared: PX_OK where all are well. Otherwise a failure on every rank: a rank's own, or "rank 2: ..." of the
  * first that failed. The ranks are still together then. */
 px_status px_comm_agree(px_comm *comm, px_status status);
 /* This rank fails alone, with the message of px_error_message(): the others are told, whatever they wait for. */
 void px_comm_tell(px_comm *comm);
 
-/* ---- what carries it: comm_mpi.c, a module; one rank alone needs nothing ------------------------------------------------ */
+/* ---- what carries it: comm_mpi.c, a module, or comm_tcp.c; one rank alone needs nothing ------------------------------------------------ */
 typedef enum px_comm_work { PX_COMM_CALL, PX_COMM_SUMS } px_comm_work; /* the call under way; all sums under way */
 
 /* Calls only start something; test says whether it is done. Sizes are below 1 GiB. */

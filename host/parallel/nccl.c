@@ -130,8 +130,8 @@ static void reason(const px_nccl *nccl, int result, char *text, size_t size)
         if (*c == '\n' || *c == '\r') *c = ' ';
 }
 
-/* Ends whatever the communicator does, here and on the GPU. Other ranks see it as an error or as a stall. */
-static void give_up(px_nccl *nccl)
+/* Other ranks see it as an error or as a stall. */
+void px_nccl_give_up(px_nccl *nccl)
 {
     if (nccl->comm) api.abort(nccl->comm);
     nccl->comm = NULL;
@@ -146,14 +146,14 @@ static px_status failed(px_nccl *nccl, px_status status, const char *call, int r
     char text[512];
     reason(nccl, result, text, sizeof text);
     px_fail(status, "rank %d of %d: %s: %s; %s, and NCCL's own words with NCCL_DEBUG=WARN", (int)nccl->options.rank, (int)nccl->options.size, call, text, remedy);
-    give_up(nccl);
+    px_nccl_give_up(nccl);
     return status;
 }
 
 static px_status stalled(px_nccl *nccl, const char *what, double limit_s, const char *remedy)
 {
     px_fail(PX_ERR_IO, "rank %d of %d: %s within %g s; another rank has ended or hangs%s", (int)nccl->options.rank, (int)nccl->options.size, what, limit_s, remedy);
-    give_up(nccl);
+    px_nccl_give_up(nccl);
     return PX_ERR_IO;
 }
 

@@ -40,6 +40,9 @@ px_status px_nccl_finish(void *nccl, void *stream);
  * other ranks; the device is then free of the reduction. */
 px_status px_nccl_watch(void *nccl, double waited_s);
 
+/* Ends whatever it does, here and on the GPU, because of px_error_message(): every later call fails so. */
+void px_nccl_give_up(px_nccl *nccl);
+
 /* "NCCL 2.30.7, algorithm Ring, protocol Simple". */
 void px_nccl_describe(char *text, size_t size);
 

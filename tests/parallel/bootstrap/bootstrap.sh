@@ -209,6 +209,27 @@ else
     must "mpi: three ranks get the id of rank 0" test "$(status mpi)" = 0 -a "$(sed 's/.*got //' "$work/mpi.out" | sort | uniq -c | awk '{ print $1 }')" = 3
 fi
 
+# ---- talking without MPI ------------------------------------------------------------------------------------------------------
+for way in tcp file; do
+    fresh; free_port
+    for r in 0 1 2; do rank $r 3 $way 20 comm; done
+    wait
+    must "$way: three ranks talk over connections to rank 0" test "$(cat "$work"/[012].out | grep -c talked)" = 3
+    must "$way: and leave nothing" nothing_left
+done
+fresh
+SECONDS=0
+for r in 0 1 2; do rank $r 3 file 20 comm-fails; done
+wait
+must "talk: a failure that rank 1 tells ends the others with its words" says 0 "rank 1 of 3 has failed: the disk is full"
+must "talk: also those that have no connection to it" says 2 "rank 1 of 3 has failed: the disk is full"
+fresh
+for r in 0 1 2; do rank $r 3 file 20 comm-dies; done
+wait
+must "talk: rank 0 sees that a rank has died" says 0 "the connection to rank 1 has ended"
+must "talk: and then all others end" test "$(status 2)" = 1
+must "talk: long before a deadline" quick 12
+
 # ---- NCCL, the fake one --------------------------------------------------------------------------------------------------------
 export PERPLEX_NCCL=$fake
 fresh; free_port

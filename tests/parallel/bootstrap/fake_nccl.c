@@ -105,10 +105,11 @@ static int advance(void *argument)
     reduction *r = argument;
     ncclComm *comm = r->comm;
     shared *all = comm->all;
-    if (comm->aborted || comm->failed) {
+    if (comm->aborted) {
         free(r);
         return 0;
     }
+    if (comm->failed) return 1;
     if (fault("reduce-hangs", r->number)) return 1;
     if (fault("reduce-breaks", r->number)) {
         comm->failed = fail(REMOTE_ERROR, "socket closed by rank 1 (fake)");
