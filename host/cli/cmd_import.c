@@ -22,7 +22,8 @@ static const char USAGE[] =
 static const char HELP_END[] =
     "The file's names are encoder.weight (absent: one-hot), rnn.weight_ih_l0, rnn.weight_hh_l0,\n"
     "rnn.bias_ih_l0, rnn.bias_hh_l0, ..., decoder.weight, decoder.bias; a prefix such as model. is\n"
-    "passed over. fp32, fp16, bf16 and fp64 are read. A list without <unk> gets one, with probability 0.\n";
+    "passed over. fp32, fp16, bf16 and fp64 are read. A list without <unk> gets one, with probability 0.\n"
+    "Without --level, what the list says, else char where every token is one character, else word.\n";
 
 static const char *const SETTINGS[] = {"level", "normalise", "nonlinearity", NULL};
 

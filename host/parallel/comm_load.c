@@ -1,7 +1,7 @@
 /* Finds and loads perplex-mpi.so: see comm_load.h.
  *
  * The program is not linked with MPI: it starts where there is none (a login node), and a single run never touches it. The module lies beside
- * the program, or in ../lib/perplex, or where PERPLEX_MPI_MODULE says. */
+ * the program, or where an installation has it (LIBDIR/perplex), or where PERPLEX_MPI_MODULE says. */
 #include "comm_load.h"
 
 #include "check.h"
@@ -39,12 +39,12 @@ static px_status find_module(char path[PATH_MAX])
     if (length > 0) {
         folder[length] = 0;
         dirname(folder);
-        if (exists_below(folder, "", path) || exists_below(folder, "/../lib/perplex", path)) return PX_OK;
+        if (exists_below(folder, "", path) || exists_below(folder, PX_MODULE_FROM_BIN, path)) return PX_OK;
     }
     Dl_info self; /* a library's own place */
     if (dladdr((const void *)&host, &self) && self.dli_fname && realpath(self.dli_fname, folder)) {
         dirname(folder);
-        if (exists_below(folder, "", path) || exists_below(folder, "/../lib/perplex", path)) return PX_OK;
+        if (exists_below(folder, "", path) || exists_below(folder, "/perplex", path)) return PX_OK;
     }
     return px_fail(PX_ERR_DEVICE, "several ranks, but this perplex was built without MPI: " PX_MPI_MODULE_FILE " is not beside the program; install "
                                   "libopenmpi-dev and build again, or name the module in PERPLEX_MPI_MODULE, or start one process alone");
