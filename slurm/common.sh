@@ -4,7 +4,7 @@
 #     PERPLEX               the program; else build/perplex beside this folder, else perplex in PATH
 #     PERPLEX_SLURM         this folder; else slurm/ in the folder of submission (sbatch runs a copy of the script from elsewhere)
 #     PERPLEX_STAGE=1       copies the texts to each node's own disk first (SLURM_TMPDIR, TMPDIR or /tmp)
-#     PERPLEX_MPI           what srun --mpi gets for several tasks; else pmix where srun has it
+#     PERPLEX_SRUN_MPI      what srun --mpi gets for several tasks; else pmix where srun has it
 #     PERPLEX_MAX_RESTARTS  how often a job may requeue itself [100]
 set -u
 
@@ -50,8 +50,8 @@ px_srun() {
 px_choose_mpi() {
     px_mpi=(--mpi=none)
     [ "${SLURM_NTASKS:-1}" -gt 1 ] || return 0
-    if [ -n "${PERPLEX_MPI:-}" ]; then
-        px_mpi=("--mpi=$PERPLEX_MPI")
+    if [ -n "${PERPLEX_SRUN_MPI:-}" ]; then
+        px_mpi=("--mpi=$PERPLEX_SRUN_MPI")
     elif srun --mpi=list 2>&1 | grep -qw pmix; then
         px_mpi=(--mpi=pmix)
     else

@@ -153,7 +153,7 @@ must "a job that does not find common.sh fails" ends_as "$job" FAILED
 must "it says how it finds it" grep -q 'set PERPLEX_SLURM' perplex-"$job".out
 
 # ---- several tasks
-if "$PERPLEX" train --help | grep -q -- '--reduce' && ldd "$PERPLEX" | grep -q libmpi; then
+if [ -e "$(dirname "$PERPLEX")/perplex-mpi.so" ]; then
     PERPLEX=$WORK/shows-gpu submit multi-gpu.sbatch -- "${SHORT[@]}" --device cpu --run gpus
     must "a job with two GPUs completes" ends_as "$job" COMPLETED || told
     must "each task sees a GPU of its own" test "$(grep -E '^task [01] has GPU [01]$' perplex-"$job".out | sort -u -k 5 | wc -l)" = 2
