@@ -181,7 +181,7 @@ static void finish_case(run *r, group *g, size_t i)
 
 static int is_noisy(const run *r, const px_bench_measure *m)
 {
-    return m->measured && (m->contended || m->spread > r->options->noisy_spread);
+    return m->measured && (m->contended || m->rounds < PX_SAMPLES_LEAST || m->spread > r->options->noisy_spread);
 }
 
 /* A case whose repeats scatter is measured again, once; the calmer of the two measurements counts. */

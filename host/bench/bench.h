@@ -98,7 +98,7 @@ typedef struct px_bench_measure {
     int32_t disturbed;             /* repeats set aside because another program took a core meanwhile */
     int contended;                 /* 1: hardly a repeat had the machine to itself, so that none was set aside */
     int repeated;                  /* 1: measured again because of its spread */
-    int noisy;                     /* 1: its spread is still above noisy_spread, or contended */
+    int noisy;                     /* 1: its spread is still above noisy_spread, or contended, or fewer than 3 repeats tell a spread */
     px_bench_quartiles tokens_per_s;
     double spread;                 /* (q3 - q1) / median of tokens/s */
     double error;                  /* standard error of the median, as a share of it */

@@ -3,7 +3,7 @@
  * Speeds are compared as shares of the peak that each run measured beside the case, so that two machines of one kind, or one
  * machine on two days, can be held together. A regression is a loss of more than max(10 %, 3 x the pooled spread), where the
  * spread is the relative interquartile range of a case's repeats. A case whose spread is above 6 % although it was
- * measured twice, or which never had the machine to itself, is too noisy to judge. */
+ * measured twice, or which never had the machine to itself, or had time for fewer than three repeats, is too noisy to judge. */
 #include "bench.h"
 
 #include "check.h"
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double LEAST_LOSS = 0.10, SPREADS = 3, NOISY_SPREAD = 0.06;
+static const double LEAST_LOSS = 0.10, SPREADS = 3, NOISY_SPREAD = 0.06, LEAST_REPEATS = 3;
 
 typedef struct row {
     const char *name;
@@ -28,9 +28,10 @@ static px_status read_row(const char *path, const cJSON *item, row *out)
     const cJSON *share = cJSON_GetObjectItemCaseSensitive(item, "share_of_peak");
     double tokens = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(item, "tokens_per_s"));
     double spread = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(item, "spread"));
+    double rounds = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(item, "rounds"));
     if (!name || !(tokens > 0) || !(spread >= 0)) return px_fail(PX_ERR_INPUT, "%s: a case lacks its name, tokens_per_s or spread", path);
     *out = (row){.name = name, .speed = tokens, .spread = spread,
-                 .noisy = spread > NOISY_SPREAD || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "contended"))};
+                 .noisy = spread > NOISY_SPREAD || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "contended")) || rounds < LEAST_REPEATS};
     if (cJSON_IsNumber(share) && share->valuedouble > 0) {
         out->speed = share->valuedouble;
         out->is_share = 1;
