@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+case " $* " in *" --help "* | *" -h "*) exec python3 bench/peers/run.py --help ;; esac
 program=${PERPLEX:-build/perplex}
 [ -x "$program" ] || { echo "run.sh: $program is not there; ./quickstart.sh builds it, or set PERPLEX" >&2; exit 2; }
 
