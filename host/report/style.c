@@ -47,6 +47,7 @@ static const char STYLE[] =
     ".stretch{margin:0 0 14px}.stretch figcaption{color:var(--soft);font-size:.85rem;margin-bottom:4px}.stretch pre{line-height:1.75}\n"
     ".u1{background:rgba(var(--hot),.1)}.u2{background:rgba(var(--hot),.2)}.u3{background:rgba(var(--hot),.3)}.u4{background:rgba(var(--hot),.4)}"
     ".u5{background:rgba(var(--hot),.5)}.u6{background:rgba(var(--hot),.6)}.u7{background:rgba(var(--hot),.72)}\n"
+    "@media (prefers-color-scheme:dark){.u6{background:rgba(var(--hot),.54)}.u7{background:rgba(var(--hot),.6)}}\n"
     ".legend{font-size:.8rem!important}.legend span{display:inline-block;padding:1px 7px;color:var(--ink)}\n"
     "table{border-collapse:collapse;font-size:.9rem;width:100%;font-variant-numeric:tabular-nums}th,td{text-align:left;padding:5px 14px 5px 0;border-bottom:1px solid var(--line);vertical-align:top}\n"
     "th{color:var(--soft);font-weight:600}td{overflow-wrap:anywhere}.scroll{overflow-x:auto}figure+.scroll{margin-top:12px}.scroll th{white-space:nowrap}.scroll td{overflow-wrap:normal;white-space:nowrap}\n"

@@ -118,7 +118,10 @@ static void start(int64_t step)
     if (!purge) return;
     size_t kept = 0;
     for (size_t i = 0; i < line_count; i++)
-        if (lines[i].step < step) lines[kept++] = lines[i];
+        if (lines[i].step < step)
+            lines[kept++] = lines[i];
+        else
+            free(lines[i].text);
     line_count = kept;
 }
 
