@@ -157,7 +157,7 @@ px_train() {
     px_run "$@"
     [ -z "${px_after:-}" ] || "$px_after" # what a script has to do before the job may be requeued
     if [ $px_status = 75 ]; then
-        if px_was_cancelled; then px_say "cancelled; the checkpoint is in $px_run_folder"; else px_requeue; fi
+        if px_was_cancelled; then px_say "cancelled, or out of time; the checkpoint is in $px_run_folder: submit it again to go on"; else px_requeue; fi
     fi
     [ $px_status != 0 ] || px_result "$px_run_folder"
     exit $px_status

@@ -69,7 +69,7 @@ wait_for 60 trains cancelled && scancel "$cancelled"
 must "SIGUSR2: the job is requeued" wait_for 60 grep -q '^perplex: requeued' perplex-"$signalled".out
 must "scancel: the job stays cancelled" ends_as "$cancelled" CANCELLED 30
 must "scancel: it has left a checkpoint" grep -q '^stopped at step [1-9].*with a checkpoint' perplex-"$cancelled".out
-must "scancel: it says so" grep -q '^perplex: cancelled; the checkpoint is in cancelled' perplex-"$cancelled".out
+must "scancel: it says so" grep -q '^perplex: cancelled, .*the checkpoint is in cancelled' perplex-"$cancelled".out
 wait "$whole"
 status=$?
 done_with "the uninterrupted run, without Slurm" 0
@@ -139,7 +139,7 @@ must "a job with one GPU completes" ends_as "$job" COMPLETED
 must "its task sees that GPU alone" grep -qxE 'task 0 has GPU [01]' perplex-"$job".out
 
 # ---- texts on the nodes' own disks
-SLURM_TMPDIR=$WORK PERPLEX_STAGE=1 submit cpu.sbatch -- "${SHORT[@]}" --run staged
+SLURM_TMPDIR=$WORK PERPLEX_STAGE=1 submit gpu.sbatch -- "${SHORT[@]}" --device cpu --run staged
 must "a job with copied texts completes" ends_as "$job" COMPLETED
 must "it read the copy" grep -q "data = $WORK/perplex-0-$job/" staged/config
 must "the copy is gone afterwards" test ! -e "$WORK/perplex-0-$job"
