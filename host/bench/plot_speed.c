@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LINES_MAX = 64 };
+
 /* Lines of a picture: each measure's line number, -1 where it stands alone. */
 typedef struct lines {
     const px_bench_result *result;
@@ -24,6 +26,17 @@ static int on_one_line(const px_bench_case *a, const px_bench_case *b, px_case_f
     return a->work == b->work && strcmp(a->device, b->device) == 0 && a->steps == b->steps && a->embed == b->embed &&
            a->layers == b->layers && a->vocab == b->vocab && a->tied == b->tied && a->precision == b->precision &&
            a->threads == b->threads && (axis == PX_CASE_BATCH ? a->hidden == b->hidden : a->batch == b->batch);
+}
+
+/* The first line of the same sizes, on whatever device. */
+static int find_same_sizes(const lines *l, int line)
+{
+    for (int i = 0; i < line; i++) {
+        px_bench_case other = *l->first[i];
+        memcpy(other.device, l->first[line]->device, sizeof other.device);
+        if (on_one_line(&other, l->first[line], l->axis)) return i;
+    }
+    return line;
 }
 
 static int is_shown(const px_bench_measure *m)
@@ -102,19 +115,23 @@ static void write_tics(FILE *out, const lines *l)
 static int write_script(FILE *out, lines *l)
 {
     char common[192];
-    int height = 360 + (l->count > 14 ? 20 * (l->count - 14) : 0);
+    int colour[LINES_MAX];
     if (!find_lines(l) || l->count == 0) return 0;
+    if (l->count > LINES_MAX) l->count = LINES_MAX; /* more than eye and page can hold */
+    int height = 360 + (l->count > 14 ? 20 * (l->count - 14) : 0);
     px_case_common(l->first, (size_t)l->count, l->axis, common, sizeof common);
     px_plot_style(out, l->axis == PX_CASE_BATCH ? "Tokens per second over streams" : "Tokens per second over hidden units", common);
     for (int line = 0; line < l->count; line++) write_line(out, l, line);
     write_tics(out, l);
     fprintf(out, "set xlabel '%s'\nset ylabel 'tokens/s: median, quartiles'\nset logscale y\nset format y '%%.0s%%c'\nplot ",
             l->axis == PX_CASE_BATCH ? "n, streams" : "h, hidden units");
-    /* one colour per line; a device after the first one is dashed */
+    /* a device after the first one is dashed, in the colour of the same sizes on the first */
+    int colours = 0;
     for (int line = 0; line < l->count; line++) {
-        int dash = strcmp(l->first[line]->device, l->first[0]->device) == 0 ? 1 : 2;
+        int dash = strcmp(l->first[line]->device, l->first[0]->device) == 0 ? 1 : 2, same = find_same_sizes(l, line);
+        colour[line] = same < line ? colour[same] : colours++ % 8 + 1;
         fprintf(out, "%s$line%d using 1:2:3:4 with yerrorlines linetype %d dashtype %d title columnheader(1)", line ? ", \\\n     " : "", line,
-                line % 8 + 1, dash);
+                colour[line], dash);
     }
     fprintf(out, "\n");
     return height;
