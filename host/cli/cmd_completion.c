@@ -216,14 +216,17 @@ static void write_bash(const px_command *commands, size_t count)
     visit_all(commands, count, visit_bash_values);
     printf("        esac\n"
            "        if [ -z \"$words$files\" ]; then\n"
-           "            case \"$current\" in -*) ;; *) files=1 ;; esac\n"
+           "            case \"${COMP_WORDS[1]} $current\" in *' -'* | 'help '*) ;; *) files=1 ;; esac\n"
            "        fi\n"
            "    fi\n"
            "    if [ -z \"$words$files\" ]; then\n"
            "        [ \"$COMP_CWORD\" -gt 1 ] || words='");
     for (size_t i = 0; i < count; i++) printf("%s ", commands[i].name);
     printf("help --help --version'\n"
-           "        [ \"$COMP_CWORD\" -le 1 ] || case \"${COMP_WORDS[1]}\" in\n");
+           "        [ \"$COMP_CWORD\" -le 1 ] || case \"${COMP_WORDS[1]}\" in\n"
+           "        help) words='");
+    for (size_t i = 0; i < count; i++) printf("%s%s", i ? " " : "", commands[i].name);
+    printf("' ;;\n");
     visit_all(commands, count, visit_bash_names);
     printf("        esac\n"
            "    fi\n"

@@ -132,6 +132,7 @@ completes() { # NAME WANTED WORDS...
     must "bash: $name" grep -qxe "$wanted" "$OUT"
 }
 completes "a command" sample perplex sam
+completes "a command after help" sample perplex help sam
 completes "a flag" --temperature perplex sample --temp
 completes "a setting of the table" --hidden perplex train --hid
 completes "the other side of a switch" --no-json perplex eval --no-
@@ -147,19 +148,29 @@ if command -v zsh >/dev/null; then
     # _arguments itself judges the descriptions; it needs a completion's context, which a pseudo-terminal gives
     cat >try.zsh <<'END'
 zmodload zsh/zpty
-zpty shell "TERM=dumb zsh -f -i"
-zpty -w shell "PS1=; fpath=($1/share/zsh/site-functions \$fpath); autoload -U compinit; compinit -u -d $PWD/zcompdump; bindkey '^I' complete-word; zstyle ':completion:*' list-prompt ''"
+zpty -b shell "TERM=dumb zsh -f -i"
+# says what came after what was typed, as soon as the pattern is in it
+typeset seen part
+await() {
+    seen=
+    for i in {1..150}; do
+        while zpty -r -t shell part; do seen+=$part; done
+        [[ $seen == *$1* ]] && return
+        sleep 0.1
+    done
+}
+zpty -w shell "PS1=; fpath=($1/share/zsh/site-functions \$fpath); autoload -U compinit; compinit -u -d $PWD/zcompdump; bindkey '^I' complete-word"
 zpty -w shell 'echo rea"dy"'
-zpty -r shell seen '*ready*'
+await ready
 zpty -w -n shell $'perplex train --norm\t'
-sleep 1
+await --normalise
+print -r -- $seen
 zpty -w -n shell $' letters-\t'
-sleep 1
-zpty -w shell ' #'
-sleep 0.5
-while zpty -r -t shell seen; do print -r -- "$seen"; done
+await letters-by-line
+print -r -- $seen
 END
-    attempt timeout 20 zsh -f try.zsh "$prefix"
-    must "zsh completes a flag and its choice" grep -qa -e '--normalise' "$OUT"
+    attempt timeout 60 zsh -f try.zsh "$prefix"
+    must "zsh completes a flag" grep -qa -e '--normalise' "$OUT"
+    must "zsh completes its choice" grep -qa -e 'letters-by-line' "$OUT"
 else skip library_install "no zsh: its completion was not tried"; fi
 finish
