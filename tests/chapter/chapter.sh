@@ -46,7 +46,8 @@ same() {
 for command in "$WORK"/blocks/*.command; do
     block=${command%.command}
     bash "$command" >"$OUT" 2>"$ERR"
-    status=$?
+    status=$? # read by done_with
+    export status
     sed 's/[[:space:]]*$//' "$OUT" >"$block.got"
     name=$(head -n 1 "$command" | cut -c 1-70)
     compare=$(cat "$block.compare")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Perplexities of public texts, computed by other programs (KenLM's estimation for WikiText-2), are reproduced to 0.5 %.
 . "$(dirname "$0")/../golden/golden.sh"
-SPLIT=(--split 0.9,0.05,0.05)
+SPLIT=(--split "0.9,0.05,0.05")
 
 # figure NAME PART WANT FLAGS...
 figure() {
