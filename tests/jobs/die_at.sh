@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A training killed at its k-th call that changes files, for many k (die_at.c), and the job after it sometimes too: the next one always
 # ends as if nothing had happened. Arguments after the usual two: the library, and how many k (or all).
-[ -w /dev/shm ] && export TMPDIR=/dev/shm # a disk in memory: its waiting proves nothing here
+. "$(dirname "$0")/memory_disk.sh"
 . "$(dirname "$0")/../cli/lib.sh"
 . "$(dirname "$0")/runs.sh"
 library=$3

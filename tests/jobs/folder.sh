@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The run folder from job to job: --resume auto, its lock, kept checkpoints, time limits, checkpoints by the clock, signals.
-[ -w /dev/shm ] && export TMPDIR=/dev/shm # a disk in memory: its waiting proves nothing here
+. "$(dirname "$0")/memory_disk.sh"
 . "$(dirname "$0")/../cli/lib.sh"
 . "$(dirname "$0")/runs.sh"
 unset SLURM_JOB_ID SLURM_JOB_END_TIME

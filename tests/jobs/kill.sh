@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # kill -9 at random moments, also while a checkpoint is written; the last job ends as the uninterrupted run. Third argument: how many times.
-[ -w /dev/shm ] && export TMPDIR=/dev/shm # a disk in memory: its waiting proves nothing here
+. "$(dirname "$0")/memory_disk.sh"
 . "$(dirname "$0")/../cli/lib.sh"
 . "$(dirname "$0")/runs.sh"
 wanted=$3

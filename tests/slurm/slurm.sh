@@ -3,7 +3,7 @@
 # Third argument: the project's folder.
 source_folder=$3
 tests=$(cd "$(dirname "$0")" && pwd)
-[ -w /dev/shm ] && export TMPDIR=/dev/shm # a disk in memory: its waiting proves nothing here
+. "$tests/../jobs/memory_disk.sh"
 . "$tests/../cli/lib.sh"
 . "$tests/../jobs/runs.sh"
 if [ "${PERPLEX_TEST_SLURM:-0}" != 1 ]; then
@@ -159,7 +159,7 @@ if [ -e "$(dirname "$PERPLEX")/perplex-mpi.so" ]; then
     must "each task sees a GPU of its own" test "$(grep -E '^task [01] has GPU [01]$' perplex-"$job".out | sort -u -k 5 | wc -l)" = 2
     (cd "$WORK" && exec "$PERPLEX" train "${FLAGS[@]}" --reduce tree --data here/text.txt --threads 1 --run tree) >"$WORK/tree.out" 2>&1 &
     whole=$!
-    submit multi-node.sbatch -- "${FLAGS[@]}" --reduce tree --run nodes
+    SLURM_TMPDIR=$WORK PERPLEX_STAGE=1 submit multi-node.sbatch -- "${FLAGS[@]}" --reduce tree --run nodes
     nodes=$job
     must "two nodes train" wait_for 60 trains nodes
     scancel -s USR2 "$nodes"
