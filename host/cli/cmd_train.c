@@ -2,6 +2,7 @@
 #include "check.h"
 #include "commands.h"
 #include "events.h"
+#include "join.h"
 #include "options.h"
 #include "output.h"
 #include "progress.h"
@@ -20,10 +21,10 @@ static const char USAGE[] =
     "Trains a recurrent language model. DIR gets config, metrics.jsonl, best.safetensors and\n"
     "last.safetensors. The defaults suit a first run on a book. [..] shows the default where it is not 0.\n";
 static const char HELP_END[] =
-    "A resumed run may change --max-steps, --epochs, --threads, --device and the last five; --data,\n"
-    "--valid and --test may lie elsewhere. Without --time-limit the end of the Slurm job counts, if\n"
-    "there is one; the margin is a tenth of the time, at most two minutes. Exit status: 0 done, 75\n"
-    "stopped by a signal or the time limit, with a checkpoint: resume.\n";
+    "A resumed run may change --max-steps, --epochs, --threads, --device, how many ranks there are and\n"
+    "what stands behind --leaves; --data, --valid and --test may lie elsewhere. Without --time-limit the\n"
+    "end of the Slurm job counts, if there is one; the margin is a tenth of the time, at most 2 min.\n"
+    "Exit status: 0 done, 75 stopped by a signal or the time limit, with a checkpoint: resume.\n";
 
 typedef struct train_flags {
     const char *resume, *time_limit, *time_margin;
@@ -156,27 +157,16 @@ static px_status dry_run(const px_config *config, const px_train_hooks *hooks, p
     return PX_OK;
 }
 
-/* The first of several ranks asks the batch system, for all of them. */
-static int is_first_rank(void)
-{
-    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "RANK"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        const char *rank = getenv(names[i]);
-        if (rank && *rank) return strcmp(rank, "0") == 0;
-    }
-    const char *task = getenv("SLURM_STEP_ID") ? getenv("SLURM_PROCID") : NULL;
-    return !task || strcmp(task, "0") == 0;
-}
-
+/* Rank 0 asks the batch system, for all of them, and says so. */
 static px_status limit_time(const train_flags *flags, const px_train_hooks *hooks)
 {
     px_time_limit limit;
     char text[32], line[256];
-    PX_TRY(px_time_limit_find(flags->time_limit, flags->time_margin, is_first_rank(), &limit));
+    PX_TRY(px_time_limit_find(flags->time_limit, flags->time_margin, hooks->comm->rank == 0, &limit));
     if (limit.seconds <= 0) return PX_OK;
     px_signals_stop_after(limit.seconds);
     snprintf(line, sizeof line, "time: stops with a checkpoint after %s (%s)", px_text_seconds(text, limit.seconds), limit.source);
-    hooks->line(hooks->context, line);
+    if (hooks->comm->rank == 0) hooks->line(hooks->context, line);
     return PX_OK;
 }
 
@@ -195,13 +185,13 @@ static void write_report(const char *run)
     if (px_report_at_end(run, &written) != PX_OK) fprintf(stderr, "warning: no report was written: %s\n", px_error_message());
 }
 
-static px_status start_or_resume(px_config *config, px_command_line *line, const train_flags *flags, const px_run_observer *observer)
+static px_status start_or_resume(px_config *config, px_command_line *line, const train_flags *flags, const px_run_observer *observer, px_comm *comm)
 {
-    PX_TRY(check_tensorboard(config, line));
+    PX_TRY(px_comm_agree(comm, check_tensorboard(config, line)));
     px_progress progress;
     px_progress_start(&progress, flags->json ? stderr : stdout);
     px_train_hooks hooks = {.context = &progress, .line = px_progress_hook_line, .progress = px_progress_hook_training,
-                            .evaluation = px_progress_hook_evaluation, .observer = observer, .stop = px_signals_stop_flag()};
+                            .evaluation = px_progress_hook_evaluation, .observer = observer, .comm = comm, .stop = px_signals_stop_flag()};
     px_train_result result = {.train_loss = NAN, .best_valid_loss = NAN, .valid_loss_zero = NAN, .valid_loss_carried = NAN, .test_loss_zero = NAN};
     px_status status;
     const char *run = flags->resume ? flags->resume : config->run;
@@ -209,10 +199,10 @@ static px_status start_or_resume(px_config *config, px_command_line *line, const
     const char *const *changes = line->given_count ? line->given : none;
     if (!flags->resume) {
         settle_defaults(config, line);
-        PX_TRY(check_start(config, flags));
+        PX_TRY(px_comm_agree(comm, check_start(config, flags)));
         if (flags->dry_run) return dry_run(config, &hooks, &progress, flags->json);
     }
-    PX_TRY(limit_time(flags, &hooks));
+    PX_TRY(px_comm_agree(comm, limit_time(flags, &hooks)));
     if (flags->resume)
         status = px_train_resume(flags->resume, changes, &hooks, &result);
     else if (flags->automatic)
@@ -220,7 +210,7 @@ static px_status start_or_resume(px_config *config, px_command_line *line, const
     else
         status = px_train_start(config, &hooks, &result);
     px_progress_clear(&progress);
-    if (status != PX_OK && status != PX_STOPPED) return status;
+    if ((status != PX_OK && status != PX_STOPPED) || comm->rank > 0) return status;
     if (status == PX_OK && result.finished != 2) write_report(run);
     if (flags->json) {
         px_status printed = print_result_json(&result, status, run);
@@ -233,12 +223,15 @@ static px_status start_or_resume(px_config *config, px_command_line *line, const
 int px_cmd_train(int argc, char **argv)
 {
     train_flags flags = {0};
+    px_join_flags join = PX_JOIN_FLAGS_START;
+    px_comm *comm = NULL;
     const px_flag own[] = {
         {"resume", "DIR|auto", PX_FLAG_STRING, &flags.resume, 0, 0, "go on with the run in DIR; auto: in --run, or start it"},
         {"time-limit", "TIME", PX_FLAG_STRING, &flags.time_limit, 0, 0, "stop with a checkpoint before 30m, 1:30:00, ... are over; or none"},
         {"time-margin", "TIME", PX_FLAG_STRING, &flags.time_margin, 0, 0, "how long before"},
         {"dry-run", NULL, PX_FLAG_SWITCH, &flags.dry_run, 0, 0, "print sizes, bytes and the predicted time per epoch; train nothing"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the result as one JSON object on standard output"},
+        PX_JOIN_FLAG_ROWS(join),
         {0},
     };
     px_config config;
@@ -260,7 +253,9 @@ int px_cmd_train(int argc, char **argv)
     if (status == PX_OK && (flags.resume || flags.automatic) && flags.dry_run)
         status = px_fail(PX_ERR_ARGUMENT, "--dry-run is for a new run; leave --resume out (perplex info DIR shows an old one)");
     const px_run_observer *observer = px_events_observer_create();
-    if (status == PX_OK) status = start_or_resume(&config, &line, &flags, observer);
+    if (status == PX_OK) status = px_join(&join, config.rank_timeout, px_signals_stop_flag(), &comm);
+    if (status == PX_OK && comm) status = start_or_resume(&config, &line, &flags, observer, comm);
+    if (status != PX_OK && status != PX_STOPPED) px_comm_tell(comm);
     px_events_observer_destroy(observer);
 done:
     if (status == PX_STOPPED) {
@@ -268,6 +263,7 @@ done:
         status = flushed == PX_OK ? status : flushed;
     }
     int code = status == PX_STOPPED ? px_status_exit_code(status) : px_output_end(status);
+    px_comm_close(comm, status);
     px_command_line_free(&line);
     px_config_free(&config);
     return code;

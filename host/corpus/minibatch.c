@@ -14,9 +14,10 @@ struct px_minibatches {
     int keep_state;          /* window 0 does not reset */
     int64_t M;               /* inputs of the range */
     int64_t longest, windows; /* sequential: inputs of the longest stream; windows an epoch */
-    int32_t *tokens, *targets; /* [T,n] */
+    int32_t first, count;    /* streams that the next window is filled for: columns of what follows */
+    int32_t *tokens, *targets; /* [T,count] */
     int32_t *row;            /* [T+1]: one stream's tokens before they are spread over the columns */
-    uint8_t *reset;          /* [T,n] */
+    uint8_t *reset;          /* [T,count] */
 };
 
 /* floor(i * total / parts) without overflow. */
@@ -115,13 +116,18 @@ int64_t px_minibatches_targets(const px_minibatches *m, int64_t epoch)
     return m->M;
 }
 
-/* Column i of the window: inputs [from, to) of the range from step 0 on; the steps after them are not scored. */
+static int wanted(const px_minibatches *m, int32_t i)
+{
+    return i >= m->first && i < m->first + m->count;
+}
+
+/* Stream i of the window: inputs [from, to) of the range from step 0 on; the steps after them are not scored. */
 static void fill_stream(px_minibatches *m, int32_t i, int32_t T, int64_t from, int64_t to)
 {
-    int32_t n = m->options.n, used = to > from ? (int32_t)(to - from) : 0;
+    int32_t used = to > from ? (int32_t)(to - from) : 0;
     if (used > 0) px_tokens_copy(m->options.range.tokens, m->options.range.begin + (size_t)from, (size_t)used + 1, m->row);
     for (int32_t t = 0; t < T; t++) {
-        size_t at = (size_t)t * (size_t)n + (size_t)i;
+        size_t at = (size_t)t * (size_t)m->count + (size_t)(i - m->first);
         int scored = t < used;
         m->tokens[at] = scored ? m->row[t] : 0;
         m->targets[at] = scored ? m->row[t + 1] : -1;
@@ -137,13 +143,14 @@ static int32_t fill_sequential(px_minibatches *m, int64_t window, uint64_t step,
     for (int32_t i = 0; i < n; i++) {
         int64_t begin = share_begin(i, m->M, n), end = share_begin(i + 1, m->M, n);
         int64_t last = begin + to < end ? begin + to : end;
-        fill_stream(m, i, (int32_t)(to - from), begin + from, last);
         *scored += last > begin + from ? last - (begin + from) : 0;
+        if (!wanted(m, i)) continue;
+        fill_stream(m, i, (int32_t)(to - from), begin + from, last);
         uint64_t element = step * (uint64_t)n + (uint64_t)i;
         if (window == 0)
-            m->reset[i] |= !m->keep_state;
+            m->reset[i - m->first] |= !m->keep_state;
         else if (threshold && px_random_u32(m->options.seed, PX_RANDOM_RESET, 0, element) < threshold)
-            m->reset[i] = 1;
+            m->reset[i - m->first] = 1;
     }
     return (int32_t)(to - from);
 }
@@ -162,21 +169,31 @@ static int32_t fill_random(px_minibatches *m, int64_t epoch, int64_t window, int
             end = begin + T < m->M ? begin + T : m->M;
             if (begin < 0) begin = 0;
         }
-        fill_stream(m, i, T, begin, end);
         *scored += end - begin;
-        m->reset[i] = 1;
+        if (!wanted(m, i)) continue;
+        fill_stream(m, i, T, begin, end);
+        m->reset[i - m->first] = 1;
     }
     return T;
 }
 
 px_status px_minibatches_get(px_minibatches *m, int64_t epoch, int64_t window, uint64_t step, px_batch *batch)
 {
+    return px_minibatches_get_streams(m, epoch, window, step, 0, m->options.n, batch);
+}
+
+px_status px_minibatches_get_streams(px_minibatches *m, int64_t epoch, int64_t window, uint64_t step, int32_t first, int32_t count, px_batch *batch)
+{
     int64_t windows = epoch >= 0 ? px_minibatches_per_epoch(m, epoch) : 0, scored = 0;
     if (epoch < 0 || window < 0 || window >= windows)
         return px_fail(PX_ERR_ARGUMENT, "minibatches: there is no window %lld of epoch %lld; an epoch has %lld", (long long)window,
                        (long long)epoch, (long long)windows);
+    if (first < 0 || count < 1 || first > m->options.n - count)
+        return px_fail(PX_ERR_ARGUMENT, "minibatches: there are no streams %d to %d; there are %d", (int)first, (int)(first + count - 1), (int)m->options.n);
+    m->first = first;
+    m->count = count;
     int32_t T = m->options.random ? fill_random(m, epoch, window, &scored) : fill_sequential(m, window, step, &scored);
-    *batch = (px_batch){.tokens = m->tokens, .targets = m->targets, .reset = m->reset, .T = T, .n = m->options.n, .step = step,
-                        .first_stream = 0, .streams_in_all = (uint32_t)m->options.n, .inv_count = 1.0 / (double)scored};
+    *batch = (px_batch){.tokens = m->tokens, .targets = m->targets, .reset = m->reset, .T = T, .n = count, .step = step,
+                        .first_stream = (uint32_t)first, .streams_in_all = (uint32_t)m->options.n, .inv_count = 1.0 / (double)scored};
     return PX_OK;
 }

@@ -13,7 +13,7 @@
  * epoch (a keyed permutation, no array), n stand side by side in a step (one fewer where their number does not divide
  * evenly), and each resets its stream at t = 0.
  *
- * A stream that has nothing left in a window reads token 0 there with target -1. Windows are those of one rank. */
+ * A stream that has nothing left in a window reads token 0 there with target -1. */
 #ifndef PX_MINIBATCH_H
 #define PX_MINIBATCH_H
 
@@ -38,6 +38,8 @@ int64_t px_minibatches_per_epoch(const px_minibatches *minibatches, int64_t epoc
 int64_t px_minibatches_targets(const px_minibatches *minibatches, int64_t epoch); /* scored tokens of that epoch */
 /* Fills batch with pointers into buffers of the minibatches (valid until the next call); inv_count counts this window. */
 px_status px_minibatches_get(px_minibatches *minibatches, int64_t epoch, int64_t window, uint64_t step, px_batch *batch);
+/* The same, cut to streams [first, first + count): a rank's share, or a part that fits. step and inv_count are the whole window's. */
+px_status px_minibatches_get_streams(px_minibatches *minibatches, int64_t epoch, int64_t window, uint64_t step, int32_t first, int32_t count, px_batch *batch);
 
 /* For evaluation: like sequential without random resets; window 0 of the only epoch resets unless keep_state. */
 px_status px_minibatches_create_eval(px_range range, int32_t n, int32_t T, int32_t reset_id, int keep_state,

@@ -36,6 +36,10 @@ void px_config_default(px_config *config)
         .tensorboard = 1,
         .report = 1,
         .log_every = 100,
+        .leaves = 8,
+        .accumulate = 1,
+        .check_every = 1000,
+        .rank_timeout = 600,
     };
 }
 

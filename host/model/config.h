@@ -21,6 +21,7 @@ typedef enum px_optimizer { PX_SGD, PX_MOMENTUM, PX_ADAM, PX_ADAMW, PX_RMSPROP }
 typedef enum px_schedule { PX_SCHEDULE_CONSTANT, PX_SCHEDULE_STEP, PX_SCHEDULE_COSINE, PX_SCHEDULE_PLATEAU } px_schedule;
 typedef enum px_average { PX_AVERAGE_NONE, PX_AVERAGE_FROM, PX_AVERAGE_STALL } px_average;
 typedef enum px_on_nan { PX_ON_NAN_STOP, PX_ON_NAN_ROLLBACK } px_on_nan;
+typedef enum px_reduce { PX_REDUCE_AUTO, PX_REDUCE_NONE, PX_REDUCE_TREE, PX_REDUCE_FAST } px_reduce;
 typedef enum px_precision { PX_FP32, PX_TF32, PX_BF16 } px_precision;
 
 /* What an engine needs to know of the model. V is filled in once the vocabulary is known. */
@@ -94,6 +95,12 @@ typedef struct px_config {
     px_precision precision;
     int32_t threads;                   /* 0 = the cores this process may use */
     uint64_t seed;
+    /* many ranks */
+    px_reduce reduce;                  /* AUTO is settled at the first start */
+    int32_t leaves;                    /* tree: contiguous groups of streams whose gradients are added pairwise; a power of two */
+    int32_t accumulate;                /* windows that a rank cuts its streams of a step into */
+    int64_t check_every;               /* steps from one comparison of the ranks' weights to the next; 0 = at checkpoints alone */
+    double rank_timeout;               /* seconds that a rank waits for the others; 0 = for ever */
     char *run;
     int32_t tensorboard, report;       /* 1: event files while it trains; report.html at its end */
     px_every checkpoint_every;         /* neither: at evaluations and at the end */

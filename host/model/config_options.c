@@ -18,6 +18,7 @@ static const char *const OPTIMIZERS[] = {"sgd", "momentum", "adam", "adamw", "rm
 static const char *const SCHEDULES[] = {"constant", "step", "cosine", "plateau", NULL};
 static const char *const AVERAGES[] = {"none", "from", "stall", NULL};
 static const char *const ON_NANS[] = {"stop", "rollback", NULL};
+static const char *const REDUCES[] = {"auto", "none", "tree", "fast", NULL};
 static const char *const PRECISIONS[] = {"fp32", "tf32", "bf16", NULL};
 
 #define AT(field) offsetof(px_config, field)
@@ -103,6 +104,12 @@ const px_option px_options[] = {
     INT32("threads", "k", threads, 0, 4096, PX_GROUP_RUN, PX_RESUME_FREE, "0: the cores that this process may use"),
     {"seed", "s", PX_OPTION_UINT64, AT(seed), NULL, 0, 18446744073709551615.0, PX_GROUP_RUN, PX_RESUME_FIXED,
      "of every random choice: the same seed repeats the run"},
+    ENUM("reduce", REDUCES, reduce, PX_GROUP_RUN, "tree: the same bits for any number of ranks"),
+    INT32("leaves", "k", leaves, 1, 1024, PX_GROUP_RUN, PX_RESUME_FIXED, "tree: groups of streams, a power of two; most ranks possible"),
+    INT32("accumulate", "k", accumulate, 1, 1 << 20, PX_GROUP_RUN, PX_RESUME_FREE, "parts that a rank computes its streams in: saves memory"),
+    INT64("check-every", "k", check_every, 0, PX_GROUP_RUN, PX_RESUME_FREE, "steps between comparisons of ranks; 0: at checkpoints"),
+    {"rank-timeout", "s", PX_OPTION_DOUBLE, AT(rank_timeout), NULL, 0, 1e9, PX_GROUP_RUN, PX_RESUME_FREE,
+     "seconds that ranks wait for each other; 0: for ever"},
     STRING("run", "DIR", run, PX_GROUP_RUN, PX_RESUME_FREE, "new folder for the run's files"),
     {"checkpoint-every", "k|10m", PX_OPTION_EVERY, AT(checkpoint_every), NULL, 0, COUNT_MAX, PX_GROUP_RUN, PX_RESUME_FREE,
      "steps, or time (s, m, h); 0: at evaluations and at the end"},

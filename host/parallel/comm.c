@@ -13,7 +13,7 @@
 #include <time.h>
 
 enum { PIECE_BYTES = 64 << 20, WORDS_BYTES = 700 };
-static const double SPIN_S = 50e-6, YIELD_S = 5e-3, LISTEN_S = 10e-3, NOTICE_S = 0.4;
+static const double SPIN_S = 50e-6, YIELD_S = 1e-3, LISTEN_S = 10e-3, NOTICE_S = 0.4;
 
 static px_status meet_without_mpi(const px_ranks *ranks, const px_comm_options *options, px_comm *comm)
 {
@@ -255,7 +255,7 @@ typedef struct verdict {
 
 px_status px_comm_agree(px_comm *comm, px_status status)
 {
-    if (comm->size == 1 || comm->broken) return status;
+    if (comm->size == 1 || comm->broken || (comm->agreed && status != PX_OK)) return status; /* said already */
     verdict mine = {.status = status}, *all = malloc((size_t)comm->size * sizeof *all);
     if (status != PX_OK) snprintf(mine.words, sizeof mine.words, "%.*s", WORDS_BYTES - 1, px_error_message());
     if (!all) return broken(comm, px_fail(PX_ERR_MEMORY, "no memory to compare %d ranks", (int)comm->size));
@@ -267,12 +267,13 @@ px_status px_comm_agree(px_comm *comm, px_status status)
     else if (status == PX_OK && bad < comm->size)
         status = px_fail((px_status)all[bad].status, "rank %d of %d: %s", (int)bad, (int)comm->size, all[bad].words);
     free(all);
+    comm->agreed = met == PX_OK && status != PX_OK;
     return status;
 }
 
 void px_comm_tell(px_comm *comm)
 {
-    if (!comm || comm->size == 1 || comm->broken) return;
+    if (!comm || comm->size == 1 || comm->broken || comm->agreed) return;
     comm->broken = 1;
     comm->ops->tell(comm->state, px_error_message());
 }

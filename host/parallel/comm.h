@@ -21,7 +21,9 @@ typedef struct px_comm {
     const volatile sig_atomic_t *signalled;
     void (*notice)(void *context, const char *text);
     void *notice_context;
-    int noticed, broken;     /* broken: the ranks are no longer at the same place */
+    int noticed;
+    int broken;              /* the ranks are no longer at the same place */
+    int agreed;              /* they have failed together: px_comm_agree */
 } px_comm;
 
 /* How ranks meet, and how long they wait for each other afterwards (px_comm.timeout_s). */
@@ -65,7 +67,8 @@ px_status px_comm_listen(px_comm *comm);
 /* Every rank says how it fared: PX_OK where all are well. Otherwise a failure on every rank: a rank's own, or "rank 2: ..." of the
  * first that failed. The ranks are still together then. */
 px_status px_comm_agree(px_comm *comm, px_status status);
-/* This rank fails alone, with the message of px_error_message(): the others are told, whatever they wait for. */
+/* This rank fails alone, with the message of px_error_message(): the others are told, whatever they wait for. Nothing where all have
+ * failed together. */
 void px_comm_tell(px_comm *comm);
 
 /* ---- what carries it: comm_mpi.c, a module, or comm_tcp.c; one rank alone needs nothing ------------------------------------------------ */

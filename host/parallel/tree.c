@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEVELS_MAX = 11, CHUNK = 1 << 18 /* floats of one exchange: what was received is added while it is in the cache */ };
+enum { TAIL = PX_TREE_VALUES * sizeof(double) / sizeof(float), LEVELS_MAX = 11, CHUNK = 1 << 18 /* floats of one exchange: what was received is added while it is in the cache */ };
 
 struct px_tree {
     px_comm *comm;
@@ -17,7 +17,7 @@ struct px_tree {
     size_t count;
     float *buffer[LEVELS_MAX];    /* [count] each: buffer[k] waits with the sum of 2^k leaves */
     double values[LEVELS_MAX][PX_TREE_VALUES], sum[PX_TREE_VALUES];
-    float *received;              /* [CHUNK] */
+    float *sent, *received;       /* [CHUNK + TAIL] */
 };
 
 static int32_t log2_of(int32_t power)
@@ -34,7 +34,7 @@ static int is_power_of_two(int32_t value)
 
 size_t px_tree_bytes(int32_t leaves_here, size_t count)
 {
-    return ((size_t)log2_of(leaves_here) * count + CHUNK) * sizeof(float);
+    return ((size_t)log2_of(leaves_here) * count + 2 * (CHUNK + TAIL)) * sizeof(float);
 }
 
 px_status px_tree_create(px_comm *comm, int32_t leaves_here, size_t count, int32_t threads, px_tree **result)
@@ -48,7 +48,8 @@ px_status px_tree_create(px_comm *comm, int32_t leaves_here, size_t count, int32
     int missing = 0;
     for (int32_t level = 0; level < tree->levels; level++)
         if (!(tree->buffer[level] = malloc(count * sizeof(float)))) missing = 1;
-    if (!(tree->received = malloc(CHUNK * sizeof(float)))) missing = 1;
+    if (!(tree->received = malloc((CHUNK + TAIL) * sizeof(float)))) missing = 1;
+    if (!(tree->sent = malloc((CHUNK + TAIL) * sizeof(float)))) missing = 1;
     if (missing) {
         int levels = (int)tree->levels;
         px_tree_destroy(tree);
@@ -63,6 +64,7 @@ void px_tree_destroy(px_tree *tree)
     if (!tree) return;
     for (int32_t level = 0; level < LEVELS_MAX; level++) free(tree->buffer[level]);
     free(tree->received);
+    free(tree->sent);
     free(tree);
 }
 
@@ -102,29 +104,33 @@ px_status px_tree_add(px_tree *tree, float *g, const double values[PX_TREE_VALUE
     return PX_OK;
 }
 
+/* What peer has, added to what is here, chunk by chunk; the few doubles travel behind the last chunk: every exchange costs a wait. */
 static px_status add_peer(px_tree *tree, int32_t peer, float *g)
 {
     for (size_t first = 0; first < tree->count; first += CHUNK) {
-        const size_t n = tree->count - first < CHUNK ? tree->count - first : CHUNK;
+        const int last = tree->count - first <= CHUNK;
+        const size_t n = last ? tree->count - first : CHUNK;
         float *restrict to = g + first;
         const float *restrict from = tree->received;
-        PX_TRY(px_comm_exchange(tree->comm, peer, to, tree->received, n * sizeof(float)));
+        if (last) {
+            memcpy(tree->sent, to, n * sizeof *to);
+            memcpy(tree->sent + n, tree->sum, sizeof tree->sum);
+        }
+        PX_TRY(px_comm_exchange(tree->comm, peer, last ? tree->sent : to, tree->received, n * sizeof *to + (last ? sizeof tree->sum : 0)));
         for (size_t i = 0; i < n; i++) to[i] = from[i] + to[i];
+        if (!last) continue;
+        double values[PX_TREE_VALUES];
+        memcpy(values, from + n, sizeof values);
+        for (int i = 0; i < PX_TREE_VALUES; i++) tree->sum[i] = values[i] + tree->sum[i];
     }
     return PX_OK;
 }
 
 px_status px_tree_reduce(px_tree *tree, float *g, double values[PX_TREE_VALUES])
 {
-    double received[PX_TREE_VALUES];
     if (tree->next != tree->leaves) return px_fail(PX_ERR_INTERNAL, "%d of %d leaves are in a tree that is added up", (int)tree->next, (int)tree->leaves);
     tree->next = 0;
-    for (int32_t bit = 1; bit < tree->comm->size; bit <<= 1) {
-        const int32_t peer = tree->comm->rank ^ bit;
-        PX_TRY(add_peer(tree, peer, g));
-        PX_TRY(px_comm_exchange(tree->comm, peer, tree->sum, received, sizeof received));
-        for (int i = 0; i < PX_TREE_VALUES; i++) tree->sum[i] = received[i] + tree->sum[i];
-    }
+    for (int32_t bit = 1; bit < tree->comm->size; bit <<= 1) PX_TRY(add_peer(tree, tree->comm->rank ^ bit, g));
     memcpy(values, tree->sum, sizeof tree->sum);
     return PX_OK;
 }

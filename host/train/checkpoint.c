@@ -112,8 +112,8 @@ static px_status write_all(px_safetensors_writer *writer, const px_checkpoint_so
     if (moment1) PX_TRY(write_table(writer, source, PX_SECTION_MOMENT1, 0));
     if (moment2) PX_TRY(write_table(writer, source, PX_SECTION_MOMENT2, 0));
     if (whole) {
-        PX_TRY(px_engine_read(source->engine, PX_SECTION_STATE, source->buffer));
-        PX_TRY(px_safetensors_write(writer, source->buffer, (size_t)(shape[0] * shape[1] * shape[2])));
+        if (!source->hidden) PX_TRY(px_engine_read(source->engine, PX_SECTION_STATE, source->buffer));
+        PX_TRY(px_safetensors_write(writer, source->hidden ? source->hidden : source->buffer, (size_t)(shape[0] * shape[1] * shape[2])));
     }
     return PX_OK;
 }
@@ -269,7 +269,14 @@ static px_status restore_moment(const px_checkpoint *checkpoint, px_engine *engi
     return px_engine_write(engine, section, buffer);
 }
 
-px_status px_checkpoint_restore(const px_checkpoint *checkpoint, px_engine *engine, float *buffer)
+/* Of [L,n,h] the streams [first, first + count), moved to the front. */
+static void cut_streams(const int64_t shape[3], int32_t first, size_t count, float *states)
+{
+    const size_t n = (size_t)shape[1], h = (size_t)shape[2];
+    for (size_t l = 0; l < (size_t)shape[0]; l++) memmove(states + l * count * h, states + (l * n + (size_t)first) * h, count * h * sizeof *states);
+}
+
+px_status px_checkpoint_restore(const px_checkpoint *checkpoint, px_engine *engine, int32_t first_stream, float *buffer)
 {
     int64_t shape[3];
     if (checkpoint->kind != PX_CHECKPOINT_LAST)
@@ -288,5 +295,9 @@ px_status px_checkpoint_restore(const px_checkpoint *checkpoint, px_engine *engi
     PX_TRY(restore_moment(checkpoint, engine, PX_SECTION_MOMENT2, MOMENT2, buffer));
     state_shape(&checkpoint->config, shape);
     PX_TRY(px_safetensors_read(checkpoint->file, HIDDEN, 3, shape, buffer));
+    const size_t streams = px_engine_section_count(engine, PX_SECTION_STATE) / (size_t)(shape[0] * shape[2]);
+    if (first_stream < 0 || (size_t)first_stream + streams > (size_t)shape[1])
+        return px_fail(PX_ERR_INTERNAL, "streams %d to %zu of the %lld in %s", (int)first_stream, (size_t)first_stream + streams - 1, (long long)shape[1], checkpoint->path);
+    cut_streams(shape, first_stream, streams, buffer);
     return px_engine_write(engine, PX_SECTION_STATE, buffer);
 }

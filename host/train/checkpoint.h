@@ -30,6 +30,7 @@ typedef struct px_checkpoint_source {
     const px_parameters *parameters;
     const px_run_state *state;
     px_engine *engine;               /* not swapped: PARAMETERS are the weights of training */
+    const float *hidden;             /* [L,n,h] where the engine holds only some of the n streams; NULL: it holds all */
     float *buffer;                   /* [max of parameters->count and the hidden state's size]: sections pass through it */
 } px_checkpoint_source;
 
@@ -54,8 +55,9 @@ px_status px_checkpoint_open(const char *path, px_checkpoint *checkpoint);
 void px_checkpoint_close(px_checkpoint *checkpoint); /* zeroed afterwards */
 /* The weights that evaluation uses, file layout, into [parameters.count]; gaps are zeroed. */
 px_status px_checkpoint_weights(const px_checkpoint *checkpoint, float *flat);
-/* Everything back into a training engine made from the checkpoint's configuration; kind must be LAST. buffer as above. */
-px_status px_checkpoint_restore(const px_checkpoint *checkpoint, px_engine *engine, float *buffer);
+/* Everything back into a training engine made from the checkpoint's configuration; kind must be LAST. Its streams are those from
+ * first_stream on, as many as it has. buffer as above. */
+px_status px_checkpoint_restore(const px_checkpoint *checkpoint, px_engine *engine, int32_t first_stream, float *buffer);
 /* Floats that `buffer` needs. */
 size_t px_checkpoint_buffer_count(const px_parameters *parameters, const px_config *config);
 

@@ -13,13 +13,11 @@ static const double SECONDS_ENOUGH = 1.0;
 /* One window of the first epoch, as in training. */
 static px_status one_step(px_run *run, int64_t window, int64_t *tokens)
 {
-    px_batch batch;
+    px_run_position at = {0, window, window};
     px_metrics metrics;
-    PX_TRY(px_minibatches_get(run->windows, 0, window, (uint64_t)window, &batch));
-    PX_TRY(px_engine_accumulate(run->engine, &batch));
     px_update update = {.step = (uint64_t)window, .lr = px_schedule_rate(&run->config, &run->state, window)};
-    PX_TRY(px_engine_update(run->engine, &update));
-    PX_TRY(px_engine_metrics(run->engine, 1, &metrics)); /* waits for the device */
+    PX_TRY(px_run_step(run, &at, &update));
+    PX_TRY(px_run_step_sums(run, &metrics)); /* waits for the device */
     *tokens = metrics.tokens;
     return PX_OK;
 }
@@ -55,6 +53,7 @@ static px_status plan_run(px_run *run, px_train_plan *plan)
                                &run->engine->shape, &plan->memory));
     /* what passes through to checkpoints is the run's, beside the engine's */
     size_t buffer_bytes = px_checkpoint_buffer_count(&run->parameters, &run->config) * sizeof(float);
+    if (run->share.reduce == PX_REDUCE_TREE) buffer_bytes += px_tree_bytes(run->share.windows, run->parameters.count);
     plan->memory.workspace += buffer_bytes;
     plan->memory.total += buffer_bytes;
     PX_TRY(px_engine_describe(run->engine, plan->device, sizeof plan->device));
@@ -68,6 +67,7 @@ px_status px_train_dry_run(const px_config *config, const px_train_hooks *hooks,
     px_train_result ignored = {0};
     *plan = (px_train_plan){0};
     px_status status = px_run_prepare(&run, config, hooks, &ignored);
+    if (status == PX_OK && run.comm->size > 1) status = px_fail(PX_ERR_ARGUMENT, "--dry-run: measures one process; start it without mpirun or srun");
     if (status == PX_OK) status = plan_run(&run, plan);
     px_run_close(&run);
     return status;

@@ -73,6 +73,48 @@ done:
     return status;
 }
 
+/* ---- a share of the streams --------------------------------------------------------------------------------------------- */
+
+/* Adds one window's values to its streams' sums: in the order of time, so that no cut shows. */
+static void count_streams(const px_batch *batch, const float *token_nll, double *sums, int64_t *tokens)
+{
+    for (int32_t t = 0; t < batch->T; t++)
+        for (int32_t i = 0; i < batch->n; i++) {
+            size_t row = (size_t)t * (size_t)batch->n + (size_t)i;
+            if (batch->targets[row] < 0) continue;
+            sums[i] += token_nll[row];
+            tokens[i]++;
+        }
+}
+
+px_status px_evaluate_streams(px_engine *engine, px_range range, const px_evaluate_options *options, int32_t first, int32_t count, int32_t most,
+                              double *sums, int64_t *tokens)
+{
+    px_minibatches *minibatches = NULL;
+    const int32_t together = engine->shape.n;
+    float *token_nll = malloc((size_t)together * (size_t)options->T * sizeof *token_nll);
+    px_status status = token_nll ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for a window of %d streams and %d steps", (int)together, (int)options->T);
+    if (status == PX_OK) status = px_minibatches_create_eval(range, options->n, options->T, options->reset_id, options->keep_state, &minibatches);
+    const int64_t windows = status == PX_OK ? px_minibatches_per_epoch(minibatches, 0) : 0;
+    for (int32_t i = 0; i < count; i++) {
+        sums[i] = 0;
+        tokens[i] = 0;
+    }
+    for (int32_t at = 0; at < most; at += together)
+        for (int64_t w = 0; status == PX_OK && w < windows; w++) {
+            px_batch batch;
+            if (options->poll) status = options->poll(options->poll_context);
+            if (status != PX_OK || at >= count) continue;
+            status = px_minibatches_get_streams(minibatches, 0, w, (uint64_t)w, first + at, count - at < together ? count - at : together, &batch);
+            if (status == PX_OK) status = px_engine_evaluate(engine, &batch, token_nll);
+            if (status == PX_OK) count_streams(&batch, token_nll, sums + at, tokens + at);
+        }
+    if (status == PX_OK) status = forget_metrics(engine);
+    free(token_nll);
+    px_minibatches_destroy(minibatches);
+    return status;
+}
+
 /* ---- many sequences, each from a zero state ---------------------------------------------------------------------- */
 
 /* Slots are the engine's streams. Each works through one sequence and takes the next when it is done, with a reset mark

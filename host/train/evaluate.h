@@ -23,12 +23,20 @@ typedef struct px_evaluate_options {
     void (*progress)(void *context, double share);
     void *progress_context;
     const volatile int *stop;
+    px_status (*poll)(void *context); /* px_evaluate_streams: called before each window; what is not PX_OK ends it; may be NULL */
+    void *poll_context;
 } px_evaluate_options;
 
 /* Scores every token of the range after its first exactly once. PX_STOPPED where *stop became non-zero. The engine's metrics
  * are left cleared. The sum is made in double from single tokens' fp32 values in the order of windows, so that with n = 1 it
  * does not depend on T wherever an engine's values do not. */
 px_status px_evaluate(px_engine *engine, px_range range, const px_evaluate_options *options, px_evaluation *result);
+
+/* One rank's share of the same: of options->n streams only [first, first + count), a few at a time where the engine has fewer; sums [count] in
+ * nats and tokens [count] of each stream, which depend neither on the cut nor on the ranks. count may be 0. most: the largest count of any rank,
+ * so that poll is called equally often on all. The engine's metrics are left cleared. */
+px_status px_evaluate_streams(px_engine *engine, px_range range, const px_evaluate_options *options, int32_t first, int32_t count, int32_t most,
+                              double *sums, int64_t *tokens);
 
 /* Scores sequences each on its own from a zero state; ids of sequence i are ids[begin[i] .. begin[i+1]), its first id is
  * context and not scored. nll [count] sums in nats, tokens [count]. Results do not depend on the order or company of sequences. */

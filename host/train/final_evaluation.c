@@ -77,7 +77,7 @@ static px_status read_together(px_run *run, reading *readings, int32_t n)
     for (; status == PX_OK && done < longest; done += (size_t)T) {
         px_batch batch = {.tokens = w.tokens, .targets = w.targets, .reset = w.reset, .n = n, .streams_in_all = (uint32_t)n};
         batch.T = longest - done < (size_t)T ? (int32_t)(longest - done) : T;
-        if (px_run_stop_asked(run)) {
+        if (run->hooks->stop && *run->hooks->stop) {
             status = px_fail(PX_STOPPED, "stopped while scoring");
             break;
         }
@@ -95,12 +95,12 @@ static px_status read_together(px_run *run, reading *readings, int32_t n)
     return status;
 }
 
-/* The state of the last stream of training, which read the text's end, becomes stream `at` of the evaluation state. */
+/* The state of the last stream of training, which read the text's end, becomes stream `at` of the evaluation state. carried [L,batch,h]. */
 static px_status carry_state(px_run *run, const float *carried, int32_t at)
 {
-    size_t L = (size_t)run->config.model.layers, n = (size_t)run->config.batch, h = (size_t)run->config.model.hidden;
+    size_t L = (size_t)run->config.model.layers, all = (size_t)run->config.batch, n = (size_t)run->engine->shape.n, h = (size_t)run->config.model.hidden;
     memset(run->buffer, 0, L * n * h * sizeof *run->buffer);
-    for (size_t l = 0; l < L; l++) memcpy(run->buffer + (l * n + (size_t)at) * h, carried + (l * n + n - 1) * h, h * sizeof *carried);
+    for (size_t l = 0; l < L; l++) memcpy(run->buffer + (l * n + (size_t)at) * h, carried + (l * all + all - 1) * h, h * sizeof *carried);
     return px_engine_write(run->engine, PX_SECTION_EVAL_STATE, run->buffer);
 }
 
@@ -115,7 +115,7 @@ static px_status load_best(px_run *run)
     return px_engine_write(run->engine, PX_SECTION_PARAMETERS, run->buffer);
 }
 
-px_status px_run_final_evaluation(px_run *run)
+static px_status evaluate_alone(px_run *run)
 {
     px_train_result *result = run->result;
     reading readings[READINGS_MAX];
@@ -132,11 +132,30 @@ px_status px_run_final_evaluation(px_run *run)
     for (int32_t i = 0; i < count; i++) targets += targets_of(&readings[i]);
     if (targets > WORTH_A_LINE) px_run_line(run, "scoring the best model on whole texts, each as one stream");
 
-    float *carried = malloc(px_engine_section_count(run->engine, PX_SECTION_STATE) * sizeof *carried);
-    px_status status = carried ? px_engine_read(run->engine, PX_SECTION_STATE, carried) : px_fail(PX_ERR_MEMORY, "no memory for the evaluation at the end");
+    float *carried = malloc((size_t)run->config.model.layers * (size_t)run->config.batch * (size_t)run->config.model.hidden * sizeof *carried);
+    px_status status = carried ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for the evaluation at the end");
+    if (status == PX_OK && run->hidden)
+        memcpy(carried, run->hidden, (size_t)run->config.model.layers * (size_t)run->config.batch * (size_t)run->config.model.hidden * sizeof *carried);
+    else if (status == PX_OK)
+        status = px_engine_read(run->engine, PX_SECTION_STATE, carried);
     if (status == PX_OK) status = load_best(run);
     if (status == PX_OK) status = carry_state(run, carried, 0); /* the reading that keeps its state comes first */
     for (int32_t i = 0; status == PX_OK && i < count; i += n) status = read_together(run, readings + i, count - i < n ? count - i : n);
     free(carried);
     return status;
+}
+
+/* Three streams are too few to be shared out: rank 0 reads them, and the others wait as long as that takes. */
+px_status px_run_final_evaluation(px_run *run)
+{
+    int stopped = 0;
+    px_status status = px_run_gather_hidden(run);
+    if (status == PX_OK && px_run_leads(run)) {
+        status = evaluate_alone(run);
+        stopped = status == PX_STOPPED;
+    }
+    if (status != PX_OK && !stopped) return status;
+    PX_TRY(px_comm_wait_for_root(run->comm));
+    PX_TRY(px_run_decide(run, &stopped));
+    return stopped ? px_fail(PX_STOPPED, "stopped while scoring") : PX_OK;
 }

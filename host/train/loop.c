@@ -17,7 +17,7 @@ px_status px_run_sync(px_run *run)
 {
     px_run_state *state = &run->state;
     px_metrics metrics;
-    PX_TRY(px_engine_metrics(run->engine, 1, &metrics));
+    PX_TRY(px_run_step_sums(run, &metrics));
     run->bad = metrics;
     if (metrics.bad_step >= 0) return PX_OK;
     state->interval_loss += metrics.loss_sum;
@@ -64,7 +64,7 @@ px_status px_run_log_interval(px_run *run)
     px_metrics_number(run->log, "grad_norm", progress.grad_norm);
     px_metrics_number(run->log, "learning_rate", progress.learning_rate);
     PX_TRY(px_metrics_end(run->log));
-    if (run->hooks->progress) run->hooks->progress(run->hooks->context, &progress);
+    if (run->hooks->progress && px_run_leads(run)) run->hooks->progress(run->hooks->context, &progress);
     state->interval_loss = 0;
     state->interval_tokens = 0;
     px_run_restart_timer(run);
@@ -91,7 +91,7 @@ px_status px_run_stop_with_checkpoint(px_run *run)
     PX_TRY(save(run));
     px_metrics_begin(run->log, "stop");
     px_metrics_count(run->log, "step", state->step);
-    px_metrics_text(run->log, "reason", *run->hooks->stop == PX_STOP_TIME ? "time limit" : "asked to stop");
+    px_metrics_text(run->log, "reason", px_run_stop_asked(run) == PX_STOP_TIME ? "time limit" : "asked to stop");
     PX_TRY(px_metrics_end(run->log));
     return px_fail(PX_STOPPED, "%s: stopped at step %lld with a checkpoint; go on by --resume %s", run->folder, (long long)state->step, run->folder);
 }
@@ -101,8 +101,9 @@ px_status px_run_stop_with_checkpoint(px_run *run)
 static px_status save_after_evaluation(px_run *run)
 {
     enum { LEAST_SECONDS = 5 };
-    if (run->config.on_nan == PX_ON_NAN_STOP && px_clock() - run->checkpoint_written < LEAST_SECONDS) return PX_OK;
-    return save(run);
+    int too_soon = run->config.on_nan == PX_ON_NAN_STOP && px_clock() - run->checkpoint_written < LEAST_SECONDS;
+    PX_TRY(px_run_decide(run, &too_soon));
+    return too_soon ? PX_OK : save(run);
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------------------------ */
@@ -134,12 +135,10 @@ static int save_is_due(const px_run *run)
 static px_status step(px_run *run)
 {
     px_run_state *state = &run->state;
-    px_batch batch;
-    PX_TRY(px_minibatches_get(run->windows, state->epoch, state->window, (uint64_t)state->step, &batch));
-    PX_TRY(px_engine_accumulate(run->engine, &batch));
+    px_run_position at = {state->epoch, state->window, state->step};
     px_update update = {.step = (uint64_t)state->step, .lr = px_schedule_rate(&run->config, state, state->step),
                         .average_weight = px_averaging_weight(&run->config, state)};
-    PX_TRY(px_engine_update(run->engine, &update));
+    PX_TRY(px_run_step(run, &at, &update));
     if (update.average_weight > 0) state->average_count++;
     state->step++;
     if (++state->window >= px_minibatches_per_epoch(run->windows, state->epoch)) {
@@ -158,8 +157,10 @@ static px_status after_step(px_run *run)
     int log_due = config->log_every > 0 && state->step % config->log_every == 0;
     int evaluation_due = run->validates && (config->valid_every > 0 ? state->step % config->valid_every == 0 : epoch_ended);
     int save_due = save_is_due(run);
+    if (config->checkpoint_every.seconds > 0) PX_TRY(px_run_decide(run, &save_due)); /* rank 0's clock */
     int end = end_reason(run) != PX_END_NONE;
 
+    if (config->check_every > 0 && state->step % config->check_every == 0) PX_TRY(px_run_compare_ranks(run));
     if (!(run->reads_each_step || epoch_ended || log_due || evaluation_due || save_due || end)) return PX_OK;
     PX_TRY(px_run_sync(run));
     if (run->bad.bad_step >= 0) return px_run_not_finite(run);

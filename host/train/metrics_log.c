@@ -81,6 +81,7 @@ int64_t px_metrics_log_bytes(const px_metrics_log *log)
 
 px_status px_metrics_log_sync(px_metrics_log *log)
 {
+    if (!log) return PX_OK;
     /* some file systems cannot flush; a full disk shows here at the latest */
     if (fsync(log->fd) != 0 && errno != EINVAL && errno != ENOSYS) return fail_io(log, "writing failed");
     return PX_OK;
@@ -101,6 +102,7 @@ static void name_field(px_metrics_log *log, const char *name)
 
 void px_metrics_begin(px_metrics_log *log, const char *event)
 {
+    if (!log) return;
     px_text_clear(&log->line);
     px_text_format(&log->line, "{\"event\":");
     px_text_json_string(&log->line, event, strlen(event));
@@ -108,24 +110,28 @@ void px_metrics_begin(px_metrics_log *log, const char *event)
 
 void px_metrics_count(px_metrics_log *log, const char *name, int64_t value)
 {
+    if (!log) return;
     name_field(log, name);
     px_text_format(&log->line, "%lld", (long long)value);
 }
 
 void px_metrics_number(px_metrics_log *log, const char *name, double value)
 {
+    if (!log) return;
     name_field(log, name);
     px_text_json_number(&log->line, value, NUMBER_DIGITS);
 }
 
 void px_metrics_text(px_metrics_log *log, const char *name, const char *value)
 {
+    if (!log) return;
     name_field(log, name);
     px_text_json_string(&log->line, value, strlen(value));
 }
 
 void px_metrics_bytes(px_metrics_log *log, const char *name, const char *value, size_t bytes)
 {
+    if (!log) return;
     px_text clean = {0};
     px_text_append_utf8(&clean, value, bytes);
     name_field(log, name);
@@ -136,12 +142,14 @@ void px_metrics_bytes(px_metrics_log *log, const char *name, const char *value, 
 
 void px_metrics_bool(px_metrics_log *log, const char *name, int value)
 {
+    if (!log) return;
     name_field(log, name);
     px_text_format(&log->line, "%s", value ? "true" : "false");
 }
 
 px_status px_metrics_end(px_metrics_log *log)
 {
+    if (!log) return PX_OK;
     px_text_append(&log->line, "}\n", 2);
     PX_TRY(px_text_check(&log->line, log->path));
     size_t done = 0;

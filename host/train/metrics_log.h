@@ -20,7 +20,7 @@ px_status px_metrics_log_sync(px_metrics_log *log);
 /* Calls line(context, text, bytes) for each line once it stands in the file, without its newline; NULL: no longer. */
 void px_metrics_log_watch(px_metrics_log *log, void (*line)(void *context, const char *text, size_t bytes), void *context);
 
-/* One line: begin, fields, end. Errors are returned by end, PX_ERR_IO with what is already there kept whole. */
+/* One line: begin, fields, end; a log that is NULL (a rank that writes none) takes them and does nothing. Errors are returned by end, PX_ERR_IO with what is already there kept whole. */
 void px_metrics_begin(px_metrics_log *log, const char *event);
 void px_metrics_count(px_metrics_log *log, const char *name, int64_t value);
 void px_metrics_number(px_metrics_log *log, const char *name, double value);

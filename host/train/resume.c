@@ -38,23 +38,26 @@ static px_status same_corpus(const px_run *run, const px_checkpoint *last)
     return PX_OK;
 }
 
-/* Everything as it was when the checkpoint was made. Nothing is changed on disk before all of it has been checked. */
+/* Everything as it was when the checkpoint was made, on every rank. Nothing is changed on disk. */
 static px_status take_up(px_run *run, const px_checkpoint *last, const char *damage)
 {
-    struct stat info;
     if (*damage) px_run_line(run, "warning: %s; going on from %s instead", damage, last->path);
     run->resumed = 1;
     PX_TRY(px_run_open(run));
     PX_TRY(same_corpus(run, last));
-    PX_TRY(px_checkpoint_restore(last, run->engine, run->buffer));
+    PX_TRY(px_checkpoint_restore(last, run->engine, run->share.first, run->buffer));
     run->state = last->state;
     if (run->state.window > 0 && run->state.window >= px_minibatches_per_epoch(run->windows, run->state.epoch))
         return px_fail(PX_ERR_INPUT, "%s: damaged: window %lld of an epoch of %lld", last->path, (long long)run->state.window,
                        (long long)px_minibatches_per_epoch(run->windows, run->state.epoch));
-    if (*damage)
-        PX_TRY(px_run_drop_kept_after(run->folder, run->state.step)); /* found damaged just now */
-    else
-        run->last_step = run->state.step;
+    return PX_OK;
+}
+
+/* The folder as it was then: rank 0's, once everything has been checked. */
+static px_status take_up_folder(px_run *run, const char *damage)
+{
+    struct stat info;
+    if (*damage) PX_TRY(px_run_drop_kept_after(run->folder, run->state.step)); /* found damaged just now */
     if (stat(run->metrics_path, &info) != 0 || info.st_size < run->state.metrics_bytes)
         px_run_line(run, "warning: %s is shorter than it was at the checkpoint; lines are missing from it", run->metrics_path);
     PX_TRY(px_metrics_log_open(run->metrics_path, run->state.metrics_bytes, &run->log));
@@ -135,30 +138,51 @@ static px_status check_folder(const char *folder)
     return PX_OK;
 }
 
+static px_status lock(px_run *run, const char *folder)
+{
+    PX_TRY(check_folder(folder));
+    return px_run_lock_take(folder, &run->lock); /* what is read from here on stays as it is */
+}
+
+/* The checkpoint, read by every rank by itself, and a run with its configuration; the caller closes both. */
+static px_status open_old(px_run *run, px_checkpoint *last, const char *folder, const char *const *changes, const px_train_hooks *hooks,
+                          px_train_result *result, char damage[PX_RUN_DAMAGE_BYTES])
+{
+    px_config config = {0};
+    PX_TRY(px_run_open_newest(folder, last, damage));
+    PX_TRY(changed_config(last, folder, changes, &config));
+    px_status status = px_run_prepare(run, &config, hooks, result);
+    px_config_free(&config);
+    PX_TRY(status);
+    PX_TRY(px_run_folder_names(run));
+    run->state = last->state;
+    return PX_OK;
+}
+
 /* may_be_over 1: the result of a run that has ended is read back (nine digits) instead of being computed again. */
 static px_status resume(const char *folder, const char *const *changes, int may_be_over, const px_train_hooks *hooks, px_train_result *result)
 {
     px_run run = {0};
+    px_comm alone = {.size = 1}, *comm = hooks && hooks->comm ? hooks->comm : &alone;
     px_checkpoint last = {0};
-    px_config config = {0};
     char damage[PX_RUN_DAMAGE_BYTES];
+    int over = 0;
     px_status status;
     px_run_clear_result(result);
-    PX_TRY(check_folder(folder));
-    PX_TRY(px_run_lock_take(folder, &run.lock)); /* what is read from here on stays as it is */
-    PX_TRY_GOTO(status, px_run_open_newest(folder, &last, damage), done);
-    PX_TRY_GOTO(status, changed_config(&last, folder, changes, &config), done);
-    PX_TRY_GOTO(status, px_run_prepare(&run, &config, hooks, result), done);
-    PX_TRY_GOTO(status, px_run_folder_names(&run), done);
-    run.state = last.state;
-    if (may_be_over && has_ended(&run)) goto done;
-    px_run_folder_locked(&run);
-    PX_TRY_GOTO(status, take_up(&run, &last, damage), done);
+    PX_TRY_GOTO(status, px_comm_agree(comm, comm->rank == 0 ? lock(&run, folder) : PX_OK), done);
+    PX_TRY_GOTO(status, px_comm_agree(comm, open_old(&run, &last, folder, changes, hooks, result, damage)), done);
+    if (px_run_leads(&run)) over = may_be_over && has_ended(&run);
+    PX_TRY_GOTO(status, px_run_decide(&run, &over), done);
+    if (over) goto done;
+    if (px_run_leads(&run)) px_run_folder_locked(&run);
+    PX_TRY_GOTO(status, px_comm_agree(comm, take_up(&run, &last, damage)), done);
+    PX_TRY_GOTO(status, px_run_compare_ranks(&run), done); /* all have found the same checkpoint */
+    if (!*damage) run.last_step = run.state.step;
+    PX_TRY_GOTO(status, px_comm_agree(comm, px_run_leads(&run) ? take_up_folder(&run, damage) : PX_OK), done);
     px_checkpoint_close(&last); /* its memory is not needed while training */
     status = px_run_train(&run);
 done:
     px_checkpoint_close(&last);
-    px_config_free(&config);
     px_run_close(&run);
     return status;
 }
@@ -170,7 +194,10 @@ px_status px_train_resume(const char *folder, const char *const *changes, const 
 
 px_status px_train_start_or_resume(const px_config *config, const char *const *changes, const px_train_hooks *hooks, px_train_result *result)
 {
-    if (!config->run || !px_run_folder_has_checkpoint(config->run)) return px_train_start(config, hooks, result);
+    px_comm alone = {.size = 1}, *comm = hooks && hooks->comm ? hooks->comm : &alone;
+    int there = config->run && px_run_folder_has_checkpoint(config->run);
+    PX_TRY(px_comm_broadcast(comm, &there, sizeof there)); /* as rank 0 sees it */
+    if (!there) return px_train_start(config, hooks, result);
     const char **kept;
     size_t count = 0, out = 0;
     while (changes && changes[count]) count += 2;

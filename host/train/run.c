@@ -5,6 +5,7 @@
 #include "devices.h"
 #include "machine.h"
 #include "model_file.h"
+#include "nccl.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -99,18 +100,28 @@ static px_status open_windows(px_run *run)
     return PX_OK;
 }
 
+/* One GPU for each rank of a machine, unless the flag names one, or the launcher shows this rank only its own. */
+static const char *device_of_rank(const px_run *run, char text[32])
+{
+    const char *device = run->config.device ? run->config.device : "cpu", *visible = getenv("CUDA_VISIBLE_DEVICES");
+    if (run->comm->size == 1 || run->share.reduce != PX_REDUCE_FAST || strcmp(device, "cuda") != 0) return device;
+    snprintf(text, 32, "cuda:%d", visible && *visible && !strchr(visible, ',') ? 0 : (int)run->comm->local_rank);
+    return text;
+}
+
 static px_status open_engine(px_run *run)
 {
     const px_config *config = &run->config;
-    px_engine_shape shape = {.n = config->batch, .T = config->steps, .training = 1, .averaging = config->average != PX_AVERAGE_NONE,
+    char device[32];
+    px_engine_shape shape = {.n = run->share.n, .groups = run->share.windows, .T = config->steps, .training = 1, .averaging = config->average != PX_AVERAGE_NONE,
                              .threads = config->threads, .precision = config->precision, .seed = config->seed};
     PX_TRY(px_parameters_make(&config->model, &run->parameters));
-    PX_TRY(px_engine_create(config->device ? config->device : "cpu", &config->model, &config->optimizer, &shape, &run->engine));
+    PX_TRY(px_engine_create(device_of_rank(run, device), &config->model, &config->optimizer, &shape, &run->engine));
     run->reads_each_step = strcmp(run->engine->ops->name, "cpu") == 0 || strcmp(run->engine->ops->name, "reference") == 0;
     size_t count = px_checkpoint_buffer_count(&run->parameters, config);
     run->buffer = calloc(count, sizeof *run->buffer);
     if (!run->buffer) return px_fail(PX_ERR_MEMORY, "no memory for the %zu values that pass through to checkpoints", count);
-    return PX_OK;
+    return px_run_open_reduction(run);
 }
 
 px_status px_run_prepare(px_run *run, const px_config *config, const px_train_hooks *hooks, px_train_result *result)
@@ -120,6 +131,8 @@ px_status px_run_prepare(px_run *run, const px_config *config, const px_train_ho
     int ordinal;
     run->hooks = hooks ? hooks : &no_hooks;
     run->result = result;
+    run->alone = (px_comm){.size = 1};
+    run->comm = run->hooks->comm ? run->hooks->comm : &run->alone;
     run->job_started = px_clock();
     run->checkpoint_step = -1;
     run->last_step = -1;
@@ -127,7 +140,13 @@ px_status px_run_prepare(px_run *run, const px_config *config, const px_train_ho
     PX_TRY(px_config_copy(&run->config, config));
     PX_TRY(px_config_check(&run->config));
     /* an unknown device ends the run before a large text is read */
-    return px_engine_find(config->device ? config->device : "cpu", &ops, &ordinal);
+    PX_TRY(px_engine_find(config->device ? config->device : "cpu", &ops, &ordinal));
+    const int on_cpu = strcmp(ops->name, "cpu") == 0 || strcmp(ops->name, "reference") == 0;
+    PX_TRY(px_share_make(&run->config, run->comm->rank, run->comm->size, on_cpu, &run->share));
+    run->config.reduce = run->share.reduce; /* settled for all jobs of this run */
+    if (run->comm->size > 1 && config->data && strcmp(config->data, "-") == 0)
+        return px_fail(PX_ERR_ARGUMENT, "--data -: only one of %d ranks has a standard input; give a file", (int)run->comm->size);
+    return PX_OK;
 }
 
 px_status px_run_open(px_run *run)
@@ -145,7 +164,10 @@ void px_run_close(px_run *run)
     px_run_observe_end(run);
     px_metrics_log_close(run->log);
     px_run_lock_release(run->lock);
+    px_nccl_destroy(run->nccl); /* before the GPU it is on */
     px_engine_destroy(run->engine);
+    px_tree_destroy(run->tree);
+    free(run->hidden);
     px_minibatches_destroy(run->windows);
     px_corpus_close(&run->corpus);
     px_config_free(&run->config);
@@ -166,11 +188,6 @@ px_status px_run_initialise(px_run *run)
     return px_engine_write(run->engine, PX_SECTION_PARAMETERS, run->buffer);
 }
 
-int px_run_stop_asked(const px_run *run)
-{
-    return run->hooks->stop && *run->hooks->stop;
-}
-
 int64_t px_run_epoch_number(const px_run *run)
 {
     return run->state.window == 0 && run->state.step > 0 ? run->state.epoch : run->state.epoch + 1;
@@ -182,7 +199,7 @@ void px_run_line(const px_run *run, const char *format, ...)
 {
     char text[1024];
     va_list args;
-    if (!run->hooks->line) return;
+    if (!run->hooks->line || !px_run_leads(run)) return;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
@@ -234,6 +251,10 @@ px_status px_run_introduce(px_run *run)
                 grouped((int64_t)run->parameters.weights, a), (double)memory.total * 1e-6);
     PX_TRY(px_engine_describe(run->engine, device, sizeof device));
     px_run_line(run, "device: %s", device);
+    if (run->share.ranks > 1 || run->share.windows > 1)
+        px_run_line(run, "streams: %d on each of %d rank%s, in %d window%s of %d; --reduce %s", (int)run->share.streams, (int)run->share.ranks,
+                    run->share.ranks > 1 ? "s" : "", (int)run->share.windows, run->share.windows > 1 ? "s" : "", (int)run->share.n,
+                    px_reduce_name(run->share.reduce));
     if (run->config.device && strcmp(run->config.device, "auto") == 0) px_run_line(run, "device auto took %s", px_engine_choice_text());
     return PX_OK;
 }

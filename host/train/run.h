@@ -3,6 +3,8 @@
  *     run.c         opens corpus, engine and buffers; the few lines at the start
  *     run_folder.c  the folder: its files' names, its creation, checkpoints in it; run_lock.c who may write there;
  *     run_keep.c    older checkpoints, and which is the newest that is whole
+ *     step.c        one step: its windows, the sum over ranks, the update; share.c which streams are whose
+ *     together.c    what ranks do together beside the steps
  *     loop.c        the steps, and when something is logged, evaluated or saved
  *     validation.c  evaluation during training; final_evaluation.c at its end
  *     observe.c     what an observer is shown (observer.h); snapshot.c the texts and weights among it
@@ -15,6 +17,7 @@
 #define PX_RUN_H
 
 #include "checkpoint.h"
+#include "comm.h"
 #include "corpus.h"
 #include "engine.h"
 #include "metrics_log.h"
@@ -22,12 +25,23 @@
 #include "observer.h"
 #include "run_lock.h"
 #include "run_state.h"
+#include "share.h"
 #include "train.h"
+#include "tree.h"
 
 typedef struct px_run {
     px_config config;             /* owned; schedule_steps and model.vocab are filled in */
     const px_train_hooks *hooks;  /* never NULL */
     px_train_result *result;      /* never NULL */
+    px_comm *comm;                /* the hooks', or `alone` */
+    px_comm alone;
+    px_share share;
+    px_tree *tree;                /* reduce = tree */
+    struct px_nccl *nccl;         /* reduce = fast on GPUs */
+    float *hidden;                /* rank 0 of several: [L,n,h] of all streams, gathered for a checkpoint or the end */
+    int stop;                     /* several ranks: what they have agreed on, PX_STOP_NO: go on */
+    double step_loss;             /* of all ranks, since the last px_run_sync */
+    int64_t step_tokens;
     px_corpus corpus;
     char *vocabulary;             /* its text, for model files */
     int32_t reset_id;
@@ -68,11 +82,34 @@ px_status px_run_initialise(px_run *run);
 void px_run_line(const px_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The lines at the start: corpus, model, device. */
 px_status px_run_introduce(px_run *run);
-int px_run_stop_asked(const px_run *run);
 /* Epoch, from 1, that the latest step belongs to. */
 int64_t px_run_epoch_number(const px_run *run);
 /* A fingerprint of all three texts as tokens: their numbers, and up to 1024 blocks of each. */
 uint64_t px_run_corpus_hash(const px_corpus *corpus);
+
+/* ---- step.c ----------------------------------------------------------------------------------------------------- */
+typedef struct px_run_position {
+    int64_t epoch, window, step;
+} px_run_position;
+/* Tree or reducer, as run->share says; the engine is open. */
+px_status px_run_open_reduction(px_run *run);
+/* All windows of this rank, the sum over ranks, the update. With several ranks run->stop is then what all of them know. */
+px_status px_run_step(px_run *run, const px_run_position *at, px_update *update);
+/* px_engine_metrics of all ranks together; sums are cleared. */
+px_status px_run_step_sums(px_run *run, px_metrics *metrics);
+
+/* ---- together.c: where there is one rank these do nothing ---------------------------------------------------------- */
+/* 1: this rank prints and writes files. */
+int px_run_leads(const px_run *run);
+/* Non-zero: end with a checkpoint. With several ranks as of the last step or px_run_share_stop, and the same on all of them. */
+int px_run_stop_asked(const px_run *run);
+px_status px_run_share_stop(px_run *run);
+/* What rank 0 has decided, which the others may not know: clocks, files. */
+px_status px_run_decide(px_run *run, int *decision);
+/* Fails on every rank where weights or counters differ. */
+px_status px_run_compare_ranks(px_run *run);
+/* run->hidden on rank 0. */
+px_status px_run_gather_hidden(px_run *run);
 
 /* ---- run_folder.c ------------------------------------------------------------------------------------------------ */
 px_status px_run_folder_names(px_run *run);

@@ -127,39 +127,51 @@ px_status px_run_write_config(px_run *run)
 
 static px_checkpoint_source source_of(px_run *run, px_checkpoint_kind kind, const px_run_state *state)
 {
-    return (px_checkpoint_source){.kind = kind, .config = &run->config, .vocabulary = run->vocabulary,
+    return (px_checkpoint_source){.kind = kind, .config = &run->config, .hidden = run->hidden, .vocabulary = run->vocabulary,
                                   .parameters = &run->parameters, .state = state, .engine = run->engine, .buffer = run->buffer};
 }
 
 px_status px_run_write_best(px_run *run, const px_run_state *state)
 {
+    if (!px_run_leads(run)) return PX_OK;
     px_checkpoint_source source = source_of(run, PX_CHECKPOINT_BEST, state);
     return px_checkpoint_write(run->best_path, &source);
 }
 
-px_status px_run_write_last(px_run *run)
+/* Rank 0's part. */
+static px_status write_last(px_run *run)
 {
-    /* progress: the step that failed is behind us */
-    if (run->state.step > run->state.failed_step) run->state.rollbacks_in_a_row = 0;
     PX_TRY(px_metrics_log_sync(run->log));
     run->state.metrics_bytes = px_metrics_log_bytes(run->log);
     px_checkpoint_source source = source_of(run, PX_CHECKPOINT_LAST, &run->state);
     PX_TRY(px_run_keep_last(run));
-    PX_TRY(px_checkpoint_write(run->last_path, &source));
+    return px_checkpoint_write(run->last_path, &source);
+}
+
+/* Ranks that disagree save nothing; the others go on when the file is there. */
+px_status px_run_write_last(px_run *run)
+{
+    /* progress: the step that failed is behind us */
+    if (run->state.step > run->state.failed_step) run->state.rollbacks_in_a_row = 0;
+    PX_TRY(px_run_compare_ranks(run));
+    PX_TRY(px_run_gather_hidden(run));
+    if (px_run_leads(run)) PX_TRY(write_last(run));
+    PX_TRY(px_comm_wait_for_root(run->comm));
     run->checkpoint_written = px_clock();
     run->checkpoint_step = run->state.step;
     run->last_step = run->state.step;
-    return px_run_prune_kept(run);
+    return px_run_leads(run) ? px_run_prune_kept(run) : PX_OK;
 }
 
 /* A copy, not a rename: at every moment best.safetensors is there. */
 px_status px_run_keep_best(px_run *run)
 {
-    return exists(run->best_path) ? px_run_copy(run->best_path, run->kept_path) : PX_OK;
+    return px_run_leads(run) && exists(run->best_path) ? px_run_copy(run->best_path, run->kept_path) : PX_OK;
 }
 
 px_status px_run_restore_best(px_run *run)
 {
+    if (!px_run_leads(run)) return PX_OK;
     if (rename(run->kept_path, run->best_path) != 0 && errno != ENOENT)
         return px_fail(PX_ERR_IO, "%s: cannot be renamed to best.safetensors: %s", run->kept_path, strerror(errno));
     return PX_OK;

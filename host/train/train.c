@@ -118,28 +118,37 @@ static px_status log_start(px_run *run)
 static px_status begin_folder(px_run *run)
 {
     int created = 0;
-    px_status status = px_run_folder_create(run, &created);
-    if (status == PX_OK) status = px_run_write_config(run);
-    if (status == PX_OK) status = log_start(run);
+    px_status status = PX_OK;
+    if (px_run_leads(run)) {
+        status = px_run_folder_create(run, &created);
+        if (status == PX_OK) status = px_run_write_config(run);
+        if (status == PX_OK) status = log_start(run);
+    }
+    status = px_comm_agree(run->comm, status);
     if (status == PX_OK) status = px_run_write_last(run);
-    if (status != PX_OK) px_run_folder_undo(run, created);
+    if (status != PX_OK && px_run_leads(run)) px_run_folder_undo(run, created);
     return status;
+}
+
+/* Every rank by itself: the same on all where nothing is wrong. */
+static px_status open_new(px_run *run, const px_config *config, const px_train_hooks *hooks, px_train_result *result)
+{
+    PX_TRY(px_run_prepare(run, config, hooks, result));
+    PX_TRY(px_run_folder_names(run));
+    if (px_run_leads(run)) PX_TRY(px_run_folder_refuse(run));
+    PX_TRY(px_run_open(run));
+    PX_TRY(px_run_introduce(run));
+    return px_run_initialise(run);
 }
 
 px_status px_train_start(const px_config *config, const px_train_hooks *hooks, px_train_result *result)
 {
     px_run run = {0};
-    px_status status;
     px_run_clear_result(result);
-    PX_TRY_GOTO(status, px_run_prepare(&run, config, hooks, result), done);
-    PX_TRY_GOTO(status, px_run_folder_names(&run), done);
-    PX_TRY_GOTO(status, px_run_folder_refuse(&run), done);
-    PX_TRY_GOTO(status, px_run_open(&run), done);
-    PX_TRY_GOTO(status, px_run_introduce(&run), done);
-    PX_TRY_GOTO(status, px_run_initialise(&run), done);
-    PX_TRY_GOTO(status, begin_folder(&run), done);
-    status = px_run_train(&run);
-done:
+    px_status status = open_new(&run, config, hooks, result);
+    status = px_comm_agree(run.comm, status);
+    if (status == PX_OK) status = begin_folder(&run);
+    if (status == PX_OK) status = px_run_train(&run);
     px_run_close(&run);
     return status;
 }

@@ -3,6 +3,7 @@
 #define PX_TRAIN_H
 
 #include "config.h"
+#include "comm.h"
 #include "engine.h"
 #include "observer.h"
 
@@ -29,6 +30,7 @@ typedef struct px_train_hooks {
     void (*progress)(void *context, const px_train_progress *progress);   /* each logged step */
     void (*evaluation)(void *context, const px_train_progress *progress); /* each evaluation */
     const px_run_observer *observer;    /* see observer.h */
+    px_comm *comm;                      /* the ranks of this job; NULL: one alone */
     const volatile sig_atomic_t *stop;  /* a px_stop; not PX_STOP_NO: finish the step, write a checkpoint, return PX_STOPPED */
 } px_train_hooks;
 

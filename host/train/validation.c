@@ -8,6 +8,7 @@
 #include "schedule.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* As many streams as in training, or as many as the text has tokens to predict. */
 static px_evaluate_options fast_options(const px_run *run)
@@ -18,13 +19,48 @@ static px_evaluate_options fast_options(const px_run *run)
                                  .reset_id = run->reset_id, .stop = run->hooks->stop};
 }
 
+/* PX_STOPPED on all ranks at the same window. */
+static px_status poll_stop(void *context)
+{
+    px_run *run = context;
+    PX_TRY(px_run_share_stop(run));
+    return run->stop ? px_fail(PX_STOPPED, "stopped while scoring") : PX_OK;
+}
+
+/* Streams [i * n / ranks, ...) are rank i's. Sums of streams are added in their order: the same for any ranks and windows. */
+static px_status evaluate_shared(px_run *run, px_evaluate_options *options, px_evaluation *evaluation)
+{
+    const int32_t n = options->n, ranks = run->comm->size, rank = run->comm->rank, most = (n + ranks - 1) / ranks;
+    const int32_t first = (int32_t)((int64_t)rank * n / ranks), count = (int32_t)((int64_t)(rank + 1) * n / ranks) - first;
+    const double started = px_clock();
+    double *sums = calloc((size_t)n * 2, sizeof *sums), sum = 0, scored = 0;
+    int64_t *tokens = calloc((size_t)n, sizeof *tokens);
+    options->poll = poll_stop;
+    options->poll_context = run;
+    px_status status = sums && tokens ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for the sums of %d streams", (int)n);
+    if (status == PX_OK) status = px_evaluate_streams(run->engine, run->corpus.valid, options, first, count, most, sums + first, tokens + first);
+    for (int32_t i = 0; status == PX_OK && i < n; i++) sums[n + i] = (double)tokens[i];
+    if (status == PX_OK) status = px_comm_sum(run->comm, sums, (size_t)n * 2); /* all but one rank add zero */
+    for (int32_t i = 0; status == PX_OK && i < n; i++) {
+        sum += sums[i];
+        scored += sums[n + i];
+    }
+    free(sums);
+    free(tokens);
+    PX_TRY(status);
+    *evaluation = (px_evaluation){.loss = sum / scored, .perplexity = exp(sum / scored), .bits_per_token = sum / scored / M_LN2, .tokens = (int64_t)scored,
+                                  .seconds = px_clock() - started};
+    return PX_OK;
+}
+
 /* With the averaged weights where there are any; they are back in their place afterwards. */
 static px_status evaluate_now(px_run *run, px_evaluation *evaluation)
 {
     px_evaluate_options options = fast_options(run);
     int averaged = run->state.average_count > 0;
     if (averaged) PX_TRY(px_engine_swap_average(run->engine));
-    px_status status = px_evaluate(run->engine, run->corpus.valid, &options, evaluation);
+    px_status status = run->share.ranks > 1 || run->share.windows > 1 ? evaluate_shared(run, &options, evaluation)
+                                                                       : px_evaluate(run->engine, run->corpus.valid, &options, evaluation);
     if (averaged) PX_TRY(px_engine_swap_average(run->engine));
     return status;
 }
@@ -50,7 +86,7 @@ static px_status log_evaluation(px_run *run, const px_run_state *state, const px
     px_metrics_bool(run->log, "averaged", state->average_count > 0);
     px_metrics_number(run->log, "seconds", evaluation->seconds);
     PX_TRY(px_metrics_end(run->log));
-    if (run->hooks->evaluation) run->hooks->evaluation(run->hooks->context, &progress);
+    if (run->hooks->evaluation && px_run_leads(run)) run->hooks->evaluation(run->hooks->context, &progress);
     return PX_OK;
 }
 

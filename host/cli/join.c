@@ -1,0 +1,29 @@
+/* Joining the other ranks: see join.h. */
+#include "join.h"
+
+#include <stdio.h>
+
+static void say(void *context, const char *text)
+{
+    (void)context;
+    fprintf(stderr, "perplex: %s\n", text);
+}
+
+px_status px_join(const px_join_flags *flags, double timeout_s, const volatile sig_atomic_t *stop, px_comm **comm)
+{
+    px_ranks ranks;
+    char text[200];
+    *comm = NULL;
+    px_status status = px_ranks_find(flags->rank, flags->world_size, flags->local_rank, &ranks);
+    if (status != PX_OK) return status;
+    if (flags->ranks) {
+        px_ranks_describe(&ranks, text, sizeof text);
+        printf("%s\n", text);
+        return PX_OK;
+    }
+    status = px_comm_open(&ranks, timeout_s, comm);
+    if (status != PX_OK) return status;
+    (*comm)->signalled = stop;
+    (*comm)->notice = say;
+    return PX_OK;
+}
