@@ -42,6 +42,7 @@ done
 px_install "${PACKAGES[@]}"
 px_install_optional "the screenshots of report.html" chromium
 px_install_optional "event files for TensorBoard" protobuf-c-compiler libprotobuf-c-dev libisal-dev
+px_install_optional "the tests of manual page, documentation, pkg-config file and zsh completion" groff-base doxygen pkg-config zsh
 [ "${PERPLEX_TEST_SLURM:-0}" != 1 ] || [ "$(id -u)" != 0 ] || px_install_slurm
 if [ -z "${PERPLEX_DATASETS:-}" ] && [ -d ../shared/datasets ]; then
     PERPLEX_DATASETS=$(cd ../shared/datasets && pwd)
