@@ -16,8 +16,8 @@
 #   PERPLEX_GPU_DEVICE [cuda:0]
 #   PERPLEX_TORCH_PYTHON  an interpreter with PyTorch [python3]
 #
-# OUT gets: summary.json, bench.json (h and n of the speed targets), precision.json, peers-fp32.json, peers-tf32.json and
-# logs.tar.gz with everything else.
+# OUT gets: summary.json, bench.json (h and n of the speed targets), precision.json, peers-fp32.json, peers-tf32.json,
+# peers-bf16.json, targets.json (each speed target: met, missed or not measured) and logs.tar.gz with everything else.
 set -u
 
 usage() {
@@ -169,11 +169,67 @@ crossover() {
 peers() {
     [ -f bench/peers/run.py ] || skip "bench/peers/run.py is not there"
     "$python" -c 'import torch; assert torch.cuda.is_available()' || skip "$python has no PyTorch that sees a GPU"
-    "$python" bench/peers/run.py --perplex "$program" --torch-python "$python" --device "$device" --precision "$1" --threads 1 --rounds 5 --seconds 0.5 \
-        --cases chars,wide,words,words-embed --variants rnn,rnn-compile --out "$logs/peers-$1"
+    # compiling takes half a minute each: that variant joins where $2 says
+    "$python" bench/peers/run.py --perplex "$program" --torch-python "$python" --device "$device" --precision "$1" --threads 1 --rounds 3 --seconds 0.3 \
+        --cases gpu-512-32,gpu-512-64,gpu-512-128,gpu-512-256,gpu-1024-32,gpu-1024-64,gpu-1024-128,gpu-1024-256 \
+        --variants rnn,rnn-compile --compile-cases "$2" --out "$logs/peers-$1"
     local status=$?
     cp "$logs/peers-$1/peers.json" "$out/peers-$1.json"
     return $status
+}
+
+# Each speed target by itself, from what the peers' parts have measured; one that is missed or was not measured fails the part.
+targets() {
+    "$python" - "$out/targets.json" "$out" <<'END'
+import json, os, sys
+wanted = {(p, f"gpu-{h}-{n}") for p in ("fp32", "tf32", "bf16") for h in (512, 1024) for n in (32, 64, 128, 256)}
+rows = []
+for precision in ("fp32", "tf32", "bf16"):
+    path = os.path.join(sys.argv[2], f"peers-{precision}.json")
+    if os.path.exists(path):
+        with open(path) as stream:
+            rows += [{"precision": precision, **row} for row in json.load(stream)["targets"]]
+seen = {(row["precision"], row["case"]) for row in rows}
+for precision, case in sorted(wanted - seen):
+    rows.append({"precision": precision, "case": case, "measured": None, "passed": None, "reason": "not measured in this round"})
+with open(sys.argv[1], "w") as stream:
+    json.dump({"targets": rows}, stream, indent=1)
+for row in rows:
+    word = {True: "met", False: "missed", None: "not measured"}[row["passed"]]
+    print(row["precision"], row["case"], row.get("what", ""), row.get("aimed_at", ""), row["measured"], word, row.get("reason", ""))
+missed = sum(row["passed"] is False for row in rows)
+unknown = sum(row["passed"] is None for row in rows)
+print(f"{len(rows) - missed - unknown} of {len(rows)} targets met, {missed} missed, {unknown} not measured")
+sys.exit(missed + unknown > 0)
+END
+}
+
+# Two ranks by the real NCCL: on two GPUs the losses of one rank; on one GPU NCCL says that it does not do that.
+ranks() {
+    local pids="" r status=0
+    training_text
+    train "$logs/one-rank" --device "$device" --max-steps 20 --log-every 1 || return 1
+    rm -rf "$logs/two-ranks"
+    for r in 0 1; do
+        RANK=$r WORLD_SIZE=2 LOCAL_RANK=$r PERPLEX_JOB=gpu-round-$$ PERPLEX_BOOTSTRAP_DIR=$logs/meet "$program" train --data "$logs/text" --level byte \
+            --split 0.9,0.1,0 --hidden 256 --batch 64 --steps 64 --optimizer adam --lr 0.002 --clip 1 --seed 1 --run "$logs/two-ranks" --device cuda \
+            --max-steps 20 --log-every 1 --bootstrap file --bootstrap-timeout 40 --rank-timeout 40 >"$logs/rank-$r.log" 2>&1 &
+        pids="$pids $!"
+    done
+    for r in $pids; do wait "$r" || status=$?; done
+    cat "$logs"/rank-?.log
+    if [ "$status" -ne 0 ]; then
+        if grep -q "NCCL cannot be loaded" "$logs"/rank-?.log; then skip "no libnccl.so.2"; fi
+        if grep -qi "duplicate gpu" "$logs"/rank-?.log; then skip "one GPU: NCCL takes no two ranks on it"; fi
+        return 1
+    fi
+    "$python" - "$logs/one-rank/metrics.jsonl" "$logs/two-ranks/metrics.jsonl" <<'END'
+import json, sys
+one, two = ([row["loss"] for row in map(json.loads, open(path)) if row.get("event") == "train"] for path in sys.argv[1:])
+worst = max(abs(a - b) / a for a, b in zip(one, two))
+print(f"{len(two)} steps of 2 ranks, losses within {worst:.1e} of one rank")
+sys.exit(len(one) != len(two) or len(one) < 20 or worst > 1e-4)
+END
 }
 
 # This project's own sources as a text of bytes: always there.
@@ -250,7 +306,7 @@ kernel_times() {
 
 # ---- the round -------------------------------------------------------------------------------------------------------
 
-export -f machine unpack compile devices conformance kernels engine sanitizer measure crossover peers training_text train precision resume kernel_times skip
+export -f machine unpack compile devices conformance kernels engine sanitizer measure crossover peers targets ranks training_text train precision resume kernel_times skip
 export root out build device python logs cores program tests
 libraries=$build/libraries/usr/lib/x86_64-linux-gnu
 export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} LIBRARY_PATH=$libraries${LIBRARY_PATH:+:$LIBRARY_PATH}
@@ -269,8 +325,11 @@ for name in parity evaluation update state dropout; do
 done
 part resume 60 bash -c resume
 part measure 150 bash -c measure
-part peers_fp32 90 bash -c "peers fp32"
-part peers_tf32 60 bash -c "peers tf32"
+part peers_fp32 130 bash -c "peers fp32 gpu-512-32,gpu-512-256"
+part peers_tf32 90 bash -c "peers tf32 gpu-512-32"
+part peers_bf16 90 bash -c "peers bf16 gpu-512-32"
+part targets 10 bash -c targets
+part ranks 60 bash -c ranks
 part precision 60 bash -c precision
 part memcheck 60 bash -c "sanitizer memcheck"
 part racecheck 60 bash -c "sanitizer racecheck"

@@ -23,7 +23,7 @@ def arguments():
     parser.add_argument("--variant", choices=VARIANTS, default="rnn")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:k")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--precision", choices=("fp32", "tf32"), default="fp32")
+    parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
     parser.add_argument("--lr", type=float, default=0.1)
     parser.add_argument("--clip", type=float, default=1.0)
     return parser.parse_args()
@@ -115,8 +115,10 @@ class Peer:
         self.state = self.zero
 
     def forward(self, tokens, targets, state):
-        output, state = self.model(tokens, state)
-        return F.cross_entropy(output, targets.reshape(-1)), state
+        # bf16: products by autocast, weights and moments fp32, as a user has it
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=options.precision == "bf16"):
+            output, state = self.model(tokens, state)
+        return F.cross_entropy(output.float(), targets.reshape(-1)), state.float()
 
     def step(self):
         at = self.window % self.tokens.shape[0]
