@@ -253,7 +253,7 @@ int px_cmd_train(int argc, char **argv)
     if (status == PX_OK && (flags.resume || flags.automatic) && flags.dry_run)
         status = px_fail(PX_ERR_ARGUMENT, "--dry-run is for a new run; leave --resume out (perplex info DIR shows an old one)");
     const px_run_observer *observer = px_events_observer_create();
-    if (status == PX_OK) status = px_join(&join, config.rank_timeout, px_signals_stop_flag(), &comm);
+    if (status == PX_OK) status = px_join(&join, &config, px_signals_stop_flag(), &comm);
     if (status == PX_OK && comm) status = start_or_resume(&config, &line, &flags, observer, comm);
     if (status != PX_OK && status != PX_STOPPED) px_comm_tell(comm);
     px_events_observer_destroy(observer);

@@ -9,8 +9,9 @@ static void say(void *context, const char *text)
     fprintf(stderr, "perplex: %s\n", text);
 }
 
-px_status px_join(const px_join_flags *flags, double timeout_s, const volatile sig_atomic_t *stop, px_comm **comm)
+px_status px_join(const px_join_flags *flags, const px_config *config, const volatile sig_atomic_t *stop, px_comm **comm)
 {
+    static const px_bootstrap_way way[] = {PX_BOOTSTRAP_AUTO, PX_BOOTSTRAP_MPI, PX_BOOTSTRAP_TCP, PX_BOOTSTRAP_FILE}; /* of px_meet */
     px_ranks ranks;
     char text[200];
     *comm = NULL;
@@ -21,7 +22,7 @@ px_status px_join(const px_join_flags *flags, double timeout_s, const volatile s
         printf("%s\n", text);
         return PX_OK;
     }
-    status = px_comm_open(&ranks, timeout_s, comm);
+    status = px_comm_open_by(&ranks, &(px_comm_options){config->rank_timeout, way[config->bootstrap], config->bootstrap_timeout}, comm);
     if (status != PX_OK) return status;
     (*comm)->signalled = stop;
     (*comm)->notice = say;

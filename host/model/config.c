@@ -40,6 +40,7 @@ void px_config_default(px_config *config)
         .accumulate = 1,
         .check_every = 1000,
         .rank_timeout = 600,
+        .bootstrap_timeout = 300,
     };
 }
 

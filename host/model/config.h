@@ -22,6 +22,7 @@ typedef enum px_schedule { PX_SCHEDULE_CONSTANT, PX_SCHEDULE_STEP, PX_SCHEDULE_C
 typedef enum px_average { PX_AVERAGE_NONE, PX_AVERAGE_FROM, PX_AVERAGE_STALL } px_average;
 typedef enum px_on_nan { PX_ON_NAN_STOP, PX_ON_NAN_ROLLBACK } px_on_nan;
 typedef enum px_reduce { PX_REDUCE_AUTO, PX_REDUCE_NONE, PX_REDUCE_TREE, PX_REDUCE_FAST } px_reduce;
+typedef enum px_meet { PX_MEET_AUTO, PX_MEET_MPI, PX_MEET_TCP, PX_MEET_FILE } px_meet; /* as px_bootstrap_way */
 typedef enum px_precision { PX_FP32, PX_TF32, PX_BF16 } px_precision;
 
 /* What an engine needs to know of the model. V is filled in once the vocabulary is known. */
@@ -101,6 +102,8 @@ typedef struct px_config {
     int32_t accumulate;                /* windows that a rank cuts its streams of a step into */
     int64_t check_every;               /* steps from one comparison of the ranks' weights to the next; 0 = at checkpoints alone */
     double rank_timeout;               /* seconds that a rank waits for the others; 0 = for ever */
+    px_meet bootstrap;                 /* how ranks meet */
+    double bootstrap_timeout;          /* seconds until all have */
     char *run;
     int32_t tensorboard, report;       /* 1: event files while it trains; report.html at its end */
     px_every checkpoint_every;         /* neither: at evaluations and at the end */

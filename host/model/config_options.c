@@ -18,6 +18,7 @@ static const char *const OPTIMIZERS[] = {"sgd", "momentum", "adam", "adamw", "rm
 static const char *const SCHEDULES[] = {"constant", "step", "cosine", "plateau", NULL};
 static const char *const AVERAGES[] = {"none", "from", "stall", NULL};
 static const char *const ON_NANS[] = {"stop", "rollback", NULL};
+static const char *const MEETS[] = {"auto", "mpi", "tcp", "file", NULL};
 static const char *const REDUCES[] = {"auto", "none", "tree", "fast", NULL};
 static const char *const PRECISIONS[] = {"fp32", "tf32", "bf16", NULL};
 
@@ -110,6 +111,8 @@ const px_option px_options[] = {
     INT64("check-every", "k", check_every, 0, PX_GROUP_RUN, PX_RESUME_FREE, "steps between comparisons of ranks; 0: at checkpoints"),
     {"rank-timeout", "s", PX_OPTION_DOUBLE, AT(rank_timeout), NULL, 0, 1e9, PX_GROUP_RUN, PX_RESUME_FREE,
      "seconds that ranks wait for each other; 0: for ever"},
+    {"bootstrap", NULL, PX_OPTION_ENUM, AT(bootstrap), MEETS, 0, 0, PX_GROUP_RUN, PX_RESUME_FREE, "how ranks meet; auto: the first that can be"},
+    {"bootstrap-timeout", "s", PX_OPTION_DOUBLE, AT(bootstrap_timeout), NULL, 0.1, 1e6, PX_GROUP_RUN, PX_RESUME_FREE, "seconds until all ranks have met"},
     STRING("run", "DIR", run, PX_GROUP_RUN, PX_RESUME_FREE, "new folder for the run's files"),
     {"checkpoint-every", "k|10m", PX_OPTION_EVERY, AT(checkpoint_every), NULL, 0, COUNT_MAX, PX_GROUP_RUN, PX_RESUME_FREE,
      "steps, or time (s, m, h); 0: at evaluations and at the end"},

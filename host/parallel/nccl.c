@@ -163,14 +163,22 @@ static px_status check_alive(const px_nccl *nccl)
     return px_fail(PX_ERR_IO, "the ranks were given up before: %s", nccl->gave_up);
 }
 
-/* Polls until the last call has been taken in; *result: how it went. 0: not before `end`. */
-static int settled_before(px_nccl *nccl, double end, int *result)
+static px_status listen_to_others(px_nccl *nccl)
+{
+    px_status status = nccl->options.listen ? nccl->options.listen(nccl->options.listen_context) : PX_OK;
+    if (status != PX_OK) px_nccl_give_up(nccl);
+    return status;
+}
+
+/* Polls until the last call has been taken in; *result: how it went, NCCL_IN_PROGRESS: not before `end`. Fails where another rank has told
+ * of a failure. */
+static px_status settle_before(px_nccl *nccl, double end, int *result)
 {
     for (long pause_ns = 1000;; pause_ns = pause_ns < 1000000 ? 2 * pause_ns : pause_ns) {
         int asked = api.async_error(nccl->comm, result);
         if (asked != NCCL_SUCCESS) *result = asked;
-        if (*result != NCCL_IN_PROGRESS) return 1;
-        if (px_clock() >= end) return 0;
+        if (*result != NCCL_IN_PROGRESS || px_clock() >= end) return PX_OK;
+        if (pause_ns > 100000) PX_TRY(listen_to_others(nccl));
         nanosleep(&(struct timespec){.tv_nsec = pause_ns}, NULL);
     }
 }
@@ -180,8 +188,8 @@ static px_status settle(px_nccl *nccl)
 {
     int result;
     if (!nccl->pending) return PX_OK;
-    if (!settled_before(nccl, px_clock() + nccl->options.stall_timeout_s, &result))
-        return stalled(nccl, "no reduction could be started", nccl->options.stall_timeout_s, "");
+    PX_TRY(settle_before(nccl, px_clock() + nccl->options.stall_timeout_s, &result));
+    if (result == NCCL_IN_PROGRESS) return stalled(nccl, "no reduction could be started", nccl->options.stall_timeout_s, "");
     nccl->pending = 0;
     return result == NCCL_SUCCESS ? PX_OK : failed(nccl, PX_ERR_IO, "ncclAllReduce", result, LOOK_ELSEWHERE);
 }
@@ -209,9 +217,10 @@ px_status px_nccl_create(const px_nccl_options *options, const void *id, px_nccl
     memcpy(&job, id, sizeof job);
     px_status status = PX_OK;
     int result = api.init(&nccl->comm, options->size, job, options->rank, &config);
-    if (result == NCCL_IN_PROGRESS && nccl->comm && !settled_before(nccl, px_clock() + options->start_timeout_s, &result))
+    if (result == NCCL_IN_PROGRESS && nccl->comm) status = settle_before(nccl, px_clock() + options->start_timeout_s, &result);
+    if (status == PX_OK && result == NCCL_IN_PROGRESS)
         status = stalled(nccl, "not all ranks met", options->start_timeout_s, "; raise --bootstrap-timeout if they start late");
-    else if (result != NCCL_SUCCESS)
+    else if (status == PX_OK && result != NCCL_SUCCESS)
         status = failed(nccl, PX_ERR_DEVICE, "ncclCommInitRankConfig", result, "each rank needs a GPU of its own: see perplex info --devices");
     if (status != PX_OK) {
         free(nccl);
@@ -228,7 +237,9 @@ void px_nccl_destroy(px_nccl *nccl)
     if (!nccl) return;
     if (nccl->comm) {
         result = api.finalize(nccl->comm);
-        if ((result == NCCL_SUCCESS || result == NCCL_IN_PROGRESS) && settled_before(nccl, px_clock() + LEAVE_S, &result) && result == NCCL_SUCCESS)
+        nccl->options.listen = NULL; /* the others may have gone already */
+        if (result == NCCL_SUCCESS || result == NCCL_IN_PROGRESS) settle_before(nccl, px_clock() + LEAVE_S, &result);
+        if (result == NCCL_SUCCESS)
             api.destroy(nccl->comm);
         else
             api.abort(nccl->comm);
@@ -262,6 +273,7 @@ px_status px_nccl_watch(void *context, double waited_s)
     px_nccl *nccl = context;
     int result = NCCL_SUCCESS;
     PX_TRY(check_alive(nccl));
+    PX_TRY(listen_to_others(nccl));
     int asked = api.async_error(nccl->comm, &result);
     if (asked != NCCL_SUCCESS) result = asked;
     if (result != NCCL_SUCCESS && result != NCCL_IN_PROGRESS) return failed(nccl, PX_ERR_IO, "NCCL", result, LOOK_ELSEWHERE);

@@ -21,6 +21,8 @@ typedef struct px_nccl_options {
     int32_t rank, size;
     double start_timeout_s;  /* until all ranks have met */
     double stall_timeout_s;  /* without progress in one reduction, from then on */
+    px_status (*listen)(void *context); /* asked now and then while waiting; a failure (what another rank has told) ends the wait. NULL: nobody */
+    void *listen_context;
 } px_nccl_options;
 
 /* Loads the library; harmless where it is loaded. version, where not NULL, gets 23007 for 2.30.7. PX_ERR_DEVICE: it is missing or too

@@ -100,24 +100,14 @@ static px_status open_windows(px_run *run)
     return PX_OK;
 }
 
-/* One GPU for each rank of a machine, unless the flag names one, or the launcher shows this rank only its own. */
-static const char *device_of_rank(const px_run *run, char text[32])
-{
-    const char *device = run->config.device ? run->config.device : "cpu", *visible = getenv("CUDA_VISIBLE_DEVICES");
-    if (run->comm->size == 1 || run->share.reduce != PX_REDUCE_FAST || strcmp(device, "cuda") != 0) return device;
-    snprintf(text, 32, "cuda:%d", visible && *visible && !strchr(visible, ',') ? 0 : (int)run->comm->local_rank);
-    return text;
-}
-
 static px_status open_engine(px_run *run)
 {
     const px_config *config = &run->config;
-    char device[32];
     px_engine_shape shape = {.n = run->share.n, .groups = run->share.windows, .T = config->steps, .training = 1, .averaging = config->average != PX_AVERAGE_NONE,
                              .threads = config->threads, .precision = config->precision, .seed = config->seed};
     PX_TRY(px_parameters_make(&config->model, &run->parameters));
-    PX_TRY(px_engine_create(device_of_rank(run, device), &config->model, &config->optimizer, &shape, &run->engine));
-    run->reads_each_step = strcmp(run->engine->ops->name, "cpu") == 0 || strcmp(run->engine->ops->name, "reference") == 0;
+    PX_TRY(px_engine_create(run->device, &config->model, &config->optimizer, &shape, &run->engine));
+    run->reads_each_step = run->on_cpu;
     size_t count = px_checkpoint_buffer_count(&run->parameters, config);
     run->buffer = calloc(count, sizeof *run->buffer);
     if (!run->buffer) return px_fail(PX_ERR_MEMORY, "no memory for the %zu values that pass through to checkpoints", count);
@@ -140,9 +130,10 @@ px_status px_run_prepare(px_run *run, const px_config *config, const px_train_ho
     PX_TRY(px_config_copy(&run->config, config));
     PX_TRY(px_config_check(&run->config));
     /* an unknown device ends the run before a large text is read */
-    PX_TRY(px_engine_find(config->device ? config->device : "cpu", &ops, &ordinal));
-    const int on_cpu = strcmp(ops->name, "cpu") == 0 || strcmp(ops->name, "reference") == 0;
-    PX_TRY(px_share_make(&run->config, run->comm->rank, run->comm->size, on_cpu, &run->share));
+    PX_TRY(px_run_choose_device(run));
+    PX_TRY(px_engine_find(run->device, &ops, &ordinal));
+    run->on_cpu = strcmp(ops->name, "cpu") == 0 || strcmp(ops->name, "reference") == 0;
+    PX_TRY(px_share_make(&run->config, run->comm->rank, run->comm->size, run->on_cpu, &run->share));
     run->config.reduce = run->share.reduce; /* settled for all jobs of this run */
     if (run->comm->size > 1 && config->data && strcmp(config->data, "-") == 0)
         return px_fail(PX_ERR_ARGUMENT, "--data -: only one of %d ranks has a standard input; give a file", (int)run->comm->size);
@@ -164,8 +155,8 @@ void px_run_close(px_run *run)
     px_run_observe_end(run);
     px_metrics_log_close(run->log);
     px_run_lock_release(run->lock);
-    px_nccl_destroy(run->nccl); /* before the GPU it is on */
-    px_engine_destroy(run->engine);
+    px_engine_destroy(run->engine); /* waits for what is under way */
+    px_nccl_destroy(run->nccl);
     px_tree_destroy(run->tree);
     free(run->hidden);
     px_minibatches_destroy(run->windows);

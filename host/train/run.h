@@ -4,6 +4,7 @@
  *     run_folder.c  the folder: its files' names, its creation, checkpoints in it; run_lock.c who may write there;
  *     run_keep.c    older checkpoints, and which is the newest that is whole
  *     step.c        one step: its windows, the sum over ranks, the update; share.c which streams are whose
+ *     gpus.c        several ranks on GPUs
  *     together.c    what ranks do together beside the steps
  *     loop.c        the steps, and when something is logged, evaluated or saved
  *     validation.c  evaluation during training; final_evaluation.c at its end
@@ -37,7 +38,9 @@ typedef struct px_run {
     px_comm alone;
     px_share share;
     px_tree *tree;                /* reduce = tree */
-    struct px_nccl *nccl;         /* reduce = fast on GPUs */
+    struct px_nccl *nccl;         /* reduce = fast on several GPUs */
+    char device[32];              /* of this rank: the configuration's, or the GPU of its own */
+    int on_cpu;                   /* 1: the engine computes on the processor */
     float *hidden;                /* rank 0 of several: [L,n,h] of all streams, gathered for a checkpoint or the end */
     int stop;                     /* several ranks: what they have agreed on, PX_STOP_NO: go on */
     double step_loss;             /* of all ranks, since the last px_run_sync */
@@ -93,6 +96,13 @@ typedef struct px_run_position {
 } px_run_position;
 /* Tree or reducer, as run->share says; the engine is open. */
 px_status px_run_open_reduction(px_run *run);
+/* ---- gpus.c: several ranks on GPUs, one for each */
+/* run->device: with several ranks "cuda" is the GPU of the rank's number on this machine, or the one that the launcher has left visible.
+ * PX_ERR_DEVICE: there are fewer. */
+px_status px_run_choose_device(px_run *run);
+/* Joins all ranks by NCCL and makes it the engine's reducer. */
+px_status px_run_open_nccl(px_run *run);
+
 /* All windows of this rank, the sum over ranks, the update. With several ranks run->stop is then what all of them know. */
 px_status px_run_step(px_run *run, const px_run_position *at, px_update *update);
 /* px_engine_metrics of all ranks together; sums are cleared. */

@@ -9,7 +9,6 @@
 
 #include "check.h"
 #include "machine.h"
-#include "nccl.h"
 
 #include <math.h>
 
@@ -27,20 +26,6 @@ static px_status finish_sum(void *context, void *stream)
     return px_comm_sum_finish(context);
 }
 
-/* GPUs: NCCL among themselves; its id comes from rank 0. Every rank is here, or has failed before it agreed on anything. */
-static px_status open_nccl(px_run *run)
-{
-    unsigned char id[PX_NCCL_ID_BYTES] = {0};
-    const double patience = run->config.rank_timeout > 0 ? run->config.rank_timeout : 1e9;
-    const px_nccl_options options = {.rank = run->comm->rank, .size = run->comm->size, .start_timeout_s = patience, .stall_timeout_s = patience};
-    px_status status = px_nccl_load(NULL);
-    if (status == PX_OK && px_run_leads(run)) status = px_nccl_new_id(id);
-    PX_TRY(px_comm_agree(run->comm, status));
-    PX_TRY(px_comm_broadcast(run->comm, id, sizeof id));
-    PX_TRY(px_nccl_create(&options, id, &run->nccl));
-    return px_engine_set_reducer(run->engine, &(px_reducer){.context = run->nccl, .start = px_nccl_start, .finish = px_nccl_finish, .watch = px_nccl_watch});
-}
-
 px_status px_run_open_reduction(px_run *run)
 {
     float *flat;
@@ -50,7 +35,7 @@ px_status px_run_open_reduction(px_run *run)
         return px_tree_create(run->comm, run->share.windows, count, run->config.threads > 0 ? run->config.threads : px_machine_cores(), &run->tree);
     }
     if (run->share.reduce != PX_REDUCE_FAST || run->comm->size == 1) return PX_OK;
-    if (!run->reads_each_step) return open_nccl(run);
+    if (!run->on_cpu) return px_run_open_nccl(run);
     return px_engine_set_reducer(run->engine, &(px_reducer){.context = run->comm, .start = start_sum, .finish = finish_sum});
 }
 
