@@ -311,6 +311,44 @@ static void sizes_that_do_not_work_are_errors_that_say_what_does(void **state)
     px_tokens_destroy(tokens);
 }
 
+/* px_minibatches_get_streams: any part holds the same columns, with the whole window's count. */
+static void parts_of_a_window_are_the_window(void **state)
+{
+    (void)state;
+    for (int random = 0; random < 2; random++) {
+        px_tokens *tokens = counting(301);
+        px_minibatch_options options = {.range = {tokens, 0, 301}, .n = 7, .T = 5, .random = random, .reset_probability = 0.3, .reset_id = 33, .seed = 9};
+        px_minibatches *whole, *parts;
+        assert_done(px_minibatches_create(&options, &whole));
+        assert_done(px_minibatches_create(&options, &parts));
+        for (int64_t w = 0; w < px_minibatches_per_epoch(whole, 1); w++) {
+            px_batch all, part;
+            assert_done(px_minibatches_get(whole, 1, w, (uint64_t)w, &all));
+            for (int32_t first = 0; first < 7; first++)
+                for (int32_t count = 1; first + count <= 7; count++) {
+                    assert_done(px_minibatches_get_streams(parts, 1, w, (uint64_t)w, first, count, &part));
+                    assert_int_equal(part.T, all.T);
+                    assert_int_equal(part.n, count);
+                    assert_int_equal(part.first_stream, first);
+                    assert_int_equal(part.streams_in_all, 7);
+                    assert_true(part.inv_count == all.inv_count);
+                    for (int32_t t = 0; t < all.T; t++)
+                        for (int32_t i = 0; i < count; i++) {
+                            const int32_t at = t * count + i, there = t * 7 + first + i;
+                            assert_int_equal(part.tokens[at], all.tokens[there]);
+                            assert_int_equal(part.targets[at], all.targets[there]);
+                            assert_int_equal(part.reset[at] != 0, all.reset[there] != 0);
+                        }
+                }
+            assert_int_equal(px_minibatches_get_streams(parts, 1, w, (uint64_t)w, 5, 3, &part), PX_ERR_ARGUMENT);
+            assert_int_equal(px_minibatches_get_streams(parts, 1, w, (uint64_t)w, 0, 0, &part), PX_ERR_ARGUMENT);
+        }
+        px_minibatches_destroy(whole);
+        px_minibatches_destroy(parts);
+        px_tokens_destroy(tokens);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +361,7 @@ int main(void)
         cmocka_unit_test(random_windows_differ_between_epochs_and_start_at_one_offset),
         cmocka_unit_test(the_permutation_is_a_bijection_for_every_count),
         cmocka_unit_test(every_place_of_the_permutation_is_equally_likely),
+        cmocka_unit_test(parts_of_a_window_are_the_window),
         cmocka_unit_test(sizes_that_do_not_work_are_errors_that_say_what_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

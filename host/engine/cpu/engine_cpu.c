@@ -36,7 +36,7 @@ static px_status prepare(px_cpu *cpu, const px_model_config *model, const px_opt
     PX_TRY(px_parameters_make(model, &cpu->table));
     cpu->isa = px_isa_best();
     cpu->threads = shape->threads > 0 ? shape->threads : px_machine_cores();
-    cpu->product = (px_product_context){.isa = cpu->isa, .threads = cpu->threads, .onednn = use_onednn(cpu->isa)};
+    cpu->product = (px_product_context){.isa = cpu->isa, .threads = cpu->threads, .onednn = !shape->exact && use_onednn(cpu->isa)};
     const px_optimizer kind = optimizer->kind;
     cpu->has_m1 = kind == PX_MOMENTUM || kind == PX_ADAM || kind == PX_ADAMW;
     cpu->has_m2 = kind == PX_ADAM || kind == PX_ADAMW || kind == PX_RMSPROP;
