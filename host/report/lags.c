@@ -12,6 +12,7 @@
 
 enum { LAGS = 60, PROBES_MAX = 64 };
 static const double WORK = 2e9; /* multiply-adds of plain loops: about a second */
+static const double EIGENVALUES = 2.5e9; /* layers times h^3: about ten seconds for the spectral radii */
 
 typedef struct share {
     void (*progress)(void *context, const char *what, double share);
@@ -67,6 +68,10 @@ px_status px_lags_write(px_text *out, const px_model_file *model, px_range range
                         void (*progress)(void *context, const char *what, double share), void *context)
 {
     share s = {progress, context};
+    const px_model_config *sizes = &model->config.model;
+    if ((double)sizes->layers * pow(sizes->hidden, 3) > EIGENVALUES)
+        return px_fail(PX_ERR_INPUT, "the eigenvalues of %d × %d units take minutes; perplex inspect shows them, and the gradient by lag",
+                       (int)sizes->layers, (int)sizes->hidden);
     double per_probe = (double)(LAGS + 1) * (double)model->parameters.weights;
     px_inspect_request request = {.model = &model->config.model, .parameters = &model->parameters, .weights = model->weights,
                                   .reset_id = model->reset_id, .range = range, .lags = LAGS, .progress = tell, .progress_context = &s};
