@@ -11,8 +11,8 @@ static double shape_of(const px_config *config, int64_t step)
     case PX_SCHEDULE_STEP: return config->lr_step_every > 0 ? pow(config->lr_factor, (double)(step / config->lr_step_every)) : 1;
     case PX_SCHEDULE_COSINE: {
         double length = (double)(config->schedule_steps - config->warmup_steps);
-        double x = length > 0 ? (double)(step - config->warmup_steps) / length : 1;
-        x = x < 0 ? 0 : x > 1 ? 1 : x;
+        double x = step < config->warmup_steps ? 0 : length > 0 ? (double)(step - config->warmup_steps) / length : 1;
+        x = x > 1 ? 1 : x;
         return config->lr_min + (1 - config->lr_min) * 0.5 * (1 + cos(M_PI * x));
     }
     }
