@@ -27,6 +27,7 @@ static px_status give_up(px_run *run, double rate, const char *why)
 {
     char clip[64], last_norm[64] = "none yet";
     double norm = run->state.grad_norm;
+    run->comm->agreed = 1; /* every rank has met the same step */
     (void)log_event(run, "stop", rate); /* the failure below matters more than one that writing it may meet */
     if (run->config.optimizer.clip > 0)
         snprintf(clip, sizeof clip, "--clip below %g", run->config.optimizer.clip);

@@ -91,6 +91,15 @@ must "it is another order of adding" differ fast-1 fast-tree
 must "with nearly the same loss" awk '/"train","step":100/ { match($0, /"loss":[0-9.]+/); l[++k] = substr($0, RSTART + 7, RLENGTH - 7) }
     END { d = (l[1] - l[2]) / l[1]; exit !(k == 2 && d < 0.01 && d > -0.01) }' fast-1/metrics.jsonl fast-tree/metrics.jsonl
 
+# A loss that is not finite sends all ranks back to the same checkpoint.
+WILD=("${SETTINGS[@]}" --optimizer sgd --nonlinearity relu --lr 300 --clip 0 --average none --warmup-steps 0 --schedule constant
+    --schedule-steps 0 --layers 1 --embed 0 --max-steps 40 --on-nan rollback --checkpoint-every 5)
+run train "${WILD[@]}" --reduce tree --run wild-1
+ranks 2 "${WILD[@]}" --run wild-2
+must "it does happen" grep -q '"event":"rollback"' wild-1/metrics.jsonl
+must "2 ranks go back as one does, as often, and to the same weights" same_metrics wild-1 wild-2
+must "to the bit" cmp <(data wild-1/last.safetensors) <(data wild-2/last.safetensors)
+
 # What cannot be.
 ranks 3 "${SETTINGS[@]}" --run no
 done_with "3 ranks cannot share 8 leaves: status 2" 2
