@@ -155,6 +155,7 @@ void px_run_close(px_run *run)
     px_run_observe_end(run);
     px_metrics_log_close(run->log);
     px_run_lock_release(run->lock);
+    if (run->nccl && run->comm->broken) px_nccl_give_up(run->nccl); /* sums under way would wait for ranks that have gone */
     px_engine_destroy(run->engine); /* waits for what is under way */
     px_nccl_destroy(run->nccl);
     px_tree_destroy(run->tree);

@@ -27,6 +27,7 @@ static void cuda_destroy(px_engine *base)
     px_cuda *engine = px_cuda_self(base);
     cudaSetDevice(engine->ordinal);
     if (engine->compute) px_cuda_wait_stream(engine, engine->compute);
+    if (engine->reduction.stream) px_cuda_wait_stream(engine, engine->reduction.stream); /* a step that failed has sums under way */
     engine->reduction.reducer.watch = NULL; /* whatever came of it */
     if (engine->staging.copy) cudaStreamSynchronize(engine->staging.copy);
     px_cuda_graphs_destroy(engine);

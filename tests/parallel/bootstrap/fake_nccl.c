@@ -6,7 +6,7 @@
  *
  *     PX_FAKE_NCCL_DIR    folder of the shared files [/tmp]
  *     PX_FAKE_NCCL_LOG    a line for each call is appended to this file
- *     PX_FAKE_NCCL_FAULT  old | id-fails | init-fails | init-hangs | enqueue-fails | reduce-hangs | reduce-breaks;
+ *     PX_FAKE_NCCL_FAULT  old | id-fails | init-fails | init-hangs | enqueue-fails | reduce-hangs | reduce-breaks | reduce-dies;
  *                         with "@K" a reduction's fault comes at the Kth one (from 1) */
 #include "fake_stream.h"
 
@@ -210,6 +210,7 @@ int ncclAllReduce(const void *in, void *out, size_t count, int type, int operati
     px_fake_stream *fake = stream;
     if (type != FLOAT32 || operation != SUM || count > SLOT_FLOATS) return fail(INVALID_ARGUMENT, "type, operation or count (fake)");
     if (fault("enqueue-fails", comm->reductions + 1)) return fail(SYSTEM_ERROR, "Call to connect failed: connection refused (fake)");
+    if (fault("reduce-dies", comm->reductions + 1)) _exit(9);
     if (comm->waiting) return fail(INVALID_ARGUMENT, "a call before the last one was taken in (fake)");
     reduction *r = calloc(1, sizeof *r);
     *r = (reduction){.comm = comm, .in = in, .out = out, .count = count, .number = ++comm->reductions};

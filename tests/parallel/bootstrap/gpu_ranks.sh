@@ -90,6 +90,12 @@ for words in "reduce-breaks@7:socket closed" "enqueue-fails@7:connection refused
     must "at once" test "$SECONDS" -le 20
     rm -rf "$work/broken"
 done
+fault=([1]="reduce-dies@7")
+SECONDS=0
+ranks 2 train "${flags[@]}" --max-steps 12 --run "$work/dead" --bootstrap file
+must "a rank that dies between its sums ends the other" test "$statuses" = " 1 9"
+must "which says so" says 0 "the connection to rank 1 has ended"
+must "at once, with its own sums under way" test "$SECONDS" -le 20
 fault=([1]="reduce-hangs@7")
 ranks 2 train "${flags[@]}" --max-steps 12 --run "$work/hung" --bootstrap file --rank-timeout 2
 must "a sum that hangs ends both ranks" test "$statuses" = " 1 1"
