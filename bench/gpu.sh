@@ -124,7 +124,7 @@ compile() {
         -DCMAKE_PREFIX_PATH="$build/libraries/usr" || return 1
     # the tests of the simulator belong to machines without a GPU
     cmake --build "$build/tree" -j "$cores" --target perplex perplex_cuda test_cuda_kernels_gpu test_cuda_conformance \
-        test_parity test_evaluation test_update test_state test_dropout test_drift
+        test_parity test_evaluation test_update test_state test_dropout test_precision test_drift
 }
 
 program=$build/tree/perplex
@@ -323,6 +323,7 @@ part kernels 60 bash -c kernels
 for name in parity evaluation update state dropout; do
     part "$name" 60 bash -c "engine $name"
 done
+part low_precision 60 bash -c "engine precision"
 part resume 60 bash -c resume
 part measure 150 bash -c measure
 part peers_fp32 130 bash -c "peers fp32 gpu-512-32,gpu-512-256"

@@ -22,7 +22,7 @@ typedef struct px_engine_shape {
     int32_t training;        /* 0: no gradients, moments or averages are allocated */
     int32_t averaging;       /* 1: a buffer of averaged weights is allocated */
     int32_t threads;         /* CPU engines; 0 = cores of this process */
-    px_precision precision;
+    px_precision precision;  /* of the operands of matrix products; the CPU engine has fp32 only */
     uint64_t seed;
     int32_t groups;          /* a step of groups * n streams is accumulated in windows of n: the engine holds the carried training
                                 state of all of them, and px_batch.group says whose a window is. 0 or 1: there is one group */

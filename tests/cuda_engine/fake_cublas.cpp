@@ -1,8 +1,9 @@
-/* The part of cuBLAS that the engine uses, as plain loops: products of fp32 or bf16 operands with fp32 results and sums. */
+/* The part of cuBLAS that the engine uses, as plain loops: products of fp32, tf32 or bf16 operands with fp32 results and sums. */
 #include "fake_device.h"
 
 #include <cublas_v2.h>
 
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -25,23 +26,37 @@ size_t extent(int rows, int cols, int ld)
     return rows && cols ? size_t(cols - 1) * size_t(ld) + size_t(rows) : 0;
 }
 
-float element(const void *p, cudaDataType type, size_t i)
+float float_of(uint32_t bits)
 {
-    if (type == CUDA_R_32F) return static_cast<const float *>(p)[i];
-    uint32_t bits = uint32_t(static_cast<const uint16_t *>(p)[i]) << 16;
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
 
+/* An fp32 operand in TF32 mode, rounded as cvt.rna.tf32.f32 does: to nearest, ties away from zero, 10 explicit bits of mantissa. */
+float to_tf32(float value)
+{
+    uint32_t bits;
+    if (!std::isfinite(value)) return value;
+    memcpy(&bits, &value, sizeof bits);
+    return float_of((bits + 0x1000u) & ~0x1fffu);
+}
+
+float element(const void *p, cudaDataType type, bool tf32, size_t i)
+{
+    if (type == CUDA_R_16BF) return float_of(uint32_t(static_cast<const uint16_t *>(p)[i]) << 16);
+    float value = static_cast<const float *>(p)[i];
+    return tf32 ? to_tf32(value) : value;
+}
+
 /* op(X) [rows,cols] of a column-major X, packed column-major. */
-std::vector<float> packed(const void *x, cudaDataType type, bool transposed, int rows, int cols, int ld)
+std::vector<float> packed(const void *x, cudaDataType type, bool tf32, bool transposed, int rows, int cols, int ld)
 {
     std::vector<float> out(size_t(rows) * size_t(cols));
     for (int c = 0; c < cols; c++)
         for (int r = 0; r < rows; r++) {
             size_t from = transposed ? size_t(r) * size_t(ld) + size_t(c) : size_t(c) * size_t(ld) + size_t(r);
-            out[size_t(c) * size_t(rows) + size_t(r)] = element(x, type, from);
+            out[size_t(c) * size_t(rows) + size_t(r)] = element(x, type, tf32, from);
         }
     return out;
 }
@@ -134,9 +149,10 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cubla
         px_fake::complain("product m=%d n=%d k=%d: an operand leaves its allocation", m, n, k);
         return CUBLAS_STATUS_INVALID_VALUE;
     }
+    bool tf32 = type_a == CUDA_R_32F && compute == CUBLAS_COMPUTE_32F_FAST_TF32;
     float factor = *static_cast<const float *>(alpha), keep = *static_cast<const float *>(beta);
     cudaError_t error = px_fake::enqueue(handle->stream, [=] {
-        multiply(m, n, k, factor, packed(a, type_a, ta, m, k, lda), packed(b, type_b, tb, k, n, ldb), keep, static_cast<float *>(c), ldc);
+        multiply(m, n, k, factor, packed(a, type_a, tf32, ta, m, k, lda), packed(b, type_b, tf32, tb, k, n, ldb), keep, static_cast<float *>(c), ldc);
         return cudaSuccess;
     });
     return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;

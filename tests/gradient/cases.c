@@ -68,7 +68,12 @@ void px_window_free(px_window *window)
 
 px_engine *px_case_engine(const px_case *c, const char *device, int32_t threads, int32_t averaging)
 {
-    px_engine_shape shape = {.n = c->n, .T = c->T, .training = 1, .averaging = averaging, .threads = threads, .seed = SEED};
+    return px_case_engine_in(c, device, threads, averaging, PX_FP32);
+}
+
+px_engine *px_case_engine_in(const px_case *c, const char *device, int32_t threads, int32_t averaging, px_precision precision)
+{
+    px_engine_shape shape = {.n = c->n, .T = c->T, .training = 1, .averaging = averaging, .threads = threads, .precision = precision, .seed = SEED};
     px_engine *engine;
     px_parameters table;
     require(px_engine_create(device, &c->model, &c->optimizer, &shape, &engine), c->name);

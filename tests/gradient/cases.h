@@ -37,6 +37,8 @@ void px_window_free(px_window *window);
 /* An engine of that device and the case's shape, with its initial weights and (unless zero_state) a random state in both
  * STATE and EVAL_STATE. Ends the program with the engine's message where it cannot be made. */
 px_engine *px_case_engine(const px_case *c, const char *device, int32_t threads, int32_t averaging);
+/* The same in another precision than fp32. */
+px_engine *px_case_engine_in(const px_case *c, const char *device, int32_t threads, int32_t averaging, px_precision precision);
 
 /* Values of a section in malloc'ed memory; NULL where its size is 0. Ends the program on failure. */
 float *px_section_read(px_engine *engine, px_section section);

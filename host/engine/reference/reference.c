@@ -3,6 +3,9 @@
  *
  *     embed -> recurrence (layer by layer, step by step) -> head -> the same in reverse -> update
  *
+ * With shape.precision tf32 or bf16 it is the same-precision reference of the engines that have these: what they round (operands of
+ * matrix products, nothing else) is rounded here too, where product() stands; sums and everything else stay double.
+ *
  * What crosses the seam (parameters, gradients, moments, averages, hidden states) is kept in fp32, in file layout, so that reading
  * and writing lose nothing and a resumed run is exact; everything inside one window or one update is double. */
 #include "reference.h"
@@ -16,6 +19,7 @@
 #include "philox.h"
 
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +84,26 @@ static int has_projection(const px_model_config *model)
 static int32_t head_width(const px_model_config *model)
 {
     return model->tied ? model->embed : model->hidden;
+}
+
+/* x as an operand of a matrix product: to nearest, ties to even, 10 explicit bits of mantissa in tf32 and 7 in bf16. The exponent keeps
+ * double's range, so that fp32's smallest numbers do not vanish and its largest do not overflow. */
+static double operand(const reference *r, double x)
+{
+    if (r->shape.precision == PX_FP32 || !isfinite(x)) return x;
+    int drop = DBL_MANT_DIG - 1 - (r->shape.precision == PX_TF32 ? 10 : 7);
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits += ((uint64_t)1 << (drop - 1)) - 1 + (bits >> drop & 1);
+    bits = bits >> drop << drop;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* One term of a matrix product. */
+static double product(const reference *r, double a, double b)
+{
+    return operand(r, a) * operand(r, b);
 }
 
 static double activate(const reference *r, double z)
@@ -206,7 +230,7 @@ static double input_product(const reference *r, const window *win, int32_t l, si
     }
     const double *x = (l > 0 ? layer_up(r, l - 1) : r->x) + row * (size_t)width;
     double sum = 0;
-    for (int32_t k = 0; k < width; k++) sum += x[k] * w_xh[k];
+    for (int32_t k = 0; k < width; k++) sum += product(r, x[k], w_xh[k]);
     return sum;
 }
 
@@ -232,7 +256,7 @@ static void recurrence_forward(reference *r, const window *win, int32_t l, const
             for (size_t j = 0; j < h; j++) {
                 double z = b_h[j] + input_product(r, win, l, row, (int32_t)j);
                 if (!reset)
-                    for (size_t k = 0; k < h; k++) z += h_prev[k] * w_hh[j * h + k];
+                    for (size_t k = 0; k < h; k++) z += product(r, h_prev[k], w_hh[j * h + k]);
                 h_t[j] = activate(r, z);
                 if (!win->training) h_t[j] = (float)h_t[j];
                 up[row * h + j] = h_t[j] * up_mask(r, win, l, t, (int32_t)i, (int32_t)j);
@@ -250,14 +274,14 @@ static void logits(const reference *r, const double *up, double *u, double *o)
         const float *p = r->w + place(r, PX_TENSOR_PROJECTION, 0);
         for (size_t j = 0; j < width; j++) {
             u[j] = 0;
-            for (size_t k = 0; k < h; k++) u[j] += up[k] * p[j * h + k];
+            for (size_t k = 0; k < h; k++) u[j] += product(r, up[k], p[j * h + k]);
         }
     } else {
         memcpy(u, up, h * sizeof *u);
     }
     for (int32_t v = 0; v < r->model.vocab; v++) {
         o[v] = b_q[v];
-        for (size_t j = 0; j < width; j++) o[v] += u[j] * table[(size_t)v * width + j];
+        for (size_t j = 0; j < width; j++) o[v] += product(r, u[j], table[(size_t)v * width + j]);
     }
 }
 
@@ -273,11 +297,12 @@ static void head_backward_row(reference *r, double *o, px_loss_row row, int32_t 
     memset(r->du, 0, width * sizeof *r->du);
     for (int32_t v = 0; v < r->model.vocab; v++) {
         double d_o = (px_loss_weight(o[v], row.max) / row.sum - (v == target)) * inv_count;
+        if (r->shape.precision == PX_BF16) d_o = operand(r, d_o); /* dO is kept as an operand only: db_q adds up what is left of it */
         r->grad[b_q + (size_t)v] += d_o;
         for (size_t j = 0; j < width; j++) {
             size_t at = table + (size_t)v * width + j;
-            r->grad[at] += d_o * u[j];
-            r->du[j] += d_o * r->w[at];
+            r->grad[at] += product(r, d_o, u[j]);
+            r->du[j] += product(r, d_o, r->w[at]);
         }
     }
     if (!has_projection(&r->model)) {
@@ -288,8 +313,8 @@ static void head_backward_row(reference *r, double *o, px_loss_row row, int32_t 
     memset(dup, 0, h * sizeof *dup);
     for (size_t j = 0; j < width; j++)
         for (size_t k = 0; k < h; k++) {
-            r->grad[p + j * h + k] += r->du[j] * up[k];
-            dup[k] += r->du[j] * r->w[p + j * h + k];
+            r->grad[p + j * h + k] += product(r, r->du[j], up[k]);
+            dup[k] += product(r, r->du[j], r->w[p + j * h + k]);
         }
 }
 
@@ -322,14 +347,14 @@ static void recurrence_backward(reference *r, const window *win, int32_t l)
                     r->grad[w_xh + j * width + (size_t)win->batch->tokens[row]] += dz[j] * x_all[row];
                 } else {
                     for (size_t k = 0; k < width; k++) {
-                        r->grad[w_xh + j * width + k] += dz[j] * x_all[row * width + k];
-                        r->dx[row * width + k] += dz[j] * r->w[w_xh + j * width + k];
+                        r->grad[w_xh + j * width + k] += product(r, dz[j], x_all[row * width + k]);
+                        r->dx[row * width + k] += product(r, dz[j], r->w[w_xh + j * width + k]);
                     }
                 }
                 if (reset) continue; /* neither the state before nor its gradient passes */
                 for (size_t k = 0; k < h; k++) {
-                    r->grad[g_w_hh + j * h + k] += dz[j] * h_prev[k] * weight_mask(r, win, l, (int32_t)j, (int32_t)k);
-                    dh[k] += dz[j] * w_hh[j * h + k];
+                    r->grad[g_w_hh + j * h + k] += product(r, dz[j], h_prev[k]) * weight_mask(r, win, l, (int32_t)j, (int32_t)k);
+                    dh[k] += product(r, dz[j], w_hh[j * h + k]);
                 }
             }
         }
@@ -644,7 +669,9 @@ static px_status reference_phase_times(px_engine *engine, int reset, px_phase_ti
 
 static px_status reference_describe(const px_engine *engine, char *buffer, size_t buffer_bytes)
 {
-    snprintf(buffer, buffer_bytes, "reference, plain loops in double precision, 1 thread of %s", px_machine_processor());
+    static const char *const operands[] = {[PX_FP32] = "", [PX_TF32] = ", operands of products in tf32", [PX_BF16] = ", operands of products in bf16"};
+    const reference *r = (const reference *)engine;
+    snprintf(buffer, buffer_bytes, "reference, plain loops in double precision%s, 1 thread of %s", operands[r->shape.precision], px_machine_processor());
     return PX_OK;
 }
 
