@@ -96,6 +96,14 @@ must "out-of-vocabulary words are counted" test "$(json unknown)" = 2
 must "words and line ends are scored" test "$(json tokens)" = 8
 must "per byte needs fewer bits than per word" less "$(json bits_per_byte)" "$(json bits_per_token)"
 
+# ---- precision is the training's, not the model's
+tiny_model rounded --device reference --precision bf16 --max-steps 3
+run eval --model rounded --data other.txt --json
+done_with "a model that was trained in bf16 is scored on a CPU" 0
+rounded=$(json loss)
+run eval --model rounded --data other.txt --json --device reference
+must "with the loss of the reference engine" near "$(json loss)" "$rounded" 1e-5
+
 # ---- token files
 run tokenize --data other.txt --vocabulary model --out other.tok
 done_with "a text can be tokenised with a model's vocabulary" 0
