@@ -5,19 +5,29 @@
 
 #include <stdio.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
+
+/* timeout(1) and others send one signal to the process and at once another to its group: two within this time are one wish. */
+#define SAME_WISH_S 0.2
 
 static volatile sig_atomic_t stop_asked;
 static char unfinished[4200];
 
 static void on_stop(int number)
 {
-    static volatile sig_atomic_t interrupted;
-    if (number == SIGINT && interrupted) {
-        signal(SIGINT, SIG_DFL);
-        raise(SIGINT);
+    static struct timespec first; /* SIGINT; it is blocked while its handler runs */
+    static int interrupted;
+    if (number == SIGINT) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if (!interrupted) first = now;
+        interrupted = 1;
+        if ((double)(now.tv_sec - first.tv_sec) + 1e-9 * (double)(now.tv_nsec - first.tv_nsec) > SAME_WISH_S) {
+            signal(SIGINT, SIG_DFL);
+            raise(SIGINT);
+        }
     }
-    if (number == SIGINT) interrupted = 1;
     stop_asked = PX_STOP_ASKED;
 }
 
@@ -50,7 +60,10 @@ void px_signals_prepare(void)
 const volatile sig_atomic_t *px_signals_stop_flag(void)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+    struct sigaction hangup;
     for (int i = 0; i < 4; i++) handle(numbers[i], on_stop);
+    /* a terminal or a connection that is closed; nohup ignores it, and that is kept */
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) handle(SIGHUP, on_stop);
     return &stop_asked;
 }
 

@@ -6,8 +6,8 @@
 
 /* For every command: a write into a closed pipe or past a file-size limit is an error that is reported, not a sudden end. */
 void px_signals_prepare(void);
-/* SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 set the flag that is returned to PX_STOP_ASKED (a job's end, as batch systems announce it); a
- * second SIGINT ends the program at once. */
+/* SIGINT, SIGTERM, SIGUSR1, SIGUSR2, and SIGHUP unless it is ignored (nohup), set the flag that is returned to PX_STOP_ASKED (a job's
+ * end, as batch systems announce it); a second SIGINT, a fifth of a second later or more, ends the program at once. */
 const volatile sig_atomic_t *px_signals_stop_flag(void);
 /* After so many seconds the flag becomes PX_STOP_TIME, unless it is set already. Once per process. */
 void px_signals_stop_after(double seconds);

@@ -71,6 +71,7 @@ job locked "${ENDLESS[@]}" --time-limit 2 --time-margin 1
 done_with "which does not keep the next job out" 75
 must "at the end of a job the lock's file is gone" test ! -e locked/run/lock
 SLURM_JOB_ID=4711 SLURM_ARRAY_JOB_ID=4700 SLURM_ARRAY_TASK_ID=3 SLURM_JOB_END_TIME=$(($(date +%s) + 3600)) begin locked "${ENDLESS[@]}"
+wait_for 60 test -s locked/run/lock # metrics.jsonl has lines of the jobs before
 SLURM_JOB_END_TIME='' job locked "${ENDLESS[@]}"
 must "a batch job that holds the folder is named" grep -q 'Slurm job 4700_3' "$ERR"
 
@@ -81,12 +82,22 @@ status=$?
 done_with "SIGINT ends it with status 75" 75
 begin twice --hidden 700 --layers 3 --batch 64 --steps 200 --threads 1 --max-steps 100000000 --schedule-steps 10 --log-every 1 --valid-every 1 --split 0.5,0.5
 kill -INT "$program" # the step that goes on takes long enough for a second thought
-kill -INT "$program"
-sleep 0.05
+sleep 0.4
 kill -INT "$program" 2>/dev/null
 wait "$program"
 status=$?
 done_with "a second SIGINT ends it at once" 130
+begin once "${ENDLESS[@]}"
+kill -INT "$program" # timeout -s INT sends it to the process, then to its group
+kill -INT "$program" 2>/dev/null
+wait "$program"
+status=$?
+done_with "two SIGINT that come together are one" 75
+begin closed "${ENDLESS[@]}"
+kill -HUP "$program"
+wait "$program"
+status=$?
+done_with "SIGHUP, a terminal that is closed, ends it with status 75" 75
 
 # ---- time limits
 job limit "${ENDLESS[@]}" --time-limit 0:02 --time-margin 1s
