@@ -298,7 +298,10 @@ int px_cmd_completion(int argc, char **argv, const px_command *commands, size_t 
         write_zsh(commands, count);
     else if (strcmp(what, "man") == 0)
         write_man(commands, count);
+    else if (strcmp(what, "--help") == 0)
+        puts("usage: perplex completion bash|zsh|man\nWrites that shell's completion, or the manual page.");
     else
-        return px_output_fail(px_fail(PX_ERR_ARGUMENT, "completion %.40s: give bash, zsh or man: what is written is that shell's completion, or the manual page", what));
+        return px_output_fail(px_fail(PX_ERR_ARGUMENT, "completion%s%.40s: give bash, zsh or man: what is written is that shell's completion, or the manual page",
+                                      *what ? " " : "", what));
     return px_output_end(PX_OK);
 }

@@ -119,7 +119,7 @@ static px_status show_devices(int json)
 {
     char text[256], bytes[32];
     cJSON *list = cJSON_CreateArray();
-    snprintf(text, sizeof text, "%s, %d threads", px_machine_processor(), px_machine_cores());
+    snprintf(text, sizeof text, "%s, %d thread%s", px_machine_processor(), px_machine_cores(), px_machine_cores() == 1 ? "" : "s");
     double memory = (double)px_memory_available();
     cJSON_AddItemToArray(list, device_json("cpu", text, memory));
     cJSON_AddItemToArray(list, device_json("reference", "plain loops in double precision, one thread", memory));

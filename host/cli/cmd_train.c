@@ -99,10 +99,10 @@ static px_status print_plan_json(const px_train_plan *plan)
 
 static void print_result(FILE *out, const px_train_result *result, px_status status, const char *run)
 {
-    char a[32], b[32], c[32];
+    char a[32], b[32], c[32], word[4 * 4096 + 8];
     if (status == PX_STOPPED) {
         fprintf(out, "stopped at step %s with a checkpoint%s; go on with: perplex train --resume %s\n", px_text_count(a, result->steps),
-                *px_signals_stop_flag() == PX_STOP_TIME ? ", because its time was over" : "", run);
+                *px_signals_stop_flag() == PX_STOP_TIME ? ", because its time was over" : "", px_text_shell(word, sizeof word, run));
         return;
     }
     if (result->finished == 2) fprintf(out, "%s: this run had already ended; its result:\n", run);
@@ -117,7 +117,7 @@ static void print_result(FILE *out, const px_train_result *result, px_status sta
     }
     if (!isnan(result->test_loss_zero)) fprintf(out, "test: perplexity %s\n", px_text_perplexity(a, exp(result->test_loss_zero)));
     const char *model = result->best_path[0] ? result->best_path : result->last_path;
-    if (model[0]) fprintf(out, "model: %s\ntry:   perplex sample --model %s --length 500\n", model, model);
+    if (model[0]) fprintf(out, "model: %s\ntry:   perplex sample --model %s --length 500\n", model, px_text_shell(word, sizeof word, model));
 }
 
 static void add_loss(cJSON *object, const char *loss_name, const char *perplexity_name, double loss)

@@ -9,10 +9,17 @@
 #include <unistd.h>
 #include <utf8proc.h>
 
+/* Whoever read standard output has gone, as head does when it has enough: that needs no words, the status says it. */
+static int reader_is_gone(const char *message)
+{
+    static const char what[] = "standard output: ";
+    return strncmp(message, what, sizeof what - 1) == 0 && strcmp(message + sizeof what - 1, strerror(EPIPE)) == 0;
+}
+
 int px_output_fail(px_status status)
 {
     const char *message = px_error_message();
-    fprintf(stderr, "perplex: %s\n", message[0] ? message : px_status_text(status));
+    if (!reader_is_gone(message)) fprintf(stderr, "perplex: %s\n", message[0] ? message : px_status_text(status));
     return px_status_exit_code(status);
 }
 
@@ -128,5 +135,23 @@ const char *px_text_seconds(char buffer[32], double seconds)
 const char *px_text_perplexity(char buffer[32], double value)
 {
     snprintf(buffer, 32, value < 100 ? "%.4f" : value < 1e6 ? "%.2f" : "%.3g", value);
+    return buffer;
+}
+
+const char *px_text_shell(char *buffer, size_t room, const char *text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,+=@%";
+    size_t used = 0;
+    int quote = !*text || text[strspn(text, plain)];
+    for (const char *in = text; quote && *in && used + 8 < room; in++) {
+        if (in == text) buffer[used++] = '\'';
+        if (*in == '\'') {
+            memcpy(buffer + used, "'\\'", 3);
+            used += 3;
+        }
+        buffer[used++] = *in;
+    }
+    if (!quote) return text;
+    snprintf(buffer + used, room - used, used ? "'" : "''");
     return buffer;
 }

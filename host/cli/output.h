@@ -29,5 +29,7 @@ const char *px_text_count(char buffer[32], long long value);
 const char *px_text_bytes(char buffer[32], double bytes);
 const char *px_text_seconds(char buffer[32], double seconds);
 const char *px_text_perplexity(char buffer[32], double value);
+/* text as one word of a shell, itself or quoted in buffer (4 bytes for one of text, and 8), for commands that are shown to be typed. */
+const char *px_text_shell(char *buffer, size_t room, const char *text);
 
 #endif

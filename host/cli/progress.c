@@ -16,7 +16,8 @@ void px_progress_start(px_progress *progress, FILE *out)
 {
     const char *terminal = getenv("TERM"), *no_colour = getenv("NO_COLOR");
     *progress = (px_progress){.out = out, .started_s = px_clock(), .last_s = -1e9};
-    progress->live = isatty(fileno(out)) && terminal && strcmp(terminal, "dumb") != 0;
+    /* OpenMPI's mpirun gives its processes terminals, also where its own output is a file */
+    progress->live = isatty(fileno(out)) && terminal && strcmp(terminal, "dumb") != 0 && !getenv("OMPI_COMM_WORLD_SIZE");
     progress->colour = progress->live && !(no_colour && no_colour[0]);
     if (!progress->live) setvbuf(out, NULL, _IOLBF, 0);
 }

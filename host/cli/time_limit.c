@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -156,6 +157,6 @@ px_status px_time_limit_find(const char *limit_text, const char *margin_text, in
         return px_fail(PX_ERR_ARGUMENT, "time limit: of %.0f seconds (%s) nothing is left beside a margin of %.0f; ask for more time, or give a smaller --time-margin",
                        whole, whose, margin);
     limit->seconds = whole - margin;
-    snprintf(limit->source, sizeof limit->source, "%s, %.0f seconds, less a margin of %.0f", whose, whole, margin);
+    snprintf(limit->source, sizeof limit->source, "%s, %.0f seconds, less a margin of %.*f", whose, whole, margin < 10 && fmod(margin, 1) != 0, margin);
     return PX_OK;
 }

@@ -173,7 +173,8 @@ px_status px_config_each(const char *text, size_t bytes, const char *source,
     memcpy(copy, text, bytes);
     copy[bytes] = 0;
     int number = 1;
-    for (char *line = copy; line; number++) {
+    char *first = strncmp(copy, "\xef\xbb\xbf", 3) == 0 ? copy + 3 : copy; /* the mark that some editors begin a file of UTF-8 with */
+    for (char *line = first; line; number++) {
         char *end = strchr(line, '\n'), *name, *value;
         if (end) *end = 0;
         PX_TRY_GOTO(status, read_line(line, number, source, &name, &value), done);

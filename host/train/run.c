@@ -243,10 +243,12 @@ px_status px_run_introduce(px_run *run)
                 grouped((int64_t)run->parameters.weights, a), (double)memory.total * 1e-6);
     PX_TRY(px_engine_describe(run->engine, device, sizeof device));
     px_run_line(run, "device: %s", device);
-    if (run->share.ranks > 1 || run->share.windows > 1)
-        px_run_line(run, "streams: %d on each of %d rank%s, in %d window%s of %d; --reduce %s", (int)run->share.streams, (int)run->share.ranks,
-                    run->share.ranks > 1 ? "s" : "", (int)run->share.windows, run->share.windows > 1 ? "s" : "", (int)run->share.n,
-                    px_reduce_name(run->share.reduce));
+    if (run->share.ranks > 1 || run->share.windows > 1) {
+        char ranks[40] = "";
+        if (run->share.ranks > 1) snprintf(ranks, sizeof ranks, " on each of %d ranks,", (int)run->share.ranks);
+        px_run_line(run, "streams: %d%s in %d window%s of %d; --reduce %s", (int)run->share.streams, ranks, (int)run->share.windows,
+                    run->share.windows > 1 ? "s" : "", (int)run->share.n, px_reduce_name(run->share.reduce));
+    }
     if (run->config.device && strcmp(run->config.device, "auto") == 0) px_run_line(run, "device auto took %s", px_engine_choice_text());
     return PX_OK;
 }

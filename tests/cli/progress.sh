@@ -43,6 +43,9 @@ must "an empty NO_COLOR asks for nothing" has "$escape[36m"
 on_terminal TERM=dumb "$tokenize"
 must "a terminal that cannot remove a line gets none" has_not ' %'
 
+on_terminal 'TERM=xterm OMPI_COMM_WORLD_SIZE=1' "$tokenize"
+must "the terminal that mpirun makes gets none, as it may end in a file" has_not ' %'
+
 on_terminal TERM=xterm "$evaluate"
 done_with "eval works on a terminal" 0
 must "eval shows how much it has scored" grep -qaE 'scoring +[0-9]+ %' "$OUT"
