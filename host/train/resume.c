@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- from the checkpoint ---------------------------------------------------------------------------------------------- */
 
@@ -38,12 +39,34 @@ static px_status same_corpus(const px_run *run, const px_checkpoint *last)
     return PX_OK;
 }
 
+/* The run's texts may have been moved since: then the message says how to give them. */
+static px_status open_run(px_run *run)
+{
+    const char *const paths[] = {run->config.data, run->config.valid, run->config.test}, *const flags[] = {"data", "valid", "test"};
+    px_status status = px_run_open(run);
+    for (int i = 0; i < 3 && status != PX_OK; i++)
+        if (paths[i] && strcmp(paths[i], "-") != 0 && access(paths[i], F_OK) != 0)
+            return px_fail(status, "%s: no such file, and the run was started with --%s %s; give --%s FILE if it lies elsewhere now", paths[i],
+                           flags[i], paths[i], flags[i]);
+    return status;
+}
+
+/* Cosine ends at rate 0, and its length is the run's: more steps are granted, but said to be idle. */
+static void warn_of_idle_steps(const px_run *run)
+{
+    const px_config *config = &run->config;
+    int64_t end = config->schedule_steps > config->warmup_steps ? config->schedule_steps : config->warmup_steps;
+    if (config->schedule == PX_SCHEDULE_COSINE && config->lr_min <= 0 && run->steps_in_all > end)
+        px_run_line(run, "warning: the schedule of this run ends at step %lld, at a learning rate of 0; steps after it learn nothing (start a new run with more)",
+                    (long long)end);
+}
+
 /* Everything as it was when the checkpoint was made, on every rank. Nothing is changed on disk. */
 static px_status take_up(px_run *run, const px_checkpoint *last, const char *damage)
 {
     if (*damage) px_run_line(run, "warning: %s; going on from %s instead", damage, last->path);
     run->resumed = 1;
-    PX_TRY(px_run_open(run));
+    PX_TRY(open_run(run));
     PX_TRY(same_corpus(run, last));
     PX_TRY(px_checkpoint_restore(last, run->engine, run->share.first, run->buffer));
     run->state = last->state;
@@ -64,6 +87,7 @@ static px_status take_up_folder(px_run *run, const char *damage)
     PX_TRY(px_run_restore_best(run));
     PX_TRY(px_run_write_config(run));
     PX_TRY(px_run_introduce(run));
+    warn_of_idle_steps(run);
     px_run_line(run, "resumed at step %lld, epoch %lld", (long long)run->state.step, (long long)run->state.epoch + 1);
     return PX_OK;
 }

@@ -61,6 +61,8 @@ printf 'hidden 16\n' >bad.conf
 refuses "a line without = names file and line" 2 "bad.conf:1: 'hidden 16'" train --config bad.conf
 printf 'hidden = 16\nhidden = 17\n' >bad.conf
 refuses "a key set twice names both lines" 2 'bad.conf:2: .*line 1' train --config bad.conf
+printf '\357\273\277hiden = 16\r\n' >bad.conf
+refuses "a byte order mark is no part of the first key" 2 'bad.conf:1: hiden: .*hidden' train --config bad.conf
 refuses "a missing configuration file is named" 2 'none.conf: No such file' train --config none.conf
 refuses "a folder is no configuration file" 2 '\.: ' train --config .
 
@@ -94,4 +96,17 @@ else skip "a full disk behind standard output" "there is no /dev/full"; fi
 "$PERPLEX" sample --model one --length 100000 2>"$ERR" </dev/null | head -c 10 >"$OUT"
 status=${PIPESTATUS[0]}
 must "a pipe that was closed ends sampling" test "$status" = 1
+must "without a word" test ! -s "$ERR"
+run train --config good.conf --run "it's \$(touch opened) a" --threads 1
+# shellcheck disable=SC2016 # bash -c expands it
+must "the command that is shown can be typed, whatever the folder's name" bash -c '
+    name=$2; eval "set -- $(sed -n "s/^try: *perplex //p" "$1")" && [ "$3" = "$name/best.safetensors" ] && [ ! -e opened ]' - "$OUT" "it's \$(touch opened) a"
+run completion --help
+done_with "completion --help ends with status 0" 0
+run train --config good.conf --run five --warmup-steps 2 --threads 1
+mv text.txt moved.txt
+refuses "a resumed run whose text was moved says how to give it" 2 'text.txt: no such file.*--data FILE' train --resume five --max-steps 6
+run train --resume five --max-steps 6 --data moved.txt
+done_with "which is enough" 0
+must "steps after the end of a cosine schedule are said to learn nothing" grep -q 'warning: the schedule of this run ends at step 5' "$OUT"
 finish
