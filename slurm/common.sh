@@ -33,7 +33,7 @@ px_flag() {
 px_find_program() {
     local place
     if [ -z "${PERPLEX:-}" ]; then
-        for place in "$px_home/../build/perplex" "$SLURM_SUBMIT_DIR/build/perplex"; do
+        for place in "$px_home/../build/perplex" "${SLURM_SUBMIT_DIR:-.}/build/perplex"; do
             [ -x "$place" ] && PERPLEX=$place && break
         done
     fi
