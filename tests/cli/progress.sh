@@ -8,12 +8,14 @@ escape=$'\033'
 
 tiny_model model
 make_text late.txt 1200
+make_text long.txt 10000
 
-# on_terminal ENVIRONMENT ARGS...: the program on a terminal, with late.txt coming late; what the terminal got is in $OUT.
+# on_terminal ENVIRONMENT ARGS...: the program on a terminal, with $text coming late; what the terminal got is in $OUT.
+text=late.txt
 on_terminal() {
     local environment=$1
     shift
-    printf '#!/bin/bash\n{ head -c 500 late.txt; sleep 1.3; tail -c +501 late.txt; } | env %s %q %s\n' "$environment" "$PERPLEX" "$*" >typed.sh
+    printf '#!/bin/bash\n{ head -c 500 %s; sleep 1.3; tail -c +501 %s; } | env %s %q %s\n' "$text" "$text" "$environment" "$PERPLEX" "$*" >typed.sh
     script -qefc 'bash typed.sh' /dev/null </dev/null >"$OUT" 2>"$ERR"
     status=$?
 }
@@ -26,7 +28,7 @@ has() { grep -qaF -e "$1" "$OUT"; }
 has_not() { ! has "$1"; }
 
 tokenize='tokenize --data - --level word'
-evaluate='eval --model model --data - --device reference' # takes a moment
+evaluate='eval --model model --data - --device reference' # takes its time
 lines='eval --model model --data - --lines --json'
 
 on_terminal TERM=xterm "$tokenize"
@@ -46,11 +48,13 @@ must "a terminal that cannot remove a line gets none" has_not ' %'
 on_terminal 'TERM=xterm OMPI_COMM_WORLD_SIZE=1' "$tokenize"
 must "the terminal that mpirun makes gets none, as it may end in a file" has_not ' %'
 
+text=long.txt # scoring it takes longer than a line stays
 on_terminal TERM=xterm "$evaluate"
 done_with "eval works on a terminal" 0
 must "eval shows how much it has scored" grep -qaE 'scoring +[0-9]+ %' "$OUT"
 on_terminal 'TERM=xterm NO_COLOR=yes' "$evaluate"
 must "eval: NO_COLOR" bash -c '! grep -qaP "\x1b\[[0-9;]*m" "$1"' - "$OUT"
+text=late.txt
 on_terminal TERM=xterm "$lines"
 must "eval --lines shows how many lines" grep -qaE 'scoring +1,200 lines' "$OUT"
 
