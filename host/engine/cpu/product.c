@@ -64,7 +64,7 @@ static void slice(const px_isa *isa, const px_rows_job *job, const float *panels
         for (long tile = 0; tile < tiles; tile++) {
             long begin, end;
             px_share(job->rows, (int)tile, (int)tiles, &begin, &end);
-            t.next = tile + 1 < tiles || p + take >= panel_end ? t.b : t.b + panel_stride;
+            t.next = tile + 1 < tiles ? t.b : p + take < panel_end ? t.b + panel_stride : job->next ? job->next : t.b;
             t.a = job->a + begin;
             t.out = job->out + begin;
             t.add = !first ? (const float *const *)t.out : job->add ? job->add + begin : NULL;

@@ -61,6 +61,7 @@ typedef struct px_rows_job {
     float *const *out;       /* pointers to column 0 of each row of the result */
     const float *const *add; /* pointers to column 0 of each row to add, or NULL */
     const float *bias;       /* [n] or NULL */
+    const float *next;       /* the packed panel that is read after the last of these, fetched in time; or NULL */
     long rows;
 } px_rows_job;
 void px_rows_times_panels(const px_isa *isa, const px_rows_job *job, const px_panels *b, long panel_begin, long panel_end);

@@ -87,12 +87,33 @@ static team_share share_of(px_cpu *cpu, team_grid grid, long n, long panels)
     return share;
 }
 
+/* A few of a thread's panels, so that the activations find their tile near. */
+typedef struct panel_group {
+    long begin, end;   /* panels; begin = end: there are no more */
+    long first, columns;
+    const float *next; /* the panel that is read after these, or NULL */
+} panel_group;
+
+/* The i-th group at step t. Every other step goes from the last group to the first: what one step read last is still in the
+ * second-level cache when the next begins, where the whole of W_hh would not be (1 MiB at h = 512). */
+static panel_group group_of(const px_cpu *cpu, const team_share *share, const px_panels *panels, long t, long i)
+{
+    enum { GROUP = 4 };
+    const long groups = (share->panel_end - share->panel_begin + GROUP - 1) / GROUP, width = cpu->isa->panel;
+    if (i >= groups) return (panel_group){0};
+    const long step = t % 2 ? -GROUP : GROUP, begin = share->panel_begin + (t % 2 ? groups - 1 - i : i) * GROUP;
+    panel_group group = {.begin = begin, .end = begin + GROUP < share->panel_end ? begin + GROUP : share->panel_end, .first = begin * width};
+    group.columns = (group.end * width < panels->n ? group.end * width : panels->n) - group.first;
+    if (i + 1 < groups) group.next = panels->data + (begin + step) * width * panels->k;
+    return group;
+}
+
 /* One thread's share of step t: its panels of its rows. */
 static void forward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t, const team_share *share)
 {
     const float **a = share->a, **add = share->add;
     float **out = share->out;
-    const long row_begin = share->row_begin, row_count = share->row_end - row_begin, panel_end = share->panel_end;
+    const long row_begin = share->row_begin, row_count = share->row_end - row_begin;
     const px_cpu_layer *layer = &cpu->layer[l];
     const long n = window->n, h = cpu->base.model.hidden;
     const px_batch *batch = window->batch;
@@ -104,15 +125,13 @@ static void forward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t
         add[i] = from_table ? cpu->one_hot + (size_t)batch->tokens[row] * (size_t)h : out[i];
     }
     const px_isa *isa = cpu->isa;
-    const px_rows_job job = {.a = a, .out = out, .add = add, .bias = layer->b, .rows = row_count};
-    for (long p = share->panel_begin; p < panel_end;) {
-        /* a few panels at a time, so that the activations find their tile near */
-        const long next = p + 4 < panel_end ? p + 4 : panel_end;
-        px_rows_times_panels(isa, &job, &layer->w_hh.forward, p, next);
-        const long first = p * isa->panel, columns = (next * isa->panel < h ? next * isa->panel : h) - first;
+    const px_panels *panels = &layer->w_hh.forward;
+    panel_group group;
+    for (long g = 0; (group = group_of(cpu, share, panels, t, g)).begin < group.end; g++) {
+        const px_rows_job job = {.a = a, .out = out, .add = add, .bias = layer->b, .next = group.next, .rows = row_count};
+        px_rows_times_panels(isa, &job, panels, group.begin, group.end);
         for (long i = 0; i < row_count; i++)
-            (cpu->base.model.nonlinearity == PX_RELU ? isa->relu_row : isa->tanh_row)(out[i] + first, columns);
-        p = next;
+            (cpu->base.model.nonlinearity == PX_RELU ? isa->relu_row : isa->tanh_row)(out[i] + group.first, group.columns);
     }
 }
 
@@ -157,16 +176,16 @@ static void backward_step(px_cpu *cpu, const px_cpu_window *window, int l, long 
         a[i] = last || window->batch->reset[row + n] ? cpu->zeros : d + (row + n) * h;
         out[i] = d + row * h;
     }
-    const px_rows_job job = {.a = a, .out = out, .add = (const float *const *)out, .rows = row_count};
-    for (long p = share->panel_begin; p < share->panel_end;) {
-        const long next = p + 4 < share->panel_end ? p + 4 : share->panel_end;
-        const long first = p * isa->panel, columns = (next * isa->panel < h ? next * isa->panel : h) - first;
-        if (!last) px_rows_times_panels(isa, &job, &layer->w_hh.backward, p, next);
+    const px_panels *panels = &layer->w_hh.backward;
+    panel_group group;
+    for (long g = 0; (group = group_of(cpu, share, panels, t, g)).begin < group.end; g++) {
+        const px_rows_job job = {.a = a, .out = out, .add = (const float *const *)out, .next = group.next, .rows = row_count};
+        if (!last) px_rows_times_panels(isa, &job, panels, group.begin, group.end);
         for (long i = 0; i < row_count; i++) {
-            const float *output = layer->h + ((t + 1) * n + row_begin + i) * h + first;
-            (cpu->base.model.nonlinearity == PX_RELU ? isa->relu_backward : isa->tanh_backward)(out[i] + first, output, db ? db + first : NULL, columns);
+            const float *output = layer->h + ((t + 1) * n + row_begin + i) * h + group.first;
+            (cpu->base.model.nonlinearity == PX_RELU ? isa->relu_backward : isa->tanh_backward)(out[i] + group.first, output, db ? db + group.first : NULL,
+                                                                                                group.columns);
         }
-        p = next;
     }
 }
 
