@@ -89,23 +89,23 @@ static team_share share_of(px_cpu *cpu, team_grid grid, long n, long panels)
 
 /* A few of a thread's panels, so that the activations find their tile near. */
 typedef struct panel_group {
-    long begin, end;   /* panels; begin = end: there are no more */
+    long begin, end;   /* panels */
     long first, columns;
     const float *next; /* the panel that is read after these, or NULL */
 } panel_group;
 
-/* The i-th group at step t. Every other step goes from the last group to the first: what one step read last is still in the
+/* The i-th group at step t; returns 0 where there is none. Every other step goes from the last group to the first: what one step read last is still in the
  * second-level cache when the next begins, where the whole of W_hh would not be (1 MiB at h = 512). */
-static panel_group group_of(const px_cpu *cpu, const team_share *share, const px_panels *panels, long t, long i)
+static int group_of(const px_cpu *cpu, const team_share *share, const px_panels *panels, long t, long i, panel_group *group)
 {
     enum { GROUP = 4 };
     const long groups = (share->panel_end - share->panel_begin + GROUP - 1) / GROUP, width = cpu->isa->panel;
-    if (i >= groups) return (panel_group){0};
+    if (i >= groups) return 0;
     const long step = t % 2 ? -GROUP : GROUP, begin = share->panel_begin + (t % 2 ? groups - 1 - i : i) * GROUP;
-    panel_group group = {.begin = begin, .end = begin + GROUP < share->panel_end ? begin + GROUP : share->panel_end, .first = begin * width};
-    group.columns = (group.end * width < panels->n ? group.end * width : panels->n) - group.first;
-    if (i + 1 < groups) group.next = panels->data + (begin + step) * width * panels->k;
-    return group;
+    *group = (panel_group){.begin = begin, .end = begin + GROUP < share->panel_end ? begin + GROUP : share->panel_end, .first = begin * width};
+    group->columns = (group->end * width < panels->n ? group->end * width : panels->n) - group->first;
+    if (i + 1 < groups) group->next = panels->data + (begin + step) * width * panels->k;
+    return 1;
 }
 
 /* One thread's share of step t: its panels of its rows. */
@@ -127,7 +127,7 @@ static void forward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t
     const px_isa *isa = cpu->isa;
     const px_panels *panels = &layer->w_hh.forward;
     panel_group group;
-    for (long g = 0; (group = group_of(cpu, share, panels, t, g)).begin < group.end; g++) {
+    for (long g = 0; group_of(cpu, share, panels, t, g, &group); g++) {
         const px_rows_job job = {.a = a, .out = out, .add = add, .bias = layer->b, .next = group.next, .rows = row_count};
         px_rows_times_panels(isa, &job, panels, group.begin, group.end);
         for (long i = 0; i < row_count; i++)
@@ -178,7 +178,7 @@ static void backward_step(px_cpu *cpu, const px_cpu_window *window, int l, long 
     }
     const px_panels *panels = &layer->w_hh.backward;
     panel_group group;
-    for (long g = 0; (group = group_of(cpu, share, panels, t, g)).begin < group.end; g++) {
+    for (long g = 0; group_of(cpu, share, panels, t, g, &group); g++) {
         const px_rows_job job = {.a = a, .out = out, .add = (const float *const *)out, .next = group.next, .rows = row_count};
         if (!last) px_rows_times_panels(isa, &job, panels, group.begin, group.end);
         for (long i = 0; i < row_count; i++) {
