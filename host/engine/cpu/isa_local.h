@@ -14,7 +14,11 @@ enum { PX_LANES = 8, PX_VECTORS = 2, PX_TILE_ROWS = 6 };
 #define PX_ISA_NAME(function) px_avx2_##function
 #define PX_ISA_TEXT "avx2"
 #else
+#if defined(__aarch64__) /* 32 registers: 16 sums are enough for four multiply-adds a cycle of a latency of four */
+enum { PX_LANES = 4, PX_VECTORS = 2, PX_TILE_ROWS = 8 };
+#else
 enum { PX_LANES = 4, PX_VECTORS = 2, PX_TILE_ROWS = 6 };
+#endif
 #define PX_ISA_NAME(function) px_baseline_##function
 #define PX_ISA_TEXT "baseline"
 #endif

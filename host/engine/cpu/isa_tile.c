@@ -76,14 +76,20 @@ static inline __attribute__((always_inline)) void tile_body(const int R, const i
 /* Few rows take several panels at a time, so that enough independent sums hide the latency of an fma. */
 TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1)
 TILE(1, 4) TILE(2, 3) TILE(3, 2)
+#if defined(__AVX512F__) || defined(__aarch64__)
+TILE(7, 1) TILE(8, 1)
+#endif
 #if defined(__AVX512F__)
-TILE(7, 1) TILE(8, 1) TILE(9, 1) TILE(10, 1) TILE(11, 1) TILE(12, 1)
+TILE(9, 1) TILE(10, 1) TILE(11, 1) TILE(12, 1)
 #endif
 
 static void (*const tiles_1[])(const px_tile *) = {
     NULL, tile_1_1, tile_2_1, tile_3_1, tile_4_1, tile_5_1, tile_6_1,
+#if defined(__AVX512F__) || defined(__aarch64__)
+    tile_7_1, tile_8_1,
+#endif
 #if defined(__AVX512F__)
-    tile_7_1, tile_8_1, tile_9_1, tile_10_1, tile_11_1, tile_12_1,
+    tile_9_1, tile_10_1, tile_11_1, tile_12_1,
 #endif
 };
 
