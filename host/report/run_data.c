@@ -126,7 +126,7 @@ static px_status read_sample(reader *r, const cJSON *line, int64_t step)
 static px_status read_rollback(reader *r, const cJSON *line)
 {
     px_run_data *data = r->data;
-    int64_t back;
+    int64_t back = 0;
     PX_TRY(count_of(r, line, "back_to_step", &back));
     px_series *const series[] = {&data->train_loss, &data->learning_rate, &data->grad_norm, &data->speed, &data->valid_loss};
     for (int i = 0; i < 5; i++) px_series_cut(series[i], (double)back);
@@ -151,7 +151,7 @@ static px_status read_line(reader *r, const cJSON *line)
 {
     px_run_data *data = r->data;
     const cJSON *event = cJSON_GetObjectItemCaseSensitive(line, "event");
-    int64_t step;
+    int64_t step = 0;
     if (!cJSON_IsObject(line) || !cJSON_IsString(event)) return bad_field(r, "event", "is missing");
     const char *name = event->valuestring;
     PX_TRY(count_of(r, line, "step", &step));
