@@ -81,16 +81,7 @@ static px_status read_prompt(const sample_flags *flags, const px_vocabulary *voc
 typedef struct sample_writer {
     const sample_flags *flags;
     px_text_sink *sinks;   /* [count]; the first writes as it goes, the others are kept until it is done */
-    px_status status;
 } sample_writer;
-
-static int take_token(void *context, int32_t stream, int32_t id)
-{
-    sample_writer *writer = context;
-    int ended = 0;
-    writer->status = px_text_sink_add(&writer->sinks[stream], id, &ended);
-    return ended || writer->status != PX_OK;
-}
 
 static px_status print_texts(sample_writer *writer)
 {
@@ -146,10 +137,10 @@ static px_status write_texts(const sample_flags *flags, const px_config *config,
         PX_TRY_GOTO(status, px_text_sink_add_prompt(&writer.sinks[i], prompt->ids, prompt->count, prompt->given && flags->echo), done);
     px_sample_options options = {.length = flags->length, .temperature = flags->temperature, .top_k = flags->top_k, .top_p = flags->top_p,
                                  .greedy = flags->greedy, .seed = config->seed, .count = flags->count, .prompt = prompt->ids,
-                                 .prompt_count = prompt->count, .exclude_unknown = !flags->unk_ok, .token = take_token, .context = &writer};
+                                 .prompt_count = prompt->count, .exclude_unknown = !flags->unk_ok, .token = px_text_sink_take, .context = writer.sinks};
     PX_TRY_GOTO(status, px_sample(engine, model->config.model.vocab, &options), done);
-    status = writer.status;
-    if (status == PX_OK) status = flags->json ? print_json(&writer, config->seed) : print_texts(&writer);
+    for (int32_t i = 0; i < flags->count; i++) PX_TRY_GOTO(status, writer.sinks[i].status, done);
+    status = flags->json ? print_json(&writer, config->seed) : print_texts(&writer);
 done:
     for (int32_t i = 0; i < flags->count; i++) px_text_sink_free(&writer.sinks[i]);
     free(writer.sinks);

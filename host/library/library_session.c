@@ -203,29 +203,15 @@ void px_sampling_default(px_sampling *sampling)
     *sampling = (px_sampling){.length = 500, .temperature = 1, .top_p = 1, .seed = 1};
 }
 
-typedef struct writing {
-    px_text_sink sink;
-    px_status status;
-} writing;
-
-static int take_token(void *context, int32_t stream, int32_t id)
-{
-    writing *w = context;
-    int ended = 0;
-    (void)stream;
-    w->status = px_text_sink_add(&w->sink, id, &ended);
-    return ended || w->status != PX_OK;
-}
-
-static px_status generate(px_session *session, const int32_t *prompt, size_t count, int prompt_given, const px_sampling *sampling, writing *w)
+static px_status generate(px_session *session, const int32_t *prompt, size_t count, int prompt_given, const px_sampling *sampling, px_text_sink *sink)
 {
     px_sample_options options = {.length = sampling->length, .temperature = sampling->temperature, .top_k = sampling->top_k, .top_p = sampling->top_p,
                                  .greedy = sampling->greedy, .seed = sampling->seed, .count = 1, .prompt = prompt, .prompt_count = count,
-                                 .exclude_unknown = !sampling->unknown, .token = take_token, .context = w};
+                                 .exclude_unknown = !sampling->unknown, .token = px_text_sink_take, .context = sink};
     /* after a prompt a word is preceded by a space; a prompt that was made up stands for a line's beginning */
-    PX_TRY(px_text_sink_add_prompt(&w->sink, prompt, count, prompt_given));
+    PX_TRY(px_text_sink_add_prompt(sink, prompt, count, prompt_given));
     PX_TRY(px_sample(session->engine, session->file->config.model.vocab, &options));
-    return w->status;
+    return sink->status;
 }
 
 px_status px_session_generate(px_session *session, const char *prompt, size_t prompt_bytes, const px_sampling *sampling, char **text, size_t *bytes)
@@ -233,7 +219,7 @@ px_status px_session_generate(px_session *session, const char *prompt, size_t pr
     px_sampling chosen;
     int32_t *ids = NULL, first = px_sample_start(session->file->vocabulary);
     size_t count = 0;
-    writing w = {.status = PX_OK};
+    px_text_sink sink;
     px_sampling_default(&chosen);
     if (sampling) chosen = *sampling;
     *text = NULL;
@@ -241,12 +227,12 @@ px_status px_session_generate(px_session *session, const char *prompt, size_t pr
     if (chosen.stop && !*chosen.stop) return px_fail(PX_ERR_ARGUMENT, "px_session_generate: the text to stop at is empty; give NULL for none");
     PX_TRY(px_vocabulary_encode(session->file->vocabulary, prompt_bytes ? prompt : "", prompt_bytes, "prompt", &ids, &count, NULL, NULL));
     px_session_reset(session);
-    px_text_sink_start(&w.sink, session->file->vocabulary, NULL, chosen.stop);
-    px_status status = count > 0 ? generate(session, ids, count, 1, &chosen, &w) : generate(session, &first, 1, 0, &chosen, &w);
+    px_text_sink_start(&sink, session->file->vocabulary, NULL, chosen.stop);
+    px_status status = count > 0 ? generate(session, ids, count, 1, &chosen, &sink) : generate(session, &first, 1, 0, &chosen, &sink);
     px_session_reset(session);
     if (status == PX_OK) {
         size_t made_bytes;
-        const char *made = px_text_sink_made(&w.sink, &made_bytes);
+        const char *made = px_text_sink_made(&sink, &made_bytes);
         *text = malloc(made_bytes + 1);
         if (*text) {
             memcpy(*text, made, made_bytes);
@@ -255,7 +241,7 @@ px_status px_session_generate(px_session *session, const char *prompt, size_t pr
         } else
             status = px_fail(PX_ERR_MEMORY, "no memory for a text of %zu bytes", made_bytes);
     }
-    px_text_sink_free(&w.sink);
+    px_text_sink_free(&sink);
     free(ids);
     return status;
 }

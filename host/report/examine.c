@@ -199,41 +199,28 @@ done:
 
 /* ---- a page of its own ------------------------------------------------------------------------------------------------- */
 
-typedef struct writer {
-    px_text_sink sink;
-    px_status status;
-} writer;
-
-static int take_token(void *context, int32_t stream, int32_t id)
-{
-    writer *w = context;
-    int ended = 0;
-    w->status = px_text_sink_add(&w->sink, id, &ended);
-    return ended || w->status != PX_OK;
-}
-
 static px_status write_page(px_text *out, const px_model_file *model, const px_examine_options *options)
 {
     int32_t prompt = px_sample_start(model->vocabulary), vocab = px_vocabulary_size(model->vocabulary);
     px_engine *engine = NULL;
-    writer w = {.status = PX_OK};
+    px_text_sink sink;
     px_sample_options sample = {.length = model->config.level == PX_LEVEL_WORD ? SAMPLE_WORDS : SAMPLE_TOKENS, .temperature = 0.8, .top_p = 1,
                                 .seed = model->config.seed, .count = 1, .prompt = &prompt, .prompt_count = 1, .exclude_unknown = vocab > 1,
-                                .token = take_token, .context = &w};
+                                .token = px_text_sink_take, .context = &sink};
     PX_TRY(px_model_file_engine(model, options->device ? options->device : "cpu", 1, WINDOW, px_model_file_threads(model, options->threads, 1), &engine));
-    px_text_sink_start(&w.sink, model->vocabulary, NULL, NULL);
-    px_status status = px_text_sink_add_prompt(&w.sink, &prompt, 1, 0);
+    px_text_sink_start(&sink, model->vocabulary, NULL, NULL);
+    px_status status = px_text_sink_add_prompt(&sink, &prompt, 1, 0);
     if (status == PX_OK) status = px_sample(engine, vocab, &sample);
-    if (status == PX_OK) status = w.status;
+    if (status == PX_OK) status = sink.status;
     if (status == PX_OK) {
         size_t bytes;
-        const char *made = px_text_sink_made(&w.sink, &bytes);
+        const char *made = px_text_sink_made(&sink, &bytes);
         px_text_format(out, "<section id=\"page\"><h2>A page by the best model</h2>\n<p>Step %lld; temperature 0.8, seed %llu.</p>\n<pre class=\"sample\">",
                        (long long)model->step, (unsigned long long)model->config.seed);
         px_html_text(out, made, bytes);
         px_text_format(out, "</pre></section>\n");
     }
-    px_text_sink_free(&w.sink);
+    px_text_sink_free(&sink);
     px_engine_destroy(engine);
     return status;
 }

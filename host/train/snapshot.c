@@ -27,19 +27,6 @@ static int sample_due(int64_t evaluations)
     return evaluations % every == 0;
 }
 
-typedef struct writer {
-    px_text_sink sink;
-    px_status status;
-} writer;
-
-static int take_token(void *context, int32_t stream, int32_t id)
-{
-    writer *w = context;
-    int ended = 0;
-    w->status = px_text_sink_add(&w->sink, id, &ended);
-    return ended || w->status != PX_OK;
-}
-
 static px_status log_sample(px_run *run, const px_text_sink *sink)
 {
     size_t bytes;
@@ -55,19 +42,19 @@ static px_status log_sample(px_run *run, const px_text_sink *sink)
 static px_status write_sample(px_run *run)
 {
     int32_t prompt = px_sample_start(run->corpus.vocabulary);
-    writer w = {.status = PX_OK};
+    px_text_sink sink;
     px_sample_options options = {.length = run->config.level == PX_LEVEL_WORD ? SAMPLE_WORDS : SAMPLE_TOKENS, .temperature = 1, .top_p = 1,
                                  .seed = run->config.seed, .count = 1, .prompt = &prompt, .prompt_count = 1,
-                                 .exclude_unknown = run->config.model.vocab > 1, .token = take_token, .context = &w};
-    px_text_sink_start(&w.sink, run->corpus.vocabulary, NULL, NULL);
-    px_status status = px_text_sink_add_prompt(&w.sink, &prompt, 1, 0);
+                                 .exclude_unknown = run->config.model.vocab > 1, .token = px_text_sink_take, .context = &sink};
+    px_text_sink_start(&sink, run->corpus.vocabulary, NULL, NULL);
+    px_status status = px_text_sink_add_prompt(&sink, &prompt, 1, 0);
     if (status == PX_OK) status = px_sample(run->engine, run->config.model.vocab, &options);
-    if (status == PX_OK) status = w.status;
+    if (status == PX_OK) status = sink.status;
     if (status == PX_OK)
-        status = log_sample(run, &w.sink);
+        status = log_sample(run, &sink);
     else if (status == PX_ERR_NUMERIC)
         status = PX_OK; /* a model that cannot write: the evaluation has said how bad it is */
-    px_text_sink_free(&w.sink);
+    px_text_sink_free(&sink);
     return status;
 }
 

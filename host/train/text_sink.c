@@ -108,6 +108,14 @@ px_status px_text_sink_add(px_text_sink *sink, int32_t id, int *ended)
     return write_live(sink, sink->bytes - (hold < made ? hold : made));
 }
 
+int px_text_sink_take(void *context, int32_t stream, int32_t id)
+{
+    px_text_sink *sink = (px_text_sink *)context + stream;
+    int ended = 0;
+    sink->status = px_text_sink_add(sink, id, &ended);
+    return ended || sink->status != PX_OK;
+}
+
 px_status px_text_sink_finish(px_text_sink *sink, FILE *out)
 {
     if (sink->live) return write_live(sink, sink->bytes);

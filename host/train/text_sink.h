@@ -18,6 +18,7 @@ typedef struct px_text_sink {
     size_t id_count, id_room;
     int line_start;               /* word level: no space before the next word */
     int stopped;                  /* the stop text came; it is not part of the text */
+    px_status status;             /* of px_text_sink_take: why it ended the stream, if not for the stop text */
 } px_text_sink;
 
 void px_text_sink_start(px_text_sink *sink, const px_vocabulary *vocabulary, FILE *live, const char *stop);
@@ -26,6 +27,8 @@ void px_text_sink_free(px_text_sink *sink);
 px_status px_text_sink_add_prompt(px_text_sink *sink, const int32_t *ids, size_t count, int show);
 /* *ended becomes 1 when the stop text is complete. */
 px_status px_text_sink_add(px_text_sink *sink, int32_t id, int *ended);
+/* What px_sample calls (px_sample_options.token): context is an array of sinks, one for each stream. */
+int px_text_sink_take(void *context, int32_t stream, int32_t id);
 /* Writes what is still held back to live, or the whole text to out where it was kept. */
 px_status px_text_sink_finish(px_text_sink *sink, FILE *out);
 const char *px_text_sink_prompt(const px_text_sink *sink, size_t *bytes);
