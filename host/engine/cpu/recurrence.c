@@ -94,8 +94,8 @@ typedef struct panel_group {
     const float *next; /* the panel that is read after these, or NULL */
 } panel_group;
 
-/* The i-th group at step t; returns 0 where there is none. Every other step goes from the last group to the first: what one step read last is still in the
- * second-level cache when the next begins, where the whole of W_hh would not be (1 MiB at h = 512). */
+/* The i-th group at step t; returns 0 where there is none. Every other step goes from the last group to the first: what one step read
+ * last is still in the second-level cache when the next begins, where the whole of W_hh would not be (1 MiB at h = 512). */
 static int group_of(const px_cpu *cpu, const team_share *share, const px_panels *panels, long t, long i, panel_group *group)
 {
     enum { GROUP = 4 };
