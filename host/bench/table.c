@@ -3,6 +3,7 @@
 
 #include "machine.h"
 #include "plot.h"
+#include "quantity.h"
 #include "text_table.h"
 
 #include <math.h>
@@ -28,19 +29,6 @@ static const char *figure(char buffer[32], double value, int decimals, int known
 {
     if (known) snprintf(buffer, 32, "%.*f", decimals, value);
     else snprintf(buffer, 32, "-");
-    return buffer;
-}
-
-/* "248,113". */
-static const char *thousands(char buffer[32], double value)
-{
-    char digits[32];
-    int count = snprintf(digits, sizeof digits, "%.0f", value), used = 0;
-    for (int i = 0; i < count && used < 30; i++) {
-        buffer[used++] = digits[i];
-        if ((count - 1 - i) % 3 == 0 && i < count - 1) buffer[used++] = ',';
-    }
-    buffer[used] = 0;
     return buffer;
 }
 
@@ -97,7 +85,7 @@ static void size_cells(px_text_table *table, const px_bench_case *c)
     px_text_table_cell(table, "%d", c->embed);
     px_text_table_cell(table, "%d", c->hidden);
     px_text_table_cell(table, "%d", c->layers);
-    px_text_table_cell(table, "%s", thousands(vocab, c->vocab));
+    px_text_table_cell(table, "%s", px_text_count(vocab, c->vocab));
     px_text_table_cell(table, "%s", c->tied ? "tied" : "");
     px_text_table_cell(table, "%s", precision(c));
     px_text_table_cell(table, "%d", c->threads);
@@ -122,8 +110,8 @@ static void result_columns(px_text_table *table)
 static void result_cells(px_text_table *table, const px_bench_measure *m, int in_book)
 {
     char a[32], b[32], share[16];
-    px_text_table_cell(table, "%s", thousands(a, m->tokens_per_s.median));
-    px_text_table_cell(table, "%s to %s", thousands(a, m->tokens_per_s.q1), thousands(b, m->tokens_per_s.q3));
+    px_text_table_cell(table, "%s", px_text_count(a, llround(m->tokens_per_s.median)));
+    px_text_table_cell(table, "%s to %s", px_text_count(a, llround(m->tokens_per_s.q1)), px_text_count(b, llround(m->tokens_per_s.q3)));
     px_text_table_cell(table, "%s", m->contended ? "contended" : m->noisy ? "noisy" : "");
     px_text_table_cell(table, "%.1f", m->gflops);
     px_text_table_cell(table, "%s", percent(share, m->share_of_peak));
@@ -134,7 +122,7 @@ static void result_cells(px_text_table *table, const px_bench_measure *m, int in
     px_text_table_cell(table, "%s", figure(a, m->joules_per_token * 1e6, 2, isfinite(m->joules_per_token)));
     if (isfinite(m->loss_difference)) px_text_table_cell(table, "%.1e", m->loss_difference);
     else px_text_table_cell(table, "-");
-    px_text_table_cell(table, "%s", in_book && m->published_tokens_per_s > 0 ? thousands(a, m->published_tokens_per_s) : "-");
+    px_text_table_cell(table, "%s", in_book && m->published_tokens_per_s > 0 ? px_text_count(a, llround(m->published_tokens_per_s)) : "-");
 }
 
 static void write_speeds(FILE *out, const px_bench_result *result)

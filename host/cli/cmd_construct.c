@@ -5,6 +5,7 @@
 #include "model_file.h"
 #include "options.h"
 #include "output.h"
+#include "quantity.h"
 #include "signals.h"
 
 #include <math.h>

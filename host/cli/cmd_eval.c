@@ -6,6 +6,7 @@
 #include "file.h"
 #include "options.h"
 #include "output.h"
+#include "quantity.h"
 #include "progress.h"
 #include "scored_text.h"
 #include "signals.h"

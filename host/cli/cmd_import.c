@@ -7,6 +7,7 @@
 #include "model_json.h"
 #include "options.h"
 #include "output.h"
+#include "quantity.h"
 #include "signals.h"
 #include "token_file.h"
 

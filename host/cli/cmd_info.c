@@ -5,6 +5,7 @@
 #include "model_json.h"
 #include "options.h"
 #include "output.h"
+#include "quantity.h"
 #include "inputs.h"
 
 #include <math.h>

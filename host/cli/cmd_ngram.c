@@ -8,6 +8,7 @@
 #include "ngram.h"
 #include "options.h"
 #include "output.h"
+#include "quantity.h"
 #include "progress.h"
 #include "scored_text.h"
 

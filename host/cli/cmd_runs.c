@@ -5,6 +5,7 @@
 #include "nearest.h"
 #include "options.h"
 #include "output.h"
+#include "quantity.h"
 #include "run_list.h"
 
 #include <math.h>

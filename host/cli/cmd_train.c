@@ -5,6 +5,7 @@
 #include "join.h"
 #include "options.h"
 #include "output.h"
+#include "quantity.h"
 #include "progress.h"
 #include "report.h"
 #include "signals.h"
@@ -214,7 +215,7 @@ static px_status start_or_resume(px_config *config, px_command_line *line, const
     if (status == PX_OK && result.finished != 2) write_report(run);
     if (flags->json) {
         px_status printed = print_result_json(&result, status, run);
-        return printed == PX_OK ? status : printed;
+        return status == PX_OK ? printed : status;
     }
     print_result(stdout, &result, status, run);
     return status;
@@ -258,10 +259,8 @@ int px_cmd_train(int argc, char **argv)
     if (status != PX_OK && status != PX_STOPPED) px_comm_tell(comm);
     px_events_observer_destroy(observer);
 done:
-    if (status == PX_STOPPED) {
-        px_status flushed = px_output_flush();
-        status = flushed == PX_OK ? status : flushed;
-    }
+    /* A run that stopped with a checkpoint wants to go on, whatever became of standard output: that is what a batch system must see. */
+    if (status == PX_STOPPED && px_output_flush() != PX_OK) px_output_fail(PX_ERR_IO);
     int code = status == PX_STOPPED ? px_status_exit_code(status) : px_output_end(status);
     px_comm_close(comm, status);
     px_command_line_free(&line);

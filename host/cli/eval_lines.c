@@ -3,6 +3,7 @@
 #include "check.h"
 #include "evaluate.h"
 #include "output.h"
+#include "quantity.h"
 #include "progress.h"
 #include "inputs.h"
 

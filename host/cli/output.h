@@ -24,11 +24,6 @@ void px_json_text(cJSON *object, const char *name, const char *text, size_t byte
 /* Prints the object on one line of standard output, then deletes it. */
 px_status px_json_print(cJSON *object);
 
-/* "1,234,567", "1.5 MB", "3.4", "2 min 05 s": into a buffer of 32 bytes that the caller gives, which is returned. */
-const char *px_text_count(char buffer[32], long long value);
-const char *px_text_bytes(char buffer[32], double bytes);
-const char *px_text_seconds(char buffer[32], double seconds);
-const char *px_text_perplexity(char buffer[32], double value);
 /* text as one word of a shell, itself or quoted in buffer (4 bytes for one of text, and 8), for commands that are shown to be typed. */
 const char *px_text_shell(char *buffer, size_t room, const char *text);
 

@@ -2,6 +2,7 @@
 #include "progress.h"
 #include "machine.h"
 #include "output.h"
+#include "quantity.h"
 
 #include <math.h>
 #include <stdlib.h>

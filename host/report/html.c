@@ -1,6 +1,8 @@
 /* Escaping, and numbers for people: see html.h. */
 #include "html.h"
 
+#include "quantity.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,16 +57,7 @@ static int special(char buffer[32], double value)
 
 const char *px_html_count(char buffer[32], double value)
 {
-    char digits[24];
-    int out = 0;
-    if (special(buffer, value)) return buffer;
-    int length = snprintf(digits, sizeof digits, "%.0f", value);
-    for (int i = 0; i < length && out < 30; i++) {
-        buffer[out++] = digits[i];
-        if (digits[i] != '-' && i + 1 < length && (length - 1 - i) % 3 == 0) buffer[out++] = ',';
-    }
-    buffer[out] = 0;
-    return buffer;
+    return special(buffer, value) ? buffer : px_text_count(buffer, llround(value));
 }
 
 const char *px_html_short(char buffer[32], double value)

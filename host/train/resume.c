@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "file.h"
+#include "quantity.h"
 #include "run.h"
 
 #include <cjson/cJSON.h>
@@ -88,7 +89,8 @@ static px_status take_up_folder(px_run *run, const char *damage)
     PX_TRY(px_run_write_config(run));
     PX_TRY(px_run_introduce(run));
     warn_of_idle_steps(run);
-    px_run_line(run, "resumed at step %lld, epoch %lld", (long long)run->state.step, (long long)run->state.epoch + 1);
+    char step[32];
+    px_run_line(run, "resumed at step %s, epoch %lld", px_text_count(step, run->state.step), (long long)run->state.epoch + 1);
     return PX_OK;
 }
 

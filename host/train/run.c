@@ -6,6 +6,7 @@
 #include "machine.h"
 #include "model_file.h"
 #include "nccl.h"
+#include "quantity.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -198,19 +199,6 @@ void px_run_line(const px_run *run, const char *format, ...)
     run->hooks->line(run->hooks->context, text);
 }
 
-/* 3724065 as "3,724,065". */
-static const char *grouped(int64_t value, char text[32])
-{
-    char digits[32];
-    int count = snprintf(digits, sizeof digits, "%lld", (long long)value), out = 0;
-    for (int i = 0; i < count; i++) {
-        text[out++] = digits[i];
-        if ((count - 1 - i) % 3 == 0 && i + 1 < count && digits[i] != '-') text[out++] = ',';
-    }
-    text[out] = 0;
-    return text;
-}
-
 static void introduce_part(const px_run *run, const char *what, px_range range)
 {
     char tokens[32], unknown[32];
@@ -218,10 +206,10 @@ static void introduce_part(const px_run *run, const char *what, px_range range)
     if (count < 2) return;
     size_t missing = px_tokens_unknown(range.tokens, range.begin, range.end);
     if (missing)
-        px_run_line(run, "%s: %s tokens, %s of them unknown (%.2f %%)", what, grouped((int64_t)count, tokens),
-                    grouped((int64_t)missing, unknown), 100.0 * (double)missing / (double)count);
+        px_run_line(run, "%s: %s tokens, %s of them unknown (%.2f %%)", what, px_text_count(tokens, (long long)count),
+                    px_text_count(unknown, (long long)missing), 100.0 * (double)missing / (double)count);
     else
-        px_run_line(run, "%s: %s tokens", what, grouped((int64_t)count, tokens));
+        px_run_line(run, "%s: %s tokens", what, px_text_count(tokens, (long long)count));
 }
 
 px_status px_run_introduce(px_run *run)
@@ -230,17 +218,17 @@ px_status px_run_introduce(px_run *run)
     const px_model_config *model = &run->config.model;
     px_engine_memory memory;
     char a[32], b[32], input[48], device[256];
-    px_run_line(run, "corpus: %s tokens to train on, vocabulary of %s (%s)", grouped((int64_t)length(run->corpus.train), a),
-                grouped(model->vocab, b), levels[run->config.level]);
+    px_run_line(run, "corpus: %s tokens to train on, vocabulary of %s (%s)", px_text_count(a, (long long)length(run->corpus.train)),
+                px_text_count(b, model->vocab), levels[run->config.level]);
     introduce_part(run, "validation", run->corpus.valid);
     introduce_part(run, "test", run->corpus.test);
     if (!run->validates) px_run_line(run, "warning: no validation text; best.safetensors will hold the last weights");
 
     PX_TRY(px_engine_memory_of(run->config.device ? run->config.device : "cpu", model, &run->config.optimizer, &run->engine->shape, &memory));
     snprintf(input, sizeof input, model->embed ? "%d-wide embeddings%s" : "one-hot input", (int)model->embed, model->tied ? ", tied" : "");
-    px_run_line(run, "model: %d layer%s of %d %s units, %s; %s parameters, %.1f MB in all", (int)model->layers, model->layers > 1 ? "s" : "",
+    px_run_line(run, "model: %d layer%s of %d %s units, %s; %s parameters, %s in all", (int)model->layers, model->layers > 1 ? "s" : "",
                 (int)model->hidden, model->nonlinearity == PX_RELU ? "ReLU" : "tanh", input,
-                grouped((int64_t)run->parameters.weights, a), (double)memory.total * 1e-6);
+                px_text_count(a, (long long)run->parameters.weights), px_text_bytes(b, (double)memory.total));
     PX_TRY(px_engine_describe(run->engine, device, sizeof device));
     px_run_line(run, "device: %s", device);
     if (run->share.ranks > 1 || run->share.windows > 1) {

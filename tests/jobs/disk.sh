@@ -52,4 +52,18 @@ else
     rm small/filler
     again small "a full disk"
 fi
+
+# ---- a full disk behind standard output: the run still stops with a checkpoint, and its status says so
+if [ -w /dev/full ]; then
+    for json in "" --json; do
+        # shellcheck disable=SC2086
+        "$PERPLEX" train --data text.txt --run "deaf$json" "${PLAIN[@]}" "${FLAGS[@]}" --max-steps 100000000 --schedule-steps 90 --time-limit 2 --time-margin 1 \
+            $json >/dev/full 2>"$ERR" </dev/null
+        status=$?
+        : >"$OUT"
+        done_with "a run that cannot write to standard output and is stopped $json: status 75" 75
+        must "one line says why $json" grep -q '^perplex: standard output: ' "$ERR"
+        must "its checkpoint is there $json" test -s "deaf$json/last.safetensors"
+    done
+else skip "a full disk behind standard output" "there is no /dev/full"; fi
 finish
