@@ -6,7 +6,7 @@ need_corpus kjv.txt
 flags=$(sed -n '/^TRAIN_FLAGS=(/,/)$/p' "$SOURCE_DIR/quickstart.sh")
 eval "$flags"
 # shellcheck disable=SC2153
-run train --data "$CORPUS" --run kjv "${TRAIN_FLAGS[@]}" --json
+run train --data "$CORPUS" --run kjv "${TRAIN_FLAGS[@]}" --threads "$(threads_at_most 2)" --json
 done_with "the training of quickstart.sh ends" 0
 echo "      $(json tokens) tokens in $(json seconds) s"
 run eval --split-of kjv test --json
