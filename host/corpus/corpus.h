@@ -11,8 +11,8 @@
 
 /* How text becomes tokens. The values are those of px_level, px_normalise and px_invalid in config.h.
  *
- * byte: every byte. char: every Unicode code point. word: what stands between white space (Unicode's White_Space), and
- * "<eos>" for every '\n' (a last line without '\n' gives none). char and word need valid UTF-8.
+ * byte: every byte. char: every Unicode code point. word: what stands between white space (as Python's str.split has it: Unicode's
+ * White_Space and U+001C to U+001F), and "<eos>" for every '\n' (a last line without '\n' gives none). char and word need valid UTF-8.
  * Normalised to letters, all but a-z and A-Z (made lower case) becomes space: "letters" gives one space for every run of
  * other characters, at the text's ends too; "letters-by-line" strips every line and puts nothing between lines. Words of a
  * normalised text are its runs of letters, the same in both ways; line ends give no <eos> there. */

@@ -101,29 +101,6 @@ typedef struct listing {
     char *unknown_token; /* [64] or NULL */
 } listing;
 
-/* The first unknown token, escaped, shortened by whole escapes or characters to fit 64 bytes. */
-static void show_token(const px_vocabulary *vocabulary, const char *token, size_t bytes, char out[64])
-{
-    int raw = px_vocabulary_options(vocabulary).level != 0;
-    char piece[16];
-    size_t used = 0;
-    for (size_t at = 0; at < bytes;) {
-        int32_t code;
-        int step = raw ? px_utf8_step(token + at, bytes - at, 1, &code) : 1;
-        size_t length = (size_t)(step < 0 ? -step : step), escaped = px_token_escape(token + at, length, raw && step > 0, piece);
-        size_t reserve = at + length < bytes ? 3 : 0; /* room for "..." unless this is the last */
-        if (used + escaped + reserve > 63) {
-            memcpy(out + used, "...", 3);
-            used += 3;
-            break;
-        }
-        memcpy(out + used, piece, escaped);
-        used += escaped;
-        at += length;
-    }
-    out[used] = 0;
-}
-
 static px_sink_answer list_token(void *context, const char *token, size_t bytes)
 {
     listing *l = context;
@@ -138,7 +115,7 @@ static px_sink_answer list_token(void *context, const char *token, size_t bytes)
         l->room = room;
     }
     int32_t id = px_vocabulary_id(l->vocabulary, token, bytes);
-    if (id < 0 && l->unknown++ == 0 && l->unknown_token) show_token(l->vocabulary, token, bytes, l->unknown_token);
+    if (id < 0 && l->unknown++ == 0 && l->unknown_token) px_token_show(token, bytes, px_vocabulary_options(l->vocabulary).level != 0, l->unknown_token);
     l->ids[l->count++] = id < 0 ? 0 : id;
     return PX_SINK_MORE;
 }

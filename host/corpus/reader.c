@@ -54,10 +54,9 @@ int px_utf8_step(const char *text, size_t bytes, int final, int32_t *code)
     return -good;
 }
 
-/* Unicode's White_Space. */
-static int is_white_space(int32_t code)
+int px_is_white_space(int32_t code)
 {
-    if (code < 0x80) return code == ' ' || (code >= '\t' && code <= '\r');
+    if (code < 0x80) return code == ' ' || (code >= '\t' && code <= '\r') || (code >= 0x1C && code <= 0x1F);
     if (code == 0x85) return 1;
     utf8proc_category_t category = utf8proc_category(code);
     return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
@@ -197,7 +196,7 @@ static px_status feed_words(px_tokeniser *k, const char *data, size_t bytes, int
             PX_TRY(next_code(k, data + at, bytes - at, final, &code, &character, &length, &step));
             if (step == 0) break;
         }
-        if (is_white_space(code)) {
+        if (px_is_white_space(code)) {
             PX_TRY(end_word(k));
             if (k->enough) break; /* the white space is not part of what was used */
             if (code == '\n') PX_TRY(give(k, PX_EOS, sizeof PX_EOS - 1));

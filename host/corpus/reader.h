@@ -3,7 +3,7 @@
  * A sink is called once for each token, with the token's text (valid during the call). What is a token:
  *   byte   every byte
  *   char   every Unicode code point of UTF-8 (checked)
- *   word   what stands between white space (Unicode's White_Space), and "<eos>" for every '\n'; a last line without
+ *   word   what stands between white space (as Python's str.split has it), and "<eos>" for every '\n'; a last line without
  *          '\n' gives none. UTF-8, checked.
  * Normalised to letters, byte and char see: a-z as they are, A-Z in lower case, and
  *   letters          every longest run of other characters as one space, at both ends of the text too;
@@ -51,6 +51,14 @@ typedef void (*px_progress)(void *context, const char *what, double share);
 /* The length of a valid UTF-8 sequence at text (its code point in *code); 0: cut short by the end, more is needed;
  * -k: not valid, k bytes are to be replaced together (Unicode, "maximal subparts"). bytes > 0. */
 int px_utf8_step(const char *text, size_t bytes, int final, int32_t *code);
+
+enum { PX_SHOWN_TOKEN_BYTES = 64 };
+/* A token for a message: escaped as in a vocabulary's text form (raw: UTF-8 stands as it is), shortened by whole escapes or
+ * characters. Returns out. */
+const char *px_token_show(const char *token, size_t bytes, int raw, char out[PX_SHOWN_TOKEN_BYTES]);
+
+/* What ends a word: Unicode's White_Space, and U+001C to U+001F, where Python's str.split splits too. */
+int px_is_white_space(int32_t code);
 
 /* A source of text: a file, or standard input. Regular files are read as they are; pipes are spooled into an unlinked
  * temporary file, so that every source can be mapped and read again. */

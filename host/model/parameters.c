@@ -4,6 +4,7 @@
 
 #include "check.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -77,6 +78,24 @@ const px_tensor *px_parameters_find(const px_parameters *table, px_tensor_role r
     for (int32_t k = 0; k < table->tensor_count; k++)
         if (table->tensor[k].role == role && table->tensor[k].layer == layer) return &table->tensor[k];
     return NULL;
+}
+
+int px_weight_is_sound(float value, int is_output_bias)
+{
+    return isfinite(value) || (is_output_bias && value < 0); /* a NaN is not below 0 */
+}
+
+px_status px_parameters_check(const px_parameters *table, const float *flat, const char *source)
+{
+    for (int32_t k = 0; k < table->tensor_count; k++) {
+        const px_tensor *tensor = &table->tensor[k];
+        const float *values = flat + tensor->offset;
+        for (size_t i = 0; i < tensor->count; i++)
+            if (!px_weight_is_sound(values[i], tensor->role == PX_TENSOR_B_Q))
+                return px_fail(PX_ERR_INPUT, "%s: tensor %s: value %zu is %g, which is no weight; the training diverged, use an earlier checkpoint",
+                               source, tensor->name, i, (double)values[i]);
+    }
+    return PX_OK;
 }
 
 /* to [cols,rows] = transpose of from [rows,cols], in square tiles that stay in the first-level cache. */

@@ -43,6 +43,10 @@ px_status px_parameters_make(const px_model_config *model, px_parameters *table)
 const px_tensor *px_parameters_find(const px_parameters *table, px_tensor_role role, int32_t layer);
 /* Initial weights, file layout, into flat [table->count]; gaps are zeroed. A pure function of model and seed. */
 px_status px_parameters_init(const px_parameters *table, const px_model_config *model, uint64_t seed, float *flat);
+/* Whether a weight may stand in a model: a finite number, or, among the output layer's biases, -inf: a token that never comes. */
+int px_weight_is_sound(float value, int is_output_bias);
+/* PX_ERR_INPUT names source, tensor and place of the first weight of flat [table->count] that is not sound. */
+px_status px_parameters_check(const px_parameters *table, const float *flat, const char *source);
 /* Copies between file layout and the layout with a one-hot W_xh as [V,h]; both [table->count], not overlapping. */
 void px_parameters_to_rows(const px_parameters *table, const float *file_layout, float *row_layout);
 void px_parameters_from_rows(const px_parameters *table, const float *row_layout, float *file_layout);

@@ -139,11 +139,21 @@ static px_status metadata(const px_checkpoint *checkpoint, const char *name, con
     return PX_OK;
 }
 
+/* Weights that perplex export or another program wrote; where there is an RNN among them, import makes a model of it. */
+static px_status not_a_checkpoint(const px_checkpoint *checkpoint)
+{
+    int has_rnn = 0;
+    for (size_t i = 0; i < px_safetensors_count(checkpoint->file); i++)
+        has_rnn |= strstr(px_safetensors_at(checkpoint->file, i)->name, "weight_hh_l0") != NULL;
+    return px_fail(PX_ERR_INPUT, "%s: weights without configuration and vocabulary (from perplex export, or another program)%s", checkpoint->path,
+                   has_rnn ? "; make a model of them: perplex import FILE --vocab LIST --out MODEL.safetensors, where LIST is the exported card (.json) "
+                             "or a list of tokens" : "");
+}
+
 static px_status read_metadata(px_checkpoint *checkpoint)
 {
     const char *version = px_safetensors_metadata(checkpoint->file, "perplex.version"), *text;
-    if (!version)
-        return px_fail(PX_ERR_INPUT, "%s: a safetensors file of another program: it holds no configuration and vocabulary of perplex", checkpoint->path);
+    if (!version) return not_a_checkpoint(checkpoint);
     if (strcmp(version, VERSION) != 0)
         return px_fail(PX_ERR_INPUT, "%s: made by another version of perplex (format %.20s, this one reads " VERSION ")", checkpoint->path, version);
     if (!px_safetensors_has_checksum(checkpoint->file))
@@ -259,7 +269,8 @@ static px_status read_table(const px_checkpoint *checkpoint, const char *prefix,
 
 px_status px_checkpoint_weights(const px_checkpoint *checkpoint, float *flat)
 {
-    return read_table(checkpoint, "", 1, flat);
+    PX_TRY(read_table(checkpoint, "", 1, flat));
+    return px_parameters_check(&checkpoint->parameters, flat, checkpoint->path);
 }
 
 static px_status restore_moment(const px_checkpoint *checkpoint, px_engine *engine, px_section section, const char *prefix, float *buffer)
@@ -290,6 +301,7 @@ px_status px_checkpoint_restore(const px_checkpoint *checkpoint, px_engine *engi
         PX_TRY(px_engine_write(engine, PX_SECTION_AVERAGE, buffer));
     }
     PX_TRY(read_table(checkpoint, checkpoint->averaged ? CURRENT : "", checkpoint->averaged ? 0 : 1, buffer));
+    PX_TRY(px_parameters_check(&checkpoint->parameters, buffer, checkpoint->path));
     PX_TRY(px_engine_write(engine, PX_SECTION_PARAMETERS, buffer));
     PX_TRY(restore_moment(checkpoint, engine, PX_SECTION_MOMENT1, MOMENT1, buffer));
     PX_TRY(restore_moment(checkpoint, engine, PX_SECTION_MOMENT2, MOMENT2, buffer));

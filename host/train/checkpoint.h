@@ -53,7 +53,8 @@ typedef struct px_checkpoint {
  * PX_ERR_INPUT says what is wrong. */
 px_status px_checkpoint_open(const char *path, px_checkpoint *checkpoint);
 void px_checkpoint_close(px_checkpoint *checkpoint); /* zeroed afterwards */
-/* The weights that evaluation uses, file layout, into [parameters.count]; gaps are zeroed. */
+/* The weights that evaluation uses, file layout, into [parameters.count]; gaps are zeroed. PX_ERR_INPUT: one is NaN or infinite
+ * where no model has such a value (px_parameters_check). */
 px_status px_checkpoint_weights(const px_checkpoint *checkpoint, float *flat);
 /* Everything back into a training engine made from the checkpoint's configuration; kind must be LAST. Its streams are those from
  * first_stream on, as many as it has. buffer as above. */

@@ -33,6 +33,7 @@ px_status px_foreign_values(const px_foreign *foreign, const px_safetensor *tens
     int is_double = strcmp(tensor->dtype, "F64") == 0, is_half = strcmp(tensor->dtype, "F16") == 0, is_bfloat = strcmp(tensor->dtype, "BF16") == 0;
     if (!is_double && !is_half && !is_bfloat && strcmp(tensor->dtype, "F32") != 0)
         return px_fail(PX_ERR_INPUT, "%s: tensor %s is %s; weights are F32, F16, BF16 or F64", foreign->path, tensor->name, tensor->dtype);
+    const px_safetensor *output_bias = px_foreign_find(foreign, foreign->decoder, "bias");
     for (size_t i = 0; i < tensor->count; i++) {
         double wide;
         uint16_t narrow;
@@ -46,7 +47,9 @@ px_status px_foreign_values(const px_foreign *foreign, const px_safetensor *tens
             values[i] = is_half ? from_half(narrow) : from_bfloat16(narrow);
         } else
             memcpy(&values[i], tensor->data + 4 * i, sizeof values[i]);
-        if (isnan(values[i])) return px_fail(PX_ERR_INPUT, "%s: tensor %s: value %zu is not a number; the training diverged", foreign->path, tensor->name, i);
+        if (!px_weight_is_sound(values[i], tensor == output_bias))
+            return px_fail(PX_ERR_INPUT, "%s: tensor %s: value %zu is %g, which is no weight; the training diverged, export an earlier state of it",
+                           foreign->path, tensor->name, i, (double)values[i]);
     }
     return PX_OK;
 }

@@ -22,7 +22,8 @@ px_status px_foreign_open(px_foreign *foreign);
 void px_foreign_close(px_foreign *foreign);
 /* The tensor PREFIX module.name, or NULL. */
 const px_safetensor *px_foreign_find(const px_foreign *foreign, const char *module, const char *name);
-/* Its values as fp32 [tensor->count]. PX_ERR_INPUT: integers; a finite value that fp32 cannot hold; NaN. */
+/* Its values as fp32 [tensor->count]. PX_ERR_INPUT: integers; a finite value that fp32 cannot hold; NaN,
+ * +inf, and -inf outside of the output layer's bias. */
 px_status px_foreign_values(const px_foreign *foreign, const px_safetensor *tensor, float *values);
 
 #endif

@@ -84,11 +84,6 @@ px_status px_model_file_open(const char *path, px_model_file *file)
         goto fail;
     }
     PX_TRY_GOTO(status, px_checkpoint_weights(&checkpoint, file->weights), fail);
-    for (size_t i = 0; i < checkpoint.parameters.count; i++)
-        if (isnan(file->weights[i])) { /* infinite ones have a meaning: a token that is certain, or impossible */
-            status = px_fail(PX_ERR_INPUT, "%s: a weight is not a number; the training diverged, use an earlier checkpoint", checkpoint.path);
-            goto fail;
-        }
     if (px_model_reset_id(checkpoint.vocabulary, checkpoint.config.reset_at, &file->reset_id) != PX_OK) {
         status = px_fail_context(PX_ERR_INPUT, "%s: damaged", checkpoint.path);
         goto fail;

@@ -144,7 +144,7 @@ static px_status fill_weights(importing *import)
     import->scratch = calloc(largest, sizeof *import->scratch);
     if (!import->weights || !import->scratch) return px_fail(PX_ERR_MEMORY, "%s: no memory for %zu weights", import->foreign.path, import->table.count);
     for (int32_t i = 0; i < import->table.tensor_count; i++) PX_TRY(put_tensor(import, &import->table.tensor[i]));
-    return PX_OK;
+    return px_parameters_check(&import->table, import->weights, import->foreign.path); /* two biases may add up to more than fp32 holds */
 }
 
 px_status px_model_import(const px_import_request *request, const char *out, px_import_result *result)

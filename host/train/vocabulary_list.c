@@ -1,117 +1,24 @@
-/* Foreign vocabularies: see vocabulary_list.h. Everything is turned into the text form of a vocabulary, whose reader then checks
- * it (px_vocabulary_read). */
+/* The vocabulary of perplex for a foreign list: see vocabulary_list.h. Everything is turned into the text form of a vocabulary, whose
+ * reader then checks it again (px_vocabulary_read). */
 #include "vocabulary_list.h"
 
 #include "check.h"
 #include "config.h"
-#include "file.h"
+#include "dictionary.h"
+#include "reader.h"
 #include "text_buffer.h"
 
-#include <cjson/cJSON.h>
-#include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_LIMIT = 256 << 20, TOKENS_MAX = 1 << 24, PRIVATE_AREA = 0xF0000 };
-#define UNKNOWN "<unk>"
-#define LINE_END "<eos>"
+enum { PRIVATE_AREA = 0xF0000 };
+#define UNKNOWN PX_UNK
+#define LINE_END PX_EOS
 
 static const char *const LEVELS[] = {"byte", "char", "word"};
 static const char *const NORMALISES[] = {"none", "letters", "letters-by-line"};
-
-void px_vocabulary_list_free(px_vocabulary_list *list)
-{
-    for (size_t i = 0; list->token && i < list->count; i++) free(list->token[i]);
-    free(list->token);
-    free(list->bytes);
-    free(list->source);
-    *list = (px_vocabulary_list){0};
-}
-
-/* Room for count tokens, none of them there yet. */
-static px_status list_start(px_vocabulary_list *list, size_t count, const char *source)
-{
-    *list = (px_vocabulary_list){.level = -1, .normalise = -1, .count = count};
-    if (count < 1 || count > TOKENS_MAX) {
-        list->count = 0;
-        return px_fail(PX_ERR_INPUT, "%s: %zu tokens; a vocabulary has 1 to %d", source, count, (int)TOKENS_MAX);
-    }
-    list->token = calloc(count, sizeof *list->token);
-    list->bytes = calloc(count, sizeof *list->bytes);
-    list->source = strdup(source);
-    return list->token && list->bytes && list->source ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory for %zu tokens", source, count);
-}
-
-static px_status list_set(px_vocabulary_list *list, size_t index, const char *token, size_t bytes)
-{
-    char *copy = malloc(bytes + 1);
-    if (!copy) return px_fail(PX_ERR_MEMORY, "%s: no memory for its tokens", list->source);
-    memcpy(copy, token, bytes);
-    copy[bytes] = 0;
-    list->token[index] = copy;
-    list->bytes[index] = bytes;
-    return PX_OK;
-}
-
-/* ---- reading ---------------------------------------------------------------------------------------------------- */
-
-static px_status read_lines(const char *text, size_t bytes, const char *path, px_vocabulary_list *list)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < bytes; i++) count += text[i] == '\n';
-    if (bytes > 0 && text[bytes - 1] != '\n') count++;
-    PX_TRY(list_start(list, count, path));
-    const char *at = text, *end = text + bytes;
-    for (size_t i = 0; i < count; i++) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        size_t length = (size_t)((stop ? stop : end) - at);
-        if (length > 0 && at[length - 1] == '\r') length--;
-        if (length == 0) return px_fail(PX_ERR_INPUT, "%s: line %zu: an empty token; a line end can only be written in a JSON list, as \"\\n\"", path, i + 1);
-        PX_TRY(list_set(list, i, at, length));
-        at = stop ? stop + 1 : end;
-    }
-    return PX_OK;
-}
-
-/* cJSON ends a string at NUL, so that the token "\u0000" reads as an empty one; no other token is empty. */
-static px_status set_json(px_vocabulary_list *list, size_t index, const char *token)
-{
-    return list_set(list, index, token, *token ? strlen(token) : 1);
-}
-
-static px_status read_array(const cJSON *array, const char *path, px_vocabulary_list *list)
-{
-    size_t i = 0;
-    PX_TRY(list_start(list, (size_t)cJSON_GetArraySize(array), path));
-    for (const cJSON *item = array->child; item; item = item->next, i++) {
-        if (!cJSON_IsString(item)) return px_fail(PX_ERR_INPUT, "%s: entry %zu is no text; a list of tokens is needed", path, i);
-        PX_TRY(set_json(list, i, item->valuestring));
-    }
-    return PX_OK;
-}
-
-/* {"the": 0, "of": 1, ...} */
-static px_status read_object(const cJSON *object, const char *path, px_vocabulary_list *list)
-{
-    PX_TRY(list_start(list, (size_t)cJSON_GetArraySize(object), path));
-    for (const cJSON *item = object->child; item; item = item->next) {
-        double id = cJSON_IsNumber(item) ? item->valuedouble : -1;
-        if (!(id >= 0 && id < (double)list->count) || id != floor(id))
-            return px_fail(PX_ERR_INPUT, "%s: \"%.40s\" has no id from 0 to %zu; a list of tokens, or an object of tokens and their ids is needed", path,
-                           item->string, list->count - 1);
-        if (list->token[(size_t)id]) return px_fail(PX_ERR_INPUT, "%s: id %.0f belongs to two tokens", path, id);
-        PX_TRY(set_json(list, (size_t)id, item->string));
-    }
-    return PX_OK;
-}
-
-static int choice(const cJSON *item, const char *const *names, int count)
-{
-    for (int i = 0; i < count; i++)
-        if (cJSON_IsString(item) && strcmp(item->valuestring, names[i]) == 0) return i;
-    return -1;
-}
 
 /* A card's tokens of byte level are code points up to U+00FF: of one byte, or two. */
 static void to_byte(px_vocabulary_list *list, size_t index)
@@ -123,70 +30,6 @@ static void to_byte(px_vocabulary_list *list, size_t index)
         list->bytes[index] = 1;
     }
 }
-
-static px_status read_card(const cJSON *vocabulary, const char *path, px_vocabulary_list *list)
-{
-    const cJSON *tokens = cJSON_GetObjectItemCaseSensitive(vocabulary, "tokens");
-    if (!cJSON_IsArray(tokens)) return px_fail(PX_ERR_INPUT, "%s: its vocabulary has no list of tokens", path);
-    PX_TRY(read_array(tokens, path, list));
-    list->level = choice(cJSON_GetObjectItemCaseSensitive(vocabulary, "level"), LEVELS, 3);
-    list->normalise = choice(cJSON_GetObjectItemCaseSensitive(vocabulary, "normalise"), NORMALISES, 3);
-    return PX_OK;
-}
-
-px_status px_vocabulary_list_read(const char *path, px_vocabulary_list *list)
-{
-    char *text;
-    size_t bytes;
-    *list = (px_vocabulary_list){0};
-    PX_TRY(px_file_read(path, FILE_LIMIT, &text, &bytes));
-    size_t start = strspn(text, " \t\r\n");
-    /* a text whose first token is a bracket is no JSON as a whole */
-    cJSON *json = text[start] == '[' || text[start] == '{' ? cJSON_ParseWithOpts(text, NULL, 1) : NULL;
-    const cJSON *card = json ? cJSON_GetObjectItemCaseSensitive(json, "vocabulary") : NULL;
-    px_status status;
-    if (cJSON_IsObject(card))
-        status = read_card(card, path, list);
-    else if (cJSON_IsArray(json))
-        status = read_array(json, path, list);
-    else if (json)
-        status = read_object(json, path, list);
-    else
-        status = read_lines(text, bytes, path, list);
-    cJSON_Delete(json);
-    free(text);
-    if (status != PX_OK) px_vocabulary_list_free(list);
-    return status;
-}
-
-px_status px_vocabulary_list_bytes(px_vocabulary_list *list)
-{
-    px_status status = list_start(list, 256, "bytes");
-    for (size_t i = 0; i < 256 && status == PX_OK; i++) {
-        char byte = (char)i;
-        status = list_set(list, i, &byte, 1);
-    }
-    list->level = PX_LEVEL_BYTE;
-    if (status != PX_OK) px_vocabulary_list_free(list);
-    return status;
-}
-
-px_status px_vocabulary_list_of(const px_vocabulary *vocabulary, const char *source, px_vocabulary_list *list)
-{
-    px_text_options options = px_vocabulary_options(vocabulary);
-    px_status status = list_start(list, (size_t)px_vocabulary_size(vocabulary), source);
-    for (size_t i = 0; status == PX_OK && i < list->count; i++) {
-        size_t bytes;
-        const char *token = px_vocabulary_token(vocabulary, (int32_t)i, &bytes);
-        status = list_set(list, i, token, bytes);
-    }
-    list->level = options.level;
-    list->normalise = options.normalise;
-    if (status != PX_OK) px_vocabulary_list_free(list);
-    return status;
-}
-
-/* ---- making a vocabulary ----------------------------------------------------------------------------------------- */
 
 static size_t code_points(const char *token, size_t bytes)
 {
@@ -204,7 +47,7 @@ static int is_special(const char *token)
 static int guess_level(const px_vocabulary_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
-        if (code_points(list->token[i], list->bytes[i]) != 1 && !is_special(list->token[i])) return PX_LEVEL_WORD;
+        if (code_points(list->token[i], list->bytes[i]) > 1 && !is_special(list->token[i])) return PX_LEVEL_WORD;
     return PX_LEVEL_CHAR;
 }
 
@@ -237,6 +80,52 @@ static void append_placeholder(px_text *text, size_t number)
     append_token(text, bytes, 4, PX_LEVEL_CHAR);
 }
 
+/* "line 4", "entry 3": where a token stands in its file. */
+static const char *place_of(const px_vocabulary_list *list, size_t i, char place[40])
+{
+    snprintf(place, 40, list->has_lines ? "line %zu" : "entry %zu", i + (size_t)list->has_lines);
+    return place;
+}
+
+/* Why no text of that level gives the token; NULL: some does. */
+static const char *why_never(const char *token, size_t bytes, int level)
+{
+    static const char *const no_line_end = "white space is in no word; name the token for line ends with --eos";
+    if (bytes == 0) return "an empty token; write a line end as \"\\n\", in JSON";
+    if (level == PX_LEVEL_BYTE) return bytes == 1 ? NULL : "not one byte; give another --level";
+    size_t codes = 0;
+    for (size_t at = 0; at < bytes; codes++) {
+        int32_t code = 0;
+        int step = px_utf8_step(token + at, bytes - at, 1, &code);
+        if (step <= 0) return "not UTF-8";
+        at += (size_t)step;
+        if (level == PX_LEVEL_WORD && px_is_white_space(code))
+            return bytes == 1 ? no_line_end : "white space is in no word; give words alone, without counts or ids";
+    }
+    if (level == PX_LEVEL_CHAR) return codes == 1 || is_special(token) ? NULL : "not one character; give --level word";
+    return bytes <= PX_WORD_LIMIT ? NULL : "longer than any word";
+}
+
+/* Every token but the two that --unk and --eos rename is one that a text can give, and none stands there twice. */
+static px_status check_tokens(px_vocabulary_list *list, int level, int64_t unknown, int64_t line_end, px_dictionary *seen)
+{
+    char place[40], first[40], text[PX_SHOWN_TOKEN_BYTES];
+    PX_TRY(px_dictionary_init(seen));
+    for (size_t i = 0; i < list->count; i++) {
+        int32_t index;
+        if (level == PX_LEVEL_BYTE && (int64_t)i != unknown) to_byte(list, i);
+        const char *why = (int64_t)i == unknown || (int64_t)i == line_end ? NULL : why_never(list->token[i], list->bytes[i], level);
+        if (why)
+            return px_fail(PX_ERR_INPUT, "%s: %s: \"%s\" is no token of level %s: %s", list->source, place_of(list, i, place),
+                           px_token_show(list->token[i], list->bytes[i], level != PX_LEVEL_BYTE, text), LEVELS[level], why);
+        PX_TRY(px_dictionary_intern(seen, list->token[i], list->bytes[i], &index));
+        if ((size_t)index != i)
+            return px_fail(PX_ERR_INPUT, "%s: %s: \"%s\" stands here again, after %s", list->source, place_of(list, i, place),
+                           px_token_show(list->token[i], list->bytes[i], level != PX_LEVEL_BYTE, text), place_of(list, (size_t)index, first));
+    }
+    return PX_OK;
+}
+
 static px_status fill(px_vocabulary_list *list, const px_vocabulary_names *names, int level, px_text *text, int32_t *row, size_t *placeholders)
 {
     int64_t unknown = find(list, names->unknown ? names->unknown : UNKNOWN), line_end = -1;
@@ -246,12 +135,15 @@ static px_status fill(px_vocabulary_list *list, const px_vocabulary_names *names
     if (names->line_end && line_end < 0) return px_fail(PX_ERR_ARGUMENT, "--eos %.60s: %s has no such token", names->line_end, list->source);
     if (names->line_end && level != PX_LEVEL_WORD)
         return px_fail(PX_ERR_ARGUMENT, "--eos %.60s: line ends are tokens of their own only at the level of words", names->line_end);
+    px_dictionary seen = {0};
+    px_status status = check_tokens(list, level, unknown, line_end, &seen);
+    px_dictionary_free(&seen);
+    PX_TRY(status);
     row[0] = (int32_t)unknown;
     append_token(text, UNKNOWN, sizeof UNKNOWN - 1, level);
     for (size_t i = 0; i < list->count; i++) {
         if ((int64_t)i == unknown) continue;
         row[id++] = (int32_t)i;
-        if (level == PX_LEVEL_BYTE) to_byte(list, i);
         if ((int64_t)i == line_end)
             append_token(text, LINE_END, sizeof LINE_END - 1, level);
         else if (level == PX_LEVEL_CHAR && code_points(list->token[i], list->bytes[i]) > 1 && is_special(list->token[i]))

@@ -91,7 +91,7 @@ refuses "a model is not replaced by its own export" 2 "that is the model itself"
 refuses "export without a model" 2 "no model" export --out x
 refuses "export to nowhere" 2 "nowhere to write" export --model run
 refuses "export over a file" 2 "a file is there" export --model run --out text.txt
-refuses "an export is no model" 2 "safetensors file of another program" eval --model named.safetensors --data text.txt
+refuses "an export is no model" 2 "perplex export.*perplex import" eval --model named.safetensors --data text.txt
 
 # ---- what is refused
 # foreign SETTINGS... writes foreign.safetensors
