@@ -1,6 +1,7 @@
 /* Cores, memory, processor name and clock: see machine.h. Linux's files are read where they exist. */
 #include "machine.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -93,24 +94,29 @@ size_t px_memory_peak(void)
     return bytes > 0 ? (size_t)bytes : 0;
 }
 
+static char processor[128];
+
+static void read_processor(void)
+{
+    snprintf(processor, sizeof processor, "unknown processor");
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    if (!file) return;
+    char line[512];
+    while (fgets(line, sizeof line, file)) {
+        const char *colon = strchr(line, ':');
+        if (!colon || strncmp(line, "model name", 10) != 0) continue;
+        const int bytes = (int)strcspn(colon + 1, "\n");
+        if (bytes > 1) snprintf(processor, sizeof processor, "%.*s", bytes - 1, colon + 2);
+        break;
+    }
+    fclose(file);
+}
+
 const char *px_machine_processor(void)
 {
-    static char name[128];
-    if (name[0]) return name;
-    FILE *file = fopen("/proc/cpuinfo", "r");
-    if (file) {
-        char line[512];
-        while (fgets(line, sizeof line, file)) {
-            char *colon = strchr(line, ':');
-            if (colon && strncmp(line, "model name", 10) == 0) {
-                snprintf(name, sizeof name, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
-                break;
-            }
-        }
-        fclose(file);
-    }
-    if (!name[0]) snprintf(name, sizeof name, "unknown processor");
-    return name;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, read_processor);
+    return processor;
 }
 
 double px_clock(void)

@@ -1,6 +1,7 @@
 /* Chooses the instruction set: see isa.h. */
 #include "isa.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,9 +16,12 @@ DECLARE(avx2)
 #endif
 DECLARE(baseline)
 
-const px_isa *const *px_isa_all(void)
+/* Filled once: threads that create engines at the same time read one finished table. */
+static const px_isa *found[4];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void look(void)
 {
-    static const px_isa *found[4];
     int count = 0;
 #ifdef PX_HAVE_AVX512
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
@@ -28,6 +32,11 @@ const px_isa *const *px_isa_all(void)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found[count++] = &px_avx2_isa;
 #endif
     found[count] = &px_baseline_isa;
+}
+
+const px_isa *const *px_isa_all(void)
+{
+    pthread_once(&once, look);
     return found;
 }
 
