@@ -40,6 +40,7 @@ done
 
 . ./scripts/setup.sh
 px_install "${PACKAGES[@]}"
+px_install_optional "the tests in other languages" locales
 px_install_optional "the screenshots of report.html" chromium
 px_install_optional "event files for TensorBoard" protobuf-c-compiler libprotobuf-c-dev libisal-dev
 px_install_optional "the tests of manual page, documentation, pkg-config file and zsh completion" groff-base doxygen pkg-config zsh

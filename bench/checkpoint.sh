@@ -4,6 +4,7 @@
 #
 #   bench/checkpoint.sh PERPLEX [OUT.json]      ROUNDS=3 STEPS=40 FOLDER=/where/runs/lie
 set -euo pipefail
+export LC_ALL=C # numbers with a point, whatever the user's language
 perplex=$(realpath "${1:?usage: $0 PERPLEX [OUT.json]}")
 out=${2:-checkpoint.json}
 rounds=${ROUNDS:-3} steps=${STEPS:-40}

@@ -19,6 +19,7 @@
 # OUT gets: summary.json, bench.json (h and n of the speed targets), precision.json, peers-fp32.json, peers-tf32.json,
 # peers-bf16.json, targets.json (each speed target: met, missed or not measured) and logs.tar.gz with everything else.
 set -u
+export LC_ALL=C # numbers with a point, whatever the user's language
 
 usage() {
     sed -n '2,/^set -u/{/^set -u/d;s/^# \{0,1\}//;p}' "$0"

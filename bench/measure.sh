@@ -3,6 +3,7 @@
 # with bench.json, bench.csv, bench.md and plots. Give it a quiet machine; what is noisy is marked in the result.
 #   bench/measure.sh [--device LIST] [--label NAME] [preset ...]      presets: quick seed-chapter standard full [the first three]
 set -euo pipefail
+export LC_ALL=C # numbers with a point, whatever the user's language
 cd "$(dirname "$0")/.."
 
 device=cpu

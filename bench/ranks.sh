@@ -6,6 +6,7 @@
 #
 # One JSON object a line and a table; awk -v check=OUT.json -f bench/scaling/scaling.awk sets a prediction beside it. The machine must be quiet.
 set -eu
+export LC_ALL=C # numbers with a point, whatever the user's language
 PERPLEX=$(realpath "${1:?usage: $0 PERPLEX [OUT.json]}")
 OUT=${2:-ranks.json}
 ROUNDS=${ROUNDS:-5} STEPS=${STEPS:-30} H=${H:-512} N=${N:-64} T=${T:-35} V=${V:-10000} CORES=${CORES:-2}

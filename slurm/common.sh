@@ -7,6 +7,7 @@
 #     PERPLEX_SRUN_MPI      what srun --mpi gets for several tasks; else pmix where srun has it
 #     PERPLEX_MAX_RESTARTS  how often a job may requeue itself [100]
 set -u
+export LC_ALL=C # numbers with a point, whatever the user's language
 
 px_say() { echo "perplex: $*"; }
 px_refuse() {

@@ -2,6 +2,7 @@
 # The results of a sweep in one table, sorted by validation perplexity:  slurm/results.sh DIR
 # DIR is what array.sbatch was given. A line for each element, also for those that failed or have not ended yet; tabs between the columns.
 set -u
+export LC_ALL=C # numbers with a point, whatever the user's language
 if [ $# != 1 ] || [ ! -d "$1" ]; then
     echo "usage: $0 DIR    (the folder that array.sbatch was given)" >&2
     exit 2

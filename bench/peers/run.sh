@@ -3,6 +3,7 @@
 # Peers that are not there are left out: PERPLEX_TORCH_PYTHON and PERPLEX_JAX_PYTHON name interpreters (python3 is tried for
 # both); oneDNN's program is built here. Every argument goes on to run.py (--help lists them).
 set -euo pipefail
+export LC_ALL=C # numbers with a point, whatever the user's language
 cd "$(dirname "$0")/../.."
 
 case " $* " in *" --help "* | *" -h "*) exec python3 bench/peers/run.py --help ;; esac

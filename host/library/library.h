@@ -3,6 +3,7 @@
 #define PX_LIBRARY_H
 
 #include "model_file.h"
+#include "plain_locale.h"
 
 #include <perplex/perplex.h>
 

@@ -22,6 +22,7 @@ void px_free(void *memory)
 
 px_status px_model_open(const char *path, px_model **model)
 {
+    PX_PLAIN_LOCALE;
     *model = NULL;
     if (!path) return px_fail(PX_ERR_ARGUMENT, "px_model_open: no path; give a .safetensors file or a run folder");
     px_model *opened = calloc(1, sizeof *opened);
@@ -72,6 +73,7 @@ int32_t px_model_token_id(const px_model *model, const char *token, size_t bytes
 
 px_status px_model_tokenise(const px_model *model, const char *text, size_t bytes, int32_t **ids, size_t *count, size_t *unknown)
 {
+    PX_PLAIN_LOCALE;
     *ids = NULL;
     *count = 0;
     return px_vocabulary_encode(model->file.vocabulary, bytes ? text : "", bytes, "text", ids, count, unknown, NULL);
@@ -79,6 +81,7 @@ px_status px_model_tokenise(const px_model *model, const char *text, size_t byte
 
 px_status px_model_detokenise(const px_model *model, const int32_t *ids, size_t count, char **text, size_t *bytes)
 {
+    PX_PLAIN_LOCALE;
     px_text_sink sink;
     int32_t V = model->file.config.model.vocab;
     *text = NULL;

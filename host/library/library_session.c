@@ -33,6 +33,7 @@ void px_session_options_default(px_session_options *options)
 
 px_status px_session_create(const px_model *model, const px_session_options *options, px_session **session)
 {
+    PX_PLAIN_LOCALE;
     px_session_options chosen;
     px_session_options_default(&chosen);
     if (options) chosen = *options;
@@ -113,11 +114,13 @@ static px_status feed(px_session *session, const int32_t *ids, size_t count, int
 
 px_status px_session_feed(px_session *session, const int32_t *ids, size_t count, double *log_probabilities)
 {
+    PX_PLAIN_LOCALE;
     return feed(session, ids, count, session->file->reset_id, log_probabilities);
 }
 
 px_status px_session_next(px_session *session, float *probabilities)
 {
+    PX_PLAIN_LOCALE;
     if (!session->known) {
         if (session->pending < 0) return px_fail(PX_ERR_ARGUMENT, "px_session_next: nothing was read since the last reset; feed a token first");
         uint8_t reset = session->fresh || session->pending == session->file->reset_id;
@@ -181,6 +184,7 @@ static px_status score_ids(px_session *session, int32_t *ids, size_t count, px_l
 
 px_status px_session_score_line(px_session *session, const char *line, size_t bytes, px_line_score *score)
 {
+    PX_PLAIN_LOCALE;
     int framed = px_model_knows_line_ends(session->file->vocabulary);
     int32_t *ids = NULL;
     size_t count = 0, unknown = 0;
@@ -216,6 +220,7 @@ static px_status generate(px_session *session, const int32_t *prompt, size_t cou
 
 px_status px_session_generate(px_session *session, const char *prompt, size_t prompt_bytes, const px_sampling *sampling, char **text, size_t *bytes)
 {
+    PX_PLAIN_LOCALE;
     px_sampling chosen;
     int32_t *ids = NULL, first = px_sample_start(session->file->vocabulary);
     size_t count = 0;

@@ -28,6 +28,10 @@
  * session is used by one thread at a time; threads that work at the same time have a session each. The message of
  * px_error_message() belongs to the thread whose call failed.
  *
+ * @par Locale
+ * Files, numbers and messages are read and written the same whatever locale the program has chosen, by setlocale() or uselocale(); it is
+ * in force again when a call returns.
+ *
  * @par Text
  * Texts are bytes with a length; at the levels `char` and `word` they are UTF-8. Probabilities are natural: nats, not bits. */
 #ifndef PERPLEX_PERPLEX_H

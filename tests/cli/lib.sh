@@ -6,7 +6,7 @@ set -u
 [ $# -ge 2 ] || { echo "usage: $0 PERPLEX JSON_GET" >&2; exit 2; }
 PERPLEX=$1
 JSON_GET=$2
-export OMP_NUM_THREADS=1 NO_COLOR=1
+export OMP_NUM_THREADS=1 NO_COLOR=1 LC_ALL=C # awk and printf of this script write points in every language
 unset SLURM_CPUS_PER_TASK
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
