@@ -10,6 +10,14 @@ px_status px_fail(px_status status, const char *format, ...) __attribute__((form
 /* Puts "prefix" before the message already recorded: a caller adds what it knows (the file, the flag). */
 px_status px_fail_context(px_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* What the system refused: "message: Permission denied". The status says whose fault it is: PX_ERR_INPUT where the name that was given is
+ * wrong (missing, a folder, no permission), PX_ERR_MEMORY for ENOMEM, else PX_ERR_IO. error: an errno. */
+px_status px_fail_system(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The errno of the last failure in this thread where px_fail_system recorded it; 0 where it was none of the system's: only then can it be
+ * the content of a file that is wrong. */
+int px_error_system(void);
+
 #define PX_TRY(call)                        \
     do {                                    \
         px_status px_try_ = (call);         \

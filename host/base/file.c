@@ -1,4 +1,4 @@
-/* Mapped reading and atomic writing: see file.h. */
+/* Reading and atomic writing: see file.h. */
 #include "file.h"
 #include "check.h"
 
@@ -6,91 +6,198 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static px_status open_regular(const char *path, int *descriptor, size_t *bytes)
+/* ---- calls that a signal may interrupt ------------------------------------------------------------------------------- */
+
+int px_open(const char *path, int flags, mode_t mode)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer must not stop us; regular files do not care */
-    if (fd < 0) return px_fail(PX_ERR_INPUT, "%s: %s", path, strerror(errno));
-    struct stat info;
-    if (fstat(fd, &info) != 0) {
-        int error = errno;
-        close(fd);
-        return px_fail(PX_ERR_INPUT, "%s: %s", path, strerror(error));
-    }
-    if (!S_ISREG(info.st_mode)) {
-        close(fd);
-        return px_fail(PX_ERR_INPUT, "%s: %s, a regular file is needed", path, S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
-    }
-    *descriptor = fd;
-    *bytes = (size_t)info.st_size;
-    return PX_OK;
+    int fd;
+    do fd = open(path, flags, mode);
+    while (fd < 0 && errno == EINTR);
+    return fd;
 }
 
-px_status px_file_map(const char *path, px_mapping *mapping)
+ssize_t px_read(int descriptor, void *buffer, size_t bytes)
 {
-    int fd = -1;
-    *mapping = (px_mapping){0};
-    PX_TRY(open_regular(path, &fd, &mapping->bytes));
-    if (mapping->bytes > 0) {
-        void *data = mmap(NULL, mapping->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-        int error = errno;
-        close(fd);
-        if (data == MAP_FAILED) {
-            *mapping = (px_mapping){0};
-            return px_fail(PX_ERR_INPUT, "%s: cannot be mapped: %s", path, strerror(error));
+    ssize_t got;
+    do got = read(descriptor, buffer, bytes);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
+int px_write_all(int descriptor, const void *data, size_t bytes)
+{
+    const char *next = data;
+    while (bytes > 0) {
+        ssize_t wrote = write(descriptor, next, bytes);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) return -1;
+        if (wrote == 0) {
+            errno = ENOSPC;
+            return -1;
         }
-        mapping->data = data;
-    } else
-        close(fd);
+        next += wrote;
+        bytes -= (size_t)wrote;
+    }
+    return 0;
+}
+
+int px_sync(int descriptor)
+{
+    int result;
+    do result = fsync(descriptor);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
+int px_truncate(int descriptor, off_t bytes)
+{
+    int result;
+    do result = ftruncate(descriptor, bytes);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
+int px_rename(const char *from, const char *to)
+{
+    int result;
+    do result = rename(from, to);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
+/* ---- streams ----------------------------------------------------------------------------------------------------------- */
+
+/* The cookie is the descriptor itself. */
+static int descriptor_of(void *cookie)
+{
+    return (int)(intptr_t)cookie;
+}
+
+static ssize_t stream_read(void *cookie, char *buffer, size_t bytes)
+{
+    return px_read(descriptor_of(cookie), buffer, bytes);
+}
+
+static ssize_t stream_write(void *cookie, const char *data, size_t bytes)
+{
+    return px_write_all(descriptor_of(cookie), data, bytes) == 0 ? (ssize_t)bytes : 0;
+}
+
+static int stream_seek(void *cookie, off64_t *offset, int whence)
+{
+    off_t at = lseek(descriptor_of(cookie), (off_t)*offset, whence);
+    if (at < 0) return -1;
+    *offset = at;
+    return 0;
+}
+
+static int stream_close(void *cookie)
+{
+    return close(descriptor_of(cookie));
+}
+
+FILE *px_stream(int descriptor, const char *mode)
+{
+    cookie_io_functions_t functions = {.read = stream_read, .write = stream_write, .seek = stream_seek, .close = stream_close};
+    return fopencookie((void *)(intptr_t)descriptor, mode, functions);
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------------------ */
+
+px_status px_file_open(const char *path, px_file *file)
+{
+    struct stat info;
+    /* a pipe without a writer must not stop us; regular files do not care */
+    *file = (px_file){.descriptor = px_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0), .path = path};
+    if (file->descriptor < 0) return px_fail_system(errno, "%s", path);
+    px_status status = PX_OK;
+    if (fstat(file->descriptor, &info) != 0)
+        status = px_fail_system(errno, "%s", path);
+    else if (!S_ISREG(info.st_mode))
+        status = px_fail(PX_ERR_INPUT, "%s: %s, a regular file is needed", path, S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
+    else
+        file->bytes = (size_t)info.st_size;
+    if (status != PX_OK) px_file_close(file);
+    return status;
+}
+
+px_status px_file_read_at(const px_file *file, uint64_t offset, void *buffer, size_t bytes)
+{
+    char *next = buffer;
+    while (bytes > 0) {
+        ssize_t got = pread(file->descriptor, next, bytes, (off_t)offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return px_fail_system(errno, "%s: cannot be read", file->path);
+        if (got == 0) return px_fail(PX_ERR_IO, "%s: became shorter while it was being read", file->path);
+        next += got;
+        offset += (uint64_t)got;
+        bytes -= (size_t)got;
+    }
     return PX_OK;
 }
 
-void px_file_unmap(px_mapping *mapping)
+void px_file_close(px_file *file)
 {
-    if (mapping->data) munmap((void *)mapping->data, mapping->bytes);
-    *mapping = (px_mapping){0};
+    if (file->descriptor >= 0) close(file->descriptor);
+    file->descriptor = -1;
 }
 
 px_status px_file_read(const char *path, size_t limit, char **text, size_t *bytes)
 {
-    int fd = -1;
-    size_t size = 0;
-    PX_TRY(open_regular(path, &fd, &size));
-    if (size > limit) {
-        close(fd);
-        return px_fail(PX_ERR_INPUT, "%s: %zu bytes, at most %zu are expected here", path, size, limit);
+    px_file file;
+    char *buffer = NULL;
+    PX_TRY(px_file_open(path, &file));
+    px_status status = PX_OK;
+    if (file.bytes > limit)
+        status = px_fail(PX_ERR_INPUT, "%s: %zu bytes, at most %zu are expected here", path, file.bytes, limit);
+    else if (!(buffer = malloc(file.bytes + 1)))
+        status = px_fail(PX_ERR_MEMORY, "%s: no memory for %zu bytes", path, file.bytes);
+    else
+        status = px_file_read_at(&file, 0, buffer, file.bytes);
+    px_file_close(&file);
+    if (status != PX_OK) {
+        free(buffer);
+        return status;
     }
-    char *buffer = malloc(size + 1);
-    if (!buffer) {
-        close(fd);
-        return px_fail(PX_ERR_MEMORY, "%s: no memory for %zu bytes", path, size);
-    }
-    size_t got = 0;
-    while (got < size) {
-        ssize_t n = read(fd, buffer + got, size - got);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) {
-            int error = errno;
-            close(fd);
-            free(buffer);
-            return px_fail(PX_ERR_INPUT, "%s: %s", path, n == 0 ? "became shorter while it was read" : strerror(error));
-        }
-        got += (size_t)n;
-    }
-    close(fd);
-    buffer[size] = 0;
+    buffer[file.bytes] = 0;
     *text = buffer;
-    if (bytes) *bytes = size;
+    if (bytes) *bytes = file.bytes;
+    return PX_OK;
+}
+
+px_status px_file_read_start(const char *path, void *buffer, size_t bytes, size_t *got)
+{
+    px_file file;
+    PX_TRY(px_file_open(path, &file));
+    *got = file.bytes < bytes ? file.bytes : bytes;
+    px_status status = px_file_read_at(&file, 0, buffer, *got);
+    px_file_close(&file);
+    return status;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------------------ */
+
+static px_status open_temporary(px_atomic_file *file)
+{
+    file->descriptor = px_open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (file->descriptor < 0) return px_fail(PX_ERR_IO, "%s: cannot be written: %s", file->path, strerror(errno));
+    file->stream = px_stream(file->descriptor, "w");
+    if (!file->stream) {
+        px_status status = px_fail(PX_ERR_MEMORY, "%s: no memory to write it", file->path);
+        close(file->descriptor);
+        return status;
+    }
+    setvbuf(file->stream, NULL, _IOFBF, 1 << 20);
     return PX_OK;
 }
 
 px_status px_atomic_open(const char *path, px_atomic_file *file)
 {
     struct stat info;
-    *file = (px_atomic_file){0};
+    *file = (px_atomic_file){.descriptor = -1};
     /* a rename would put a file in the place of a device or a pipe, such as /dev/null */
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
         return px_fail(PX_ERR_IO, "%s: %s, only a regular file is replaced; give another name", path, S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
@@ -98,18 +205,15 @@ px_status px_atomic_open(const char *path, px_atomic_file *file)
     file->path = strdup(path);
     file->temporary = malloc(length);
     if (!file->path || !file->temporary) {
+        free(file->temporary);
+        file->temporary = NULL;
         px_atomic_abandon(file);
         return px_fail(PX_ERR_MEMORY, "%s: no memory to open it", path);
     }
     snprintf(file->temporary, length, "%s.tmp.%ld", path, (long)getpid());
-    file->stream = fopen(file->temporary, "wbe");
-    if (!file->stream) {
-        int error = errno;
-        px_atomic_abandon(file);
-        return px_fail(PX_ERR_IO, "%s: cannot be written: %s", path, strerror(error));
-    }
-    setvbuf(file->stream, NULL, _IOFBF, 1 << 20);
-    return PX_OK;
+    px_status status = open_temporary(file);
+    if (status != PX_OK) px_atomic_abandon(file);
+    return status;
 }
 
 px_status px_atomic_write(px_atomic_file *file, const void *data, size_t bytes)
@@ -126,9 +230,9 @@ static void sync_folder(const char *path)
     if (!folder) return;
     char *slash = strrchr(folder, '/');
     if (slash) *(slash == folder ? slash + 1 : slash) = 0;
-    int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = px_open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd >= 0) {
-        fsync(fd);
+        px_sync(fd);
         close(fd);
     }
     free(folder);
@@ -137,10 +241,11 @@ static void sync_folder(const char *path)
 px_status px_atomic_commit(px_atomic_file *file)
 {
     int error = 0;
-    if (fflush(file->stream) != 0 || ferror(file->stream) || fsync(fileno(file->stream)) != 0) error = errno ? errno : EIO;
-    if (fclose(file->stream) != 0 && !error) error = errno;
+    errno = 0;
+    if (fflush(file->stream) != 0 || ferror(file->stream) || px_sync(file->descriptor) != 0) error = errno ? errno : EIO;
+    if (fclose(file->stream) != 0 && !error) error = errno ? errno : EIO;
     file->stream = NULL;
-    if (!error && rename(file->temporary, file->path) != 0) error = errno;
+    if (!error && px_rename(file->temporary, file->path) != 0) error = errno;
     px_status status = PX_OK;
     if (error)
         status = px_fail(PX_ERR_IO, "%s: writing failed: %s; the file was left as it was", file->path, strerror(error));
@@ -161,5 +266,5 @@ void px_atomic_abandon(px_atomic_file *file)
         free(file->temporary);
     }
     free(file->path);
-    *file = (px_atomic_file){0};
+    *file = (px_atomic_file){.descriptor = -1};
 }

@@ -1,27 +1,53 @@
-/* Files: mapped reading, and writing that is whole or not there at all. */
+/* Files: reading that says what is wrong, and writing that is whole or not there at all. A call that a signal interrupts goes on.
+ *
+ * Files of others are read, never mapped: one that becomes shorter, or a disk that fails, is then an error and no SIGBUS. */
 #ifndef PX_FILE_H
 #define PX_FILE_H
 
 #include <perplex/status.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
-typedef struct px_mapping {
-    const unsigned char *data; /* NULL when empty */
-    size_t bytes;
-} px_mapping;
+/* ---- reading ------------------------------------------------------------------------------------------------------------ */
 
-/* Maps a regular file for reading. PX_ERR_INPUT names the path and the reason (missing, a folder, a pipe, not readable). */
-px_status px_file_map(const char *path, px_mapping *mapping);
-void px_file_unmap(px_mapping *mapping);
+typedef struct px_file {
+    int descriptor;   /* -1: not open */
+    size_t bytes;     /* when it was opened */
+    const char *path; /* the caller's; it outlives this */
+} px_file;
+
+/* Opens a regular file. The failure names the path and the reason: PX_ERR_INPUT (missing, a folder, a pipe, not readable), PX_ERR_MEMORY,
+ * or PX_ERR_IO where the system or the disk is short of something. */
+px_status px_file_open(const char *path, px_file *file);
+/* Exactly `bytes` bytes from `offset` on. PX_ERR_IO also where the file has become shorter. Threads may share a file. */
+px_status px_file_read_at(const px_file *file, uint64_t offset, void *buffer, size_t bytes);
+void px_file_close(px_file *file); /* harmless on one that was closed, or with descriptor -1 */
 /* Reads a whole small file into a malloc'ed, NUL-terminated buffer; more than limit bytes is PX_ERR_INPUT. */
 px_status px_file_read(const char *path, size_t limit, char **text, size_t *bytes);
+/* The first `bytes` bytes, or as many as there are: *got. */
+px_status px_file_read_start(const char *path, void *buffer, size_t bytes, size_t *got);
+
+/* open(2) and others that go on where a signal interrupts them; px_write_all writes everything. -1 and errno on failure. */
+int px_open(const char *path, int flags, mode_t mode);
+ssize_t px_read(int descriptor, void *buffer, size_t bytes);
+int px_write_all(int descriptor, const void *data, size_t bytes);
+int px_sync(int descriptor);
+int px_truncate(int descriptor, off_t bytes);
+int px_rename(const char *from, const char *to);
+/* A stream over a descriptor ("r" or "w") whose reads and writes go on where a signal interrupts them; fclose closes the descriptor too.
+ * NULL and errno on failure: the descriptor is then still open. */
+FILE *px_stream(int descriptor, const char *mode);
+
+/* ---- writing ------------------------------------------------------------------------------------------------------------ */
 
 /* Atomic replacement: writing goes to a temporary name in the same folder; commit flushes it to disk and renames it to
- * path; abandon removes it. A crash leaves either the old file or the new one. PX_ERR_IO names path and reason; what is there and
+ * path; abandon removes it. A crash leaves either the old file or the new one. The failure names path and reason; what is there and
  * is not a regular file (a folder, a device) is never replaced. */
 typedef struct px_atomic_file {
     FILE *stream; /* write here; errors may be left to commit */
+    int descriptor; /* under the stream */
     char *path, *temporary;
 } px_atomic_file;
 

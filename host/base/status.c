@@ -1,10 +1,13 @@
 /* Status names, texts, exit codes, and the thread's last error line. */
 #include "check.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static _Thread_local char message[1024];
+static _Thread_local int system_error; /* behind the message; 0: none */
 
 static const struct {
     const char *name, *text;
@@ -43,7 +46,40 @@ px_status px_fail(px_status status, const char *format, ...)
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
+    system_error = 0;
     return status;
+}
+
+static px_status status_of(int error)
+{
+    switch (error) {
+    case ENOMEM: return PX_ERR_MEMORY;
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case EACCES:
+    case EPERM:
+    case ELOOP:
+    case ENAMETOOLONG: return PX_ERR_INPUT;
+    default: return PX_ERR_IO;
+    }
+}
+
+px_status px_fail_system(int error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    size_t used = strlen(message);
+    snprintf(message + used, sizeof message - used, ": %s", error ? strerror(error) : "failed");
+    system_error = error;
+    return status_of(error);
+}
+
+int px_error_system(void)
+{
+    return system_error;
 }
 
 px_status px_fail_context(px_status status, const char *format, ...)

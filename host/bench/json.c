@@ -2,8 +2,8 @@
 #include "bench.h"
 
 #include "environment.h"
+#include "json.h"
 
-#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,7 +204,6 @@ char *px_bench_json(const px_bench_result *result, const px_bench_options *optio
     add_peaks(root, result);
     add_cases(root, result);
     add_crossovers(root, result);
-    char *text = cJSON_Print(root);
-    cJSON_Delete(root);
-    return text;
+    char *text;
+    return px_json_write(root, 1, "bench", &text) == PX_OK ? text : NULL;
 }

@@ -3,9 +3,9 @@
 
 #include "check.h"
 #include "file.h"
+#include "json.h"
 #include "sweep.h"
 
-#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,9 +145,9 @@ px_status px_bench_json_read(const char *path, cJSON **root)
     char *content;
     size_t bytes;
     PX_TRY(px_file_read(path, (size_t)64 << 20, &content, &bytes));
-    *root = cJSON_ParseWithLength(content, bytes);
+    px_status status = px_json_parse(content, bytes, path, "not JSON; give a result of perplex bench --json", NULL, root);
     free(content);
-    if (!*root) return px_fail(PX_ERR_INPUT, "%s: not JSON; give a result of perplex bench --json", path);
+    PX_TRY(status);
     const char *format = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(*root, "format"));
     double version = number(*root, "version");
     if (format && strcmp(format, "perplex-bench") == 0 && version == 1 && cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(*root, "cases")))

@@ -13,10 +13,12 @@
 #include "inputs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const char USAGE[] =
     "perplex eval --model M --data FILE [flags]              FILE - is standard input\n"
@@ -54,8 +56,11 @@ static px_status open_writer(const char *path, const px_vocabulary *vocabulary, 
         writer->out = writer->file.stream;
         return PX_OK;
     }
-    writer->out = fopen(path, "we");
-    return writer->out ? PX_OK : px_fail(PX_ERR_IO, "--per-token %s: cannot be written: %s", path, strerror(errno));
+    int fd = px_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) return px_fail(PX_ERR_IO, "--per-token %s: cannot be written: %s", path, strerror(errno));
+    if ((writer->out = px_stream(fd, "w"))) return PX_OK;
+    close(fd);
+    return px_fail(PX_ERR_MEMORY, "--per-token %s: no memory to write it", path);
 }
 
 static px_status write_token(void *context, int32_t id, double nll)
@@ -146,7 +151,9 @@ static px_status score_text(const eval_flags *flags, const px_config *config, co
     px_progress_clear(&progress);
     status = close_writer(&writer, status);
     /* a literal <unk> of the text is a token like any other; out-of-vocabulary ones are those that the corpus counted */
-    result.unknown = (int64_t)px_tokens_unknown(text.range.tokens, text.range.begin + 1, text.range.end);
+    size_t unknown = 0;
+    if (status == PX_OK) status = px_tokens_unknown(text.range.tokens, text.range.begin + 1, text.range.end, &unknown);
+    result.unknown = (int64_t)unknown;
     if (status == PX_OK)
         status = flags->json ? print_json(&result, flags, &text)
                              : print_result(&result, flags, &text, px_vocabulary_options(model->vocabulary).level);

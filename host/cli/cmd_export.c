@@ -96,26 +96,26 @@ static px_status add_tokens(cJSON *object, const px_vocabulary *vocabulary)
     return status;
 }
 
-/* The last "end" line of a run folder's metrics.jsonl: what its training came to. NULL where there is none. */
-static cJSON *read_end(const char *model)
+/* The last "end" line of a run folder's metrics.jsonl: what its training came to. *end NULL where there is none. */
+static px_status read_end(const char *model, cJSON **end)
 {
     char path[PATH_BYTES], *text, *line;
     size_t bytes;
     struct stat info;
-    cJSON *end = NULL;
-    if (stat(model, &info) != 0 || !S_ISDIR(info.st_mode)) return NULL;
+    *end = NULL;
     snprintf(path, sizeof path, "%.4096s/metrics.jsonl", model);
-    if (px_file_read(path, METRICS_LIMIT, &text, &bytes) != PX_OK) return NULL;
+    if (stat(model, &info) != 0 || !S_ISDIR(info.st_mode) || stat(path, &info) != 0) return PX_OK;
+    PX_TRY(px_file_read(path, METRICS_LIMIT, &text, &bytes));
     while (bytes > 0 && text[bytes - 1] == '\n') text[--bytes] = 0;
     line = strrchr(text, '\n');
-    cJSON *last = cJSON_Parse(line ? line + 1 : text);
-    const cJSON *event = cJSON_GetObjectItemCaseSensitive(last, "event");
-    if (cJSON_IsString(event) && strcmp(event->valuestring, "end") == 0)
-        end = last;
-    else
-        cJSON_Delete(last);
+    line = line ? line + 1 : text;
+    px_status status = px_json_parse(line, strlen(line), path, "its last line is no JSON", NULL, end);
     free(text);
-    return end;
+    const cJSON *event = cJSON_GetObjectItemCaseSensitive(*end, "event");
+    if (cJSON_IsString(event) && strcmp(event->valuestring, "end") == 0) return PX_OK;
+    cJSON_Delete(*end);
+    *end = NULL;
+    return status == PX_ERR_INPUT ? PX_OK : status; /* a line that a job is just writing */
 }
 
 static cJSON *model_part(const px_model_file *model)
@@ -133,9 +133,9 @@ static cJSON *model_part(const px_model_file *model)
     return object;
 }
 
-static cJSON *results_part(const px_model_file *model, const char *path)
+static cJSON *results_part(const px_model_file *model, cJSON *end)
 {
-    cJSON *object = cJSON_CreateObject(), *end = read_end(path);
+    cJSON *object = cJSON_CreateObject();
     px_json_count(object, "step", model->step);
     px_json_count(object, "epoch", model->epoch);
     px_json_count(object, "tokens", model->tokens);
@@ -148,6 +148,8 @@ static cJSON *results_part(const px_model_file *model, const char *path)
 
 static px_status make_card(const export_flags *flags, const px_model_file *model, const char *weights, char **text)
 {
+    cJSON *end;
+    PX_TRY(read_end(flags->model, &end));
     cJSON *card = cJSON_CreateObject(), *vocabulary = px_json_vocabulary(model->vocabulary), *corpus = cJSON_CreateObject();
     char hash[24];
     const char *name = base_name(weights);
@@ -155,7 +157,7 @@ static px_status make_card(const export_flags *flags, const px_model_file *model
     cJSON_AddStringToObject(card, "perplex", PERPLEX_VERSION);
     px_json_text(card, "weights", name, strlen(name));
     cJSON_AddItemToObject(card, "model", model_part(model));
-    cJSON_AddItemToObject(card, "results", results_part(model, flags->model));
+    cJSON_AddItemToObject(card, "results", results_part(model, end));
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)model->corpus_hash);
     if (model->corpus_hash)
         cJSON_AddStringToObject(corpus, "hash", hash);
@@ -166,9 +168,9 @@ static px_status make_card(const export_flags *flags, const px_model_file *model
     cJSON_AddItemToObject(card, "tensors", px_json_tensors(&model->parameters));
     px_status status = add_tokens(vocabulary, model->vocabulary);
     cJSON_AddItemToObject(card, "vocabulary", vocabulary);
-    *text = status == PX_OK ? cJSON_Print(card) : NULL;
+    if (status == PX_OK) return px_json_write(card, 1, "model card", text);
     cJSON_Delete(card);
-    return status == PX_OK && !*text ? px_fail(PX_ERR_MEMORY, "no memory for the model card") : status;
+    return status;
 }
 
 static px_status write_card(const char *path, const char *text)
@@ -212,7 +214,7 @@ static px_status export_model(const export_flags *flags)
     if (status == PX_OK) status = px_model_export(&model, weights);
     if (status == PX_OK) status = write_card(card, text);
     if (status == PX_OK) status = print_result(flags, &model, weights, card);
-    cJSON_free(text);
+    free(text);
     px_model_file_close(&model);
     return status;
 }

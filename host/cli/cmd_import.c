@@ -44,19 +44,13 @@ static px_status check_out(const char *path)
     return PX_OK;
 }
 
-static int is_token_file(const char *path)
-{
-    px_mapping mapping;
-    if (px_file_map(path, &mapping) != PX_OK) return 0;
-    int is_one = mapping.bytes >= sizeof PX_TOKEN_MAGIC - 1 && memcmp(mapping.data, PX_TOKEN_MAGIC, sizeof PX_TOKEN_MAGIC - 1) == 0;
-    px_file_unmap(&mapping);
-    return is_one;
-}
-
 static px_status read_list(const char *path, px_vocabulary_list *list)
 {
     if (strcmp(path, "bytes") == 0) return px_vocabulary_list_bytes(list);
-    if (!px_input_is_model(path) && !is_token_file(path)) return px_vocabulary_list_read(path, list);
+    int is_model, is_tokens = 0;
+    PX_TRY(px_input_is_model(path, &is_model));
+    if (!is_model) PX_TRY(px_input_is_token_file(path, &is_tokens));
+    if (!is_model && !is_tokens) return px_vocabulary_list_read(path, list);
     px_vocabulary *vocabulary;
     PX_TRY(px_input_vocabulary(path, &vocabulary));
     px_status status = px_vocabulary_list_of(vocabulary, path, list);

@@ -82,9 +82,11 @@ static px_status show_tokens(const char *path, int json)
     px_corpus_request request = {.data = path, .min_count = 1, .split = {1, 0, 0}};
     PX_TRY(px_input_check_token_file(path));
     PX_TRY(px_corpus_open(&request, &corpus));
-    size_t count = px_tokens_count(corpus.data), unknown = px_tokens_unknown(corpus.data, 0, count);
-    px_status status = PX_OK;
-    if (json) {
+    size_t count = px_tokens_count(corpus.data), unknown;
+    px_status status = px_tokens_unknown(corpus.data, 0, count, &unknown);
+    if (status != PX_OK)
+        ;
+    else if (json) {
         cJSON *object = cJSON_CreateObject();
         cJSON_AddStringToObject(object, "kind", "tokens");
         px_json_text(object, "path", path, strlen(path));
@@ -157,7 +159,9 @@ static px_status show_devices(int json)
 
 static px_status show(const char *path, int json)
 {
-    if (!px_input_is_model(path)) return show_tokens(path, json);
+    int is_model;
+    PX_TRY(px_input_is_model(path, &is_model));
+    if (!is_model) return show_tokens(path, json);
     px_model_file model;
     PX_TRY(px_model_file_open(path, &model));
     px_status status = json ? print_model_json(path, &model) : print_model(path, &model);

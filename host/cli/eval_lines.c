@@ -2,15 +2,18 @@
 #include "eval.h"
 #include "check.h"
 #include "evaluate.h"
+#include "file.h"
 #include "output.h"
 #include "quantity.h"
 #include "progress.h"
 #include "inputs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { GROUP_LINES = 4096, GROUP_TOKENS = 1 << 20, LINE_STREAMS = 32, LINE_STEPS = 64 };
 
@@ -112,6 +115,7 @@ static px_status read_lines(line_scorer *scorer, FILE *file)
     size_t room = 0, framed_room = 0;
     ssize_t bytes;
     px_status status = PX_OK;
+    errno = 0;
     while (status == PX_OK && (bytes = getline(&line, &room, file)) >= 0) {
         if (bytes > 0 && line[bytes - 1] == '\n') bytes--;
         if ((size_t)bytes + 3 > framed_room) {
@@ -129,7 +133,8 @@ static px_status read_lines(line_scorer *scorer, FILE *file)
         framed[bytes + 2] = 0;
         status = add_line(scorer, framed, (size_t)bytes + 2);
     }
-    if (status == PX_OK && ferror(file)) status = px_fail(PX_ERR_INPUT, "%s: %s", scorer->source, strerror(errno));
+    /* getline ends so at the end, where reading failed, and where a line does not fit into memory */
+    if (status == PX_OK && !feof(file)) status = px_fail_system(errno, "%s: cannot be read", scorer->source);
     if (status == PX_OK) status = score_group(scorer);
     if (status == PX_OK && scorer->lines == 0) status = px_fail(PX_ERR_INPUT, "%s: empty; there is no line to score", scorer->source);
     free(framed);
@@ -160,14 +165,28 @@ static px_status print_totals(line_scorer *scorer)
     return px_json_print(object);
 }
 
+/* A pipe may be named too. */
+static px_status open_lines(const char *path, int standard_input, FILE **file)
+{
+    if (standard_input) {
+        *file = stdin;
+        return PX_OK;
+    }
+    int fd = px_open(path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0) return px_fail_system(errno, "%s", path);
+    if ((*file = px_stream(fd, "r"))) return PX_OK;
+    close(fd);
+    return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", path);
+}
+
 px_status px_eval_lines(const eval_flags *flags, const px_config *config, const px_model_file *model)
 {
     int standard_input = strcmp(config->data, "-") == 0;
     line_scorer scorer = {.flags = flags, .model = model, .source = standard_input ? "standard input" : config->data,
                           .ends_known = px_model_knows_line_ends(model->vocabulary)};
     px_status status = PX_OK;
-    FILE *file = standard_input ? stdin : fopen(config->data, "rbe");
-    if (!file) return px_fail(PX_ERR_INPUT, "%s: %s", config->data, strerror(errno));
+    FILE *file = NULL;
+    PX_TRY(open_lines(config->data, standard_input, &file));
     scorer.group = calloc(1, sizeof *scorer.group);
     if (!scorer.group) {
         status = px_fail(PX_ERR_MEMORY, "no memory to hold lines");

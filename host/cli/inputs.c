@@ -24,25 +24,27 @@ void px_input_request(const px_config *config, px_corpus_request *request)
     };
 }
 
-int px_input_is_model(const char *path)
+px_status px_input_is_model(const char *path, int *is_model)
 {
     struct stat info;
-    if (stat(path, &info) != 0) return 0;
-    if (S_ISDIR(info.st_mode)) return 1;
-    if (!S_ISREG(info.st_mode)) return 0;
+    *is_model = 0;
+    if (stat(path, &info) != 0) return PX_OK; /* whoever reads it says why not */
+    *is_model = S_ISDIR(info.st_mode);
+    if (!S_ISREG(info.st_mode)) return PX_OK;
     unsigned char head[9] = {0};
-    FILE *file = fopen(path, "rbe");
-    if (!file) return 0;
-    size_t got = fread(head, 1, sizeof head, file);
-    fclose(file);
+    size_t got;
+    PX_TRY(px_file_read_start(path, head, sizeof head, &got));
     /* safetensors: length of the header in 8 bytes, then JSON */
-    return got == sizeof head && head[8] == '{' && head[6] == 0 && head[7] == 0;
+    *is_model = got == sizeof head && head[8] == '{' && head[6] == 0 && head[7] == 0;
+    return PX_OK;
 }
 
 px_status px_input_vocabulary(const char *path, px_vocabulary **vocabulary)
 {
+    int is_model;
     *vocabulary = NULL;
-    if (px_input_is_model(path)) {
+    PX_TRY(px_input_is_model(path, &is_model));
+    if (is_model) {
         px_model_file model;
         PX_TRY(px_model_file_open(path, &model));
         *vocabulary = model.vocabulary;
@@ -116,7 +118,7 @@ px_status px_input_read_all(const char *path, size_t limit, char **text, size_t 
     if (ferror(stdin)) {
         int error = errno;
         free(buffer);
-        return px_fail(PX_ERR_INPUT, "standard input: %s", strerror(error));
+        return px_fail_system(error, "standard input");
     }
     buffer[used] = 0;
     *text = buffer;
@@ -124,12 +126,19 @@ px_status px_input_read_all(const char *path, size_t limit, char **text, size_t 
     return PX_OK;
 }
 
+px_status px_input_is_token_file(const char *path, int *is_one)
+{
+    char start[sizeof PX_TOKEN_MAGIC - 1];
+    size_t got;
+    *is_one = 0;
+    PX_TRY(px_file_read_start(path, start, sizeof start, &got));
+    *is_one = got == sizeof start && memcmp(start, PX_TOKEN_MAGIC, sizeof start) == 0;
+    return PX_OK;
+}
+
 px_status px_input_check_token_file(const char *path)
 {
-    px_mapping mapping;
-    PX_TRY(px_file_map(path, &mapping));
-    size_t magic_bytes = sizeof PX_TOKEN_MAGIC - 1;
-    int is_one = mapping.bytes >= magic_bytes && memcmp(mapping.data, PX_TOKEN_MAGIC, magic_bytes) == 0;
-    px_file_unmap(&mapping);
+    int is_one;
+    PX_TRY(px_input_is_token_file(path, &is_one));
     return is_one ? PX_OK : px_fail(PX_ERR_INPUT, "%s: neither a model (.safetensors) nor a token file (perplex tokenize --out)", path);
 }

@@ -1,6 +1,7 @@
 /* perplex: the program. Finds the command and hands over; everything else is in its file. */
 #include "check.h"
 #include "commands.h"
+#include "json.h"
 #include "nearest.h"
 #include "output.h"
 #include "signals.h"
@@ -64,6 +65,7 @@ static int unknown_command(const char *name)
 int main(int argc, char **argv)
 {
     px_signals_prepare();
+    px_json_watch();
     if (argc < 2) {
         print_help(stderr);
         return 2;

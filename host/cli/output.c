@@ -64,7 +64,10 @@ void px_json_count(cJSON *object, const char *name, long long value)
 void px_json_text(cJSON *object, const char *name, const char *text, size_t bytes)
 {
     char *clean = malloc(3 * bytes + 1), *out = clean;
-    if (!clean) return;
+    if (!clean) {
+        px_json_lost();
+        return;
+    }
     for (size_t i = 0; i < bytes;) {
         utf8proc_int32_t code;
         utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(bytes - i), &code);
@@ -85,11 +88,10 @@ void px_json_text(cJSON *object, const char *name, const char *text, size_t byte
 
 px_status px_json_print(cJSON *object)
 {
-    char *text = cJSON_PrintUnformatted(object);
-    cJSON_Delete(object);
-    if (!text) return px_fail(PX_ERR_MEMORY, "no memory for the JSON output");
+    char *text;
+    PX_TRY(px_json_write(object, 0, "standard output", &text));
     puts(text);
-    cJSON_free(text);
+    free(text);
     return px_output_flush();
 }
 

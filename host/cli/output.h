@@ -2,8 +2,9 @@
 #ifndef PX_OUTPUT_H
 #define PX_OUTPUT_H
 
+#include "json.h"
+
 #include <perplex/status.h>
-#include <cjson/cJSON.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -21,7 +22,7 @@ void px_json_number(cJSON *object, const char *name, double value);
 void px_json_count(cJSON *object, const char *name, long long value);
 /* A text that may hold any bytes: what is not UTF-8, and NUL, becomes U+FFFD. */
 void px_json_text(cJSON *object, const char *name, const char *text, size_t bytes);
-/* Prints the object on one line of standard output, then deletes it. */
+/* Prints the object on one line of standard output, then deletes it. PX_ERR_MEMORY, and nothing printed, where a part of it was lost. */
 px_status px_json_print(cJSON *object);
 
 /* text as one word of a shell, itself or quoted in buffer (4 bytes for one of text, and 8), for commands that are shown to be typed. */

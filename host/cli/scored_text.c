@@ -41,7 +41,9 @@ px_status px_scored_text_watched(const char *path, const px_vocabulary *vocabula
         return px_fail(PX_ERR_INPUT, "%s: %s; at least two tokens are needed, the first is only read", text->name,
                        count ? "one token" : "no tokens");
     text->bytes = (double)px_tokens_text_bytes(text->tokens);
-    if (text->bytes > 0) text->bytes -= token_bytes(vocabulary, px_tokens_at(text->tokens, 0));
+    int32_t first;
+    PX_TRY(px_tokens_at(text->tokens, 0, &first));
+    if (text->bytes > 0) text->bytes -= token_bytes(vocabulary, first);
     return PX_OK;
 }
 

@@ -97,7 +97,7 @@ fail:
 static px_status open_token_file(px_source *source, const px_corpus_request *request, px_corpus *corpus)
 {
     PX_TRY(px_token_file_open(source, &corpus->data, &corpus->vocabulary));
-    px_tokens_limit(corpus->data, (size_t)request->limit_tokens);
+    PX_TRY(px_tokens_limit(corpus->data, (size_t)request->limit_tokens));
     if (request->vocabulary) return px_vocabulary_check_same(request->vocabulary, corpus->vocabulary, source->name);
     if (request->min_count > 1 || request->max_vocab > 0)
         return px_fail(PX_ERR_ARGUMENT, "%s: a token file has its vocabulary; --min-count and --max-vocab are for perplex tokenize", source->name);

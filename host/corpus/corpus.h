@@ -53,11 +53,13 @@ typedef struct px_tokens px_tokens;
 
 void px_tokens_destroy(px_tokens *tokens);
 size_t px_tokens_count(const px_tokens *tokens);
-size_t px_tokens_unknown(const px_tokens *tokens, size_t begin, size_t end); /* out-of-vocabulary tokens in [begin, end) */
 size_t px_tokens_text_bytes(const px_tokens *tokens); /* bytes of text behind all the tokens, 0 if not known */
-/* ids[begin .. begin+n) into out. The range lies inside the sequence. */
-void px_tokens_copy(const px_tokens *tokens, size_t begin, size_t n, int32_t *out);
-int32_t px_tokens_at(const px_tokens *tokens, size_t index);
+/* ids[begin .. begin+n) into out. The range lies inside the sequence. The ids of a token file are read when they are asked for: PX_ERR_IO
+ * where it has become shorter, or its disk fails; this holds for the two below too. */
+px_status px_tokens_copy(const px_tokens *tokens, size_t begin, size_t n, int32_t *out) __attribute__((warn_unused_result));
+px_status px_tokens_at(const px_tokens *tokens, size_t index, int32_t *id) __attribute__((warn_unused_result));
+/* Out-of-vocabulary tokens in [begin, end). */
+px_status px_tokens_unknown(const px_tokens *tokens, size_t begin, size_t end, size_t *unknown) __attribute__((warn_unused_result));
 px_status px_tokens_from_ids(const int32_t *ids, size_t count, px_tokens **tokens); /* copies; none counts as unknown */
 
 /* ---- a corpus: training, validation and test tokens with one vocabulary --------------------------------------- */

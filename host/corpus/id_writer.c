@@ -34,13 +34,7 @@ void px_id_writer_close(px_id_writer *writer)
 
 static px_status flush(px_id_writer *w)
 {
-    size_t done = 0;
-    while (done < w->buffered) {
-        ssize_t n = write(w->descriptor, w->buffer + done, w->buffered - done);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return disk_failed(errno);
-        done += (size_t)n;
-    }
+    if (px_write_all(w->descriptor, w->buffer, w->buffered) != 0) return disk_failed(errno);
     w->buffered = 0;
     return PX_OK;
 }
@@ -50,7 +44,7 @@ static px_status map_ids(px_id_writer *w, size_t bytes, int protection, void **i
 {
     PX_TRY(flush(w));
     void *mapped = mmap(NULL, bytes, protection, MAP_SHARED, w->descriptor, 0);
-    if (mapped == MAP_FAILED) return px_fail(PX_ERR_MEMORY, "the temporary file of token ids cannot be mapped: %s", strerror(errno));
+    if (mapped == MAP_FAILED) return px_fail_system(errno, "the temporary file of token ids cannot be mapped");
     *ids = mapped;
     return PX_OK;
 }
@@ -127,7 +121,7 @@ px_status px_id_writer_recode(px_id_writer *w, const int32_t *map, int id_bytes)
     munmap(ids, bytes);
     if (id_bytes < w->id_bytes) {
         w->id_bytes = id_bytes;
-        if (ftruncate(w->descriptor, (off_t)(w->count * 2)) != 0) return disk_failed(errno);
+        if (px_truncate(w->descriptor, (off_t)(w->count * 2)) != 0) return disk_failed(errno);
     }
     return PX_OK;
 }

@@ -122,10 +122,10 @@ static int wanted(const px_minibatches *m, int32_t i)
 }
 
 /* Stream i of the window: inputs [from, to) of the range from step 0 on; the steps after them are not scored. */
-static void fill_stream(px_minibatches *m, int32_t i, int32_t T, int64_t from, int64_t to)
+static px_status fill_stream(px_minibatches *m, int32_t i, int32_t T, int64_t from, int64_t to)
 {
     int32_t used = to > from ? (int32_t)(to - from) : 0;
-    if (used > 0) px_tokens_copy(m->options.range.tokens, m->options.range.begin + (size_t)from, (size_t)used + 1, m->row);
+    if (used > 0) PX_TRY(px_tokens_copy(m->options.range.tokens, m->options.range.begin + (size_t)from, (size_t)used + 1, m->row));
     for (int32_t t = 0; t < T; t++) {
         size_t at = (size_t)t * (size_t)m->count + (size_t)(i - m->first);
         int scored = t < used;
@@ -133,9 +133,11 @@ static void fill_stream(px_minibatches *m, int32_t i, int32_t T, int64_t from, i
         m->targets[at] = scored ? m->row[t + 1] : -1;
         m->reset[at] = scored && m->options.reset_id >= 0 && m->row[t] == m->options.reset_id;
     }
+    return PX_OK;
 }
 
-static int32_t fill_sequential(px_minibatches *m, int64_t window, uint64_t step, int64_t *scored)
+/* T: steps of the window. */
+static px_status fill_sequential(px_minibatches *m, int64_t window, uint64_t step, int32_t *T, int64_t *scored)
 {
     int32_t n = m->options.n;
     int64_t from = share_begin(window, m->longest, m->windows), to = share_begin(window + 1, m->longest, m->windows);
@@ -145,18 +147,19 @@ static int32_t fill_sequential(px_minibatches *m, int64_t window, uint64_t step,
         int64_t last = begin + to < end ? begin + to : end;
         *scored += last > begin + from ? last - (begin + from) : 0;
         if (!wanted(m, i)) continue;
-        fill_stream(m, i, (int32_t)(to - from), begin + from, last);
+        PX_TRY(fill_stream(m, i, (int32_t)(to - from), begin + from, last));
         uint64_t element = step * (uint64_t)n + (uint64_t)i;
         if (window == 0)
             m->reset[i - m->first] |= !m->keep_state;
         else if (threshold && px_random_u32(m->options.seed, PX_RANDOM_RESET, 0, element) < threshold)
             m->reset[i - m->first] = 1;
     }
-    return (int32_t)(to - from);
+    *T = (int32_t)(to - from);
+    return PX_OK;
 }
 
 /* The pieces of an epoch are dealt to its windows as evenly as possible, so that no step rests on a few tokens. */
-static int32_t fill_random(px_minibatches *m, int64_t epoch, int64_t window, int64_t *scored)
+static px_status fill_random(px_minibatches *m, int64_t epoch, int64_t window, int64_t *scored)
 {
     int32_t n = m->options.n, T = m->options.T;
     int64_t first = random_first(m, epoch), pieces = ceil_div(m->M - first, T), windows = ceil_div(pieces, n);
@@ -171,10 +174,10 @@ static int32_t fill_random(px_minibatches *m, int64_t epoch, int64_t window, int
         }
         *scored += end - begin;
         if (!wanted(m, i)) continue;
-        fill_stream(m, i, T, begin, end);
+        PX_TRY(fill_stream(m, i, T, begin, end));
         m->reset[i - m->first] = 1;
     }
-    return T;
+    return PX_OK;
 }
 
 px_status px_minibatches_get(px_minibatches *m, int64_t epoch, int64_t window, uint64_t step, px_batch *batch)
@@ -192,7 +195,8 @@ px_status px_minibatches_get_streams(px_minibatches *m, int64_t epoch, int64_t w
         return px_fail(PX_ERR_ARGUMENT, "minibatches: there are no streams %d to %d; there are %d", (int)first, (int)(first + count - 1), (int)m->options.n);
     m->first = first;
     m->count = count;
-    int32_t T = m->options.random ? fill_random(m, epoch, window, &scored) : fill_sequential(m, window, step, &scored);
+    int32_t T = m->options.T;
+    PX_TRY(m->options.random ? fill_random(m, epoch, window, &scored) : fill_sequential(m, window, step, &T, &scored));
     *batch = (px_batch){.tokens = m->tokens, .targets = m->targets, .reset = m->reset, .T = T, .n = count, .step = step,
                         .first_stream = (uint32_t)first, .streams_in_all = (uint32_t)m->options.n, .inv_count = 1.0 / (double)scored};
     return PX_OK;

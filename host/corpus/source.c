@@ -1,5 +1,6 @@
 /* Sources of text: files and standard input. See reader.h. */
 #include "check.h"
+#include "file.h"
 #include "reader.h"
 
 #include <errno.h>
@@ -31,25 +32,9 @@ px_status px_scratch_open(const char *directory, int *descriptor)
 
 static px_status read_some(const px_source *source, int descriptor, char *buffer, size_t room, size_t *got)
 {
-    for (;;) {
-        ssize_t n = read(descriptor, buffer, room);
-        if (n >= 0) {
-            *got = (size_t)n;
-            return PX_OK;
-        }
-        if (errno != EINTR) return px_fail(PX_ERR_INPUT, "%s: cannot be read: %s", source->name, strerror(errno));
-    }
-}
-
-static px_status write_all(int descriptor, const char *data, size_t bytes, const char *what)
-{
-    while (bytes > 0) {
-        ssize_t n = write(descriptor, data, bytes);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return px_fail(PX_ERR_IO, "%s: its temporary copy cannot be written: %s; set TMPDIR to a folder with room", what, strerror(errno));
-        data += n;
-        bytes -= (size_t)n;
-    }
+    ssize_t n = px_read(descriptor, buffer, room);
+    if (n < 0) return px_fail_system(errno, "%s: cannot be read", source->name);
+    *got = (size_t)n;
     return PX_OK;
 }
 
@@ -65,7 +50,8 @@ static px_status spool(px_source *source, const char *scratch_dir)
         size_t got = 0;
         status = read_some(source, pipe_end, buffer, CHUNK, &got);
         if (status != PX_OK || got == 0) break;
-        status = write_all(copy, buffer, got, source->name);
+        if (px_write_all(copy, buffer, got) != 0)
+            status = px_fail(PX_ERR_IO, "%s: its temporary copy cannot be written: %s; set TMPDIR to a folder with room", source->name, strerror(errno));
         source->bytes += got;
     }
     free(buffer);
@@ -79,12 +65,12 @@ px_status px_source_open(const char *path, const char *scratch_dir, px_source *s
     int standard = strcmp(path, "-") == 0;
     *source = (px_source){.descriptor = -1, .name = standard ? "standard input" : path};
     /* A copy of descriptor 0 shares its position; a spool starts where it stands. */
-    int fd = standard ? fcntl(0, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC);
+    int fd = standard ? fcntl(0, F_DUPFD_CLOEXEC, 0) : px_open(path, O_RDONLY | O_CLOEXEC, 0);
     struct stat info;
     if (fd < 0 || fstat(fd, &info) != 0) {
         int error = errno;
         if (fd >= 0) close(fd);
-        return px_fail(PX_ERR_INPUT, "%s: %s", source->name, strerror(error));
+        return px_fail_system(error, "%s", source->name);
     }
     source->descriptor = fd;
     px_status status = PX_OK;
@@ -113,7 +99,7 @@ px_status px_source_tokenise(px_source *source, px_text_options options, px_sink
                               : px_fail(PX_ERR_MEMORY, "%s: no memory to read it", source->name);
     if (status != PX_OK) goto fail_init;
     if (lseek(source->descriptor, 0, SEEK_SET) != 0) {
-        status = px_fail(PX_ERR_INPUT, "%s: cannot be read from its start: %s", source->name, strerror(errno));
+        status = px_fail_system(errno, "%s: cannot be read from its start", source->name);
         goto fail_read;
     }
     size_t held = 0; /* bytes of a cut sequence at the buffer's start */

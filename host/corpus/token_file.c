@@ -5,19 +5,21 @@
 #include "tokens.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include <xxhash.h>
+
+enum { PART_BYTES = 1 << 20 };
 
 px_status px_token_file_detect(const px_source *source, int *is_token_file)
 {
     char start[8] = {0};
-    ssize_t got = pread(source->descriptor, start, sizeof start, 0);
-    if (got < 0) return px_fail(PX_ERR_INPUT, "%s: cannot be read: %s", source->name, strerror(errno));
-    *is_token_file = got == (ssize_t)sizeof start && memcmp(start, PX_TOKEN_MAGIC, sizeof start) == 0;
+    const px_file file = {.descriptor = source->descriptor, .bytes = source->bytes, .path = source->name};
+    if (source->bytes >= sizeof start) PX_TRY(px_file_read_at(&file, 0, start, sizeof start));
+    *is_token_file = source->bytes >= sizeof start && memcmp(start, PX_TOKEN_MAGIC, sizeof start) == 0;
     size_t length = strlen(source->name);
     if (!*is_token_file && length > 4 && strcmp(source->name + length - 4, ".tok") == 0)
         return px_fail(PX_ERR_INPUT, "%s: not a token file of perplex; make one with perplex tokenize, or give a text another name", source->name);
@@ -45,18 +47,19 @@ px_status px_token_file_write(const char *path, const px_tokens *tokens, const p
     header.vocabulary_checksum = XXH3_64bits(text, header.vocabulary_bytes);
     px_atomic_file file;
     XXH3_state_t *state = XXH3_createState();
-    px_status status = state ? px_atomic_open(path, &file) : px_fail(PX_ERR_MEMORY, "%s: no memory for its checksum", path);
+    char *part = malloc(PART_BYTES);
+    px_status status = state && part ? px_atomic_open(path, &file) : px_fail(PX_ERR_MEMORY, "%s: no memory for its checksum", path);
     if (status != PX_OK) goto fail_open;
     /* The header comes last: until then its place holds zeros, which no reader takes for a token file. */
     px_token_header blank = {0};
     PX_TRY_GOTO(status, px_atomic_write(&file, &blank, sizeof blank), fail_write);
     XXH3_64bits_reset(state);
-    size_t bytes = tokens->count * (size_t)tokens->id_bytes, chunk = (size_t)4 << 20;
-    for (size_t at = 0; at < bytes; at += chunk) {
-        const char *part = (const char *)tokens->ids + at;
-        size_t part_bytes = bytes - at < chunk ? bytes - at : chunk;
-        XXH3_64bits_update(state, part, part_bytes);
-        PX_TRY_GOTO(status, px_atomic_write(&file, part, part_bytes), fail_write);
+    size_t room = PART_BYTES / (size_t)tokens->id_bytes;
+    for (size_t at = 0, n; at < tokens->count; at += n) {
+        n = tokens->count - at < room ? tokens->count - at : room;
+        PX_TRY_GOTO(status, px_tokens_stored(tokens, at, n, part), fail_write);
+        XXH3_64bits_update(state, part, n * (size_t)tokens->id_bytes);
+        PX_TRY_GOTO(status, px_atomic_write(&file, part, n * (size_t)tokens->id_bytes), fail_write);
     }
     header.ids_checksum = XXH3_64bits_digest(state);
     header.header_checksum = header_checksum(&header);
@@ -72,6 +75,7 @@ fail_write:
     px_atomic_abandon(&file);
 fail_open:
     XXH3_freeState(state);
+    free(part);
     free(text);
     return status;
 }
@@ -99,68 +103,96 @@ static px_status check_header(const px_source *source, const px_token_header *h)
     return PX_OK;
 }
 
-static px_status read_vocabulary(const px_source *source, const px_token_header *h, const char *text, px_vocabulary **vocabulary)
+static px_status read_vocabulary(const px_file *file, const px_token_header *h, px_vocabulary **vocabulary)
 {
-    if (XXH3_64bits(text, h->vocabulary_bytes) != h->vocabulary_checksum)
-        return px_fail(PX_ERR_INPUT, "%s: its vocabulary was altered (checksum)" AGAIN, source->name);
     px_vocabulary *v = NULL;
-    PX_TRY(px_vocabulary_read(text, h->vocabulary_bytes, source->name, &v));
+    char *text = malloc(h->vocabulary_bytes + 1);
+    px_status status = text ? px_file_read_at(file, sizeof *h + h->count * h->id_bytes, text, h->vocabulary_bytes)
+                            : px_fail(PX_ERR_MEMORY, "%s: no memory for its vocabulary", file->path);
+    if (status == PX_OK && XXH3_64bits(text, h->vocabulary_bytes) != h->vocabulary_checksum)
+        status = px_fail(PX_ERR_INPUT, "%s: its vocabulary was altered (checksum)" AGAIN, file->path);
+    if (status == PX_OK) status = px_vocabulary_read(text, h->vocabulary_bytes, file->path, &v);
+    free(text);
+    PX_TRY(status);
     px_text_options options = px_vocabulary_options(v);
     if ((uint32_t)px_vocabulary_size(v) != h->vocabulary || px_vocabulary_hash(v) != h->vocabulary_hash || options.level != h->level ||
         options.normalise != h->normalise) {
         px_vocabulary_destroy(v);
-        return px_fail(PX_ERR_INPUT, "%s: its vocabulary is not the one that its header tells of" AGAIN, source->name);
+        return px_fail(PX_ERR_INPUT, "%s: its vocabulary is not the one that its header tells of" AGAIN, file->path);
     }
     *vocabulary = v;
     return PX_OK;
 }
 
-/* Range and number of unknown ones, in one pass. */
-static px_status check_ids(const px_source *source, const px_token_header *h, const void *ids)
+/* Range of n ids from number `first` on; *marks += unknown ones. */
+static px_status check_part(const px_tokens *t, const px_token_header *h, const void *stored, size_t first, size_t n, uint64_t *marks)
 {
-    if (XXH3_64bits(ids, h->count * h->id_bytes) != h->ids_checksum)
-        return px_fail(PX_ERR_INPUT, "%s: its tokens were altered (checksum)" AGAIN, source->name);
-    uint64_t marks = 0;
-    for (uint64_t i = 0; i < h->count; i++) {
-        uint32_t id = h->id_bytes == 2 ? ((const uint16_t *)ids)[i] : ((const uint32_t *)ids)[i];
-        marks += id == h->vocabulary;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t id = h->id_bytes == 2 ? ((const uint16_t *)stored)[i] : ((const uint32_t *)stored)[i];
+        *marks += id == h->vocabulary;
         if (id > h->vocabulary)
-            return px_fail(PX_ERR_INPUT, "%s: token %llu has id %u, outside the vocabulary of %u" AGAIN, source->name, (unsigned long long)i, id, h->vocabulary);
+            return px_fail(PX_ERR_INPUT, "%s: token %llu has id %u, outside the vocabulary of %u" AGAIN, t->file.path, (unsigned long long)(first + i), id, h->vocabulary);
     }
-    if (marks != h->unknown)
-        return px_fail(PX_ERR_INPUT, "%s: %llu unknown tokens where its header says %llu" AGAIN, source->name, (unsigned long long)marks, (unsigned long long)h->unknown);
     return PX_OK;
+}
+
+/* Checksum, range and number of unknown ones, in one pass. An altered file is called so before what is wrong with its ids. */
+static px_status check_ids(const px_tokens *t, const px_token_header *h, void *part, XXH3_state_t *hash)
+{
+    const size_t room = PART_BYTES / h->id_bytes;
+    uint64_t marks = 0;
+    px_status wrong = PX_OK;
+    XXH3_64bits_reset(hash);
+    for (size_t at = 0, n; at < t->count; at += n) {
+        n = t->count - at < room ? t->count - at : room;
+        PX_TRY(px_tokens_stored(t, at, n, part));
+        XXH3_64bits_update(hash, part, n * h->id_bytes);
+        if (wrong == PX_OK) wrong = check_part(t, h, part, at, n, &marks);
+    }
+    if (XXH3_64bits_digest(hash) != h->ids_checksum) return px_fail(PX_ERR_INPUT, "%s: its tokens were altered (checksum)" AGAIN, t->file.path);
+    PX_TRY(wrong);
+    if (marks != h->unknown)
+        return px_fail(PX_ERR_INPUT, "%s: %llu unknown tokens where its header says %llu" AGAIN, t->file.path, (unsigned long long)marks, (unsigned long long)h->unknown);
+    return PX_OK;
+}
+
+static px_status open_tokens(const px_source *source, const px_token_header *h, px_tokens **out)
+{
+    px_tokens *t = calloc(1, sizeof *t);
+    char *name = strdup(source->name), *part = malloc(PART_BYTES);
+    XXH3_state_t *hash = XXH3_createState();
+    px_status status = t && name && part && hash ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory for its tokens", source->name);
+    if (status == PX_OK) {
+        *t = (px_tokens){.file = {.descriptor = fcntl(source->descriptor, F_DUPFD_CLOEXEC, 0), .bytes = source->bytes, .path = name}, .first_byte = sizeof *h,
+                         .id_bytes = h->id_bytes, .mark = h->vocabulary, .count = h->count, .unknown = h->unknown, .text_bytes = h->text_bytes};
+        name = NULL;
+        status = t->file.descriptor >= 0 ? check_ids(t, h, part, hash) : px_fail_system(errno, "%s", source->name);
+    }
+    XXH3_freeState(hash);
+    free(part);
+    free(name);
+    if (status == PX_OK)
+        *out = t;
+    else
+        px_tokens_destroy(t);
+    return status;
 }
 
 px_status px_token_file_open(const px_source *source, px_tokens **tokens, px_vocabulary **vocabulary)
 {
-    if (source->bytes < sizeof(px_token_header))
-        return px_fail(PX_ERR_INPUT, "%s: truncated: a token file of only %zu bytes" AGAIN, source->name, source->bytes);
-    const char *data = mmap(NULL, source->bytes, PROT_READ, MAP_PRIVATE, source->descriptor, 0);
-    if (data == MAP_FAILED) return px_fail(PX_ERR_INPUT, "%s: cannot be mapped: %s", source->name, strerror(errno));
+    const px_file file = {.descriptor = source->descriptor, .bytes = source->bytes, .path = source->name};
     px_vocabulary *v = NULL;
     px_token_header h;
-    memcpy(&h, data, sizeof h);
-    const char *ids = data + sizeof h;
-    px_status status;
-    PX_TRY_GOTO(status, check_header(source, &h), fail);
-    PX_TRY_GOTO(status, read_vocabulary(source, &h, ids + h.count * h.id_bytes, &v), fail);
-    if (tokens) {
-        PX_TRY_GOTO(status, check_ids(source, &h, ids), fail);
-        px_tokens *t = calloc(1, sizeof *t);
-        if (!t) {
-            status = px_fail(PX_ERR_MEMORY, "%s: no memory for its tokens", source->name);
-            goto fail;
-        }
-        *t = (px_tokens){.ids = ids, .id_bytes = h.id_bytes, .mark = h.vocabulary, .count = h.count, .unknown = h.unknown,
-                         .text_bytes = h.text_bytes, .mapping = (void *)data, .mapping_bytes = source->bytes};
-        *tokens = t;
-    } else
-        munmap((void *)data, source->bytes);
+    if (source->bytes < sizeof h)
+        return px_fail(PX_ERR_INPUT, "%s: truncated: a token file of only %zu bytes" AGAIN, source->name, source->bytes);
+    PX_TRY(px_file_read_at(&file, 0, &h, sizeof h));
+    PX_TRY(check_header(source, &h));
+    PX_TRY(read_vocabulary(&file, &h, &v));
+    px_status status = tokens ? open_tokens(source, &h, tokens) : PX_OK;
+    if (status != PX_OK) {
+        px_vocabulary_destroy(v);
+        return status;
+    }
     *vocabulary = v;
     return PX_OK;
-fail:
-    px_vocabulary_destroy(v);
-    munmap((void *)data, source->bytes);
-    return status;
 }

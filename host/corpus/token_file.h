@@ -1,4 +1,4 @@
-/* Token files: a whole text as ids with its vocabulary, in one file that is mapped.
+/* Token files: a whole text as ids with its vocabulary, in one file.
  *
  *     bytes 0..127   header (below), little-endian
  *     then           ids [count], uint16 or uint32 little-endian; the value V (the vocabulary's size) is a token that the
@@ -32,8 +32,9 @@ _Static_assert(sizeof(px_token_header) == 128, "the header is written as it lies
 
 /* 1 if the source begins like a token file. A name that ends in .tok without that is PX_ERR_INPUT. */
 px_status px_token_file_detect(const px_source *source, int *is_token_file);
-/* Maps and checks everything: checksums, sizes, ids against the vocabulary. PX_ERR_INPUT names what is wrong.
- * tokens may be NULL: only the vocabulary is read, and the ids are not looked at. */
+/* Checks everything: checksums, sizes, ids against the vocabulary. PX_ERR_INPUT names what is wrong.
+ * tokens may be NULL: only the vocabulary is read, and the ids are not looked at. The tokens are read from the file when they are
+ * asked for, through a descriptor of their own. */
 px_status px_token_file_open(const px_source *source, px_tokens **tokens, px_vocabulary **vocabulary);
 /* Streams into path, atomically. */
 px_status px_token_file_write(const char *path, const px_tokens *tokens, const px_vocabulary *vocabulary);

@@ -8,12 +8,14 @@
 #include <sys/mman.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "ids are mapped as they lie in the file, in little-endian order: this machine needs a swapping reader"
+#error "ids are taken as they lie in the file, in little-endian order: this machine needs a swapping reader"
 #endif
 
 void px_tokens_destroy(px_tokens *tokens)
 {
     if (!tokens) return;
+    if (tokens->file.path) px_file_close(&tokens->file);
+    free((char *)tokens->file.path);
     if (tokens->mapping) munmap(tokens->mapping, tokens->mapping_bytes);
     free(tokens->owned);
     free(tokens);
@@ -29,52 +31,70 @@ size_t px_tokens_text_bytes(const px_tokens *tokens)
     return tokens->text_bytes;
 }
 
-static size_t count_marks(const px_tokens *tokens, size_t begin, size_t end)
+px_status px_tokens_stored(const px_tokens *tokens, size_t begin, size_t n, void *stored)
 {
-    size_t unknown = 0;
-    if (tokens->id_bytes == 2) {
-        const uint16_t *ids = tokens->ids;
-        for (size_t i = begin; i < end; i++) unknown += ids[i] == tokens->mark;
-    } else {
-        const uint32_t *ids = tokens->ids;
-        for (size_t i = begin; i < end; i++) unknown += ids[i] == tokens->mark;
-    }
-    return unknown;
+    const size_t size = (size_t)tokens->id_bytes;
+    assert(begin <= tokens->count && n <= tokens->count - begin);
+    if (!tokens->ids) return px_file_read_at(&tokens->file, tokens->first_byte + begin * size, stored, n * size);
+    if (n) memcpy(stored, (const char *)tokens->ids + begin * size, n * size);
+    return PX_OK;
 }
 
-size_t px_tokens_unknown(const px_tokens *tokens, size_t begin, size_t end)
+static px_status count_marks(const px_tokens *tokens, size_t begin, size_t end, size_t *unknown)
+{
+    enum { PART = 4096 };
+    union {
+        uint16_t narrow[PART];
+        uint32_t wide[PART];
+    } part;
+    *unknown = 0;
+    for (size_t at = begin, n; at < end; at += n) {
+        n = end - at < PART ? end - at : PART;
+        PX_TRY(px_tokens_stored(tokens, at, n, &part));
+        for (size_t i = 0; i < n; i++) *unknown += (tokens->id_bytes == 2 ? part.narrow[i] : part.wide[i]) == tokens->mark;
+    }
+    return PX_OK;
+}
+
+px_status px_tokens_unknown(const px_tokens *tokens, size_t begin, size_t end, size_t *unknown)
 {
     assert(begin <= end && end <= tokens->count);
-    if (tokens->unknown == 0) return 0;
-    return begin == 0 && end == tokens->count ? tokens->unknown : count_marks(tokens, begin, end);
+    *unknown = tokens->unknown;
+    if (tokens->unknown == 0 || (begin == 0 && end == tokens->count)) return PX_OK;
+    return count_marks(tokens, begin, end, unknown);
 }
 
-void px_tokens_limit(px_tokens *tokens, size_t limit)
+px_status px_tokens_limit(px_tokens *tokens, size_t limit)
 {
-    if (limit == 0 || limit >= tokens->count) return;
-    if (tokens->unknown) tokens->unknown = count_marks(tokens, 0, limit);
+    if (limit == 0 || limit >= tokens->count) return PX_OK;
+    if (tokens->unknown) PX_TRY(count_marks(tokens, 0, limit, &tokens->unknown));
     tokens->count = limit;
     tokens->text_bytes = 0;
+    return PX_OK;
 }
 
-void px_tokens_copy(const px_tokens *tokens, size_t begin, size_t n, int32_t *out)
+px_status px_tokens_copy(const px_tokens *tokens, size_t begin, size_t n, int32_t *out)
 {
-    assert(begin <= tokens->count && n <= tokens->count - begin);
-    uint32_t mark = tokens->mark;
-    if (tokens->id_bytes == 2) {
-        const uint16_t *ids = (const uint16_t *)tokens->ids + begin;
-        for (size_t i = 0; i < n; i++) out[i] = ids[i] == mark ? 0 : ids[i];
-    } else {
-        const uint32_t *ids = (const uint32_t *)tokens->ids + begin;
-        for (size_t i = 0; i < n; i++) out[i] = ids[i] == mark ? 0 : (int32_t)ids[i];
+    const uint32_t mark = tokens->mark;
+    if (tokens->id_bytes == 4) {
+        PX_TRY(px_tokens_stored(tokens, begin, n, out));
+        for (size_t i = 0; i < n; i++) out[i] = (uint32_t)out[i] == mark ? 0 : out[i];
+        return PX_OK;
     }
+    /* narrow ids go to the end of out and are widened from its start: id i is written at or before where it was read */
+    const unsigned char *narrow = (const unsigned char *)out + 2 * n;
+    PX_TRY(px_tokens_stored(tokens, begin, n, (unsigned char *)out + 2 * n));
+    for (size_t i = 0; i < n; i++) {
+        uint16_t id;
+        memcpy(&id, narrow + 2 * i, sizeof id);
+        out[i] = id == mark ? 0 : id;
+    }
+    return PX_OK;
 }
 
-int32_t px_tokens_at(const px_tokens *tokens, size_t index)
+px_status px_tokens_at(const px_tokens *tokens, size_t index, int32_t *id)
 {
-    int32_t id;
-    px_tokens_copy(tokens, index, 1, &id);
-    return id;
+    return px_tokens_copy(tokens, index, 1, id);
 }
 
 px_status px_tokens_from_ids(const int32_t *ids, size_t count, px_tokens **tokens)

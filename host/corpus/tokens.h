@@ -1,4 +1,5 @@
-/* Inside of a token sequence, and the way there: ids are written to an unlinked temporary file, which is then mapped.
+/* Inside of a token sequence, and the way there: ids are written to an unlinked temporary file, which is then mapped. The ids of a token file
+ * are not mapped but read: it belongs to others, who may cut it short while a training goes on.
  *
  * Stored ids are uint16 where the vocabulary's size V allows it (V <= 65535), else uint32. The stored value V, one past
  * the last id, is a token that the vocabulary lacks: it reads as id 0, as the literal "<unk>" does, but is counted. */
@@ -6,9 +7,12 @@
 #define PX_TOKENS_H
 
 #include "corpus.h"
+#include "file.h"
 
 struct px_tokens {
-    const void *ids;      /* [count] of id_bytes each */
+    const void *ids;      /* [count] of id_bytes each; NULL: they are read from file */
+    px_file file;         /* of a token file; path is owned */
+    size_t first_byte;    /* where its ids begin */
     int id_bytes;         /* 2 or 4 */
     uint32_t mark;        /* the stored value of an unknown token; UINT32_MAX: there is none */
     size_t count, unknown, text_bytes;
@@ -23,7 +27,9 @@ static inline int px_id_bytes(int32_t vocabulary)
 }
 
 /* Shortens to the first `limit` tokens (0 = all), recounting the unknown ones. text_bytes becomes 0 where cut: not known. */
-void px_tokens_limit(px_tokens *tokens, size_t limit);
+px_status px_tokens_limit(px_tokens *tokens, size_t limit);
+/* Stored values [begin, begin + n), of id_bytes each. */
+px_status px_tokens_stored(const px_tokens *tokens, size_t begin, size_t n, void *stored);
 
 typedef struct px_id_writer {
     int descriptor;       /* unlinked temporary file */

@@ -116,7 +116,7 @@ static px_status read_text(inspection_work *w, double *loss)
     *loss = 0;
     for (size_t begin = 0; begin < w->steps; begin += CHUNK) {
         size_t count = w->steps - begin < CHUNK ? w->steps - begin : CHUNK;
-        px_tokens_copy(request->range.tokens, request->range.begin + begin, count + 1, ids);
+        PX_TRY(px_tokens_copy(request->range.tokens, request->range.begin + begin, count + 1, ids));
         for (size_t i = 0; i < count; i++) {
             size_t t = begin + i, place = t % (w->K + 1);
             int reset = t == 0 || (request->reset_id >= 0 && ids[i] == request->reset_id);

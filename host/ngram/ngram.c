@@ -93,7 +93,7 @@ px_status px_ngram_score(const px_ngram *ngram, px_range range, const px_ngram_o
     int32_t ids[CHUNK];
     px_ngram_state state;
     double sum = 0;
-    size_t count = range.end - range.begin;
+    size_t count = range.end - range.begin, unknown;
     *result = (px_ngram_result){0};
     if (count < 2) return px_fail(PX_ERR_INPUT, "%zu tokens: at least 2 are needed to predict one", count);
     px_ngram_start(ngram, &state);
@@ -101,7 +101,7 @@ px_status px_ngram_score(const px_ngram *ngram, px_range range, const px_ngram_o
         size_t here = count - begin < CHUNK ? count - begin : CHUNK;
         if (hooks && hooks->stop && *hooks->stop) return px_fail(PX_STOPPED, "stopped while scoring");
         if (hooks && hooks->progress) hooks->progress(hooks->progress_context, (double)begin / (double)count);
-        px_tokens_copy(range.tokens, range.begin + begin, here, ids);
+        PX_TRY(px_tokens_copy(range.tokens, range.begin + begin, here, ids));
         for (size_t i = 0; i < here; i++) {
             if (ids[i] < 0 || ids[i] >= ngram->vocab)
                 return px_fail(PX_ERR_INPUT, "token %zu is %d, outside a vocabulary of %d", begin + i, ids[i], ngram->vocab);
@@ -112,7 +112,8 @@ px_status px_ngram_score(const px_ngram *ngram, px_range range, const px_ngram_o
         }
     }
     result->tokens = (int64_t)count - 1;
-    result->unknown = (int64_t)px_tokens_unknown(range.tokens, range.begin + 1, range.end);
+    PX_TRY(px_tokens_unknown(range.tokens, range.begin + 1, range.end, &unknown));
+    result->unknown = (int64_t)unknown;
     result->loss = sum / (double)result->tokens;
     result->perplexity = exp(result->loss);
     result->bits_per_token = result->loss / M_LN2;

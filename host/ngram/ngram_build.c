@@ -42,7 +42,7 @@ static px_status read_text(builder *b, px_range range)
     if (before) b->text[0] = (uint32_t)b->model->line_end;
     for (size_t begin = 0; begin < tokens; begin += CHUNK) {
         size_t count = tokens - begin < CHUNK ? tokens - begin : CHUNK;
-        px_tokens_copy(range.tokens, range.begin + begin, count, chunk);
+        PX_TRY(px_tokens_copy(range.tokens, range.begin + begin, count, chunk));
         for (size_t i = 0; i < count; i++) {
             if (chunk[i] < 0 || chunk[i] >= b->model->vocab)
                 return px_fail(PX_ERR_INPUT, "token %zu is %d, outside a vocabulary of %d", begin + i, chunk[i], b->model->vocab);

@@ -2,6 +2,7 @@
 #include "event_file.h"
 
 #include "check.h"
+#include "file.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -45,7 +46,7 @@ px_status px_event_file_create(const char *folder, px_event_file *file)
         file->path = NULL;
         return px_fail(PX_ERR_MEMORY, "%s: no memory for the name of its event file", folder);
     }
-    file->fd = open(file->path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
+    file->fd = px_open(file->path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
     if (file->fd >= 0) return PX_OK;
     px_status status = px_fail(PX_ERR_IO, "%s: the event file for TensorBoard cannot be made: %s", file->path, strerror(errno));
     px_event_file_close(file);
@@ -73,7 +74,7 @@ static void put(unsigned char *to, uint64_t value, int bytes)
 
 px_status px_event_file_append(px_event_file *file, const void *data, size_t bytes)
 {
-    size_t all = bytes + 16, done = 0;
+    size_t all = bytes + 16;
     if (bytes > INT_MAX) return px_fail(PX_ERR_INTERNAL, "%s: an event of %zu bytes", file->path, bytes);
     if (all > file->room) {
         unsigned char *larger = realloc(file->frame, 2 * all);
@@ -85,11 +86,6 @@ px_status px_event_file_append(px_event_file *file, const void *data, size_t byt
     put(file->frame + 8, px_event_masked_crc(file->frame, 8), 4);
     memcpy(file->frame + 12, data, bytes);
     put(file->frame + 12 + bytes, px_event_masked_crc(file->frame + 12, bytes), 4);
-    while (done < all) {
-        ssize_t wrote = write(file->fd, file->frame + done, all - done);
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote <= 0) return px_fail(PX_ERR_IO, "%s: writing failed: %s", file->path, strerror(wrote == 0 ? ENOSPC : errno));
-        done += (size_t)wrote;
-    }
+    if (px_write_all(file->fd, file->frame, all) != 0) return px_fail(PX_ERR_IO, "%s: writing failed: %s", file->path, strerror(errno));
     return PX_OK;
 }

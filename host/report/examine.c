@@ -130,7 +130,11 @@ static px_status write_stretch(px_text *out, const px_model_file *model, px_rang
     char at[32], perplexity[32];
     int32_t *ids = malloc((stretch->count + 1) * sizeof *ids);
     if (!ids) return px_fail(PX_ERR_MEMORY, "no memory for a stretch of text");
-    px_tokens_copy(range.tokens, range.begin + 1 + stretch->begin, stretch->count, ids);
+    px_status status = px_tokens_copy(range.tokens, range.begin + 1 + stretch->begin, stretch->count, ids);
+    if (status != PX_OK) {
+        free(ids);
+        return status;
+    }
     px_text_format(out, "<figure class=\"stretch\"><figcaption>from token %s · perplexity %s</figcaption><pre>",
                    px_html_count(at, (double)stretch->begin + 1), px_html_value(perplexity, exp(stretch->nll)));
     write_tokens(out, model, ids, surprise->nll + stretch->begin, stretch->count);

@@ -1,6 +1,8 @@
 /* Looking at a run's lock: see run_busy.h. */
 #include "run_busy.h"
 
+#include "file.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +45,7 @@ static int is_locked(const char *folder, const char *name)
     struct stat info;
     snprintf(path, sizeof path, "%s/%s", folder, name);
     if (lstat(path, &info) != 0 || !S_ISREG(info.st_mode)) return 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int fd = px_open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
     if (fd < 0) return 0;
     int held = (listed(info.st_ino) != 0 || of_another_machine(fd)) && flock(fd, LOCK_SH | LOCK_NB) != 0;
     close(fd);

@@ -3,10 +3,11 @@
 
 #include "check.h"
 #include "file.h"
+#include "json.h"
 #include "run_busy.h"
 #include "series.h"
 
-#include <cjson/cJSON.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,8 +179,10 @@ static px_status read_lines(reader *r, const char *text, size_t bytes)
         r->line++;
         if (end - line > LINE_LIMIT)
             return px_fail(PX_ERR_INPUT, "%s:%zu: a line of %zu bytes; not perplex's metrics.jsonl", r->path, r->line, (size_t)(end - line));
-        cJSON *object = cJSON_ParseWithLength(line, (size_t)(end - line));
-        if (!object) return px_fail(PX_ERR_INPUT, "%s:%zu: not a JSON object; the file is damaged or not perplex's", r->path, r->line);
+        cJSON *object;
+        char place[4300];
+        snprintf(place, sizeof place, "%s:%zu", r->path, r->line);
+        PX_TRY(px_json_parse(line, (size_t)(end - line), place, "not a JSON object; the file is damaged or not perplex's", NULL, &object));
         px_status status = read_line(r, object);
         cJSON_Delete(object);
         PX_TRY(status);
@@ -194,7 +197,7 @@ static px_status read_lines(reader *r, const char *text, size_t bytes)
 /* Opening something else than a regular file could wait for ever. */
 static px_status read_regular(const char *path, size_t limit, char **text, size_t *bytes, struct stat *info)
 {
-    if (stat(path, info) != 0) return px_fail(PX_ERR_INPUT, "%s: there is no such file", path);
+    if (stat(path, info) != 0) return errno == ENOENT ? px_fail(PX_ERR_INPUT, "%s: there is no such file", path) : px_fail_system(errno, "%s", path);
     if (!S_ISREG(info->st_mode)) return px_fail(PX_ERR_INPUT, "%s: not a regular file", path);
     return px_file_read(path, limit, text, bytes);
 }
@@ -257,7 +260,7 @@ px_status px_run_data_read(const char *folder, px_run_data *data)
     }
     snprintf(path, sizeof path, "%s/metrics.jsonl", data->folder);
     if (stat(path, &info) != 0) {
-        status = px_fail(PX_ERR_INPUT, "%s: not a run folder: it holds no metrics.jsonl", data->folder);
+        status = errno == ENOENT ? px_fail(PX_ERR_INPUT, "%s: not a run folder: it holds no metrics.jsonl", data->folder) : px_fail_system(errno, "%s", path);
         goto fail;
     }
     PX_TRY_GOTO(status, read_config(data, path, sizeof path), fail);

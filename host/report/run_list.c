@@ -15,22 +15,33 @@ enum { DEPTH_MAX = 4 };
 
 const char *const px_run_order_names[PX_RUN_ORDERS] = {"name", "state", "steps", "perplexity", "speed", "parameters", "time"};
 
-static double folder_bytes(const char *folder)
+/* The next entry; *item NULL at the end. */
+static px_status next_entry(DIR *dir, const char *folder, struct dirent **item)
 {
-    char path[4400];
-    double bytes = 0;
-    DIR *dir = opendir(folder);
-    if (!dir) return 0;
-    for (struct dirent *item; (item = readdir(dir));) {
-        struct stat info;
-        snprintf(path, sizeof path, "%s/%s", folder, item->d_name);
-        if (lstat(path, &info) == 0 && S_ISREG(info.st_mode)) bytes += (double)info.st_size;
-    }
-    closedir(dir);
-    return bytes;
+    errno = 0;
+    *item = readdir(dir);
+    return *item || errno == 0 ? PX_OK : px_fail_system(errno, "%s: cannot be listed", folder);
 }
 
-static px_status add(px_run_list *list, const char *folder)
+static px_status folder_bytes(const char *folder, double *bytes)
+{
+    char path[4400];
+    struct dirent *item;
+    px_status status;
+    DIR *dir = opendir(folder);
+    *bytes = 0;
+    if (!dir) return px_fail_system(errno, "%s: cannot be listed", folder);
+    while ((status = next_entry(dir, folder, &item)) == PX_OK && item) {
+        struct stat info;
+        snprintf(path, sizeof path, "%s/%s", folder, item->d_name);
+        if (lstat(path, &info) == 0 && S_ISREG(info.st_mode)) *bytes += (double)info.st_size;
+    }
+    closedir(dir);
+    return status;
+}
+
+/* One more entry, of which nothing is known but the folder. */
+static px_status append(px_run_list *list, const char *folder, px_run_entry **entry)
 {
     if (list->count == list->room) {
         size_t room = list->room ? 2 * list->room : 32;
@@ -40,15 +51,40 @@ static px_status add(px_run_list *list, const char *folder)
         list->room = room;
     }
     px_run_entry *e = &list->entry[list->count];
-    px_run_data data;
-    *e = (px_run_entry){.folder = strdup(folder), .best_step = -1, .best_perplexity = NAN, .test_perplexity = NAN, .tokens_per_s = NAN, .bytes = folder_bytes(folder)};
+    *e = (px_run_entry){.folder = strdup(folder), .best_step = -1, .best_perplexity = NAN, .test_perplexity = NAN, .tokens_per_s = NAN};
     if (!e->folder) return px_fail(PX_ERR_MEMORY, "no memory for a folder's name");
     list->count++;
-    e->status = px_run_data_read(folder, &data);
-    if (e->status != PX_OK) {
-        e->error = strdup(px_error_message());
-        return e->status == PX_ERR_MEMORY || !e->error ? PX_ERR_MEMORY : PX_OK;
-    }
+    *entry = e;
+    return PX_OK;
+}
+
+/* A folder that is wrong, or not for us to read, is an entry that says so. Where the system is short of something the list would not be
+ * whole, and there is none. */
+static px_status keep_failure(px_run_entry *e, px_status status)
+{
+    e->status = status;
+    if (status != PX_ERR_INPUT && status != PX_ERR_ARGUMENT) return status;
+    e->error = strdup(px_error_message());
+    return e->error ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to say what is wrong with it", e->folder);
+}
+
+static px_status add_unreadable(px_run_list *list, const char *folder, px_status status)
+{
+    char message[1024];
+    px_run_entry *e = NULL;
+    snprintf(message, sizeof message, "%s", px_error_message());
+    PX_TRY(append(list, folder, &e));
+    return keep_failure(e, px_fail(status, "%s", message));
+}
+
+static px_status add(px_run_list *list, const char *folder)
+{
+    px_run_entry *e = NULL;
+    px_run_data data;
+    PX_TRY(append(list, folder, &e));
+    px_status status = folder_bytes(folder, &e->bytes);
+    if (status == PX_OK) status = px_run_data_read(folder, &data);
+    if (status != PX_OK) return keep_failure(e, status);
     e->condition = data.condition;
     memcpy(e->reason, data.reason, sizeof e->reason);
     memcpy(e->device, data.device, sizeof e->device);
@@ -72,9 +108,14 @@ static px_status search(const char *folder, int depth, px_run_list *list)
     px_status status = PX_OK;
     if (snprintf(path, sizeof path, "%s/metrics.jsonl", folder) >= 4096) return PX_OK;
     if (lstat(path, &info) == 0) return add(list, folder); /* there are no runs within runs */
-    DIR *dir = depth < DEPTH_MAX ? opendir(folder) : NULL;
-    if (!dir) return PX_OK;
-    for (struct dirent *item; status == PX_OK && (item = readdir(dir));) {
+    if (depth >= DEPTH_MAX) return PX_OK;
+    DIR *dir = opendir(folder);
+    struct dirent *item;
+    if (!dir) {
+        status = px_fail_system(errno, "%s: cannot be listed", folder);
+        return depth > 0 ? add_unreadable(list, folder, status) : status;
+    }
+    while (status == PX_OK && (status = next_entry(dir, folder, &item)) == PX_OK && item) {
         if (strcmp(item->d_name, ".") == 0 || strcmp(item->d_name, "..") == 0) continue;
         snprintf(path, sizeof path, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", item->d_name);
         if (lstat(path, &info) == 0 && S_ISDIR(info.st_mode)) status = search(path, depth + 1, list);
@@ -87,7 +128,8 @@ px_status px_run_list_read(const char *folder, px_run_list *list)
 {
     struct stat info;
     *list = (px_run_list){0};
-    if (!*folder || stat(folder, &info) != 0) return px_fail(PX_ERR_INPUT, "%s: %s", folder, *folder ? strerror(errno) : "no folder");
+    if (!*folder) return px_fail(PX_ERR_INPUT, "'': no folder");
+    if (stat(folder, &info) != 0) return px_fail_system(errno, "%s", folder);
     if (!S_ISDIR(info.st_mode)) return px_fail(PX_ERR_INPUT, "%s: not a folder", folder);
     px_status status = search(folder, 0, list);
     if (status == PX_OK)

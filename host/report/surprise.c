@@ -82,15 +82,23 @@ static px_status pick_all(px_surprise *s, const unsigned char *cold, const unsig
     return status;
 }
 
-/* [count] 1 behind each token that a stretch may begin behind; NULL where there is none, or memory ran out. */
-static unsigned char *mark_beginnings(px_range range, size_t count, int (*begins)(void *context, int32_t id), void *context)
+/* *out [count]: 1 behind each token that a stretch may begin behind; NULL where there is none. The caller frees it. */
+static px_status mark_beginnings(px_range range, size_t count, int (*begins)(void *context, int32_t id), void *context, unsigned char **out)
 {
-    unsigned char *marks = begins ? calloc(count + 1, 1) : NULL;
     size_t found = 0;
-    for (size_t i = 0; marks && i < count; i++) found += marks[i] = (unsigned char)begins(context, px_tokens_at(range.tokens, range.begin + i));
-    if (found) return marks;
-    free(marks);
-    return NULL;
+    int32_t id = 0;
+    if (!begins) return PX_OK;
+    unsigned char *marks = calloc(count + 1, 1);
+    px_status status = marks ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory to mark where stretches of text begin");
+    for (size_t i = 0; status == PX_OK && i < count; i++) {
+        status = px_tokens_at(range.tokens, range.begin + i, &id);
+        found += marks[i] = (unsigned char)begins(context, id);
+    }
+    if (status == PX_OK && found)
+        *out = marks;
+    else
+        free(marks);
+    return status;
 }
 
 px_status px_surprise_find(px_engine *engine, px_range range, int32_t reset_id, size_t length, int (*begins)(void *context, int32_t id),
@@ -116,7 +124,7 @@ px_status px_surprise_find(px_engine *engine, px_range range, int32_t reset_id, 
         memset(cold + surprise->count, 1, s.count[i] < COLD_TOKENS ? s.count[i] : COLD_TOKENS);
         surprise->count += s.count[i];
     }
-    begin = mark_beginnings(range, surprise->count, begins, begins_context);
+    PX_TRY_GOTO(status, mark_beginnings(range, surprise->count, begins, begins_context, &begin), done);
     status = pick_all(surprise, cold, begin, length);
 done:
     px_minibatches_destroy(minibatches);

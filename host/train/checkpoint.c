@@ -199,8 +199,8 @@ static int has_table(const px_checkpoint *checkpoint, const char *prefix)
 static px_status check_tensors(px_checkpoint *checkpoint)
 {
     size_t found = 0;
-    if (px_parameters_make(&checkpoint->config.model, &checkpoint->parameters) != PX_OK)
-        return px_fail_context(PX_ERR_INPUT, "%s: damaged", checkpoint->path);
+    px_status status = px_parameters_make(&checkpoint->config.model, &checkpoint->parameters);
+    if (status != PX_OK) return px_fail_context(status == PX_ERR_ARGUMENT ? PX_ERR_INPUT : status, "%s: damaged", checkpoint->path);
     PX_TRY(expect_table(checkpoint, "", 1, &found));
     if (checkpoint->kind == PX_CHECKPOINT_LAST) {
         int64_t shape[3];
@@ -246,6 +246,19 @@ void px_checkpoint_close(px_checkpoint *checkpoint)
     *checkpoint = (px_checkpoint){0};
 }
 
+/* values [second->count] += second, in parts. */
+static px_status add_bias(const px_safetensors *file, const px_safetensor *second, float *values)
+{
+    float other[1024];
+    for (size_t at = 0, count; at < second->count; at += count) {
+        count = second->count - at < 1024 ? second->count - at : 1024;
+        PX_TRY(px_safetensors_elements(file, second, at, count, other));
+        for (size_t k = 0; k < count; k++)
+            if (other[k] != 0) values[at + k] += other[k]; /* adding zero would turn -0 into +0 */
+    }
+    return PX_OK;
+}
+
 static px_status read_table(const px_checkpoint *checkpoint, const char *prefix, int weights, float *flat)
 {
     char name[NAME_BYTES];
@@ -258,11 +271,7 @@ static px_status read_table(const px_checkpoint *checkpoint, const char *prefix,
         PX_TRY(px_safetensors_read(checkpoint->file, tensor_name(name, prefix, tensor, 0), tensor->dims, shape, values));
         if (!weights || tensor->role != PX_TENSOR_B_H) continue;
         PX_TRY(px_safetensors_expect(checkpoint->file, tensor_name(name, prefix, tensor, 1), 1, shape, &second));
-        for (size_t k = 0; k < tensor->count; k++) {
-            float other;
-            memcpy(&other, second->data + k * sizeof other, sizeof other);
-            if (other != 0) values[k] += other; /* adding zero would turn -0 into +0 */
-        }
+        PX_TRY(add_bias(checkpoint->file, second, values));
     }
     return PX_OK;
 }

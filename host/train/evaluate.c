@@ -37,6 +37,7 @@ px_status px_evaluate(px_engine *engine, px_range range, const px_evaluate_optio
     float *token_nll = NULL;
     px_status status;
     double sum = 0, started = px_clock();
+    size_t unknown;
     *result = (px_evaluation){0};
     if (options->per_token && options->n != 1)
         return px_fail(PX_ERR_ARGUMENT, "values for each token need one stream; give --batch 1");
@@ -62,7 +63,8 @@ px_status px_evaluate(px_engine *engine, px_range range, const px_evaluate_optio
         if (options->progress) options->progress(options->progress_context, (double)(window + 1) / (double)windows);
     }
     PX_TRY_GOTO(status, forget_metrics(engine), done);
-    result->unknown = (int64_t)px_tokens_unknown(range.tokens, range.begin + 1, range.end);
+    PX_TRY_GOTO(status, px_tokens_unknown(range.tokens, range.begin + 1, range.end, &unknown), done);
+    result->unknown = (int64_t)unknown;
     result->loss = sum / (double)result->tokens;
     result->perplexity = exp(result->loss);
     result->bits_per_token = result->loss / M_LN2;

@@ -51,10 +51,10 @@ static px_status window_make(window *w, size_t rows)
 }
 
 /* Lays the next T inputs of reading i of n; where its text has ended, unscored rows. */
-static void lay(const px_run *run, window *w, const reading *r, int32_t i, int32_t n, int32_t T)
+static px_status lay(const px_run *run, window *w, const reading *r, int32_t i, int32_t n, int32_t T)
 {
     size_t left = targets_of(r) - r->scored, count = left < (size_t)T ? left : (size_t)T;
-    if (count) px_tokens_copy(r->range.tokens, r->range.begin + r->scored, count + 1, w->ids);
+    if (count) PX_TRY(px_tokens_copy(r->range.tokens, r->range.begin + r->scored, count + 1, w->ids));
     for (size_t t = 0; t < (size_t)T; t++) {
         size_t row = t * (size_t)n + (size_t)i;
         int there = t < count;
@@ -62,6 +62,7 @@ static void lay(const px_run *run, window *w, const reading *r, int32_t i, int32
         w->targets[row] = there ? w->ids[t + 1] : -1;
         w->reset[row] = (t == 0 && r->scored == 0 && !r->keeps_state) || (there && w->ids[t] == run->reset_id);
     }
+    return PX_OK;
 }
 
 /* Reads up to engine n streams side by side to their ends. */
@@ -81,8 +82,8 @@ static px_status read_together(px_run *run, reading *readings, int32_t n)
             status = px_fail(PX_STOPPED, "stopped while scoring");
             break;
         }
-        for (int32_t i = 0; i < n; i++) lay(run, &w, &readings[i], i, n, batch.T);
-        status = px_engine_evaluate(run->engine, &batch, w.token_nll);
+        for (int32_t i = 0; i < n && status == PX_OK; i++) status = lay(run, &w, &readings[i], i, n, batch.T);
+        if (status == PX_OK) status = px_engine_evaluate(run->engine, &batch, w.token_nll);
         if (status != PX_OK) break;
         for (size_t row = 0; row < (size_t)batch.T * (size_t)n; row++) {
             if (w.targets[row] < 0) continue;

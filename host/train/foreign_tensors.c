@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_BYTES = 160 };
+enum { NAME_BYTES = 160, PART_BYTES = 16384 };
 
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
@@ -28,28 +28,55 @@ static float from_bfloat16(uint16_t bits)
     return value;
 }
 
-px_status px_foreign_values(const px_foreign *foreign, const px_safetensor *tensor, float *values)
+/* One element as it lies in the file. */
+static double element(const char *dtype, const unsigned char *data)
 {
-    int is_double = strcmp(tensor->dtype, "F64") == 0, is_half = strcmp(tensor->dtype, "F16") == 0, is_bfloat = strcmp(tensor->dtype, "BF16") == 0;
-    if (!is_double && !is_half && !is_bfloat && strcmp(tensor->dtype, "F32") != 0)
-        return px_fail(PX_ERR_INPUT, "%s: tensor %s is %s; weights are F32, F16, BF16 or F64", foreign->path, tensor->name, tensor->dtype);
+    double wide;
+    float single;
+    uint16_t narrow;
+    if (strcmp(dtype, "F64") == 0) {
+        memcpy(&wide, data, sizeof wide);
+        return wide;
+    }
+    if (strcmp(dtype, "F32") == 0) {
+        memcpy(&single, data, sizeof single);
+        return (double)single;
+    }
+    memcpy(&narrow, data, sizeof narrow);
+    return (double)(strcmp(dtype, "F16") == 0 ? from_half(narrow) : from_bfloat16(narrow));
+}
+
+/* Elements [first, first + count) of data, all checked. */
+static px_status take_values(const px_foreign *foreign, const px_safetensor *tensor, const unsigned char *data, size_t first, size_t count, float *values)
+{
     const px_safetensor *output_bias = px_foreign_find(foreign, foreign->decoder, "bias");
-    for (size_t i = 0; i < tensor->count; i++) {
-        double wide;
-        uint16_t narrow;
-        if (is_double) {
-            memcpy(&wide, tensor->data + 8 * i, sizeof wide);
-            values[i] = (float)wide;
-            if (isinf(values[i]) && !isinf(wide))
-                return px_fail(PX_ERR_INPUT, "%s: tensor %s: value %zu is %g, which fp32 cannot hold", foreign->path, tensor->name, i, wide);
-        } else if (is_half || is_bfloat) {
-            memcpy(&narrow, tensor->data + 2 * i, sizeof narrow);
-            values[i] = is_half ? from_half(narrow) : from_bfloat16(narrow);
-        } else
-            memcpy(&values[i], tensor->data + 4 * i, sizeof values[i]);
+    for (size_t i = 0; i < count; i++) {
+        double wide = element(tensor->dtype, data + i * tensor->element_bytes);
+        values[i] = (float)wide;
+        if (isinf(values[i]) && !isinf(wide))
+            return px_fail(PX_ERR_INPUT, "%s: tensor %s: value %zu is %g, which fp32 cannot hold", foreign->path, tensor->name, first + i, wide);
         if (!px_weight_is_sound(values[i], tensor == output_bias))
             return px_fail(PX_ERR_INPUT, "%s: tensor %s: value %zu is %g, which is no weight; the training diverged, export an earlier state of it",
-                           foreign->path, tensor->name, i, (double)values[i]);
+                           foreign->path, tensor->name, first + i, (double)values[i]);
+    }
+    return PX_OK;
+}
+
+static int holds_weights(const char *dtype)
+{
+    return strcmp(dtype, "F32") == 0 || strcmp(dtype, "F64") == 0 || strcmp(dtype, "F16") == 0 || strcmp(dtype, "BF16") == 0;
+}
+
+px_status px_foreign_values(const px_foreign *foreign, const px_safetensor *tensor, float *values)
+{
+    unsigned char part[PART_BYTES];
+    if (!holds_weights(tensor->dtype))
+        return px_fail(PX_ERR_INPUT, "%s: tensor %s is %s; weights are F32, F16, BF16 or F64", foreign->path, tensor->name, tensor->dtype);
+    const size_t room = PART_BYTES / tensor->element_bytes;
+    for (size_t at = 0, count; at < tensor->count; at += count) {
+        count = tensor->count - at < room ? tensor->count - at : room;
+        PX_TRY(px_safetensors_elements(foreign->file, tensor, at, count, part));
+        PX_TRY(take_values(foreign, tensor, part, at, count, values + at));
     }
     return PX_OK;
 }
@@ -162,18 +189,19 @@ static px_status read_layers(px_foreign *foreign, int64_t *input)
     return PX_OK;
 }
 
-/* Bytes of an element of weights; 0 for types that no weights have. */
-static size_t element_bytes(const char *dtype)
+/* *same: both are the same tensor, bit for bit. */
+static px_status compare_values(const px_foreign *foreign, const px_safetensor *a, const px_safetensor *b, int *same)
 {
-    if (strcmp(dtype, "F32") == 0) return 4;
-    if (strcmp(dtype, "F64") == 0) return 8;
-    return strcmp(dtype, "F16") == 0 || strcmp(dtype, "BF16") == 0 ? 2 : 0;
-}
-
-static int same_values(const px_safetensor *a, const px_safetensor *b)
-{
-    return strcmp(a->dtype, b->dtype) == 0 && a->count == b->count && a->dims == b->dims && memcmp(a->shape, b->shape, sizeof a->shape) == 0 &&
-           memcmp(a->data, b->data, a->count * element_bytes(a->dtype)) == 0;
+    unsigned char x[PART_BYTES], y[PART_BYTES];
+    const size_t room = PART_BYTES / a->element_bytes;
+    *same = strcmp(a->dtype, b->dtype) == 0 && a->count == b->count && a->dims == b->dims && memcmp(a->shape, b->shape, sizeof a->shape) == 0;
+    for (size_t at = 0, count; *same && at < a->count; at += count) {
+        count = a->count - at < room ? a->count - at : room;
+        PX_TRY(px_safetensors_elements(foreign->file, a, at, count, x));
+        PX_TRY(px_safetensors_elements(foreign->file, b, at, count, y));
+        *same = memcmp(x, y, count * a->element_bytes) == 0;
+    }
+    return PX_OK;
 }
 
 static px_status read_tied(px_foreign *foreign, const px_safetensor *table)
@@ -212,7 +240,9 @@ static px_status read_ends(px_foreign *foreign, int64_t input)
     if (!in && input != V)
         return px_fail(PX_ERR_INPUT, "%s: the first layer reads %lld values where a one-hot input has %lld (the output layer's rows), and there is no %s%s.weight; "
                        "name the embedding's module with --encoder", foreign->path, (long long)input, (long long)V, foreign->prefix, foreign->encoder);
-    if (!out || (in && same_values(in, out))) {
+    int same = !out;
+    if (in && out) PX_TRY(compare_values(foreign, in, out, &same));
+    if (same) {
         if (out) use(foreign, out);
         return read_tied(foreign, in);
     }

@@ -12,6 +12,7 @@
 #include "schedule.h"
 
 #include <math.h>
+#include <stdio.h>
 
 px_status px_run_sync(px_run *run)
 {
@@ -94,6 +95,20 @@ px_status px_run_stop_with_checkpoint(px_run *run)
     px_metrics_text(run->log, "reason", px_run_stop_asked(run) == PX_STOP_TIME ? "time limit" : "asked to stop");
     PX_TRY(px_metrics_end(run->log));
     return px_fail(PX_STOPPED, "%s: stopped at step %lld with a checkpoint; go on by --resume %s", run->folder, (long long)state->step, run->folder);
+}
+
+px_status px_run_save_before_failing(px_run *run, px_status failure)
+{
+    char why[768];
+    snprintf(why, sizeof why, "%s", px_error_message());
+    if (run->comm->size > 1) return failure; /* the others wait in a sum: only all together can save */
+    if (save(run) != PX_OK) return px_fail(failure, "%s", why);
+    px_metrics_begin(run->log, "stop");
+    px_metrics_count(run->log, "step", run->state.step);
+    px_metrics_text(run->log, "reason", "reading failed");
+    if (px_metrics_end(run->log) != PX_OK) return px_fail(failure, "%s", why);
+    return px_fail(failure, "%s; stopped at step %lld with a checkpoint: go on by --resume %s when the file is whole again", why, (long long)run->state.step,
+                   run->folder);
 }
 
 /* After an evaluation. Short epochs would spend their time on flushing disks: at most one such checkpoint in 5 seconds,
@@ -180,6 +195,16 @@ static px_status after_step(px_run *run)
     return save_due ? save(run) : PX_OK;
 }
 
+/* A step's text could not be read, and nothing has been computed from it. */
+static px_status text_lost(px_run *run, px_status failure)
+{
+    char why[1024];
+    snprintf(why, sizeof why, "%s", px_error_message());
+    px_status status = px_run_sync(run);
+    (void)px_fail(failure, "%s", why);
+    return status == PX_OK && run->bad.bad_step < 0 ? px_run_save_before_failing(run, failure) : failure;
+}
+
 /* Steps to the end of an epoch or of the run, inside a profiler's range. */
 static px_status epoch(px_run *run, px_end_reason *reason)
 {
@@ -193,6 +218,7 @@ static px_status epoch(px_run *run, px_end_reason *reason)
         px_range_push("step", 0x1F77B4);
         px_status status = step(run);
         px_range_pop();
+        if (status != PX_OK && run->reading) return text_lost(run, status);
         PX_TRY(status);
         PX_TRY(after_step(run));
     } while ((*reason = end_reason(run)) == PX_END_NONE && run->state.window != 0);

@@ -2,6 +2,7 @@
 #include "metrics_log.h"
 
 #include "check.h"
+#include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,8 +38,7 @@ static px_status cut(px_metrics_log *log, int64_t keep_bytes)
         char last = '\n';
         while (bytes > 0 && pread(log->fd, &last, 1, bytes - 1) == 1 && last != '\n') bytes--;
     }
-    if (ftruncate(log->fd, bytes) != 0) return fail_io(log, "cannot be cut to the checkpoint's length");
-    if (lseek(log->fd, bytes, SEEK_SET) < 0) return fail_io(log, "cannot be written");
+    if (px_truncate(log->fd, bytes) != 0) return fail_io(log, "cannot be cut to the checkpoint's length");
     log->bytes = bytes;
     return PX_OK;
 }
@@ -52,7 +52,8 @@ px_status px_metrics_log_open(const char *path, int64_t keep_bytes, px_metrics_l
         free(log);
         return px_fail(PX_ERR_MEMORY, "%s: no memory to open it", path);
     }
-    log->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    /* appended whole, a line stays whole even where a second job writes to the same file: no lock keeps it out on some file systems */
+    log->fd = px_open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (log->fd < 0) {
         status = fail_io(log, "cannot be written");
         goto fail;
@@ -83,7 +84,7 @@ px_status px_metrics_log_sync(px_metrics_log *log)
 {
     if (!log) return PX_OK;
     /* some file systems cannot flush; a full disk shows here at the latest */
-    if (fsync(log->fd) != 0 && errno != EINVAL && errno != ENOSYS) return fail_io(log, "writing failed");
+    if (px_sync(log->fd) != 0 && errno != EINVAL && errno != ENOSYS) return fail_io(log, "writing failed");
     return PX_OK;
 }
 
@@ -152,19 +153,13 @@ px_status px_metrics_end(px_metrics_log *log)
     if (!log) return PX_OK;
     px_text_append(&log->line, "}\n", 2);
     PX_TRY(px_text_check(&log->line, log->path));
-    size_t done = 0;
-    while (done < log->line.bytes) {
-        ssize_t wrote = write(log->fd, log->line.data + done, log->line.bytes - done);
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote <= 0) {
-            int error = wrote == 0 ? ENOSPC : errno;
-            if (ftruncate(log->fd, log->bytes) == 0) lseek(log->fd, log->bytes, SEEK_SET); /* no half line stays behind */
-            errno = error;
-            return fail_io(log, "writing failed");
-        }
-        done += (size_t)wrote;
+    if (px_write_all(log->fd, log->line.data, log->line.bytes) != 0) {
+        int error = errno;
+        (void)!px_truncate(log->fd, log->bytes); /* no half line stays behind */
+        errno = error;
+        return fail_io(log, "writing failed");
     }
-    log->bytes += (int64_t)done;
+    log->bytes += (int64_t)log->line.bytes;
     if (log->watch) log->watch(log->watch_context, log->line.data, log->line.bytes - 1);
     return PX_OK;
 }

@@ -112,15 +112,18 @@ static int64_t count_of(const cJSON *line, const char *name, int64_t otherwise)
 /* The last line of metrics.jsonl, parsed; NULL where that cannot be done. The caller deletes it. */
 static cJSON *last_line(const char *path)
 {
-    px_mapping mapping;
-    if (px_file_map(path, &mapping) != PX_OK) return NULL;
-    const char *text = (const char *)mapping.data;
+    enum { LINE_BYTES = 1 << 16 }; /* the one that is looked for is short */
+    px_file file;
     cJSON *line = NULL;
-    if (mapping.bytes > 1 && text[mapping.bytes - 1] == '\n') {
-        const char *before = memrchr(text, '\n', mapping.bytes - 1), *begin = before ? before + 1 : text;
-        line = cJSON_ParseWithLength(begin, (size_t)(text + mapping.bytes - 1 - begin));
+    if (px_file_open(path, &file) != PX_OK) return NULL;
+    size_t bytes = file.bytes < LINE_BYTES ? file.bytes : LINE_BYTES;
+    char *text = malloc(bytes + 1);
+    if (text && bytes > 1 && px_file_read_at(&file, file.bytes - bytes, text, bytes) == PX_OK && text[bytes - 1] == '\n') {
+        const char *before = memrchr(text, '\n', bytes - 1), *begin = before ? before + 1 : text;
+        line = cJSON_ParseWithLength(begin, (size_t)(text + bytes - 1 - begin));
     }
-    px_file_unmap(&mapping);
+    free(text);
+    px_file_close(&file);
     return line;
 }
 
@@ -155,11 +158,13 @@ static int has_ended(const px_run *run)
 static px_status check_folder(const char *folder)
 {
     struct stat info;
+    int has;
     if (strlen(folder) >= 4096) return px_fail(PX_ERR_ARGUMENT, "--resume %.60s...: the name is too long", folder);
     if (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode))
         return px_fail(PX_ERR_INPUT, "--resume %s: there is no such run folder", folder);
     /* before its lock makes a file there */
-    if (!px_run_folder_has_checkpoint(folder))
+    PX_TRY(px_run_folder_has_checkpoint(folder, &has));
+    if (!has)
         return px_fail(PX_ERR_INPUT, "--resume %s: holds no last.safetensors, so there is nothing to go on with; start a run there with --run", folder);
     return PX_OK;
 }
@@ -221,17 +226,16 @@ px_status px_train_resume(const char *folder, const char *const *changes, const 
 px_status px_train_start_or_resume(const px_config *config, const char *const *changes, const px_train_hooks *hooks, px_train_result *result)
 {
     px_comm alone = {.size = 1}, *comm = hooks && hooks->comm ? hooks->comm : &alone;
-    int there = config->run && px_run_folder_has_checkpoint(config->run);
+    int there = 0;
+    px_run_clear_result(result);
+    PX_TRY(px_comm_agree(comm, config->run && comm->rank == 0 ? px_run_folder_has_checkpoint(config->run, &there) : PX_OK));
     PX_TRY(px_comm_broadcast(comm, &there, sizeof there)); /* as rank 0 sees it */
     if (!there) return px_train_start(config, hooks, result);
     const char **kept;
     size_t count = 0, out = 0;
     while (changes && changes[count]) count += 2;
     kept = calloc(count + 1, sizeof *kept);
-    if (!kept) {
-        px_run_clear_result(result);
-        return px_fail(PX_ERR_MEMORY, "%s: no memory for its settings", config->run);
-    }
+    if (!kept) return px_fail(PX_ERR_MEMORY, "%s: no memory for its settings", config->run);
     for (size_t i = 0; i < count; i += 2) {
         if (strcmp(changes[i], "run") == 0) continue;
         kept[out++] = changes[i];

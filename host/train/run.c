@@ -17,27 +17,28 @@
 
 /* ---- corpus ------------------------------------------------------------------------------------------------------ */
 
-static uint64_t range_hash(px_range range, uint64_t seed)
+static px_status range_hash(px_range range, uint64_t *value)
 {
     enum { BLOCK = 1024, BLOCKS = 1024 };
     int32_t ids[BLOCK];
     size_t count = range.end - range.begin, blocks = (count + BLOCK - 1) / BLOCK;
-    uint64_t hash = XXH3_64bits_withSeed(&(uint64_t){count}, sizeof(uint64_t), seed);
+    uint64_t hash = XXH3_64bits_withSeed(&(uint64_t){count}, sizeof(uint64_t), *value);
     size_t taken = blocks < BLOCKS ? blocks : BLOCKS;
     for (size_t i = 0; i < taken; i++) {
         size_t block = blocks <= BLOCKS ? i : (size_t)((unsigned __int128)i * (blocks - 1) / (BLOCKS - 1));
         size_t begin = block * BLOCK, n = count - begin < BLOCK ? count - begin : BLOCK;
-        px_tokens_copy(range.tokens, range.begin + begin, n, ids);
+        PX_TRY(px_tokens_copy(range.tokens, range.begin + begin, n, ids));
         hash = XXH3_64bits_withSeed(ids, n * sizeof *ids, hash);
     }
-    return hash;
+    *value = hash;
+    return PX_OK;
 }
 
-uint64_t px_run_corpus_hash(const px_corpus *corpus)
+px_status px_run_corpus_hash(const px_corpus *corpus, uint64_t *hash)
 {
-    uint64_t hash = px_vocabulary_hash(corpus->vocabulary);
-    hash = range_hash(corpus->train, hash);
-    hash = range_hash(corpus->valid, hash);
+    *hash = px_vocabulary_hash(corpus->vocabulary);
+    PX_TRY(range_hash(corpus->train, hash));
+    PX_TRY(range_hash(corpus->valid, hash));
     return range_hash(corpus->test, hash);
 }
 
@@ -147,8 +148,7 @@ px_status px_run_open(px_run *run)
     PX_TRY(open_windows(run));
     PX_TRY(open_engine(run));
     px_run_state_start(&run->state);
-    run->state.corpus_hash = px_run_corpus_hash(&run->corpus);
-    return PX_OK;
+    return px_run_corpus_hash(&run->corpus, &run->state.corpus_hash);
 }
 
 void px_run_close(px_run *run)
@@ -199,17 +199,19 @@ void px_run_line(const px_run *run, const char *format, ...)
     run->hooks->line(run->hooks->context, text);
 }
 
-static void introduce_part(const px_run *run, const char *what, px_range range)
+static px_status introduce_part(const px_run *run, const char *what, px_range range)
 {
     char tokens[32], unknown[32];
     size_t count = length(range);
-    if (count < 2) return;
-    size_t missing = px_tokens_unknown(range.tokens, range.begin, range.end);
+    size_t missing;
+    if (count < 2) return PX_OK;
+    PX_TRY(px_tokens_unknown(range.tokens, range.begin, range.end, &missing));
     if (missing)
         px_run_line(run, "%s: %s tokens, %s of them unknown (%.2f %%)", what, px_text_count(tokens, (long long)count),
                     px_text_count(unknown, (long long)missing), 100.0 * (double)missing / (double)count);
     else
         px_run_line(run, "%s: %s tokens", what, px_text_count(tokens, (long long)count));
+    return PX_OK;
 }
 
 px_status px_run_introduce(px_run *run)
@@ -220,8 +222,8 @@ px_status px_run_introduce(px_run *run)
     char a[32], b[32], input[48], device[256];
     px_run_line(run, "corpus: %s tokens to train on, vocabulary of %s (%s)", px_text_count(a, (long long)length(run->corpus.train)),
                 px_text_count(b, model->vocab), levels[run->config.level]);
-    introduce_part(run, "validation", run->corpus.valid);
-    introduce_part(run, "test", run->corpus.test);
+    PX_TRY(introduce_part(run, "validation", run->corpus.valid));
+    PX_TRY(introduce_part(run, "test", run->corpus.test));
     if (!run->validates) px_run_line(run, "warning: no validation text; best.safetensors will hold the last weights");
 
     PX_TRY(px_engine_memory_of(run->config.device ? run->config.device : "cpu", model, &run->config.optimizer, &run->engine->shape, &memory));

@@ -57,6 +57,7 @@ typedef struct px_run {
     char *folder, *config_path, *metrics_path, *best_path, *last_path, *kept_path;
     px_run_lock *lock;
     px_metrics_log *log;
+    int reading;                  /* 1: a step is reading its text, and has computed nothing yet */
     int resumed;                  /* 1: an earlier job wrote into this folder */
     int observed, observer_open;  /* 1: hooks->observer is shown what happens; it was opened */
 
@@ -88,7 +89,7 @@ px_status px_run_introduce(px_run *run);
 /* Epoch, from 1, that the latest step belongs to. */
 int64_t px_run_epoch_number(const px_run *run);
 /* A fingerprint of all three texts as tokens: their numbers, and up to 1024 blocks of each. */
-uint64_t px_run_corpus_hash(const px_corpus *corpus);
+px_status px_run_corpus_hash(const px_corpus *corpus, uint64_t *hash);
 
 /* ---- step.c ----------------------------------------------------------------------------------------------------- */
 typedef struct px_run_position {
@@ -151,7 +152,7 @@ px_status px_run_open_newest(const char *folder, px_checkpoint *checkpoint, char
 /* Removes kept checkpoints of later steps: those that were found damaged. */
 px_status px_run_drop_kept_after(const char *folder, int64_t step);
 /* Whether there is something to go on with. */
-int px_run_folder_has_checkpoint(const char *folder);
+px_status px_run_folder_has_checkpoint(const char *folder, int *has);
 /* Removes the unfinished files of a job that was killed. The caller holds the lock. */
 void px_run_folder_tidy(const char *folder);
 /* Copies a file, atomically. */
@@ -176,6 +177,9 @@ px_status px_run_log_interval(px_run *run);
 /* Speeds count from here on: called after anything that is not a step. */
 void px_run_restart_timer(px_run *run);
 px_status px_run_stop_with_checkpoint(px_run *run);
+/* The text cannot be read any more (it was cut short, its disk fails): what the run has reached is kept. Returns failure, whose recorded
+ * message then says so as well. The sums were read (px_run_sync). */
+px_status px_run_save_before_failing(px_run *run, px_status failure);
 
 /* ---- validation.c ------------------------------------------------------------------------------------------------- */
 /* The evaluation that is due at this step: state, best.safetensors, metrics, hooks. PX_STOPPED where asked to stop, after a

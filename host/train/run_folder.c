@@ -73,7 +73,9 @@ static px_status make_folders(const char *folder, int *created)
 
 px_status px_run_folder_refuse(const px_run *run)
 {
-    if (px_run_folder_has_checkpoint(run->folder) || exists(run->best_path))
+    int has;
+    PX_TRY(px_run_folder_has_checkpoint(run->folder, &has));
+    if (has || exists(run->best_path))
         return px_fail(PX_ERR_ARGUMENT, "--run %s: already holds a run; go on with it by --resume %s, or give another folder", run->folder, run->folder);
     return PX_OK;
 }

@@ -80,20 +80,34 @@ static px_status kept_path(const char *folder, int64_t step, char **path)
 
 /* ---- keeping ------------------------------------------------------------------------------------------------------------ */
 
+static px_status copy_to(const px_file *from, px_atomic_file *to)
+{
+    enum { PART_BYTES = 1 << 20 };
+    char *part = malloc(PART_BYTES);
+    px_status status = part ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to copy it", from->path);
+    for (size_t at = 0, bytes; status == PX_OK && at < from->bytes; at += bytes) {
+        bytes = from->bytes - at < PART_BYTES ? from->bytes - at : PART_BYTES;
+        status = px_file_read_at(from, at, part, bytes);
+        if (status == PX_OK) status = px_atomic_write(to, part, bytes);
+    }
+    free(part);
+    return status;
+}
+
 px_status px_run_copy(const char *from, const char *to)
 {
-    px_mapping mapping;
-    px_atomic_file file;
-    PX_TRY(px_file_map(from, &mapping));
-    px_status status = px_atomic_open(to, &file);
+    px_file file;
+    px_atomic_file copy;
+    PX_TRY(px_file_open(from, &file));
+    px_status status = px_atomic_open(to, &copy);
     if (status == PX_OK) {
-        status = px_atomic_write(&file, mapping.data, mapping.bytes);
+        status = copy_to(&file, &copy);
         if (status == PX_OK)
-            status = px_atomic_commit(&file);
+            status = px_atomic_commit(&copy);
         else
-            px_atomic_abandon(&file);
+            px_atomic_abandon(&copy);
     }
-    px_file_unmap(&mapping);
+    px_file_close(&file);
     return status;
 }
 
@@ -143,44 +157,64 @@ px_status px_run_prune_kept(px_run *run)
 
 /* ---- finding the newest one ------------------------------------------------------------------------------------------- */
 
+/* What is left behind as not whole and what ends the search: only a file that was read and is wrong is damaged. */
+static int is_damage(px_status status)
+{
+    return status == PX_ERR_INPUT && px_error_system() == 0;
+}
+
+/* A file that is there, but that the system did not give to us, is no wrong input. */
 static px_status open_state(const char *path, px_checkpoint *checkpoint)
 {
-    PX_TRY(px_checkpoint_open(path, checkpoint));
+    px_status status = px_checkpoint_open(path, checkpoint);
+    if (status != PX_OK) return status == PX_ERR_INPUT && px_error_system() != 0 ? PX_ERR_IO : status;
     if (checkpoint->kind == PX_CHECKPOINT_LAST) return PX_OK;
     px_checkpoint_close(checkpoint);
     return px_fail(PX_ERR_INPUT, "%s: holds weights only, not the state of a training", path);
 }
 
-static int there(const char *path)
+/* *there: a file of that name; a failure where the system cannot say. */
+static px_status look(const char *path, int *there)
 {
     struct stat info;
-    return stat(path, &info) == 0;
+    *there = stat(path, &info) == 0;
+    if (*there || errno == ENOENT || errno == ENOTDIR) return PX_OK;
+    (void)px_fail_system(errno, "%s: cannot be looked at", path);
+    return PX_ERR_IO;
+}
+
+static px_status open_last(const char *folder, px_checkpoint *checkpoint)
+{
+    char *last;
+    int there;
+    if (asprintf(&last, "%s/last.safetensors", folder) < 0) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", folder);
+    px_status status = look(last, &there);
+    if (status == PX_OK)
+        status = there ? open_state(last, checkpoint)
+                       : px_fail(PX_ERR_INPUT, "%s: holds no last.safetensors, so there is nothing to go on with; start a run there with --run", folder);
+    free(last);
+    return status;
 }
 
 px_status px_run_open_newest(const char *folder, px_checkpoint *checkpoint, char damage[PX_RUN_DAMAGE_BYTES])
 {
-    char *last = NULL, *path;
+    char *path;
     int64_t *steps = NULL;
     size_t count = 0;
     damage[0] = 0;
-    if (asprintf(&last, "%s/last.safetensors", folder) < 0) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", folder);
-    px_status status = there(last) ? open_state(last, checkpoint)
-                                   : px_fail(PX_ERR_INPUT, "%s: holds no last.safetensors, so there is nothing to go on with; start a run there with --run", folder);
-    if (status == PX_OK || status == PX_ERR_MEMORY) goto done;
+    px_status status = open_last(folder, checkpoint);
+    if (status == PX_OK || !is_damage(status)) return status;
     snprintf(damage, PX_RUN_DAMAGE_BYTES, "%s", px_error_message());
-    if (list_kept(folder, &steps, &count) != PX_OK || count == 0) {
-        status = px_fail(status, "%s", damage);
-        goto done;
-    }
-    for (size_t i = 0; i < count && status != PX_OK && status != PX_ERR_MEMORY; i++) {
+    PX_TRY(list_kept(folder, &steps, &count));
+    if (count == 0) status = px_fail(status, "%s", damage);
+    for (size_t i = 0; i < count && is_damage(status); i++) {
         PX_TRY_GOTO(status, kept_path(folder, steps[i], &path), done);
         status = open_state(path, checkpoint);
         free(path);
     }
-    if (status != PX_OK && status != PX_ERR_MEMORY) status = px_fail(PX_ERR_INPUT, "%s; none of the %zu older checkpoints is whole", damage, count);
+    if (count > 0 && is_damage(status)) status = px_fail(PX_ERR_INPUT, "%s; none of the %zu older checkpoints is whole", damage, count);
 done:
     free(steps);
-    free(last);
     return status;
 }
 
@@ -201,17 +235,21 @@ px_status px_run_drop_kept_after(const char *folder, int64_t step)
     return status;
 }
 
-int px_run_folder_has_checkpoint(const char *folder)
+px_status px_run_folder_has_checkpoint(const char *folder, int *has)
 {
     int64_t *steps = NULL;
     size_t count = 0;
     char *last;
-    if (asprintf(&last, "%s/last.safetensors", folder) < 0) return 0;
-    int has = there(last);
+    struct stat info;
+    *has = 0;
+    if (asprintf(&last, "%s/last.safetensors", folder) < 0) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", folder);
+    px_status status = look(last, has);
     free(last);
-    if (!has && there(folder) && list_kept(folder, &steps, &count) == PX_OK) has = count > 0;
+    if (status != PX_OK || *has || stat(folder, &info) != 0 || !S_ISDIR(info.st_mode)) return status;
+    PX_TRY(list_kept(folder, &steps, &count));
+    *has = count > 0;
     free(steps);
-    return has;
+    return PX_OK;
 }
 
 /* ---- leftovers of a job that was killed ---------------------------------------------------------------------------------- */

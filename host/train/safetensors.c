@@ -3,12 +3,15 @@
 
 #include "check.h"
 #include "file.h"
+#include "json.h"
 
-#include <cjson/cJSON.h>
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
+
+enum { PART_BYTES = 1 << 20 };
 
 typedef struct entry {
     px_safetensor tensor;
@@ -17,7 +20,8 @@ typedef struct entry {
 
 struct px_safetensors {
     char *path;
-    px_mapping mapping;
+    px_file from;
+    char *text; /* the header, NUL-terminated */
     size_t header_bytes;
     cJSON *header;
     entry *entries; /* by begin, then end */
@@ -70,7 +74,7 @@ static px_status read_entry(const px_safetensors *file, const cJSON *item, entry
     }
 
     int64_t begin, end;
-    size_t bytes, data_bytes = file->mapping.bytes - 8 - file->header_bytes;
+    size_t bytes, data_bytes = file->from.bytes - 8 - file->header_bytes;
     const cJSON *first = offsets->child;
     if (!first || !first->next || first->next->next || !whole_number(first, &begin) || !whole_number(first->next, &end))
         return bad_tensor(file, name, "data_offsets are not two whole numbers");
@@ -79,7 +83,8 @@ static px_status read_entry(const px_safetensors *file, const cJSON *item, entry
         return bad_tensor(file, name, "its shape does not fit its data");
     out->begin = (size_t)begin;
     out->end = (size_t)end;
-    out->tensor.data = file->mapping.data + 8 + file->header_bytes + begin;
+    out->tensor.element_bytes = element;
+    out->tensor.place = 8 + file->header_bytes + (uint64_t)begin;
     return PX_OK;
 }
 
@@ -113,7 +118,7 @@ static px_status check_unique(const px_safetensors *file, const cJSON *object)
 
 static px_status read_entries(px_safetensors *file)
 {
-    size_t data_bytes = file->mapping.bytes - 8 - file->header_bytes, place = 0;
+    size_t data_bytes = file->from.bytes - 8 - file->header_bytes, place = 0;
     int members = cJSON_GetArraySize(file->header);
     if (members > PX_SAFETENSORS_TENSORS_MAX)
         return px_fail(PX_ERR_INPUT, "%s: %d tensors; a model file has at most %d", file->path, members, PX_SAFETENSORS_TENSORS_MAX);
@@ -142,32 +147,50 @@ static px_status read_entries(px_safetensors *file)
     return PX_OK;
 }
 
-/* Finds the place of the checksum's digits in the raw header, or NULL. A quote inside a JSON string is always escaped, so
+/* Finds the place of the checksum's digits in the header, or NULL. A quote inside a JSON string is always escaped, so
  * these bytes can stand only where the member itself does. */
-static const unsigned char *checksum_digits(const px_safetensors *file)
+static char *checksum_digits(const px_safetensors *file)
 {
     static const char key[] = "\"perplex.checksum\":\"";
-    const unsigned char *header = file->mapping.data + 8;
-    const unsigned char *found = memmem(header, file->header_bytes, key, sizeof key - 1);
-    if (!found || found + sizeof key - 1 + 32 > header + file->header_bytes) return NULL;
+    char *found = memmem(file->text, file->header_bytes, key, sizeof key - 1);
+    if (!found || found + sizeof key - 1 + 32 > file->text + file->header_bytes) return NULL;
     return found + sizeof key - 1;
+}
+
+/* Of the length, the header with zeros for the checksum's digits, and the data. */
+static px_status hash_file(const px_safetensors *file, const char *digits, XXH3_state_t *hash)
+{
+    unsigned char length[8];
+    for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)file->header_bytes >> (8 * i));
+    XXH3_128bits_reset(hash);
+    XXH3_128bits_update(hash, length, sizeof length);
+    XXH3_128bits_update(hash, file->text, (size_t)(digits - file->text));
+    XXH3_128bits_update(hash, "00000000000000000000000000000000", 32);
+    XXH3_128bits_update(hash, digits + 32, (size_t)(file->text + file->header_bytes - (digits + 32)));
+    char *part = malloc(PART_BYTES);
+    px_status status = part ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to read it", file->path);
+    for (size_t at = 8 + file->header_bytes, bytes; status == PX_OK && at < file->from.bytes; at += bytes) {
+        bytes = file->from.bytes - at < PART_BYTES ? file->from.bytes - at : PART_BYTES;
+        status = px_file_read_at(&file->from, at, part, bytes);
+        if (status == PX_OK) XXH3_128bits_update(hash, part, bytes);
+    }
+    free(part);
+    return status;
 }
 
 static px_status check_checksum(px_safetensors *file)
 {
     if (!px_safetensors_metadata(file, "perplex.checksum")) return PX_OK;
-    const unsigned char *digits = checksum_digits(file), *begin = file->mapping.data;
+    const char *digits = checksum_digits(file);
     if (!digits) return px_fail(PX_ERR_INPUT, "%s: its checksum has been rewritten by another program", file->path);
     XXH3_state_t *hash = XXH3_createState();
     if (!hash) return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", file->path);
-    XXH3_128bits_reset(hash);
-    XXH3_128bits_update(hash, begin, (size_t)(digits - begin));
-    XXH3_128bits_update(hash, "00000000000000000000000000000000", 32);
-    XXH3_128bits_update(hash, digits + 32, (size_t)(begin + file->mapping.bytes - (digits + 32)));
+    px_status status = hash_file(file, digits, hash);
     XXH128_canonical_t canonical;
     char expected[33];
     XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hash));
     XXH3_freeState(hash);
+    PX_TRY(status);
     for (int i = 0; i < 16; i++) snprintf(expected + 2 * i, 3, "%02x", canonical.digest[i]);
     if (memcmp(expected, digits, 32) != 0)
         return px_fail(PX_ERR_INPUT, "%s: damaged or altered: its checksum does not match its content", file->path);
@@ -175,25 +198,35 @@ static px_status check_checksum(px_safetensors *file)
     return PX_OK;
 }
 
-static px_status read_header(px_safetensors *file)
+static px_status read_header_text(px_safetensors *file)
 {
-    const unsigned char *data = file->mapping.data;
+    unsigned char length[8];
     uint64_t bytes = 0;
-    if (file->mapping.bytes == 0) return px_fail(PX_ERR_INPUT, "%s: an empty file, not a model", file->path);
-    if (file->mapping.bytes < 8) return px_fail(PX_ERR_INPUT, "%s: %zu bytes are too few for a safetensors file", file->path, file->mapping.bytes);
-    for (int i = 0; i < 8; i++) bytes |= (uint64_t)data[i] << (8 * i);
+    if (file->from.bytes == 0) return px_fail(PX_ERR_INPUT, "%s: an empty file, not a model", file->path);
+    if (file->from.bytes < 8) return px_fail(PX_ERR_INPUT, "%s: %zu bytes are too few for a safetensors file", file->path, file->from.bytes);
+    PX_TRY(px_file_read_at(&file->from, 0, length, sizeof length));
+    for (int i = 0; i < 8; i++) bytes |= (uint64_t)length[i] << (8 * i);
     if (bytes < 2 || bytes > PX_SAFETENSORS_HEADER_MAX)
         return px_fail(PX_ERR_INPUT, "%s: not a safetensors file (its header would have %llu bytes)", file->path, (unsigned long long)bytes);
-    if (bytes > file->mapping.bytes - 8)
+    if (bytes > file->from.bytes - 8)
         return px_fail(PX_ERR_INPUT, "%s: cut short, or not a safetensors file: a header of %llu bytes in a file of %zu", file->path,
-                       (unsigned long long)bytes, file->mapping.bytes);
-    if (data[8] != '{') return px_fail(PX_ERR_INPUT, "%s: not a safetensors file (no JSON header)", file->path);
-    if (memchr(data + 8, 0, bytes)) return px_fail(PX_ERR_INPUT, "%s: damaged: a NUL byte in its header", file->path);
+                       (unsigned long long)bytes, file->from.bytes);
     file->header_bytes = (size_t)bytes;
+    file->text = malloc(file->header_bytes + 1);
+    if (!file->text) return px_fail(PX_ERR_MEMORY, "%s: no memory for its header of %zu bytes", file->path, file->header_bytes);
+    file->text[file->header_bytes] = 0;
+    return px_file_read_at(&file->from, 8, file->text, file->header_bytes);
+}
+
+static px_status read_header(px_safetensors *file)
+{
+    PX_TRY(read_header_text(file));
+    if (file->text[0] != '{') return px_fail(PX_ERR_INPUT, "%s: not a safetensors file (no JSON header)", file->path);
+    if (memchr(file->text, 0, file->header_bytes)) return px_fail(PX_ERR_INPUT, "%s: damaged: a NUL byte in its header", file->path);
     const char *end = NULL;
-    file->header = cJSON_ParseWithLengthOpts((const char *)data + 8, file->header_bytes, &end, 0);
+    PX_TRY(px_json_parse(file->text, file->header_bytes, file->path, "damaged: its header is not JSON", &end, &file->header));
     if (!cJSON_IsObject(file->header)) return px_fail(PX_ERR_INPUT, "%s: damaged: its header is not JSON", file->path);
-    for (; end < (const char *)data + 8 + bytes; end++)
+    for (; end < file->text + file->header_bytes; end++)
         if (*end != ' ') return px_fail(PX_ERR_INPUT, "%s: damaged: text behind its header's last brace", file->path);
     return PX_OK;
 }
@@ -207,7 +240,7 @@ px_status px_safetensors_open(const char *path, px_safetensors **out)
         free(file);
         return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", path);
     }
-    PX_TRY_GOTO(status, px_file_map(path, &file->mapping), fail);
+    PX_TRY_GOTO(status, px_file_open(file->path, &file->from), fail);
     PX_TRY_GOTO(status, read_header(file), fail);
     PX_TRY_GOTO(status, read_entries(file), fail);
     PX_TRY_GOTO(status, check_checksum(file), fail);
@@ -222,7 +255,8 @@ void px_safetensors_close(px_safetensors *file)
 {
     if (!file) return;
     cJSON_Delete(file->header);
-    px_file_unmap(&file->mapping);
+    if (file->from.path) px_file_close(&file->from);
+    free(file->text);
     free(file->entries);
     free(file->path);
     free(file);
@@ -281,6 +315,11 @@ px_status px_safetensors_read(const px_safetensors *file, const char *name, int3
 {
     const px_safetensor *tensor;
     PX_TRY(px_safetensors_expect(file, name, dims, shape, &tensor));
-    if (tensor->count) memcpy(values, tensor->data, tensor->count * sizeof(float));
-    return PX_OK;
+    return px_safetensors_elements(file, tensor, 0, tensor->count, values);
+}
+
+px_status px_safetensors_elements(const px_safetensors *file, const px_safetensor *tensor, size_t first, size_t count, void *elements)
+{
+    assert(first <= tensor->count && count <= tensor->count - first);
+    return px_file_read_at(&file->from, tensor->place + first * tensor->element_bytes, elements, count * tensor->element_bytes);
 }

@@ -30,10 +30,12 @@ typedef struct px_safetensor {
     int32_t dims;
     int64_t shape[PX_SAFETENSORS_DIMS_MAX];
     size_t count;           /* elements */
-    const unsigned char *data; /* may be unaligned; mapped */
+    size_t element_bytes;   /* of its dtype */
+    uint64_t place;         /* of its first byte in the file */
 } px_safetensor;
 
-/* Maps and checks path, the checksum where there is one. PX_ERR_INPUT says what is wrong with the file. */
+/* Opens and checks path, the checksum where there is one. PX_ERR_INPUT says what is wrong with the file (px_error_system: with its name);
+ * PX_ERR_IO and PX_ERR_MEMORY why it could not be read. The file stays open; values are read when they are asked for. */
 px_status px_safetensors_open(const char *path, px_safetensors **file);
 void px_safetensors_close(px_safetensors *file);
 int px_safetensors_has_checksum(const px_safetensors *file);
@@ -44,6 +46,8 @@ const px_safetensor *px_safetensors_at(const px_safetensors *file, size_t index)
 const px_safetensor *px_safetensors_find(const px_safetensors *file, const char *name); /* NULL if there is none */
 /* Copies the fp32 tensor `name` of exactly that shape; values [product of shape]. PX_ERR_INPUT names the file and tensor. */
 px_status px_safetensors_read(const px_safetensors *file, const char *name, int32_t dims, const int64_t *shape, float *values);
+/* Elements [first, first + count) of a tensor, as they lie in the file; elements [count * element_bytes]. */
+px_status px_safetensors_elements(const px_safetensors *file, const px_safetensor *tensor, size_t first, size_t count, void *elements);
 /* As read, without copying: that it is there, fp32, and of that shape. */
 px_status px_safetensors_expect(const px_safetensors *file, const char *name, int32_t dims, const int64_t *shape,
                                 const px_safetensor **tensor);

@@ -39,11 +39,29 @@ px_status px_run_open_reduction(px_run *run)
     return px_engine_set_reducer(run->engine, &(px_reducer){.context = run->comm, .start = start_sum, .finish = finish_sum});
 }
 
+static px_status read_window(px_run *run, const px_run_position *at, int32_t i, px_batch *batch)
+{
+    const px_share *share = &run->share;
+    return px_minibatches_get_streams(run->windows, at->epoch, at->window, (uint64_t)at->step, share->first + i * share->n, share->n, batch);
+}
+
+/* Where a step has several windows all are read once before any is computed: a text that cannot be read leaves no half step behind. */
+static px_status look_ahead(px_run *run, const px_run_position *at)
+{
+    px_batch batch;
+    run->reading = 1;
+    for (int32_t i = 1; i < run->share.windows; i++) PX_TRY(read_window(run, at, i, &batch));
+    run->reading = 0;
+    return PX_OK;
+}
+
 static px_status window(px_run *run, const px_run_position *at, int32_t i)
 {
     const px_share *share = &run->share;
     px_batch batch;
-    PX_TRY(px_minibatches_get_streams(run->windows, at->epoch, at->window, (uint64_t)at->step, share->first + i * share->n, share->n, &batch));
+    run->reading = i == 0;
+    PX_TRY(read_window(run, at, i, &batch));
+    run->reading = 0;
     batch.group = i;
     batch.last = i == share->windows - 1;
     return px_engine_accumulate(run->engine, &batch);
@@ -93,6 +111,7 @@ px_status px_run_step(px_run *run, const px_run_position *at, px_update *update)
 {
     double sums[PX_TREE_VALUES] = {0};
     const int apart = run->comm->size > 1 || run->share.reduce == PX_REDUCE_TREE;
+    PX_TRY(look_ahead(run, at));
     if (run->share.reduce == PX_REDUCE_TREE)
         PX_TRY(accumulate_tree(run, at, sums));
     else {

@@ -14,15 +14,16 @@ static px_range bounded(px_range range)
     return range;
 }
 
-static void count(px_range range, int64_t *counts)
+static px_status count(px_range range, int64_t *counts)
 {
     int32_t ids[BLOCK];
     for (size_t at = range.begin; at < range.end;) {
         size_t n = range.end - at < BLOCK ? range.end - at : BLOCK;
-        px_tokens_copy(range.tokens, at, n, ids);
+        PX_TRY(px_tokens_copy(range.tokens, at, n, ids));
         for (size_t i = 0; i < n; i++) counts[ids[i]]++;
         at += n;
     }
+    return PX_OK;
 }
 
 px_status px_run_unigram_loss(const px_corpus *corpus, double *loss)
@@ -32,14 +33,14 @@ px_status px_run_unigram_loss(const px_corpus *corpus, double *loss)
     if (!trained) return px_fail(PX_ERR_MEMORY, "no memory to count %zu tokens", V);
     px_range train = bounded(corpus->train), text = bounded(corpus->valid.end - corpus->valid.begin >= 2 ? corpus->valid : corpus->train);
     double sum = 0, all = (double)(train.end - train.begin) + (double)V, tokens = 0;
-    count(train, trained);
+    px_status status = count(train, trained);
     text.begin++; /* a model predicts every token but the first */
-    count(text, scored);
-    for (size_t i = 0; i < V; i++) {
+    if (status == PX_OK) status = count(text, scored);
+    for (size_t i = 0; status == PX_OK && i < V; i++) {
         sum -= (double)scored[i] * log(((double)trained[i] + 1) / all);
         tokens += (double)scored[i];
     }
     free(trained);
     *loss = sum / tokens;
-    return PX_OK;
+    return status;
 }

@@ -99,6 +99,7 @@ px_status px_run_validate(px_run *run, int at_end)
     if (status == PX_STOPPED)
         /* asked to stop while scoring: the next job begins with this evaluation; at the end the checkpoint is already there */
         return at_end ? status : px_run_stop_with_checkpoint(run);
+    if (status == PX_ERR_IO && !at_end) return px_run_save_before_failing(run, status); /* nothing else here reads or writes */
     PX_TRY(status);
 
     int is_best = !isnan(evaluation.loss) && (isnan(state->best_loss) || evaluation.loss < state->best_loss);

@@ -5,9 +5,9 @@
 #include "check.h"
 #include "config.h"
 #include "file.h"
+#include "json.h"
 #include "text_form.h"
 
-#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -167,12 +167,18 @@ static px_status parse(const char *text, size_t bytes, const char *path, cJSON *
     if (!copy) return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", path);
     memcpy(copy, text, bytes + 1);
     size_t length = mark_nuls(copy, bytes);
-    *json = memchr(text, NUL_MARK, bytes) ? NULL : cJSON_ParseWithLengthOpts(copy, length + 1, &stop, 1);
+    px_status status = memchr(text, NUL_MARK, bytes) ? PX_ERR_INPUT : px_json_parse(copy, length, path, "not JSON", &stop, json);
+    if (status == PX_OK) stop += strspn(stop, " \t\r\n");
+    if (status == PX_OK && stop != copy + length) {
+        cJSON_Delete(*json);
+        *json = NULL;
+    }
     size_t line = 1;
     for (const char *c = copy; stop && c < stop && c < copy + length; c++) line += *c == '\n';
     while (length > 0 && strchr(" \t\r\n", copy[length - 1])) length--;
     int cut = length > 0 && copy[length - 1] != ']' && copy[length - 1] != '}';
     free(copy);
+    if (status == PX_ERR_MEMORY) return status;
     if (*json || !seems) return PX_OK;
     return px_fail(PX_ERR_INPUT, "%s: line %zu: %s", path, line, cut ? "JSON that is cut off here; get the whole file" : "not JSON from here on");
 }

@@ -18,7 +18,7 @@ extern "C" {
     X(PX_ERR_ARGUMENT, 2, "wrong argument")                                 \
     X(PX_ERR_INPUT, 2, "wrong or damaged input file")                       \
     X(PX_ERR_DEVICE, 2, "the device cannot be used")                        \
-    X(PX_ERR_MEMORY, 2, "not enough memory")                                \
+    X(PX_ERR_MEMORY, 1, "not enough memory")                                \
     X(PX_ERR_IO, 1, "reading or writing failed")                            \
     X(PX_ERR_NUMERIC, 1, "a value is not finite")                           \
     X(PX_ERR_INTERNAL, 1, "a mistake in perplex itself")                    \

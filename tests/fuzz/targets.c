@@ -116,7 +116,9 @@ static px_status read_safetensors(const char *folder, const char *path, const fu
     for (size_t i = 0; i < px_safetensors_count(file); i++) {
         const px_safetensor *tensor = px_safetensors_at(file, i);
         if (px_safetensors_find(file, tensor->name) != tensor) abort();
-        if (tensor->count) sink += tensor->data[0] + tensor->data[tensor->count - 1];
+        unsigned char element[8];
+        if (tensor->count && px_safetensors_elements(file, tensor, tensor->count - 1, 1, element) != PX_OK) abort();
+        if (tensor->count) sink += element[0];
     }
     px_safetensors_metadata(file, "perplex.config");
     px_safetensors_close(file);
@@ -143,10 +145,12 @@ static px_status read_tokens(const char *folder, const char *path, const fuzz_by
     if (status != PX_OK) return status;
     int32_t V = px_vocabulary_size(corpus.vocabulary);
     for (size_t i = 0; i < px_tokens_count(corpus.data); i++) {
-        int32_t id = px_tokens_at(corpus.data, i);
-        if (id < 0 || id >= V) abort();
+        int32_t id;
+        if (px_tokens_at(corpus.data, i, &id) != PX_OK || id < 0 || id >= V) abort();
     }
-    sink += (unsigned)px_tokens_unknown(corpus.data, 0, px_tokens_count(corpus.data));
+    size_t unknown;
+    if (px_tokens_unknown(corpus.data, 0, px_tokens_count(corpus.data), &unknown) != PX_OK) abort();
+    sink += (unsigned)unknown;
     px_corpus_close(&corpus);
     return PX_OK;
 }

@@ -120,7 +120,7 @@ static void tinyshakespeare_bytes_split_at_the_published_places(void **state)
     char *text = read_whole(path, &bytes);
     for (size_t i = 0; i < bytes; i += 997) {
         size_t length;
-        assert_int_equal(*px_vocabulary_token(corpus.vocabulary, px_tokens_at(corpus.data, i), &length), text[i]);
+        assert_int_equal(*px_vocabulary_token(corpus.vocabulary, token_at(corpus.data, i), &length), text[i]);
     }
     free(text);
     px_corpus_close(&corpus);
@@ -143,9 +143,9 @@ static void wikitext2_words_have_the_published_counts(void **state)
     assert_int_equal(px_tokens_count(corpus.valid_data), 217646);
     assert_int_equal(px_tokens_count(corpus.test_data), 245569);
     assert_int_equal(px_vocabulary_size(corpus.vocabulary), 33278);
-    assert_int_equal(px_tokens_unknown(corpus.data, 0, 2088628), 0);
-    assert_int_equal(px_tokens_unknown(corpus.valid_data, 0, 217646), 0);
-    assert_int_equal(px_tokens_unknown(corpus.test_data, 0, 245569), 0);
+    assert_int_equal(unknown_in(corpus.data, 0, 2088628), 0);
+    assert_int_equal(unknown_in(corpus.valid_data, 0, 217646), 0);
+    assert_int_equal(unknown_in(corpus.test_data, 0, 245569), 0);
     for (int32_t i = 0; i < 9; i++) assert_token(corpus.vocabulary, i + 1, top[i].token, top[i].frequency);
     assert_token(corpus.vocabulary, 0, "<unk>", 54625);
     px_corpus_close(&corpus);

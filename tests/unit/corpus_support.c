@@ -60,6 +60,20 @@ void assert_done(px_status status)
     if (status != PX_OK) fail_msg("%s: %s", px_status_name(status), px_error_message());
 }
 
+int32_t token_at(const px_tokens *tokens, size_t index)
+{
+    int32_t id;
+    assert_done(px_tokens_at(tokens, index, &id));
+    return id;
+}
+
+size_t unknown_in(const px_tokens *tokens, size_t begin, size_t end)
+{
+    size_t unknown;
+    assert_done(px_tokens_unknown(tokens, begin, end, &unknown));
+    return unknown;
+}
+
 void assert_fails(px_status status, px_status wanted, ...)
 {
     if (status != wanted) fail_msg("%s where %s is right (%s)", px_status_name(status), px_status_name(wanted), px_error_message());

@@ -23,6 +23,10 @@ px_corpus_request request_for(const char *path, int level, int normalise);
 void assert_fails(px_status status, px_status wanted, ...);
 void assert_done(px_status status); /* prints the message otherwise */
 
+/* The id at a place, and the unknown tokens of a range, which can be read. */
+int32_t token_at(const px_tokens *tokens, size_t index);
+size_t unknown_in(const px_tokens *tokens, size_t begin, size_t end);
+
 /* The path of a corpus below $PERPLEX_DATASETS or ../shared/datasets beside the checkout; where it is missing the test is
  * skipped, loudly. malloc'ed. */
 char *corpus_or_skip(const char *name);

@@ -27,7 +27,7 @@ static px_tokenize_result tokenise_to(const char *text_path, const char *token_p
 static void assert_same_tokens(const px_tokens *a, const px_tokens *b)
 {
     assert_int_equal(px_tokens_count(a), px_tokens_count(b));
-    for (size_t i = 0; i < px_tokens_count(a); i++) assert_int_equal(px_tokens_at(a, i), px_tokens_at(b, i));
+    for (size_t i = 0; i < px_tokens_count(a); i++) assert_int_equal(token_at(a, i), token_at(b, i));
 }
 
 static void a_token_file_gives_what_its_text_gives(void **state)
@@ -73,7 +73,7 @@ static void many_words_take_4_bytes_an_id_and_a_bound_brings_them_back_to_2(void
     for (int i = 0; i < 2 * WORDS; i += 61) {
         char word[16];
         size_t bytes, length = (size_t)sprintf(word, "w%d", i % WORDS);
-        const char *token = px_vocabulary_token(corpus.vocabulary, px_tokens_at(corpus.data, (size_t)i), &bytes);
+        const char *token = px_vocabulary_token(corpus.vocabulary, token_at(corpus.data, (size_t)i), &bytes);
         assert_int_equal(bytes, length);
         assert_memory_equal(token, word, length);
     }
@@ -89,13 +89,13 @@ static void many_words_take_4_bytes_an_id_and_a_bound_brings_them_back_to_2(void
     assert_done(px_corpus_open(&request, &corpus));
     size_t known = 0, zeros = 0;
     for (size_t i = 0; i < 2 * WORDS; i++) {
-        int32_t id = px_tokens_at(corpus.data, i);
+        int32_t id = token_at(corpus.data, i);
         assert_in_range(id, 0, 99);
         known += id > 0;
         zeros += id == 0;
     }
     assert_int_equal(known, 2 * 99);
-    assert_int_equal(px_tokens_unknown(corpus.data, 0, 2 * WORDS), zeros);
+    assert_int_equal(unknown_in(corpus.data, 0, 2 * WORDS), zeros);
     px_corpus_close(&corpus);
     px_vocabulary_destroy(vocabulary);
     free(path);
@@ -118,9 +118,9 @@ static void the_width_of_ids_leaves_room_for_the_mark_of_unknown_tokens(void **s
         size_t count, unknown;
         assert_done(px_vocabulary_encode(corpus.vocabulary, text, (size_t)(at - text), "text", &ids, &count, &unknown, NULL));
         assert_int_equal(unknown, 0);
-        for (size_t i = 0; i < count; i++) assert_int_equal(px_tokens_at(corpus.data, i), ids[i]);
-        assert_int_equal(px_tokens_unknown(corpus.valid_data, 0, 5), words == 65536 ? 2 : 3);
-        assert_int_equal(px_tokens_at(corpus.valid_data, 1), 0);
+        for (size_t i = 0; i < count; i++) assert_int_equal(token_at(corpus.data, i), ids[i]);
+        assert_int_equal(unknown_in(corpus.valid_data, 0, 5), words == 65536 ? 2 : 3);
+        assert_int_equal(token_at(corpus.valid_data, 1), 0);
         char *file = scratch_path("edge.tok");
         px_tokenize_result r = tokenise_to(path, file, WORD, NULL);
         assert_int_equal(r.id_bytes, words + 1 <= 65535 ? 2 : 4);
@@ -132,7 +132,7 @@ static void the_width_of_ids_leaves_room_for_the_mark_of_unknown_tokens(void **s
         request.valid = NULL;
         px_corpus bounded;
         assert_done(px_corpus_open(&request, &bounded));
-        assert_int_equal(px_tokens_unknown(bounded.data, 0, count), 1);
+        assert_int_equal(unknown_in(bounded.data, 0, count), 1);
         px_corpus_close(&bounded);
         free(file);
         free(ids);
@@ -160,11 +160,11 @@ static void unknown_tokens_are_counted_in_any_range_and_literal_unk_is_not_one(v
     assert_done(px_tokens_open(file, corpus.vocabulary, 0, &from_file));
     for (size_t begin = 0; begin <= 8; begin++)
         for (size_t end = begin, wanted = 0; end <= 8; wanted += end < 8 ? is_unknown[end] : 0, end++) {
-            assert_int_equal(px_tokens_unknown(corpus.valid_data, begin, end), wanted);
-            assert_int_equal(px_tokens_unknown(from_file, begin, end), wanted);
+            assert_int_equal(unknown_in(corpus.valid_data, begin, end), wanted);
+            assert_int_equal(unknown_in(from_file, begin, end), wanted);
         }
     int32_t ids[8];
-    px_tokens_copy(from_file, 0, 8, ids);
+    assert_done(px_tokens_copy(from_file, 0, 8, ids));
     assert_memory_equal(ids, ((int32_t[]){1, 0, 0, 2, 0, 0, 0, 0}), sizeof ids);
     px_tokens_destroy(from_file);
     px_corpus_close(&corpus);
@@ -188,8 +188,8 @@ static void the_vocabulary_is_made_of_the_training_part_alone(void **state)
     assert_int_equal(px_vocabulary_size(corpus.vocabulary), 3); /* c is not in it */
     assert_int_equal(px_vocabulary_frequency(corpus.vocabulary, 1), 4);
     assert_int_equal(px_vocabulary_id(corpus.vocabulary, "c", 1), -1);
-    assert_int_equal(px_tokens_unknown(corpus.data, 0, 8), 0);
-    assert_int_equal(px_tokens_unknown(corpus.data, 8, 16), 8);
+    assert_int_equal(unknown_in(corpus.data, 0, 8), 0);
+    assert_int_equal(unknown_in(corpus.data, 8, 16), 8);
     px_corpus_close(&corpus);
     request.limit_tokens = 10; /* cut first, split then */
     assert_done(px_corpus_open(&request, &corpus));
@@ -229,7 +229,7 @@ static void a_given_vocabulary_is_used_and_a_token_file_must_agree_with_it(void 
     request.vocabulary = vocabulary;
     assert_done(px_corpus_open(&request, &corpus));
     assert_int_equal(px_tokens_count(corpus.data), 8);
-    assert_int_equal(px_tokens_unknown(corpus.data, 0, 8), 6);
+    assert_int_equal(unknown_in(corpus.data, 0, 8), 6);
     assert_true(px_vocabulary_hash(corpus.vocabulary) == px_vocabulary_hash(vocabulary));
     px_corpus_close(&corpus);
     request.data = file;
@@ -270,7 +270,7 @@ static void limit_cuts_a_token_file_and_counts_its_unknown_tokens_anew(void **st
     px_corpus corpus;
     assert_done(px_corpus_open(&request, &corpus));
     assert_int_equal(px_tokens_count(corpus.data), 4);
-    assert_int_equal(px_tokens_unknown(corpus.data, 0, 4), 2);
+    assert_int_equal(unknown_in(corpus.data, 0, 4), 2);
     px_corpus_close(&corpus);
     px_vocabulary_destroy(vocabulary);
     free(a);

@@ -1,0 +1,44 @@
+/* cJSON with a memory for what it lost: see json.h. */
+#include "json.h"
+
+#include "check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static _Thread_local int lost;
+
+static void *watched_malloc(size_t bytes)
+{
+    void *block = malloc(bytes);
+    lost |= !block;
+    return block;
+}
+
+void px_json_watch(void)
+{
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = watched_malloc, .free_fn = free});
+}
+
+void px_json_lost(void)
+{
+    lost = 1;
+}
+
+px_status px_json_write(cJSON *object, int formatted, const char *what, char **text)
+{
+    *text = object && !lost ? formatted ? cJSON_Print(object) : cJSON_PrintUnformatted(object) : NULL;
+    cJSON_Delete(object);
+    lost = 0;
+    return *text ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory for the JSON output", what);
+}
+
+px_status px_json_parse(const char *text, size_t bytes, const char *place, const char *wrong, const char **end, cJSON **root)
+{
+    errno = 0; /* cJSON returns NULL for both; malloc says which */
+    *root = cJSON_ParseWithLengthOpts(text, bytes, end, 0);
+    if (*root) return PX_OK;
+    int memory = errno == ENOMEM;
+    if (memory) lost = 0;
+    return memory ? px_fail(PX_ERR_MEMORY, "%s: no memory to read it", place) : px_fail(PX_ERR_INPUT, "%s: %s", place, wrong);
+}
