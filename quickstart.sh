@@ -9,7 +9,7 @@ TRAIN_FLAGS=(--hidden 256 --layers 3 --batch 32 --steps 35 --epochs 5 --optimize
              --init-recurrent orthogonal --split "0.9,0.05,0.05" --seed 1)
 QUICK_FLAGS=(--hidden 64 --batch 32 --steps 35 --max-steps 60 --limit-tokens 200000 --split "0.9,0.05,0.05" --seed 1)
 
-PACKAGES=(cmake make gcc libc6-dev libdnnl-dev libcjson-dev libutf8proc-dev libxxhash-dev bible-kjv bible-kjv-text)
+PACKAGES=(cmake make gcc libc6-dev libcjson-dev libutf8proc-dev libxxhash-dev bible-kjv bible-kjv-text)
 
 usage() {
     cat <<'END'

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-PACKAGES=(cmake make gcc g++ libc6-dev libdnnl-dev libcjson-dev libutf8proc-dev libxxhash-dev libcmocka-dev)
+PACKAGES=(cmake make gcc g++ libc6-dev libcjson-dev libutf8proc-dev libxxhash-dev libcmocka-dev)
 
 usage() {
     cat <<'END'

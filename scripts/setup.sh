@@ -73,7 +73,6 @@ px_check_tools() {
     for package in "$@"; do
         case "$package" in
             cmake | make | gcc | g++) command -v "$package" >/dev/null 2>&1 || missing+=("$package") ;;
-            libdnnl-dev) px_has_header dnnl.h || missing+=("oneDNN (dnnl.h, libdnnl)") ;;
             libcjson-dev) px_has_header cjson/cJSON.h || missing+=("cJSON (cjson/cJSON.h, libcjson)") ;;
             libutf8proc-dev) px_has_header utf8proc.h || missing+=("utf8proc (utf8proc.h, libutf8proc)") ;;
             libxxhash-dev) px_has_header xxhash.h || missing+=("xxHash (xxhash.h, libxxhash)") ;;

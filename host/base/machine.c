@@ -59,9 +59,13 @@ int px_machine_cores(void)
 {
     int cores = positive_from_environment("SLURM_CPUS_PER_TASK");
     if (!cores) cores = positive_from_environment("OMP_NUM_THREADS");
-    if (cores) return cores;
+    return cores ? cores : px_machine_processors();
+}
+
+int px_machine_processors(void)
+{
     cpu_set_t set;
-    cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
     int quota = cgroup_cpu_quota();
     if (quota && quota < cores) cores = quota;
     return cores > 0 ? cores : 1;

@@ -4,8 +4,10 @@
 
 #include <stddef.h>
 
-/* Cores: SLURM_CPUS_PER_TASK, else OMP_NUM_THREADS, else the affinity mask cut to the cgroup's CPU quota. At least 1. */
+/* Cores that are ours: SLURM_CPUS_PER_TASK, else OMP_NUM_THREADS, else px_machine_processors(). At least 1. */
 int px_machine_cores(void);
+/* Processors on which this process may run: the affinity mask, cut to the cgroup's CPU quota. At least 1. */
+int px_machine_processors(void);
 /* Bytes that can still be allocated without swapping: the least of MemAvailable, the cgroup's and the process's limits; 0 = unknown. */
 size_t px_memory_available(void);
 /* Resident bytes of this process now, and at most so far; 0 = unknown. */

@@ -6,7 +6,6 @@
 #include "px_commit.h" /* PX_COMMIT: made by host/bench/CMakeLists.txt at each build */
 
 #include <gnu/libc-version.h>
-#include <omp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +105,5 @@ void px_environment_add(cJSON *object)
 
     cJSON *libraries = cJSON_AddObjectToObject(object, "libraries"); /* an engine's own are in its description */
     cJSON_AddStringToObject(libraries, "glibc", gnu_get_libc_version());
-    cJSON_AddNumberToObject(libraries, "openmp", _OPENMP);
     cJSON_AddStringToObject(libraries, "cjson", cJSON_Version());
 }

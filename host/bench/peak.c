@@ -1,7 +1,6 @@
 /* Peaks of the processor and of devices (peak.h).
  *
- * The threads are OpenMP's, of the same pool (libgomp) that the CPU engine and oneDNN use, so that the peak is measured on
- * the very threads that do the work. */
+ * The threads are a team's (team.h), as those of the CPU engine are. */
 #include "peak.h"
 
 #include "check.h"
@@ -10,11 +9,9 @@
 #include "machine.h"
 #include "samples.h"
 #include "statistics.h"
+#include "team.h"
 
 #include <math.h>
-#include <omp.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,19 +46,40 @@ static double rate_by_cpu_time(const px_fma_kernel *kernel, size_t *count)
     }
 }
 
+/* The team that is measured, as long as the number of threads stays the same; NULL where so many cannot be had. */
+static px_team *team_of(int32_t threads)
+{
+    static px_team *team; /* the bench runs on one thread */
+    if (team && px_team_threads(team) == threads) return team;
+    px_team_destroy(team);
+    if (px_team_create(threads, &team) != PX_OK) team = NULL;
+    return team;
+}
+
+typedef struct probe_run {
+    const px_fma_kernel *kernel;
+    size_t count;
+} probe_run;
+
+static void run_probe(void *context, int thread, long begin, long end)
+{
+    const probe_run *p = context;
+    (void)thread, (void)begin, (void)end;
+    float value = p->kernel->run(p->count);
+    if (value == 0.125f) sink = value; /* never: the values tend to 1 */
+}
+
 /* GFLOP/s of one kernel on `threads` threads for `count` iterations each, by the clock on the wall. */
 static double probe(const px_fma_kernel *kernel, int32_t threads, size_t count)
 {
-    int team = 1; /* OpenMP may grant fewer threads than asked for */
-    double begin = px_clock();
-#pragma omp parallel num_threads(threads)
-    {
-        float value = kernel->run(count);
-        if (value == 0.125f) sink = value; /* never: the values tend to 1 */
-        if (omp_get_thread_num() == 0) team = omp_get_num_threads();
-    }
-    double seconds = px_clock() - begin;
-    return kernel->flops_per_iteration * (double)count * team / seconds * 1e-9;
+    px_team *team = team_of(threads);
+    probe_run p = {kernel, count};
+    const double begin = px_clock();
+    if (team)
+        px_team_together(team, threads, run_probe, &p);
+    else
+        run_probe(&p, 0, 0, 1);
+    return kernel->flops_per_iteration * (double)count * (team ? threads : 1) / (px_clock() - begin) * 1e-9;
 }
 
 /* The kernel that ran fastest on this processor, and how many iterations take PROBE_SECONDS; widest is not always best where wide
@@ -93,64 +111,80 @@ double px_peak_probe_cpu(int32_t threads)
     return probe(&best_kernel, threads, best_iterations);
 }
 
+typedef struct copy_run {
+    float *from, *to;
+} copy_run;
+
+/* Touched first by threads that will copy, so that pages lie near them. */
+static void touch(void *context, int thread, long begin, long end)
+{
+    const copy_run *c = context;
+    (void)thread;
+    for (long i = begin; i < end; i++) {
+        c->from[i] = (float)i;
+        c->to[i] = 0;
+    }
+}
+
+static void copy(void *context, int thread, long begin, long end)
+{
+    const copy_run *c = context;
+    (void)thread;
+    for (long i = begin; i < end; i++) c->to[i] = c->from[i];
+}
+
 /* STREAM's copy: bytes read plus bytes written per second, best pass but the first. 0 where memory is short. */
 static double measure_copy(int32_t threads)
 {
     size_t bytes = COPY_BYTES, available = px_memory_available();
+    px_team *team = team_of(threads);
     if (available > 0 && available < 4 * bytes) bytes = available / 4 & ~(size_t)4095;
-    if (bytes < (size_t)16 << 20) return 0;
-    float *from = aligned_alloc(4096, bytes), *to = aligned_alloc(4096, bytes);
+    if (!team || bytes < (size_t)16 << 20) return 0;
+    copy_run c = {aligned_alloc(4096, bytes), aligned_alloc(4096, bytes)};
     double best = 0;
-    if (from && to) {
-        size_t count = bytes / sizeof *from;
-        /* touched first by the threads that will copy, so that pages lie near them */
-#pragma omp parallel for num_threads(threads) schedule(static)
-        for (size_t i = 0; i < count; i++) {
-            from[i] = (float)i;
-            to[i] = 0;
-        }
+    if (c.from && c.to) {
+        const long count = (long)(bytes / sizeof *c.from), grain = (count + threads - 1) / threads;
+        px_team_for(team, count, grain, touch, &c);
         for (int pass = 0; pass < COPY_PASSES; pass++) {
             double begin = px_clock();
-#pragma omp parallel for num_threads(threads) schedule(static)
-            for (size_t i = 0; i < count; i++) to[i] = from[i];
+            px_team_for(team, count, grain, copy, &c);
             double seconds = px_clock() - begin, rate = 2.0 * (double)bytes / seconds * 1e-9;
             if (pass > 0 && rate > best) best = rate;
         }
-        sink = to[count - 1];
+        sink = c.to[count - 1];
     }
-    free(from);
-    free(to);
+    free(c.from);
+    free(c.to);
     return best;
 }
 
-/* Seconds of one barrier between the threads: a counter and a turn on their own cache lines, the cheapest there is. */
+typedef struct meeting_run {
+    px_team *team;
+    px_meeting meeting;
+    unsigned threads;
+    double begin, end;
+} meeting_run;
+
+static void meet_often(void *context, int thread, long begin, long end)
+{
+    meeting_run *m = context;
+    (void)thread, (void)end;
+    px_team_meet(m->team, &m->meeting, m->threads);
+    if (begin == 0) m->begin = px_clock();
+    for (int i = 0; i < BARRIERS; i++) px_team_meet(m->team, &m->meeting, m->threads);
+    if (begin == 0) m->end = px_clock();
+}
+
+/* Seconds of one meeting of the threads: what a step costs whose threads share rows. */
 static double measure_barrier(int32_t threads)
 {
-    if (threads < 2) return 0;
+    px_team *team = threads < 2 ? NULL : team_of(threads);
     double passes[BARRIER_PASSES];
-    static _Alignas(128) atomic_int arrived, turn;
+    if (!team) return 0;
     for (int pass = 0; pass < BARRIER_PASSES; pass++) {
-        atomic_store(&arrived, 0);
-        atomic_store(&turn, 0);
-        double begin = 0, end = 0;
-#pragma omp parallel num_threads(threads)
-        {
-            int team = omp_get_num_threads();
-#pragma omp barrier
-            if (omp_get_thread_num() == 0) begin = px_clock();
-            for (int i = 0; i < BARRIERS; i++) {
-                if (atomic_fetch_add_explicit(&arrived, 1, memory_order_acq_rel) == team - 1) {
-                    atomic_store_explicit(&arrived, 0, memory_order_relaxed);
-                    atomic_store_explicit(&turn, i + 1, memory_order_release);
-                } else {
-                    /* a thread without a core of its own must let the others run */
-                    for (int spins = 0; atomic_load_explicit(&turn, memory_order_acquire) <= i; spins++)
-                        if (spins > 10000) sched_yield();
-                }
-            }
-            if (omp_get_thread_num() == 0) end = px_clock();
-        }
-        passes[pass] = (end - begin) / BARRIERS;
+        meeting_run m = {.team = team, .threads = (unsigned)threads};
+        px_team_together(team, threads, meet_often, &m);
+        passes[pass] = (m.end - m.begin) / BARRIERS;
     }
     return px_quantile(passes, BARRIER_PASSES, 0.5);
 }

@@ -26,8 +26,6 @@ typedef struct px_engine_shape {
     uint64_t seed;
     int32_t groups;          /* a step of groups * n streams is accumulated in windows of n: the engine holds the carried training
                                 state of all of them, and px_batch.group says whose a window is. 0 or 1: there is one group */
-    int32_t exact;           /* CPU engines: 1 = sums depend neither on threads nor on the streams beside, even where a library
-                                that does not promise it would be faster */
 } px_engine_shape;
 
 /* Sections of state that can be read and written, always as fp32 and in file layout (parameters.h). */

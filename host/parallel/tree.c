@@ -2,8 +2,8 @@
 #include "tree.h"
 
 #include "check.h"
+#include "team.h"
 
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ struct px_tree {
     px_comm *comm;
     int32_t leaves, next;         /* of this rank; the leaf that comes next */
     int32_t levels;               /* log2 leaves */
-    int32_t threads;
+    px_team *team;
     size_t count;
     float *buffer[LEVELS_MAX];    /* [count] each: buffer[k] waits with the sum of 2^k leaves */
     double values[LEVELS_MAX][PX_TREE_VALUES], sum[PX_TREE_VALUES];
@@ -44,7 +44,7 @@ px_status px_tree_create(px_comm *comm, int32_t leaves_here, size_t count, int32
         return px_fail(PX_ERR_ARGUMENT, "a tree of %d leaves on each of %d ranks: both must be powers of two", (int)leaves_here, (int)comm->size);
     px_tree *tree = calloc(1, sizeof *tree);
     if (!tree) return px_fail(PX_ERR_MEMORY, "no memory for the tree of sums");
-    *tree = (px_tree){.comm = comm, .leaves = leaves_here, .levels = log2_of(leaves_here), .threads = threads, .count = count};
+    *tree = (px_tree){.comm = comm, .leaves = leaves_here, .levels = log2_of(leaves_here), .count = count};
     int missing = 0;
     for (int32_t level = 0; level < tree->levels; level++)
         if (!(tree->buffer[level] = malloc(count * sizeof(float)))) missing = 1;
@@ -54,6 +54,11 @@ px_status px_tree_create(px_comm *comm, int32_t leaves_here, size_t count, int32
         int levels = (int)tree->levels;
         px_tree_destroy(tree);
         return px_fail(PX_ERR_MEMORY, "no memory for %d copies of the gradient; give fewer --leaves, or more ranks", levels);
+    }
+    px_status status = px_team_create(threads, &tree->team);
+    if (status != PX_OK) {
+        px_tree_destroy(tree);
+        return status;
     }
     *result = tree;
     return PX_OK;
@@ -65,27 +70,43 @@ void px_tree_destroy(px_tree *tree)
     for (int32_t level = 0; level < LEVELS_MAX; level++) free(tree->buffer[level]);
     free(tree->received);
     free(tree->sent);
+    px_team_destroy(tree->team);
     free(tree);
 }
 
-/* One pass over everything: carry = g, then carry = buffer[k] + carry for the `carries` levels that are full; the sum goes to `to`, and g is
- * cleared unless it is where the sum goes. Blocks stay in the first-level cache from operand to operand. */
-static void add_up(px_tree *tree, float *g, int carries, float *to)
+/* One pass over everything: what its pieces share. */
+typedef struct addition {
+    px_tree *tree;
+    float *g, *to;
+    int carries;
+} addition;
+
+enum { BLOCK = 2048 }; /* floats: they stay in the first-level cache from operand to operand */
+
+static void add_blocks(void *context, int thread, long begin, long end)
 {
-    enum { BLOCK = 2048 };
-    const long blocks = (long)((tree->count + BLOCK - 1) / BLOCK);
-#pragma omp parallel for num_threads(tree->threads) schedule(static)
-    for (long b = 0; b < blocks; b++) {
-        const size_t first = (size_t)b * BLOCK, n = tree->count - first < BLOCK ? tree->count - first : BLOCK;
-        float *carry = g + first;
-        for (int k = 0; k < carries; k++) {
-            const float *restrict other = tree->buffer[k] + first;
+    const addition *a = context;
+    (void)thread;
+    for (long b = begin; b < end; b++) {
+        const size_t first = (size_t)b * BLOCK, n = a->tree->count - first < BLOCK ? a->tree->count - first : BLOCK;
+        float *carry = a->g + first;
+        for (int k = 0; k < a->carries; k++) {
+            const float *restrict other = a->tree->buffer[k] + first;
             for (size_t i = 0; i < n; i++) carry[i] = other[i] + carry[i];
         }
-        if (to == g) continue;
-        memcpy(to + first, carry, n * sizeof *carry);
+        if (a->to == a->g) continue;
+        memcpy(a->to + first, carry, n * sizeof *carry);
         memset(carry, 0, n * sizeof *carry);
     }
+}
+
+/* carry = g, then carry = buffer[k] + carry for the `carries` levels that are full; the sum goes to `to`, and g is cleared unless it is
+ * where the sum goes. */
+static void add_up(px_tree *tree, float *g, int carries, float *to)
+{
+    addition a = {tree, g, to, carries};
+    const long blocks = (long)((tree->count + BLOCK - 1) / BLOCK);
+    px_team_for(tree->team, blocks, px_team_grain(tree->team, blocks, 4, 4), add_blocks, &a);
 }
 
 px_status px_tree_add(px_tree *tree, float *g, const double values[PX_TREE_VALUES])

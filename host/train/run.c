@@ -106,7 +106,7 @@ static px_status open_engine(px_run *run)
 {
     const px_config *config = &run->config;
     px_engine_shape shape = {.n = run->share.n, .groups = run->share.windows, .T = config->steps, .training = 1, .averaging = config->average != PX_AVERAGE_NONE,
-                             .threads = config->threads, .exact = run->share.reduce == PX_REDUCE_TREE, .precision = config->precision, .seed = config->seed};
+                             .threads = config->threads, .precision = config->precision, .seed = config->seed};
     PX_TRY(px_parameters_make(&config->model, &run->parameters));
     PX_TRY(px_engine_create(run->device, &config->model, &config->optimizer, &shape, &run->engine));
     run->reads_each_step = run->on_cpu;

@@ -4,7 +4,7 @@
 set -euo pipefail
 cmake=$1 source=$2 folder=$3
 root=$folder/root
-packages=(libdnnl-dev libdnnl2 libdnnl3 libcjson-dev libcjson1 libutf8proc-dev libutf8proc2 libutf8proc3 libxxhash-dev libxxhash0 libcmocka-dev
+packages=(libcjson-dev libcjson1 libutf8proc-dev libutf8proc2 libutf8proc3 libxxhash-dev libxxhash0 libcmocka-dev
           libcmocka0 libgomp1 libstdc++6 libgcc-s1) # of each library the version that the distribution has
 
 skip() {

@@ -71,6 +71,18 @@ px_engine *px_case_engine(const px_case *c, const char *device, int32_t threads,
     return px_case_engine_in(c, device, threads, averaging, PX_FP32);
 }
 
+void px_test_skip_missing_isa(void)
+{
+    const px_engine_shape shape = {.n = 1, .T = 1, .threads = 1};
+    const char *asked = getenv("PERPLEX_ISA");
+    px_engine *engine = NULL;
+    const px_status status = px_engine_create("cpu", &px_cases[0].model, &px_cases[0].optimizer, &shape, &engine);
+    px_engine_destroy(engine);
+    if (status != PX_ERR_DEVICE || !asked) return;
+    printf("SKIP: instruction set %s: %s\n", asked, px_error_message());
+    exit(77);
+}
+
 px_engine *px_case_engine_in(const px_case *c, const char *device, int32_t threads, int32_t averaging, px_precision precision)
 {
     px_engine_shape shape = {.n = c->n, .T = c->T, .training = 1, .averaging = averaging, .threads = threads, .precision = precision, .seed = SEED};

@@ -40,6 +40,9 @@ px_engine *px_case_engine(const px_case *c, const char *device, int32_t threads,
 /* The same in another precision than fp32. */
 px_engine *px_case_engine_in(const px_case *c, const char *device, int32_t threads, int32_t averaging, px_precision precision);
 
+/* Ends the program with 77 (skipped) and says so where PERPLEX_ISA asks for an instruction set that this machine lacks. */
+void px_test_skip_missing_isa(void);
+
 /* Values of a section in malloc'ed memory; NULL where its size is 0. Ends the program on failure. */
 float *px_section_read(px_engine *engine, px_section section);
 /* Copies every section that both engines keep from one to the other. */

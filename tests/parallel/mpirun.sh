@@ -9,7 +9,7 @@ for name in $(env | grep -oE '^(SLURM|PMIX|PMI|OMPI)_[A-Z_]*'); do unset "$name"
 unset RANK WORLD_SIZE LOCAL_RANK
 # In a container processes may not read each other's memory; without that OpenMPI complains, and copies twice.
 export OMPI_MCA_btl=vader,self OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 GOMP_SPINCOUNT=0
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 awk 'BEGIN { srand(3); split("the a red old ship house sees finds calls man sea king of and in with", w, " ");
              for (i = 0; i < 9000; i++) printf "%s%s", w[1 + int(rand() * rand() * 16)], (i % 11 == 10 ? ".\n" : " ") }' >text.txt

@@ -17,10 +17,9 @@ static const px_case shape_of_all = {"rows",
                                      .model = {.vocab = 41, .embed = 11, .hidden = 37, .layers = 2, .init_scale = 1, .dropout_between = 0.2, .dropout_output = 0.1},
                                      .n = MOST, .T = STEPS, .reset_share = 0.05, .unscored_share = 0.1, .zero_state = 1};
 
-/* With the products that are asked for by shape.exact, whatever this processor has by itself. */
 static px_engine *engine_of(const px_case *c, int32_t threads)
 {
-    const px_engine_shape shape = {.n = c->n, .T = c->T, .training = 1, .threads = threads, .seed = 5, .exact = 1};
+    const px_engine_shape shape = {.n = c->n, .T = c->T, .training = 1, .threads = threads, .seed = 5};
     px_parameters table;
     px_engine *engine;
     PX_CHECK(px_parameters_make(&c->model, &table));

@@ -276,6 +276,7 @@ static void next_agrees_with_evaluate(void **state)
 
 int main(int argc, char **argv)
 {
+    px_test_skip_missing_isa();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(uniform_model_has_perplexity_V),
         cmocka_unit_test(certain_and_right_model_has_perplexity_1),

@@ -295,6 +295,7 @@ static void engine_says_what_it_is_and_where_its_time_goes(void **state)
 
 int main(int argc, char **argv)
 {
+    px_test_skip_missing_isa();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sections_exist_where_the_optimiser_needs_them),
         cmocka_unit_test(sections_are_read_as_they_were_written),

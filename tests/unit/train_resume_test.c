@@ -323,7 +323,7 @@ static void a_run_is_repeated_from_its_own_configuration(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(killed_between_checkpoints_and_resumed_is_the_same_run), /* first: it forks before OpenMP has threads */
+        cmocka_unit_test(killed_between_checkpoints_and_resumed_is_the_same_run), /* first: it forks before there are threads */
         cmocka_unit_test(stopped_by_the_flag_and_resumed_is_the_same_run),
         cmocka_unit_test(ended_and_given_more_steps_is_the_same_run),
         cmocka_unit_test(a_best_model_of_an_end_does_not_outlive_it),

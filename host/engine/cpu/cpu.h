@@ -6,9 +6,9 @@
 #define PX_CPU_H
 
 #include "arena.h"
-#include "barrier.h"
 #include "engine.h"
 #include "product.h"
+#include "team.h"
 
 /* A weight matrix W [out,in] with its two packed forms: forward multiplies by its transpose, backward by itself. */
 typedef struct px_cpu_matrix {
@@ -24,7 +24,7 @@ typedef struct px_cpu_layer {
     px_cpu_matrix w_xh;         /* unused (tensor NULL) where the input is one-hot */
     float *b, *db;              /* [h] */
     float *h;                   /* [T+1,n,h]: row 0 is the state before the window, row t+1 the output of step t */
-    px_panels packed;           /* h packed as [(T+1) n, h] for the weight gradients that read it; data NULL where products are unpacked */
+    px_panels packed;           /* h packed as [(T+1) n, h] for the weight gradients that read it; data NULL unless training */
     float *up;                  /* [T,n,h] the dropped copy that goes up, or NULL where no mask applies */
     float *state, *eval_state;  /* [groups*n,h], [n,h]: carried between windows */
 } px_cpu_layer;
@@ -36,6 +36,8 @@ typedef struct px_cpu {
     const px_isa *isa;
     px_product_context product;
     int threads;
+    int parts;                        /* of a phase whose threads wait for one another: no more than there are processors */
+    px_team *team;
     px_arena arena;
 
     float *w, *g, *m1, *m2, *average; /* flat buffers [table.count]; NULL where there is none */
@@ -57,7 +59,7 @@ typedef struct px_cpu {
     double *nll;                      /* [T,n] */
     float *masked_w;                  /* [h,h] W_hh under weight dropout; also its gradient's scratch */
     float *zeros;                     /* [max(h,d)] */
-    const float **a_rows, **add_rows; /* row pointers of the recurrence, [threads,n]: each thread uses those of its rows */
+    const float **a_rows, **add_rows; /* row pointers of the recurrence, [threads,n]: each part of the team uses those of its rows */
     float **out_rows;
 
     /* The table of token rows (one-hot W_xh, or E where untied): its gradient is zero but for the rows of tokens seen. */
@@ -66,7 +68,7 @@ typedef struct px_cpu {
     int32_t *touched_list;            /* [V] */
     double *norms;                    /* partial sums of squares */
 
-    px_barrier *barriers;                /* [threads] between the steps of a recurrence: one for each part of the rows */
+    px_meeting *meeting;              /* [threads] between the steps of a recurrence: one for each part of the rows */
     int loss_is_bad;                     /* a loss since the last update was not finite */
     px_reducer reducer;                  /* start NULL: none */
     int reducing;                        /* parts have been started since the last update */
@@ -127,9 +129,8 @@ float px_cpu_mask_token(const px_cpu *cpu, const px_cpu_window *window, long row
 void px_cpu_mask_weights(px_cpu *cpu, const px_cpu_window *window, int l, const float *in, float *out);
 
 /* ---- dense.c: products of activations with weight matrices ------------------------------------------------------------------------- */
-/* x W^T for all rows: the forward product of a matrix. Training may use oneDNN; evaluation always uses panels, so that a row's bits do
- * not depend on the rows beside it. */
-void px_cpu_forward_product(px_cpu *cpu, int training, px_cpu_matrix *matrix, long rows, const float *x, const float *bias, float *out);
+/* x W^T for all rows: the forward product of a matrix. A row's bits do not depend on the rows beside it. */
+void px_cpu_forward_product(px_cpu *cpu, px_cpu_matrix *matrix, long rows, const float *x, const float *bias, float *out);
 /* dx = dy W, and dW += dy^T x. */
 void px_cpu_data_gradient(px_cpu *cpu, px_cpu_matrix *matrix, long rows, const float *dy, float *dx);
 void px_cpu_weight_gradient(px_cpu *cpu, const px_cpu_matrix *matrix, long rows, const float *dy, const float *x);
@@ -146,5 +147,8 @@ void px_cpu_ready(px_cpu *cpu, px_cpu_matrix *matrix, int backward);
 void px_cpu_weights_changed(px_cpu *cpu);
 /* sums [count] += the sum of rows of x [rows,count], in row order. */
 void px_cpu_add_columns(px_cpu *cpu, const float *x, long rows, long count, float *sums);
+/* Hands out columns [0, count) of something of `rows` rows, in whole cache lines; and rows of `width` floats. */
+void px_cpu_for_columns(px_cpu *cpu, long count, long rows, px_team_body body, void *context);
+void px_cpu_for_rows(px_cpu *cpu, long rows, long width, px_team_body body, void *context);
 
 #endif

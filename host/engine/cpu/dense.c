@@ -1,10 +1,7 @@
 /* Dense products of the CPU engine: activations of all T n rows with a weight matrix, forward and backward.
  *
- * Panels by default; where large unpacked products go to oneDNN (product.h), training uses those. Evaluation always uses panels, so that
- * what a token scores depends neither on the window nor on the streams beside it. */
+ * All by packed panels (product.h), so that what a token scores depends neither on the window nor on the streams beside it. */
 #include "cpu.h"
-
-#include <omp.h>
 
 void px_cpu_pack_matrix(px_cpu *cpu, px_cpu_matrix *matrix, const float *w, int backward)
 {
@@ -32,17 +29,9 @@ void px_cpu_weights_changed(px_cpu *cpu)
     cpu->output.forward_ready = cpu->output.backward_ready = 0;
 }
 
-void px_cpu_forward_product(px_cpu *cpu, int training, px_cpu_matrix *matrix, long rows, const float *x, const float *bias, float *out)
+void px_cpu_forward_product(px_cpu *cpu, px_cpu_matrix *matrix, long rows, const float *x, const float *bias, float *out)
 {
     const long width = matrix->tensor->rows, in = matrix->tensor->cols;
-    if (training && cpu->product.onednn) {
-        px_product(&cpu->product, rows, width, in, px_rows(x, (size_t)in), px_transposed(matrix->w, (size_t)in), 0, out, (size_t)width);
-        if (bias) {
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-            for (long row = 0; row < rows; row++) cpu->isa->add(out + row * width, bias, width);
-        }
-        return;
-    }
     px_cpu_ready(cpu, matrix, 0);
     px_product_panels(&cpu->product, rows, x, (size_t)in, &matrix->forward, bias, 0, out, (size_t)width);
 }
@@ -50,10 +39,6 @@ void px_cpu_forward_product(px_cpu *cpu, int training, px_cpu_matrix *matrix, lo
 void px_cpu_data_gradient(px_cpu *cpu, px_cpu_matrix *matrix, long rows, const float *dy, float *dx)
 {
     const long width = matrix->tensor->rows, in = matrix->tensor->cols;
-    if (cpu->product.onednn) {
-        px_product(&cpu->product, rows, in, width, px_rows(dy, (size_t)width), px_rows(matrix->w, (size_t)in), 0, dx, (size_t)in);
-        return;
-    }
     px_cpu_ready(cpu, matrix, 1);
     px_product_panels(&cpu->product, rows, dy, (size_t)width, &matrix->backward, NULL, 0, dx, (size_t)in);
 }
@@ -81,15 +66,35 @@ void px_cpu_weight_gradient_of_layer(px_cpu *cpu, const px_cpu_window *window, c
         px_cpu_weight_gradient(cpu, matrix, rows, dy, output + first * cpu->base.model.hidden);
 }
 
+typedef struct columns {
+    const px_isa *isa;
+    const float *x;
+    long rows, count;
+    float *sums;
+} columns;
+
+static void add_some_columns(void *context, int thread, long begin, long end)
+{
+    const columns *c = context;
+    (void)thread;
+    for (long row = 0; row < c->rows; row++) c->isa->add(c->sums + begin, c->x + row * c->count + begin, end - begin);
+}
+
 void px_cpu_add_columns(px_cpu *cpu, const float *x, long rows, long count, float *sums)
 {
-    enum { GRAIN = 64 };
-#pragma omp parallel num_threads(cpu->threads)
-    {
-        long begin, end;
-        px_share((count + GRAIN - 1) / GRAIN, omp_get_thread_num(), omp_get_num_threads(), &begin, &end);
-        begin *= GRAIN;
-        end = end * GRAIN < count ? end * GRAIN : count;
-        for (long row = 0; row < rows && begin < end; row++) cpu->isa->add(sums + begin, x + row * count + begin, end - begin);
-    }
+    columns c = {cpu->isa, x, rows, count, sums};
+    px_cpu_for_columns(cpu, count, rows, add_some_columns, &c);
+}
+
+void px_cpu_for_columns(px_cpu *cpu, long count, long rows, px_team_body body, void *context)
+{
+    enum { GRAIN = 64, LEAST = 16384 }; /* whole cache lines; floats of a piece that is worth handing out */
+    const long grain = px_team_grain(cpu->team, count, 2, LEAST / (rows + 1) + 1);
+    px_team_for(cpu->team, count, (grain + GRAIN - 1) / GRAIN * GRAIN, body, context);
+}
+
+void px_cpu_for_rows(px_cpu *cpu, long rows, long width, px_team_body body, void *context)
+{
+    enum { LEAST = 8192 };
+    px_team_for(cpu->team, rows, px_team_grain(cpu->team, rows, 4, LEAST / (width + 1) + 1), body, context);
 }

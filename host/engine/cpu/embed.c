@@ -5,56 +5,82 @@
 #include "cpu.h"
 #include "philox.h"
 
-#include <omp.h>
 #include <string.h>
+
+/* A window whose rows, or columns of its gradient, are handed out. */
+typedef struct embed_rows {
+    px_cpu *cpu;
+    const px_cpu_window *window;
+    const float *rows;     /* backward: [T,n,width] gradient of what was looked up */
+    long width;
+    int masked;
+    float *table;          /* backward: [V,width] += */
+} embed_rows;
+
+static void one_hot_dropped(void *context, int thread, long begin, long end)
+{
+    const embed_rows *e = context;
+    const px_cpu *cpu = e->cpu;
+    const long h = cpu->base.model.hidden;
+    float *out = cpu->layer[0].h + e->window->n * h;
+    (void)thread;
+    for (long row = begin; row < end; row++) {
+        const int32_t token = e->window->batch->tokens[row];
+        const float factor = px_cpu_mask_token(cpu, e->window, row, token);
+        const float *source = cpu->one_hot + (size_t)token * (size_t)h;
+        for (long j = 0; j < h; j++) out[row * h + j] = factor * source[j];
+    }
+}
+
+static void look_up(void *context, int thread, long begin, long end)
+{
+    const embed_rows *e = context;
+    const px_cpu *cpu = e->cpu;
+    const long d = cpu->base.model.embed;
+    (void)thread;
+    for (long row = begin; row < end; row++)
+        memcpy(cpu->x + row * d, cpu->embedding + (size_t)e->window->batch->tokens[row] * (size_t)d, sizeof(float) * (size_t)d);
+}
 
 void px_cpu_embed_forward(px_cpu *cpu, const px_cpu_window *window)
 {
-    const int32_t *tokens = window->batch->tokens;
     const long n = window->n, h = cpu->base.model.hidden, d = cpu->base.model.embed;
     const int dropped = window->training && cpu->base.model.dropout_input > 0;
+    embed_rows e = {.cpu = cpu, .window = window};
     if (d == 0) {
-        if (!dropped) return;
-        float *out = cpu->layer[0].h + n * h;
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-        for (long row = 0; row < window->rows; row++) {
-            const float factor = px_cpu_mask_token(cpu, window, row, tokens[row]);
-            const float *source = cpu->one_hot + (size_t)tokens[row] * (size_t)h;
-            for (long j = 0; j < h; j++) out[row * h + j] = factor * source[j];
-        }
+        if (dropped) px_cpu_for_rows(cpu, window->rows, h, one_hot_dropped, &e);
         return;
     }
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-    for (long row = 0; row < window->rows; row++)
-        memcpy(cpu->x + row * d, cpu->embedding + (size_t)tokens[row] * (size_t)d, sizeof(float) * (size_t)d);
+    px_cpu_for_rows(cpu, window->rows, d, look_up, &e);
     if (dropped) px_cpu_mask_rows(cpu, window, PX_RANDOM_DROPOUT_INPUT, 0, cpu->base.model.dropout_input, d, cpu->x, cpu->x);
-    px_cpu_forward_product(cpu, window->training, &cpu->layer[0].w_xh, window->rows, cpu->x, NULL, cpu->layer[0].h + n * h);
+    px_cpu_forward_product(cpu, &cpu->layer[0].w_xh, window->rows, cpu->x, NULL, cpu->layer[0].h + n * h);
 }
 
-/* table[token] += factor * row, rows in order. Threads own columns, so that no two write one element and the order is fixed. */
-static void add_to_token_rows(px_cpu *cpu, const px_cpu_window *window, const float *rows, long width, int masked, float *table)
+static void add_columns_to_tokens(void *context, int thread, long begin, long end)
 {
-    const int32_t *tokens = window->batch->tokens;
-    enum { GRAIN = 16 }; /* a cache line of floats */
-#pragma omp parallel num_threads(cpu->threads)
-    {
-        long begin, end;
-        px_share((width + GRAIN - 1) / GRAIN, omp_get_thread_num(), omp_get_num_threads(), &begin, &end);
-        begin *= GRAIN;
-        end = end * GRAIN < width ? end * GRAIN : width;
-        for (long row = 0; row < window->rows && begin < end; row++) {
-            float *to = table + (size_t)tokens[row] * (size_t)width + begin;
-            const float *from = rows + row * width + begin;
-            if (!masked)
-                cpu->isa->add(to, from, end - begin);
-            else {
-                const float factor = px_cpu_mask_token(cpu, window, row, tokens[row]);
-                if (factor != 0.0f) cpu->isa->add_scaled(to, from, factor, end - begin);
-            }
+    const embed_rows *e = context;
+    const px_isa *isa = e->cpu->isa;
+    const int32_t *tokens = e->window->batch->tokens;
+    (void)thread;
+    for (long row = 0; row < e->window->rows; row++) {
+        float *to = e->table + (size_t)tokens[row] * (size_t)e->width + begin;
+        const float *from = e->rows + row * e->width + begin;
+        if (!e->masked)
+            isa->add(to, from, end - begin);
+        else {
+            const float factor = px_cpu_mask_token(e->cpu, e->window, row, tokens[row]);
+            if (factor != 0.0f) isa->add_scaled(to, from, factor, end - begin);
         }
     }
+}
+
+/* table[token] += factor * row, rows in order. Columns are handed out, so that no two threads write one element and the order is fixed. */
+static void add_to_token_rows(px_cpu *cpu, const px_cpu_window *window, const float *rows, long width, int masked, float *table)
+{
+    embed_rows e = {cpu, window, rows, width, masked, table};
+    px_cpu_for_columns(cpu, width, window->rows, add_columns_to_tokens, &e);
     if (cpu->sparse)
-        for (long row = 0; row < window->rows; row++) cpu->touched[tokens[row]] = 1;
+        for (long row = 0; row < window->rows; row++) cpu->touched[window->batch->tokens[row]] = 1;
 }
 
 void px_cpu_embed_backward(px_cpu *cpu, const px_cpu_window *window, const float *dz)

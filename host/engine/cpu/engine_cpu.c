@@ -6,9 +6,7 @@
 #include "layout.h"
 #include "machine.h"
 
-#include <dnnl.h>
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,16 +16,6 @@ static px_cpu *of(px_engine *engine)
     return (px_cpu *)engine;
 }
 
-/* On AVX2 panels were measured ahead of oneDNN (bench/results, products.md); on AVX-512 ours have not been measured, so oneDNN has them.
- * PERPLEX_PRODUCTS=onednn|panels asks for one, for tests and comparisons. */
-static int use_onednn(const px_isa *isa)
-{
-    const char *asked = getenv("PERPLEX_PRODUCTS");
-    if (asked && strcmp(asked, "onednn") == 0) return 1;
-    if (asked && strcmp(asked, "panels") == 0) return 0;
-    return strcmp(isa->name, "avx512") == 0;
-}
-
 static px_status prepare(px_cpu *cpu, const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape)
 {
     if (shape->precision != PX_FP32)
@@ -35,8 +23,12 @@ static px_status prepare(px_cpu *cpu, const px_model_config *model, const px_opt
     *cpu = (px_cpu){.base = {.model = *model, .shape = *shape}, .optimizer = *optimizer};
     PX_TRY(px_parameters_make(model, &cpu->table));
     cpu->isa = px_isa_best();
+    if (!cpu->isa)
+        return px_fail(PX_ERR_DEVICE, "PERPLEX_ISA=%s: this processor, or this build, has no such instruction set; the best it has is %s", getenv("PERPLEX_ISA"),
+                       px_isa_all()[0]->name);
     cpu->threads = shape->threads > 0 ? shape->threads : px_machine_cores();
-    cpu->product = (px_product_context){.isa = cpu->isa, .threads = cpu->threads, .onednn = !shape->exact && use_onednn(cpu->isa)};
+    cpu->parts = cpu->threads < px_machine_processors() ? cpu->threads : px_machine_processors();
+    cpu->product = (px_product_context){.isa = cpu->isa};
     const px_optimizer kind = optimizer->kind;
     cpu->has_m1 = kind == PX_MOMENTUM || kind == PX_ADAM || kind == PX_ADAMW;
     cpu->has_m2 = kind == PX_ADAM || kind == PX_ADAMW || kind == PX_RMSPROP;
@@ -67,8 +59,12 @@ static px_status cpu_create(const px_model_config *model, const px_optimizer_con
     px_cpu_layout(cpu, NULL, &memory);
     PX_TRY_GOTO(status, px_arena_create(&cpu->arena, memory.total, "the model, its training state and one window"), fail_cpu);
     px_cpu_layout(cpu, &cpu->arena, &memory);
+    PX_TRY_GOTO(status, px_team_create(cpu->threads, &cpu->team), fail_arena);
+    cpu->product.team = cpu->team;
     *engine = &cpu->base;
     return PX_OK;
+fail_arena:
+    px_arena_destroy(&cpu->arena);
 fail_cpu:
     free(cpu);
     return status;
@@ -77,6 +73,7 @@ fail_cpu:
 static void cpu_destroy(px_engine *engine)
 {
     px_cpu *cpu = of(engine);
+    px_team_destroy(cpu->team);
     px_arena_destroy(&cpu->arena);
     free(cpu);
 }
@@ -100,9 +97,8 @@ static px_status check_tokens(const px_cpu *cpu, const px_batch *batch)
     return PX_OK;
 }
 
-static px_cpu_window begin_window(px_cpu *cpu, const px_batch *batch, int training)
+static px_cpu_window window_of(const px_batch *batch, int training)
 {
-    omp_set_num_threads(cpu->threads); /* oneDNN takes its threads from here */
     return (px_cpu_window){.batch = batch, .T = batch->T, .n = batch->n, .rows = (long)batch->T * batch->n, .training = training};
 }
 
@@ -139,7 +135,7 @@ static px_status cpu_accumulate(px_engine *engine, const px_batch *batch)
 {
     px_cpu *cpu = of(engine);
     PX_TRY(check_tokens(cpu, batch));
-    const px_cpu_window window = begin_window(cpu, batch, 1);
+    const px_cpu_window window = window_of(batch, 1);
     double mark = px_clock();
     forward(cpu, &window, &mark);
     px_cpu_head_train(cpu, &window, cpu->d[0]);
@@ -182,7 +178,7 @@ static px_status cpu_evaluate(px_engine *engine, const px_batch *batch, float *t
 {
     px_cpu *cpu = of(engine);
     PX_TRY(check_tokens(cpu, batch));
-    const px_cpu_window window = begin_window(cpu, batch, 0);
+    const px_cpu_window window = window_of(batch, 0);
     double mark = px_clock();
     forward(cpu, &window, &mark);
     px_cpu_head_evaluate(cpu, &window, token_nll);
@@ -202,7 +198,7 @@ static px_status cpu_next(px_engine *engine, const int32_t *tokens, const uint8_
     const px_batch batch = {.tokens = tokens, .targets = tokens, .reset = reset ? reset : marks ? marks : none, .T = 1, .n = n, .streams_in_all = (uint32_t)n};
     px_status status = check_tokens(cpu, &batch);
     if (status == PX_OK) {
-        const px_cpu_window window = begin_window(cpu, &batch, 0);
+        const px_cpu_window window = window_of(&batch, 0);
         double mark = px_clock();
         forward(cpu, &window, &mark);
         px_cpu_head_probabilities(cpu, &window, probabilities);
@@ -235,7 +231,7 @@ static px_status cpu_run_phase(px_engine *engine, px_phase which, const px_batch
 {
     px_cpu *cpu = of(engine);
     PX_TRY(check_tokens(cpu, batch));
-    const px_cpu_window window = begin_window(cpu, batch, 1);
+    const px_cpu_window window = window_of(batch, 1);
     const int top = cpu->base.model.layers - 1;
     set_up_phase(cpu, &window, which);
     double mark = px_clock();
@@ -351,9 +347,7 @@ static px_status cpu_phase_times(px_engine *engine, int reset, px_phase_times *t
 static px_status cpu_describe(const px_engine *engine, char *buffer, size_t buffer_bytes)
 {
     const px_cpu *cpu = (const px_cpu *)engine;
-    const dnnl_version_t *version = dnnl_version();
-    snprintf(buffer, buffer_bytes, "cpu: %s, %s, %d thread%s, products by %s %d.%d.%d", px_machine_processor(), cpu->isa->name, cpu->threads,
-             cpu->threads == 1 ? "" : "s", cpu->product.onednn ? "oneDNN" : "panels; oneDNN", version->major, version->minor, version->patch);
+    snprintf(buffer, buffer_bytes, "cpu: %s, %s, %d thread%s", px_machine_processor(), cpu->isa->name, cpu->threads, cpu->threads == 1 ? "" : "s");
     return PX_OK;
 }
 

@@ -5,7 +5,6 @@
 #include "cpu.h"
 
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 /* The output layer's input [rows, width]: the top layer's (dropped) outputs, projected where that applies. */
@@ -13,7 +12,7 @@ static const float *head_input(px_cpu *cpu, const px_cpu_window *window)
 {
     const float *top = px_cpu_layer_output(cpu, window, cpu->base.model.layers - 1);
     if (!cpu->projection.tensor) return top;
-    px_cpu_forward_product(cpu, window->training, &cpu->projection, window->rows, top, NULL, cpu->u);
+    px_cpu_forward_product(cpu, &cpu->projection, window->rows, top, NULL, cpu->u);
     return cpu->u;
 }
 
@@ -39,27 +38,57 @@ static void add_loss(px_cpu *cpu, const px_cpu_window *window)
     if (window->training && !isfinite(loss)) cpu->loss_is_bad = 1;
 }
 
+/* A chunk of logits [rows,V] that starts at row `first` of the window. */
+typedef struct logit_rows {
+    px_cpu *cpu;
+    const px_cpu_window *window;
+    float *logits;
+    long first;
+} logit_rows;
+
+static void gradient_of_logits(void *context, int thread, long begin, long end)
+{
+    const logit_rows *c = context;
+    const long V = c->cpu->base.model.vocab;
+    const float scale = (float)c->window->batch->inv_count;
+    (void)thread;
+    for (long r = begin; r < end; r++) {
+        const int32_t target = c->window->batch->targets[c->first + r];
+        float *row = c->logits + r * V;
+        c->cpu->nll[c->first + r] = target < 0 ? 0 : c->cpu->isa->softmax_gradient(row, V, target, scale);
+        if (target < 0) memset(row, 0, sizeof(float) * (size_t)V);
+    }
+}
+
+static void loss_of_logits(void *context, int thread, long begin, long end)
+{
+    const logit_rows *c = context;
+    const long V = c->cpu->base.model.vocab;
+    (void)thread;
+    for (long r = begin; r < end; r++) {
+        const int32_t target = c->window->batch->targets[c->first + r];
+        c->cpu->nll[c->first + r] = target < 0 ? 0 : c->cpu->isa->softmax_nll(c->logits + r * V, V, target);
+    }
+}
+
+static void probabilities_of_logits(void *context, int thread, long begin, long end)
+{
+    const logit_rows *c = context;
+    const long V = c->cpu->base.model.vocab;
+    (void)thread;
+    for (long r = begin; r < end; r++) c->cpu->isa->softmax(c->logits + r * V, V);
+}
+
 void px_cpu_head_train(px_cpu *cpu, const px_cpu_window *window, float *d_top)
 {
-    const px_isa *isa = cpu->isa;
     const long V = cpu->base.model.vocab, width = cpu->output.tensor->cols;
     const float *input = head_input(cpu, window);
-    const float scale = (float)window->batch->inv_count;
     float *d_input = cpu->projection.tensor ? cpu->du : d_top;
     for (long first = 0; first < window->rows; first += cpu->chunk_rows) {
         const long rows = window->rows - first < cpu->chunk_rows ? window->rows - first : cpu->chunk_rows;
-        px_cpu_forward_product(cpu, 1, &cpu->output, rows, input + first * width, cpu->b_q, cpu->logits);
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-        for (long r = 0; r < rows; r++) {
-            const int32_t target = window->batch->targets[first + r];
-            float *row = cpu->logits + r * V;
-            if (target >= 0)
-                cpu->nll[first + r] = isa->softmax_gradient(row, V, target, scale);
-            else {
-                cpu->nll[first + r] = 0;
-                memset(row, 0, sizeof(float) * (size_t)V);
-            }
-        }
+        logit_rows chunk = {cpu, window, cpu->logits, first};
+        px_cpu_forward_product(cpu, &cpu->output, rows, input + first * width, cpu->b_q, cpu->logits);
+        px_cpu_for_rows(cpu, rows, V, gradient_of_logits, &chunk);
         px_cpu_add_columns(cpu, cpu->logits, rows, V, cpu->db_q);
         if (cpu->projection.tensor)
             px_cpu_weight_gradient(cpu, &cpu->output, rows, cpu->logits, input + first * width);
@@ -80,12 +109,9 @@ void px_cpu_head_evaluate(px_cpu *cpu, const px_cpu_window *window, float *token
     const float *input = head_input(cpu, window);
     for (long first = 0; first < window->rows; first += cpu->chunk_rows) {
         const long rows = window->rows - first < cpu->chunk_rows ? window->rows - first : cpu->chunk_rows;
-        px_cpu_forward_product(cpu, 0, &cpu->output, rows, input + first * width, cpu->b_q, cpu->logits);
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-        for (long r = 0; r < rows; r++) {
-            const int32_t target = window->batch->targets[first + r];
-            cpu->nll[first + r] = target < 0 ? 0 : cpu->isa->softmax_nll(cpu->logits + r * V, V, target);
-        }
+        logit_rows chunk = {cpu, window, cpu->logits, first};
+        px_cpu_forward_product(cpu, &cpu->output, rows, input + first * width, cpu->b_q, cpu->logits);
+        px_cpu_for_rows(cpu, rows, V, loss_of_logits, &chunk);
     }
     add_loss(cpu, window);
     if (token_nll)
@@ -94,8 +120,7 @@ void px_cpu_head_evaluate(px_cpu *cpu, const px_cpu_window *window, float *token
 
 void px_cpu_head_probabilities(px_cpu *cpu, const px_cpu_window *window, float *probabilities)
 {
-    const long V = cpu->base.model.vocab;
-    px_cpu_forward_product(cpu, 0, &cpu->output, window->rows, head_input(cpu, window), cpu->b_q, probabilities);
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-    for (long row = 0; row < window->rows; row++) cpu->isa->softmax(probabilities + row * V, V);
+    logit_rows chunk = {cpu, window, probabilities, 0};
+    px_cpu_forward_product(cpu, &cpu->output, window->rows, head_input(cpu, window), cpu->b_q, probabilities);
+    px_cpu_for_rows(cpu, window->rows, cpu->base.model.vocab, probabilities_of_logits, &chunk);
 }

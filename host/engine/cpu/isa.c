@@ -44,7 +44,8 @@ const px_isa *px_isa_best(void)
 {
     const px_isa *const *all = px_isa_all();
     const char *asked = getenv("PERPLEX_ISA");
-    for (int i = 0; asked && all[i]; i++)
+    if (!asked || !*asked) return all[0];
+    for (int i = 0; all[i]; i++)
         if (strcmp(all[i]->name, asked) == 0) return all[i];
-    return all[0];
+    return NULL;
 }

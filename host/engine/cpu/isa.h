@@ -75,7 +75,8 @@ typedef struct px_isa {
 #undef PX_ISA_MEMBER
 } px_isa;
 
-/* The best one that this processor runs; PERPLEX_ISA=avx512|avx2|baseline asks for one (tests, comparisons). */
+/* The best one that this processor runs, or the one that PERPLEX_ISA=avx512|avx2|baseline asks for (tests, comparisons); NULL where this
+ * build or processor has none of that name. */
 const px_isa *px_isa_best(void);
 /* All that were built and that this processor runs, best first, ended by NULL. */
 const px_isa *const *px_isa_all(void);

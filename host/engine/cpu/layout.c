@@ -59,7 +59,7 @@ static void layers(cutter *cut, px_cpu *cpu, size_t rows)
         px_cpu_layer *layer = &cpu->layer[l];
         const double p = l == model->layers - 1 ? model->dropout_output : model->dropout_between;
         layer->h = floats(cut, (rows + n) * h);
-        layer->packed.data = cpu->base.shape.training && !cpu->product.onednn ? floats(cut, px_panels_floats(cpu->isa, (long)(rows + n), (long)h)) : NULL;
+        layer->packed.data = cpu->base.shape.training ? floats(cut, px_panels_floats(cpu->isa, (long)(rows + n), (long)h)) : NULL;
         layer->up = cpu->base.shape.training && p > 0 ? floats(cut, rows * h) : NULL;
         layer->state = cpu->states ? cpu->states + (size_t)l * px_cpu_streams(cpu) * h : NULL;
         layer->eval_state = cpu->eval_states + (size_t)l * n * h;
@@ -112,7 +112,7 @@ static void workspace(cutter *cut, px_cpu *cpu)
     cpu->a_rows = take(cut, pointers);
     cpu->add_rows = take(cut, pointers);
     cpu->out_rows = take(cut, pointers);
-    cpu->barriers = take(cut, sizeof(px_barrier) * (size_t)cpu->threads);
+    cpu->meeting = take(cut, sizeof(px_meeting) * (size_t)cpu->threads);
     if (!cpu->base.shape.training) return;
     if (model->dropout_weight > 0) cpu->masked_w = floats(cut, h * h);
     cpu->touched = take(cut, V);

@@ -2,8 +2,6 @@
 #include "cpu.h"
 #include "philox.h"
 
-#include <omp.h>
-
 static px_mask mask_of(const px_cpu *cpu, uint32_t purpose, uint32_t layer, double p)
 {
     return (px_mask){.seed = cpu->base.shape.seed, .purpose = purpose, .layer = layer, .threshold = px_dropout_threshold(p),
@@ -17,13 +15,32 @@ static uint64_t row_element(const px_cpu *cpu, const px_cpu_window *window, long
                            (uint64_t)(row / window->n), width, 0, cpu->base.model.dropout_locked);
 }
 
+/* Rows under one mask: what their pieces share. */
+typedef struct masked_rows {
+    const px_cpu *cpu;
+    const px_cpu_window *window; /* NULL: rows of a weight matrix, whose elements are numbered through from `first` */
+    px_mask mask;
+    uint64_t first;
+    long width;
+    const float *in;
+    float *out;
+} masked_rows;
+
+static void mask_some_rows(void *context, int thread, long begin, long end)
+{
+    const masked_rows *m = context;
+    const uint64_t width = (uint64_t)m->width;
+    (void)thread;
+    for (long row = begin; row < end; row++)
+        m->cpu->isa->mask(m->out + row * m->width, m->in + row * m->width, m->width, &m->mask,
+                          m->window ? row_element(m->cpu, m->window, row, width) : m->first + (uint64_t)row * width);
+}
+
 void px_cpu_mask_rows(px_cpu *cpu, const px_cpu_window *window, uint32_t purpose, uint32_t layer, double p, long width, const float *in,
                       float *out)
 {
-    const px_mask mask = mask_of(cpu, purpose, layer, p);
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-    for (long row = 0; row < window->rows; row++)
-        cpu->isa->mask(out + row * width, in + row * width, width, &mask, row_element(cpu, window, row, (uint64_t)width));
+    masked_rows m = {.cpu = cpu, .window = window, .mask = mask_of(cpu, purpose, layer, p), .width = width, .in = in, .out = out};
+    px_cpu_for_rows(cpu, window->rows, width, mask_some_rows, &m);
 }
 
 float px_cpu_mask_token(const px_cpu *cpu, const px_cpu_window *window, long row, int32_t token)
@@ -35,9 +52,8 @@ float px_cpu_mask_token(const px_cpu *cpu, const px_cpu_window *window, long row
 
 void px_cpu_mask_weights(px_cpu *cpu, const px_cpu_window *window, int l, const float *in, float *out)
 {
-    const px_mask mask = mask_of(cpu, PX_RANDOM_DROPOUT_WEIGHT, (uint32_t)l, cpu->base.model.dropout_weight);
     const long h = cpu->base.model.hidden;
-    const uint64_t first = window->batch->step * (uint64_t)h * (uint64_t)h;
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-    for (long row = 0; row < h; row++) cpu->isa->mask(out + row * h, in + row * h, h, &mask, first + (uint64_t)(row * h));
+    masked_rows m = {.cpu = cpu, .mask = mask_of(cpu, PX_RANDOM_DROPOUT_WEIGHT, (uint32_t)l, cpu->base.model.dropout_weight),
+                     .first = window->batch->step * (uint64_t)h * (uint64_t)h, .width = h, .in = in, .out = out};
+    px_cpu_for_rows(cpu, h, h, mask_some_rows, &m);
 }

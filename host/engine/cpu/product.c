@@ -2,16 +2,15 @@
  * (2008): a block of B is packed into panels that all threads share, a block of A stays in a core's second-level cache, and a tile of C in registers. */
 #include "product.h"
 
-#include <dnnl.h>
-#include <omp.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
     K_BLOCK = 512,          /* a panel slice of 512 x 16 floats streams from the second-level cache as fast as it is used */
     ROW_BLOCK = 96,         /* 96 x 512 floats of A: two fifths of a 512 KiB second-level cache */
     BLOCK_LEADING = K_BLOCK + 16, /* rows of a transposed block start in different sets of the first-level cache */
-    SHARED_FLOATS = 1 << 20 /* 4 MiB of packed B at a time */
+    SHARED_FLOATS = 1 << 20, /* 4 MiB of packed B at a time */
+    PIECES = 4,             /* of a phase, for each thread: a thread that has no core for a while leaves its share to the others */
+    PIECE_MULTIPLY_ADDS = 1 << 17 /* below some 10 microseconds handing a piece out costs too much */
 };
 
 static long panel_count(const px_isa *isa, long n)
@@ -29,24 +28,36 @@ size_t px_product_scratch_floats(int threads)
     return (size_t)SHARED_FLOATS + (size_t)threads * ROW_BLOCK * BLOCK_LEADING;
 }
 
-static void pack_panels(const px_isa *isa, px_view b, long k, long n, float *data, long begin, long end)
+/* A matrix and where its panels go. */
+typedef struct packing {
+    const px_isa *isa;
+    px_view b;
+    long k, n;
+    float *data;
+} packing;
+
+static void pack_panels(void *context, int thread, long begin, long end)
 {
-    const long first = begin * isa->panel, last = end * isa->panel < n ? end * isa->panel : n;
-    if (first < last) isa->pack(b.data + (size_t)first * b.column, b.row, b.column, k, last - first, data + (size_t)first * (size_t)k);
+    const packing *p = context;
+    const px_isa *isa = p->isa;
+    const long first = begin * isa->panel, last = end * isa->panel < p->n ? end * isa->panel : p->n;
+    (void)thread;
+    if (first < last) isa->pack(p->b.data + (size_t)first * p->b.column, p->b.row, p->b.column, p->k, last - first, p->data + (size_t)first * (size_t)p->k);
+}
+
+static void pack(const px_product_context *context, px_view b, long k, long n, float *data)
+{
+    enum { LEAST_FLOATS = 8192 }; /* below, handing it out takes longer than doing it */
+    packing p = {context->isa, b, k, n, data};
+    const long count = panel_count(context->isa, n), least = LEAST_FLOATS / (k * context->isa->panel) + 1;
+    px_team_for(context->team, count, px_team_grain(context->team, count, PIECES, least), pack_panels, &p);
 }
 
 void px_panels_pack(const px_product_context *context, px_view b, long k, long n, px_panels *panels)
 {
-    const long count = panel_count(context->isa, n);
     panels->k = k;
     panels->n = n;
-    float *data = panels->data;
-#pragma omp parallel num_threads(context->threads)
-    {
-        long begin, end;
-        px_share(count, omp_get_thread_num(), omp_get_num_threads(), &begin, &end);
-        pack_panels(context->isa, b, k, n, data, begin, end);
-    }
+    pack(context, b, k, n, panels->data);
 }
 
 /* Tiles of one slice of k: rows are cut as evenly as tile_rows allows; k slices after the first add to what is there. */
@@ -79,20 +90,31 @@ void px_rows_times_panels(const px_isa *isa, const px_rows_job *job, const px_pa
     slice(isa, job, b->data, (size_t)b->k * isa->panel, 0, b->k, b->n, panel_begin, panel_end, 1);
 }
 
-/* Threads as a grid of row parts and panel parts: the one with the least work for the busiest, wider in rows when equal. */
-static void thread_grid(int threads, long row_tiles, long panels, int *row_parts, int *panel_parts)
+/* A product cut into a grid of row parts and panel parts: the pieces that threads take. */
+typedef struct product_grid {
+    int row_parts, panel_parts;
+} product_grid;
+
+/* Some pieces for each thread, none too small to be handed out. The grid with the least work in the largest piece; more row parts
+ * where that is nearly equal, since rows of a transposed A are then turned by one piece alone. */
+static product_grid cut_product(const px_product_context *context, long m, long k, long panels)
 {
+    const int threads = px_team_threads(context->team);
+    const long row_tiles = (m + context->isa->tile_rows - 1) / context->isa->tile_rows;
+    const double turns = (double)m * (double)k * (double)panels * context->isa->panel / PIECE_MULTIPLY_ADDS / threads;
+    if (threads == 1 || turns < 1) return (product_grid){1, 1};
+    const int parts = threads * (turns < PIECES ? (int)turns : PIECES);
+    product_grid grid = {1, 1};
     long least = -1;
-    for (int rows = 1; rows <= threads; rows++) {
-        if (threads % rows) continue;
-        int columns = threads / rows;
-        long work = ((row_tiles + rows - 1) / rows) * ((panels + columns - 1) / columns);
-        if (least < 0 || work <= least) {
-            least = work;
-            *row_parts = rows;
-            *panel_parts = columns;
-        }
+    for (int rows = parts; rows >= 1; rows--) {
+        if (parts % rows) continue;
+        const int columns = parts / rows;
+        const long work = ((row_tiles + rows - 1) / rows) * ((panels + columns - 1) / columns);
+        if (least >= 0 && work >= least - least / 32) continue;
+        least = work;
+        grid = (product_grid){rows, columns};
     }
+    return grid;
 }
 
 /* One thread's rows [row_begin, row_end) times panels of a packed block B [k,n], panel_stride floats from one to the next. A is read in place where its rows are contiguous in k,
@@ -120,97 +142,74 @@ static void rows_of_product(const px_isa *isa, px_view a, long row_begin, long r
     }
 }
 
-/* C [m,n] = A [m,k] times rows [k_begin, k_begin + k) of a packed matrix, on all threads. */
-static void times_packed(const px_product_context *context, long m, long k, px_view a, const px_panels *b, long k_begin, const float *bias,
-                         int accumulate, float *c, size_t ldc)
+/* One product whose B is in panels: what its pieces share. */
+typedef struct panel_product {
+    const px_product_context *context;
+    product_grid grid;
+    long m, n, k, panels;
+    px_view a;
+    const float *b;        /* first panel, at its first k */
+    size_t panel_stride;
+    const float *bias;
+    int accumulate;
+    float *c;
+    size_t ldc;
+} panel_product;
+
+static void product_piece(void *shared, int thread, long begin, long end)
 {
-    const px_isa *isa = context->isa;
-    const long panels = panel_count(isa, b->n);
-    int row_parts = 1, panel_parts = 1;
-    thread_grid(context->threads, (m + isa->tile_rows - 1) / isa->tile_rows, panels, &row_parts, &panel_parts);
-#pragma omp parallel num_threads(context->threads)
-    {
-        const int me = omp_get_thread_num();
-        /* only a transposed A needs a block to be packed into, and only training has one */
-        float *block = a.column == 1 ? NULL : context->scratch + SHARED_FLOATS + (size_t)me * ROW_BLOCK * BLOCK_LEADING;
+    const panel_product *p = shared;
+    /* only a transposed A needs a block to be packed into, and only training has one */
+    float *block = p->a.column == 1 ? NULL : p->context->scratch + SHARED_FLOATS + (size_t)thread * ROW_BLOCK * BLOCK_LEADING;
+    for (long piece = begin; piece < end; piece++) {
         long row_begin, row_end, panel_begin, panel_end;
-        px_share(m, me / panel_parts, row_parts, &row_begin, &row_end);
-        px_share(panels, me % panel_parts, panel_parts, &panel_begin, &panel_end);
-        rows_of_product(isa, a, row_begin, row_end, b->data + k_begin * isa->panel, (size_t)b->k * isa->panel, k, b->n, panel_begin, panel_end,
-                        bias, accumulate, c, ldc, block);
+        px_share(p->m, (int)(piece / p->grid.panel_parts), p->grid.row_parts, &row_begin, &row_end);
+        px_share(p->panels, (int)(piece % p->grid.panel_parts), p->grid.panel_parts, &panel_begin, &panel_end);
+        rows_of_product(p->context->isa, p->a, row_begin, row_end, p->b, p->panel_stride, p->k, p->n, panel_begin, panel_end, p->bias, p->accumulate,
+                        p->c, p->ldc, block);
     }
+}
+
+static void run_product(panel_product *p)
+{
+    p->panels = panel_count(p->context->isa, p->n);
+    p->grid = cut_product(p->context, p->m, p->k, p->panels);
+    px_team_for(p->context->team, (long)p->grid.row_parts * p->grid.panel_parts, 1, product_piece, p);
 }
 
 void px_product_panels(const px_product_context *context, long m, const float *a, size_t lda, const px_panels *b, const float *bias,
                        int accumulate, float *c, size_t ldc)
 {
-    times_packed(context, m, b->k, px_rows(a, lda), b, 0, bias, accumulate, c, ldc);
+    panel_product p = {.context = context, .m = m, .n = b->n, .k = b->k, .a = px_rows(a, lda), .b = b->data,
+                       .panel_stride = (size_t)b->k * context->isa->panel, .bias = bias, .accumulate = accumulate, .c = c, .ldc = ldc};
+    run_product(&p);
 }
 
 void px_product_packed_rows(const px_product_context *context, long m, long k, px_view a, const px_panels *b, long k_begin, int accumulate,
                             float *c, size_t ldc)
 {
-    times_packed(context, m, k, a, b, k_begin, NULL, accumulate, c, ldc);
-}
-
-/* How BLAS sees a view [rows,columns]: plain or transposed, with its leading dimension. Where both strides are 1 (one column, one row)
- * the one that gives a legal leading dimension is meant. */
-static char blas_view(px_view view, long rows, long columns, dnnl_dim_t *leading)
-{
-    const int plain = view.column == 1 && (view.row >= (size_t)columns || rows == 1);
-    const size_t stride = plain ? view.row : view.column;
-    const long least = plain ? columns : rows;
-    *leading = (dnnl_dim_t)stride > least ? (dnnl_dim_t)stride : least;
-    return plain ? 'N' : 'T';
-}
-
-static void product_onednn(long m, long n, long k, px_view a, px_view b, int accumulate, float *c, size_t ldc)
-{
-    dnnl_dim_t lda, ldb;
-    const char a_form = blas_view(a, m, k, &lda), b_form = blas_view(b, k, n, &ldb);
-    const dnnl_status_t status =
-        dnnl_sgemm(a_form, b_form, m, n, k, 1.0f, a.data, lda, b.data, ldb, accumulate ? 1.0f : 0.0f, c, (dnnl_dim_t)ldc);
-    if (status != dnnl_success) { /* only wrong sizes can cause it: a mistake in this file */
-        fprintf(stderr, "perplex: dnnl_sgemm %c%c m=%ld n=%ld k=%ld: status %d\n", a_form, b_form, m, n, k, (int)status);
-        abort();
-    }
+    panel_product p = {.context = context, .m = m, .n = b->n, .k = k, .a = a, .b = b->data + k_begin * context->isa->panel,
+                       .panel_stride = (size_t)b->k * context->isa->panel, .accumulate = accumulate, .c = c, .ldc = ldc};
+    run_product(&p);
 }
 
 void px_product(const px_product_context *context, long m, long n, long k, px_view a, px_view b, int accumulate, float *c, size_t ldc)
 {
-    if (context->onednn) {
-        product_onednn(m, n, k, a, b, accumulate, c, ldc);
-        return;
-    }
     const px_isa *isa = context->isa;
-    float *shared = context->scratch;
     /* Blocks of B: all of k and as many columns as fit; where not even one panel's share fits, k is cut too. */
     long k_step = k, n_step = SHARED_FLOATS / k / isa->panel * isa->panel;
     if (n_step < 8 * isa->panel && n_step < n) {
         n_step = n < 512 ? (n + isa->panel - 1) / isa->panel * isa->panel : 512;
         k_step = SHARED_FLOATS / n_step / K_BLOCK * K_BLOCK;
     }
-#pragma omp parallel num_threads(context->threads)
-    {
-        const int me = omp_get_thread_num(), threads = omp_get_num_threads();
-        float *block = shared + SHARED_FLOATS + (size_t)me * ROW_BLOCK * BLOCK_LEADING;
-        for (long n_begin = 0; n_begin < n; n_begin += n_step)
-            for (long k_begin = 0; k_begin < k; k_begin += k_step) {
-                const long n_count = n - n_begin < n_step ? n - n_begin : n_step, k_count = k - k_begin < k_step ? k - k_begin : k_step;
-                const long panels = panel_count(isa, n_count);
-                const px_view b_part = {b.data + (size_t)k_begin * b.row + (size_t)n_begin * b.column, b.row, b.column};
-                const px_view a_part = {a.data + (size_t)k_begin * a.column, a.row, a.column};
-                int row_parts = 1, panel_parts = 1;
-                long begin, end, row_begin, row_end, panel_begin, panel_end;
-                px_share(panels, me, threads, &begin, &end);
-                pack_panels(isa, b_part, k_count, n_count, shared, begin, end);
-#pragma omp barrier
-                thread_grid(threads, (m + isa->tile_rows - 1) / isa->tile_rows, panels, &row_parts, &panel_parts);
-                px_share(m, me / panel_parts, row_parts, &row_begin, &row_end);
-                px_share(panels, me % panel_parts, panel_parts, &panel_begin, &panel_end);
-                rows_of_product(isa, a_part, row_begin, row_end, shared, (size_t)k_count * isa->panel, k_count, n_count, panel_begin, panel_end, NULL,
-                                accumulate || k_begin > 0, c + n_begin, ldc, block);
-#pragma omp barrier
-            }
-    }
+    for (long n_begin = 0; n_begin < n; n_begin += n_step)
+        for (long k_begin = 0; k_begin < k; k_begin += k_step) {
+            const long n_count = n - n_begin < n_step ? n - n_begin : n_step, k_count = k - k_begin < k_step ? k - k_begin : k_step;
+            const px_view b_part = {b.data + (size_t)k_begin * b.row + (size_t)n_begin * b.column, b.row, b.column};
+            const px_view a_part = {a.data + (size_t)k_begin * a.column, a.row, a.column};
+            pack(context, b_part, k_count, n_count, context->scratch);
+            panel_product p = {.context = context, .m = m, .n = n_count, .k = k_count, .a = a_part, .b = context->scratch,
+                               .panel_stride = (size_t)k_count * isa->panel, .accumulate = accumulate || k_begin > 0, .c = c + n_begin, .ldc = ldc};
+            run_product(&p);
+        }
 }

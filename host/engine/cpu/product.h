@@ -1,4 +1,4 @@
-/* Matrix products of the CPU engine: packed column panels times rows, on all threads of the engine.
+/* Matrix products of the CPU engine: packed column panels times rows, on the threads of the engine.
  *
  * A packed matrix B [k,n] lies as panels of isa->panel columns, each [k][panel], columns beyond n zero. A product whose B is
  * packed gives each row of the result the same bits whatever rows, threads or windows go with it. */
@@ -6,6 +6,7 @@
 #define PX_PRODUCT_H
 
 #include "isa.h"
+#include "team.h"
 
 typedef struct px_panels {
     float *data;     /* 64-byte aligned, px_panels_floats(isa, k, n) floats */
@@ -15,8 +16,7 @@ typedef struct px_panels {
 /* Shared by all products of one engine. */
 typedef struct px_product_context {
     const px_isa *isa;
-    int threads;
-    int onednn;              /* 1: large unpacked products go to oneDNN */
+    px_team *team;
     float *scratch;          /* px_product_scratch_floats(), 64-byte aligned */
 } px_product_context;
 
@@ -40,7 +40,7 @@ static inline px_view px_transposed(const float *data, size_t leading)
     return (px_view){data, 1, leading};
 }
 
-/* Packs B [k,n] on all threads; panels->data has room. */
+/* Packs B [k,n]; panels->data has room. */
 void px_panels_pack(const px_product_context *context, px_view b, long k, long n, px_panels *panels);
 
 /* C [m,n] = A [m,k] B (+ C if accumulate) (+ bias [n] on every row, or NULL). A's rows are contiguous in k. */
@@ -55,7 +55,7 @@ void px_product_packed_rows(const px_product_context *context, long m, long k, p
                             float *c, size_t ldc);
 
 /* A part of a product on one thread: rows [row_begin, row_end) and panels [panel_begin, panel_end) of B, k in [k_begin, k_end).
- * add: rows to add, NULL for none. For use inside a parallel region. */
+ * add: rows to add, NULL for none. For use inside a phase of the team. */
 typedef struct px_rows_job {
     const float *const *a;   /* pointers to each of the rows, k contiguous */
     float *const *out;       /* pointers to column 0 of each row of the result */
@@ -65,12 +65,5 @@ typedef struct px_rows_job {
     long rows;
 } px_rows_job;
 void px_rows_times_panels(const px_isa *isa, const px_rows_job *job, const px_panels *b, long panel_begin, long panel_end);
-
-/* Even share of `count` things for `part` of `parts`: [*begin, *end). */
-static inline void px_share(long count, int part, int parts, long *begin, long *end)
-{
-    *begin = count * part / parts;
-    *end = count * (part + 1) / parts;
-}
 
 #endif

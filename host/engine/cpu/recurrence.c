@@ -6,7 +6,6 @@
 #include "cpu.h"
 #include "philox.h"
 
-#include <omp.h>
 #include <string.h>
 
 static int between_mask(const px_cpu *cpu, const px_cpu_window *window, int l, uint32_t *purpose, double *p)
@@ -52,17 +51,18 @@ typedef struct team_grid {
 } team_grid;
 
 /* As many row parts as leave each thread two tiles of rows, while the part of W_hh that a thread then reads at every step stays in a
- * cache. (On 2 cores with 512 KiB and 32 MiB caches two row parts were faster than two panel parts at h = 256, 512 and 1024.) */
+ * cache. (On 2 cores with 512 KiB and 32 MiB caches two row parts were faster than two panel parts at h = 256, 512 and 1024.) Threads that
+ * share rows wait for one another at every step: where one of late had no core, nobody does. */
 static team_grid cut_team(const px_cpu *cpu, long n, long panels)
 {
     enum { CACHED_BYTES = 4 << 20 };
     const long h = cpu->base.model.hidden;
-    const int threads = cpu->threads;
-    team_grid grid = {1, threads < panels ? threads : (int)panels};
-    for (int rows = 2; rows <= threads; rows++) {
-        const int columns = threads / rows;
-        if (threads % rows || columns > panels || n < (long)rows * 2 * cpu->isa->tile_rows) continue;
-        if ((size_t)h * (size_t)(h / columns) * sizeof(float) <= CACHED_BYTES) grid = (team_grid){rows, columns};
+    const int parts = cpu->parts, together = !px_team_disturbed(cpu->team);
+    team_grid grid = {1, !together ? 1 : parts < panels ? parts : (int)panels};
+    for (int rows = 2; rows <= parts; rows++) {
+        const int columns = together ? parts / rows : 1;
+        if (parts % rows || columns > panels || n < (long)rows * 2 * cpu->isa->tile_rows) continue;
+        if (!together || (size_t)h * (size_t)(h / columns) * sizeof(float) <= CACHED_BYTES) grid = (team_grid){rows, columns};
     }
     return grid;
 }
@@ -72,18 +72,16 @@ typedef struct team_share {
     long row_begin, row_end, panel_begin, panel_end;
     const float **a, **add;
     float **out;
-    px_barrier *barrier;
-    unsigned waiting;  /* threads at that barrier */
 } team_share;
 
-static team_share share_of(px_cpu *cpu, team_grid grid, long n, long panels)
+/* Part `part` of a window that the team cuts so. */
+static team_share share_of(const px_cpu *cpu, team_grid grid, int part, long n, long panels)
 {
-    const int me = omp_get_thread_num(), row_part = me / grid.panel_parts;
-    const size_t pointers = (size_t)me * (size_t)cpu->base.shape.n;
-    team_share share = {.a = cpu->a_rows + pointers, .add = cpu->add_rows + pointers, .out = cpu->out_rows + pointers,
-                        .barrier = &cpu->barriers[row_part], .waiting = (unsigned)grid.panel_parts};
+    const int row_part = part / grid.panel_parts;
+    const size_t pointers = (size_t)part * (size_t)cpu->base.shape.n;
+    team_share share = {.a = cpu->a_rows + pointers, .add = cpu->add_rows + pointers, .out = cpu->out_rows + pointers};
     px_share(n, row_part, grid.row_parts, &share.row_begin, &share.row_end);
-    px_share(panels, me % grid.panel_parts, grid.panel_parts, &share.panel_begin, &share.panel_end);
+    px_share(panels, part % grid.panel_parts, grid.panel_parts, &share.panel_begin, &share.panel_end);
     return share;
 }
 
@@ -135,25 +133,56 @@ static void forward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t
     }
 }
 
+/* One layer's window as the parts of a team see it. */
+typedef struct recurrence_run {
+    px_cpu *cpu;
+    const px_cpu_window *window;
+    int l;
+    team_grid grid;
+    long panels;
+    float *d;          /* backward */
+} recurrence_run;
+
+/* Parts that share rows run at the same time; others are taken as threads have a core. */
+static void hand_out(recurrence_run *run, px_team_body part)
+{
+    if (run->grid.panel_parts > 1)
+        px_team_together(run->cpu->team, run->grid.row_parts * run->grid.panel_parts, part, run);
+    else
+        px_team_for(run->cpu->team, run->grid.row_parts, 1, part, run);
+}
+
+/* The threads of one row part wait for one another before the next step. */
+static void meet(const recurrence_run *run, long part)
+{
+    px_team_meet(run->cpu->team, &run->cpu->meeting[part / run->grid.panel_parts], (unsigned)run->grid.panel_parts);
+}
+
+static void forward_part(void *context, int thread, long begin, long end)
+{
+    const recurrence_run *run = context;
+    (void)thread;
+    for (long part = begin; part < end; part++) {
+        const team_share share = share_of(run->cpu, run->grid, (int)part, run->window->n, run->panels);
+        for (long t = 0; t < run->window->T; t++) {
+            forward_step(run->cpu, run->window, run->l, t, &share);
+            meet(run, part);
+        }
+    }
+}
+
 void px_cpu_recurrence_forward(px_cpu *cpu, const px_cpu_window *window, int l)
 {
     px_cpu_layer *layer = &cpu->layer[l];
     const long n = window->n, h = cpu->base.model.hidden, panels = (h + cpu->isa->panel - 1) / cpu->isa->panel;
     pack_recurrent(cpu, window, l);
     if (l > 0)
-        px_cpu_forward_product(cpu, window->training, &layer->w_xh, window->rows, px_cpu_layer_output(cpu, window, l - 1), NULL, layer->h + n * h);
+        px_cpu_forward_product(cpu, &layer->w_xh, window->rows, px_cpu_layer_output(cpu, window, l - 1), NULL, layer->h + n * h);
     const size_t first = (size_t)window->batch->group * (size_t)cpu->base.shape.n; /* where the group's streams begin */
     float *state = window->training ? layer->state + first * (size_t)h : layer->eval_state;
     memcpy(layer->h, state, sizeof(float) * (size_t)(n * h));
-    const team_grid grid = cut_team(cpu, n, panels);
-#pragma omp parallel num_threads(grid.row_parts * grid.panel_parts)
-    {
-        const team_share share = share_of(cpu, grid, n, panels);
-        for (long t = 0; t < window->T; t++) {
-            forward_step(cpu, window, l, t, &share);
-            px_barrier_wait(share.barrier, share.waiting);
-        }
-    }
+    recurrence_run run = {.cpu = cpu, .window = window, .l = l, .grid = cut_team(cpu, n, panels), .panels = panels};
+    hand_out(&run, forward_part);
     memcpy(state, layer->h + (size_t)window->rows * (size_t)h, sizeof(float) * (size_t)(n * h));
     if (window->training && layer->packed.data)
         px_panels_pack(&cpu->product, px_rows(layer->h, (size_t)h), window->rows + n, h, &layer->packed);
@@ -189,21 +218,42 @@ static void backward_step(px_cpu *cpu, const px_cpu_window *window, int l, long 
     }
 }
 
+static void backward_part(void *context, int thread, long begin, long end)
+{
+    const recurrence_run *run = context;
+    float *db = run->grid.row_parts == 1 ? run->cpu->layer[run->l].db : NULL;
+    (void)thread;
+    for (long part = begin; part < end; part++) {
+        const team_share share = share_of(run->cpu, run->grid, (int)part, run->window->n, run->panels);
+        for (long t = run->window->T - 1; t >= 0; t--) {
+            backward_step(run->cpu, run->window, run->l, t, run->d, &share, db);
+            meet(run, part);
+        }
+    }
+}
+
+typedef struct bias_sum {
+    const px_cpu *cpu;
+    const px_cpu_window *window;
+    const float *dz;
+    float *db;
+} bias_sum;
+
+static void sum_bias_columns(void *context, int thread, long begin, long end)
+{
+    const bias_sum *sum = context;
+    const long h = sum->cpu->base.model.hidden, n = sum->window->n;
+    (void)thread;
+    for (long t = sum->window->T - 1; t >= 0; t--)
+        for (long i = 0; i < n; i++) sum->cpu->isa->add(sum->db + begin, sum->dz + (t * n + i) * h + begin, end - begin);
+}
+
 /* db += the sum of dz's rows, where no thread has seen all of a step: in the order of backward_step, so that its bits do not depend on
  * the team. */
 static void add_bias_gradient(px_cpu *cpu, const px_cpu_window *window, const float *dz, float *db)
 {
-    enum { GRAIN = 64 };
-    const long h = cpu->base.model.hidden, n = window->n;
-#pragma omp parallel num_threads(cpu->threads)
-    {
-        long begin, end;
-        px_share((h + GRAIN - 1) / GRAIN, omp_get_thread_num(), omp_get_num_threads(), &begin, &end);
-        begin *= GRAIN;
-        end = end * GRAIN < h ? end * GRAIN : h;
-        for (long t = window->T - 1; t >= 0 && begin < end; t--)
-            for (long i = 0; i < n; i++) cpu->isa->add(db + begin, dz + (t * n + i) * h + begin, end - begin);
-    }
+    bias_sum sum = {cpu, window, dz, db};
+    px_cpu_for_columns(cpu, cpu->base.model.hidden, window->rows, sum_bias_columns, &sum);
 }
 
 /* H_{t-1} as the weight gradient sees it: zero where the stream was reset. Whatever else reads h has done so by now. */
@@ -237,16 +287,9 @@ void px_cpu_recurrence_backward(px_cpu *cpu, const px_cpu_window *window, int l,
     uint32_t purpose;
     double p;
     if (between_mask(cpu, window, l, &purpose, &p)) px_cpu_mask_rows(cpu, window, purpose, mask_layer(cpu, l), p, h, d, d);
-    const team_grid grid = cut_team(cpu, window->n, panels);
-#pragma omp parallel num_threads(grid.row_parts * grid.panel_parts)
-    {
-        const team_share share = share_of(cpu, grid, window->n, panels);
-        for (long t = window->T - 1; t >= 0; t--) {
-            backward_step(cpu, window, l, t, d, &share, grid.row_parts == 1 ? layer->db : NULL);
-            px_barrier_wait(share.barrier, share.waiting);
-        }
-    }
-    if (grid.row_parts > 1) add_bias_gradient(cpu, window, d, layer->db);
+    recurrence_run run = {.cpu = cpu, .window = window, .l = l, .grid = cut_team(cpu, window->n, panels), .panels = panels, .d = d};
+    hand_out(&run, backward_part);
+    if (run.grid.row_parts > 1) add_bias_gradient(cpu, window, d, layer->db);
     zero_reset_rows(cpu, window, layer);
     if (cpu->base.model.dropout_weight > 0) {
         /* dW = d(masked W) under the same mask */

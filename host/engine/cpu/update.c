@@ -5,7 +5,6 @@
 #include "cpu.h"
 
 #include <math.h>
-#include <omp.h>
 #include <string.h>
 
 void px_cpu_touch_all(px_cpu *cpu)
@@ -52,22 +51,40 @@ static void block_range(const block_plan *plan, long block, size_t *begin, long 
     *count = (long)(plan->count[run] - first < PX_CPU_UPDATE_BLOCK ? plan->count[run] - first : PX_CPU_UPDATE_BLOCK);
 }
 
+/* One pass over all blocks, then over rows of the token table: what its pieces share. */
+typedef struct update_pass {
+    px_cpu *cpu;
+    const block_plan *plan;
+    const px_optimizer_step *step;
+    long blocks;
+    int sparse_step;     /* only rows that tokens touched are stepped */
+    float average_weight;
+} update_pass;
+
+static void sum_some_squares(void *context, int thread, long begin, long end)
+{
+    const update_pass *pass = context;
+    px_cpu *cpu = pass->cpu;
+    const block_plan *plan = pass->plan;
+    (void)thread;
+    for (long i = begin; i < end; i++) {
+        size_t first = plan->table;
+        long count = plan->table_width;
+        if (i < pass->blocks)
+            block_range(plan, i, &first, &count);
+        else
+            first += (size_t)cpu->touched_list[i - pass->blocks] * (size_t)count;
+        cpu->norms[i] = cpu->isa->sum_squares(cpu->g + first, count);
+    }
+}
+
 static double gradient_norm(px_cpu *cpu, const block_plan *plan, long touched)
 {
-    const long blocks = plan->blocks[0] + plan->blocks[1];
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-    for (long i = 0; i < blocks + touched; i++) {
-        if (i < blocks) {
-            size_t begin;
-            long count;
-            block_range(plan, i, &begin, &count);
-            cpu->norms[i] = cpu->isa->sum_squares(cpu->g + begin, count);
-        } else
-            cpu->norms[i] = cpu->isa->sum_squares(cpu->g + plan->table + (size_t)cpu->touched_list[i - blocks] * (size_t)plan->table_width,
-                                                  plan->table_width);
-    }
+    update_pass pass = {.cpu = cpu, .plan = plan, .blocks = plan->blocks[0] + plan->blocks[1]};
+    const long parts = pass.blocks + touched;
+    px_team_for(cpu->team, parts, px_team_grain(cpu->team, parts, 4, 2), sum_some_squares, &pass);
     double sum = 0;
-    for (long i = 0; i < blocks + touched; i++) sum += cpu->norms[i];
+    for (long i = 0; i < parts; i++) sum += cpu->norms[i];
     return sqrt(sum);
 }
 
@@ -84,37 +101,55 @@ static void apply(px_cpu *cpu, const px_optimizer_step *step, size_t begin, long
     }
 }
 
+static void step_block(const update_pass *pass, long block)
+{
+    px_cpu *cpu = pass->cpu;
+    size_t begin;
+    long count;
+    block_range(pass->plan, block, &begin, &count);
+    apply(cpu, pass->step, begin, count, cpu->g + begin);
+    memset(cpu->g + begin, 0, sizeof(float) * (size_t)count);
+    if (pass->average_weight != 0.0f) cpu->isa->average(cpu->average + begin, cpu->w + begin, count, pass->average_weight);
+}
+
+static void step_table_row(const update_pass *pass, long i)
+{
+    px_cpu *cpu = pass->cpu;
+    const long width = pass->plan->table_width;
+    const int32_t token = pass->sparse_step ? cpu->touched_list[i] : (int32_t)i;
+    const size_t begin = pass->plan->table + (size_t)token * (size_t)width;
+    apply(cpu, pass->step, begin, width, cpu->touched[token] ? cpu->g + begin : cpu->zeros);
+    if (cpu->touched[token]) memset(cpu->g + begin, 0, sizeof(float) * (size_t)width);
+}
+
+static void step_some(void *context, int thread, long begin, long end)
+{
+    const update_pass *pass = context;
+    (void)thread;
+    for (long i = begin; i < end; i++) {
+        if (i < pass->blocks)
+            step_block(pass, i);
+        else
+            step_table_row(pass, i - pass->blocks);
+    }
+}
+
+static void average_table_rows(void *context, int thread, long begin, long end)
+{
+    const update_pass *pass = context;
+    px_cpu *cpu = pass->cpu;
+    const size_t width = (size_t)pass->plan->table_width, first = pass->plan->table + (size_t)begin * width;
+    (void)thread;
+    cpu->isa->average(cpu->average + first, cpu->w + first, (end - begin) * (long)width, pass->average_weight);
+}
+
 static void optimise(px_cpu *cpu, const block_plan *plan, const px_optimizer_step *step, long touched, float average_weight)
 {
-    const long blocks = plan->blocks[0] + plan->blocks[1], width = plan->table_width;
-    const int sparse_step = cpu->optimizer.kind == PX_SGD && step->decay == 0.0f;
-    const long table_rows = !cpu->sparse ? 0 : sparse_step ? touched : cpu->base.model.vocab;
-#pragma omp parallel num_threads(cpu->threads)
-    {
-#pragma omp for schedule(static) nowait
-        for (long i = 0; i < blocks; i++) {
-            size_t begin;
-            long count;
-            block_range(plan, i, &begin, &count);
-            apply(cpu, step, begin, count, cpu->g + begin);
-            memset(cpu->g + begin, 0, sizeof(float) * (size_t)count);
-            if (average_weight != 0.0f) cpu->isa->average(cpu->average + begin, cpu->w + begin, count, average_weight);
-        }
-#pragma omp for schedule(static)
-        for (long i = 0; i < table_rows; i++) {
-            const int32_t token = sparse_step ? cpu->touched_list[i] : (int32_t)i;
-            const size_t begin = plan->table + (size_t)token * (size_t)width;
-            apply(cpu, step, begin, width, cpu->touched[token] ? cpu->g + begin : cpu->zeros);
-            if (cpu->touched[token]) memset(cpu->g + begin, 0, sizeof(float) * (size_t)width);
-        }
-        if (cpu->sparse && average_weight != 0.0f) {
-#pragma omp for schedule(static)
-            for (long i = 0; i < cpu->base.model.vocab; i++) {
-                const size_t begin = plan->table + (size_t)i * (size_t)width;
-                cpu->isa->average(cpu->average + begin, cpu->w + begin, width, average_weight);
-            }
-        }
-    }
+    update_pass pass = {.cpu = cpu, .plan = plan, .step = step, .blocks = plan->blocks[0] + plan->blocks[1], .average_weight = average_weight,
+                        .sparse_step = cpu->optimizer.kind == PX_SGD && step->decay == 0.0f};
+    const long table_rows = !cpu->sparse ? 0 : pass.sparse_step ? touched : cpu->base.model.vocab, parts = pass.blocks + table_rows;
+    px_team_for(cpu->team, parts, px_team_grain(cpu->team, parts, 4, 2), step_some, &pass);
+    if (cpu->sparse && average_weight != 0.0f) px_cpu_for_rows(cpu, cpu->base.model.vocab, plan->table_width, average_table_rows, &pass);
     if (cpu->sparse) memset(cpu->touched, 0, (size_t)cpu->base.model.vocab);
 }
 
