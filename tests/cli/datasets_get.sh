@@ -60,7 +60,7 @@ os.rename(sys.argv[2] + ".new", sys.argv[2])
 server.serve_forever()
 PY
 server=$!
-for _ in $(seq 100); do [ -s "$work/port" ] && break; sleep 0.1; done
+for _ in $(seq 6000); do [ -s "$work/port" ] && break; sleep 0.1; done
 [ -s "$work/port" ] || { echo "FAIL  the local HTTP server did not start"; exit 1; }
 url=http://127.0.0.1:$(cat "$work/port")
 

@@ -6,6 +6,7 @@ set -u
 [ $# -ge 2 ] || { echo "usage: $0 PERPLEX JSON_GET" >&2; exit 2; }
 PERPLEX=$1
 JSON_GET=$2
+HOLD_AT=${JSON_GET%json_get}hold_at
 export OMP_NUM_THREADS=1 NO_COLOR=1 LC_ALL=C # awk and printf of this script write points in every language
 unset SLURM_CPUS_PER_TASK
 WORK=$(mktemp -d)
@@ -46,6 +47,27 @@ run_with() {
     "$PERPLEX" "$@" <"$input" >"$OUT" 2>"$ERR"
     status=$?
 }
+
+# held TEXT COMMAND ARGS...: as run, but at the first line with TEXT on standard output the program is held there while bash runs
+# COMMAND, where HELD is its number (hold_at.c): so it is half-way on any machine. Functions that COMMAND needs are exported.
+held() {
+    local text=$1 command=$2
+    shift 2
+    env --default-signal=INT "$HOLD_AT" "$text" "$command" "$PERPLEX" "$@" </dev/null >"$OUT" 2>"$ERR"
+    status=$?
+}
+
+# wait_for COMMAND...: until it succeeds; fails after ten minutes. How long something takes is no concern of a test.
+wait_for() {
+    local end=$((SECONDS + 600))
+    until "$@" 2>/dev/null; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.02
+    done
+}
+# has_lines FILE TEXT COUNT: so many lines of it have TEXT.
+has_lines() { [ "$(grep -c -e "$2" "$1")" -ge "$3" ]; }
+export -f wait_for has_lines
 
 # must NAME COMMAND...: the command (a function, test, cmp, ...) must succeed.
 must() {

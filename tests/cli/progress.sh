@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Commands that only read and count show how far they are on a terminal, and are quiet in pipes; colours go where they are not
-# wanted. A terminal is made by script (util-linux); the text comes late, so that there is something to show.
+# wanted. A terminal is made by script (util-linux). The text comes late, so that there is something to show: more of it than a pipe
+# holds, so that the program has begun to read, and the rest more than a second after that.
 . "$(dirname "$0")/lib.sh"
 script --version 2>/dev/null | grep -q util-linux || { skip cli_progress "no script of util-linux"; exit 77; }
 unset NO_COLOR
 escape=$'\033'
 
 tiny_model model
-make_text late.txt 1200
+make_text late.txt 3000
 make_text long.txt 10000
 
 # on_terminal ENVIRONMENT ARGS...: the program on a terminal, with $text coming late; what the terminal got is in $OUT.
@@ -15,13 +16,13 @@ text=late.txt
 on_terminal() {
     local environment=$1
     shift
-    printf '#!/bin/bash\n{ head -c 500 %s; sleep 1.3; tail -c +501 %s; } | env %s %q %s\n' "$text" "$text" "$environment" "$PERPLEX" "$*" >typed.sh
+    printf '#!/bin/bash\n{ head -c 80000 %s; sleep 1.3; tail -c +80001 %s; } | env %s %q %s\n' "$text" "$text" "$environment" "$PERPLEX" "$*" >typed.sh
     script -qefc 'bash typed.sh' /dev/null </dev/null >"$OUT" 2>"$ERR"
     status=$?
 }
 # late ARGS...: the same without a terminal.
 late() {
-    { head -c 500 late.txt; sleep 1.3; tail -c +501 late.txt; } | TERM=xterm "$PERPLEX" "$@" >"$OUT" 2>"$ERR"
+    { head -c 80000 late.txt; sleep 1.3; tail -c +80001 late.txt; } | TERM=xterm "$PERPLEX" "$@" >"$OUT" 2>"$ERR"
     status=$?
 }
 has() { grep -qaF -e "$1" "$OUT"; }
@@ -56,7 +57,7 @@ on_terminal 'TERM=xterm NO_COLOR=yes' "$evaluate"
 must "eval: NO_COLOR" bash -c '! grep -qaP "\x1b\[[0-9;]*m" "$1"' - "$OUT"
 text=late.txt
 on_terminal TERM=xterm "$lines"
-must "eval --lines shows how many lines" grep -qaE 'scoring +1,200 lines' "$OUT"
+must "eval --lines shows how many lines" grep -qaE 'scoring +[0-9,]+ lines' "$OUT"
 
 for command in "$tokenize" "$evaluate" "$lines"; do
     # shellcheck disable=SC2086

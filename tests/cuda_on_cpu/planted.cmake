@@ -9,6 +9,9 @@ function(px_planted)
   if(P_VARIANT STREQUAL plain)
     set(suffix "")
   endif()
+  if(NOT TARGET px_kernel_tests${suffix}) # PERPLEX_SANITIZED_KERNELS
+    return()
+  endif()
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/planted/${P_NAME})
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/${P_FILE})
   file(READ ${CMAKE_SOURCE_DIR}/kernels/${P_FILE} text)
@@ -42,7 +45,7 @@ function(px_planted)
   target_link_libraries(${target} PRIVATE px_kernel_tests${suffix} px_kernels_sim${suffix})
   px_sanitized_program(${target} "${px_sanitizer_${P_VARIANT}}")
   add_test(NAME cuda_planted_${P_NAME} COMMAND ${target} ${P_GROUP})
-  set_tests_properties(cuda_planted_${P_NAME} PROPERTIES TIMEOUT 200 PASS_REGULAR_EXPRESSION "${P_SAYS}"
+  set_tests_properties(cuda_planted_${P_NAME} PROPERTIES TIMEOUT ${PX_TEST_TIMEOUT} PASS_REGULAR_EXPRESSION "${P_SAYS}"
     ENVIRONMENT "${px_asan_options};${px_tsan_options}")
 endfunction()
 

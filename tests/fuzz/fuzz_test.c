@@ -32,7 +32,7 @@ const char *__asan_default_options(void)
 #define SANITIZED 0
 #endif
 
-enum { HANG_S = 30, MEMORY_MB = 1024, SEED_LIMIT = 1 << 22 };
+enum { HANG_S = 600, MEMORY_MB = 1024, SEED_LIMIT = 1 << 22 };
 
 typedef struct place {
     volatile int iteration, accepted;

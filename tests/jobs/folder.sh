@@ -15,7 +15,7 @@ begin() {
     mkdir -p "$place"
     (cd "$place" && exec env --default-signal=INT "$PERPLEX" train --data ../text.txt --run run --resume auto "${PLAIN[@]}" "$@") >"$place/out" 2>&1 </dev/null &
     program=$!
-    wait_for 60 grep -q '"event":"train"' "$place/run/metrics.jsonl" || fail "$place: a job in the background trains" "$(cat "$place/out")"
+    wait_for grep -q '"event":"train"' "$place/run/metrics.jsonl" || fail "$place: a job in the background trains" "$(cat "$place/out")"
 }
 
 # ---- --resume auto
@@ -71,7 +71,7 @@ job locked "${ENDLESS[@]}" --time-limit 2 --time-margin 1
 done_with "which does not keep the next job out" 75
 must "at the end of a job the lock's file is gone" test ! -e locked/run/lock
 SLURM_JOB_ID=4711 SLURM_ARRAY_JOB_ID=4700 SLURM_ARRAY_TASK_ID=3 SLURM_JOB_END_TIME=$(($(date +%s) + 3600)) begin locked "${ENDLESS[@]}"
-wait_for 60 test -s locked/run/lock # metrics.jsonl has lines of the jobs before
+wait_for test -s locked/run/lock # metrics.jsonl has lines of the jobs before
 SLURM_JOB_END_TIME='' job locked "${ENDLESS[@]}"
 must "a batch job that holds the folder is named" grep -q 'Slurm job 4700_3' "$ERR"
 
@@ -80,18 +80,23 @@ kill -INT "$program"
 wait "$program"
 status=$?
 done_with "SIGINT ends it with status 75" 75
-begin twice --hidden 700 --layers 3 --batch 64 --steps 200 --threads 1 --max-steps 100000000 --schedule-steps 10 --log-every 1 --valid-every 1 --split 0.5,0.5
-kill -INT "$program" # the step that goes on takes long enough for a second thought
-sleep 0.4
-kill -INT "$program" 2>/dev/null
-wait "$program"
-status=$?
+# It is held where it prints a result, so no step ends between the two; one that is pending swallows the next, so they go on until it is gone.
+gone() { kill -INT "$1" && sleep 0.4 && grep -q '^State:.Z' "/proc/$1/status"; }
+export -f gone
+mkdir twice
+cd twice || exit
+held 'step 1: validation' 'wait_for has_lines run/metrics.jsonl "\"event\":\"valid\"" 3; wait_for gone $HELD' train --data ../text.txt --run run "${PLAIN[@]}" "${ENDLESS[@]}" --valid-every 1
+cd ..
 done_with "a second SIGINT ends it at once" 130
-begin once "${ENDLESS[@]}"
-kill -INT "$program" # timeout -s INT sends it to the process, then to its group
-kill -INT "$program" 2>/dev/null
-wait "$program"
-status=$?
+for _ in 1 2 3 4 5 6 7 8; do # on a busy machine the second may be seen so late that it is a second wish
+    rm -rf once
+    begin once "${ENDLESS[@]}"
+    kill -INT "$program" # timeout -s INT sends it to the process, then to its group
+    kill -INT "$program" 2>/dev/null
+    wait "$program"
+    status=$?
+    [ $status = 130 ] || break
+done
 done_with "two SIGINT that come together are one" 75
 begin closed "${ENDLESS[@]}"
 kill -HUP "$program"
@@ -122,7 +127,7 @@ for limit in '90 90 9' '15m 900 90' '2h 7200 120' '5:00 300 30' '1:30:00 5400 12
 done
 
 # ---- the end of a Slurm job, from its environment, else from squeue
-SLURM_JOB_ID=12 SLURM_JOB_END_TIME=$(($(date +%s) + 3)) job slurm "${ENDLESS[@]}" --time-margin 1
+SLURM_JOB_ID=12 SLURM_JOB_END_TIME=$(($(date +%s) + 2)) job slurm "${ENDLESS[@]}"
 done_with "a job stops before the end that Slurm has set" 75
 must "it says whose limit that is" grep -q 'left of the Slurm job' "$OUT"
 mkdir bin
@@ -166,7 +171,7 @@ job torn3 "${FLAGS[@]}" --keep 2 --checkpoint-every 50
 done_with "where none is whole that is said" 2
 must "nothing is started over an old run" grep -q 'none of the 2 older checkpoints is whole' "$ERR"
 begin clock "${ENDLESS[@]}" --checkpoint-every 1s --valid-every 0 --epochs 0 --keep 3
-wait_for 60 test -f clock/run/checkpoint-000000000.safetensors
+wait_for test -f clock/run/checkpoint-000000000.safetensors
 must "a checkpoint is written when its time has come" test -f clock/run/checkpoint-000000000.safetensors
 kill -9 "$program"
 wait "$program" 2>/dev/null

@@ -27,15 +27,3 @@ job() {
     ) >"$OUT" 2>"$ERR" </dev/null; } 2>/dev/null # without the shell's own word on who was killed
     status=$?
 }
-
-# wait_for SECONDS COMMAND...: until it succeeds.
-wait_for() {
-    local tries=$(($1 * 50))
-    shift
-    while [ "$tries" -gt 0 ]; do
-        "$@" 2>/dev/null && return 0
-        tries=$((tries - 1))
-        sleep 0.02
-    done
-    return 1
-}

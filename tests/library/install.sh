@@ -153,7 +153,7 @@ zpty -b shell "TERM=dumb zsh -f -i"
 typeset seen part
 await() {
     seen=
-    for i in {1..150}; do
+    for i in {1..6000}; do
         while zpty -r -t shell part; do seen+=$part; done
         [[ $seen == *$1* ]] && return
         sleep 0.1
@@ -169,7 +169,7 @@ zpty -w -n shell $' letters-\t'
 await letters-by-line
 print -r -- $seen
 END
-    attempt timeout 60 zsh -f try.zsh "$prefix"
+    attempt timeout 900 zsh -f try.zsh "$prefix"
     must "zsh completes a flag" grep -qa -e '--normalise' "$OUT"
     must "zsh completes its choice" grep -qa -e 'letters-by-line' "$OUT"
 else skip library_install "no zsh: its completion was not tried"; fi

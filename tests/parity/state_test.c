@@ -286,7 +286,7 @@ static void engine_says_what_it_is_and_where_its_time_goes(void **state)
     PX_CHECK(px_engine_phase_times(engine, 1, &times));
     for (int phase = 0; phase < PX_PHASE_COUNT; phase++) {
         assert_true(strlen(px_phase_name((px_phase)phase)) > 3);
-        assert_true(times.seconds[phase] > 0 && times.seconds[phase] < 60);
+        assert_true(times.seconds[phase] > 0);
     }
     PX_CHECK(px_engine_phase_times(engine, 0, &times));
     for (int phase = 0; phase < PX_PHASE_COUNT; phase++) assert_true(times.seconds[phase] == 0);

@@ -9,7 +9,7 @@ if [ -z "$CHROMIUM" ]; then
 fi
 # chrome ARGS...: what it prints is in $OUT, its complaints in $ERR.
 chrome() {
-    timeout 60 "$CHROMIUM" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars --no-first-run --user-data-dir="$WORK/profile" \
+    timeout 600 "$CHROMIUM" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars --no-first-run --user-data-dir="$WORK/profile" \
         --enable-logging=stderr "$@" >"$OUT" 2>"$ERR" </dev/null
     status=$?
 }

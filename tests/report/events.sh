@@ -95,35 +95,16 @@ must "a training that is looked at has the bits of one that is not" same "$WORK/
 must "its metrics are the same, too" same "$WORK/whole.metrics" "$WORK/blind.metrics"
 
 # ---- live, stopped, resumed
-# half_way RUN SIGNAL PATTERN COUNT: trains, and signals once metrics.jsonl has so many lines of that kind; where the training was faster than
-# the signal, again. What was there of events just before is in live, whether they could be read in live_status.
+# half_way RUN SIGNAL: trains, and signals behind step 400 and before 800, when twelve lines of losses were written. What was there of events
+# just before is in live.
+export EVENT_DUMP
+export -f dump events_of
 half_way() {
-    local job
-    for _ in 1 2 3 4 5 6 7 8; do
-        rm -rf "$1"
-        "$PERPLEX" train --data text.txt --run "$1" "${LONG[@]}" >"$OUT" 2>"$ERR" </dev/null &
-        job=$!
-        for _ in $(seq 1000); do
-            [ -f "$1/metrics.jsonl" ] && [ "$(grep -c "\"event\":\"$3\"" "$1/metrics.jsonl")" -ge "$4" ] && break
-            sleep 0.01
-        done
-        for _ in 1 2 3; do # a reader may come while a frame is being written
-            dump "$1" >"$WORK/live" 2>"$WORK/live.err"
-            live_status=$?
-            [ $live_status = 0 ] && break
-        done
-        kill -"$2" $job 2>/dev/null
-        wait $job 2>/dev/null
-        status=$?
-        grep -q '"event":"end"' "$1/metrics.jsonl" || return 0
-    done
+    held 'step 400: validation' "wait_for has_lines $1/metrics.jsonl '\"event\":\"train\"' 12; wait_for dump $1 >'$WORK/live'; kill -$2 \$HELD" \
+        train --data text.txt --run "$1" "${LONG[@]}"
 }
-half_way cut TERM valid 2
-stopped=$status
-status=$live_status
-done_with "the file of a run that is still training can be read to its end" 0
-must "it shows the curve so far" grep -q '^scalar 200 loss/validation ' "$WORK/live"
-status=$stopped
+half_way cut TERM
+must "the file of a run that is still training can be read to its end: it shows the curve so far" grep -q '^scalar 200 loss/validation ' "$WORK/live"
 done_with "the run was stopped half-way" 75
 run train --resume cut
 done_with "and resumed" 0
@@ -141,7 +122,7 @@ no_doubles() { [ -s "$WORK/cut" ] && [ -z "$(awk '$1 != "text" || $3 != "setting
 must "no value stands there twice" no_doubles
 
 # ---- killed in the middle of everything: what it wrote behind the checkpoint does not count
-half_way killed KILL train 10
+half_way killed KILL
 run train --resume killed
 done_with "a killed run is resumed" 0
 dump killed --purge | grep -v -e ' tokens_per_s ' -e ' settings ' >"$WORK/cut"

@@ -44,18 +44,7 @@ must "--no-report leaves it out" test ! -e quiet/report.html
 
 # ---- stopped, and killed: no gap and no double point
 for signal in TERM KILL; do
-    for _ in 1 2 3 4 5 6 7 8; do # again where the training was faster than the signal
-        rm -rf $signal
-        "$PERPLEX" train --data text.txt --run $signal "${LONG[@]}" >"$OUT" 2>"$ERR" </dev/null &
-        job=$!
-        for _ in $(seq 1000); do
-            [ -f $signal/metrics.jsonl ] && [ "$(grep -c '"event":"train"' $signal/metrics.jsonl)" -ge 14 ] && break
-            sleep 0.01
-        done
-        kill -$signal $job 2>/dev/null
-        wait $job 2>/dev/null
-        grep -q '"event":"end"' $signal/metrics.jsonl || break
-    done
+    held 'step 400: validation' "wait_for has_lines $signal/metrics.jsonl '\"event\":\"train\"' 12; kill -$signal \$HELD" train --data text.txt --run $signal "${LONG[@]}"
     must "SIG$signal: it was stopped half-way" test "$(grep -c '"event":"end"' $signal/metrics.jsonl)" = 0
     run report $signal
     done_with "SIG$signal: a report of half a run" 0

@@ -11,10 +11,7 @@ LONG=(--hidden 48 --batch 8 --steps 16 --max-steps 1000000 --log-every 20 --vali
 start() {
     "$PERPLEX" train --data text.txt --run "$1" "${LONG[@]}" >/dev/null 2>"$ERR" </dev/null &
     job=$!
-    for _ in $(seq 1000); do
-        [ -f "$1/metrics.jsonl" ] && grep -q '"event":"valid"' "$1/metrics.jsonl" && return
-        sleep 0.02
-    done
+    wait_for grep -q '"event":"valid"' "$1/metrics.jsonl"
 }
 start all/stopped
 kill -TERM $job

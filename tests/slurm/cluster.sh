@@ -86,7 +86,7 @@ up() {
     write_configuration "$folder"
     export SLURM_CONF=$folder/slurm.conf
     if ! slurmctld || ! slurmd -N n1 || ! slurmd -N n2; then return 1; fi
-    for try in $(seq 300); do
+    for try in $(seq 3000); do
         [ "$(sinfo -h -N -t idle -o %N 2>/dev/null | sort -u | wc -l)" = 2 ] && return 0
         sleep 0.1
     done

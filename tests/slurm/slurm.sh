@@ -51,7 +51,7 @@ state_of() { scontrol show job "$1" -o 2>/dev/null | grep -oE 'JobState=[A-Z_]+'
 in_state() { [[ $(state_of "$1") =~ ^($2)$ ]]; }
 restarts() { scontrol show job "$1" -o | grep -oE 'Restarts=[0-9]+' | cut -d = -f 2; }
 ended='COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL|OUT_OF_MEMORY'
-ends_as() { wait_for "${3:-90}" in_state "$1" "$ended" && in_state "$1" "$2"; }
+ends_as() { wait_for in_state "$1" "$ended" && in_state "$1" "$2"; }
 trains() { grep -q '"event":"train"' "$1/metrics.jsonl"; }
 
 # ---- what can never run is refused at once
@@ -69,12 +69,12 @@ submit chain.sbatch --array=1-3%1 -- "${FLAGS[@]}" --run chained
 chain=$job
 submit cpu.sbatch -- "${ENDLESS[@]}" --run cancelled
 cancelled=$job
-must "jobs train" wait_for 60 trains signalled
+must "jobs train" wait_for trains signalled
 scancel -s USR2 "$signalled"
-wait_for 60 trains chained && scancel -s USR2 "${chain}_1"
-wait_for 60 trains cancelled && scancel "$cancelled"
-must "SIGUSR2: the job is requeued" wait_for 60 grep -q '^perplex: requeued' perplex-"$signalled".out
-must "scancel: the job stays cancelled" ends_as "$cancelled" CANCELLED 30
+wait_for trains chained && scancel -s USR2 "${chain}_1"
+wait_for trains cancelled && scancel "$cancelled"
+must "SIGUSR2: the job is requeued" wait_for grep -q '^perplex: requeued' perplex-"$signalled".out
+must "scancel: the job stays cancelled" ends_as "$cancelled" CANCELLED
 must "scancel: it has left a checkpoint" grep -q '^stopped at step [1-9].*with a checkpoint' perplex-"$cancelled".out
 must "scancel: it says so" grep -q '^perplex: cancelled, .*the checkpoint is in cancelled' perplex-"$cancelled".out
 wait "$whole"
@@ -85,17 +85,17 @@ must "SIGUSR2: it went on from its checkpoint" grep -qE '^resumed at step [1-9]'
 must "SIGUSR2: it was restarted once" test "$(restarts "$signalled")" = 1
 must "SIGUSR2: it ends as the uninterrupted run" same_run "$WORK/whole" signalled
 must "the last line is the result" grep -qE '^result: signalled: validation perplexity [0-9.]+, test perplexity [0-9.]+$' <(tail -n 1 perplex-"$signalled".out)
-must "a chain: the second job goes on" wait_for 90 grep -qE '^result: chained' perplex-"$chain".out
+must "a chain: the second job goes on" wait_for grep -qE '^result: chained' perplex-"$chain".out
 must "a chain: it ends as the uninterrupted run" same_run "$WORK/whole" chained
-must "a chain: the jobs that are left over are taken away" wait_for 30 in_state "${chain}_3" CANCELLED
+must "a chain: the jobs that are left over are taken away" wait_for in_state "${chain}_3" CANCELLED
 must "a cancelled job was not put back" in_state "$cancelled" CANCELLED
 
 # ---- preemption
 submit cpu.sbatch --nodes=1 --exclusive --nodelist=n1 -- "${FLAGS[@]}" --run preempted
 preempted=$job
-must "a job of low priority trains" wait_for 60 trains preempted
+must "a job of low priority trains" wait_for trains preempted
 sbatch -p high --nodelist=n1 -n 4 -o /dev/null --wrap 'sleep 1' >/dev/null
-must "preemption: the job stops with a checkpoint" wait_for 60 grep -q '^stopped at step [1-9].*with a checkpoint' perplex-"$preempted".out
+must "preemption: the job stops with a checkpoint" wait_for grep -q '^stopped at step [1-9].*with a checkpoint' perplex-"$preempted".out
 
 # ---- a real time limit, while the others go on: the signal comes 45 seconds before the end of one minute, or earlier
 submit cpu.sbatch -p high --time=1 --signal=USR2@45 -- "${ENDLESS[@]}" --run limited
@@ -168,11 +168,11 @@ if [ -e "$(dirname "$PERPLEX")/perplex-mpi.so" ] && "$PERPLEX" train --help | gr
     whole=$!
     SLURM_TMPDIR=$WORK PERPLEX_STAGE=1 submit multi-node.sbatch -- "${FLAGS[@]}" --reduce tree --run nodes
     nodes=$job
-    must "two nodes train" wait_for 60 trains nodes
+    must "two nodes train" wait_for trains nodes
     scancel -s USR2 "$nodes"
-    must "SIGUSR2 on two nodes: the job is requeued" wait_for 60 grep -q '^perplex: requeued' perplex-"$nodes".out
+    must "SIGUSR2 on two nodes: the job is requeued" wait_for grep -q '^perplex: requeued' perplex-"$nodes".out
     submit multi-node.sbatch -- "${ENDLESS[@]}" --run dead
-    must "two more train" wait_for 60 trains dead
+    must "two more train" wait_for trains dead
     kill -9 "$(pgrep -f -n "perplex train .*--run dead")"
     must "a rank that is killed fails the job" ends_as "$job" FAILED
     must "it is not requeued" test "$(restarts "$job")" = 0
@@ -184,7 +184,7 @@ if [ -e "$(dirname "$PERPLEX")/perplex-mpi.so" ] && "$PERPLEX" train --help | gr
 else
     skip "slurm: several tasks" "this perplex has no ranks, or no MPI (perplex-mpi.so)"
     submit cpu.sbatch -- "${ENDLESS[@]}" --run dead
-    must "a job trains" wait_for 60 trains dead
+    must "a job trains" wait_for trains dead
     kill -9 "$(pgrep -f -n "perplex train .*--run dead")"
     must "a task that is killed fails the job" ends_as "$job" FAILED
     must "it is not requeued" test "$(restarts "$job")" = 0
@@ -193,12 +193,12 @@ fi
 # ---- what went on meanwhile
 must "preemption: the job comes back and completes" ends_as "$preempted" COMPLETED
 must "preemption: it ends as the uninterrupted run" same_run "$WORK/whole" preempted
-must "time limit: the job stops before the end, with a checkpoint" wait_for 90 grep -q '^stopped at step [1-9].*with a checkpoint' perplex-"$limited".out
-must "time limit: it is requeued" wait_for 60 grep -q '^perplex: requeued' perplex-"$limited".out
-must "time limit: it goes on" wait_for 60 grep -qE '^resumed at step [1-9]' perplex-"$limited".out
+must "time limit: the job stops before the end, with a checkpoint" wait_for grep -q '^stopped at step [1-9].*with a checkpoint' perplex-"$limited".out
+must "time limit: it is requeued" wait_for grep -q '^perplex: requeued' perplex-"$limited".out
+must "time limit: it goes on" wait_for grep -qE '^resumed at step [1-9]' perplex-"$limited".out
 # its next limit may come at this very moment, and send it back into the queue instead
 cancel() { scancel "$1"; sleep 2; in_state "$1" CANCELLED; }
-must "time limit: it can be cancelled then" wait_for 5 cancel "$limited"
+must "time limit: it can be cancelled then" wait_for cancel "$limited"
 "$tests/cluster.sh" down "$WORK/cluster"
 must "nothing of the cluster runs any more" test -z "$(pgrep -f "$WORK/cluster")"
 echo "      took $((SECONDS - begun)) s"
