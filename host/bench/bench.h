@@ -12,7 +12,7 @@
 #include "engine.h"
 #include "peak.h"
 
-#include <signal.h>
+#include <stdatomic.h>
 
 typedef enum px_bench_work {
     PX_BENCH_TRAIN,     /* accumulate + update: a whole training step */
@@ -77,7 +77,7 @@ typedef struct px_bench_options {
     const char *export_path;       /* write weights and batches of the first case for a peer; NULL = no */
     void *context;
     void (*progress)(void *context, size_t done, size_t count, const char *text); /* may be NULL */
-    const volatile sig_atomic_t *stop; /* non-zero: end after the current repeat, keep what was measured */
+    const atomic_int *stop; /* non-zero: end after the current repeat, keep what was measured */
 } px_bench_options;
 
 void px_bench_options_default(px_bench_options *options);

@@ -7,18 +7,16 @@
 
 #include "check.h"
 #include "file.h"
+#include "child.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 /* The grey of texts and axes has the same contrast, 4.3, on white and on GitHub's dark page (#0d1117); the lines' colours have 3 or
  * more on both. The background is left transparent. */
@@ -40,7 +38,7 @@ static int draw(const char *script, const char *terminal, const char *picture)
     char *arguments[] = {"gnuplot", "-e", setup, (char *)script, NULL};
     pid_t child;
     int code;
-    if (posix_spawnp(&child, "gnuplot", NULL, NULL, arguments, environ) != 0) return 127;
+    if (px_spawn(&child, arguments, NULL) != 0) return 127;
     while (waitpid(child, &code, 0) < 0)
         if (errno != EINTR) return 1;
     return WIFEXITED(code) ? WEXITSTATUS(code) : 1;

@@ -148,7 +148,7 @@ static px_status measure(px_config *config, const bench_flags *flags, const char
     options.png = flags->png;
     options.export_path = flags->export_path;
     options.config = config;
-    options.stop = px_signals_stop_flag();
+    PX_TRY(px_signals_stop_flag(&options.stop));
     options.progress = show_progress;
     options.context = &progress;
     px_progress_start(&progress, stderr);

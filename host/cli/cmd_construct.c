@@ -69,7 +69,7 @@ static px_status write_network(const construct_flags *flags, const px_machine *m
     weights = malloc(table.count * sizeof *weights);
     status = weights ? px_construct_weights(machine, vocabulary, &config->model, &table, weights)
                      : px_fail(PX_ERR_MEMORY, "no memory for %zu weights", table.count);
-    px_signals_remove_unfinished(flags->out);
+    if (status == PX_OK) status = px_signals_remove_unfinished(flags->out);
     if (status == PX_OK) status = px_model_file_write(flags->out, config, vocabulary, &table, weights);
     if (status == PX_OK) status = print_result(flags, machine, vocabulary, config, table.weights);
 done:

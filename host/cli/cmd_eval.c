@@ -51,7 +51,7 @@ static px_status open_writer(const char *path, const px_vocabulary *vocabulary, 
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return px_fail(PX_ERR_ARGUMENT, "--per-token %s: a folder; give the name of a file", path);
     writer->atomic = stat(path, &info) != 0 || S_ISREG(info.st_mode);
     if (writer->atomic) {
-        px_signals_remove_unfinished(path);
+        PX_TRY(px_signals_remove_unfinished(path));
         PX_TRY(px_atomic_open(path, &writer->file));
         writer->out = writer->file.stream;
         return PX_OK;

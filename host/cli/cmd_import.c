@@ -98,8 +98,8 @@ static px_status import_model(import_flags *flags, const px_command_line *line, 
     if (flags->vocab) PX_TRY(read_list(flags->vocab, &list));
     px_import_request request = {.path = flags->path, .vocabulary = flags->vocab ? &list : NULL, .names = flags->names,
                                  .nonlinearity = config->model.nonlinearity, .encoder = flags->encoder, .rnn = flags->rnn, .decoder = flags->decoder};
-    px_signals_remove_unfinished(flags->out);
-    px_status status = px_model_import(&request, flags->out, &result);
+    px_status status = px_signals_remove_unfinished(flags->out);
+    if (status == PX_OK) status = px_model_import(&request, flags->out, &result);
     px_vocabulary_list_free(&list);
     return status == PX_OK ? print_result(flags, &result) : status;
 }

@@ -82,7 +82,7 @@ static px_status tokenize(const px_config *config, const tokenize_flags *flags)
     request.vocabulary = given;
     if (given) request.text = px_vocabulary_options(given);
     if (given) request.text.invalid = (int)config->invalid;
-    if (flags->out) px_signals_remove_unfinished(flags->out);
+    if (flags->out) PX_TRY_GOTO(status, px_signals_remove_unfinished(flags->out), done);
     status = px_tokenize(&request, flags->out, &result, &vocabulary);
     px_progress_clear(&progress);
     if (status == PX_OK) status = print_result(&result, vocabulary, config, flags);

@@ -98,12 +98,12 @@ static px_status print_plan_json(const px_train_plan *plan)
     return px_json_print(object);
 }
 
-static void print_result(FILE *out, const px_train_result *result, px_status status, const char *run)
+static void print_result(FILE *out, const px_train_result *result, px_status status, int stop, const char *run)
 {
     char a[32], b[32], c[32], word[4 * 4096 + 8];
     if (status == PX_STOPPED) {
         fprintf(out, "stopped at step %s with a checkpoint%s; go on with: perplex train --resume %s\n", px_text_count(a, result->steps),
-                *px_signals_stop_flag() == PX_STOP_TIME ? ", because its time was over" : "", px_text_shell(word, sizeof word, run));
+                stop == PX_STOP_TIME ? ", because its time was over" : "", px_text_shell(word, sizeof word, run));
         return;
     }
     if (result->finished == 2) fprintf(out, "%s: this run had already ended; its result:\n", run);
@@ -186,13 +186,14 @@ static void write_report(const char *run)
     if (px_report_at_end(run, &written) != PX_OK) fprintf(stderr, "warning: no report was written: %s\n", px_error_message());
 }
 
-static px_status start_or_resume(px_config *config, px_command_line *line, const train_flags *flags, const px_run_observer *observer, px_comm *comm)
+static px_status start_or_resume(px_config *config, px_command_line *line, const train_flags *flags, const px_run_observer *observer, const atomic_int *stop,
+                                 px_comm *comm)
 {
     PX_TRY(px_comm_agree(comm, check_tensorboard(config, line)));
     px_progress progress;
     px_progress_start(&progress, flags->json ? stderr : stdout);
     px_train_hooks hooks = {.context = &progress, .line = px_progress_hook_line, .progress = px_progress_hook_training,
-                            .evaluation = px_progress_hook_evaluation, .observer = observer, .comm = comm, .stop = px_signals_stop_flag()};
+                            .evaluation = px_progress_hook_evaluation, .observer = observer, .comm = comm, .stop = stop};
     px_train_result result = {.train_loss = NAN, .best_valid_loss = NAN, .valid_loss_zero = NAN, .valid_loss_carried = NAN, .test_loss_zero = NAN};
     px_status status;
     const char *run = flags->resume ? flags->resume : config->run;
@@ -217,7 +218,7 @@ static px_status start_or_resume(px_config *config, px_command_line *line, const
         px_status printed = print_result_json(&result, status, run);
         return status == PX_OK ? printed : status;
     }
-    print_result(stdout, &result, status, run);
+    print_result(stdout, &result, status, *stop, run);
     return status;
 }
 
@@ -254,8 +255,10 @@ int px_cmd_train(int argc, char **argv)
     if (status == PX_OK && (flags.resume || flags.automatic) && flags.dry_run)
         status = px_fail(PX_ERR_ARGUMENT, "--dry-run is for a new run; leave --resume out (perplex info DIR shows an old one)");
     const px_run_observer *observer = px_events_observer_create();
-    if (status == PX_OK) status = px_join(&join, &config, px_signals_stop_flag(), &comm);
-    if (status == PX_OK && comm) status = start_or_resume(&config, &line, &flags, observer, comm);
+    const atomic_int *stop;
+    if (status == PX_OK) status = px_signals_stop_flag(&stop);
+    if (status == PX_OK) status = px_join(&join, &config, stop, &comm);
+    if (status == PX_OK && comm) status = start_or_resume(&config, &line, &flags, observer, stop, comm);
     if (status != PX_OK && status != PX_STOPPED) px_comm_tell(comm);
     px_events_observer_destroy(observer);
 done:

@@ -9,7 +9,7 @@ static void say(void *context, const char *text)
     fprintf(stderr, "perplex: %s\n", text);
 }
 
-px_status px_join(const px_join_flags *flags, const px_config *config, const volatile sig_atomic_t *stop, px_comm **comm)
+px_status px_join(const px_join_flags *flags, const px_config *config, const atomic_int *stop, px_comm **comm)
 {
     static const px_bootstrap_way way[] = {PX_BOOTSTRAP_AUTO, PX_BOOTSTRAP_MPI, PX_BOOTSTRAP_TCP, PX_BOOTSTRAP_FILE}; /* of px_meet */
     px_ranks ranks;

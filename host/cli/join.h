@@ -19,6 +19,6 @@ typedef struct px_join_flags {
 
 /* Finds this process among the ranks and, where there are more, joins them. *comm is NULL after --ranks, which has printed. A signal that
  * sets *stop while other ranks keep this one waiting is said on standard error. */
-px_status px_join(const px_join_flags *flags, const px_config *config, const volatile sig_atomic_t *stop, px_comm **comm);
+px_status px_join(const px_join_flags *flags, const px_config *config, const atomic_int *stop, px_comm **comm);
 
 #endif

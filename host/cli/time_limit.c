@@ -4,21 +4,19 @@
 
 #include "check.h"
 #include "machine.h"
+#include "child.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-extern char **environ;
 
 enum { MARGIN_MOST_S = 120, SQUEUE_TIMEOUT_S = 10 };
 
@@ -111,7 +109,7 @@ static int ask_squeue(const char *job, char *text, size_t room)
     if (posix_spawn_file_actions_init(&actions) == 0) {
         posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
         posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-        ok = posix_spawnp(&child, "squeue", &actions, NULL, arguments, environ) == 0;
+        ok = px_spawn(&child, arguments, &actions) == 0;
         posix_spawn_file_actions_destroy(&actions);
     }
     close(ends[1]);

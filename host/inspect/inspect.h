@@ -14,6 +14,7 @@
 
 #include "corpus.h"
 #include "parameters.h"
+#include <stdatomic.h>
 
 typedef struct px_inspect_request {
     /* the model, as px_model_file holds it (config.model, parameters, weights, reset_id) */
@@ -27,7 +28,7 @@ typedef struct px_inspect_request {
     int64_t tokens;             /* read at most so many of the range; 0 = all. The state is carried through what is read */
     void (*progress)(void *context, double share); /* may be NULL */
     void *progress_context;
-    const volatile int *stop;   /* non-zero ends it with PX_STOPPED; may be NULL */
+    const atomic_int *stop;   /* non-zero ends it with PX_STOPPED; may be NULL */
 } px_inspect_request;
 
 enum { PX_INSPECT_PROBES = 256, PX_INSPECT_MAX_LAGS = 4096 };

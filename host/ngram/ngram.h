@@ -24,6 +24,7 @@
 #define PX_NGRAM_H
 
 #include "corpus.h"
+#include <stdatomic.h>
 
 enum { PX_NGRAM_MAX_ORDER = 32 };
 
@@ -35,7 +36,7 @@ typedef struct px_ngram_options {
     int32_t line_end;          /* the token that ends a line; -1: the text is one stream */
     void (*progress)(void *context, double share); /* may be NULL */
     void *progress_context;
-    const volatile int *stop;  /* non-zero ends it with PX_STOPPED; may be NULL */
+    const atomic_int *stop;  /* non-zero ends it with PX_STOPPED; may be NULL */
 } px_ngram_options;
 
 /* Counts the n-grams of a text of at most 2^32 - 2 tokens. Needs 21 bytes a token beside the model while it works.

@@ -8,7 +8,7 @@
 #include "bootstrap.h"
 #include "ranks.h"
 
-#include <signal.h>
+#include <stdatomic.h>
 
 typedef struct px_comm_ops px_comm_ops;
 
@@ -18,7 +18,7 @@ typedef struct px_comm {
     int32_t rank, size, local_rank;
     double timeout_s;        /* longest wait for other ranks; 0: for ever */
     /* Where a signal is known and the others still keep us waiting for a second, notice tells a person once; both may be NULL. */
-    const volatile sig_atomic_t *signalled;
+    const atomic_int *signalled;
     void (*notice)(void *context, const char *text);
     void *notice_context;
     int noticed;

@@ -4,6 +4,7 @@
 
 #include "corpus.h"
 #include "engine.h"
+#include <stdatomic.h>
 
 typedef struct px_evaluation {
     double loss;              /* nats per scored token; +inf where a target had probability 0 */
@@ -22,7 +23,7 @@ typedef struct px_evaluate_options {
     void *context;
     void (*progress)(void *context, double share);
     void *progress_context;
-    const volatile int *stop;
+    const atomic_int *stop;
     px_status (*poll)(void *context); /* px_evaluate_streams: called before each window; what is not PX_OK ends it; may be NULL */
     void *poll_context;
 } px_evaluate_options;

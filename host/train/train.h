@@ -7,7 +7,7 @@
 #include "engine.h"
 #include "observer.h"
 
-#include <signal.h>
+#include <stdatomic.h>
 
 /* What a caller is told while a run goes on; every hook may be NULL. Text is for a person, one line without newline. */
 typedef struct px_train_progress {
@@ -31,7 +31,7 @@ typedef struct px_train_hooks {
     void (*evaluation)(void *context, const px_train_progress *progress); /* each evaluation */
     const px_run_observer *observer;    /* see observer.h */
     px_comm *comm;                      /* the ranks of this job; NULL: one alone */
-    const volatile sig_atomic_t *stop;  /* a px_stop; not PX_STOP_NO: finish the step, write a checkpoint, return PX_STOPPED */
+    const atomic_int *stop;  /* a px_stop; not PX_STOP_NO: finish the step, write a checkpoint, return PX_STOPPED */
 } px_train_hooks;
 
 typedef struct px_train_result {

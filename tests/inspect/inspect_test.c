@@ -294,7 +294,7 @@ static void the_rate_is_that_of_a_scaled_identity(void **state)
 
 static void wrong_requests_are_refused(void **state)
 {
-    static const int stop = 1;
+    static const atomic_int stop = 1;
     px_inspection got;
     px_tokens *tokens = text();
     model m = model_of(1);

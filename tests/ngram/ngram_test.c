@@ -244,7 +244,7 @@ static void counts_and_memory_are_those_of_the_text(void **test_state)
 static void wrong_arguments_are_refused_by_name(void **test_state)
 {
     static const int32_t text[] = {1, 2, 9, 1};
-    static const int stop = 1;
+    static const atomic_int stop = 1;
     px_tokens *tokens;
     px_ngram *ngram;
     px_ngram_options options = {.order = 0, .vocab = 10, .line_end = -1};

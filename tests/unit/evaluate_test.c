@@ -177,7 +177,7 @@ static void ranges_without_a_target_are_refused(void **state)
     px_engine *engine = make_engine("reference", 1, 4, 1, 0);
     px_evaluate_options options = {.n = 1, .T = 4, .reset_id = -1};
     px_evaluation evaluation;
-    volatile int stop = 1;
+    atomic_int stop = 1;
     (void)state;
     assert_px_fails(px_evaluate(engine, (px_range){tokens, 5, 6}, &options, &evaluation), PX_ERR_INPUT, "at least 2");
     options.stop = &stop;

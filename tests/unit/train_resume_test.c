@@ -33,7 +33,7 @@ static px_train_result result;
 
 /* A stop flag that the first evaluation or logged step at or after `at` sets. */
 typedef struct stopper {
-    volatile sig_atomic_t flag;
+    atomic_int flag;
     int64_t at;
 } stopper;
 
