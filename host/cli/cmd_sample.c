@@ -147,6 +147,17 @@ done:
     return status;
 }
 
+/* Flags that have no effect beside the others. */
+static void note_idle(const sample_flags *flags)
+{
+    int greedy = flags->greedy || flags->temperature == 0;
+    const char *why = flags->greedy ? "--greedy" : "--temperature 0";
+    if (flags->greedy && flags->temperature != 1 && flags->temperature != 0) fprintf(stderr, "note: --temperature has no effect beside --greedy\n");
+    if (greedy && flags->top_k > 0) fprintf(stderr, "note: --top-k has no effect beside %s\n", why);
+    if (greedy && flags->top_p < 1) fprintf(stderr, "note: --top-p has no effect beside %s\n", why);
+    if (greedy && flags->count > 1) fprintf(stderr, "note: with %s all %d texts are the same\n", why, flags->count);
+}
+
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
 static px_status sample(const sample_flags *flags, const px_config *config)
@@ -157,6 +168,7 @@ static px_status sample(const sample_flags *flags, const px_config *config)
     if (!flags->model) return px_fail(PX_ERR_ARGUMENT, "sample: no model; give --model M, a .safetensors file or a run folder");
     if (flags->prompt && flags->prompt_file) return px_fail(PX_ERR_ARGUMENT, "--prompt and --prompt-file: give one of them");
     if (flags->stop && !*flags->stop) return px_fail(PX_ERR_ARGUMENT, "--stop '': the text to stop at is empty");
+    note_idle(flags);
     PX_TRY(px_model_file_open(flags->model, &model));
     px_status status;
     PX_TRY_GOTO(status, read_prompt(flags, model.vocabulary, &prompt), done);
@@ -178,7 +190,7 @@ int px_cmd_sample(int argc, char **argv)
         {"prompt-file", "FILE", PX_FLAG_STRING, &flags.prompt_file, 0, 0, "the same from a file; - is standard input"},
         {"echo", NULL, PX_FLAG_SWITCH, &flags.echo, 0, 0, "begin with the prompt; --no-echo writes only what is new [yes]"},
         {"length", "k", PX_FLAG_INT64, &flags.length, 0, 1e15, "tokens to make [500]"},
-        {"temperature", "x", PX_FLAG_DOUBLE, &flags.temperature, 1e-6, 1e6, "below 1: safer, above 1: bolder [1]"},
+        {"temperature", "x", PX_FLAG_DOUBLE, &flags.temperature, 0, 1e6, "below 1: safer, above 1: bolder, 0: as --greedy [1]"},
         {"top-k", "k", PX_FLAG_INT32, &flags.top_k, 0, 2147483647, "draw from the k most probable tokens; 0: from all [0]"},
         {"top-p", "p", PX_FLAG_DOUBLE, &flags.top_p, 1e-9, 1, "draw from the fewest tokens that have that probability together [1]"},
         {"greedy", NULL, PX_FLAG_SWITCH, &flags.greedy, 0, 0, "always take the most probable token"},

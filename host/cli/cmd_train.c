@@ -2,6 +2,7 @@
 #include "check.h"
 #include "commands.h"
 #include "events.h"
+#include "idle.h"
 #include "join.h"
 #include "options.h"
 #include "output.h"
@@ -202,6 +203,7 @@ static px_status start_or_resume(px_config *config, px_command_line *line, const
     if (!flags->resume) {
         settle_defaults(config, line);
         PX_TRY(px_comm_agree(comm, check_start(config, flags)));
+        if (comm->rank == 0) px_idle_flags(line, config, hooks.line, hooks.context);
         if (flags->dry_run) return dry_run(config, &hooks, &progress, flags->json);
     }
     PX_TRY(px_comm_agree(comm, limit_time(flags, &hooks)));

@@ -2,6 +2,7 @@
 #include "options.h"
 #include "check.h"
 #include "file.h"
+#include "hint.h"
 #include "nearest.h"
 
 #include <errno.h>
@@ -57,6 +58,13 @@ static px_status unknown_flag(const px_command_line *line, const char *name)
     size_t found = px_nearest(name, names, count);
     if (found < count) return px_fail(PX_ERR_ARGUMENT, "--%.60s: no such flag of %s; did you mean --%s?", name, line->command, names[found]);
     return px_fail(PX_ERR_ARGUMENT, "--%.60s: no such flag of %s; perplex %s --help lists its flags", name, line->command, line->command);
+}
+
+int px_command_line_has(const px_command_line *line, const char *name)
+{
+    if (find_flag(line, name) || takes_name(line, name) || strcmp(name, "help") == 0) return 1;
+    if (strcmp(name, "config") == 0) return line->config != NULL;
+    return strncmp(name, "no-", 3) == 0 && px_command_line_has(line, name + 3);
 }
 
 /* ---- values --------------------------------------------------------------------------------------------------- */
@@ -261,12 +269,14 @@ static px_status read_argument(px_command_line *line, int argc, char **argv, int
 
 px_status px_command_line_read(px_command_line *line, int argc, char **argv)
 {
+    px_hint_command(line);
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             line->help = 1;
             return PX_OK;
         }
-    for (int pass = 0; pass < 2; pass++)
+    for (int pass = 0; pass < 2; pass++) {
+        line->file_count = line->given_count;
         for (int i = 1; i < argc; i++) {
             if (is_flag_text(argv[i])) {
                 PX_TRY(read_argument(line, argc, argv, &i, pass == 0));
@@ -280,11 +290,13 @@ px_status px_command_line_read(px_command_line *line, int argc, char **argv)
                                line->max_positional ? "one argument too many" : "every value needs its flag before it", line->command);
             line->positional[line->positional_count++] = argv[i];
         }
+    }
     return PX_OK;
 }
 
 void px_command_line_free(px_command_line *line)
 {
+    px_hint_command(NULL);
     while (line->owned) {
         char *before;
         memcpy(&before, line->owned, sizeof before);
@@ -301,4 +313,11 @@ int px_command_line_gave(const px_command_line *line, const char *setting)
     for (size_t i = 0; i < line->given_count; i++)
         if (strcmp(line->given[2 * i], setting) == 0) return 1;
     return 0;
+}
+
+const char *px_command_line_typed(const px_command_line *line, const char *setting)
+{
+    for (size_t i = line->given_count; i > line->file_count; i--)
+        if (strcmp(line->given[2 * i - 2], setting) == 0) return line->given[2 * i - 1];
+    return NULL;
 }

@@ -50,6 +50,7 @@ typedef struct px_command_line {
     int help;                      /* 1: --help was given, nothing else was judged */
     const char **given;            /* [2 * given_count + 1] names and values of settings, file first, ended by NULL */
     size_t given_count;
+    size_t file_count;             /* the first of them, which are from a file */
     /* private */
     size_t given_room;
     char *owned;                   /* chain of copies of file values */
@@ -60,8 +61,13 @@ px_status px_command_line_read(px_command_line *line, int argc, char **argv);
 void px_command_line_free(px_command_line *line);
 /* 1 if that setting was given, by a flag or in the file. "dropout" counts as itself. */
 int px_command_line_gave(const px_command_line *line, const char *setting);
+/* Its last value on the command line, NULL where it came from a file or not at all. */
+const char *px_command_line_typed(const px_command_line *line, const char *setting);
 /* Whether this command takes that setting of the table. */
 int px_command_line_takes(const px_command_line *line, const px_option *option);
+
+/* Whether this command has a flag or a setting of that name (without its dashes; "no-" before a switch counts). */
+int px_command_line_has(const px_command_line *line, const char *name);
 
 /* Prints what --help shows, to standard output (help.c). line->config holds the command's defaults: px_command_line_read sets
  * nothing where it finds --help. */

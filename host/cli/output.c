@@ -1,6 +1,7 @@
 /* Errors, JSON and numbers for people: see output.h. */
 #include "output.h"
 #include "check.h"
+#include "hint.h"
 
 #include <errno.h>
 #include <math.h>
@@ -18,7 +19,8 @@ static int reader_is_gone(const char *message)
 
 int px_output_fail(px_status status)
 {
-    const char *message = px_error_message();
+    char cut[4096];
+    const char *message = px_hint_for_command(px_error_message(), cut, sizeof cut);
     if (!reader_is_gone(message)) fprintf(stderr, "perplex: %s\n", message[0] ? message : px_status_text(status));
     return px_status_exit_code(status);
 }

@@ -3,6 +3,7 @@
 
 #include "bootstrap_ways.h"
 #include "check.h"
+#include "comm_load.h"
 #include "machine.h"
 
 #include <math.h>
@@ -144,7 +145,10 @@ px_status px_bootstrap_choose(const px_bootstrap *b, px_bootstrap_way *way)
     switch (b->way) {
     case PX_BOOTSTRAP_MPI:
         if (b->broadcast) return PX_OK;
-        return px_fail(PX_ERR_ARGUMENT, "--bootstrap mpi: these ranks do not run under MPI, or this build has none; use mpirun, or --bootstrap tcp or file");
+        if (!px_comm_mpi_is_built())
+            return px_fail(PX_ERR_ARGUMENT, "--bootstrap mpi: this perplex was built without MPI; install openmpi-bin and libopenmpi-dev and build again, "
+                                            "or give --bootstrap tcp or file");
+        return px_fail(PX_ERR_ARGUMENT, "--bootstrap mpi: these ranks do not run under MPI; use mpirun, or --bootstrap tcp or file");
     case PX_BOOTSTRAP_TCP: return check_tcp(b);
     case PX_BOOTSTRAP_FILE: return check_file(b);
     case PX_BOOTSTRAP_AUTO: break;
@@ -152,9 +156,9 @@ px_status px_bootstrap_choose(const px_bootstrap *b, px_bootstrap_way *way)
     /* a port of its own tells that somebody has prepared for TCP; else the folder, which needs no preparing under Slurm or torchrun */
     *way = b->broadcast ? PX_BOOTSTRAP_MPI : b->port[0] && check_tcp(b) == PX_OK ? PX_BOOTSTRAP_TCP : PX_BOOTSTRAP_FILE;
     if (*way != PX_BOOTSTRAP_FILE || check_file(b) == PX_OK) return PX_OK;
-    return px_fail(PX_ERR_ARGUMENT, "rank %d of %d: no way to reach the other ranks: there is no MPI here; export MASTER_ADDR and MASTER_PORT on every rank, "
+    return px_fail(PX_ERR_ARGUMENT, "rank %d of %d: no way to reach the other ranks: %s; export MASTER_ADDR and MASTER_PORT on every rank, "
                                     "or PERPLEX_JOB=NAME, unique to this job, and PERPLEX_BOOTSTRAP_DIR, a folder that all ranks share",
-                   (int)b->rank, (int)b->size);
+                   (int)b->rank, (int)b->size, px_comm_mpi_is_built() ? "no MPI started them" : "this perplex was built without MPI (openmpi-bin, libopenmpi-dev)");
 }
 
 px_status px_bootstrap_run(const px_bootstrap *bootstrap, void *data, size_t bytes)

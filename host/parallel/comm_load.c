@@ -47,16 +47,22 @@ static px_status find_module(char path[PATH_MAX])
         if (exists_below(folder, "", path) || exists_below(folder, "/perplex", path)) return PX_OK;
     }
     return px_fail(PX_ERR_DEVICE, "several ranks, but this perplex was built without MPI: " PX_MPI_MODULE_FILE " is not beside the program; install "
-                                  "libopenmpi-dev and build again, or name the module in PERPLEX_MPI_MODULE, or start one process alone");
+                                  "openmpi-bin and libopenmpi-dev and build again, or name the module in PERPLEX_MPI_MODULE, or start one process alone");
+}
+
+int px_comm_mpi_is_built(void)
+{
+    char path[PATH_MAX];
+    return find_module(path) == PX_OK;
 }
 
 px_status px_comm_load_mpi(const px_ranks *ranks, const px_comm_ops **ops, void **state)
 {
     char path[PATH_MAX];
+    PX_TRY(find_module(path));
     if (!ranks->mpi)
         return px_fail(PX_ERR_DEVICE, "rank %d of %d (%s), but no MPI launcher is there; start by mpirun -n %d, or srun --mpi=pmix", (int)ranks->rank,
                        (int)ranks->size, ranks->source, (int)ranks->size);
-    PX_TRY(find_module(path));
     /* OpenMPI's own plug-ins look for its symbols among the global ones. Never closed: MPI does not survive it. */
     void *library = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
     if (!library) {

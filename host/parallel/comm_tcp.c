@@ -10,6 +10,7 @@
 
 #include "bootstrap_tcp.h"
 #include "check.h"
+#include "comm_load.h"
 #include "machine.h"
 
 #include <errno.h>
@@ -231,7 +232,10 @@ static px_status star_exchange(void *state, int32_t peer, const void *send, size
 
 static px_status star_sum_floats(void *state, float *part, size_t count)
 {
-    return px_fail(PX_ERR_DEVICE, "--reduce fast on CPUs needs MPI: start by mpirun, or srun --mpi=pmix; on GPUs NCCL does it");
+    if (!px_comm_mpi_is_built())
+        return px_fail(PX_ERR_DEVICE, "--reduce fast on CPUs needs MPI, and this perplex was built without; install openmpi-bin and libopenmpi-dev and build again, "
+                                      "or give --reduce tree");
+    return px_fail(PX_ERR_DEVICE, "--reduce fast on CPUs needs MPI; start by mpirun or srun --mpi=pmix, or give --reduce tree");
 }
 
 static px_status move(star *s, int *busy)

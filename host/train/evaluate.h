@@ -46,7 +46,7 @@ px_status px_evaluate_sequences(px_engine *engine, const int32_t *ids, const siz
 
 typedef struct px_sample_options {
     int64_t length;           /* tokens to make in each text */
-    double temperature;       /* > 0; ignored by greedy */
+    double temperature;       /* 0: as greedy, which ignores it */
     int32_t top_k;            /* 0 = all */
     double top_p;             /* 1 = all */
     int greedy;

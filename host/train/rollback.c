@@ -16,7 +16,7 @@ static px_status log_event(px_run *run, const char *event, double rate)
     px_metrics_count(run->log, "step", run->bad.bad_step + 1);
     px_metrics_text(run->log, "reason", "not finite");
     px_metrics_number(run->log, "grad_norm", run->bad.bad_norm);
-    px_metrics_number(run->log, "last_finite_grad_norm", run->state.grad_norm);
+    if (isfinite(run->state.grad_norm)) px_metrics_number(run->log, "last_finite_grad_norm", run->state.grad_norm); /* there may be none yet */
     px_metrics_number(run->log, "learning_rate", rate);
     if (run->state.step <= run->bad.bad_step) px_metrics_count(run->log, "back_to_step", run->state.step);
     return px_metrics_end(run->log);

@@ -7,6 +7,7 @@
 #include "model_file.h"
 #include "nccl.h"
 #include "quantity.h"
+#include "text_buffer.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -116,6 +117,18 @@ static px_status open_engine(px_run *run)
     return px_run_open_reduction(run);
 }
 
+/* A run keeps its settings in files of UTF-8: a name that is none is refused before there is any work to lose. */
+static px_status check_names(const px_config *config)
+{
+    for (size_t i = 0; i < px_option_count; i++) {
+        if (px_options[i].type != PX_OPTION_STRING) continue;
+        const char *text = *(char *const *)((const char *)config + px_options[i].offset);
+        if (text && !px_text_is_utf8(text, strlen(text)))
+            return px_fail(PX_ERR_ARGUMENT, "--%s %.400s: not UTF-8, which a run's files must be; rename it, or make a link of another name to it", px_options[i].name, text);
+    }
+    return PX_OK;
+}
+
 px_status px_run_prepare(px_run *run, const px_config *config, const px_train_hooks *hooks, px_train_result *result)
 {
     static const px_train_hooks no_hooks;
@@ -131,6 +144,7 @@ px_status px_run_prepare(px_run *run, const px_config *config, const px_train_ho
     run->bad.bad_step = -1;
     PX_TRY(px_config_copy(&run->config, config));
     PX_TRY(px_config_check(&run->config));
+    PX_TRY(check_names(&run->config));
     /* an unknown device ends the run before a large text is read */
     PX_TRY(px_run_choose_device(run));
     PX_TRY(px_engine_find(run->device, &ops, &ordinal));

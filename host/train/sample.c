@@ -75,7 +75,7 @@ _Static_assert(sizeof(candidate) <= 2 * sizeof(double), "candidates fit the scra
 int32_t px_sample_choose(const float *probabilities, int32_t vocab, const px_sample_options *options, double u, void *scratch)
 {
     int32_t first = options->exclude_unknown ? 1 : 0, best = most_probable(probabilities, vocab, first);
-    if (best < 0 || options->greedy) return best;
+    if (best < 0 || options->greedy || options->temperature == 0) return best;
 
     candidate *list = scratch;
     size_t count = 0, left;
@@ -161,8 +161,8 @@ static px_status check_options(const px_engine *engine, int32_t vocab, const px_
     for (size_t i = 0; i < options->prompt_count; i++)
         if (options->prompt[i] < 0 || options->prompt[i] >= vocab)
             return px_fail(PX_ERR_ARGUMENT, "prompt token %zu: id %d is not in the vocabulary of %d", i, (int)options->prompt[i], (int)vocab);
-    if (!options->greedy && !(options->temperature > 0 && isfinite(options->temperature)))
-        return px_fail(PX_ERR_ARGUMENT, "--temperature %g: a number above 0 is needed (for the most probable token use --greedy)", options->temperature);
+    if (!options->greedy && !(options->temperature >= 0 && isfinite(options->temperature)))
+        return px_fail(PX_ERR_ARGUMENT, "--temperature %g: a number from 0 is needed; 0 takes the most probable token", options->temperature);
     if (!(options->top_p > 0 && options->top_p <= 1))
         return px_fail(PX_ERR_ARGUMENT, "--top-p %g: a share above 0 and at most 1 is needed", options->top_p);
     if (options->top_k < 0) return px_fail(PX_ERR_ARGUMENT, "--top-k %d: give 0 for all tokens or a number above 0", (int)options->top_k);

@@ -73,7 +73,7 @@ PERPLEX_API void px_line_score_free(px_line_score *score);
 /** How the next token is drawn, again and again: as `perplex sample` does. */
 typedef struct px_sampling {
     int64_t length;       /**< tokens to make [500] */
-    double temperature;   /**< above 0; below 1: safer, above 1: bolder [1] */
+    double temperature;   /**< below 1: safer, above 1: bolder, 0: always the most probable token [1] */
     int32_t top_k;        /**< draw from the k most probable tokens; 0 = from all [0] */
     double top_p;         /**< draw from the fewest tokens that have that probability together [1] */
     int32_t greedy;       /**< 1: always the most probable token [0] */

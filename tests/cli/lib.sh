@@ -94,8 +94,18 @@ refuses_with() {
     elif [ "$(wc -l <"$ERR")" != 1 ]; then fail "$name" "want one line on standard error"
     elif ! grep -qE -e "^perplex: .*($pattern)" "$ERR"; then fail "$name" "want a line with: $pattern"
     elif grep -qvE '^(corpus|validation|test|model|device|warning): ' "$OUT"; then fail "$name" "want nothing on standard output"
+    elif ! own_flags "$1" >"$WORK/foreign"; then fail "$name" "its hint names a flag that perplex $1 has not: $(cat "$WORK/foreign")"
     elif [ "$before" != "$after" ]; then fail "$name" "files changed:" "$(diff <(echo "$before") <(echo "$after"))"
     else ok "$name"; fi
+}
+
+# own_flags COMMAND: the hints of the last message name only flags that perplex COMMAND has; the others are printed.
+own_flags() {
+    local flag
+    for flag in $(sed -E 's/perplex [a-z]+ [^;,]*//g' "$ERR" | grep -ao '; .*' | grep -aoE "(^| |\")--[a-z][a-z-]*" | tr -d '" ' | sort -u); do
+        "$PERPLEX" "$1" --help 2>/dev/null | grep -qE -e "$flag( |\$)|--\[no-\]${flag#--}( |\$)" || { [ "$flag" = --help ] || echo "$flag"; }
+    done | grep . && return 1
+    return 0
 }
 
 # Every file here with size and content.

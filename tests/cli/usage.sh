@@ -41,7 +41,7 @@ refuses "plateau without validation says so" 2 'plateau.*validation' train --dat
 refuses "impossible sizes are refused" 2 'batch.*steps' train --data x --run y --batch 1048576 --steps 1048576
 refuses "more threads than the machine could use are refused" 2 '--threads 4096' train --data x --run y --threads 4096
 refuses "sampling without a model says what to give" 2 '--model' sample
-refuses "a temperature of 0 is refused" 2 '--temperature 0' sample --model x --temperature 0
+refuses "a temperature below 0 is refused" 2 '--temperature -1' sample --model x --temperature -1
 refuses "top-p above 1 is refused" 2 '--top-p 1.5' sample --model x --top-p 1.5
 refuses "two prompts are refused" 2 '--prompt and --prompt-file' sample --model x --prompt a --prompt-file b
 refuses "an empty stop text is refused" 2 '--stop' sample --model x --stop ''

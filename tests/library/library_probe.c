@@ -145,8 +145,8 @@ static void errors_have_messages(px_model *model, px_session *session)
     check(!px_model_token(model, -1, &bytes) && !px_model_token(model, 1 << 30, &bytes), "there is no such token");
     check(px_session_score_line(session, "two\nlines", 9, &score) == PX_ERR_ARGUMENT && !score.ids, "two lines are not one");
     px_sampling_default(&sampling);
-    sampling.temperature = 0;
-    check(px_session_generate(session, "", 0, &sampling, &text, &bytes) == PX_ERR_ARGUMENT && !text && strstr(px_error_message(), "temperature"), "temperature 0");
+    sampling.temperature = -1;
+    check(px_session_generate(session, "", 0, &sampling, &text, &bytes) == PX_ERR_ARGUMENT && !text && strstr(px_error_message(), "temperature"), "a temperature below 0");
     px_sampling_default(&sampling);
     sampling.stop = "";
     check(px_session_generate(session, "", 0, &sampling, &text, &bytes) == PX_ERR_ARGUMENT && !text, "an empty stop text");

@@ -135,7 +135,7 @@ static void greedy_takes_the_most_probable_and_the_first_of_equals(void **state)
     static const float equal[] = {0.1f, 0.4f, 0.4f, 0.1f};
     (void)state;
     options.greedy = 1;
-    options.temperature = 0;
+    options.temperature = -1;
     assert_int_equal(choose(&options, 0.99), 1);
     assert_int_equal(px_sample_choose(equal, 4, &options, 0.99, scratch), 1);
 }

@@ -206,7 +206,7 @@ must "file: nothing is left" nothing_left
 fresh
 rank 0 2 mpi 5
 wait
-must "mpi: asked for where there is no MPI, it is said what else to do" says 0 "use mpirun, or --bootstrap tcp or file"
+must "mpi: asked for where there is no MPI, it is said what else to do" says 0 "or --bootstrap tcp or file\|or give --bootstrap tcp or file"
 
 fresh
 unset PERPLEX_JOB

@@ -1,0 +1,122 @@
+/* Flags without effect: see idle.h. */
+#include "idle.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Why a flag has no effect, or NULL where it has. */
+typedef const char *idle_reason(const px_config *config);
+
+static const char *between(const px_config *c)
+{
+    return c->model.layers == 1 && c->model.dropout_between > 0 ? "the model has one layer" : NULL;
+}
+
+static const char *locked(const px_config *c)
+{
+    const px_model_config *m = &c->model;
+    int drops = m->dropout_input > 0 || m->dropout_output > 0 || (m->layers > 1 && m->dropout_between > 0);
+    return m->dropout_locked && !drops ? "no units are dropped" : NULL;
+}
+
+static const char *momentum(const px_config *c)
+{
+    return c->optimizer.kind != PX_MOMENTUM ? "it is for --optimizer momentum" : NULL;
+}
+
+static const char *adam(const px_config *c)
+{
+    return c->optimizer.kind != PX_ADAM && c->optimizer.kind != PX_ADAMW ? "it is for --optimizer adam and adamw" : NULL;
+}
+
+static const char *rmsprop(const px_config *c)
+{
+    return c->optimizer.kind != PX_RMSPROP ? "it is for --optimizer rmsprop" : NULL;
+}
+
+static const char *root(const px_config *c)
+{
+    return c->optimizer.kind == PX_SGD || c->optimizer.kind == PX_MOMENTUM ? "it is for --optimizer adam, adamw and rmsprop" : NULL;
+}
+
+static const char *gain(const px_config *c)
+{
+    return c->model.init_recurrent == PX_INIT_RECURRENT_SAME ? "it is for --init-recurrent orthogonal and identity" : NULL;
+}
+
+static const char *reset_probability(const px_config *c)
+{
+    return c->partition == PX_PARTITION_RANDOM && c->reset_probability > 0 ? "with --partition random every window starts from a zero state" : NULL;
+}
+
+static const char *cosine(const px_config *c)
+{
+    return c->schedule != PX_SCHEDULE_COSINE ? "it is for --schedule cosine" : NULL;
+}
+
+static const char *step(const px_config *c)
+{
+    return c->schedule != PX_SCHEDULE_STEP ? "it is for --schedule step" : NULL;
+}
+
+static const char *factor(const px_config *c)
+{
+    return c->schedule != PX_SCHEDULE_STEP && c->schedule != PX_SCHEDULE_PLATEAU ? "it is for --schedule step and plateau" : NULL;
+}
+
+static const char *plateau(const px_config *c)
+{
+    return c->schedule != PX_SCHEDULE_PLATEAU ? "it is for --schedule plateau" : NULL;
+}
+
+static const char *average_from(const px_config *c)
+{
+    return c->average != PX_AVERAGE_FROM ? "it is for --average from" : NULL;
+}
+
+static const char *average_patience(const px_config *c)
+{
+    return c->average != PX_AVERAGE_STALL ? "it is for --average stall" : NULL;
+}
+
+static const char *rollback(const px_config *c)
+{
+    return c->on_nan != PX_ON_NAN_ROLLBACK ? "it is for --on-nan rollback" : NULL;
+}
+
+static const char *split(const px_config *c)
+{
+    if (c->valid && c->test) return "beside --valid and --test all of --data is trained on";
+    return c->valid ? "beside --valid all of --data is trained on, and only --test is tested" : NULL;
+}
+
+static const struct {
+    const char *flag;
+    idle_reason *reason;
+} rows[] = {
+    {"dropout-between", between}, {"dropout-locked", locked}, {"momentum", momentum}, {"beta1", adam}, {"beta2", adam}, {"alpha", rmsprop},
+    {"epsilon", root}, {"init-gain", gain}, {"reset-probability", reset_probability}, {"schedule-steps", cosine}, {"lr-min", cosine},
+    {"lr-step-every", step}, {"lr-factor", factor}, {"lr-patience", plateau}, {"average-from", average_from},
+    {"average-patience", average_patience}, {"rollback-factor", rollback}, {"split", split},
+};
+
+void px_idle_flags(const px_command_line *line, const px_config *config, void (*say)(void *context, const char *text), void *context)
+{
+    char text[256];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *value = px_command_line_typed(line, rows[i].flag), *reason = value ? rows[i].reason(config) : NULL;
+        if (!reason) continue;
+        snprintf(text, sizeof text, "warning: --%s %.60s has no effect: %s", rows[i].flag, value, reason);
+        say(context, text);
+    }
+    if (!config->valid && config->test && config->split[2] > 0) {
+        snprintf(text, sizeof text, "warning: the last share of --split, %.10g of --data, is used for nothing: --test is what is tested; --split %.10g,%.10g,0 "
+                 "trains on it", config->split[2], 1 - config->split[1], config->split[1]);
+        say(context, text);
+    }
+    if (config->max_steps > 0 && config->warmup_steps >= config->max_steps && config->schedule_steps <= config->max_steps) {
+        snprintf(text, sizeof text, "warning: --warmup-steps %lld: the learning rate rises to the end, as there are %lld steps", (long long)config->warmup_steps,
+                 (long long)config->max_steps);
+        say(context, text);
+    }
+}
