@@ -30,6 +30,17 @@ PX_ISA_FUNCTIONS(PX_ISA_DECLARE)
 #undef PX_ISA_DECLARE
 extern const px_isa PX_ISA_NAME(isa);
 
+/* Four lanes by number: 0 to 3 are those of a, 4 to 7 those of b. Clang, and GCC from 12 on, have the first name; older GCC the second. */
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define PX_SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#endif
+#endif
+#ifndef PX_SHUFFLE
+typedef int px_lane_numbers __attribute__((vector_size(16)));
+#define PX_SHUFFLE(a, b, i, j, k, l) __builtin_shuffle(a, b, (px_lane_numbers){i, j, k, l})
+#endif
+
 typedef float vec __attribute__((vector_size(sizeof(float) * PX_LANES)));
 typedef float vec_unaligned __attribute__((vector_size(sizeof(float) * PX_LANES), aligned(4), may_alias));
 

@@ -47,13 +47,13 @@ static inline __attribute__((always_inline)) void interleave(words c0, words c1,
     for (int q = 0; q < WORDS / 4; q++) {
         const quad a = ((const quad *)&columns[0])[q], b = ((const quad *)&columns[1])[q];
         const quad c = ((const quad *)&columns[2])[q], d = ((const quad *)&columns[3])[q];
-        const quad ab_low = __builtin_shuffle(a, b, (quad){0, 4, 1, 5}), ab_high = __builtin_shuffle(a, b, (quad){2, 6, 3, 7});
-        const quad cd_low = __builtin_shuffle(c, d, (quad){0, 4, 1, 5}), cd_high = __builtin_shuffle(c, d, (quad){2, 6, 3, 7});
+        const quad ab_low = PX_SHUFFLE(a, b, 0, 4, 1, 5), ab_high = PX_SHUFFLE(a, b, 2, 6, 3, 7);
+        const quad cd_low = PX_SHUFFLE(c, d, 0, 4, 1, 5), cd_high = PX_SHUFFLE(c, d, 2, 6, 3, 7);
         quad *to = (quad *)(out + 16 * q);
-        to[0] = __builtin_shuffle(ab_low, cd_low, (quad){0, 1, 4, 5});
-        to[1] = __builtin_shuffle(ab_low, cd_low, (quad){2, 3, 6, 7});
-        to[2] = __builtin_shuffle(ab_high, cd_high, (quad){0, 1, 4, 5});
-        to[3] = __builtin_shuffle(ab_high, cd_high, (quad){2, 3, 6, 7});
+        to[0] = PX_SHUFFLE(ab_low, cd_low, 0, 1, 4, 5);
+        to[1] = PX_SHUFFLE(ab_low, cd_low, 2, 3, 6, 7);
+        to[2] = PX_SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
+        to[3] = PX_SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
     }
 }
 

@@ -7,15 +7,14 @@ typedef float quad_unaligned __attribute__((vector_size(16), aligned(4), may_ali
 /* A 4 x 4 block through registers: two rounds of interleaving. */
 static inline __attribute__((always_inline)) void transpose_quad(const float *from, size_t from_leading, float *to, size_t to_leading)
 {
-    typedef int index __attribute__((vector_size(16)));
     const quad a = *(const quad_unaligned *)from, b = *(const quad_unaligned *)(from + from_leading);
     const quad c = *(const quad_unaligned *)(from + 2 * from_leading), d = *(const quad_unaligned *)(from + 3 * from_leading);
-    const quad ab_low = __builtin_shuffle(a, b, (index){0, 4, 1, 5}), ab_high = __builtin_shuffle(a, b, (index){2, 6, 3, 7});
-    const quad cd_low = __builtin_shuffle(c, d, (index){0, 4, 1, 5}), cd_high = __builtin_shuffle(c, d, (index){2, 6, 3, 7});
-    *(quad_unaligned *)to = __builtin_shuffle(ab_low, cd_low, (index){0, 1, 4, 5});
-    *(quad_unaligned *)(to + to_leading) = __builtin_shuffle(ab_low, cd_low, (index){2, 3, 6, 7});
-    *(quad_unaligned *)(to + 2 * to_leading) = __builtin_shuffle(ab_high, cd_high, (index){0, 1, 4, 5});
-    *(quad_unaligned *)(to + 3 * to_leading) = __builtin_shuffle(ab_high, cd_high, (index){2, 3, 6, 7});
+    const quad ab_low = PX_SHUFFLE(a, b, 0, 4, 1, 5), ab_high = PX_SHUFFLE(a, b, 2, 6, 3, 7);
+    const quad cd_low = PX_SHUFFLE(c, d, 0, 4, 1, 5), cd_high = PX_SHUFFLE(c, d, 2, 6, 3, 7);
+    *(quad_unaligned *)to = PX_SHUFFLE(ab_low, cd_low, 0, 1, 4, 5);
+    *(quad_unaligned *)(to + to_leading) = PX_SHUFFLE(ab_low, cd_low, 2, 3, 6, 7);
+    *(quad_unaligned *)(to + 2 * to_leading) = PX_SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
+    *(quad_unaligned *)(to + 3 * to_leading) = PX_SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
 }
 
 /* Strips of 96 columns: runs of `from` are long enough to be fetched ahead, and the lines of `to` that they fill stay near. */
