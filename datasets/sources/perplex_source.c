@@ -4,6 +4,7 @@
  * chance, is the text's own code length under the source, given as well (sample_bits). */
 #include "check.h"
 #include "file.h"
+#include "printable.h"
 #include "state_machine.h"
 
 #include <errno.h>
@@ -105,7 +106,7 @@ static void tell(const request *r, const px_machine *m, double sample_bits, FILE
 {
     const char *kind = r->cycle ? "cycle" : r->random ? "random" : r->name;
     if (!r->json) {
-        fprintf(stream, "%s: %d states, %d symbols, %.12g bits per symbol, perplexity %.12g", kind, m->states, m->symbol_count, m->entropy_bits, exp2(m->entropy_bits));
+        px_print(stream, "%s: %d states, %d symbols, %.12g bits per symbol, perplexity %.12g", kind, m->states, m->symbol_count, m->entropy_bits, exp2(m->entropy_bits));
         if (!isnan(sample_bits)) fprintf(stream, "; this text: %.12g bits per symbol", sample_bits);
         fputc('\n', stream);
         return;

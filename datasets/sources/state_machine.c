@@ -29,45 +29,49 @@ const px_machine_edge *px_machine_step(const px_machine *m, int32_t *state, uint
     return &m->edges[at];
 }
 
-/* reach[s] = 1 for every state that can be reached from `from`, itself included. */
-static void reachable(const px_machine *m, int32_t from, uint8_t *reach, int32_t *stack)
+/* Which states reach which: a row of bits for each, itself included. */
+typedef struct reachability {
+    uint64_t *bits; /* [states, words] */
+    size_t words;
+} reachability;
+
+static int reaches(const reachability *r, int32_t from, int32_t to)
 {
-    memset(reach, 0, (size_t)m->states);
-    int32_t depth = 0;
-    stack[depth++] = from;
-    reach[from] = 1;
-    while (depth) {
-        int32_t s = stack[--depth];
-        for (size_t e = m->first[s]; e < m->first[s + 1]; e++)
-            if (!reach[m->edges[e].next]) {
-                reach[m->edges[e].next] = 1;
-                stack[depth++] = m->edges[e].next;
-            }
-    }
+    return r->bits[(size_t)from * r->words + (size_t)to / 64] >> (to % 64) & 1;
 }
 
-/* A state is recurrent if every state that it reaches reaches it. From the start exactly one set of those may be reached.
- * closed[s] = 1 for its states. scratch: three times `states`, stack `states`. */
-static px_status find_closed_set(const px_machine *m, const char *source, uint8_t *closed, uint8_t *scratch, int32_t *stack)
+/* The transitive closure of the edges, a row at a time: Warshall 1962. bits is zero before. */
+static void fill_reachability(const px_machine *m, reachability *r)
 {
-    uint8_t *from_start = scratch, *from_s = scratch + m->states, *back = scratch + 2 * m->states;
-    int32_t found = -1;
-    reachable(m, 0, from_start, stack);
     for (int32_t s = 0; s < m->states; s++) {
-        if (!from_start[s] || (found >= 0 && closed[s])) continue;
-        reachable(m, s, from_s, stack);
-        int recurrent = 1;
-        for (int32_t t = 0; t < m->states && recurrent; t++)
-            if (from_s[t]) {
-                reachable(m, t, back, stack);
-                recurrent = back[s];
-            }
-        if (!recurrent) continue;
+        uint64_t *row = r->bits + (size_t)s * r->words;
+        row[s / 64] |= (uint64_t)1 << (s % 64);
+        for (size_t e = m->first[s]; e < m->first[s + 1]; e++) row[m->edges[e].next / 64] |= (uint64_t)1 << (m->edges[e].next % 64);
+    }
+    for (int32_t via = 0; via < m->states; via++)
+        for (int32_t s = 0; s < m->states; s++)
+            for (size_t w = 0; reaches(r, s, via) && w < r->words; w++) r->bits[(size_t)s * r->words + w] |= r->bits[(size_t)via * r->words + w];
+}
+
+/* A state is recurrent if every state that it reaches reaches it. */
+static int recurrent(const px_machine *m, const reachability *r, int32_t s)
+{
+    for (int32_t t = 0; t < m->states; t++)
+        if (reaches(r, s, t) && !reaches(r, t, s)) return 0;
+    return 1;
+}
+
+/* From the start exactly one set of recurrent states may be reached: closed[s] = 1 for its states. */
+static px_status find_closed_set(const px_machine *m, const char *source, const reachability *r, uint8_t *closed)
+{
+    int32_t found = -1;
+    for (int32_t s = 0; s < m->states; s++) {
+        if (!reaches(r, 0, s) || closed[s] || !recurrent(m, r, s)) continue;
         if (found >= 0)
             return px_fail(PX_ERR_INPUT, "%s: from state %s the machine may end around state %s or around state %s, so that its entropy is a matter of chance; "
                            "connect them", source, m->state_names[0], m->state_names[found], m->state_names[s]);
         found = s;
-        memcpy(closed, from_s, (size_t)m->states);
+        for (int32_t t = 0; t < m->states; t++) closed[t] = (uint8_t)reaches(r, s, t);
     }
     return PX_OK; /* a finite machine always has one */
 }
@@ -116,13 +120,18 @@ static double state_entropy(const px_machine *m, int32_t state)
 px_status px_machine_finish(px_machine *m, const char *source)
 {
     size_t k_max = (size_t)m->states;
-    uint8_t *closed = calloc(k_max, 1), *scratch = calloc(k_max, 3);
-    int32_t *stack = calloc(k_max, sizeof *stack), *member = calloc(k_max, sizeof *member), *index = calloc(k_max, sizeof *index);
+    reachability reach = {.words = (k_max + 63) / 64};
+    uint8_t *closed = calloc(k_max, 1);
+    int32_t *member = calloc(k_max, sizeof *member), *index = calloc(k_max, sizeof *index);
     double *a = calloc(k_max * (k_max + 1), sizeof *a);
     m->stationary = calloc(k_max, sizeof *m->stationary);
+    reach.bits = calloc(k_max * reach.words, sizeof *reach.bits);
     px_status status = PX_OK;
-    if (!closed || !scratch || !stack || !member || !index || !a || !m->stationary) status = px_fail(PX_ERR_MEMORY, "%s: no memory for its %d states", source, m->states);
-    if (status == PX_OK) status = find_closed_set(m, source, closed, scratch, stack);
+    if (!closed || !reach.bits || !member || !index || !a || !m->stationary) status = px_fail(PX_ERR_MEMORY, "%s: no memory for its %d states", source, m->states);
+    if (status == PX_OK) {
+        fill_reachability(m, &reach);
+        status = find_closed_set(m, source, &reach, closed);
+    }
     if (status == PX_OK) {
         int32_t k = 0;
         for (int32_t s = 0; s < m->states; s++)
@@ -135,8 +144,7 @@ px_status px_machine_finish(px_machine *m, const char *source)
     m->entropy_bits = 0;
     for (int32_t s = 0; status == PX_OK && s < m->states; s++) m->entropy_bits += m->stationary[s] * state_entropy(m, s);
     free(closed);
-    free(scratch);
-    free(stack);
+    free(reach.bits);
     free(member);
     free(index);
     free(a);

@@ -38,10 +38,21 @@ typedef struct line_edge {
     double probability;
 } line_edge;
 
+/* Names with the numbers they got, in the order of names: each is found in few steps. */
+typedef struct name_index {
+    struct {
+        const char *name; /* the machine's */
+        int32_t number;
+    } *entry;
+    size_t room;
+} name_index;
+
 typedef struct reading {
     px_machine *machine;
     line_edge *edges;        /* in the order of the lines */
     size_t edge_count, edge_room, line;
+    name_index states, symbols;
+    uint32_t *edge_of;       /* [PX_MACHINE_MAX_STATES, PX_MACHINE_MAX_SYMBOLS]: 1 + number of the edge; 0 = none yet */
     const char *source;
 } reading;
 
@@ -50,16 +61,42 @@ static px_status no_memory(const reading *r)
     return px_fail(PX_ERR_MEMORY, "%s: no memory for its states", r->source);
 }
 
-/* Number of a name in a list, added if new; -1 if the list is full, -2 without memory. */
-static int32_t number_of(char ***list, int32_t *count, int32_t limit, const char *name)
+/* Where name stands among the first count entries, or would: all before it are smaller. */
+static size_t place_of(const name_index *index, size_t count, const char *name)
 {
-    for (int32_t i = 0; i < *count; i++)
-        if (strcmp((*list)[i], name) == 0) return i;
+    size_t low = 0, high = count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (strcmp(index->entry[middle].name, name) < 0) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+/* Makes room for one more name in list and index. 0 without memory. */
+static int grow(name_index *index, char ***list, size_t count)
+{
+    if (count < index->room) return 1;
+    const size_t room = 2 * index->room + 16;
+    char **names = realloc(*list, room * sizeof *names);
+    if (names) *list = names;
+    void *entries = realloc(index->entry, room * sizeof *index->entry);
+    if (entries) index->entry = entries;
+    if (!names || !entries) return 0;
+    index->room = room;
+    return 1;
+}
+
+/* Number of a name in a list, added if new; -1 if the list is full, -2 without memory. */
+static int32_t number_of(name_index *index, char ***list, int32_t *count, int32_t limit, const char *name)
+{
+    const size_t used = (size_t)*count, place = place_of(index, used, name);
+    if (place < used && strcmp(index->entry[place].name, name) == 0) return index->entry[place].number;
     if (*count == limit) return -1;
-    char **grown = realloc(*list, ((size_t)*count + 1) * sizeof *grown);
-    if (!grown) return -2;
-    *list = grown;
-    if (!(grown[*count] = strdup(name))) return -2;
+    if (!grow(index, list, used) || !((*list)[used] = strdup(name))) return -2;
+    memmove(index->entry + place + 1, index->entry + place, (used - place) * sizeof *index->entry);
+    index->entry[place].name = (*list)[used];
+    index->entry[place].number = *count;
     return (*count)++;
 }
 
@@ -101,16 +138,16 @@ static px_status add_edge(reading *r, const char *state, char *symbol, const cha
     if (!unescape(symbol)) return px_fail(PX_ERR_INPUT, "%s:%zu: in a symbol a backslash is followed by s, n or another one", r->source, r->line);
     if (!read_probability(probability, &e.probability))
         return px_fail(PX_ERR_INPUT, "%s:%zu: %s is not a probability above 0 and up to 1", r->source, r->line, probability);
-    e.state = number_of(&m->state_names, &m->states, PX_MACHINE_MAX_STATES, state);
-    if (e.state >= 0) e.next = number_of(&m->state_names, &m->states, PX_MACHINE_MAX_STATES, next);
-    if (e.state >= 0 && e.next >= 0) e.symbol = number_of(&m->symbols, &m->symbol_count, PX_MACHINE_MAX_SYMBOLS, symbol);
+    e.state = number_of(&r->states, &m->state_names, &m->states, PX_MACHINE_MAX_STATES, state);
+    if (e.state >= 0) e.next = number_of(&r->states, &m->state_names, &m->states, PX_MACHINE_MAX_STATES, next);
+    if (e.state >= 0 && e.next >= 0) e.symbol = number_of(&r->symbols, &m->symbols, &m->symbol_count, PX_MACHINE_MAX_SYMBOLS, symbol);
     if (e.state == -2 || e.next == -2 || e.symbol == -2) return no_memory(r);
     if (e.state < 0 || e.next < 0 || e.symbol < 0)
         return px_fail(PX_ERR_INPUT, "%s:%zu: more than %d states or %d symbols", r->source, r->line, PX_MACHINE_MAX_STATES, PX_MACHINE_MAX_SYMBOLS);
-    for (size_t i = 0; i < r->edge_count; i++)
-        if (r->edges[i].state == e.state && r->edges[i].symbol == e.symbol)
-            return px_fail(PX_ERR_INPUT, "%s:%zu: state %s emits this symbol on line %zu already: the symbols would not tell the states", r->source, r->line,
-                           state, r->edges[i].line);
+    uint32_t *here = &r->edge_of[(size_t)e.state * PX_MACHINE_MAX_SYMBOLS + (size_t)e.symbol];
+    if (*here)
+        return px_fail(PX_ERR_INPUT, "%s:%zu: state %s emits this symbol on line %zu already: the symbols would not tell the states", r->source, r->line,
+                       state, r->edges[*here - 1].line);
     if (r->edge_count == r->edge_room) {
         size_t room = 2 * r->edge_room + 16;
         line_edge *grown = realloc(r->edges, room * sizeof *grown);
@@ -119,6 +156,7 @@ static px_status add_edge(reading *r, const char *state, char *symbol, const cha
         r->edge_room = room;
     }
     r->edges[r->edge_count++] = e;
+    *here = (uint32_t)r->edge_count;
     return PX_OK;
 }
 
@@ -135,6 +173,20 @@ static px_status read_line(reading *r, char *line)
     return add_edge(r, field[0], field[1], field[2], field[3]);
 }
 
+/* The edges in groups by state, in each in the order of the lines: first[s] is where state s begins. */
+static void sort_edges(const reading *r)
+{
+    px_machine *m = r->machine;
+    for (size_t i = 0; i < r->edge_count; i++) m->first[r->edges[i].state + 1]++;
+    for (int32_t s = 0; s < m->states; s++) m->first[s + 1] += m->first[s];
+    for (size_t i = r->edge_count; i-- > 0;) { /* from behind, so that ends become beginnings */
+        const line_edge *e = &r->edges[i];
+        m->edges[--m->first[e->state + 1]] = (px_machine_edge){e->symbol, e->next, e->probability};
+    }
+    for (int32_t s = 0; s < m->states; s++) m->first[s] = m->first[s + 1];
+    m->first[m->states] = r->edge_count;
+}
+
 /* The edges grouped by state, their probabilities scaled to add up to 1 exactly. */
 static px_status group_edges(reading *r)
 {
@@ -143,20 +195,14 @@ static px_status group_edges(reading *r)
     m->edges = calloc(r->edge_count, sizeof *m->edges);
     m->first = calloc((size_t)m->states + 1, sizeof *m->first);
     if (!m->edges || !m->first) return no_memory(r);
-    size_t used = 0;
+    sort_edges(r);
     for (int32_t s = 0; s < m->states; s++) {
         double sum = 0;
-        m->first[s] = used;
-        for (size_t i = 0; i < r->edge_count; i++)
-            if (r->edges[i].state == s) {
-                m->edges[used++] = (px_machine_edge){r->edges[i].symbol, r->edges[i].next, r->edges[i].probability};
-                sum += r->edges[i].probability;
-            }
-        if (used == m->first[s]) return px_fail(PX_ERR_INPUT, "%s: state %s leads to nowhere", r->source, m->state_names[s]);
+        if (m->first[s] == m->first[s + 1]) return px_fail(PX_ERR_INPUT, "%s: state %s leads to nowhere", r->source, m->state_names[s]);
+        for (size_t e = m->first[s]; e < m->first[s + 1]; e++) sum += m->edges[e].probability;
         if (fabs(sum - 1) > 1e-9) return px_fail(PX_ERR_INPUT, "%s: the probabilities of state %s add up to %.10g, not to 1", r->source, m->state_names[s], sum);
-        for (size_t e = m->first[s]; e < used; e++) m->edges[e].probability /= sum;
+        for (size_t e = m->first[s]; e < m->first[s + 1]; e++) m->edges[e].probability /= sum;
     }
-    m->first[m->states] = used;
     return PX_OK;
 }
 
@@ -164,7 +210,8 @@ px_status px_machine_read(const char *text, size_t bytes, const char *source, px
 {
     reading r = {.machine = calloc(1, sizeof *r.machine), .source = source};
     char *copy = malloc(bytes + 1);
-    px_status status = r.machine && copy ? PX_OK : no_memory(&r);
+    r.edge_of = calloc((size_t)PX_MACHINE_MAX_STATES * PX_MACHINE_MAX_SYMBOLS, sizeof *r.edge_of); /* its pages come as they are used */
+    px_status status = r.machine && copy && r.edge_of ? PX_OK : no_memory(&r);
     if (status == PX_OK && memchr(text, 0, bytes)) status = px_fail(PX_ERR_INPUT, "%s: not a text", source);
     if (status == PX_OK) {
         memcpy(copy, text, bytes);
@@ -180,6 +227,9 @@ px_status px_machine_read(const char *text, size_t bytes, const char *source, px
     if (status == PX_OK) status = px_machine_finish(r.machine, source);
     free(copy);
     free(r.edges);
+    free(r.states.entry);
+    free(r.symbols.entry);
+    free(r.edge_of);
     if (status == PX_OK)
         *machine = r.machine;
     else

@@ -4,7 +4,8 @@
 
 #include <perplex/status.h>
 
-/* Records the message (printf form; names the object, the place and the remedy) and returns status. */
+/* Records the message (printf form; names the object, the place and the remedy) and returns status. What it holds from files or arguments
+ * may be anything: control characters are escaped (printable.h). */
 px_status px_fail(px_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Puts "prefix" before the message already recorded: a caller adds what it knows (the file, the flag). */

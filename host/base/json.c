@@ -42,3 +42,17 @@ px_status px_json_parse(const char *text, size_t bytes, const char *place, const
     if (memory) lost = 0;
     return memory ? px_fail(PX_ERR_MEMORY, "%s: no memory to read it", place) : px_fail(PX_ERR_INPUT, "%s: %s", place, wrong);
 }
+
+px_status px_json_bound(const char *text, size_t bytes, size_t values_max, const char *place)
+{
+    size_t values = 1;
+    int in_string = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        const char c = text[i];
+        if (in_string && c == '\\') i++;
+        else if (c == '"') in_string = !in_string;
+        else if (!in_string) values += c == ',' || c == '[' || c == '{';
+    }
+    if (values <= values_max) return PX_OK;
+    return px_fail(PX_ERR_INPUT, "%s: JSON of %zu values; what belongs here has at most %zu", place, values, values_max);
+}

@@ -18,5 +18,8 @@ px_status px_json_write(cJSON *object, int formatted, const char *what, char **t
 /* Parses bytes of text, which need no NUL. PX_ERR_INPUT "place: wrong" where it is not JSON, PX_ERR_MEMORY where memory ran out; *root is
  * then NULL. end: where the value ends; NULL: not asked for. */
 px_status px_json_parse(const char *text, size_t bytes, const char *place, const char *wrong, const char **end, cJSON **root);
+/* Before a text of others is parsed: PX_ERR_INPUT where it would make more than values_max nodes, of some 64 bytes each, while "0," in the
+ * text takes two; so that a file of a few megabytes cannot ask for gigabytes. One pass, no memory. */
+px_status px_json_bound(const char *text, size_t bytes, size_t values_max, const char *place);
 
 #endif

@@ -1,5 +1,6 @@
 /* Status names, texts, exit codes, and the thread's last error line. */
 #include "check.h"
+#include "printable.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -40,12 +41,20 @@ const char *px_error_message(void)
     return message;
 }
 
+/* raw may hold anything that stands in a file: the message is one line that a terminal can show. */
+static void record(const char *raw)
+{
+    px_printable(message, sizeof message, raw, strlen(raw), 0);
+}
+
 px_status px_fail(px_status status, const char *format, ...)
 {
+    char raw[sizeof message]; /* an argument may be the message before */
     va_list args;
     va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
+    vsnprintf(raw, sizeof raw, format, args);
     va_end(args);
+    record(raw);
     system_error = 0;
     return status;
 }
@@ -67,12 +76,14 @@ static px_status status_of(int error)
 
 px_status px_fail_system(int error, const char *format, ...)
 {
+    char raw[sizeof message];
     va_list args;
     va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
+    vsnprintf(raw, sizeof raw, format, args);
     va_end(args);
-    size_t used = strlen(message);
-    snprintf(message + used, sizeof message - used, ": %s", error ? strerror(error) : "failed");
+    size_t used = strlen(raw);
+    snprintf(raw + used, sizeof raw - used, ": %s", error ? strerror(error) : "failed");
+    record(raw);
     system_error = error;
     return status_of(error);
 }
@@ -84,12 +95,12 @@ int px_error_system(void)
 
 px_status px_fail_context(px_status status, const char *format, ...)
 {
-    char before[256], after[sizeof message];
+    char before[256], raw[sizeof message];
     va_list args;
     va_start(args, format);
     vsnprintf(before, sizeof before, format, args);
     va_end(args);
-    snprintf(after, sizeof after, "%s", message);
-    snprintf(message, sizeof message, "%s: %.*s", before, (int)(sizeof message - sizeof before - 3), after);
+    snprintf(raw, sizeof raw, "%s: %.*s", before, (int)(sizeof raw - sizeof before - 3), message);
+    record(raw);
     return status;
 }

@@ -39,14 +39,41 @@ static px_status read_row(const char *path, const cJSON *item, row *out)
     return PX_OK;
 }
 
-static const cJSON *find(const cJSON *cases, const char *name)
+/* The cases of a result by name, so that each is found in few steps. */
+typedef struct named {
+    const char *name;
+    const cJSON *item;
+    size_t place; /* in the file: of two of one name the first counts */
+} named;
+
+static int by_name(const void *a, const void *b)
+{
+    const named *x = a, *y = b;
+    const int order = strcmp(x->name, y->name);
+    return order ? order : (x->place > y->place) - (x->place < y->place);
+}
+
+static int name_only(const void *key, const void *element)
+{
+    return strcmp(key, ((const named *)element)->name);
+}
+
+/* [*count], allocated; NULL without memory. Cases without a name are left out. */
+static named *index_cases(const cJSON *cases, size_t *count)
 {
     const cJSON *item;
+    named *list = malloc(((size_t)cJSON_GetArraySize(cases) + 1) * sizeof *list);
+    size_t kept = 0, places = 0;
+    if (!list) return NULL;
     cJSON_ArrayForEach(item, cases) {
-        const char *other = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name"));
-        if (other && strcmp(other, name) == 0) return item;
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name"));
+        if (name) list[kept++] = (named){name, item, places++};
     }
-    return NULL;
+    qsort(list, kept, sizeof *list, by_name);
+    *count = 0;
+    for (size_t i = 0; i < kept; i++)
+        if (*count == 0 || strcmp(list[*count - 1].name, list[i].name) != 0) list[(*count)++] = list[i];
+    return list;
 }
 
 static void judge(const row *old, const row *new, double old_tokens, double new_tokens, px_bench_verdict *v, FILE *out)
@@ -83,27 +110,39 @@ static void write_origin(FILE *out, const char *which, const char *path, const c
             cJSON_IsFalse(complete) ? ", stopped before the end" : "");
 }
 
-static px_status compare(const char *old_path, const cJSON *old_root, const char *new_path, const cJSON *new_root,
-                         px_bench_verdict *v, FILE *out)
+/* Every old case beside the new one of its name; new_cases [new_count] in the order of names. */
+static px_status compare_cases(const char *old_path, const cJSON *old_cases, const char *new_path, const named *new_cases, size_t new_count,
+                               px_bench_verdict *v, FILE *out)
 {
-    const cJSON *old_cases = cJSON_GetObjectItemCaseSensitive(old_root, "cases"), *item;
-    const cJSON *new_cases = cJSON_GetObjectItemCaseSensitive(new_root, "cases");
-    write_origin(out, "old", old_path, old_root);
-    write_origin(out, "new", new_path, new_root);
+    const cJSON *item;
     fprintf(out, "\n| case | old, of peak | new, of peak | change | allowed loss | verdict |\n|---|---|---|---|---|---|\n");
     cJSON_ArrayForEach(item, old_cases) {
         row old, new;
         PX_TRY(read_row(old_path, item, &old));
-        const cJSON *other = find(new_cases, old.name);
-        if (!other) {
+        const named *found = bsearch(old.name, new_cases, new_count, sizeof *new_cases, name_only);
+        if (!found) {
             fprintf(out, "| %s | | | | | not in the new result |\n", old.name);
             v->missing++;
             continue;
         }
-        PX_TRY(read_row(new_path, other, &new));
+        PX_TRY(read_row(new_path, found->item, &new));
         judge(&old, &new, cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(item, "tokens_per_s")),
-              cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(other, "tokens_per_s")), v, out);
+              cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(found->item, "tokens_per_s")), v, out);
     }
+    return PX_OK;
+}
+
+static px_status compare(const char *old_path, const cJSON *old_root, const char *new_path, const cJSON *new_root,
+                         px_bench_verdict *v, FILE *out)
+{
+    size_t count;
+    named *new_cases = index_cases(cJSON_GetObjectItemCaseSensitive(new_root, "cases"), &count);
+    if (!new_cases) return px_fail(PX_ERR_MEMORY, "%s: no memory for its cases", new_path);
+    write_origin(out, "old", old_path, old_root);
+    write_origin(out, "new", new_path, new_root);
+    px_status status = compare_cases(old_path, cJSON_GetObjectItemCaseSensitive(old_root, "cases"), new_path, new_cases, count, v, out);
+    free(new_cases);
+    if (status != PX_OK) return status;
     fprintf(out, "\n%d compared: %d regression%s, %d faster, %d too noisy to judge, %d missing\n", v->compared, v->regressions,
             v->regressions == 1 ? "" : "s", v->improvements, v->noisy, v->missing);
     if (v->compared == 0) return px_fail(PX_ERR_INPUT, "%s and %s have no case in common", old_path, new_path);

@@ -4,12 +4,15 @@
 #include "check.h"
 #include "file.h"
 #include "json.h"
+#include "printable.h"
 #include "sweep.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { FILE_LIMIT = 64 << 20, VALUES_MAX = 2 << 20 }; /* some 25,000 cases */
 
 /* NaN where it is null or missing. */
 static double number(const cJSON *object, const char *name)
@@ -31,10 +34,13 @@ static int32_t whole(const cJSON *object, const char *name)
     return value >= INT32_MIN && value <= INT32_MAX ? (int32_t)value : 0;
 }
 
+/* What gnuplot would run as a command, or end a string at, is left out: these texts become titles in its scripts. */
 static void text(const cJSON *object, const char *name, char *buffer, size_t bytes)
 {
     const char *value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-    snprintf(buffer, bytes, "%s", value ? value : "");
+    px_printable(buffer, bytes, value ? value : "", value ? strlen(value) : 0, 0);
+    for (char *c = buffer; *c; c++)
+        if (strchr("'\"`\\", *c)) *c = '_';
 }
 
 static int is_true(const cJSON *object, const char *name)
@@ -144,8 +150,9 @@ px_status px_bench_json_read(const char *path, cJSON **root)
 {
     char *content;
     size_t bytes;
-    PX_TRY(px_file_read(path, (size_t)64 << 20, &content, &bytes));
-    px_status status = px_json_parse(content, bytes, path, "not JSON; give a result of perplex bench --json", NULL, root);
+    PX_TRY(px_file_read(path, FILE_LIMIT, &content, &bytes));
+    px_status status = px_json_bound(content, bytes, VALUES_MAX, path);
+    if (status == PX_OK) status = px_json_parse(content, bytes, path, "not JSON; give a result of perplex bench --json", NULL, root);
     free(content);
     PX_TRY(status);
     const char *format = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(*root, "format"));

@@ -7,6 +7,7 @@
 #include "options.h"
 #include "output.h"
 #include "plot.h"
+#include "printable.h"
 #include "progress.h"
 #include "signals.h"
 
@@ -99,13 +100,14 @@ static px_status print_result(const px_bench_result *result, const px_bench_opti
     if (flags->out) {
         char note[256];
         PX_TRY(px_bench_write_folder(result, options, command, flags->out, note, sizeof note));
-        if (note[0]) fprintf(stderr, "perplex: %s\n", note);
+        if (note[0]) px_print(stderr, "perplex: %s\n", note);
     }
     char *text = flags->json ? px_bench_json(result, options, command) : px_bench_markdown(result, options);
     if (!text) return px_fail(PX_ERR_MEMORY, "bench: no memory for the report");
-    printf("%s%s", text, flags->json ? "\n" : "");
+    if (flags->json) printf("%s\n", text);
+    else px_print(stdout, "%s", text);
     free(text);
-    if (flags->out && !flags->json) printf("\nwritten: %s/bench.json, bench.csv, bench.md, plots\n", flags->out);
+    if (flags->out && !flags->json) px_print(stdout, "\nwritten: %s/bench.json, bench.csv, bench.md, plots\n", flags->out);
     return PX_OK;
 }
 
@@ -178,7 +180,7 @@ static px_status compare(const bench_flags *flags, int *code)
         free(verdict.report);
         PX_TRY(px_json_print(object));
     } else {
-        printf("%s", verdict.report);
+        px_print(stdout, "%s", verdict.report);
         free(verdict.report);
     }
     if (verdict.regressions > 0) *code = 3;
@@ -196,7 +198,7 @@ static px_status plot(const bench_flags *flags)
     px_bench_result_free(&result);
     if (status != PX_OK) return status;
     if (note[0]) return px_fail(PX_ERR_IO, "%s", note);
-    printf("written: %s/plots\n", flags->out);
+    px_print(stdout, "written: %s/plots\n", flags->out);
     return PX_OK;
 }
 

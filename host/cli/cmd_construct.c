@@ -5,6 +5,7 @@
 #include "model_file.h"
 #include "options.h"
 #include "output.h"
+#include "printable.h"
 #include "quantity.h"
 #include "signals.h"
 
@@ -50,7 +51,7 @@ static px_status print_result(const construct_flags *flags, const px_machine *ma
         return px_json_print(object);
     }
     char a[32];
-    printf("%s: %d states and %d symbols (level %s) as %d %s units, %s parameters\n", flags->out, machine->states, machine->symbol_count, levels[level],
+    px_print(stdout, "%s: %d states and %d symbols (level %s) as %d %s units, %s parameters\n", flags->out, machine->states, machine->symbol_count, levels[level],
            config->model.hidden, config->model.nonlinearity == PX_RELU ? "ReLU" : "tanh", px_text_count(a, (long long)weights));
     printf("entropy of the source: %.6f bits per token, perplexity %.6f\n", machine->entropy_bits, exp2(machine->entropy_bits));
     return PX_OK;

@@ -6,6 +6,7 @@
 #include "file.h"
 #include "options.h"
 #include "output.h"
+#include "printable.h"
 #include "quantity.h"
 #include "progress.h"
 #include "scored_text.h"
@@ -109,7 +110,7 @@ static px_status print_result(const px_evaluation *result, const eval_flags *fla
 {
     static const char *const tokens_called[] = {"byte", "character", "token"};
     char a[32], b[32], c[32];
-    printf("%s under %s\n", text->name, flags->model);
+    px_print(stdout, "%s under %s\n", text->name, flags->model);
     printf("perplexity    %s\n", px_text_perplexity(a, result->perplexity));
     printf("per %-10s%.5f nats, %.5f bits\n", tokens_called[level], result->loss, result->bits_per_token);
     if (text->bytes > 0 && level != PX_LEVEL_BYTE)

@@ -7,6 +7,7 @@
 #include "model_json.h"
 #include "options.h"
 #include "output.h"
+#include "printable.h"
 #include "quantity.h"
 #include "text_buffer.h"
 
@@ -29,7 +30,7 @@ typedef struct export_flags {
     int json;
 } export_flags;
 
-enum { PATH_BYTES = 4300, METRICS_LIMIT = 1 << 30 };
+enum { PATH_BYTES = 4300, METRICS_LIMIT = 1 << 30, END_LINE_BYTES = 1 << 16 };
 static const char SUFFIX[] = ".safetensors";
 
 /* ---- where it goes ------------------------------------------------------------------------------------------------ */
@@ -109,7 +110,7 @@ static px_status read_end(const char *model, cJSON **end)
     while (bytes > 0 && text[bytes - 1] == '\n') text[--bytes] = 0;
     line = strrchr(text, '\n');
     line = line ? line + 1 : text;
-    px_status status = px_json_parse(line, strlen(line), path, "its last line is no JSON", NULL, end);
+    px_status status = strlen(line) > END_LINE_BYTES ? PX_ERR_INPUT : px_json_parse(line, strlen(line), path, "its last line is no JSON", NULL, end);
     free(text);
     const cJSON *event = cJSON_GetObjectItemCaseSensitive(*end, "event");
     if (cJSON_IsString(event) && strcmp(event->valuestring, "end") == 0) return PX_OK;
@@ -197,7 +198,7 @@ static px_status print_result(const export_flags *flags, const px_model_file *mo
         px_json_count(object, "parameters", (long long)model->parameters.weights);
         return px_json_print(object);
     }
-    printf("written: %s (%s parameters), %s\n", weights, px_text_count(count, (long long)model->parameters.weights), card);
+    px_print(stdout, "written: %s (%s parameters), %s\n", weights, px_text_count(count, (long long)model->parameters.weights), card);
     return PX_OK;
 }
 

@@ -7,6 +7,7 @@
 #include "model_json.h"
 #include "options.h"
 #include "output.h"
+#include "printable.h"
 #include "quantity.h"
 #include "signals.h"
 #include "token_file.h"
@@ -79,7 +80,7 @@ static px_status print_result(const import_flags *flags, const px_import_result 
     }
     char input[40];
     snprintf(input, sizeof input, sizes->embed ? "embedding of %d%s" : "one-hot input", sizes->embed, sizes->tied ? ", tied" : "");
-    printf("%s: %d layer%s of %d %s units, %s, vocabulary of %s; %s parameters, from %s%s%s\n", flags->out, sizes->layers, sizes->layers > 1 ? "s" : "",
+    px_print(stdout, "%s: %d layer%s of %d %s units, %s, vocabulary of %s; %s parameters, from %s%s%s\n", flags->out, sizes->layers, sizes->layers > 1 ? "s" : "",
            sizes->hidden, sizes->nonlinearity == PX_RELU ? "ReLU" : "tanh", input, px_text_count(a, sizes->vocab),
            px_text_count(b, (long long)result->weights), result->dtype, result->prefix[0] ? " under " : "", result->prefix);
     if (result->unknown_added) fprintf(stderr, "note: its vocabulary has no <unk>; one was added that has probability 0 (--unk names the list's own)\n");

@@ -5,6 +5,7 @@
 #include "model_json.h"
 #include "options.h"
 #include "output.h"
+#include "printable.h"
 #include "quantity.h"
 #include "inputs.h"
 
@@ -51,7 +52,7 @@ static px_status print_model(const char *path, const px_model_file *model)
 {
     const px_model_config *sizes = &model->config.model;
     char a[32], b[32];
-    printf("%s: a model, step %s, epoch %lld%s\n", path, px_text_count(a, model->step), (long long)model->epoch, model->averaged ? ", averaged weights" : "");
+    px_print(stdout, "%s: a model, step %s, epoch %lld%s\n", path, px_text_count(a, model->step), (long long)model->epoch, model->averaged ? ", averaged weights" : "");
     if (!isnan(model->valid_loss))
         printf("validation  loss %.5f, perplexity %s\n", model->valid_loss, px_text_perplexity(a, exp(model->valid_loss)));
     px_text_options options = px_vocabulary_options(model->vocabulary);
@@ -69,7 +70,7 @@ static px_status print_model(const char *path, const px_model_file *model)
     char *text = px_config_write(&model->config);
     if (!text) return px_fail(PX_ERR_MEMORY, "no memory to show the configuration");
     printf("configuration\n");
-    for (char *row = strtok(text, "\n"); row; row = strtok(NULL, "\n")) printf("  %s\n", row);
+    for (char *row = strtok(text, "\n"); row; row = strtok(NULL, "\n")) px_print(stdout, "  %s\n", row);
     free(text);
     return PX_OK;
 }
@@ -98,7 +99,7 @@ static px_status show_tokens(const char *path, int json)
     } else {
         char a[32], b[32], c[32], d[32];
         px_text_options options = px_vocabulary_options(corpus.vocabulary);
-        printf("%s: a token file, %s tokens of %s, %s unknown\n", path, px_text_count(a, (long long)count),
+        px_print(stdout, "%s: a token file, %s tokens of %s, %s unknown\n", path, px_text_count(a, (long long)count),
                px_text_bytes(b, (double)px_tokens_text_bytes(corpus.data)), px_text_count(c, (long long)unknown));
         printf("vocabulary  %s tokens, level %s, normalised: %s\n", px_text_count(d, px_vocabulary_size(corpus.vocabulary)),
                px_json_level_name(options.level), px_json_normalise_name(options.normalise));
@@ -127,7 +128,7 @@ static px_status show_devices(int json)
     cJSON_AddItemToArray(list, device_json("cpu", text, memory));
     cJSON_AddItemToArray(list, device_json("reference", "plain loops in double precision, one thread", memory));
     if (!json) {
-        printf("cpu        %s, %s of memory free\n", text, px_text_bytes(bytes, memory));
+        px_print(stdout, "cpu        %s, %s of memory free\n", text, px_text_bytes(bytes, memory));
         printf("reference  plain loops in double precision, one thread\n");
     }
 #ifdef HAVE_DEVICES
@@ -141,7 +142,7 @@ static px_status show_devices(int json)
                  gpus[i].driver_version / 1000, gpus[i].driver_version % 1000 / 10);
         cJSON_AddItemToArray(list, device_json(name, text, (double)gpus[i].memory_bytes));
         if (!json)
-            printf("%-10s %s, %s of memory, %s free\n", name, text, px_text_bytes(bytes, (double)gpus[i].memory_bytes),
+            px_print(stdout, "%-10s %s, %s of memory, %s free\n", name, text, px_text_bytes(bytes, (double)gpus[i].memory_bytes),
                    px_text_bytes(free_bytes, (double)gpus[i].free_bytes));
     }
     if (status != PX_OK) fprintf(json ? stderr : stdout, "no GPU: %s\n", px_error_message());

@@ -5,6 +5,7 @@
 #include "model_file.h"
 #include "options.h"
 #include "output.h"
+#include "printable.h"
 #include "quantity.h"
 #include "progress.h"
 #include "scored_text.h"
@@ -116,7 +117,7 @@ static px_status inspect_text(const inspect_flags *flags, const px_config *confi
         status = print_json(&result, flags, &text);
     else if (status == PX_OK) {
         char a[32], b[32], c[32];
-        printf("%s under %s: %s tokens read, %s positions, loss %.4f, in %s\n", text.name, flags->model, px_text_count(a, result.tokens),
+        px_print(stdout, "%s under %s: %s tokens read, %s positions, loss %.4f, in %s\n", text.name, flags->model, px_text_count(a, result.tokens),
                px_text_count(b, result.probes), result.loss, px_text_seconds(c, result.seconds));
         for (int32_t l = 0; l < result.layers; l++) print_layer(&result, l, model->config.model.nonlinearity == PX_RELU);
     }

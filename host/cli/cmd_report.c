@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "options.h"
 #include "output.h"
+#include "printable.h"
 #include "progress.h"
 #include "report.h"
 
@@ -25,7 +26,7 @@ static px_status report(const px_command_line *line, const px_config *config, co
                                  .threads = config->threads, .progress = progress.live ? px_progress_hook_what : NULL, .progress_context = &progress};
     px_status status = px_report_write(&request, path);
     px_progress_clear(&progress);
-    if (status == PX_OK) printf("%s\n", path);
+    if (status == PX_OK) px_print(stdout, "%s\n", path);
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include "nearest.h"
 #include "options.h"
 #include "output.h"
+#include "printable.h"
 #include "quantity.h"
 #include "run_list.h"
 
@@ -90,7 +91,7 @@ static px_status print_table(const px_run_list *list, const char *folder)
     int coloured = px_output_is_terminal() && !(no_colour && no_colour[0]), width[COLUMNS];
     double now = (double)time(NULL);
     if (list->count == 0) {
-        printf("no runs in %s\n", folder);
+        px_print(stdout, "no runs in %s\n", folder);
         return PX_OK;
     }
     row *rows = calloc(list->count + 1, sizeof *rows);

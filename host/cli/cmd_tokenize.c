@@ -5,6 +5,7 @@
 #include "model_file.h"
 #include "options.h"
 #include "output.h"
+#include "printable.h"
 #include "quantity.h"
 #include "progress.h"
 #include "signals.h"
@@ -58,10 +59,10 @@ static px_status print_result(const px_tokenize_result *result, const px_vocabul
         return px_json_print(object);
     }
     char a[32], b[32], c[32], d[32];
-    printf("%s: %s tokens of %s, vocabulary %s (with <unk>), %s unknown\n", config->data, px_text_count(a, (long long)result->tokens),
+    px_print(stdout, "%s: %s tokens of %s, vocabulary %s (with <unk>), %s unknown\n", config->data, px_text_count(a, (long long)result->tokens),
            px_text_bytes(b, (double)result->text_bytes), px_text_count(c, result->vocabulary), px_text_count(d, (long long)result->unknown));
     print_frequent(vocabulary);
-    if (flags->out) printf("written: %s (%d bytes a token)\n", flags->out, result->id_bytes);
+    if (flags->out) px_print(stdout, "written: %s (%d bytes a token)\n", flags->out, result->id_bytes);
     return PX_OK;
 }
 

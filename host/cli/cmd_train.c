@@ -6,8 +6,9 @@
 #include "join.h"
 #include "options.h"
 #include "output.h"
-#include "quantity.h"
+#include "printable.h"
 #include "progress.h"
+#include "quantity.h"
 #include "report.h"
 #include "signals.h"
 #include "time_limit.h"
@@ -63,7 +64,7 @@ static void print_plan(FILE *out, const px_train_plan *plan, const px_config *co
             px_text_bytes(c, (double)plan->memory.gradients), px_text_bytes(d, (double)plan->memory.moments),
             px_text_bytes(e, (double)plan->memory.averages), px_text_bytes(f, (double)plan->memory.activations),
             px_text_bytes((char[32]){0}, (double)plan->memory.workspace));
-    fprintf(out, "device      %s\n", plan->device);
+    px_print(out, "device      %s\n", plan->device);
     fprintf(out, "epoch       %s steps, %s at %s tokens/s\n", px_text_count(a, plan->steps_per_epoch),
             px_text_seconds(b, plan->seconds_per_epoch), px_text_count(c, (long long)(plan->tokens_per_s + 0.5)));
     if (config->epochs > 0 && config->max_steps == 0)
@@ -101,13 +102,13 @@ static px_status print_plan_json(const px_train_plan *plan)
 
 static void print_result(FILE *out, const px_train_result *result, px_status status, int stop, const char *run)
 {
-    char a[32], b[32], c[32], word[4 * 4096 + 8];
+    char a[32], b[32], c[32], word[4 * 4096 + 16];
     if (status == PX_STOPPED) {
-        fprintf(out, "stopped at step %s with a checkpoint%s; go on with: perplex train --resume %s\n", px_text_count(a, result->steps),
-                stop == PX_STOP_TIME ? ", because its time was over" : "", px_text_shell(word, sizeof word, run));
+        px_print(out, "stopped at step %s with a checkpoint%s; go on with: perplex train --resume %s\n", px_text_count(a, result->steps),
+                 stop == PX_STOP_TIME ? ", because its time was over" : "", px_text_shell(word, sizeof word, run));
         return;
     }
-    if (result->finished == 2) fprintf(out, "%s: this run had already ended; its result:\n", run);
+    if (result->finished == 2) px_print(out, "%s: this run had already ended; its result:\n", run);
     fprintf(out, "done: %s steps, %s tokens in %s; training perplexity %s\n", px_text_count(a, result->steps),
             px_text_count(b, result->tokens), px_text_seconds(c, result->seconds), px_text_perplexity((char[32]){0}, exp(result->train_loss)));
     if (!isnan(result->best_valid_loss)) {
@@ -119,7 +120,7 @@ static void print_result(FILE *out, const px_train_result *result, px_status sta
     }
     if (!isnan(result->test_loss_zero)) fprintf(out, "test: perplexity %s\n", px_text_perplexity(a, exp(result->test_loss_zero)));
     const char *model = result->best_path[0] ? result->best_path : result->last_path;
-    if (model[0]) fprintf(out, "model: %s\ntry:   perplex sample --model %s --length 500\n", model, px_text_shell(word, sizeof word, model));
+    if (model[0]) px_print(out, "model: %s\ntry:   perplex sample --model %s --length 500\n", model, px_text_shell(word, sizeof word, model));
 }
 
 static void add_loss(cJSON *object, const char *loss_name, const char *perplexity_name, double loss)

@@ -2,13 +2,13 @@
 #include "inputs.h"
 #include "check.h"
 #include "file.h"
+#include "printable.h"
 #include "token_file.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <utf8proc.h>
 
 void px_input_request(const px_config *config, px_corpus_request *request)
 {
@@ -64,31 +64,7 @@ px_status px_input_vocabulary(const char *path, px_vocabulary **vocabulary)
 
 const char *px_input_escape(const char *text, size_t bytes, char *buffer, size_t buffer_bytes)
 {
-    size_t out = 0;
-    for (size_t i = 0; i < bytes;) {
-        utf8proc_int32_t code;
-        utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(bytes - i), &code);
-        if (out + 8 >= buffer_bytes) {
-            memcpy(buffer + out, "...", 3);
-            out += 3;
-            break;
-        }
-        unsigned char byte = (unsigned char)text[i];
-        if (byte == '\n' || byte == '\t' || byte == '\\') {
-            buffer[out++] = '\\';
-            buffer[out++] = byte == '\n' ? 'n' : byte == '\t' ? 't' : '\\';
-            i++;
-        } else if (used <= 0 || byte < 0x20 || byte == 0x7f) {
-            out += (size_t)snprintf(buffer + out, 5, "\\x%02x", byte);
-            i++;
-        } else {
-            memcpy(buffer + out, text + i, (size_t)used);
-            out += (size_t)used;
-            i += (size_t)used;
-        }
-    }
-    buffer[out] = 0;
-    return buffer;
+    return px_printable(buffer, buffer_bytes, text, bytes, PX_PRINTABLE_UNAMBIGUOUS);
 }
 
 const char *px_input_token_text(const px_vocabulary *vocabulary, int32_t id, char buffer[PX_TOKEN_TEXT_BYTES])

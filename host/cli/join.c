@@ -1,12 +1,13 @@
 /* Joining the other ranks: see join.h. */
 #include "join.h"
+#include "printable.h"
 
 #include <stdio.h>
 
 static void say(void *context, const char *text)
 {
     (void)context;
-    fprintf(stderr, "perplex: %s\n", text);
+    px_print(stderr, "perplex: %s\n", text);
 }
 
 px_status px_join(const px_join_flags *flags, const px_config *config, const atomic_int *stop, px_comm **comm)
@@ -19,7 +20,7 @@ px_status px_join(const px_join_flags *flags, const px_config *config, const ato
     if (status != PX_OK) return status;
     if (flags->ranks) {
         px_ranks_describe(&ranks, text, sizeof text);
-        printf("%s\n", text);
+        px_print(stdout, "%s\n", text);
         return PX_OK;
     }
     status = px_comm_open_by(&ranks, &(px_comm_options){config->rank_timeout, way[config->bootstrap], config->bootstrap_timeout}, comm);

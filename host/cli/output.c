@@ -2,6 +2,7 @@
 #include "output.h"
 #include "check.h"
 #include "hint.h"
+#include "printable.h"
 
 #include <errno.h>
 #include <math.h>
@@ -97,20 +98,32 @@ px_status px_json_print(cJSON *object)
     return px_output_flush();
 }
 
+/* $'...' of bash, zsh and ksh: what a terminal would obey stands as \xNN. */
+static const char *quote_bytes(char *buffer, size_t room, const char *text)
+{
+    size_t used = (size_t)snprintf(buffer, room, "$'");
+    for (; *text && used + 8 < room; text++) {
+        const unsigned char byte = (unsigned char)*text;
+        if (byte < 0x20 || byte >= 0x7f) used += (size_t)snprintf(buffer + used, 5, "\\x%02x", byte);
+        else used += (size_t)snprintf(buffer + used, 3, byte == '\'' || byte == '\\' ? "\\%c" : "%c", byte);
+    }
+    snprintf(buffer + used, room - used, "'");
+    return buffer;
+}
+
+/* text in '...', each ' of it as '\''. */
+static const char *quote(char *buffer, size_t room, const char *text)
+{
+    size_t used = (size_t)snprintf(buffer, room, "'");
+    for (; *text && used + 8 < room; text++) used += (size_t)snprintf(buffer + used, 5, *text == '\'' ? "'\\''" : "%c", *text);
+    snprintf(buffer + used, room - used, "'");
+    return buffer;
+}
+
 const char *px_text_shell(char *buffer, size_t room, const char *text)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,+=@%";
-    size_t used = 0;
-    int quote = !*text || text[strspn(text, plain)];
-    for (const char *in = text; quote && *in && used + 8 < room; in++) {
-        if (in == text) buffer[used++] = '\'';
-        if (*in == '\'') {
-            memcpy(buffer + used, "'\\'", 3);
-            used += 3;
-        }
-        buffer[used++] = *in;
-    }
-    if (!quote) return text;
-    snprintf(buffer + used, room - used, used ? "'" : "''");
-    return buffer;
+    if (*text && !text[strspn(text, plain)]) return text;
+    px_printable(buffer, room, text, strlen(text), 0);
+    return strcmp(buffer, text) != 0 && strlen(text) + 8 < room ? quote_bytes(buffer, room, text) : quote(buffer, room, text);
 }

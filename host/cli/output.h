@@ -25,7 +25,7 @@ void px_json_text(cJSON *object, const char *name, const char *text, size_t byte
 /* Prints the object on one line of standard output, then deletes it. PX_ERR_MEMORY, and nothing printed, where a part of it was lost. */
 px_status px_json_print(cJSON *object);
 
-/* text as one word of a shell, itself or quoted in buffer (4 bytes for one of text, and 8), for commands that are shown to be typed. */
+/* text as one word of a shell, itself or quoted in buffer (4 bytes for one of text, and 16), for commands that are shown to be typed. */
 const char *px_text_shell(char *buffer, size_t room, const char *text);
 
 #endif

@@ -2,6 +2,7 @@
 #include "progress.h"
 #include "machine.h"
 #include "output.h"
+#include "printable.h"
 #include "quantity.h"
 
 #include <math.h>
@@ -34,7 +35,7 @@ void px_progress_clear(px_progress *progress)
 void px_progress_line(px_progress *progress, const char *text)
 {
     px_progress_clear(progress);
-    fprintf(progress->out, "%s\n", text);
+    px_print(progress->out, "%s\n", text);
     fflush(progress->out);
 }
 

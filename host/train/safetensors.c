@@ -224,6 +224,7 @@ static px_status read_header(px_safetensors *file)
     if (file->text[0] != '{') return px_fail(PX_ERR_INPUT, "%s: not a safetensors file (no JSON header)", file->path);
     if (memchr(file->text, 0, file->header_bytes)) return px_fail(PX_ERR_INPUT, "%s: damaged: a NUL byte in its header", file->path);
     const char *end = NULL;
+    PX_TRY(px_json_bound(file->text, file->header_bytes, PX_SAFETENSORS_VALUES_MAX, file->path));
     PX_TRY(px_json_parse(file->text, file->header_bytes, file->path, "damaged: its header is not JSON", &end, &file->header));
     if (!cJSON_IsObject(file->header)) return px_fail(PX_ERR_INPUT, "%s: damaged: its header is not JSON", file->path);
     for (; end < file->text + file->header_bytes; end++)

@@ -4,7 +4,7 @@
  *     header              JSON: {"__metadata__": {name: text}, tensor: {"dtype", "shape", "data_offsets": [begin, end]}}
  *     data                the tensors, little-endian, without gaps
  *
- * Reading trusts nothing: header of at most 100 MB, inside the file; JSON of the right kinds; unique names; shape times
+ * Reading trusts nothing: header of at most 100 MB and 81,920 values, inside the file; JSON of the right kinds; unique names; shape times
  * element size equal to the range of offsets without overflow; ranges in order, touching, not overlapping, ending where
  * the file ends. What this program writes carries a checksum as well.
  *
@@ -19,7 +19,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PX_SAFETENSORS_HEADER_MAX = 100 * 1000 * 1000, PX_SAFETENSORS_TENSORS_MAX = 4096, PX_SAFETENSORS_DIMS_MAX = 8 };
+/* VALUES_MAX bounds the tree that a header makes (some 10 MB): 16 values for each tensor, 4 for each entry of metadata as there may be many. The
+ * vocabulary is one of them, however long, so that the header itself is not bounded more tightly. */
+enum { PX_SAFETENSORS_HEADER_MAX = 100 * 1000 * 1000, PX_SAFETENSORS_TENSORS_MAX = 4096, PX_SAFETENSORS_DIMS_MAX = 8,
+       PX_SAFETENSORS_VALUES_MAX = 20 * PX_SAFETENSORS_TENSORS_MAX };
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 typedef struct px_safetensors px_safetensors;

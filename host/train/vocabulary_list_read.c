@@ -14,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { FILE_LIMIT = 256 << 20, TOKENS_MAX = 1 << 24 };
+enum { FILE_LIMIT = 256 << 20, TOKENS_MAX = 1 << 24, VALUES_MAX = TOKENS_MAX + 1024 /* a card's other fields */ };
 
 static const char *const LEVELS[] = {"byte", "char", "word"};
 static const char *const NORMALISES[] = {"none", "letters", "letters-by-line"};
@@ -163,6 +163,7 @@ static px_status parse(const char *text, size_t bytes, const char *path, cJSON *
     if (text[start] != '[' && text[start] != '{') return PX_OK;
     int seems = seems_json(text, bytes, path);
     if (seems && memchr(text, NUL_MARK, bytes)) return px_fail(PX_ERR_INPUT, "%s: not UTF-8 (0xff)", path);
+    PX_TRY(px_json_bound(text, bytes, VALUES_MAX, path));
     char *copy = malloc(bytes + 1);
     if (!copy) return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", path);
     memcpy(copy, text, bytes + 1);
