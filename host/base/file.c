@@ -68,6 +68,22 @@ int px_rename(const char *from, const char *to)
     return result;
 }
 
+int px_link(const char *from, const char *to)
+{
+    int result;
+    do result = link(from, to);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
+int px_make_folder(const char *path, mode_t mode)
+{
+    int result;
+    do result = mkdir(path, mode);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
 /* ---- streams ----------------------------------------------------------------------------------------------------------- */
 
 /* The cookie is the descriptor itself. */
@@ -103,6 +119,45 @@ FILE *px_stream(int descriptor, const char *mode)
 {
     cookie_io_functions_t functions = {.read = stream_read, .write = stream_write, .seek = stream_seek, .close = stream_close};
     return fopencookie((void *)(intptr_t)descriptor, mode, functions);
+}
+
+static ssize_t memory_write(void *cookie, const char *data, size_t bytes)
+{
+    px_memory_stream *m = cookie;
+    if (m->bytes + bytes + 1 > m->room) {
+        size_t room = 2 * (m->bytes + bytes) + 256;
+        char *larger = realloc(m->text, room);
+        if (!larger) {
+            m->failed = 1;
+            return 0;
+        }
+        m->text = larger;
+        m->room = room;
+    }
+    memcpy(m->text + m->bytes, data, bytes);
+    m->bytes += bytes;
+    m->text[m->bytes] = 0;
+    return (ssize_t)bytes;
+}
+
+px_status px_memory_open(px_memory_stream *memory, const char *what)
+{
+    *memory = (px_memory_stream){0};
+    memory->stream = fopencookie(memory, "w", (cookie_io_functions_t){.write = memory_write});
+    return memory->stream ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to make it", what);
+}
+
+char *px_memory_end(px_memory_stream *memory)
+{
+    if (ferror(memory->stream)) memory->failed = 1;
+    if (fclose(memory->stream) != 0) memory->failed = 1;
+    if (memory->bytes == 0 && !memory->failed) memory_write(memory, "", 0);
+    if (memory->failed) {
+        free(memory->text);
+        memory->text = NULL;
+    }
+    memory->stream = NULL;
+    return memory->text;
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------------------ */
@@ -176,6 +231,33 @@ px_status px_file_read_start(const char *path, void *buffer, size_t bytes, size_
     px_status status = px_file_read_at(&file, 0, buffer, *got);
     px_file_close(&file);
     return status;
+}
+
+/* ---- folders ------------------------------------------------------------------------------------------------------------ */
+
+px_status px_folder_open(const char *path, px_folder *folder)
+{
+    *folder = (px_folder){.path = path};
+    do folder->listing = opendir(path);
+    while (!folder->listing && errno == EINTR);
+    return folder->listing ? PX_OK : px_fail_system(errno, "%s: cannot be listed", path);
+}
+
+px_status px_folder_next(px_folder *folder, const char **name)
+{
+    struct dirent *entry;
+    do {
+        errno = 0;
+        entry = readdir(folder->listing);
+    } while (!entry && errno == EINTR);
+    *name = entry ? entry->d_name : NULL;
+    return entry || errno == 0 ? PX_OK : px_fail_system(errno, "%s: cannot be listed", folder->path);
+}
+
+void px_folder_close(px_folder *folder)
+{
+    if (folder->listing) closedir(folder->listing);
+    folder->listing = NULL;
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------------------------ */

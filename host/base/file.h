@@ -5,6 +5,7 @@
 #define PX_FILE_H
 
 #include <perplex/status.h>
+#include <dirent.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -36,9 +37,35 @@ int px_write_all(int descriptor, const void *data, size_t bytes);
 int px_sync(int descriptor);
 int px_truncate(int descriptor, off_t bytes);
 int px_rename(const char *from, const char *to);
+int px_link(const char *from, const char *to);
+int px_make_folder(const char *path, mode_t mode);
 /* A stream over a descriptor ("r" or "w") whose reads and writes go on where a signal interrupts them; fclose closes the descriptor too.
  * NULL and errno on failure: the descriptor is then still open. */
 FILE *px_stream(int descriptor, const char *mode);
+
+/* A stream into memory that remembers where memory ran out (open_memstream forgets it, and prints less). */
+typedef struct px_memory_stream {
+    FILE *stream; /* write here */
+    char *text;
+    size_t bytes, room; /* of text, without its NUL: after the end, or fflush */
+    int failed;
+} px_memory_stream;
+
+px_status px_memory_open(px_memory_stream *memory, const char *what);
+/* The whole text, NUL-terminated, malloc'ed; NULL where a part of it was lost. The stream is closed in every case. */
+char *px_memory_end(px_memory_stream *memory);
+
+/* ---- folders ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct px_folder {
+    DIR *listing;
+    const char *path; /* the caller's; it outlives this */
+} px_folder;
+
+/* Its names, "." and ".." among them, in no order. A failure says why the folder cannot be listed: it is not an empty one. */
+px_status px_folder_open(const char *path, px_folder *folder);
+px_status px_folder_next(px_folder *folder, const char **name); /* NULL at the end; valid until the next call */
+void px_folder_close(px_folder *folder);
 
 /* ---- writing ------------------------------------------------------------------------------------------------------------ */
 

@@ -7,6 +7,7 @@
 #include "bench.h"
 
 #include "check.h"
+#include "file.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -152,14 +153,14 @@ static px_status compare(const char *old_path, const cJSON *old_root, const char
 px_status px_bench_compare(const char *old_path, const char *new_path, px_bench_verdict *verdict)
 {
     cJSON *old_root = NULL, *new_root = NULL;
-    size_t bytes;
+    px_memory_stream memory = {0};
     memset(verdict, 0, sizeof *verdict);
     px_status status = px_bench_json_read(old_path, &old_root);
     if (status == PX_OK) status = px_bench_json_read(new_path, &new_root);
-    FILE *out = status == PX_OK ? open_memstream(&verdict->report, &bytes) : NULL;
-    if (status == PX_OK && !out) status = px_fail(PX_ERR_MEMORY, "bench: no memory for a report");
-    if (status == PX_OK) status = compare(old_path, old_root, new_path, new_root, verdict, out);
-    if (out) fclose(out);
+    if (status == PX_OK) status = px_memory_open(&memory, "bench: a report");
+    if (status == PX_OK) status = compare(old_path, old_root, new_path, new_root, verdict, memory.stream);
+    if (memory.stream) verdict->report = px_memory_end(&memory);
+    if (status == PX_OK && !verdict->report) status = px_fail(PX_ERR_MEMORY, "bench: no memory for a report");
     cJSON_Delete(old_root);
     cJSON_Delete(new_root);
     if (status != PX_OK) {

@@ -10,16 +10,15 @@
 #include <string.h>
 
 typedef struct header {
-    FILE *text;
-    char *buffer;
-    size_t bytes, offset; /* of the data so far */
+    px_memory_stream memory;
+    size_t offset; /* of the data so far */
     int entries;
 } header;
 
 static void declare(header *h, const char *name, const char *type, const char *shape, size_t count)
 {
     size_t end = h->offset + 4 * count;
-    fprintf(h->text, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}", h->entries++ ? "," : "", name, type,
+    fprintf(h->memory.stream, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}", h->entries++ ? "," : "", name, type,
             shape, h->offset, end);
     h->offset = end;
 }
@@ -27,7 +26,7 @@ static void declare(header *h, const char *name, const char *type, const char *s
 static void declare_all(header *h, const px_parameters *table, const px_bench_case *c, int64_t windows)
 {
     char shape[64];
-    fputc('{', h->text);
+    fputc('{', h->memory.stream);
     for (int32_t i = 0; i < table->tensor_count; i++) {
         const px_tensor *t = &table->tensor[i];
         snprintf(shape, sizeof shape, t->dims == 1 ? "%d" : "%d,%d", t->rows, t->cols);
@@ -42,7 +41,7 @@ static void declare_all(header *h, const px_parameters *table, const px_bench_ca
     size_t count = (size_t)windows * (size_t)c->steps * (size_t)c->batch;
     declare(h, "bench.tokens", "I32", shape, count);
     declare(h, "bench.targets", "I32", shape, count);
-    fputc('}', h->text);
+    fputc('}', h->memory.stream);
 }
 
 static px_status write_weights(px_atomic_file *file, const px_parameters *table, const px_model_config *model, uint64_t seed)
@@ -77,16 +76,18 @@ static px_status write_file(px_atomic_file *file, const px_bench_case *c, const 
     PX_TRY(px_parameters_make(&model, &table));
     int64_t windows = px_minibatches_per_epoch(minibatches, 0);
     header h = {0};
-    if (!(h.text = open_memstream(&h.buffer, &h.bytes))) return px_fail(PX_ERR_MEMORY, "export: no memory for a header");
+    PX_TRY(px_memory_open(&h.memory, "export: a header"));
     declare_all(&h, &table, c, windows);
-    while (ftell(h.text) % 8) fputc(' ', h.text);
-    fclose(h.text);
-    uint64_t bytes = h.bytes;
+    fflush(h.memory.stream);
+    for (size_t used = h.memory.bytes; used % 8; used++) fputc(' ', h.memory.stream);
+    char *text = px_memory_end(&h.memory);
+    if (!text) return px_fail(PX_ERR_MEMORY, "export: no memory for a header");
+    uint64_t bytes = h.memory.bytes;
     unsigned char length[8];
     for (int i = 0; i < 8; i++) length[i] = (unsigned char)(bytes >> (8 * i));
     px_status status = px_atomic_write(file, length, sizeof length);
-    if (status == PX_OK) status = px_atomic_write(file, h.buffer, h.bytes);
-    free(h.buffer);
+    if (status == PX_OK) status = px_atomic_write(file, text, h.memory.bytes);
+    free(text);
     PX_TRY(status);
     PX_TRY(write_weights(file, &table, &model, options->config->seed));
     PX_TRY(write_windows(file, minibatches, windows, 0));

@@ -77,17 +77,17 @@ static void draw_files(const char *folder, const char *name, int height, int png
 
 static px_status plot(const px_bench_result *result, const char *folder, const struct picture *picture, int png, int *failed)
 {
-    char path[PATH_MAX], *text = NULL;
-    size_t bytes;
-    FILE *out = open_memstream(&text, &bytes);
-    if (!out) return px_fail(PX_ERR_MEMORY, "bench: no memory for a plot");
+    char path[PATH_MAX];
+    px_memory_stream memory;
+    PX_TRY(px_memory_open(&memory, "bench: a plot"));
+    FILE *out = memory.stream;
     fprintf(out, "# gnuplot -e \"set terminal svg size 920,400; set output '%s.svg'\" %s.gp\n", picture->name, picture->name);
     int height = picture->script(out, result);
-    fclose(out);
-    px_status status = PX_OK;
-    if (height > 0) {
+    char *text = px_memory_end(&memory);
+    px_status status = text ? PX_OK : px_fail(PX_ERR_MEMORY, "bench: no memory for a plot");
+    if (text && height > 0) {
         snprintf(path, sizeof path, "%s/plots/%s.gp", folder, picture->name);
-        status = write_text(path, text, bytes);
+        status = write_text(path, text, memory.bytes);
         if (status == PX_OK && *failed == 0) draw_files(folder, picture->name, height, png, failed);
     }
     free(text);
@@ -100,9 +100,9 @@ px_status px_bench_plot(const px_bench_result *result, const char *folder, int p
     int failed = 0;
     note[0] = 0;
     if (strchr(folder, '\'')) return px_fail(PX_ERR_ARGUMENT, "%s: a folder for plots may not have a quote in its name", folder);
-    if (mkdir(folder, 0777) != 0 && errno != EEXIST) return px_fail(PX_ERR_IO, "%s: cannot be made: %s", folder, strerror(errno));
+    if (px_make_folder(folder, 0777) != 0 && errno != EEXIST) return px_fail(PX_ERR_IO, "%s: cannot be made: %s", folder, strerror(errno));
     snprintf(path, sizeof path, "%s/plots", folder);
-    if (mkdir(path, 0777) != 0 && errno != EEXIST) return px_fail(PX_ERR_IO, "%s: cannot be made: %s", path, strerror(errno));
+    if (px_make_folder(path, 0777) != 0 && errno != EEXIST) return px_fail(PX_ERR_IO, "%s: cannot be made: %s", path, strerror(errno));
     for (size_t i = 0; i < sizeof pictures / sizeof pictures[0]; i++) PX_TRY(plot(result, folder, &pictures[i], png, &failed));
     if (failed == 127) snprintf(note, note_bytes, "gnuplot was not found: plots/*.gp are written but not drawn (apt-get install gnuplot-nox)");
     else if (failed) snprintf(note, note_bytes, "gnuplot failed (status %d): see plots/*.gp", failed);

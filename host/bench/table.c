@@ -1,6 +1,7 @@
 /* A result for people and spreadsheets: Markdown and CSV (bench.h). */
 #include "bench.h"
 
+#include "file.h"
 #include "machine.h"
 #include "plot.h"
 #include "quantity.h"
@@ -32,7 +33,8 @@ static const char *figure(char buffer[32], double value, int decimals, int known
     return buffer;
 }
 
-static void write_head(FILE *out, const px_bench_result *result)
+/* These return 1 where memory ran out and a table is lost. */
+static int write_head(FILE *out, const px_bench_result *result)
 {
     px_text_table table;
     char text[32];
@@ -56,7 +58,7 @@ static void write_head(FILE *out, const px_bench_result *result)
         px_text_table_cell(&table, "%s", figure(text, p->copy_gb_s, 1, p->copy_gb_s > 0));
         px_text_table_cell(&table, "%s", figure(text, p->step_latency_s * 1e9, 0, p->step_latency_s > 0));
     }
-    px_text_table_end(&table, out);
+    return px_text_table_end(&table, out);
 }
 
 /* The columns that name a case; those that are the same everywhere are written once, above the table. */
@@ -125,7 +127,7 @@ static void result_cells(px_text_table *table, const px_bench_measure *m, int in
     px_text_table_cell(table, "%s", in_book && m->published_tokens_per_s > 0 ? px_text_count(a, llround(m->published_tokens_per_s)) : "-");
 }
 
-static void write_speeds(FILE *out, const px_bench_result *result)
+static int write_speeds(FILE *out, const px_bench_result *result)
 {
     px_text_table table;
     int in_book = strcmp(result->preset, "seed-chapter") == 0;
@@ -138,17 +140,17 @@ static void write_speeds(FILE *out, const px_bench_result *result)
         size_cells(&table, &result->measures[i].c);
         result_cells(&table, &result->measures[i], in_book);
     }
-    px_text_table_end(&table, out);
+    return px_text_table_end(&table, out);
 }
 
 /* Shares of a step; a case that is one phase alone has no shares. */
-static void write_phases(FILE *out, const px_bench_result *result)
+static int write_phases(FILE *out, const px_bench_result *result)
 {
     px_text_table table;
     char text[16];
     int rows = 0;
     for (size_t i = 0; i < result->count; i++) rows += result->measures[i].measured && !px_bench_work_is_part(result->measures[i].c.work);
-    if (rows == 0) return;
+    if (rows == 0) return 0;
     fprintf(out, "\nShares of a step; their sum is held against the whole step.\n\n");
     px_text_table_start(&table);
     size_columns(&table);
@@ -165,7 +167,7 @@ static void write_phases(FILE *out, const px_bench_result *result)
         for (int p = 0; p < PX_PHASE_COUNT; p++) px_text_table_cell(&table, "%s", percent(text, m->phase_s[p] / m->step_s));
         px_text_table_cell(&table, "%s", percent(text, m->phase_sum));
     }
-    px_text_table_end(&table, out);
+    return px_text_table_end(&table, out);
 }
 
 /* What the columns do not say by themselves: failures, whose losses are compared with whose, where a figure was published. */
@@ -217,18 +219,16 @@ static void write_crossovers(FILE *out, const px_bench_result *result)
 
 char *px_bench_markdown(const px_bench_result *result, const px_bench_options *options)
 {
-    char *text = NULL;
-    size_t bytes;
-    FILE *out = open_memstream(&text, &bytes);
-    if (!out) return NULL;
-    write_head(out, result);
-    write_speeds(out, result);
-    write_phases(out, result);
+    px_memory_stream memory;
+    if (px_memory_open(&memory, "bench") != PX_OK) return NULL;
+    FILE *out = memory.stream;
+    memory.failed = write_head(out, result);
+    memory.failed |= write_speeds(out, result);
+    memory.failed |= write_phases(out, result);
     write_notes(out, result);
     write_crossovers(out, result);
     if (options->slow_down > 0) fprintf(out, "\nEvery step was delayed by %.0f %% of its time (--slow-down).\n", 100 * options->slow_down);
-    fclose(out);
-    return text;
+    return px_memory_end(&memory);
 }
 
 static void csv_number(FILE *out, double value)
@@ -239,10 +239,9 @@ static void csv_number(FILE *out, double value)
 
 char *px_bench_csv(const px_bench_result *result)
 {
-    char *text = NULL;
-    size_t bytes;
-    FILE *out = open_memstream(&text, &bytes);
-    if (!out) return NULL;
+    px_memory_stream memory;
+    if (px_memory_open(&memory, "bench") != PX_OK) return NULL;
+    FILE *out = memory.stream;
     fprintf(out, "work,device,batch,steps,embed,hidden,layers,vocab,tied,precision,threads,rounds,tokens_per_s,tokens_per_s_q1,"
                  "tokens_per_s_q3,spread,noisy,step_s,gflops,gb_s,peak_gflops,copy_gb_s,share_of_peak,share_of_roofline,"
                  "share_of_floor,memory_bytes,joules_per_token,data_s");
@@ -273,6 +272,5 @@ char *px_bench_csv(const px_bench_result *result)
         for (int p = 0; p < PX_PHASE_COUNT; p++) csv_number(out, m->phase_s[p]);
         fprintf(out, "\n");
     }
-    fclose(out);
-    return text;
+    return px_memory_end(&memory);
 }

@@ -125,15 +125,17 @@ static void write_rows(const px_text_table *t, size_t rows, const unsigned char 
     }
 }
 
-void px_text_table_end(px_text_table *t, FILE *out)
+int px_text_table_end(px_text_table *t, FILE *out)
 {
     unsigned char shown[PX_TEXT_TABLE_COLUMNS] = {0};
     size_t rows = t->columns ? t->cells / t->columns : 0;
-    if (rows > 0 && !t->failed) {
+    int failed = t->failed;
+    if (rows > 0 && !failed) {
         fold(t, rows, shown, out);
         write_rows(t, rows, shown, out);
     }
     for (size_t i = 0; i < t->cells; i++) free(t->cell[i]);
     free(t->cell);
     memset(t, 0, sizeof *t);
+    return failed;
 }

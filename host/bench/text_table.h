@@ -31,7 +31,8 @@ void px_text_table_start(px_text_table *table);
 void px_text_table_column(px_text_table *table, const char *title, int align, int show);
 /* The next cell, row by row. */
 void px_text_table_cell(px_text_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Writes what is the same everywhere as a line of its own, then the table; nothing where it has no rows. Frees the table's cells. */
-void px_text_table_end(px_text_table *table, FILE *out);
+/* Writes what is the same everywhere as a line of its own, then the table; nothing where it has no rows. Frees the table's cells. 1 where
+ * memory ran out for one of them: nothing is written then. */
+int px_text_table_end(px_text_table *table, FILE *out);
 
 #endif

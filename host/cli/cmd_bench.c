@@ -3,6 +3,7 @@
 #include "bench.h"
 #include "check.h"
 #include "commands.h"
+#include "file.h"
 #include "machine.h"
 #include "options.h"
 #include "output.h"
@@ -85,14 +86,11 @@ static px_status print_list(const px_bench_plan *plan, int json)
 /* The command as it was typed, for the result. */
 static char *join(int argc, char **argv)
 {
-    char *text = NULL;
-    size_t bytes;
-    FILE *out = open_memstream(&text, &bytes);
-    if (!out) return NULL;
-    fputs("perplex", out);
-    for (int i = 0; i < argc; i++) fprintf(out, " %s", argv[i]);
-    fclose(out);
-    return text;
+    px_memory_stream memory;
+    if (px_memory_open(&memory, "bench") != PX_OK) return NULL;
+    fputs("perplex", memory.stream);
+    for (int i = 0; i < argc; i++) fprintf(memory.stream, " %s", argv[i]);
+    return px_memory_end(&memory);
 }
 
 static px_status print_result(const px_bench_result *result, const px_bench_options *options, const bench_flags *flags, const char *command)

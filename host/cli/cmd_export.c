@@ -50,7 +50,7 @@ static px_status settle_paths(const char *out, char weights[PATH_BYTES], char ca
     }
     if (exists && !S_ISDIR(info.st_mode))
         return px_fail(PX_ERR_ARGUMENT, "--out %s: a file is there; give a folder, or a name that ends with %s", out, SUFFIX);
-    if (!exists && mkdir(out, 0777) != 0) return px_fail(PX_ERR_IO, "--out %s: the folder cannot be made: %s", out, strerror(errno));
+    if (!exists && px_make_folder(out, 0777) != 0) return px_fail(PX_ERR_IO, "--out %s: the folder cannot be made: %s", out, strerror(errno));
     snprintf(weights, PATH_BYTES, "%s/model.safetensors", out);
     snprintf(card, PATH_BYTES, "%s/model.json", out);
     return PX_OK;

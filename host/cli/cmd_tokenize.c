@@ -17,7 +17,7 @@
 static const char USAGE[] =
     "perplex tokenize --data FILE [--out FILE.tok] [flags]\n"
     "Counts the tokens of a text and its vocabulary; with --out writes them as a token file, which train\n"
-    "and eval map into memory. The text is streamed: it may be larger than memory.\n";
+    "and eval read as they need it. The text is streamed: it may be larger than memory.\n";
 
 static const char *const SETTINGS[] = {"data", "level", "normalise", "invalid", "min-count", "max-vocab", "limit-tokens", NULL};
 

@@ -2,6 +2,7 @@
 #include "construct.h"
 
 #include "check.h"
+#include "file.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -44,8 +45,6 @@ px_status px_construct_vocabulary(const px_machine *machine, int level, const ch
 {
     static const char *const names[] = {"byte", "char", "word"}, *const kinds[] = {"one byte", "one character", "one word"};
     int32_t tokens = 1;
-    char *text = NULL;
-    size_t bytes = 0;
     if (level < 0) {
         level = PX_LEVEL_BYTE;
         for (int32_t i = 0; i < machine->symbol_count; i++)
@@ -56,12 +55,14 @@ px_status px_construct_vocabulary(const px_machine *machine, int level, const ch
             return px_fail(PX_ERR_INPUT, "%s: the symbol '%.60s' is not %s; give another --level", source, machine->symbols[i], kinds[level]);
         tokens += strcmp(machine->symbols[i], "<unk>") != 0;
     }
-    FILE *out = open_memstream(&text, &bytes);
-    if (!out) return px_fail(PX_ERR_MEMORY, "%s: no memory for its vocabulary", source);
+    px_memory_stream memory;
+    PX_TRY(px_memory_open(&memory, source));
+    FILE *out = memory.stream;
     fprintf(out, "perplex-vocabulary 1 level=%s normalise=none invalid=error size=%d\n<unk>\t0\n", names[level], tokens);
     for (int32_t i = 0; i < machine->symbol_count; i++)
         if (strcmp(machine->symbols[i], "<unk>") != 0) write_token(out, token_of(machine->symbols[i], level), level);
-    px_status status = fclose(out) == 0 ? px_vocabulary_read(text, bytes, source, vocabulary) : px_fail(PX_ERR_MEMORY, "%s: no memory for its vocabulary", source);
+    char *text = px_memory_end(&memory);
+    px_status status = text ? px_vocabulary_read(text, memory.bytes, source, vocabulary) : px_fail(PX_ERR_MEMORY, "%s: no memory for its vocabulary", source);
     free(text);
     return status;
 }

@@ -54,7 +54,9 @@ static px_status widen(px_id_writer *w)
     PX_TRY(flush(w));
     if (w->count > 0) {
         void *ids;
-        int error = posix_fallocate(w->descriptor, 0, (off_t)(4 * w->count));
+        int error;
+        do error = posix_fallocate(w->descriptor, 0, (off_t)(4 * w->count));
+        while (error == EINTR);
         if (error) return disk_failed(error);
         PX_TRY(map_ids(w, 4 * w->count, PROT_READ | PROT_WRITE, &ids));
         const unsigned char *narrow = ids;

@@ -20,8 +20,11 @@ px_status px_scratch_open(const char *directory, int *descriptor)
     size_t room = strlen(directory) + 32;
     char *path = malloc(room);
     if (!path) return px_fail(PX_ERR_MEMORY, "no memory for the name of a temporary file");
-    snprintf(path, room, "%s/perplex-XXXXXX", directory);
-    int fd = mkostemp(path, O_CLOEXEC);
+    int fd;
+    do {
+        snprintf(path, room, "%s/perplex-XXXXXX", directory);
+        fd = mkostemp(path, O_CLOEXEC);
+    } while (fd < 0 && errno == EINTR);
     int error = errno;
     if (fd >= 0) unlink(path); /* it lives as long as it is open or mapped */
     free(path);

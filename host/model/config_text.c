@@ -5,6 +5,7 @@
  * folder and a checkpoint keep, so reading what was written gives the same configuration exactly. */
 #include "config.h"
 #include "check.h"
+#include "file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,10 +50,9 @@ static void write_string(FILE *out, const char *text)
 
 char *px_config_write(const px_config *config)
 {
-    char *text = NULL;
-    size_t bytes = 0;
-    FILE *out = open_memstream(&text, &bytes);
-    if (!out) return NULL;
+    px_memory_stream memory;
+    if (px_memory_open(&memory, "config") != PX_OK) return NULL;
+    FILE *out = memory.stream;
     for (int group = 0; group < PX_GROUP_COUNT; group++) {
         fprintf(out, "%s# %s\n", group ? "\n" : "", GROUP_TITLES[group]);
         for (size_t i = 0; i < px_option_count; i++) {
@@ -70,12 +70,7 @@ char *px_config_write(const px_config *config)
             fputc('\n', out);
         }
     }
-    int failed = ferror(out);
-    if (fclose(out) != 0 || failed) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    return px_memory_end(&memory);
 }
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include "bootstrap_ways.h"
 
 #include "check.h"
+#include "file.h"
 #include "machine.h"
 
 #include <dirent.h>
@@ -31,7 +32,7 @@ px_status px_private_random(void *data, size_t bytes)
 px_status px_private_folder(const char *path)
 {
     struct stat about;
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+    if (px_make_folder(path, 0700) != 0 && errno != EEXIST)
         return px_fail(PX_ERR_INPUT, "%s: the folder cannot be made: %s; name one that all ranks share in PERPLEX_BOOTSTRAP_DIR", path, strerror(errno));
     if (stat(path, &about) != 0 || !S_ISDIR(about.st_mode))
         return px_fail(PX_ERR_INPUT, "%s: not a folder; name one that all ranks share in PERPLEX_BOOTSTRAP_DIR", path);
@@ -56,7 +57,7 @@ static px_status write_temporary(const char *path, const void *data, size_t byte
     PX_TRY(px_private_random(&number, sizeof number));
     if (snprintf(temporary, PX_BOOTSTRAP_PATH_MAX, "%s.%016llx", path, (unsigned long long)number) >= PX_BOOTSTRAP_PATH_MAX)
         return px_fail(PX_ERR_ARGUMENT, "%s: too long a path", path);
-    int file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int file = px_open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (file < 0) return px_fail(PX_ERR_IO, "%s: cannot be made: %s", temporary, strerror(errno));
     px_status status = write_all(file, temporary, data, bytes);
     if (close(file) != 0 && status == PX_OK) status = px_fail(PX_ERR_IO, "%s: cannot be written: %s", temporary, strerror(errno));
@@ -79,7 +80,7 @@ px_status px_private_read(const char *path, void *data, size_t limit, size_t *by
     struct stat about;
     *found = 0;
     *bytes = 0;
-    int file = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    int file = px_open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
     if (file < 0 && (errno == ENOENT || errno == ESTALE)) return PX_OK; /* ESTALE: replaced on a network file system just now */
     if (file < 0) return px_fail(PX_ERR_INPUT, "%s: cannot be read: %s", path, errno == ELOOP ? "it is a symbolic link" : strerror(errno));
     px_status status = PX_OK;

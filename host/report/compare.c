@@ -96,6 +96,7 @@ static void write_overlay(px_text *out, const overlay *o, px_run_data *const *ru
         const px_series *series = (const px_series *)((const char *)runs[i] + o->series);
         values[i] = malloc((series->count + 1) * sizeof **values);
         for (size_t k = 0; values[i] && k < series->count; k++) values[i][k] = o->perplexity ? exp(series->value[k]) : series->value[k];
+        out->failed |= !values[i];
         if (!values[i] || series->count == 0) continue;
         chart.line[chart.lines++] = (px_chart_line){.label = short_name(runs[i], names[i]), .x = series->tokens, .y = values[i], .count = series->count,
                                                     .colour = (int)(i % 8), .dashed = i >= 8, .marks = series->count == 1 || (o->validation && series->count <= 60)};

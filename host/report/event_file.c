@@ -5,7 +5,6 @@
 #include "file.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <isa-l/crc.h>
@@ -19,25 +18,29 @@
 static const char PREFIX[] = "events.out.tfevents.";
 
 /* Readers take files in the order of their names, which begin with a time: the latest of those here, 0 without any. */
-static long long latest(const char *folder)
+static px_status latest(const char *path, long long *found)
 {
-    long long found = 0;
-    DIR *dir = opendir(folder);
-    if (!dir) return 0;
-    for (struct dirent *entry; (entry = readdir(dir));) {
-        if (strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) != 0) continue;
-        long long seconds = strtoll(entry->d_name + sizeof PREFIX - 1, NULL, 10);
-        if (seconds > found && seconds < 9999999999) found = seconds;
+    px_folder folder;
+    const char *name;
+    px_status status;
+    *found = 0;
+    PX_TRY(px_folder_open(path, &folder));
+    while ((status = px_folder_next(&folder, &name)) == PX_OK && name) {
+        if (strncmp(name, PREFIX, sizeof PREFIX - 1) != 0) continue;
+        long long seconds = strtoll(name + sizeof PREFIX - 1, NULL, 10);
+        if (seconds > *found && seconds < 9999999999) *found = seconds;
     }
-    closedir(dir);
-    return found;
+    px_folder_close(&folder);
+    return status;
 }
 
 px_status px_event_file_create(const char *folder, px_event_file *file)
 {
     char host[HOST_NAME_MAX + 1] = "host";
-    long long seconds = (long long)time(NULL), after = latest(folder) + 1;
+    long long seconds = (long long)time(NULL), after;
     *file = (px_event_file){.fd = -1};
+    PX_TRY(latest(folder, &after));
+    after++;
     if (gethostname(host, sizeof host) != 0) strcpy(host, "host");
     host[sizeof host - 1] = 0;
     for (char *c = host; *c; c++)

@@ -229,14 +229,32 @@ static px_status write_page(px_text *out, const px_model_file *model, const px_e
     return status;
 }
 
-/* A part that cannot be made leaves a note with the reason in its place. */
-static void note(px_text *out, size_t keep, const char *id, const char *title)
+/* A part that cannot be made (the text has changed, the model is gone) leaves a note with the reason in its place; where the system is short of
+ * something there is no page. */
+static px_status settle(px_status status, px_text *out, size_t keep, const char *id, const char *title)
 {
+    if (status == PX_OK || status == PX_ERR_MEMORY || status == PX_ERR_IO) return status;
     out->bytes = keep;
     if (out->data) out->data[keep] = 0;
     px_text_format(out, "<section id=\"%s\"><h2>%s</h2>\n<p class=\"note\">Not shown: ", id, title);
     px_html_string(out, px_error_message());
     px_text_format(out, "</p></section>\n");
+    return PX_OK;
+}
+
+static px_status examine_valid(px_text *out, const px_run_data *run, const px_model_file *model, const px_examine_options *options)
+{
+    static const char title[] = "What it foresaw, and what it did not";
+    px_corpus corpus = {0};
+    size_t keep = out->bytes;
+    px_status status = open_text(run, model, options, &corpus);
+    if (status != PX_OK) return settle(status, out, keep, "surprise", title);
+    status = settle(examine_text(out, model, corpus.valid, options), out, keep, "surprise", title);
+    keep = out->bytes;
+    if (status == PX_OK)
+        status = settle(px_lags_write(out, model, corpus.valid, options->progress, options->progress_context), out, keep, "lags", "How far back a loss reaches");
+    px_corpus_close(&corpus);
+    return status;
 }
 
 px_status px_examine_write(px_text *out, const px_run_data *run, const px_examine_options *options)
@@ -244,21 +262,10 @@ px_status px_examine_write(px_text *out, const px_run_data *run, const px_examin
     px_model_file model;
     size_t keep = out->bytes;
     px_status status = px_model_file_open(run->folder, &model);
-    if (status != PX_OK) {
-        note(out, keep, "page", "What the model shows");
-        return status == PX_ERR_MEMORY ? status : PX_OK;
-    }
-    px_corpus corpus = {0};
-    if (write_page(out, &model, options) != PX_OK) note(out, keep, "page", "A page by the best model");
-    keep = out->bytes;
-    if (open_text(run, &model, options, &corpus) != PX_OK)
-        note(out, keep, "surprise", "What it foresaw, and what it did not");
-    else {
-        if (examine_text(out, &model, corpus.valid, options) != PX_OK) note(out, keep, "surprise", "What it foresaw, and what it did not");
-        keep = out->bytes;
-        if (px_lags_write(out, &model, corpus.valid, options->progress, options->progress_context) != PX_OK) note(out, keep, "lags", "How far back a loss reaches");
-        px_corpus_close(&corpus);
-    }
+    if (status != PX_OK) return settle(status, out, keep, "page", "What the model shows");
+    status = settle(write_page(out, &model, options), out, keep, "page", "A page by the best model");
+    if (status == PX_OK) status = examine_valid(out, run, &model, options);
     px_model_file_close(&model);
+    PX_TRY(status);
     return px_text_check(out, "report");
 }

@@ -107,6 +107,7 @@ static void write_perplexity(px_text *out, const px_run_data *run)
 {
     char train[64], valid[64], uniform[64], unigram[64], a[32];
     curves c = {exponentials(&run->train_loss), exponentials(&run->valid_loss)};
+    out->failed |= !c.train || !c.valid;
     px_chart chart = {.title = "Perplexity over steps", .description = "Perplexity of training and validation over steps on a logarithmic scale, with the levels of a uniform and of a unigram model.",
                       .x_label = "steps", .y_label = "perplexity (logarithmic)", .log_y = 1, .y_min = NAN, .y_max = NAN};
     add_curve(&chart, line_label(train, "train", &run->train_loss, 1), &run->train_loss, c.train, 0, 0);
@@ -133,7 +134,12 @@ static void write_loss(px_text *out, const px_run_data *run)
     const px_series *t = &run->train_loss, *v = &run->valid_loss;
     add_curve(&chart, line_label(train, "train", t, 0), t, t->value, 0, 0);
     add_curve(&chart, line_label(valid, "valid", v, 0), v, v->value, 1, 1);
-    double most = fmax(px_series_quantile(t, t->count / 10, 1), px_series_quantile(v, v->count / 10, 1));
+    double highest_t, highest_v;
+    if (px_series_quantile(t, t->count / 10, 1, &highest_t) != PX_OK || px_series_quantile(v, v->count / 10, 1, &highest_v) != PX_OK) {
+        out->failed = 1;
+        return;
+    }
+    double most = fmax(highest_t, highest_v);
     if (t->count >= 20 && isfinite(most)) chart.y_max = most;
     snprintf(unigram, sizeof unigram, "unigram %s", px_html_value(a, run->unigram_loss));
     chart.level[chart.levels++] = (px_chart_level){unigram, run->unigram_loss};

@@ -271,6 +271,7 @@ px_status px_run_data_read(const char *folder, px_run_data *data)
     free(text);
     if (status != PX_OK) goto fail;
     settle(data, &r);
+    PX_TRY_GOTO(status, px_series_quantile(&data->speed, 0, 0.5, &data->median_speed), fail);
     return PX_OK;
 fail:
     px_run_data_free(data);
@@ -297,7 +298,7 @@ const char *px_run_condition_name(px_run_condition condition)
 
 double px_run_data_speed(const px_run_data *data)
 {
-    return px_series_quantile(&data->speed, 0, 0.5);
+    return data->median_speed;
 }
 
 const char *px_run_data_model(const px_run_data *data, char buffer[96])

@@ -40,6 +40,7 @@ typedef struct px_run_data {
     int64_t best_step;        /* -1 where nothing was evaluated */
     double best_valid_loss;
     int64_t rollbacks;
+    double median_speed;      /* tokens/s of the train lines; NaN without any */
     /* end line; NaN where it has none */
     double end_train_loss, end_valid_loss_zero, end_valid_loss_carried, end_test_loss, end_seconds;
 } px_run_data;

@@ -2,8 +2,8 @@
 #include "run_list.h"
 
 #include "check.h"
+#include "file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -15,28 +15,20 @@ enum { DEPTH_MAX = 4 };
 
 const char *const px_run_order_names[PX_RUN_ORDERS] = {"name", "state", "steps", "perplexity", "speed", "parameters", "time"};
 
-/* The next entry; *item NULL at the end. */
-static px_status next_entry(DIR *dir, const char *folder, struct dirent **item)
+static px_status folder_bytes(const char *path, double *bytes)
 {
-    errno = 0;
-    *item = readdir(dir);
-    return *item || errno == 0 ? PX_OK : px_fail_system(errno, "%s: cannot be listed", folder);
-}
-
-static px_status folder_bytes(const char *folder, double *bytes)
-{
-    char path[4400];
-    struct dirent *item;
+    char file[4400];
+    const char *name;
+    px_folder folder;
     px_status status;
-    DIR *dir = opendir(folder);
     *bytes = 0;
-    if (!dir) return px_fail_system(errno, "%s: cannot be listed", folder);
-    while ((status = next_entry(dir, folder, &item)) == PX_OK && item) {
+    PX_TRY(px_folder_open(path, &folder));
+    while ((status = px_folder_next(&folder, &name)) == PX_OK && name) {
         struct stat info;
-        snprintf(path, sizeof path, "%s/%s", folder, item->d_name);
-        if (lstat(path, &info) == 0 && S_ISREG(info.st_mode)) *bytes += (double)info.st_size;
+        snprintf(file, sizeof file, "%s/%s", path, name);
+        if (lstat(file, &info) == 0 && S_ISREG(info.st_mode)) *bytes += (double)info.st_size;
     }
-    closedir(dir);
+    px_folder_close(&folder);
     return status;
 }
 
@@ -109,18 +101,16 @@ static px_status search(const char *folder, int depth, px_run_list *list)
     if (snprintf(path, sizeof path, "%s/metrics.jsonl", folder) >= 4096) return PX_OK;
     if (lstat(path, &info) == 0) return add(list, folder); /* there are no runs within runs */
     if (depth >= DEPTH_MAX) return PX_OK;
-    DIR *dir = opendir(folder);
-    struct dirent *item;
-    if (!dir) {
-        status = px_fail_system(errno, "%s: cannot be listed", folder);
-        return depth > 0 ? add_unreadable(list, folder, status) : status;
-    }
-    while (status == PX_OK && (status = next_entry(dir, folder, &item)) == PX_OK && item) {
-        if (strcmp(item->d_name, ".") == 0 || strcmp(item->d_name, "..") == 0) continue;
-        snprintf(path, sizeof path, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", item->d_name);
+    const char *name;
+    px_folder listing;
+    status = px_folder_open(folder, &listing);
+    if (status != PX_OK) return depth > 0 ? add_unreadable(list, folder, status) : status;
+    while (status == PX_OK && (status = px_folder_next(&listing, &name)) == PX_OK && name) {
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
+        snprintf(path, sizeof path, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", name);
         if (lstat(path, &info) == 0 && S_ISDIR(info.st_mode)) status = search(path, depth + 1, list);
     }
-    closedir(dir);
+    px_folder_close(&listing);
     return status;
 }
 

@@ -49,17 +49,18 @@ static int rising(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-double px_series_quantile(const px_series *series, size_t first, double q)
+px_status px_series_quantile(const px_series *series, size_t first, double q, double *value)
 {
     size_t count = 0;
-    double *sorted = malloc((series->count + 1) * sizeof *sorted), result = NAN;
-    if (!sorted) return NAN;
+    double *sorted = malloc((series->count + 1) * sizeof *sorted);
+    *value = NAN;
+    if (!sorted) return px_fail(PX_ERR_MEMORY, "no memory for %zu values of a series", series->count);
     for (size_t i = first; i < series->count; i++)
         if (isfinite(series->value[i])) sorted[count++] = series->value[i];
     if (count) {
         qsort(sorted, count, sizeof *sorted, rising);
-        result = sorted[(size_t)(q * (double)(count - 1) + 0.5)];
+        *value = sorted[(size_t)(q * (double)(count - 1) + 0.5)];
     }
     free(sorted);
-    return result;
+    return PX_OK;
 }

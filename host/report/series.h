@@ -9,7 +9,7 @@ px_status px_series_add(px_series *series, double step, double tokens, double va
 /* Drops everything behind that step. */
 void px_series_cut(px_series *series, double step);
 void px_series_free(px_series *series);
-/* The q-quantile of the finite values from index `first` on; NaN without any. */
-double px_series_quantile(const px_series *series, size_t first, double q);
+/* The q-quantile of the finite values from index `first` on; NaN without any. PX_ERR_MEMORY. */
+px_status px_series_quantile(const px_series *series, size_t first, double q, double *value);
 
 #endif

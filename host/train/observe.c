@@ -41,7 +41,7 @@ static int64_t step_of(const char *line, size_t bytes)
 static void show_again(px_run *run)
 {
     char *tail = malloc(TAIL_BYTES);
-    int fd = open(run->metrics_path, O_RDONLY | O_CLOEXEC);
+    int fd = px_open(run->metrics_path, O_RDONLY | O_CLOEXEC, 0);
     int64_t all = px_metrics_log_bytes(run->log), from = all > TAIL_BYTES ? all - TAIL_BYTES : 0;
     ssize_t got = tail && fd >= 0 ? pread(fd, tail, (size_t)(all - from), (off_t)from) : -1;
     for (char *line = tail, *end; got > 0 && line < tail + got && (end = memchr(line, '\n', (size_t)(tail + got - line))); line = end + 1)

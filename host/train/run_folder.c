@@ -57,7 +57,7 @@ static px_status make_folders(const char *folder, int *created)
         int last = !*slash;
         if (*slash != '/' && !last) continue;
         *slash = 0;
-        if (mkdir(path, 0777) == 0)
+        if (px_make_folder(path, 0777) == 0)
             *created = last;
         else if (errno != EEXIST)
             status = px_fail(PX_ERR_IO, "%s: the folder cannot be made: %s", path, strerror(errno));
@@ -174,7 +174,7 @@ px_status px_run_keep_best(px_run *run)
 px_status px_run_restore_best(px_run *run)
 {
     if (!px_run_leads(run)) return PX_OK;
-    if (rename(run->kept_path, run->best_path) != 0 && errno != ENOENT)
+    if (px_rename(run->kept_path, run->best_path) != 0 && errno != ENOENT)
         return px_fail(PX_ERR_IO, "%s: cannot be renamed to best.safetensors: %s", run->kept_path, strerror(errno));
     return PX_OK;
 }

@@ -8,7 +8,6 @@
 #include "check.h"
 #include "file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,31 +37,38 @@ static int descending(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
+static px_status add_step(int64_t step, int64_t **steps, size_t *count, size_t *room)
+{
+    if (*count == *room) {
+        int64_t *more = realloc(*steps, (*room = *room ? 2 * *room : 16) * sizeof *more);
+        if (!more) return px_fail(PX_ERR_MEMORY, "no memory for the steps of %zu checkpoints", *room);
+        *steps = more;
+    }
+    (*steps)[(*count)++] = step;
+    return PX_OK;
+}
+
 /* The steps of all kept checkpoints, newest first; malloc'ed. */
-static px_status list_kept(const char *folder, int64_t **steps_out, size_t *count_out)
+static px_status list_kept(const char *path, int64_t **steps_out, size_t *count_out)
 {
     int64_t *steps = NULL;
     size_t count = 0, room = 0;
-    struct dirent *entry;
+    const char *name;
+    px_folder folder;
     *steps_out = NULL;
     *count_out = 0;
-    DIR *listing = opendir(folder);
-    if (!listing) return px_fail(PX_ERR_IO, "%s: cannot be listed: %s", folder, strerror(errno));
-    while ((entry = readdir(listing))) {
-        int64_t step = step_of(entry->d_name);
-        if (step < 0) continue;
-        if (count == room) {
-            int64_t *more = realloc(steps, (room = room ? 2 * room : 16) * sizeof *more);
-            if (!more) {
-                free(steps);
-                closedir(listing);
-                return px_fail(PX_ERR_MEMORY, "%s: no memory to list it", folder);
-            }
-            steps = more;
-        }
-        steps[count++] = step;
+    PX_TRY(px_folder_open(path, &folder));
+    px_status status = px_folder_next(&folder, &name);
+    for (; status == PX_OK && name; status = px_folder_next(&folder, &name)) {
+        int64_t step = step_of(name);
+        if (step >= 0) PX_TRY_GOTO(status, add_step(step, &steps, &count, &room), done);
     }
-    closedir(listing);
+done:
+    px_folder_close(&folder);
+    if (status != PX_OK) {
+        free(steps);
+        return status == PX_ERR_INPUT ? PX_ERR_IO : status; /* it was there a moment ago */
+    }
     if (count > 1) qsort(steps, count, sizeof *steps, descending);
     *steps_out = steps;
     *count_out = count;
@@ -115,12 +121,12 @@ px_status px_run_copy(const char *from, const char *to)
 static px_status name_too(const char *path, const char *second)
 {
     char *temporary;
-    if (link(path, second) == 0) return PX_OK;
+    if (px_link(path, second) == 0) return PX_OK;
     if (errno != EEXIST) return px_run_copy(path, second);
     if (asprintf(&temporary, "%s%s%ld", second, TEMPORARY, (long)getpid()) < 0) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", second);
     unlink(temporary);
     px_status status = PX_OK;
-    if (link(path, temporary) != 0 || rename(temporary, second) != 0)
+    if (px_link(path, temporary) != 0 || px_rename(temporary, second) != 0)
         status = px_fail(PX_ERR_IO, "%s: cannot be kept: %s", second, strerror(errno));
     unlink(temporary); /* where both names were the same file already, rename has left it */
     free(temporary);
@@ -266,16 +272,16 @@ static int is_leftover(const char *name)
     return strncmp(name, PREFIX, sizeof PREFIX - 1) == 0;
 }
 
-void px_run_folder_tidy(const char *folder)
+void px_run_folder_tidy(const char *path)
 {
-    struct dirent *entry;
-    DIR *listing = opendir(folder);
-    if (!listing) return;
-    while ((entry = readdir(listing))) {
-        char *path;
-        if (!is_leftover(entry->d_name) || asprintf(&path, "%s/%s", folder, entry->d_name) < 0) continue;
-        unlink(path);
-        free(path);
+    px_folder folder;
+    const char *name;
+    if (px_folder_open(path, &folder) != PX_OK) return;
+    while (px_folder_next(&folder, &name) == PX_OK && name) {
+        char *leftover;
+        if (!is_leftover(name) || asprintf(&leftover, "%s/%s", path, name) < 0) continue;
+        unlink(leftover);
+        free(leftover);
     }
-    closedir(listing);
+    px_folder_close(&folder);
 }

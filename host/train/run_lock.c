@@ -5,6 +5,7 @@
 #include "run_lock.h"
 
 #include "check.h"
+#include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,12 +69,12 @@ static int is_at_its_name(const px_run_lock *lock)
 static px_status take_once(px_run_lock *lock, const char *folder, int *again)
 {
     *again = 0;
-    lock->fd = open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+    lock->fd = px_open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
     if (lock->fd < 0) return px_fail(PX_ERR_IO, "%s: cannot be written: %s", lock->path, strerror(errno));
     if (flock(lock->fd, LOCK_EX | LOCK_NB) == 0) {
         lock->holds = 1;
         *again = !is_at_its_name(lock);
-    } else if (errno == EWOULDBLOCK || errno == EAGAIN || errno == EACCES) {
+    } else if (errno == EWOULDBLOCK || errno == EAGAIN) {
         char holder[HOLDER_BYTES];
         read_holder(lock->fd, holder);
         return px_fail(PX_ERR_ARGUMENT, "%s: another job is training in this folder (%s); wait for it or end it, or give another --run", folder, holder);
