@@ -41,6 +41,7 @@ started=$(seconds)
 
 px_install "${PACKAGES[@]}"
 px_install_optional "event files for TensorBoard" protobuf-c-compiler libprotobuf-c-dev libisal-dev
+px_install_optional "texts compressed by gzip and zstd" zlib1g-dev libzstd-dev
 px_build build -DPERPLEX_TESTS=OFF
 
 echo "== the King James Bible"

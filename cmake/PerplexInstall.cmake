@@ -17,6 +17,13 @@ install(FILES ${CMAKE_BINARY_DIR}/perplexConfig.cmake ${CMAKE_BINARY_DIR}/perple
 
 # the prefix is found from where the file lies, so that a tree can be moved
 file(RELATIVE_PATH PX_PKGCONFIG_TO_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+set(PX_OPTIONAL_LIBRARIES "")
+if(PERPLEX_ZLIB)
+  string(APPEND PX_OPTIONAL_LIBRARIES " -lz")
+endif()
+if(PERPLEX_ZSTD)
+  string(APPEND PX_OPTIONAL_LIBRARIES " -lzstd")
+endif()
 configure_file(${CMAKE_CURRENT_LIST_DIR}/perplex.pc.in ${CMAKE_BINARY_DIR}/perplex.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/perplex.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

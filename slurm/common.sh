@@ -69,23 +69,20 @@ px_on_each_node() {
 
 # Copies --data, --valid and --test, and puts their new places into px_arguments.
 px_stage() {
-    local i next name copies=()
+    local i name flag files=0 copies=()
     [ "${PERPLEX_STAGE:-0}" = 1 ] || return 0
     px_staged=${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/perplex-$(id -u)-$SLURM_JOB_ID
     for ((i = 0; i < ${#px_arguments[@]}; i++)); do
-        next=$((i + 1))
-        case ${px_arguments[i]} in
-            --data | --valid | --test) name=${px_arguments[next]:-} ;;
-            --data=* | --valid=* | --test=*) name=${px_arguments[i]#*=} next=$i ;;
-            *) continue ;;
+        name=${px_arguments[i]} flag=
+        case $name in
+            --data | --valid | --test) files=1 && continue ;; # one or more follow
+            --data=* | --valid=* | --test=*) files=0 flag=${name%%=*}= name=${name#*=} ;;
+            --?*) files=0 && continue ;;
+            *) [ $files = 1 ] || continue ;;
         esac
         [ -f "$name" ] || continue
-        copies+=("$name" "$px_staged/$next-${name##*/}")
-        if [ $next = "$i" ]; then
-            px_arguments[i]=${px_arguments[i]%%=*}=$px_staged/$next-${name##*/}
-        else
-            px_arguments[next]=$px_staged/$next-${name##*/}
-        fi
+        copies+=("$name" "$px_staged/$i-${name##*/}")
+        px_arguments[i]=$flag$px_staged/$i-${name##*/}
     done
     [ ${#copies[@]} -gt 0 ] || return 0
     trap px_unstage EXIT

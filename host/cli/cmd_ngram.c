@@ -7,6 +7,7 @@
 #include "mixture.h"
 #include "ngram.h"
 #include "options.h"
+#include "paths.h"
 #include "output.h"
 #include "quantity.h"
 #include "progress.h"
@@ -123,12 +124,13 @@ static px_status open_texts(ngram_job *job, const px_command_line *line)
     job->part[VALID] = (ngram_part){.name = "valid", .range = job->corpus.valid};
     job->part[TEST] = (ngram_part){.name = "test", .range = job->corpus.test};
     job->result = flags->split_of[0] ? (strcmp(flags->split_of[1], "test") == 0 ? TEST : VALID) : has(&job->part[TEST]) ? TEST : VALID;
+    char name[PX_PATHS_NAME_BYTES];
     if (!has(&job->part[job->result]))
         return flags->split_of[0]
             ? px_fail(PX_ERR_INPUT, "--split-of %s %s: this run has no such part; see split, valid and test in %s/config", flags->split_of[0], flags->split_of[1], flags->split_of[0])
-            : px_fail(PX_ERR_INPUT, "%s: nothing is left to score; give --test FILE or a --split such as 0.9,0.05,0.05", job->config.data);
+            : px_fail(PX_ERR_INPUT, "%s: nothing is left to score; give --test FILE or a --split such as 0.9,0.05,0.05", px_paths_name(job->config.data, name));
     if (job->corpus.train.begin == job->corpus.train.end)
-        return px_fail(PX_ERR_INPUT, "%s: nothing is left to count n-grams in; the first share of --split is empty", job->config.data);
+        return px_fail(PX_ERR_INPUT, "%s: nothing is left to count n-grams in; the first share of --split is empty", px_paths_name(job->config.data, name));
     return PX_OK;
 }
 

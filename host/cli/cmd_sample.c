@@ -7,6 +7,7 @@
 #include "output.h"
 #include "inputs.h"
 #include "text_sink.h"
+#include "text_form.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +65,9 @@ static px_status read_prompt(const sample_flags *flags, const px_vocabulary *voc
         status = encode_prompt(flags, vocabulary, flags->prompt, strlen(flags->prompt), prompt);
     else if (flags->prompt_file) {
         PX_TRY(px_input_read_all(flags->prompt_file, PROMPT_LIMIT, &text, &bytes));
-        status = encode_prompt(flags, vocabulary, text, bytes, prompt);
+        size_t mark = 0;
+        if (px_vocabulary_options(vocabulary).level != PX_LEVEL_BYTE) status = px_text_form_check(flags->prompt_file, text, bytes, &mark);
+        if (status == PX_OK) status = encode_prompt(flags, vocabulary, text + mark, bytes - mark, prompt);
         free(text);
     }
     if (status == PX_OK && prompt->count == 0) {

@@ -10,6 +10,7 @@
 #include "progress.h"
 #include "signals.h"
 #include "inputs.h"
+#include "paths.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -47,9 +48,11 @@ static void print_frequent(const px_vocabulary *vocabulary)
 
 static px_status print_result(const px_tokenize_result *result, const px_vocabulary *vocabulary, const px_config *config, const tokenize_flags *flags)
 {
+    char name[PX_PATHS_NAME_BYTES];
+    px_paths_name(config->data, name);
     if (flags->json) {
         cJSON *object = cJSON_CreateObject();
-        px_json_text(object, "data", config->data, strlen(config->data));
+        px_json_text(object, "data", name, strlen(name));
         px_json_count(object, "tokens", (long long)result->tokens);
         px_json_count(object, "vocabulary", result->vocabulary);
         px_json_count(object, "unknown", (long long)result->unknown);
@@ -59,7 +62,7 @@ static px_status print_result(const px_tokenize_result *result, const px_vocabul
         return px_json_print(object);
     }
     char a[32], b[32], c[32], d[32];
-    px_print(stdout, "%s: %s tokens of %s, vocabulary %s (with <unk>), %s unknown\n", config->data, px_text_count(a, (long long)result->tokens),
+    px_print(stdout, "%s: %s tokens of %s, vocabulary %s (with <unk>), %s unknown\n", name, px_text_count(a, (long long)result->tokens),
            px_text_bytes(b, (double)result->text_bytes), px_text_count(c, result->vocabulary), px_text_count(d, (long long)result->unknown));
     print_frequent(vocabulary);
     if (flags->out) px_print(stdout, "written: %s (%d bytes a token)\n", flags->out, result->id_bytes);

@@ -7,9 +7,9 @@
 #include "quantity.h"
 #include "progress.h"
 #include "inputs.h"
+#include "paths.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,13 +29,15 @@ typedef struct line_group {
 typedef struct line_scorer {
     const eval_flags *flags;
     const px_model_file *model;
-    const char *source;
+    const char *source;          /* the file being read */
+    char name[PX_PATHS_NAME_BYTES]; /* of all */
+    px_status failure;           /* of reading it */
     px_engine *engine;
     line_group *group;
     int ends_known;              /* the model knows line ends */
     cJSON *scores;               /* --json */
     double nll;
-    int64_t lines, total_tokens, unknown;
+    int64_t lines, lines_before, total_tokens, unknown; /* before: those of earlier files */
     px_progress progress;
 } line_scorer;
 
@@ -92,7 +94,7 @@ static px_status add_line(line_scorer *scorer, const char *text, size_t bytes)
     int32_t *ids;
     size_t count, unknown;
     char source[700];
-    snprintf(source, sizeof source, "%.600s: line %lld", scorer->source, (long long)scorer->lines + 1);
+    snprintf(source, sizeof source, "%.600s: line %lld", scorer->source, (long long)(scorer->lines - scorer->lines_before) + 1);
     if (!scorer->ends_known) {
         text++;
         bytes -= 2;
@@ -109,7 +111,7 @@ static px_status add_line(line_scorer *scorer, const char *text, size_t bytes)
     return PX_OK;
 }
 
-static px_status read_lines(line_scorer *scorer, FILE *file)
+static px_status read_stream(line_scorer *scorer, FILE *file)
 {
     char *line = NULL, *framed = NULL;
     size_t room = 0, framed_room = 0;
@@ -133,13 +135,29 @@ static px_status read_lines(line_scorer *scorer, FILE *file)
         framed[bytes + 2] = 0;
         status = add_line(scorer, framed, (size_t)bytes + 2);
     }
-    /* getline ends so at the end, where reading failed, and where a line does not fit into memory */
+    /* getline ends so at the end, where reading failed (recorded by px_text_stream), and where a line does not fit into memory */
+    if (status == PX_OK && scorer->failure != PX_OK) status = scorer->failure;
     if (status == PX_OK && !feof(file)) status = px_fail_system(errno, "%s: cannot be read", scorer->source);
-    if (status == PX_OK) status = score_group(scorer);
-    if (status == PX_OK && scorer->lines == 0) status = px_fail(PX_ERR_INPUT, "%s: empty; there is no line to score", scorer->source);
     free(framed);
     free(line);
     return status;
+}
+
+/* All files, one after the other; a last line without its end is a line too. */
+static px_status read_files(line_scorer *scorer, const px_paths *paths)
+{
+    const int level = px_vocabulary_options(scorer->model->vocabulary).level;
+    for (size_t i = 0; i < paths->count; i++) {
+        FILE *file;
+        scorer->source = strcmp(paths->path[i], "-") == 0 ? "standard input" : paths->path[i];
+        scorer->lines_before = scorer->lines;
+        PX_TRY(px_text_stream(paths->path[i], level, &scorer->failure, &file));
+        px_status status = read_stream(scorer, file);
+        fclose(file);
+        PX_TRY(status);
+    }
+    PX_TRY(score_group(scorer));
+    return scorer->lines > 0 ? PX_OK : px_fail(PX_ERR_INPUT, "%s: empty; there is no line to score", scorer->name);
 }
 
 static px_status print_totals(line_scorer *scorer)
@@ -153,7 +171,7 @@ static px_status print_totals(line_scorer *scorer)
     }
     cJSON *object = cJSON_CreateObject();
     px_json_text(object, "model", scorer->flags->model, strlen(scorer->flags->model));
-    px_json_text(object, "text", scorer->source, strlen(scorer->source));
+    px_json_text(object, "text", scorer->name, strlen(scorer->name));
     px_json_count(object, "lines", scorer->lines);
     px_json_count(object, "tokens", scorer->total_tokens);
     px_json_count(object, "unknown", scorer->unknown);
@@ -165,28 +183,13 @@ static px_status print_totals(line_scorer *scorer)
     return px_json_print(object);
 }
 
-/* A pipe may be named too. */
-static px_status open_lines(const char *path, int standard_input, FILE **file)
-{
-    if (standard_input) {
-        *file = stdin;
-        return PX_OK;
-    }
-    int fd = px_open(path, O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0) return px_fail_system(errno, "%s", path);
-    if ((*file = px_stream(fd, "r"))) return PX_OK;
-    close(fd);
-    return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", path);
-}
-
 px_status px_eval_lines(const eval_flags *flags, const px_config *config, const px_model_file *model)
 {
-    int standard_input = strcmp(config->data, "-") == 0;
-    line_scorer scorer = {.flags = flags, .model = model, .source = standard_input ? "standard input" : config->data,
-                          .ends_known = px_model_knows_line_ends(model->vocabulary)};
+    line_scorer scorer = {.flags = flags, .model = model, .ends_known = px_model_knows_line_ends(model->vocabulary)};
+    px_paths paths;
+    PX_TRY(px_paths_split(config->data, &paths));
+    px_paths_name(config->data, scorer.name);
     px_status status = PX_OK;
-    FILE *file = NULL;
-    PX_TRY(open_lines(config->data, standard_input, &file));
     scorer.group = calloc(1, sizeof *scorer.group);
     if (!scorer.group) {
         status = px_fail(PX_ERR_MEMORY, "no memory to hold lines");
@@ -195,7 +198,7 @@ px_status px_eval_lines(const eval_flags *flags, const px_config *config, const 
     PX_TRY_GOTO(status, px_model_file_engine(model, config->device ? config->device : "cpu", LINE_STREAMS, LINE_STEPS, px_model_file_threads(model, config->threads, LINE_STREAMS), &scorer.engine), done);
     if (flags->json) scorer.scores = cJSON_CreateArray();
     px_progress_start(&scorer.progress, stderr);
-    status = read_lines(&scorer, file);
+    status = read_files(&scorer, &paths);
     px_progress_clear(&scorer.progress);
     if (status == PX_OK) status = print_totals(&scorer);
 done:
@@ -203,6 +206,6 @@ done:
     px_engine_destroy(scorer.engine);
     if (scorer.group) free(scorer.group->ids);
     free(scorer.group);
-    if (file != stdin) fclose(file);
+    px_paths_free(&paths);
     return status;
 }

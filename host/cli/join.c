@@ -2,6 +2,8 @@
 #include "join.h"
 #include "printable.h"
 
+#include "note.h"
+
 #include <stdio.h>
 
 static void say(void *context, const char *text)
@@ -27,5 +29,6 @@ px_status px_join(const px_join_flags *flags, const px_config *config, const ato
     if (status != PX_OK) return status;
     (*comm)->signalled = stop;
     (*comm)->notice = say;
+    if ((*comm)->rank > 0) px_note_to(NULL);
     return PX_OK;
 }

@@ -3,11 +3,14 @@
 #include "commands.h"
 #include "json.h"
 #include "nearest.h"
+#include "note.h"
 #include "output.h"
+#include "printable.h"
 #include "signals.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef px_command command;
 
@@ -62,8 +65,21 @@ static int unknown_command(const char *name)
     return px_output_fail(status);
 }
 
+/* The same note is told once: a text may be opened again, for the report at the end. */
+static void tell_note(const char *text)
+{
+    static char told[8][256];
+    static size_t count;
+    for (size_t i = 0; i < count && i < sizeof told / sizeof told[0]; i++)
+        if (strncmp(told[i], text, sizeof told[0] - 1) == 0) return;
+    snprintf(told[count++ % (sizeof told / sizeof told[0])], sizeof told[0], "%s", text);
+    if (isatty(STDERR_FILENO)) fputs("\r\033[K", stderr); /* over a progress line */
+    px_print(stderr, "note: %s\n", text);
+}
+
 int main(int argc, char **argv)
 {
+    px_note_to(tell_note);
     px_signals_prepare();
     px_json_watch();
     if (argc < 2) {

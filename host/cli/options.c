@@ -4,6 +4,8 @@
 #include "file.h"
 #include "hint.h"
 #include "nearest.h"
+#include "note.h"
+#include "paths.h"
 
 #include <errno.h>
 #include <math.h>
@@ -228,43 +230,108 @@ static int is_flag_text(const char *text)
     return strncmp(text, "--", 2) == 0 && text[2] != 0;
 }
 
+/* Where the value of a flag is kept that was on the command line before, or NULL. */
+static const char **find_seen(const px_command_line *line, const char *name)
+{
+    for (size_t i = 0; i < line->seen_count; i++)
+        if (strcmp(line->seen[2 * i], name) == 0) return &line->seen[2 * i + 1];
+    return NULL;
+}
+
+static void add_seen(px_command_line *line, const char *name, const char *value)
+{
+    line->seen[2 * line->seen_count] = name;
+    line->seen[2 * line->seen_count++ + 1] = value;
+}
+
+/* A flag of one value: the last one counts, which is said, unless a switch only says the same again. */
+static void see(px_command_line *line, const parsed_argument *argument, const char *value)
+{
+    const char *name = argument->flag ? argument->flag->name : argument->option ? argument->option->name : "dropout";
+    const char **before = find_seen(line, name);
+    if (!before) {
+        add_seen(line, name, value);
+        return;
+    }
+    if (!is_switch(argument))
+        px_note("--%s: given more than once; the last one counts, %.100s", name, value);
+    else if (strcmp(*before, value) != 0)
+        px_note("--%s and --no-%s: the last one counts", name, name);
+    *before = value;
+}
+
+/* A setting that names several files: value joins those given before it on the command line. */
+static px_status add_file(px_command_line *line, const px_option *option, const char *value)
+{
+    const char **before = find_seen(line, option->name);
+    if (!before) {
+        add_seen(line, option->name, value);
+        return set_setting(line, option->name, value);
+    }
+    if (strchr(value, '\n') || (strchr(*before, '\n') && px_paths_hold(*before, *before)))
+        return px_fail(PX_ERR_ARGUMENT, "--%s: of several files none has a line end in its name; rename it, or give it alone", option->name);
+    size_t room = strlen(*before) + strlen(value) + 2;
+    char *joined = malloc(room);
+    if (!joined) return px_fail(PX_ERR_MEMORY, "no memory for the command line");
+    snprintf(joined, room, "%s\n%s", *before, value);
+    *before = keep(line, joined);
+    free(joined);
+    if (!*before) return px_fail(PX_ERR_MEMORY, "no memory for the command line");
+    for (size_t i = line->file_count; i < line->given_count; i++)
+        if (strcmp(line->given[2 * i], option->name) == 0) line->given[2 * i + 1] = *before;
+    return px_config_set(line->config, option->name, *before);
+}
+
+static int takes_several(const parsed_argument *argument)
+{
+    return argument->flag ? argument->flag->kind == PX_FLAG_LIST : argument->option && argument->option->type == PX_OPTION_STRING && argument->option->max > 1;
+}
+
+/* Every value up to the next flag; of --name=value that one alone. */
+static px_status read_several(px_command_line *line, int argc, char **argv, int *at, const parsed_argument *argument, const char *value, int files_pass)
+{
+    for (;;) {
+        if (!files_pass) PX_TRY(argument->flag ? set_flag(argument->flag, value) : add_file(line, argument->option, value));
+        if (argument->value || *at + 1 >= argc || is_flag_text(argv[*at + 1])) return PX_OK;
+        value = argv[++*at];
+    }
+}
+
+static px_status take_value(int argc, char **argv, int *at, const parsed_argument *argument, const char **value)
+{
+    *value = argument->negated ? "false" : argument->value ? argument->value : is_switch(argument) ? "true" : NULL;
+    if (*value) return PX_OK;
+    if (*at + 1 >= argc || is_flag_text(argv[*at + 1]))
+        return px_fail(PX_ERR_ARGUMENT, "--%s: needs a value%s", argument->name,
+                       *at + 1 < argc ? "; one that begins with -- is given as --name=value" : "");
+    *value = argv[++*at];
+    return PX_OK;
+}
+
 /* Handles argv[*at]; only files on the first pass, everything else on the second. */
 static px_status read_argument(px_command_line *line, int argc, char **argv, int *at, int files_pass)
 {
     parsed_argument argument;
+    const char *value;
     PX_TRY(take_apart(line, argv[*at], &argument));
-    const char *value = argument.value;
-    if (argument.negated)
-        value = "false";
-    else if (is_switch(&argument)) {
-        if (!value) value = "true";
-    } else if (!value) {
-        if (*at + 1 >= argc || is_flag_text(argv[*at + 1]))
-            return px_fail(PX_ERR_ARGUMENT, "--%s: needs a value%s", argument.name,
-                           *at + 1 < argc ? "; one that begins with -- is given as --name=value" : "");
-        value = argv[++*at];
-    }
-    if (argument.flag && argument.flag->kind == PX_FLAG_PAIR) {
+    PX_TRY(take_value(argc, argv, at, &argument, &value));
+    if (takes_several(&argument)) return read_several(line, argc, argv, at, &argument, value, files_pass);
+    if (!argument.flag && strcmp(argument.name, "config") == 0) return files_pass ? read_config_file(line, value) : PX_OK;
+    const char **pair = argument.flag && argument.flag->kind == PX_FLAG_PAIR ? argument.flag->place : NULL;
+    if (pair) {
         if (*at + 1 >= argc || is_flag_text(argv[*at + 1]))
             return px_fail(PX_ERR_ARGUMENT, "--%s: needs two values: %s", argument.name, argument.flag->value_name);
-        const char **pair = argument.flag->place;
-        pair[0] = value;
-        pair[1] = argv[++*at];
-        return PX_OK;
+        ++*at;
     }
-    if (!argument.flag && strcmp(argument.name, "config") == 0) return files_pass ? read_config_file(line, value) : PX_OK;
-    if (files_pass && !(argument.flag && argument.flag->kind == PX_FLAG_LIST)) return PX_OK;
-    if (argument.flag && argument.flag->kind == PX_FLAG_LIST) {
-        if (!files_pass) PX_TRY(set_flag(argument.flag, value));
-        while (!argument.value && *at + 1 < argc && !is_flag_text(argv[*at + 1])) {
-            ++*at;
-            if (!files_pass) PX_TRY(set_flag(argument.flag, argv[*at]));
-        }
+    if (files_pass) return PX_OK;
+    see(line, &argument, value);
+    if (pair) {
+        pair[0] = value;
+        pair[1] = argv[*at];
         return PX_OK;
     }
     if (argument.flag) return set_flag(argument.flag, value);
-    if (!argument.option) return set_setting(line, "dropout", value);
-    return set_setting(line, argument.option->name, value);
+    return set_setting(line, argument.option ? argument.option->name : "dropout", value);
 }
 
 px_status px_command_line_read(px_command_line *line, int argc, char **argv)
@@ -275,6 +342,8 @@ px_status px_command_line_read(px_command_line *line, int argc, char **argv)
             line->help = 1;
             return PX_OK;
         }
+    line->seen = malloc(2 * (size_t)argc * sizeof *line->seen);
+    if (!line->seen) return px_fail(PX_ERR_MEMORY, "no memory for the command line");
     for (int pass = 0; pass < 2; pass++) {
         line->file_count = line->given_count;
         for (int i = 1; i < argc; i++) {
@@ -304,6 +373,9 @@ void px_command_line_free(px_command_line *line)
         line->owned = before;
     }
     free(line->given);
+    free(line->seen);
+    line->seen = NULL;
+    line->seen_count = 0;
     line->given = NULL;
     line->given_count = line->given_room = 0;
 }

@@ -1,5 +1,7 @@
 /* The command line: long flags, `--name value` or `--name=value`, booleans `--name` and `--no-name`, and `--config FILE`
  * whose `key = value` lines are read first, as if they were flags; flags given on the command line win.
+ * A flag of one value that is given twice is noted, and the last one counts; flags of several values, and settings that name several
+ * files, add up.
  *
  * A command has flags of its own (px_flag) and a choice of the settings of config.h's table. A configuration file may
  * hold settings that the command does not use, so that one file serves several commands. */
@@ -53,7 +55,9 @@ typedef struct px_command_line {
     size_t file_count;             /* the first of them, which are from a file */
     /* private */
     size_t given_room;
-    char *owned;                   /* chain of copies of file values */
+    char *owned;                   /* chain of copies of values */
+    const char **seen;             /* [2 * seen_count] names and values of flags on the command line so far */
+    size_t seen_count;
 } px_command_line;
 
 /* PX_ERR_ARGUMENT names the flag, the value and the remedy; an unknown flag gives the nearest one of this command. */

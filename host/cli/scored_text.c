@@ -33,7 +33,7 @@ px_status px_scored_text_file(const char *path, const px_vocabulary *vocabulary,
 
 px_status px_scored_text_watched(const char *path, const px_vocabulary *vocabulary, px_invalid invalid, px_progress *progress, px_scored_text *text)
 {
-    snprintf(text->name, sizeof text->name, "%s", strcmp(path, "-") == 0 ? "standard input" : path);
+    px_paths_name(path, text->name);
     PX_TRY(px_tokens_open_watched(path, vocabulary, (int)invalid, progress ? px_progress_hook_what : NULL, progress, &text->tokens));
     size_t count = px_tokens_count(text->tokens);
     text->range = (px_range){text->tokens, 0, count};

@@ -4,17 +4,18 @@
 
 #include "config.h"
 #include "corpus.h"
+#include "paths.h"
 #include "progress.h"
 
 typedef struct px_scored_text {
-    char name[600];        /* for a person */
+    char name[PX_PATHS_NAME_BYTES]; /* for a person */
     px_tokens *tokens;     /* of a file */
     px_corpus corpus;      /* of a run */
     px_range range;
     double bytes;          /* of the text behind the scored tokens (all but the first); 0 = not known */
 } px_scored_text;
 
-/* path: a text or token file, or "-". PX_ERR_INPUT also where it has fewer than two tokens. Close it on failure too. */
+/* path: texts as in paths.h, or a token file, or "-". PX_ERR_INPUT also where it has fewer than two tokens. Close it on failure too. */
 px_status px_scored_text_file(const char *path, const px_vocabulary *vocabulary, px_invalid invalid, px_scored_text *text);
 /* The same, showing on a terminal how much of it has been read. */
 px_status px_scored_text_watched(const char *path, const px_vocabulary *vocabulary, px_invalid invalid, px_progress *progress, px_scored_text *text);

@@ -138,7 +138,8 @@ static px_status open_all(const px_corpus_request *request, px_corpus *corpus)
 {
     px_parts parts;
     PX_TRY(open_data(request, corpus));
-    PX_TRY(px_parts_of(request, strcmp(request->data, "-") == 0 ? "standard input" : request->data, corpus->data->count, &parts));
+    char name[PX_PATHS_NAME_BYTES];
+    PX_TRY(px_parts_of(request, px_paths_name(request->data, name), corpus->data->count, &parts));
     const px_tokens *data = corpus->data;
     corpus->train = (px_range){data, parts.boundary[0], parts.boundary[1]};
     corpus->valid = (px_range){data, parts.boundary[1], parts.boundary[2]};
@@ -154,7 +155,7 @@ px_status px_request_check(const px_corpus_request *request)
     if (request->limit_tokens < 0) return px_fail(PX_ERR_ARGUMENT, "--limit-tokens %lld: a number of tokens is not negative", (long long)request->limit_tokens);
     const char *paths[] = {request->data, request->valid, request->test};
     int from_standard_input = 0;
-    for (int i = 0; i < 3; i++) from_standard_input += paths[i] && strcmp(paths[i], "-") == 0;
+    for (int i = 0; i < 3; i++) from_standard_input += paths[i] && px_paths_hold(paths[i], "-");
     if (from_standard_input > 1) return px_fail(PX_ERR_ARGUMENT, "standard input (-) can be one of --data, --valid, --test, not several");
     return PX_OK;
 }

@@ -8,6 +8,7 @@
 #include <perplex/status.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* How text becomes tokens. The values are those of px_level, px_normalise and px_invalid in config.h.
  *
@@ -75,7 +76,7 @@ typedef struct px_corpus {
 } px_corpus;
 
 typedef struct px_corpus_request {
-    const char *data, *valid, *test;   /* paths of plain texts or token files ("-" = standard input); valid, test may be NULL */
+    const char *data, *valid, *test;   /* plain texts, several as in paths.h, or a token file ("-" = standard input); valid, test may be NULL */
     px_text_options text;
     int64_t min_count, max_vocab;      /* max_vocab counts <unk>; 0 = no bound */
     double split[3];                   /* by position of data: boundaries floor(N s0), floor(N (s0+s1)). Not used where valid is
@@ -99,6 +100,10 @@ px_status px_tokens_open(const char *path, const px_vocabulary *vocabulary, int 
 /* The same, telling progress (may be NULL) what is read and which share of it is done. */
 px_status px_tokens_open_watched(const char *path, const px_vocabulary *vocabulary, int invalid,
                                  void (*progress)(void *context, const char *what, double share), void *context, px_tokens **tokens);
+
+/* One file's text, unpacked and without byte order mark, as a stream for reading lines, which fclose closes; a pipe is read as it comes.
+ * Where reading fails the stream's error is set, and *failure, which outlives the stream, is what was recorded. level as in px_text_options. */
+px_status px_text_stream(const char *path, int level, px_status *failure, FILE **stream);
 
 /* ---- token files ----------------------------------------------------------------------------------------------
  * `tokenize`: streams request->data (whole, or its first limit_tokens) into path, atomically. */

@@ -14,6 +14,7 @@
 #define PX_READER_H
 
 #include "corpus.h"
+#include "paths.h"
 
 #define PX_EOS "<eos>"
 #define PX_UNK "<unk>"
@@ -60,18 +61,30 @@ const char *px_token_show(const char *token, size_t bytes, int raw, char out[PX_
 /* What ends a word: Unicode's White_Space, and U+001C to U+001F, where Python's str.split splits too. */
 int px_is_white_space(int32_t code);
 
-/* A source of text: a file, or standard input. Regular files are read as they are; pipes are spooled into an unlinked
- * temporary file, so that every source can be mapped and read again. */
-typedef struct px_source {
-    int descriptor;
+/* A source of text: files one after the other, or standard input; compressed ones are unpacked as they are read. Regular files are
+ * read as they are; pipes are spooled into an unlinked temporary file, so that every source can be read again, and mapped. */
+typedef struct px_source_file {
+    const char *path, *name; /* of the source's paths; for messages */
+    int descriptor;          /* -1: to be opened when its turn comes */
+    int from_start;          /* 1: reading begins at its first byte; 0: a pipe, where it stands */
+    int spooled;
     size_t bytes;
-    const char *name; /* for messages; "standard input" for "-" */
+} px_source_file;
+
+typedef struct px_source {
+    int descriptor;          /* of the only file, for mapping; -1 where there are several */
+    size_t bytes;            /* of all files, as they lie there */
+    char name[PX_PATHS_NAME_BYTES]; /* for messages */
+    px_paths paths;
+    px_source_file *file;    /* [file_count] */
+    size_t file_count;
 } px_source;
 
-/* PX_ERR_INPUT: missing, not readable, a folder, a device. */
-px_status px_source_open(const char *path, const char *scratch_dir, px_source *source);
+/* paths: one, or several as in paths.h; "-" is standard input. PX_ERR_INPUT: missing, not readable, a folder, a device. */
+px_status px_source_open(const char *paths, const char *scratch_dir, px_source *source);
 void px_source_close(px_source *source);
-/* Feeds the whole source (or what the sink wants) from its first byte. *text_bytes: bytes consumed. */
+/* Feeds the whole source (or what the sink wants) from its first byte. A word ends where its file ends. A byte order mark is left out
+ * at levels char and word, and said. *text_bytes: bytes consumed. PX_ERR_INPUT: other encodings, by name; a token file. */
 px_status px_source_tokenise(px_source *source, px_text_options options, px_sink *sink, size_t *text_bytes,
                              px_progress progress, void *progress_context);
 /* An open, unlinked, empty file for reading and writing in directory (NULL: TMPDIR, else /tmp). */

@@ -1,7 +1,11 @@
 /* Sources of text: files and standard input. See reader.h. */
 #include "check.h"
 #include "file.h"
+#include "note.h"
 #include "reader.h"
+#include "text_form.h"
+#include "token_file.h"
+#include "unpack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 20 };
+enum { CHUNK = 1 << 20, OPEN_FILES = 64 };
 
 px_status px_scratch_open(const char *directory, int *descriptor)
 {
@@ -33,7 +37,7 @@ px_status px_scratch_open(const char *directory, int *descriptor)
     return PX_OK;
 }
 
-static px_status read_some(const px_source *source, int descriptor, char *buffer, size_t room, size_t *got)
+static px_status read_some(const px_source_file *source, int descriptor, char *buffer, size_t room, size_t *got)
 {
     ssize_t n = px_read(descriptor, buffer, room);
     if (n < 0) return px_fail_system(errno, "%s: cannot be read", source->name);
@@ -42,55 +46,154 @@ static px_status read_some(const px_source *source, int descriptor, char *buffer
 }
 
 /* A pipe becomes an unlinked file. Takes the descriptor over. */
-static px_status spool(px_source *source, const char *scratch_dir)
+static px_status spool(px_source_file *file, const char *scratch_dir)
 {
-    int pipe_end = source->descriptor, copy = -1;
+    int pipe_end = file->descriptor, copy = -1;
     char *buffer = malloc(CHUNK);
-    px_status status = buffer ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to read it", source->name);
+    px_status status = buffer ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to read it", file->name);
     if (status == PX_OK) status = px_scratch_open(scratch_dir, &copy);
-    source->bytes = 0;
+    file->bytes = 0;
     while (status == PX_OK) {
         size_t got = 0;
-        status = read_some(source, pipe_end, buffer, CHUNK, &got);
+        status = read_some(file, pipe_end, buffer, CHUNK, &got);
         if (status != PX_OK || got == 0) break;
         if (px_write_all(copy, buffer, got) != 0)
-            status = px_fail(PX_ERR_IO, "%s: its temporary copy cannot be written: %s; set TMPDIR to a folder with room", source->name, strerror(errno));
-        source->bytes += got;
+            status = px_fail(PX_ERR_IO, "%s: its temporary copy cannot be written: %s; set TMPDIR to a folder with room", file->name, strerror(errno));
+        file->bytes += got;
     }
     free(buffer);
     close(pipe_end);
-    source->descriptor = copy;
+    file->descriptor = copy;
     return status;
 }
 
-px_status px_source_open(const char *path, const char *scratch_dir, px_source *source)
+/* ---- opening ---------------------------------------------------------------------------------------------------- */
+
+/* once: a pipe is read as it comes, not spooled. */
+static px_status open_file(const char *path, const char *scratch_dir, int once, px_source_file *file)
 {
     int standard = strcmp(path, "-") == 0;
-    *source = (px_source){.descriptor = -1, .name = standard ? "standard input" : path};
+    *file = (px_source_file){.descriptor = -1, .path = path, .name = standard ? "standard input" : path};
     /* A copy of descriptor 0 shares its position; a spool starts where it stands. */
     int fd = standard ? fcntl(0, F_DUPFD_CLOEXEC, 0) : px_open(path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0) return px_fail_system(errno, "%s", file->name);
+    file->descriptor = fd;
     struct stat info;
-    if (fd < 0 || fstat(fd, &info) != 0) {
-        int error = errno;
-        if (fd >= 0) close(fd);
-        return px_fail_system(error, "%s", source->name);
+    if (fstat(fd, &info) != 0) return px_fail_system(errno, "%s", file->name);
+    if (S_ISREG(info.st_mode) && (!standard || lseek(fd, 0, SEEK_CUR) == 0)) {
+        file->bytes = (size_t)info.st_size;
+        file->from_start = 1;
+        return PX_OK;
     }
-    source->descriptor = fd;
-    px_status status = PX_OK;
-    if (S_ISREG(info.st_mode) && (!standard || lseek(fd, 0, SEEK_CUR) == 0))
-        source->bytes = (size_t)info.st_size;
-    else if (S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode) || (standard && !S_ISDIR(info.st_mode)))
-        status = spool(source, scratch_dir);
-    else
-        status = px_fail(PX_ERR_INPUT, "%s: %s, a text or token file is needed", source->name, S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
+    if (!S_ISFIFO(info.st_mode) && !S_ISSOCK(info.st_mode) && (!standard || S_ISDIR(info.st_mode)))
+        return px_fail(PX_ERR_INPUT, "%s: %s, a text or token file is needed", file->name, S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
+    if (once) return PX_OK;
+    file->from_start = file->spooled = 1;
+    return spool(file, scratch_dir);
+}
+
+static px_status open_paths(const char *paths, const char *scratch_dir, int once, px_source *source)
+{
+    *source = (px_source){.descriptor = -1};
+    PX_TRY(px_paths_split(paths, &source->paths));
+    px_paths_name(paths, source->name);
+    source->file = calloc(source->paths.count, sizeof *source->file);
+    px_status status = source->file ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to read it", source->name);
+    while (status == PX_OK && source->file_count < source->paths.count) {
+        px_source_file *file = &source->file[source->file_count++];
+        status = open_file(source->paths.path[source->file_count - 1], scratch_dir, once, file);
+        source->bytes += file->bytes;
+        /* of many files each is opened again when its turn comes; what is no longer anywhere else stays open */
+        if (status == PX_OK && source->file_count > OPEN_FILES && file->from_start && !file->spooled) {
+            close(file->descriptor);
+            file->descriptor = -1;
+        }
+    }
+    if (status == PX_OK && source->file_count == 1) source->descriptor = source->file[0].descriptor;
     if (status != PX_OK) px_source_close(source);
     return status;
 }
 
+px_status px_source_open(const char *paths, const char *scratch_dir, px_source *source)
+{
+    return open_paths(paths, scratch_dir, 0, source);
+}
+
 void px_source_close(px_source *source)
 {
-    if (source->descriptor >= 0) close(source->descriptor);
+    for (size_t i = 0; i < source->file_count; i++)
+        if (source->file[i].descriptor >= 0) close(source->file[i].descriptor);
+    free(source->file);
+    px_paths_free(&source->paths);
+    source->file = NULL;
+    source->file_count = 0;
     source->descriptor = -1;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
+
+/* The file from its first byte. */
+static px_status start_file(px_source_file *file, px_unpack **unpack)
+{
+    if (file->descriptor < 0) file->descriptor = px_open(file->path, O_RDONLY | O_CLOEXEC, 0);
+    if (file->descriptor < 0) return px_fail_system(errno, "%s", file->name);
+    if (file->from_start && lseek(file->descriptor, 0, SEEK_SET) != 0)
+        return px_fail_system(errno, "%s: cannot be read from its start", file->name);
+    return px_unpack_open(file->descriptor, file->name, unpack);
+}
+
+/* What the unpacked text begins with; *mark: bytes of a byte order mark, which is no part of a text of characters or words. */
+static px_status check_start(const px_source *source, const px_source_file *file, const px_unpack *unpack, const char *text, size_t bytes, int level,
+                             size_t *mark)
+{
+    const char *what;
+    const size_t magic = sizeof PX_TOKEN_MAGIC - 1;
+    *mark = 0;
+    if (bytes >= magic && memcmp(text, PX_TOKEN_MAGIC, magic) == 0)
+        return px_fail(PX_ERR_INPUT, "%s: a token file%s; give it alone, as it is", file->name,
+                       px_unpack_is_packed(unpack) ? ", compressed" : source->file_count > 1 ? " among other files" : "");
+    px_text_form form = px_text_form_of(text, bytes, &what);
+    if (form == PX_FORM_FOREIGN && level == 0)
+        px_note("%s: %s; its bytes are read as they are (iconv -f %s -t UTF-8 makes UTF-8 of it)", file->name, what, what);
+    if (form == PX_FORM_MARKED && level != 0) {
+        *mark = PX_MARK_BYTES;
+        px_note("%s: the byte order mark at its start is no part of the text", file->name);
+    }
+    if (form == PX_FORM_GZIP || form == PX_FORM_ZSTD || form == PX_FORM_PACKED || (form == PX_FORM_FOREIGN && level != 0))
+        return px_text_form_refuse(file->name, form, what);
+    return PX_OK;
+}
+
+/* One file through the tokeniser. buffer [CHUNK]. before: bytes of the files that came earlier. */
+static px_status tokenise_file(const px_source *source, px_source_file *file, px_tokeniser *tokeniser, char *buffer, size_t before, size_t *text_bytes,
+                               px_progress progress, void *progress_context)
+{
+    px_unpack *unpack;
+    size_t held = 0, mark = 0; /* held: bytes of a cut sequence at the buffer's start */
+    PX_TRY(start_file(file, &unpack));
+    px_status status = PX_OK;
+    tokeniser->source = file->name;
+    tokeniser->offset = 0;
+    for (int final = 0, first = 1; !final && !tokeniser->enough; first = 0) {
+        size_t got = 0, used = 0;
+        PX_TRY_GOTO(status, px_unpack_read(unpack, buffer + held, CHUNK - held, &got), done);
+        final = got == 0;
+        if (first) PX_TRY_GOTO(status, check_start(source, file, unpack, buffer, got, tokeniser->options.level, &mark), done);
+        size_t skip = first ? mark : 0;
+        tokeniser->offset += skip;
+        PX_TRY_GOTO(status, px_tokeniser_feed(tokeniser, buffer + skip, held + got - skip, final, &used), done);
+        held = held + got - skip - used;
+        if (!tokeniser->enough) memmove(buffer, buffer + skip + used, held);
+        if (progress) progress(progress_context, source->name, source->bytes ? (double)(before + px_unpack_position(unpack)) / (double)source->bytes : 1);
+    }
+    *text_bytes += (size_t)tokeniser->offset - mark;
+done:
+    px_unpack_close(unpack);
+    if (source->file_count > OPEN_FILES && file->from_start && !file->spooled) {
+        close(file->descriptor);
+        file->descriptor = -1;
+    }
+    return status;
 }
 
 px_status px_source_tokenise(px_source *source, px_text_options options, px_sink *sink, size_t *text_bytes,
@@ -100,25 +203,69 @@ px_status px_source_tokenise(px_source *source, px_text_options options, px_sink
     char *buffer = malloc(CHUNK);
     px_status status = buffer ? px_tokeniser_init(&tokeniser, options, source->name, sink)
                               : px_fail(PX_ERR_MEMORY, "%s: no memory to read it", source->name);
-    if (status != PX_OK) goto fail_init;
-    if (lseek(source->descriptor, 0, SEEK_SET) != 0) {
-        status = px_fail_system(errno, "%s: cannot be read from its start", source->name);
-        goto fail_read;
+    *text_bytes = 0;
+    if (status == PX_OK) {
+        size_t before = 0;
+        for (size_t i = 0; status == PX_OK && i < source->file_count && !tokeniser.enough; i++) {
+            status = tokenise_file(source, &source->file[i], &tokeniser, buffer, before, text_bytes, progress, progress_context);
+            before += source->file[i].bytes;
+        }
+        px_tokeniser_free(&tokeniser);
     }
-    size_t held = 0; /* bytes of a cut sequence at the buffer's start */
-    for (int final = 0; !final && !tokeniser.enough;) {
-        size_t got = 0, used = 0;
-        PX_TRY_GOTO(status, read_some(source, source->descriptor, buffer + held, CHUNK - held, &got), fail_read);
-        final = got == 0;
-        PX_TRY_GOTO(status, px_tokeniser_feed(&tokeniser, buffer, held + got, final, &used), fail_read);
-        held = held + got - used;
-        if (!tokeniser.enough) memmove(buffer, buffer + used, held);
-        if (progress) progress(progress_context, source->name, source->bytes ? (double)tokeniser.offset / (double)source->bytes : 1);
-    }
-    *text_bytes = (size_t)tokeniser.offset;
-fail_read:
-    px_tokeniser_free(&tokeniser);
-fail_init:
     free(buffer);
+    return status;
+}
+
+/* ---- as a stream -------------------------------------------------------------------------------------------------- */
+
+typedef struct text_stream {
+    px_source source;
+    px_unpack *unpack;
+    char start[PX_FORM_HEAD_BYTES]; /* what was read to see what it is, and is still to be given: [at, bytes) */
+    size_t at, bytes;
+    px_status *failure;
+} text_stream;
+
+static ssize_t read_stream(void *cookie, char *buffer, size_t room)
+{
+    text_stream *s = cookie;
+    size_t got = s->bytes - s->at < room ? s->bytes - s->at : room;
+    if (got > 0) {
+        memcpy(buffer, s->start + s->at, got);
+        s->at += got;
+        return (ssize_t)got;
+    }
+    *s->failure = px_unpack_read(s->unpack, buffer, room, &got);
+    if (*s->failure == PX_OK) return (ssize_t)got;
+    errno = EIO;
+    return -1;
+}
+
+static int close_stream(void *cookie)
+{
+    text_stream *s = cookie;
+    px_unpack_close(s->unpack);
+    px_source_close(&s->source);
+    free(s);
+    return 0;
+}
+
+px_status px_text_stream(const char *path, int level, px_status *failure, FILE **stream)
+{
+    text_stream *s = calloc(1, sizeof *s);
+    if (!s) return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", path);
+    s->source.descriptor = -1;
+    s->failure = failure;
+    *failure = PX_OK;
+    px_status status;
+    PX_TRY_GOTO(status, open_paths(path, NULL, 1, &s->source), fail);
+    PX_TRY_GOTO(status, start_file(&s->source.file[0], &s->unpack), fail);
+    PX_TRY_GOTO(status, px_unpack_read(s->unpack, s->start, sizeof s->start, &s->bytes), fail);
+    PX_TRY_GOTO(status, check_start(&s->source, &s->source.file[0], s->unpack, s->start, s->bytes, level, &s->at), fail);
+    *stream = fopencookie(s, "r", (cookie_io_functions_t){.read = read_stream, .close = close_stream});
+    if (*stream) return PX_OK;
+    status = px_fail(PX_ERR_MEMORY, "%s: no memory to read it", path);
+fail:
+    close_stream(s);
     return status;
 }

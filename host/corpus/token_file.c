@@ -17,11 +17,14 @@ enum { PART_BYTES = 1 << 20 };
 px_status px_token_file_detect(const px_source *source, int *is_token_file)
 {
     char start[8] = {0};
-    const px_file file = {.descriptor = source->descriptor, .bytes = source->bytes, .path = source->name};
-    if (source->bytes >= sizeof start) PX_TRY(px_file_read_at(&file, 0, start, sizeof start));
-    *is_token_file = source->bytes >= sizeof start && memcmp(start, PX_TOKEN_MAGIC, sizeof start) == 0;
+    *is_token_file = 0;
+    if (source->descriptor >= 0 && source->bytes >= sizeof start) {
+        const px_file file = {.descriptor = source->descriptor, .bytes = source->bytes, .path = source->name};
+        PX_TRY(px_file_read_at(&file, 0, start, sizeof start));
+        *is_token_file = memcmp(start, PX_TOKEN_MAGIC, sizeof start) == 0;
+    }
     size_t length = strlen(source->name);
-    if (!*is_token_file && length > 4 && strcmp(source->name + length - 4, ".tok") == 0)
+    if (!*is_token_file && source->file_count == 1 && length > 4 && strcmp(source->name + length - 4, ".tok") == 0)
         return px_fail(PX_ERR_INPUT, "%s: not a token file of perplex; make one with perplex tokenize, or give a text another name", source->name);
     return PX_OK;
 }

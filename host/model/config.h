@@ -57,7 +57,7 @@ typedef struct px_every {
 } px_every;
 
 typedef struct px_config {
-    /* corpus; strings are owned, NULL = not given */
+    /* corpus; strings are owned, NULL = not given; each of these three names one file or several (paths.h) */
     char *data, *valid, *test;
     px_level level;
     px_normalise normalise;
@@ -121,6 +121,8 @@ typedef enum px_option_group {
     PX_GROUP_LENGTH, PX_GROUP_RUN, PX_GROUP_COUNT
 } px_option_group;
 
+enum { PX_FILES_MAX = 1 << 20 }; /* files that a setting names */
+
 /* What a resumed run may change without becoming another run. */
 typedef enum px_option_resume { PX_RESUME_FIXED, PX_RESUME_FREE } px_option_resume;
 
@@ -130,7 +132,7 @@ typedef struct px_option {
     px_option_type type;
     size_t offset;               /* into px_config */
     const char *const *choices;  /* ENUM: names in the order of the enum, ended by NULL */
-    double min, max;             /* numbers: the closed range that is accepted */
+    double min, max;             /* numbers: the closed range that is accepted; STRING: max PX_FILES_MAX where it names files (paths.h) */
     px_option_group group;
     px_option_resume resume;
     const char *help;

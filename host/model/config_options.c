@@ -27,6 +27,8 @@ static const char *const PRECISIONS[] = {"fp32", "tf32", "bf16", NULL};
 
 #define STRING(name, value, field, group, resume, help) \
     {name, value, PX_OPTION_STRING, AT(field), NULL, 0, 0, group, resume, help}
+#define FILES(name, field, help) \
+    {name, "FILE ...", PX_OPTION_STRING, AT(field), NULL, 0, PX_FILES_MAX, PX_GROUP_CORPUS, PX_RESUME_FREE, help}
 #define ENUM(name, choices, field, group, help) \
     {name, NULL, PX_OPTION_ENUM, AT(field), choices, 0, 0, group, PX_RESUME_FIXED, help}
 #define BOOL(name, field, group, help) {name, NULL, PX_OPTION_BOOL, AT(field), NULL, 0, 1, group, PX_RESUME_FIXED, help}
@@ -38,9 +40,9 @@ static const char *const PRECISIONS[] = {"fp32", "tf32", "bf16", NULL};
     {name, value, PX_OPTION_DOUBLE, AT(field), NULL, min, max, group, PX_RESUME_FIXED, help}
 
 const px_option px_options[] = {
-    STRING("data", "FILE", data, PX_GROUP_CORPUS, PX_RESUME_FREE, "text or token file; - is standard input"),
-    STRING("valid", "FILE", valid, PX_GROUP_CORPUS, PX_RESUME_FREE, "validation text; without it a part of --data, see --split"),
-    STRING("test", "FILE", test, PX_GROUP_CORPUS, PX_RESUME_FREE, "test text, scored once, at the end"),
+    FILES("data", data, "texts one after the other, or a token file; - is standard input"),
+    FILES("valid", valid, "validation text; without it a part of --data, see --split"),
+    FILES("test", test, "test text, scored once, at the end"),
     ENUM("level", LEVELS, level, PX_GROUP_CORPUS, "what a token is; char: a Unicode code point"),
     ENUM("normalise", NORMALISES, normalise, PX_GROUP_CORPUS, "letters: only a-z and single spaces are left"),
     ENUM("invalid", INVALIDS, invalid, PX_GROUP_CORPUS, "what to do with bytes that are not UTF-8"),

@@ -6,6 +6,7 @@
 #include "html.h"
 #include "lags.h"
 #include "model_file.h"
+#include "paths.h"
 #include "surprise.h"
 #include "text_sink.h"
 
@@ -31,14 +32,24 @@ static px_status check_file(const char *path)
     return PX_OK;
 }
 
+static px_status check_files(const char *files)
+{
+    px_paths paths;
+    PX_TRY(px_paths_split(files, &paths));
+    px_status status = PX_OK;
+    for (size_t i = 0; status == PX_OK && i < paths.count; i++) status = check_file(paths.path[i]);
+    px_paths_free(&paths);
+    return status;
+}
+
 /* Opens the run's texts with the model's vocabulary. */
 static px_status open_text(const px_run_data *run, const px_model_file *model, const px_examine_options *options, px_corpus *corpus)
 {
     const px_config *config = &model->config;
     if (run->valid_tokens < 2) return px_fail(PX_ERR_INPUT, "the run has no validation text");
     if (!config->data) return px_fail(PX_ERR_INPUT, "the run does not say what it was trained on");
-    PX_TRY(check_file(config->data));
-    if (config->valid) PX_TRY(check_file(config->valid));
+    PX_TRY(check_files(config->data));
+    if (config->valid) PX_TRY(check_files(config->valid));
     px_corpus_request request = {.data = config->valid ? config->valid : config->data,
                                  .text = {(int)config->level, (int)config->normalise, (int)config->invalid}, .min_count = 1,
                                  .vocabulary = model->vocabulary, .progress = options->progress, .progress_context = options->progress_context};
@@ -50,7 +61,9 @@ static px_status open_text(const px_run_data *run, const px_model_file *model, c
     if (config->valid) corpus->valid = (px_range){corpus->data, 0, px_tokens_count(corpus->data)};
     if ((int64_t)(corpus->valid.end - corpus->valid.begin) == run->valid_tokens) return PX_OK;
     px_corpus_close(corpus);
-    return px_fail(PX_ERR_INPUT, "%s: not the text that the run was trained with: it has changed", config->valid ? config->valid : config->data);
+    char name[PX_PATHS_NAME_BYTES];
+    return px_fail(PX_ERR_INPUT, "%s: not the text that the run was trained with: it has changed",
+                   px_paths_name(config->valid ? config->valid : config->data, name));
 }
 
 /* ---- tokens as coloured text ------------------------------------------------------------------------------------------ */

@@ -4,6 +4,7 @@
 #include "chart.h"
 #include "check.h"
 #include "html.h"
+#include "paths.h"
 #include "series.h"
 #include "style.h"
 
@@ -31,7 +32,8 @@ static void write_head(px_text *out, const px_run_data *run)
     px_html_string(out, px_run_data_model(run, model));
     px_text_format(out, ", %s parameters · vocabulary of %s %s · ", px_html_count(a, (double)run->parameters), px_html_count(b, (double)run->vocabulary),
                    levels[run->config.level]);
-    px_html_string(out, run->config.data ? run->config.data : "no text");
+    char text[PX_PATHS_NAME_BYTES];
+    px_html_string(out, run->config.data ? px_paths_name(run->config.data, text) : "no text");
     px_text_format(out, " · ");
     px_html_string(out, run->device);
     px_text_format(out, "</p></header>\n");

@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "file.h"
+#include "paths.h"
 #include "quantity.h"
 #include "run.h"
 
@@ -33,22 +34,37 @@ static px_status changed_config(const px_checkpoint *last, const char *folder, c
 
 static px_status same_corpus(const px_run *run, const px_checkpoint *last)
 {
+    char name[PX_PATHS_NAME_BYTES];
     if (px_vocabulary_hash(run->corpus.vocabulary) != px_vocabulary_hash(last->vocabulary) ||
         run->state.corpus_hash != last->state.corpus_hash)
         return px_fail(PX_ERR_INPUT, "%s: not the text that %s was started with (or its validation or test text has changed); a run can only be resumed on the same one",
-                       run->config.data, run->folder);
+                       px_paths_name(run->config.data, name), run->folder);
     return PX_OK;
+}
+
+/* Names the first of a setting's files that is not there; PX_OK: all are. */
+static px_status find_moved(px_status status, const char *flag, const char *files)
+{
+    px_paths paths;
+    if (!files || px_paths_split(files, &paths) != PX_OK) return PX_OK;
+    const char *missing = NULL;
+    for (size_t i = 0; i < paths.count && !missing; i++)
+        if (strcmp(paths.path[i], "-") != 0 && access(paths.path[i], F_OK) != 0) missing = paths.path[i];
+    if (missing)
+        status = px_fail(status, "%s: no such file, and the run was started with --%s %s; give --%s FILE%s if it lies elsewhere now", missing, flag, missing, flag,
+                         paths.count > 1 ? " ... (all of them)" : "");
+    px_paths_free(&paths);
+    return missing ? status : PX_OK;
 }
 
 /* The run's texts may have been moved since: then the message says how to give them. */
 static px_status open_run(px_run *run)
 {
-    const char *const paths[] = {run->config.data, run->config.valid, run->config.test}, *const flags[] = {"data", "valid", "test"};
     px_status status = px_run_open(run);
-    for (int i = 0; i < 3 && status != PX_OK; i++)
-        if (paths[i] && strcmp(paths[i], "-") != 0 && access(paths[i], F_OK) != 0)
-            return px_fail(status, "%s: no such file, and the run was started with --%s %s; give --%s FILE if it lies elsewhere now", paths[i],
-                           flags[i], paths[i], flags[i]);
+    if (status == PX_OK) return PX_OK;
+    PX_TRY(find_moved(status, "data", run->config.data));
+    PX_TRY(find_moved(status, "valid", run->config.valid));
+    PX_TRY(find_moved(status, "test", run->config.test));
     return status;
 }
 

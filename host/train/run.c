@@ -6,6 +6,7 @@
 #include "machine.h"
 #include "model_file.h"
 #include "nccl.h"
+#include "paths.h"
 #include "quantity.h"
 #include "text_buffer.h"
 
@@ -57,18 +58,19 @@ static px_status open_corpus(px_run *run)
                                  .min_count = config->min_count, .max_vocab = config->max_vocab,
                                  .split = {config->split[0], config->split[1], config->split[2]},
                                  .limit_tokens = config->limit_tokens};
+    char name[PX_PATHS_NAME_BYTES];
     PX_TRY(px_corpus_open(&request, &run->corpus));
     if (length(run->corpus.train) < 2)
-        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to train on; at least 2 are needed", config->data, length(run->corpus.train));
+        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to train on; at least 2 are needed", px_paths_name(config->data, name), length(run->corpus.train));
     /* a given text must be usable; a share by position may round to nothing */
     if (config->valid && length(run->corpus.valid) < 2)
-        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to validate on; at least 2 are needed", config->valid, length(run->corpus.valid));
+        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to validate on; at least 2 are needed", px_paths_name(config->valid, name), length(run->corpus.valid));
     if (config->test && length(run->corpus.test) < 2)
-        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to test on; at least 2 are needed", config->test, length(run->corpus.test));
+        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to test on; at least 2 are needed", px_paths_name(config->test, name), length(run->corpus.test));
     run->validates = length(run->corpus.valid) >= 2;
     if (!run->validates && (config->early_stop > 0 || config->schedule == PX_SCHEDULE_PLATEAU || config->average == PX_AVERAGE_STALL))
         return px_fail(PX_ERR_ARGUMENT, "%s: too short for the validation that --early-stop, --schedule plateau or --average stall needs; give --valid FILE",
-                       config->data);
+                       px_paths_name(config->data, name));
     run->config.model.vocab = px_vocabulary_size(run->corpus.vocabulary);
     run->vocabulary = px_vocabulary_write(run->corpus.vocabulary);
     if (!run->vocabulary) return px_fail(PX_ERR_MEMORY, "no memory for the vocabulary's text");
@@ -151,7 +153,7 @@ px_status px_run_prepare(px_run *run, const px_config *config, const px_train_ho
     run->on_cpu = strcmp(ops->name, "cpu") == 0 || strcmp(ops->name, "reference") == 0;
     PX_TRY(px_share_make(&run->config, run->comm->rank, run->comm->size, run->on_cpu, &run->share));
     run->config.reduce = run->share.reduce; /* settled for all jobs of this run */
-    if (run->comm->size > 1 && config->data && strcmp(config->data, "-") == 0)
+    if (run->comm->size > 1 && config->data && px_paths_hold(config->data, "-"))
         return px_fail(PX_ERR_ARGUMENT, "--data -: only one of %d ranks has a standard input; give a file", (int)run->comm->size);
     return PX_OK;
 }

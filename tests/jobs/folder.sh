@@ -42,7 +42,7 @@ must "it says that --run is missing" grep -q -- '--run DIR' "$ERR"
 mkdir moved
 cp text.txt moved/other-name.txt
 job part "${FLAGS[@]}" --time-limit 1000 --max-steps 150 --schedule-steps 300
-job part "${FLAGS[@]}" --schedule-steps 300 --data ../moved/other-name.txt
+TEXT=../moved/other-name.txt job part "${FLAGS[@]}" --schedule-steps 300
 done_with "a run goes on where its text lies elsewhere" 0
 must "it is the same run" same_run whole/run part/run
 sed 's/king/queen/' text.txt >moved/changed.txt

@@ -15,7 +15,7 @@ same_run() {
     same_metrics "$1/metrics.jsonl" "$2/metrics.jsonl"
 }
 
-# job NAME FLAGS...: a training in the folder NAME/run, so that every run has the same configuration. With the library PRELOAD, if set.
+# job NAME FLAGS...: a training in the folder NAME/run, so that every run has the same configuration. With the library PRELOAD and of the text TEXT, if set.
 job() {
     local place=$1
     shift
@@ -23,7 +23,7 @@ job() {
     { (
         cd "$place" || exit
         [ -z "${PRELOAD:-}" ] || export LD_PRELOAD=$PRELOAD
-        exec "$PERPLEX" train --data ../text.txt --run run --resume auto "${PLAIN[@]}" "$@"
+        exec "$PERPLEX" train --data "${TEXT:-../text.txt}" --run run --resume auto "${PLAIN[@]}" "$@"
     ) >"$OUT" 2>"$ERR" </dev/null; } 2>/dev/null # without the shell's own word on who was killed
     status=$?
 }
