@@ -10,11 +10,29 @@
 #include "product.h"
 #include "team.h"
 
+/* A tile's rows after the product of a step with W_hh: units [first, first + units) of some streams, of all G gates. */
+typedef struct px_cpu_cell_tile {
+    const px_isa *isa;
+    long rows, first, units;
+    float *const *z;          /* rows [G,h]. Forward: pre-activations, turned into what is kept. Backward: dz [G,h] = */
+    float *const *h;          /* rows [h]. Forward: the state =. Backward: the state that was kept */
+    float *db;                /* [G,h] += dz, or NULL */
+} px_cpu_cell_tile;
+
+/* A cell as the recurrence sees it: how wide its products are, and what ends a tile while it is in the first-level cache. With one gate z and
+ * h are one buffer forward, dh and dz one backward. */
+typedef struct px_cpu_cell {
+    int gates; /* G: W_hh is [G h, h] */
+    void (*forward)(const px_cpu_cell_tile *tile);
+    void (*backward)(const px_cpu_cell_tile *tile);
+} px_cpu_cell;
+
 /* A weight matrix W [out,in] with its two packed forms: forward multiplies by its transpose, backward by itself. */
 typedef struct px_cpu_matrix {
     const px_tensor *tensor;
+    int gates;                  /* parts of `out` that are packed by themselves: G of W_hh, else 1 */
     float *w, *g;               /* values and gradient [out,in] */
-    px_panels forward;          /* [in,out] packed */
+    px_panels forward;          /* [in,out] packed; W_hh gate by gate, each [h,h] from a panel of its own on */
     px_panels backward;         /* [out,in] packed; training only */
     int forward_ready, backward_ready; /* the panels hold the present weights */
 } px_cpu_matrix;
@@ -34,6 +52,7 @@ typedef struct px_cpu {
     px_optimizer_config optimizer;
     px_parameters table;
     const px_isa *isa;
+    const px_cpu_cell *cell;
     px_product_context product;
     int threads;
     int parts;                        /* of a phase whose threads wait for one another: no more than there are processors */
@@ -60,7 +79,7 @@ typedef struct px_cpu {
     float *masked_w;                  /* [h,h] W_hh under weight dropout; also its gradient's scratch */
     float *zeros;                     /* [max(h,d)] */
     const float **a_rows, **add_rows; /* row pointers of the recurrence, [threads,n]: each part of the team uses those of its rows */
-    float **out_rows;
+    float **out_rows, **kept_rows;
 
     /* The table of token rows (one-hot W_xh, or E where untied): its gradient is zero but for the rows of tokens seen. */
     const px_tensor *sparse;
@@ -90,6 +109,9 @@ typedef struct px_cpu_window {
 void px_cpu_embed_forward(px_cpu *cpu, const px_cpu_window *window);
 /* dz [T,n,h] of layer 0; adds to the gradients of W_xh (one-hot), or of W_xh and E. */
 void px_cpu_embed_backward(px_cpu *cpu, const px_cpu_window *window, const float *dz);
+
+/* ---- cells.c: the end of a recurrence's tile ----------------------------------------------------------------------------- */
+const px_cpu_cell *px_cpu_cell_of(px_nonlinearity nonlinearity);
 
 /* ---- recurrence.c -------------------------------------------------------------------------------------------------------- */
 /* Fills layer l's h; layers above 0 multiply what comes up from below first. */
@@ -141,6 +163,8 @@ void px_cpu_weight_gradient_of_layer(px_cpu *cpu, const px_cpu_window *window, c
                                      long first);
 /* Packs W (given as w, which may be a masked copy) for forward or backward products. */
 void px_cpu_pack_matrix(px_cpu *cpu, px_cpu_matrix *matrix, const float *w, int backward);
+/* One gate's panels of a matrix that is packed for forward products. */
+px_panels px_cpu_gate_panels(const px_cpu *cpu, const px_cpu_matrix *matrix, int gate);
 /* Packs the present weights unless they are. */
 void px_cpu_ready(px_cpu *cpu, px_cpu_matrix *matrix, int backward);
 /* To be called when weights have changed. */

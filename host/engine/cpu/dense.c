@@ -3,13 +3,23 @@
  * All by packed panels (product.h), so that what a token scores depends neither on the window nor on the streams beside it. */
 #include "cpu.h"
 
+px_panels px_cpu_gate_panels(const px_cpu *cpu, const px_cpu_matrix *matrix, int gate)
+{
+    const long width = matrix->tensor->rows / matrix->gates, in = matrix->tensor->cols;
+    return (px_panels){matrix->forward.data + (size_t)gate * px_panels_floats(cpu->isa, in, width), in, width};
+}
+
 void px_cpu_pack_matrix(px_cpu *cpu, px_cpu_matrix *matrix, const float *w, int backward)
 {
     const long out = matrix->tensor->rows, in = matrix->tensor->cols;
     if (backward)
         px_panels_pack(&cpu->product, px_rows(w, (size_t)in), out, in, &matrix->backward);
-    else
-        px_panels_pack(&cpu->product, px_transposed(w, (size_t)in), in, out, &matrix->forward);
+    for (int gate = 0; !backward && gate < matrix->gates; gate++) {
+        const long width = out / matrix->gates;
+        px_panels part = px_cpu_gate_panels(cpu, matrix, gate);
+        px_panels_pack(&cpu->product, px_transposed(w + gate * width * in, (size_t)in), in, width, &part);
+        if (gate == 0) matrix->forward = part;
+    }
     *(backward ? &matrix->backward_ready : &matrix->forward_ready) = w == matrix->w;
 }
 
@@ -60,7 +70,7 @@ void px_cpu_weight_gradient_of_layer(px_cpu *cpu, const px_cpu_window *window, c
 {
     const px_cpu_layer *layer = &cpu->layer[l];
     const float *output = px_cpu_layer_output(cpu, window, l);
-    if (layer->packed.data && output != layer->up)
+    if (output != layer->up)
         px_cpu_weight_gradient_packed(cpu, matrix, rows, dy, &layer->packed, window->n + first);
     else
         px_cpu_weight_gradient(cpu, matrix, rows, dy, output + first * cpu->base.model.hidden);

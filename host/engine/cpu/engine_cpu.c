@@ -26,6 +26,7 @@ static px_status prepare(px_cpu *cpu, const px_model_config *model, const px_opt
     if (!cpu->isa)
         return px_fail(PX_ERR_DEVICE, "PERPLEX_ISA=%s: this processor, or this build, has no such instruction set; the best it has is %s", getenv("PERPLEX_ISA"),
                        px_isa_all()[0]->name);
+    cpu->cell = px_cpu_cell_of(model->nonlinearity);
     cpu->threads = shape->threads > 0 ? shape->threads : px_machine_cores();
     cpu->parts = cpu->threads < px_machine_processors() ? cpu->threads : px_machine_processors();
     cpu->product = (px_product_context){.isa = cpu->isa};

@@ -44,6 +44,8 @@ typedef struct px_mask {
     /* Panels [k][panel] one after the other from source[k * row_stride + j * column_stride], one of the strides being 1; the \
      * last panel's columns beyond `columns` are zeros */                                                                    \
     X(void, pack, (const float *source, size_t row_stride, size_t column_stride, long k, long columns, float *packed))       \
+    /* Whole panels of a packed matrix from rows: to[p * stride + i * panel + j] = rows[i][column + p * panel + j] */            \
+    X(void, pack_rows, (float *const *rows, long count, long column, long panels, float *to, size_t stride))                  \
     X(void, tanh_row, (float *x, long count))                                                                                \
     X(void, relu_row, (float *x, long count))                                                                                \
     /* to[c * to_leading + r] = from[r * from_leading + c] */                                                                \

@@ -68,3 +68,11 @@ void PX_ISA_NAME(pack)(const float *source, size_t row_stride, size_t column_str
         PX_ISA_NAME(transpose)(source + (size_t)first * column_stride, column_stride, take, k_count, packed, PX_PANEL);
     }
 }
+
+void PX_ISA_NAME(pack_rows)(float *const *rows, long count, long column, long panels, float *to, size_t stride)
+{
+    for (long p = 0; p < panels; p++, column += PX_PANEL, to += stride)
+        for (long i = 0; i < count; i++)
+#pragma GCC unroll 2
+            for (int v = 0; v < PX_VECTORS; v++) store(to + i * PX_PANEL + v * PX_LANES, load(rows[i] + column + v * PX_LANES));
+}

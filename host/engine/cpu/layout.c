@@ -22,11 +22,12 @@ static float *floats(cutter *cut, size_t count)
     return take(cut, sizeof(float) * count);
 }
 
-static void matrix(cutter *cut, px_cpu *cpu, px_cpu_matrix *m, const px_tensor *tensor)
+static void matrix(cutter *cut, px_cpu *cpu, px_cpu_matrix *m, const px_tensor *tensor, int gates)
 {
     m->tensor = tensor;
+    m->gates = gates;
     if (!tensor) return;
-    m->forward.data = floats(cut, px_panels_floats(cpu->isa, tensor->cols, tensor->rows));
+    m->forward.data = floats(cut, (size_t)gates * px_panels_floats(cpu->isa, tensor->cols, tensor->rows / gates));
     if (cpu->base.shape.training) m->backward.data = floats(cut, px_panels_floats(cpu->isa, tensor->rows, tensor->cols));
     if (!cut->arena) return;
     m->w = cpu->w + tensor->offset;
@@ -82,8 +83,10 @@ static void activations(cutter *cut, px_cpu *cpu)
         if (d) cpu->dx = floats(cut, rows * d);
         if (projection) cpu->du = floats(cut, rows * d);
     }
-    /* Logits of a chunk stay near the last-level cache; at least 64 rows, and more where the vocabulary is small. */
-    enum { CHUNK_FLOATS = 3 << 20 };
+    /* Each chunk reads and writes the whole gradient of the output layer, so chunks are long: some 64 MiB of logits, at least 64 rows.
+     * (V = 10,000, h = 512, 1,120 rows: the head in one chunk takes 3 % less time than in four, 4 % less than in eleven;
+     * bench/results/2026-11-28-amd-epyc-2-cores.) */
+    enum { CHUNK_FLOATS = 16 << 20 };
     cpu->chunk_rows = (long)(CHUNK_FLOATS / V) < 64 ? 64 : (long)(CHUNK_FLOATS / V);
     if (cpu->chunk_rows > (long)rows)
         cpu->chunk_rows = (long)rows;
@@ -102,16 +105,17 @@ static void workspace(cutter *cut, px_cpu *cpu)
     const size_t pointers = sizeof(float *) * n * (size_t)cpu->threads;
     for (int l = 0; l < model->layers; l++) {
         px_cpu_layer *layer = &cpu->layer[l];
-        matrix(cut, cpu, &layer->w_hh, px_parameters_find(&cpu->table, PX_TENSOR_W_HH, l));
-        matrix(cut, cpu, &layer->w_xh, l == 0 && d == 0 ? NULL : px_parameters_find(&cpu->table, PX_TENSOR_W_XH, l));
+        matrix(cut, cpu, &layer->w_hh, px_parameters_find(&cpu->table, PX_TENSOR_W_HH, l), cpu->cell->gates);
+        matrix(cut, cpu, &layer->w_xh, l == 0 && d == 0 ? NULL : px_parameters_find(&cpu->table, PX_TENSOR_W_XH, l), 1);
     }
-    matrix(cut, cpu, &cpu->projection, px_parameters_find(&cpu->table, PX_TENSOR_PROJECTION, 0));
-    matrix(cut, cpu, &cpu->output, px_parameters_find(&cpu->table, model->tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ, 0));
+    matrix(cut, cpu, &cpu->projection, px_parameters_find(&cpu->table, PX_TENSOR_PROJECTION, 0), 1);
+    matrix(cut, cpu, &cpu->output, px_parameters_find(&cpu->table, model->tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ, 0), 1);
     cpu->product.scratch = floats(cut, cpu->base.shape.training ? px_product_scratch_floats(cpu->threads) : 0);
     cpu->zeros = floats(cut, h > d ? h : d);
     cpu->a_rows = take(cut, pointers);
     cpu->add_rows = take(cut, pointers);
     cpu->out_rows = take(cut, pointers);
+    cpu->kept_rows = take(cut, pointers);
     cpu->meeting = take(cut, sizeof(px_meeting) * (size_t)cpu->threads);
     if (!cpu->base.shape.training) return;
     if (model->dropout_weight > 0) cpu->masked_w = floats(cut, h * h);

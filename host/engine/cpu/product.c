@@ -68,10 +68,10 @@ static void slice(const px_isa *isa, const px_rows_job *job, const float *panels
     const int together = tiles > 1 ? 1 : job->rows == 1 ? 4 : job->rows == 2 ? 3 : job->rows == 3 ? 2 : 1;
     for (long p = panel_begin; p < panel_end;) {
         const int take = p + together <= panel_end ? together : 1;
-        const long column = p * isa->panel;
+        const long column = p * isa->panel, left = n - column;
         px_tile t = {.b = panels + (size_t)p * panel_stride + (size_t)k_begin * isa->panel, .panel_stride = panel_stride, .k_begin = k_begin,
-                     .k = k_count, .bias = first ? job->bias : NULL, .column = column,
-                     .columns = n - column < (long)take * isa->panel ? n - column : (long)take * isa->panel};
+                     .k = k_count, .bias = first ? job->bias : NULL, .column = job->column + column,
+                     .columns = left < (long)take * isa->panel ? left : (long)take * isa->panel};
         for (long tile = 0; tile < tiles; tile++) {
             long begin, end;
             px_share(job->rows, (int)tile, (int)tiles, &begin, &end);

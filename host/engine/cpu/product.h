@@ -63,6 +63,7 @@ typedef struct px_rows_job {
     const float *bias;       /* [n] or NULL */
     const float *next;       /* the packed panel that is read after the last of these, fetched in time; or NULL */
     long rows;
+    long column;             /* where B's first column stands in rows of out, add and bias: a gate's place in rows [G,h] */
 } px_rows_job;
 void px_rows_times_panels(const px_isa *isa, const px_rows_job *job, const px_panels *b, long panel_begin, long panel_end);
 

@@ -71,7 +71,7 @@ static team_grid cut_team(const px_cpu *cpu, long n, long panels)
 typedef struct team_share {
     long row_begin, row_end, panel_begin, panel_end;
     const float **a, **add;
-    float **out;
+    float **out, **kept;
 } team_share;
 
 /* Part `part` of a window that the team cuts so. */
@@ -79,7 +79,7 @@ static team_share share_of(const px_cpu *cpu, team_grid grid, int part, long n, 
 {
     const int row_part = part / grid.panel_parts;
     const size_t pointers = (size_t)part * (size_t)cpu->base.shape.n;
-    team_share share = {.a = cpu->a_rows + pointers, .add = cpu->add_rows + pointers, .out = cpu->out_rows + pointers};
+    team_share share = {.a = cpu->a_rows + pointers, .add = cpu->add_rows + pointers, .out = cpu->out_rows + pointers, .kept = cpu->kept_rows + pointers};
     px_share(n, row_part, grid.row_parts, &share.row_begin, &share.row_end);
     px_share(panels, part % grid.panel_parts, grid.panel_parts, &share.panel_begin, &share.panel_end);
     return share;
@@ -106,6 +106,18 @@ static int group_of(const px_cpu *cpu, const team_share *share, const px_panels 
     return 1;
 }
 
+/* Rows of the state in panels [begin, end) as the weight gradient wants them: copied while they are in the first-level cache. first: the
+ * packed row of row[0]. */
+static void pack_state(const px_cpu *cpu, px_cpu_layer *layer, float *const *row, long first, long rows, long begin, long end)
+{
+    const long width = cpu->isa->panel, stride = width * layer->packed.k, whole = cpu->base.model.hidden / width;
+    float *to = layer->packed.data + begin * stride + first * width;
+    cpu->isa->pack_rows(row, rows, begin * width, (end < whole ? end : whole) - begin, to, (size_t)stride);
+    if (end <= whole) return;
+    to += (whole - begin) * stride;
+    for (long i = 0; i < rows; i++) memcpy(to + i * width, row[i] + whole * width, sizeof(float) * (size_t)(cpu->base.model.hidden - whole * width));
+}
+
 /* One thread's share of step t: its panels of its rows. */
 static void forward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t, const team_share *share)
 {
@@ -122,14 +134,31 @@ static void forward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t
         out[i] = layer->h + (row + n) * h;
         add[i] = from_table ? cpu->one_hot + (size_t)batch->tokens[row] * (size_t)h : out[i];
     }
-    const px_isa *isa = cpu->isa;
-    const px_panels *panels = &layer->w_hh.forward;
+    const px_panels units = px_cpu_gate_panels(cpu, &layer->w_hh, 0); /* the groups are of units: every gate's panels of them together */
     panel_group group;
-    for (long g = 0; group_of(cpu, share, panels, t, g, &group); g++) {
-        const px_rows_job job = {.a = a, .out = out, .add = add, .bias = layer->b, .next = group.next, .rows = row_count};
-        px_rows_times_panels(isa, &job, panels, group.begin, group.end);
-        for (long i = 0; i < row_count; i++)
-            (cpu->base.model.nonlinearity == PX_RELU ? isa->relu_row : isa->tanh_row)(out[i] + group.first, group.columns);
+    for (long g = 0; group_of(cpu, share, &units, t, g, &group); g++) {
+        for (int gate = 0; gate < cpu->cell->gates; gate++) {
+            const px_panels panels = px_cpu_gate_panels(cpu, &layer->w_hh, gate);
+            const px_rows_job job = {.a = a, .out = out, .add = add, .bias = layer->b, .next = group.next, .rows = row_count, .column = gate * h};
+            px_rows_times_panels(cpu->isa, &job, &panels, group.begin, group.end);
+        }
+        const px_cpu_cell_tile tile = {.isa = cpu->isa, .rows = row_count, .first = group.first, .units = group.columns, .z = out, .h = out};
+        cpu->cell->forward(&tile);
+        if (window->training) pack_state(cpu, &cpu->layer[l], out, (t + 1) * n + row_begin, row_count, group.begin, group.end);
+    }
+}
+
+/* The state before the window: row 0 of h, and of its packed form. */
+static void begin_state(px_cpu *cpu, const px_cpu_window *window, px_cpu_layer *layer, const float *state)
+{
+    const long n = window->n, h = cpu->base.model.hidden;
+    memcpy(layer->h, state, sizeof(float) * (size_t)(n * h));
+    if (!window->training) return;
+    layer->packed.k = window->rows + n;
+    layer->packed.n = h;
+    for (long i = 0; i < n; i++) {
+        float *row = layer->h + i * h;
+        pack_state(cpu, layer, &row, i, 1, 0, (h + cpu->isa->panel - 1) / cpu->isa->panel);
     }
 }
 
@@ -180,12 +209,10 @@ void px_cpu_recurrence_forward(px_cpu *cpu, const px_cpu_window *window, int l)
         px_cpu_forward_product(cpu, &layer->w_xh, window->rows, px_cpu_layer_output(cpu, window, l - 1), NULL, layer->h + n * h);
     const size_t first = (size_t)window->batch->group * (size_t)cpu->base.shape.n; /* where the group's streams begin */
     float *state = window->training ? layer->state + first * (size_t)h : layer->eval_state;
-    memcpy(layer->h, state, sizeof(float) * (size_t)(n * h));
+    begin_state(cpu, window, layer, state);
     recurrence_run run = {.cpu = cpu, .window = window, .l = l, .grid = cut_team(cpu, n, panels), .panels = panels};
     hand_out(&run, forward_part);
     memcpy(state, layer->h + (size_t)window->rows * (size_t)h, sizeof(float) * (size_t)(n * h));
-    if (window->training && layer->packed.data)
-        px_panels_pack(&cpu->product, px_rows(layer->h, (size_t)h), window->rows + n, h, &layer->packed);
     uint32_t purpose;
     double p;
     if (between_mask(cpu, window, l, &purpose, &p)) px_cpu_mask_rows(cpu, window, purpose, mask_layer(cpu, l), p, h, layer->h + n * h, layer->up);
@@ -195,26 +222,23 @@ void px_cpu_recurrence_forward(px_cpu *cpu, const px_cpu_window *window, int l)
 static void backward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t, float *d, const team_share *share, float *db)
 {
     const px_cpu_layer *layer = &cpu->layer[l];
-    const px_isa *isa = cpu->isa;
     const float **a = share->a;
-    float **out = share->out;
+    float **out = share->out, **kept = share->kept;
     const long n = window->n, h = cpu->base.model.hidden, row_begin = share->row_begin, row_count = share->row_end - row_begin;
     const int last = t == window->T - 1;
     for (long i = 0; i < row_count; i++) {
         const long row = t * n + row_begin + i;
         a[i] = last || window->batch->reset[row + n] ? cpu->zeros : d + (row + n) * h;
         out[i] = d + row * h;
+        kept[i] = layer->h + (row + n) * h;
     }
     const px_panels *panels = &layer->w_hh.backward;
     panel_group group;
     for (long g = 0; group_of(cpu, share, panels, t, g, &group); g++) {
         const px_rows_job job = {.a = a, .out = out, .add = (const float *const *)out, .next = group.next, .rows = row_count};
-        if (!last) px_rows_times_panels(isa, &job, panels, group.begin, group.end);
-        for (long i = 0; i < row_count; i++) {
-            const float *output = layer->h + ((t + 1) * n + row_begin + i) * h + group.first;
-            (cpu->base.model.nonlinearity == PX_RELU ? isa->relu_backward : isa->tanh_backward)(out[i] + group.first, output, db ? db + group.first : NULL,
-                                                                                                group.columns);
-        }
+        if (!last) px_rows_times_panels(cpu->isa, &job, panels, group.begin, group.end);
+        const px_cpu_cell_tile tile = {.isa = cpu->isa, .rows = row_count, .first = group.first, .units = group.columns, .z = out, .h = kept, .db = db};
+        cpu->cell->backward(&tile);
     }
 }
 
@@ -262,22 +286,9 @@ static void zero_reset_rows(px_cpu *cpu, const px_cpu_window *window, px_cpu_lay
     const long h = cpu->base.model.hidden, panel = cpu->isa->panel;
     for (long row = 0; row < window->rows; row++) {
         if (!window->batch->reset[row]) continue;
-        if (!layer->packed.data)
-            memset(layer->h + row * h, 0, sizeof(float) * (size_t)h);
-        else
-            for (long first = 0; first < h; first += panel)
-                memset(layer->packed.data + first * layer->packed.k + row * panel, 0, sizeof(float) * (size_t)panel);
+        for (long first = 0; first < h; first += panel)
+            memset(layer->packed.data + first * layer->packed.k + row * panel, 0, sizeof(float) * (size_t)panel);
     }
-}
-
-/* g += sum over steps of dz_t^T H_{t-1} */
-static void recurrent_weight_gradient(px_cpu *cpu, const px_cpu_window *window, const px_cpu_layer *layer, const px_cpu_matrix *matrix,
-                                      const float *dz)
-{
-    if (layer->packed.data)
-        px_cpu_weight_gradient_packed(cpu, matrix, window->rows, dz, &layer->packed, 0);
-    else
-        px_cpu_weight_gradient(cpu, matrix, window->rows, dz, layer->h);
 }
 
 void px_cpu_recurrence_backward(px_cpu *cpu, const px_cpu_window *window, int l, float *d)
@@ -295,11 +306,11 @@ void px_cpu_recurrence_backward(px_cpu *cpu, const px_cpu_window *window, int l,
         /* dW = d(masked W) under the same mask */
         memset(cpu->masked_w, 0, sizeof(float) * (size_t)(h * h));
         const px_cpu_matrix masked = {.tensor = layer->w_hh.tensor, .g = cpu->masked_w};
-        recurrent_weight_gradient(cpu, window, layer, &masked, d);
+        px_cpu_weight_gradient_packed(cpu, &masked, window->rows, d, &layer->packed, 0);
         px_cpu_mask_weights(cpu, window, l, cpu->masked_w, cpu->masked_w);
         cpu->isa->add(layer->w_hh.g, cpu->masked_w, h * h);
     } else
-        recurrent_weight_gradient(cpu, window, layer, &layer->w_hh, d);
+        px_cpu_weight_gradient_packed(cpu, &layer->w_hh, window->rows, d, &layer->packed, 0);
 }
 
 void px_cpu_between_backward(px_cpu *cpu, const px_cpu_window *window, int l, const float *dz, float *d_below)
