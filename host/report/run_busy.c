@@ -2,7 +2,9 @@
 #include "run_busy.h"
 
 #include "file.h"
+#include "run_owner.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,16 +31,6 @@ static int listed(ino_t inode)
     return found;
 }
 
-/* Whether the file's text, "process 4711 on HOST, ...", names another machine: its locks are in no list of ours. */
-static int of_another_machine(int fd)
-{
-    char text[512], host[256] = "", holder[256];
-    ssize_t got = pread(fd, text, sizeof text - 1, 0);
-    text[got > 0 ? got : 0] = 0;
-    if (gethostname(host, sizeof host - 1) != 0 || sscanf(text, "process %*d on %255[^, \n]", holder) != 1) return 0;
-    return strcmp(host, holder) != 0;
-}
-
 static int is_locked(const char *folder, const char *name)
 {
     char path[4400];
@@ -47,7 +39,12 @@ static int is_locked(const char *folder, const char *name)
     if (lstat(path, &info) != 0 || !S_ISREG(info.st_mode)) return 0;
     int fd = px_open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
     if (fd < 0) return 0;
-    int held = (listed(info.st_ino) != 0 || of_another_machine(fd)) && flock(fd, LOCK_SH | LOCK_NB) != 0;
+    char owner[PX_OWNER_BYTES];
+    px_owner_read(fd, owner);
+    px_owner state = px_owner_state(owner);
+    /* locks of another machine are in no list of ours; where there are no locks only the owner's process tells */
+    int held = state == PX_OWNER_LIVES;
+    if (!held && (listed(info.st_ino) != 0 || (state == PX_OWNER_UNKNOWN && *owner == 'p'))) held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     close(fd);
     return held;
 }

@@ -95,7 +95,7 @@ void px_run_folder_locked(const px_run *run)
     if (px_run_lock_holds(run->lock))
         px_run_folder_tidy(run->folder);
     else
-        px_run_line(run, "warning: %s: this file system has no locks; see to it that no second job trains there", run->folder);
+        px_run_line(run, "warning: %s: this file system has no locks; the file lock says whose folder it is, and stays where a job is killed", run->folder);
 }
 
 void px_run_folder_undo(px_run *run, int created)

@@ -5,7 +5,8 @@
  *                       open     open, fopen, opendir, mkostemp
  *                       read     read, pread, readdir
  *                       write    write, pwrite
- *                       file     fsync, ftruncate, rename, link, mkdir, flock, posix_fallocate, mmap of a file
+ *                       file     fsync, ftruncate, rename, link, mkdir, posix_fallocate, mmap of a file
+ *                       lock     flock
  *
  * With PERPLEX_FAIL_COUNT=FILE nothing fails, and the number of such calls is written to FILE at the end. Calls from within some libraries
  * (the loader, the C++ and OpenMP runtimes, oneDNN), which end the process themselves when they get no memory, are left alone. */
@@ -157,7 +158,7 @@ PLAIN("file", -1, int, ftruncate, (int fd, off_t bytes), (fd, bytes))
 PLAIN("file", -1, int, rename, (const char *from, const char *to), (from, to))
 PLAIN("file", -1, int, link, (const char *from, const char *to), (from, to))
 PLAIN("file", -1, int, mkdir, (const char *path, mode_t mode), (path, mode))
-PLAIN("file", -1, int, flock, (int fd, int operation), (fd, operation))
+PLAIN("lock", -1, int, flock, (int fd, int operation), (fd, operation))
 PLAIN("file", error, int, posix_fallocate, (int fd, off_t offset, off_t bytes), (fd, offset, bytes))
 
 #define TRANSFER(of, name, parameters, arguments, short_arguments)          \

@@ -86,6 +86,7 @@ for name in "${CASES[@]}"; do
     for errno in ESTALE EIO EINTR SHORT; do sweep "$name" read $errno; done
     for errno in ENOSPC EIO EINTR SHORT; do sweep "$name" write $errno; done
     for errno in ENOSPC EIO ENOMEM EACCES EINTR; do sweep "$name" file $errno; done
+    for errno in EIO EINTR ENOLCK; do sweep "$name" lock $errno; done
 done
 must "calls failed $tried_in_all times" test $tried_in_all -gt 1000
 finish
