@@ -4,6 +4,7 @@
 #include "eval.h"
 #include "evaluate.h"
 #include "file.h"
+#include "note.h"
 #include "options.h"
 #include "output.h"
 #include "printable.h"
@@ -87,7 +88,30 @@ static px_status close_writer(token_writer *writer, px_status status)
 
 /* ---- the result ----------------------------------------------------------------------------------------------- */
 
-static px_status print_json(const px_evaluation *result, const eval_flags *flags, const px_scored_text *text)
+/* The perplexity of a model of words that gives the text the same probability. */
+static double per_word(const px_evaluation *result, size_t words)
+{
+    return exp(result->loss * (double)result->tokens / (double)words);
+}
+
+/* 0 where tokens are words, or the text has lost what parts them. */
+static px_status count_words(const px_vocabulary *vocabulary, const px_scored_text *text, size_t *words)
+{
+    px_text_options options = px_vocabulary_options(vocabulary);
+    px_range scored = {text->range.tokens, text->range.begin + 1, text->range.end};
+    *words = 0;
+    if (options.level == PX_LEVEL_WORD || options.normalise == PX_NORMALISE_LETTERS_BY_LINE) return PX_OK;
+    return px_words_count(vocabulary, scored, words);
+}
+
+void px_eval_note_unknown(const px_vocabulary *vocabulary, int64_t unknown)
+{
+    int never = px_vocabulary_frequency(vocabulary, 0) == 0 && px_vocabulary_size(vocabulary) > 1 && px_vocabulary_frequency(vocabulary, 1) > 0;
+    if (unknown > 0 && never)
+        px_note("the model has never seen <unk>, which stands for %lld tokens here: their probabilities mean nothing (--min-count 2 trains it)", (long long)unknown);
+}
+
+static px_status print_json(const px_evaluation *result, const eval_flags *flags, const px_scored_text *text, size_t words)
 {
     cJSON *object = cJSON_CreateObject();
     px_json_text(object, "model", flags->model, strlen(flags->model));
@@ -97,6 +121,11 @@ static px_status print_json(const px_evaluation *result, const eval_flags *flags
     px_json_number(object, "loss", result->loss);
     px_json_number(object, "perplexity", result->perplexity);
     px_json_number(object, "bits_per_token", result->bits_per_token);
+    px_json_number(object, "perplexity_known", exp(result->known_loss));
+    if (words > 0) {
+        px_json_count(object, "words", (long long)words);
+        px_json_number(object, "perplexity_per_word", per_word(result, words));
+    }
     if (text->bytes > 0) {
         px_json_number(object, "nats_per_byte", result->loss * (double)result->tokens / text->bytes);
         px_json_number(object, "bits_per_byte", result->bits_per_token * (double)result->tokens / text->bytes);
@@ -106,7 +135,7 @@ static px_status print_json(const px_evaluation *result, const eval_flags *flags
     return px_json_print(object);
 }
 
-static px_status print_result(const px_evaluation *result, const eval_flags *flags, const px_scored_text *text, int level)
+static px_status print_result(const px_evaluation *result, const eval_flags *flags, const px_scored_text *text, size_t words, int level)
 {
     static const char *const tokens_called[] = {"byte", "character", "token"};
     char a[32], b[32], c[32];
@@ -116,6 +145,10 @@ static px_status print_result(const px_evaluation *result, const eval_flags *fla
     if (text->bytes > 0 && level != PX_LEVEL_BYTE)
         printf("per byte      %.5f nats, %.5f bits\n", result->loss * (double)result->tokens / text->bytes,
                result->bits_per_token * (double)result->tokens / text->bytes);
+    if (result->unknown > 0 && result->unknown < result->tokens)
+        printf("known tokens  perplexity %s, without the %s that are <unk>\n", px_text_perplexity(a, exp(result->known_loss)), px_text_count(b, result->unknown));
+    if (words > 0)
+        printf("per word      perplexity %s, of %s words and line ends\n", px_text_perplexity(a, per_word(result, words)), px_text_count(b, (long long)words));
     printf("tokens        %s scored, %s unknown, in %s\n", px_text_count(a, result->tokens), px_text_count(b, result->unknown),
            px_text_seconds(c, result->seconds));
     return PX_OK;
@@ -127,6 +160,7 @@ static px_status score_text(const eval_flags *flags, const px_config *config, co
     token_writer writer = {0};
     px_engine *engine = NULL;
     px_evaluation result;
+    size_t words = 0;
     px_progress progress;
     px_progress_start(&progress, stderr);
     px_status status = flags->split_of[0]
@@ -151,13 +185,11 @@ static px_status score_text(const eval_flags *flags, const px_config *config, co
     status = px_evaluate(engine, text.range, &options, &result);
     px_progress_clear(&progress);
     status = close_writer(&writer, status);
-    /* a literal <unk> of the text is a token like any other; out-of-vocabulary ones are those that the corpus counted */
-    size_t unknown = 0;
-    if (status == PX_OK) status = px_tokens_unknown(text.range.tokens, text.range.begin + 1, text.range.end, &unknown);
-    result.unknown = (int64_t)unknown;
+    if (status == PX_OK) status = count_words(model->vocabulary, &text, &words);
+    if (status == PX_OK) px_eval_note_unknown(model->vocabulary, result.unknown);
     if (status == PX_OK)
-        status = flags->json ? print_json(&result, flags, &text)
-                             : print_result(&result, flags, &text, px_vocabulary_options(model->vocabulary).level);
+        status = flags->json ? print_json(&result, flags, &text, words)
+                             : print_result(&result, flags, &text, words, px_vocabulary_options(model->vocabulary).level);
 done:
     px_progress_clear(&progress);
     px_engine_destroy(engine);

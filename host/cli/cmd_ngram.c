@@ -108,6 +108,7 @@ static px_status open_texts(ngram_job *job, const px_command_line *line)
         px_config_default(&job->config);
         PX_TRY(px_run_config(flags->split_of[0], &job->config));
     } else {
+        PX_TRY(px_input_settle_level(line, &job->config));
         if (flags->model) PX_TRY(follow_model(job, line));
         if (job->config.test && !job->config.valid && !px_command_line_gave(line, "split")) {
             job->config.split[0] = 1; /* nothing of --data need lie idle */

@@ -47,7 +47,7 @@ static px_status encode_prompt(const sample_flags *flags, const px_vocabulary *v
     char token[64];
     const char *source = flags->prompt ? "--prompt" : strcmp(flags->prompt_file, "-") == 0 ? "standard input" : flags->prompt_file;
     PX_TRY(px_vocabulary_encode(vocabulary, text, bytes, source, &prompt->ids, &prompt->count, &unknown, token));
-    if (unknown > 0 && !flags->unk_ok) {
+    if (token[0] && !flags->unk_ok) {
         const char *kind = px_vocabulary_options(vocabulary).level == PX_LEVEL_WORD ? "word" : "character";
         return px_fail(PX_ERR_ARGUMENT, "%s: the model's vocabulary lacks the %s '%s'; change the prompt, or give --unk-ok to read it as <unk>",
                        source, kind, token);

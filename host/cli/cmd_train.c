@@ -4,6 +4,7 @@
 #include "events.h"
 #include "idle.h"
 #include "join.h"
+#include "inputs.h"
 #include "options.h"
 #include "output.h"
 #include "printable.h"
@@ -204,6 +205,7 @@ static px_status start_or_resume(px_config *config, px_command_line *line, const
     if (!flags->resume) {
         settle_defaults(config, line);
         PX_TRY(px_comm_agree(comm, check_start(config, flags)));
+        PX_TRY(px_comm_agree(comm, px_input_settle_level(line, config)));
         if (comm->rank == 0) px_idle_flags(line, config, hooks.line, hooks.context);
         if (flags->dry_run) return dry_run(config, &hooks, &progress, flags->json);
     }

@@ -162,7 +162,7 @@ static px_status read_files(line_scorer *scorer, const px_paths *paths)
 
 static px_status print_totals(line_scorer *scorer)
 {
-    double loss = scorer->total_tokens > 0 ? scorer->nll / (double)scorer->total_tokens : NAN;
+    double loss = scorer->nll / (double)scorer->total_tokens;
     char a[32], b[32], c[32], d[32];
     if (!scorer->scores) {
         fprintf(stderr, "%s lines, %s tokens (%s unknown), perplexity %s\n", px_text_count(a, scorer->lines), px_text_count(b, scorer->total_tokens),
@@ -200,6 +200,9 @@ px_status px_eval_lines(const eval_flags *flags, const px_config *config, const 
     px_progress_start(&scorer.progress, stderr);
     status = read_files(&scorer, &paths);
     px_progress_clear(&scorer.progress);
+    if (status == PX_OK && scorer.total_tokens == 0)
+        status = px_fail(PX_ERR_INPUT, "%s: its %lld lines hold no token to score", scorer.name, (long long)scorer.lines);
+    if (status == PX_OK) px_eval_note_unknown(model->vocabulary, scorer.unknown);
     if (status == PX_OK) status = print_totals(&scorer);
 done:
     cJSON_Delete(scorer.scores);

@@ -4,6 +4,7 @@
 #include "file.h"
 #include "printable.h"
 #include "token_file.h"
+#include "vocabulary.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +23,27 @@ void px_input_request(const px_config *config, px_corpus_request *request)
         .split = {config->split[0], config->split[1], config->split[2]},
         .limit_tokens = config->limit_tokens,
     };
+}
+
+px_status px_input_settle_level(const px_command_line *line, px_config *config)
+{
+    int is_token_file = 0;
+    px_vocabulary *vocabulary = NULL;
+    struct stat info;
+    if (!config->data || stat(config->data, &info) != 0 || !S_ISREG(info.st_mode)) return PX_OK; /* several files are texts */
+    PX_TRY(px_input_is_token_file(config->data, &is_token_file));
+    if (!is_token_file) return PX_OK;
+    PX_TRY(px_token_file_vocabulary(config->data, &vocabulary));
+    px_text_options options = px_vocabulary_options(vocabulary);
+    px_vocabulary_destroy(vocabulary);
+    const char *flag = px_command_line_typed(line, "level") && (int)config->level != options.level ? "level" :
+                       px_command_line_typed(line, "normalise") && (int)config->normalise != options.normalise ? "normalise" : NULL;
+    if (flag)
+        return px_fail(PX_ERR_ARGUMENT, "--%s %s: %s is a token file of level %s, normalise %s; leave --%s out, or give the text itself", flag,
+                       px_command_line_typed(line, flag), config->data, px_level_name(options.level), px_normalise_name(options.normalise), flag);
+    config->level = (px_level)options.level;
+    config->normalise = (px_normalise)options.normalise;
+    return PX_OK;
 }
 
 px_status px_input_is_model(const char *path, int *is_model)

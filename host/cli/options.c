@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_BYTES = 64, CONFIG_FILE_LIMIT = 1 << 20 };
+enum { NAME_BYTES = 64, CONFIG_FILE_LIMIT = 1 << 24 };
 
 int px_command_line_takes(const px_command_line *line, const px_option *option)
 {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUN_CONFIG_LIMIT = 1 << 20 };
+enum { RUN_CONFIG_LIMIT = 1 << 24 };
 
 void px_scored_text_close(px_scored_text *text)
 {

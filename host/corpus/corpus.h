@@ -43,8 +43,8 @@ uint64_t px_vocabulary_hash(const px_vocabulary *vocabulary);
 char *px_vocabulary_write(const px_vocabulary *vocabulary);
 px_status px_vocabulary_read(const char *text, size_t bytes, const char *source, px_vocabulary **vocabulary);
 
-/* Ids of a text in memory (a prompt, a line). ids is malloc'ed. Unknown tokens become 0 and are counted; the first
- * unknown token is copied to unknown_token (may be NULL), escaped for a person. At word level a line end gives <eos>
+/* Ids of a text in memory (a prompt, a line). ids is malloc'ed. Unknown tokens become 0 and are counted, with a literal <unk>; the
+ * first that the vocabulary lacks is copied to unknown_token (may be NULL), escaped for a person. At word level a line end gives <eos>
  * only where the text has one. */
 px_status px_vocabulary_encode(const px_vocabulary *vocabulary, const char *text, size_t bytes, const char *source,
                                int32_t **ids, size_t *count, size_t *unknown, char unknown_token[64]);
@@ -59,7 +59,7 @@ size_t px_tokens_text_bytes(const px_tokens *tokens); /* bytes of text behind al
  * where it has become shorter, or its disk fails; this holds for the two below too. */
 px_status px_tokens_copy(const px_tokens *tokens, size_t begin, size_t n, int32_t *out) __attribute__((warn_unused_result));
 px_status px_tokens_at(const px_tokens *tokens, size_t index, int32_t *id) __attribute__((warn_unused_result));
-/* Out-of-vocabulary tokens in [begin, end). */
+/* Tokens in [begin, end) that read as <unk>: those that the vocabulary lacks, and a literal <unk>. */
 px_status px_tokens_unknown(const px_tokens *tokens, size_t begin, size_t end, size_t *unknown) __attribute__((warn_unused_result));
 px_status px_tokens_from_ids(const int32_t *ids, size_t count, px_tokens **tokens); /* copies; none counts as unknown */
 
@@ -100,6 +100,9 @@ px_status px_tokens_open(const char *path, const px_vocabulary *vocabulary, int 
 /* The same, telling progress (may be NULL) what is read and which share of it is done. */
 px_status px_tokens_open_watched(const char *path, const px_vocabulary *vocabulary, int invalid,
                                  void (*progress)(void *context, const char *what, double share), void *context, px_tokens **tokens);
+
+/* How many tokens a model of words would see in a range of bytes or characters: its words, as white space parts them, and its line ends. */
+px_status px_words_count(const px_vocabulary *vocabulary, px_range range, size_t *words);
 
 /* One file's text, unpacked and without byte order mark, as a stream for reading lines, which fclose closes; a pipe is read as it comes.
  * Where reading fails the stream's error is set, and *failure, which outlives the stream, is what was recorded. level as in px_text_options. */

@@ -34,6 +34,12 @@ static px_status no_tokens(const px_source *source, px_text_options options, siz
     return px_fail(PX_ERR_INPUT, "%s: its %zu bytes hold no %s", source->name, text_bytes, options.normalise ? "letters" : "words");
 }
 
+/* A text without letters, normalised to them, is at most the space that stands for all the rest. */
+static int is_nothing(px_text_options options, const px_dictionary *tokens, size_t count)
+{
+    return count == 0 || (options.normalise != 0 && count == 1 && px_dictionary_find(tokens, " ", 1) >= 0);
+}
+
 px_status px_collect(px_source *source, const px_corpus_request *request, int keep, px_collection *collection)
 {
     *collection = (px_collection){.writer = {.descriptor = -1}};
@@ -43,7 +49,7 @@ px_status px_collect(px_source *source, const px_corpus_request *request, int ke
     if (status == PX_OK && keep) status = px_id_writer_open(request->scratch_dir, 2, &collection->writer);
     if (status == PX_OK)
         status = px_source_tokenise(source, request->text, &c.sink, &collection->text_bytes, request->progress, request->progress_context);
-    if (status == PX_OK && collection->count == 0) status = no_tokens(source, request->text, collection->text_bytes);
+    if (status == PX_OK && is_nothing(request->text, &collection->dictionary, collection->count)) status = no_tokens(source, request->text, collection->text_bytes);
     if (status != PX_OK) px_collection_free(collection);
     return status;
 }
@@ -115,7 +121,8 @@ static px_sink_answer list_token(void *context, const char *token, size_t bytes)
         l->room = room;
     }
     int32_t id = px_vocabulary_id(l->vocabulary, token, bytes);
-    if (id < 0 && l->unknown++ == 0 && l->unknown_token) px_token_show(token, bytes, px_vocabulary_options(l->vocabulary).level != 0, l->unknown_token);
+    l->unknown += id <= 0;
+    if (id < 0 && l->unknown_token && !l->unknown_token[0]) px_token_show(token, bytes, px_vocabulary_options(l->vocabulary).level != 0, l->unknown_token);
     l->ids[l->count++] = id < 0 ? 0 : id;
     return PX_SINK_MORE;
 }

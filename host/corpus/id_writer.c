@@ -143,8 +143,11 @@ px_status px_id_writer_finish(px_id_writer *w, uint32_t mark, size_t text_bytes,
         px_tokens_destroy(t);
         return status;
     }
-    for (size_t i = 0; i < t->count; i++)
-        t->unknown += t->id_bytes == 2 ? ((const uint16_t *)t->ids)[i] == mark : ((const uint32_t *)t->ids)[i] == mark;
+    for (size_t i = 0; i < t->count; i++) {
+        uint32_t stored = t->id_bytes == 2 ? ((const uint16_t *)t->ids)[i] : ((const uint32_t *)t->ids)[i];
+        t->unknown += stored == 0 || stored == mark;
+        t->marked += stored == mark;
+    }
     *tokens = t;
     return PX_OK;
 }

@@ -44,7 +44,7 @@ px_status px_token_file_write(const char *path, const px_tokens *tokens, const p
     px_token_header header = {.version = PX_TOKEN_VERSION, .header_bytes = sizeof header, .level = (uint8_t)options.level,
                               .normalise = (uint8_t)options.normalise, .invalid = (uint8_t)options.invalid,
                               .id_bytes = (uint8_t)tokens->id_bytes, .vocabulary = (uint32_t)px_vocabulary_size(vocabulary),
-                              .count = tokens->count, .unknown = tokens->unknown, .text_bytes = tokens->text_bytes,
+                              .count = tokens->count, .unknown = tokens->marked, .text_bytes = tokens->text_bytes,
                               .vocabulary_bytes = strlen(text), .vocabulary_hash = px_vocabulary_hash(vocabulary)};
     memcpy(header.magic, PX_TOKEN_MAGIC, sizeof header.magic);
     header.vocabulary_checksum = XXH3_64bits(text, header.vocabulary_bytes);
@@ -128,11 +128,12 @@ static px_status read_vocabulary(const px_file *file, const px_token_header *h, 
 }
 
 /* Range of n ids from number `first` on; *marks += unknown ones. */
-static px_status check_part(const px_tokens *t, const px_token_header *h, const void *stored, size_t first, size_t n, uint64_t *marks)
+static px_status check_part(px_tokens *t, const px_token_header *h, const void *stored, size_t first, size_t n, uint64_t *marks)
 {
     for (size_t i = 0; i < n; i++) {
         uint32_t id = h->id_bytes == 2 ? ((const uint16_t *)stored)[i] : ((const uint32_t *)stored)[i];
         *marks += id == h->vocabulary;
+        t->unknown += id == 0 || id == h->vocabulary;
         if (id > h->vocabulary)
             return px_fail(PX_ERR_INPUT, "%s: token %llu has id %u, outside the vocabulary of %u" AGAIN, t->file.path, (unsigned long long)(first + i), id, h->vocabulary);
     }
@@ -140,7 +141,7 @@ static px_status check_part(const px_tokens *t, const px_token_header *h, const 
 }
 
 /* Checksum, range and number of unknown ones, in one pass. An altered file is called so before what is wrong with its ids. */
-static px_status check_ids(const px_tokens *t, const px_token_header *h, void *part, XXH3_state_t *hash)
+static px_status check_ids(px_tokens *t, const px_token_header *h, void *part, XXH3_state_t *hash)
 {
     const size_t room = PART_BYTES / h->id_bytes;
     uint64_t marks = 0;
@@ -167,7 +168,7 @@ static px_status open_tokens(const px_source *source, const px_token_header *h, 
     px_status status = t && name && part && hash ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory for its tokens", source->name);
     if (status == PX_OK) {
         *t = (px_tokens){.file = {.descriptor = fcntl(source->descriptor, F_DUPFD_CLOEXEC, 0), .bytes = source->bytes, .path = name}, .first_byte = sizeof *h,
-                         .id_bytes = h->id_bytes, .mark = h->vocabulary, .count = h->count, .unknown = h->unknown, .text_bytes = h->text_bytes};
+                         .id_bytes = h->id_bytes, .mark = h->vocabulary, .count = h->count, .marked = h->unknown, .text_bytes = h->text_bytes};
         name = NULL;
         status = t->file.descriptor >= 0 ? check_ids(t, h, part, hash) : px_fail_system(errno, "%s", source->name);
     }

@@ -20,7 +20,7 @@ typedef struct px_token_header {
     uint32_t version, header_bytes;
     uint8_t level, normalise, invalid, id_bytes;
     uint32_t vocabulary;          /* V, entries */
-    uint64_t count, unknown;      /* tokens; those stored as V */
+    uint64_t count, unknown;      /* tokens; those stored as V (a literal <unk> is stored as 0) */
     uint64_t text_bytes;          /* of the text behind them; 0 = not known */
     uint64_t vocabulary_bytes;    /* of its text form */
     uint64_t vocabulary_hash;     /* px_vocabulary_hash */

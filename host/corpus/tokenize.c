@@ -17,7 +17,7 @@ static px_status count_only(px_source *source, const px_corpus_request *request,
         int32_t V = px_vocabulary_size(*vocabulary);
         *result = (px_tokenize_result){.tokens = collection.count, .text_bytes = collection.text_bytes, .vocabulary = V, .id_bytes = px_id_bytes(V)};
         for (int32_t i = 0; i < collection.dictionary.count; i++)
-            if (ids[i] == V) result->unknown += (size_t)collection.dictionary.frequency[i];
+            if (i == 0 || ids[i] == V) result->unknown += (size_t)collection.dictionary.frequency[i];
     }
     free(ids);
     px_collection_free(&collection);

@@ -40,18 +40,22 @@ px_status px_tokens_stored(const px_tokens *tokens, size_t begin, size_t n, void
     return PX_OK;
 }
 
-static px_status count_marks(const px_tokens *tokens, size_t begin, size_t end, size_t *unknown)
+static px_status count_unknown(const px_tokens *tokens, size_t begin, size_t end, size_t *unknown, size_t *marked)
 {
     enum { PART = 4096 };
     union {
         uint16_t narrow[PART];
         uint32_t wide[PART];
     } part;
-    *unknown = 0;
+    *unknown = *marked = 0;
     for (size_t at = begin, n; at < end; at += n) {
         n = end - at < PART ? end - at : PART;
         PX_TRY(px_tokens_stored(tokens, at, n, &part));
-        for (size_t i = 0; i < n; i++) *unknown += (tokens->id_bytes == 2 ? part.narrow[i] : part.wide[i]) == tokens->mark;
+        for (size_t i = 0; i < n; i++) {
+            uint32_t stored = tokens->id_bytes == 2 ? part.narrow[i] : part.wide[i];
+            *unknown += stored == 0 || stored == tokens->mark;
+            *marked += stored == tokens->mark;
+        }
     }
     return PX_OK;
 }
@@ -61,13 +65,14 @@ px_status px_tokens_unknown(const px_tokens *tokens, size_t begin, size_t end, s
     assert(begin <= end && end <= tokens->count);
     *unknown = tokens->unknown;
     if (tokens->unknown == 0 || (begin == 0 && end == tokens->count)) return PX_OK;
-    return count_marks(tokens, begin, end, unknown);
+    size_t marked;
+    return count_unknown(tokens, begin, end, unknown, &marked);
 }
 
 px_status px_tokens_limit(px_tokens *tokens, size_t limit)
 {
     if (limit == 0 || limit >= tokens->count) return PX_OK;
-    if (tokens->unknown) PX_TRY(count_marks(tokens, 0, limit, &tokens->unknown));
+    if (tokens->unknown) PX_TRY(count_unknown(tokens, 0, limit, &tokens->unknown, &tokens->marked));
     tokens->count = limit;
     tokens->text_bytes = 0;
     return PX_OK;

@@ -2,7 +2,7 @@
  * are not mapped but read: it belongs to others, who may cut it short while a training goes on.
  *
  * Stored ids are uint16 where the vocabulary's size V allows it (V <= 65535), else uint32. The stored value V, one past
- * the last id, is a token that the vocabulary lacks: it reads as id 0, as the literal "<unk>" does, but is counted. */
+ * the last id, is a token that the vocabulary lacks: it reads as id 0, as the literal "<unk>" does, and both count as unknown. */
 #ifndef PX_TOKENS_H
 #define PX_TOKENS_H
 
@@ -15,7 +15,8 @@ struct px_tokens {
     size_t first_byte;    /* where its ids begin */
     int id_bytes;         /* 2 or 4 */
     uint32_t mark;        /* the stored value of an unknown token; UINT32_MAX: there is none */
-    size_t count, unknown, text_bytes;
+    size_t count, text_bytes;
+    size_t unknown, marked; /* tokens that read as id 0; those among them that are stored as mark */
     void *mapping;        /* what to unmap, or NULL */
     size_t mapping_bytes;
     void *owned;          /* what to free, or NULL */

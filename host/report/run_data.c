@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { CONFIG_LIMIT = 1 << 20, LINE_LIMIT = 1 << 20 };
+enum { CONFIG_LIMIT = 1 << 24, LINE_LIMIT = 1 << 25 /* a sample of 60 words, each of the longest, and escaped */ };
 static const size_t METRICS_LIMIT = (size_t)1 << 30;
 static const double COUNT_MAX = 1e15; /* steps and tokens: whole numbers that a double holds exactly */
 

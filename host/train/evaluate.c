@@ -18,13 +18,15 @@ static px_status forget_metrics(px_engine *engine)
 
 /* Takes in the [T,n] values of one window. */
 static px_status count_window(const px_evaluate_options *options, const px_batch *batch, const float *token_nll, double *sum,
-                              px_evaluation *result)
+                              double *known, px_evaluation *result)
 {
     size_t rows = (size_t)batch->T * (size_t)batch->n;
     for (size_t i = 0; i < rows; i++) {
         int32_t id = batch->targets[i];
         if (id < 0) continue;
         *sum += token_nll[i];
+        *known += id == 0 ? 0 : (double)token_nll[i];
+        result->unknown += id == 0;
         result->tokens++;
         if (options->per_token) PX_TRY(options->per_token(options->context, id, token_nll[i]));
     }
@@ -36,8 +38,7 @@ px_status px_evaluate(px_engine *engine, px_range range, const px_evaluate_optio
     px_minibatches *minibatches = NULL;
     float *token_nll = NULL;
     px_status status;
-    double sum = 0, started = px_clock();
-    size_t unknown;
+    double sum = 0, known = 0, started = px_clock(); /* known: the sum without targets that are <unk> */
     *result = (px_evaluation){0};
     if (options->per_token && options->n != 1)
         return px_fail(PX_ERR_ARGUMENT, "values for each token need one stream; give --batch 1");
@@ -59,15 +60,14 @@ px_status px_evaluate(px_engine *engine, px_range range, const px_evaluate_optio
         }
         PX_TRY_GOTO(status, px_minibatches_get(minibatches, 0, window, (uint64_t)window, &batch), done);
         PX_TRY_GOTO(status, px_engine_evaluate(engine, &batch, token_nll), done);
-        PX_TRY_GOTO(status, count_window(options, &batch, token_nll, &sum, result), done);
+        PX_TRY_GOTO(status, count_window(options, &batch, token_nll, &sum, &known, result), done);
         if (options->progress) options->progress(options->progress_context, (double)(window + 1) / (double)windows);
     }
     PX_TRY_GOTO(status, forget_metrics(engine), done);
-    PX_TRY_GOTO(status, px_tokens_unknown(range.tokens, range.begin + 1, range.end, &unknown), done);
-    result->unknown = (int64_t)unknown;
     result->loss = sum / (double)result->tokens;
     result->perplexity = exp(result->loss);
     result->bits_per_token = result->loss / M_LN2;
+    result->known_loss = result->tokens > result->unknown ? known / (double)(result->tokens - result->unknown) : NAN;
     result->seconds = px_clock() - started;
 done:
     free(token_nll);

@@ -10,7 +10,8 @@ typedef struct px_evaluation {
     double loss;              /* nats per scored token; +inf where a target had probability 0 */
     double perplexity;        /* exp(loss) */
     double bits_per_token;    /* loss / ln 2 */
-    int64_t tokens, unknown;  /* scored tokens; those among them that the vocabulary lacks */
+    double known_loss;        /* nats per scored token that is not <unk>; NaN where there is none */
+    int64_t tokens, unknown;  /* scored tokens; those among them that are <unk>: what the vocabulary lacks, and a literal <unk> */
     double seconds;
 } px_evaluation;
 

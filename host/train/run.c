@@ -72,6 +72,8 @@ static px_status open_corpus(px_run *run)
         return px_fail(PX_ERR_ARGUMENT, "%s: too short for the validation that --early-stop, --schedule plateau or --average stall needs; give --valid FILE",
                        px_paths_name(config->data, name));
     run->config.model.vocab = px_vocabulary_size(run->corpus.vocabulary);
+    run->config.level = (px_level)px_vocabulary_options(run->corpus.vocabulary).level; /* a token file's is its own */
+    run->config.normalise = (px_normalise)px_vocabulary_options(run->corpus.vocabulary).normalise;
     run->vocabulary = px_vocabulary_write(run->corpus.vocabulary);
     if (!run->vocabulary) return px_fail(PX_ERR_MEMORY, "no memory for the vocabulary's text");
     return px_model_reset_id(run->corpus.vocabulary, config->reset_at, &run->reset_id);
@@ -230,6 +232,18 @@ static px_status introduce_part(const px_run *run, const char *what, px_range ra
     return PX_OK;
 }
 
+/* The vocabulary of a plain text is that of its training part; a token file's counts the whole file where it was made of that. */
+static void warn_of_vocabulary(const px_run *run)
+{
+    const px_corpus *corpus = &run->corpus;
+    int cut_from_data = (length(corpus->valid) > 0 && corpus->valid.tokens == corpus->data) || (length(corpus->test) > 0 && corpus->test.tokens == corpus->data);
+    int64_t counted = 0;
+    for (int32_t id = 0; id < px_vocabulary_size(corpus->vocabulary); id++) counted += px_vocabulary_frequency(corpus->vocabulary, id);
+    if (cut_from_data && counted == (int64_t)px_tokens_count(corpus->data))
+        px_run_line(run, "warning: the token file's vocabulary was made of its validation and test parts, too; perplex tokenize --vocabulary-from TRAIN makes "
+                         "it of a training text alone");
+}
+
 px_status px_run_introduce(px_run *run)
 {
     static const char *const levels[] = {"bytes", "characters", "words"};
@@ -238,6 +252,7 @@ px_status px_run_introduce(px_run *run)
     char a[32], b[32], input[48], device[256];
     px_run_line(run, "corpus: %s tokens to train on, vocabulary of %s (%s)", px_text_count(a, (long long)length(run->corpus.train)),
                 px_text_count(b, model->vocab), levels[run->config.level]);
+    warn_of_vocabulary(run);
     PX_TRY(introduce_part(run, "validation", run->corpus.valid));
     PX_TRY(introduce_part(run, "test", run->corpus.test));
     if (!run->validates) px_run_line(run, "warning: no validation text; best.safetensors will hold the last weights");

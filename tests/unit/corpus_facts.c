@@ -143,9 +143,9 @@ static void wikitext2_words_have_the_published_counts(void **state)
     assert_int_equal(px_tokens_count(corpus.valid_data), 217646);
     assert_int_equal(px_tokens_count(corpus.test_data), 245569);
     assert_int_equal(px_vocabulary_size(corpus.vocabulary), 33278);
-    assert_int_equal(unknown_in(corpus.data, 0, 2088628), 0);
-    assert_int_equal(unknown_in(corpus.valid_data, 0, 217646), 0);
-    assert_int_equal(unknown_in(corpus.test_data, 0, 245569), 0);
+    assert_int_equal(unknown_in(corpus.data, 0, 2088628), 54625);
+    assert_int_equal(unknown_in(corpus.valid_data, 0, 217646), 11718);
+    assert_int_equal(unknown_in(corpus.test_data, 0, 245569), 15218);
     for (int32_t i = 0; i < 9; i++) assert_token(corpus.vocabulary, i + 1, top[i].token, top[i].frequency);
     assert_token(corpus.vocabulary, 0, "<unk>", 54625);
     px_corpus_close(&corpus);
