@@ -65,7 +65,7 @@ expect 2 "a GPU that is not there" train --device cuda:3 --max-steps 2 --run "$w
 says "only 1 GPU"
 PERPLEX_FAKE_MEMORY=1000000
 export PERPLEX_FAKE_MEMORY
-expect 2 "a GPU that is too small" train --device cuda --max-steps 2 --run "$work/none"
+expect 1 "a GPU that is too small" train --device cuda --max-steps 2 --run "$work/none"
 says "MiB asked for"
 unset PERPLEX_FAKE_MEMORY
 PERPLEX_CUDA_MODULE=$work/nowhere.so
