@@ -350,8 +350,8 @@ static void sampling_refuses_what_it_cannot_do(void **state)
     assert_px_fails(px_sample(engine, V, &bad), PX_ERR_ARGUMENT, "prompt");
     bad = good, bad.prompt_count = 2;
     assert_px_fails(px_sample(engine, V, &bad), PX_ERR_ARGUMENT, "id 9");
-    bad = good, bad.temperature = 0;
-    assert_px_fails(px_sample(engine, V, &bad), PX_ERR_ARGUMENT, "--greedy");
+    bad = good, bad.temperature = -1;
+    assert_px_fails(px_sample(engine, V, &bad), PX_ERR_ARGUMENT, "--temperature -1");
     bad = good, bad.top_p = 0;
     assert_px_fails(px_sample(engine, V, &bad), PX_ERR_ARGUMENT, "--top-p");
     bad = good, bad.top_k = -1;
