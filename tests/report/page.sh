@@ -109,8 +109,8 @@ fresh; sed -i '3s/.*/{"event":"train","step":-1}/' h/metrics.jsonl
 refuses "a step below zero" 2 'metrics.jsonl:3: "step" is out of range' report h
 fresh; sed -i '3s/.*/{"event":"train","step":60,"epoch":1,"tokens":5}/' h/metrics.jsonl
 refuses "a line without its loss" 2 'metrics.jsonl:3: "loss" is missing' report h
-fresh; head -c 2000000 /dev/zero | tr '\0' x >h/metrics.jsonl; echo >>h/metrics.jsonl
-refuses "a line without end" 2 'a line of 2000000 bytes' report h
+fresh; head -c 40000000 /dev/zero | tr '\0' x >h/metrics.jsonl; echo >>h/metrics.jsonl
+refuses "a line without end" 2 'a line of 40000000 bytes' report h
 fresh; rm h/metrics.jsonl; mkfifo h/metrics.jsonl
 refuses "a pipe instead of metrics" 2 'not a regular file' report h
 fresh; rm h/metrics.jsonl; mkdir h/metrics.jsonl
