@@ -12,6 +12,7 @@
 #endif
 #ifdef PERPLEX_ZSTD
 #include <zstd.h>
+#include <zstd_errors.h>
 #endif
 
 enum { INPUT_BYTES = 1 << 17 };
@@ -140,6 +141,7 @@ static px_status read_zstd(px_unpack *u, char *buffer, size_t room, size_t *got)
     int moved = in.pos != u->at || out.pos > 0;
     u->at = in.pos;
     *got = out.pos;
+    if (ZSTD_isError(answer) && ZSTD_getErrorCode(answer) == ZSTD_error_memory_allocation) return px_fail(PX_ERR_MEMORY, "%s: no memory to unpack it", u->name);
     if (ZSTD_isError(answer)) return damaged(u, "zstd", ZSTD_getErrorName(answer));
     u->in_member = answer != 0;
     return moved ? PX_OK : cut_short(u, "zstd");

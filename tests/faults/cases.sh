@@ -10,10 +10,13 @@ make_given() {
     head -n 5 given/text.txt >given/lines.txt
     "$PERPLEX" tokenize --data given/text.txt --out given/text.tok >/dev/null
     "$PERPLEX" train --data given/text.txt --run given/run "${TRAIN[@]}" >/dev/null
-    "$PERPLEX" train --data given/text.txt --run given/half "${TRAIN[@]}" --max-steps 4 >/dev/null
-    "$PERPLEX" train --data given/text.tok --run given/half_tokens "${TRAIN[@]}" --max-steps 4 >/dev/null
+    "$PERPLEX" train --data given/text.txt --run given/half "${TRAIN[@]}" --max-steps 4 >/dev/null 2>&1
+    "$PERPLEX" train --data given/text.tok --run given/half_tokens "${TRAIN[@]}" --max-steps 4 >/dev/null 2>&1
     "$PERPLEX" export --model given/run --out given/foreign >/dev/null
     cp "$1" given/bench.json
+    # where there is the tool, and the program was built to read what it makes
+    gzip -c given/text.txt >given/text.gz 2>/dev/null && "$PERPLEX" tokenize --data given/text.gz >/dev/null 2>&1 && CASES+=(gzip)
+    zstd -qc given/text.txt >given/text.zst 2>/dev/null && "$PERPLEX" tokenize --data given/text.zst >/dev/null 2>&1 && CASES+=(zstd)
 }
 
 standard_output() { sed -E 's/"seconds":[^,}]*//g; s/, [0-9.]+ (s|ms)\b//' "$OUT"; }
@@ -40,6 +43,8 @@ case_export() { rm -rf made; args=(export --model given/run --out made --json); 
 digest_export() { standard_output; cat made/model.json; cksum made/model.safetensors; }
 case_import() { rm -f made.safetensors; args=(import given/foreign/model.safetensors --vocab given/foreign/model.json --out made.safetensors --json); }
 digest_import() { standard_output; tensors made.safetensors | cksum; }
+case_gzip() { args=(eval --model given/run --data given/text.gz --json --threads 1); }
+case_zstd() { args=(eval --model given/run --data given/text.zst --json --threads 1); }
 case_tokenize() { args=(tokenize --data given/text.txt --level word --json); }
 case_token_file() { rm -f made.tok; args=(tokenize --data given/text.txt --level word --out made.tok); }
 digest_token_file() { standard_output; cksum made.tok; }
