@@ -169,16 +169,22 @@ static void run(px_team *team, long count, long grain, int one_each, px_team_bod
     atomic_store_explicit(&team->grain, grain, memory_order_relaxed);
     atomic_store_explicit(&team->pieces, pieces, memory_order_relaxed);
     atomic_store_explicit(&team->one_each, one_each, memory_order_relaxed);
-    const int disturbed = atomic_load_explicit(&team->disturbed, memory_order_relaxed);
-    if (disturbed > 0) atomic_store_explicit(&team->disturbed, disturbed - 1, memory_order_relaxed);
     const uint32_t epoch = begin_phase(team, (uint32_t)pieces);
     take_pieces(team, 0, epoch);
     wait_for_pieces(team, (uint32_t)pieces);
 }
 
+/* A phase begins: also one that the caller does alone, or a team whose phases are all such would never try again to be more. */
+static void forget_disturbance(px_team *team)
+{
+    const int disturbed = atomic_load_explicit(&team->disturbed, memory_order_relaxed);
+    if (disturbed > 0) atomic_store_explicit(&team->disturbed, disturbed - 1, memory_order_relaxed);
+}
+
 void px_team_for(px_team *team, long count, long grain, px_team_body body, void *context)
 {
     if (count <= 0) return;
+    forget_disturbance(team);
     if (team->threads == 1 || count <= grain)
         body(context, 0, 0, count);
     else {
@@ -189,6 +195,7 @@ void px_team_for(px_team *team, long count, long grain, px_team_body body, void 
 
 void px_team_together(px_team *team, int parts, px_team_body body, void *context)
 {
+    forget_disturbance(team);
     if (parts == 1)
         body(context, 0, 0, 1);
     else

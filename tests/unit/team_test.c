@@ -122,6 +122,27 @@ static void a_thread_that_is_held_up_does_not_hold_up_pieces(void **state)
     px_team_destroy(team);
 }
 
+static void sleep_in_part_1(void *context, int thread, long begin, long end)
+{
+    (void)context, (void)thread, (void)end;
+    if (begin == 1) nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+}
+
+/* A team that was held up is told apart for a while, and then tries again: also where its phases meanwhile are ones for a single thread. */
+static void a_disturbance_is_forgotten_after_phases_of_one_piece(void **state)
+{
+    (void)state;
+    px_team *team = team_of(2);
+    const time_t limit = time(NULL) + 120;
+    do px_team_together(team, 2, sleep_in_part_1, NULL); /* the caller may be away itself, and have waited for nobody */
+    while (!px_team_disturbed(team) && time(NULL) < limit);
+    assert_true(px_team_disturbed(team));
+    tally t = {.threads = 2};
+    for (int phase = 0; phase < 1000 && px_team_disturbed(team); phase++) px_team_for(team, 1, 1, count_piece, &t);
+    assert_false(px_team_disturbed(team));
+    px_team_destroy(team);
+}
+
 static atomic_int handled_elsewhere;
 static pthread_t owner;
 
@@ -183,6 +204,7 @@ int main(void)
         cmocka_unit_test(every_piece_is_done_once_in_every_phase),
         cmocka_unit_test(parts_meet),
         cmocka_unit_test(a_thread_that_is_held_up_does_not_hold_up_pieces),
+        cmocka_unit_test(a_disturbance_is_forgotten_after_phases_of_one_piece),
         cmocka_unit_test(handlers_run_on_the_owners_thread_alone),
     };
     return cmocka_run_group_tests_name("team", tests, NULL, NULL);
