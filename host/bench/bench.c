@@ -288,7 +288,7 @@ static px_status prepare(run *r)
         m->c = r->plan->cases[i];
         if (vocab > 0) m->c.vocab = vocab;
         m->loss_difference = m->joules_per_token = m->share_of_peak = m->share_of_roofline = m->share_of_floor = NAN;
-        m->roofline_s = m->recurrence_floor_s = NAN;
+        m->roofline_s = m->recurrence_floor_s = m->weight_gb_s = m->read_gb_s = NAN;
     }
     if (r->options->export_path) return px_bench_export(r->options->export_path, &result->measures[0].c, r->options, &r->source);
     return PX_OK;

@@ -110,7 +110,8 @@ typedef struct px_bench_measure {
     double gflops, gb_s;
     px_peak peak;                  /* of this device and thread count; gflops is the median of the probes between repeats */
     double share_of_peak;          /* NaN where there is no peak */
-    double roofline_s, share_of_roofline;       /* max(FLOPs / peak, bytes / copy rate); its share of the step */
+    double weight_gb_s, read_gb_s; /* evaluation and decoding on the host: weights read, and the rate at which as many can be read; else NaN */
+    double roofline_s, share_of_roofline;       /* max(FLOPs / peak, bytes / copy rate, or weights / read_gb_s); its share of the step */
     double recurrence_floor_s, share_of_floor;  /* latency floor of the recurrence; its share of the phases' time */
     px_engine_memory memory;       /* what the engine says that it allocates */
     size_t resident_bytes;         /* how much this process grew by creating and warming it; 0 = unknown */

@@ -59,6 +59,20 @@ static void count_forward(const sizes *s, px_work_count *c)
     c->dependent_steps = s->L * s->T;
 }
 
+static void count_weights(const sizes *s, px_work_count *c)
+{
+    const double matrix = 4 * s->h * s->h;
+    c->model_recurrent_bytes = (2 * s->L - 1) * matrix;
+    c->model_bytes = c->model_recurrent_bytes + 4 * (s->d * s->h + head_weights(s));
+    c->loop_passes = s->L * (s->T - 1);
+    c->loop_bytes = c->loop_passes > 0 ? matrix : 0;
+}
+
+double px_count_weight_bytes(const px_work_count *count)
+{
+    return count->model_bytes + count->loop_passes * count->loop_bytes;
+}
+
 static void total(px_work_count *c)
 {
     c->flops = c->bytes = 0;
@@ -73,6 +87,7 @@ void px_count_evaluate(const px_model_config *model, int32_t n, int32_t T, px_wo
     sizes s = sizes_of(model, n, T);
     memset(count, 0, sizeof *count);
     count_forward(&s, count);
+    count_weights(&s, count);
     total(count);
 }
 
@@ -81,6 +96,7 @@ void px_count_decode(const px_model_config *model, int32_t n, px_work_count *cou
     sizes s = sizes_of(model, n, 1);
     memset(count, 0, sizeof *count);
     count_forward(&s, count);
+    count_weights(&s, count);
     count->phase_bytes[PX_PHASE_HEAD] += 4 * s.rows * s.V; /* the probabilities are handed out */
     total(count);
 }

@@ -105,6 +105,9 @@ static void add_measurements(cJSON *object, const px_bench_measure *m)
     cJSON_AddNumberToObject(object, "bytes_per_step", m->work.bytes);
     cJSON_AddNumberToObject(object, "gflops", m->gflops);
     cJSON_AddNumberToObject(object, "gb_s", m->gb_s);
+    add_measured(object, "weight_bytes_per_step", px_count_weight_bytes(&m->work));
+    add_number(object, "weight_gb_s", m->weight_gb_s);
+    add_number(object, "read_gb_s", m->read_gb_s);
     add_measured(object, "peak_gflops", m->peak.gflops);
     add_measured(object, "copy_gb_s", m->peak.copy_gb_s);
     add_number(object, "share_of_peak", m->share_of_peak);

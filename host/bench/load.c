@@ -98,6 +98,8 @@ static px_status read_measure(const char *path, const cJSON *object, px_bench_me
     m->work.bytes = number_or_0(object, "bytes_per_step");
     m->gflops = number_or_0(object, "gflops");
     m->gb_s = number_or_0(object, "gb_s");
+    m->weight_gb_s = number(object, "weight_gb_s");
+    m->read_gb_s = number(object, "read_gb_s");
     m->peak = (px_peak){.threads = m->c.threads, .precision = m->c.precision, .gflops = number_or_0(object, "peak_gflops"),
                         .copy_gb_s = number_or_0(object, "copy_gb_s")};
     snprintf(m->peak.device, sizeof m->peak.device, "%s", px_peak_is_host(m->c.device) ? "cpu" : m->c.device);

@@ -109,6 +109,17 @@ static px_status add_size(builder *b, int32_t n, int32_t T, int32_t h, int32_t V
     return add(b, c, keep);
 }
 
+/* Evaluation and decoding, T=35, V=28, one layer; nothing where the caller chose works of his own. */
+static px_status add_inference(builder *b, int32_t n, int32_t h, int32_t threads)
+{
+    if (b->works.count > 1 || b->works.value[0] != PX_BENCH_TRAIN) return PX_OK;
+    const px_sweep asked = b->works;
+    b->works = (px_sweep){.count = 2, .value = {PX_BENCH_EVALUATE, PX_BENCH_DECODE}};
+    px_status status = add_size(b, n, 35, h, 28, 1, threads, 0);
+    b->works = asked;
+    return status;
+}
+
 static px_status plan_smoke(builder *b)
 {
     PX_TRY(add_size(b, 4, 8, 32, 28, 1, 1, 0));
@@ -131,7 +142,10 @@ static px_status plan_quick(builder *b)
     PX_TRY(add_size(b, 40, 35, 512, 28, 1, all, b->works.count == 1));
     PX_TRY(add_size(b, 32, 35, 250, 28, 1, all, 0));
     PX_TRY(add_size(b, 32, 35, 256, 28, 1, all, b->works.count == 1));
-    return add_size(b, 1, 35, 33, 28, 1, all, 0);
+    PX_TRY(add_size(b, 1, 35, 33, 28, 1, all, 0));
+    /* one stream: products of a matrix with a vector */
+    PX_TRY(add_inference(b, 1, 512, 1));
+    return all > 1 ? add_inference(b, 1, 512, all) : PX_OK;
 }
 
 static px_status plan_grid(builder *b, const int32_t *hidden, const int32_t *batch, const int32_t *vocab, const int32_t *layers)
@@ -151,14 +165,11 @@ static px_status plan_standard(builder *b)
     PX_TRY(plan_grid(b, hidden, batch, small, one));
     PX_TRY(plan_grid(b, hidden, n32, large, one));
     PX_TRY(plan_grid(b, hidden, n32, small, two));
-    if (b->works.count > 1) return PX_OK; /* chosen by the caller */
-    px_sweep asked = b->works;
-    b->works.count = 2;
-    b->works.value[0] = PX_BENCH_EVALUATE;
-    b->works.value[1] = PX_BENCH_DECODE;
-    px_status status = plan_grid(b, hidden, n32, small, one);
-    b->works = asked;
-    return status;
+    for (int i = 0; hidden[i]; i++) {
+        PX_TRY(add_inference(b, 1, hidden[i], b->all_threads));
+        PX_TRY(add_inference(b, 32, hidden[i], b->all_threads));
+    }
+    return PX_OK;
 }
 
 static px_status plan_full(builder *b)

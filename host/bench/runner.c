@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "machine.h"
+#include "read_probe.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -32,6 +33,8 @@ struct px_runner {
     double loss[PX_BENCH_LOSSES];
     int32_t loss_count;
     px_samples samples;
+    px_work_count work;            /* of one step */
+    px_read_probe *read;           /* of as many bytes as its weights have; NULL but for evaluation and decoding on the host */
     double joules, joule_tokens;
 };
 
@@ -52,6 +55,17 @@ static px_status make_weights(px_runner *r)
     return status;
 }
 
+static void count_work(const px_runner *r, px_work_count *work)
+{
+    switch (r->c.work) {
+    case PX_BENCH_TRAIN: px_count_train(&r->model, &r->optimizer, r->c.batch, r->c.steps, work); break;
+    case PX_BENCH_EVALUATE: px_count_evaluate(&r->model, r->c.batch, r->c.steps, work); break;
+    case PX_BENCH_DECODE: px_count_decode(&r->model, r->c.batch, work); break;
+    case PX_BENCH_DATA: px_count_data(r->c.batch, r->c.steps, work); break;
+    default: px_count_phase(&r->model, &r->optimizer, r->c.batch, r->c.steps, (px_phase)(r->c.work - PX_BENCH_PHASE), work); break;
+    }
+}
+
 static px_status create(px_runner *r, const px_bench_source *source)
 {
     const px_bench_case *c = &r->c;
@@ -68,6 +82,7 @@ static px_status create(px_runner *r, const px_bench_source *source)
         r->probabilities = malloc((size_t)c->batch * (size_t)c->vocab * sizeof *r->probabilities);
         if (!r->probabilities) return px_fail(PX_ERR_MEMORY, "bench: no memory for probabilities [%d,%d]", c->batch, c->vocab);
     }
+    if (r->on_host && r->work.model_bytes > 0) PX_TRY(px_read_probe_create(c->threads, (size_t)r->work.model_bytes, &r->read));
     return PX_OK;
 }
 
@@ -84,6 +99,7 @@ px_status px_runner_create(const px_bench_case *c, const px_bench_options *optio
     r->model.tied = c->tied;
     r->optimizer = options->config->optimizer;
     r->resident_before = px_memory_resident();
+    count_work(r, &r->work);
     px_status status = create(r, source);
     if (status != PX_OK) {
         px_runner_destroy(r);
@@ -99,6 +115,7 @@ void px_runner_destroy(px_runner *r)
     px_engine_destroy(r->engine);
     if (r->minibatches) px_minibatches_destroy(r->minibatches);
     if (r->tokens) px_tokens_destroy(r->tokens);
+    px_read_probe_destroy(r->read);
     free(r->probabilities);
     free(r);
 }
@@ -221,6 +238,17 @@ px_status px_runner_warm(px_runner *r)
     return PX_OK;
 }
 
+/* The peaks just before a repeat, on the same threads. */
+static void take_probes(px_runner *r)
+{
+    px_samples *s = &r->samples;
+    if (!r->on_host) return;
+    px_samples_take_probe(s);
+    if (!r->read) return;
+    s->model_read[s->count] = px_read_probe_take(r->read, (size_t)r->work.model_bytes);
+    if (r->work.loop_passes > 0) s->loop_read[s->count] = px_read_probe_take(r->read, (size_t)r->work.loop_bytes);
+}
+
 px_status px_runner_round(px_runner *r)
 {
     px_metrics metrics;
@@ -228,7 +256,7 @@ px_status px_runner_round(px_runner *r)
     px_samples *s = &r->samples;
     double joules_before = 0, joules_after = 0;
     if (s->count == PX_SAMPLES_MAX) return PX_OK;
-    if (r->on_host) px_samples_take_probe(s); /* the peak just before the repeat, on the same threads */
+    take_probes(r);
     if (r->warm_step_s < r->options->round_seconds / 4) PX_TRY(one_step(r)); /* brings the caches back from the neighbour's case */
     PX_TRY(px_engine_metrics(r->engine, 1, &metrics));
     PX_TRY(px_engine_phase_times(r->engine, 1, &phases));
@@ -269,15 +297,15 @@ void px_runner_forget(px_runner *r)
     r->joules = r->joule_tokens = 0;
 }
 
-static void count_work(const px_runner *r, px_work_count *work)
+/* Seconds in which a step's weights can be read, at the rates of the probes; the recurrence's alone. NaN where none was taken. */
+static double weights_seconds(const px_runner *r, double *recurrence)
 {
-    switch (r->c.work) {
-    case PX_BENCH_TRAIN: px_count_train(&r->model, &r->optimizer, r->c.batch, r->c.steps, work); break;
-    case PX_BENCH_EVALUATE: px_count_evaluate(&r->model, r->c.batch, r->c.steps, work); break;
-    case PX_BENCH_DECODE: px_count_decode(&r->model, r->c.batch, work); break;
-    case PX_BENCH_DATA: px_count_data(r->c.batch, r->c.steps, work); break;
-    default: px_count_phase(&r->model, &r->optimizer, r->c.batch, r->c.steps, (px_phase)(r->c.work - PX_BENCH_PHASE), work); break;
-    }
+    const px_work_count *work = &r->work;
+    const double model = px_samples_rate(&r->samples, r->samples.model_read), loop = px_samples_rate(&r->samples, r->samples.loop_read);
+    const double loops = work->loop_passes > 0 ? work->loop_passes * work->loop_bytes / loop : 0;
+    if (!r->read || !(model > 0)) return *recurrence = NAN;
+    *recurrence = (work->model_recurrent_bytes / model + loops) * 1e-9;
+    return (work->model_bytes / model + loops) * 1e-9;
 }
 
 static void fill_shares(const px_runner *r, px_bench_measure *m)
@@ -285,12 +313,19 @@ static void fill_shares(const px_runner *r, px_bench_measure *m)
     const px_peak *peak = &m->peak;
     double peak_flops = peak->gflops * 1e9, copy = peak->copy_gb_s * 1e9;
     m->share_of_peak = peak_flops > 0 && m->work.flops > 0 ? m->gflops / peak->gflops : NAN;
-    m->roofline_s = peak_flops > 0 && copy > 0 ? fmax(m->work.flops / peak_flops, m->work.bytes / copy) : NAN;
+    double recurrence_weights, weights = weights_seconds(r, &recurrence_weights);
+    m->read_gb_s = px_count_weight_bytes(&m->work) / weights * 1e-9;
+    m->weight_gb_s = weights > 0 ? m->tokens_per_s.median * px_count_weight_bytes(&m->work) / m->work.tokens * 1e-9 : NAN;
+    m->roofline_s = !(peak_flops > 0) ? NAN : weights > 0 ? fmax(m->work.flops / peak_flops, weights)
+                    : copy > 0 ? fmax(m->work.flops / peak_flops, m->work.bytes / copy) : NAN;
     /* a window of a real text may be shorter than T: rates are per token, so the share is taken there too */
     m->share_of_roofline = m->roofline_s / m->work.tokens * m->tokens_per_s.median;
     double recurrent = m->work.phase_flops[PX_PHASE_RECURRENCE_FORWARD] + m->work.phase_flops[PX_PHASE_RECURRENCE_BACKWARD];
     double spent = m->phase_s[PX_PHASE_RECURRENCE_FORWARD] + m->phase_s[PX_PHASE_RECURRENCE_BACKWARD];
-    m->recurrence_floor_s = peak_flops > 0 && recurrent > 0 ? recurrent / peak_flops + m->work.dependent_steps * peak->step_latency_s : NAN;
+    /* fmax takes the other number where one is not known */
+    m->recurrence_floor_s = NAN;
+    if (peak_flops > 0 && recurrent > 0)
+        m->recurrence_floor_s = fmax(recurrent / peak_flops, recurrence_weights) + m->work.dependent_steps * peak->step_latency_s;
     m->share_of_floor = spent > 0 ? m->recurrence_floor_s / spent : NAN;
 }
 
@@ -300,7 +335,7 @@ px_status px_runner_finish(px_runner *r, const px_peak *peak, px_bench_measure *
     m->measured = 1;
     m->steps_per_round = r->steps_per_round;
     px_samples_fill(&r->samples, m);
-    count_work(r, &m->work);
+    m->work = r->work;
     m->gflops = m->tokens_per_s.median * m->work.flops / m->work.tokens * 1e-9;
     m->gb_s = m->tokens_per_s.median * m->work.bytes / m->work.tokens * 1e-9;
     m->peak = *peak;

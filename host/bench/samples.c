@@ -81,6 +81,14 @@ double px_samples_probe(const px_samples *s, double best)
     return best;
 }
 
+double px_samples_rate(const px_samples *s, const double *rates)
+{
+    double best = 0;
+    if (!px_samples_contended(s)) return s->count > 0 ? quartiles(s, rates).median : 0;
+    for (int32_t i = 0; i < s->count; i++) best = fmax(best, rates[i]);
+    return best;
+}
+
 void px_samples_take_probe(px_samples *s)
 {
     if (s->probe_count == PX_SAMPLES_MAX) return;

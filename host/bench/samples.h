@@ -20,6 +20,7 @@ typedef struct px_samples {
     int32_t probe_count;
     double probe[PX_SAMPLES_MAX];            /* GFLOP/s of the peak, before each repeat */
     double probe_use[PX_SAMPLES_MAX];
+    double model_read[PX_SAMPLES_MAX], loop_read[PX_SAMPLES_MAX]; /* GB/s at which as many bytes can be read, before each repeat (count.h) */
 } px_samples;
 
 /* CPU seconds that this process has used, over all its threads. */
@@ -32,6 +33,8 @@ double px_samples_error(const px_samples *samples);             /* standard erro
 /* Median of the probes of repeats that were not disturbed; where there are too few, the best probe, or `best` (of the same threads at
  * another time), so that the share of the peak comes out too small rather than too large. 0 without probes. */
 double px_samples_probe(const px_samples *samples, double best);
+/* Median of a rate that was probed before each repeat, over those that were not disturbed; where there are too few, the best. */
+double px_samples_rate(const px_samples *samples, const double *rates);
 /* Probes the peak on samples->threads threads of the processor and keeps it with its use of CPU time; nothing where no room is left. */
 void px_samples_take_probe(px_samples *samples);
 /* Copies the probes that had their threads' CPU time to themselves into probes [count of samples]; returns how many. */

@@ -101,6 +101,7 @@ static void result_columns(px_text_table *table)
     px_text_table_column(table, "GFLOP/s", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
     px_text_table_column(table, "of peak", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
     px_text_table_column(table, "GB/s", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
+    px_text_table_column(table, "weights GB/s", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
     px_text_table_column(table, "of roofline", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
     px_text_table_column(table, "of latency floor", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
     px_text_table_column(table, "memory", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
@@ -118,6 +119,8 @@ static void result_cells(px_text_table *table, const px_bench_measure *m, int in
     px_text_table_cell(table, "%.1f", m->gflops);
     px_text_table_cell(table, "%s", percent(share, m->share_of_peak));
     px_text_table_cell(table, "%.1f", m->gb_s);
+    if (isfinite(m->read_gb_s)) px_text_table_cell(table, "%.1f of %.1f", m->weight_gb_s, m->read_gb_s);
+    else px_text_table_cell(table, "-");
     px_text_table_cell(table, "%s", percent(share, m->share_of_roofline));
     px_text_table_cell(table, "%s", percent(share, m->share_of_floor));
     px_text_table_cell(table, "%.1f MB", (double)m->memory.total * 1e-6);
@@ -244,7 +247,7 @@ char *px_bench_csv(const px_bench_result *result)
     FILE *out = memory.stream;
     fprintf(out, "work,device,batch,steps,embed,hidden,layers,vocab,tied,precision,threads,rounds,tokens_per_s,tokens_per_s_q1,"
                  "tokens_per_s_q3,spread,noisy,step_s,gflops,gb_s,peak_gflops,copy_gb_s,share_of_peak,share_of_roofline,"
-                 "share_of_floor,memory_bytes,joules_per_token,data_s");
+                 "share_of_floor,weight_gb_s,read_gb_s,memory_bytes,joules_per_token,data_s");
     for (int p = 0; p < PX_PHASE_COUNT; p++) fprintf(out, ",%s_s", px_phase_name((px_phase)p));
     fprintf(out, "\n");
     for (size_t i = 0; i < result->count; i++) {
@@ -266,6 +269,8 @@ char *px_bench_csv(const px_bench_result *result)
         csv_number(out, m->share_of_peak);
         csv_number(out, m->share_of_roofline);
         csv_number(out, m->share_of_floor);
+        csv_number(out, m->weight_gb_s);
+        csv_number(out, m->read_gb_s);
         csv_number(out, (double)m->memory.total);
         csv_number(out, m->joules_per_token);
         csv_number(out, m->data_s);

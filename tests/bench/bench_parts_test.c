@@ -92,6 +92,26 @@ static void evaluation_counts_a_third_of_the_head_and_no_update(void **state)
     assert_true(evaluate.phase_bytes[PX_PHASE_UPDATE] == 0 && evaluate.phase_flops[PX_PHASE_RECURRENCE_BACKWARD] == 0);
 }
 
+/* Two layers of 30 with a table of 20, 50 tokens: 4 steps read every matrix once and each W_hh three times more. */
+static void weights_that_evaluation_and_decoding_read_are_counted_by_hand(void **state)
+{
+    px_work_count evaluate, decode, train;
+    px_model_config model = model_of(20, 30, 2, 50);
+    px_optimizer_config optimizer = {.kind = PX_SGD};
+    const double w_hh = 4.0 * 30 * 30, all = 3 * w_hh + 4.0 * (20 * 30 + 30 * 50); /* two W_hh and one W_xh of 30 x 30 */
+    px_count_evaluate(&model, 3, 4, &evaluate);
+    px_count_decode(&model, 3, &decode);
+    px_count_train(&model, &optimizer, 3, 4, &train);
+    assert_true(evaluate.model_bytes == all && evaluate.model_recurrent_bytes == 3 * w_hh);
+    assert_true(evaluate.loop_bytes == w_hh && evaluate.loop_passes == 2 * 3);
+    assert_true(px_count_weight_bytes(&evaluate) == all + 6 * w_hh);
+    assert_true(px_count_weight_bytes(&decode) == all && decode.loop_passes == 0);
+    assert_true(px_count_weight_bytes(&train) == 0);
+    model.tied = 1; /* the head is E [V,d] behind a projection [h,d] */
+    px_count_decode(&model, 3, &decode);
+    assert_true(decode.model_bytes == 3 * w_hh + 4.0 * (20 * 30 + 20 * 50 + 30 * 20));
+}
+
 /* ---- plans ------------------------------------------------------------------------------------------------------- */
 
 static px_status make_plan(const char *preset, const char *const *sweeps, size_t count, const char *devices, const char *works, px_bench_plan *plan)
@@ -181,24 +201,36 @@ static void quick_holds_the_sizes_that_the_targets_name(void **state)
     assert_true(has_case(&plan, 7, 512, 28, 1, 2) && has_case(&plan, 8, 512, 28, 1, 2) && has_case(&plan, 33, 512, 28, 1, 2));
     assert_true(has_case(&plan, 40, 512, 28, 1, 2) && has_case(&plan, 32, 250, 28, 1, 2) && has_case(&plan, 32, 256, 28, 1, 2));
     assert_true(has_case(&plan, 1, 33, 28, 1, 2));
+    int of_one_stream[PX_BENCH_WORKS][3] = {{0}};
+    for (size_t i = 0; i < plan.count; i++)
+        if (plan.cases[i].batch == 1 && plan.cases[i].hidden == 512) of_one_stream[plan.cases[i].work][plan.cases[i].threads]++;
+    for (int threads = 1; threads <= 2; threads++)
+        assert_true(of_one_stream[PX_BENCH_EVALUATE][threads] == 1 && of_one_stream[PX_BENCH_DECODE][threads] == 1);
     px_bench_plan_free(&plan);
+}
+
+static void check_names(const px_bench_plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        for (size_t j = 0; j < i; j++) {
+            char a[160], b[160];
+            px_bench_case_name(&plan->cases[i], a, sizeof a);
+            px_bench_case_name(&plan->cases[j], b, sizeof b);
+            if (strcmp(a, b) == 0) fail_msg("%s: \"%s\" twice", plan->preset, a);
+        }
 }
 
 static void every_preset_makes_a_plan_whose_names_are_unique(void **state)
 {
-    for (const px_bench_preset *preset = px_bench_presets; preset->name; preset++) {
-        px_bench_plan plan;
-        assert_int_equal(make_plan(preset->name, NULL, 0, "cpu,reference", "train,decode", &plan), PX_OK);
-        assert_true(plan.count > 0);
-        for (size_t i = 0; i < plan.count; i++)
-            for (size_t j = 0; j < i; j++) {
-                char a[160], b[160];
-                px_bench_case_name(&plan.cases[i], a, sizeof a);
-                px_bench_case_name(&plan.cases[j], b, sizeof b);
-                if (strcmp(a, b) == 0) fail_msg("%s: \"%s\" twice", preset->name, a);
-            }
-        px_bench_plan_free(&plan);
-    }
+    static const char *const works[] = {"train", "decode", "train,decode"};
+    for (const px_bench_preset *preset = px_bench_presets; preset->name; preset++)
+        for (int w = 0; w < 3; w++) {
+            px_bench_plan plan;
+            assert_int_equal(make_plan(preset->name, NULL, 0, "cpu,reference", works[w], &plan), PX_OK);
+            assert_true(plan.count > 0);
+            check_names(&plan);
+            px_bench_plan_free(&plan);
+        }
 }
 
 /* ---- statistics, tokens, peaks ------------------------------------------------------------------------------------ */
@@ -326,6 +358,7 @@ int main(void)
         cmocka_unit_test(flops_of_tied_embeddings_with_a_projection_are_counted_by_hand),
         cmocka_unit_test(the_count_of_parameters_in_the_update_is_the_tables),
         cmocka_unit_test(evaluation_counts_a_third_of_the_head_and_no_update),
+        cmocka_unit_test(weights_that_evaluation_and_decoding_read_are_counted_by_hand),
         cmocka_unit_test(a_range_doubles_and_ends_at_its_end),
         cmocka_unit_test(a_sweep_is_the_product_of_its_keys_and_devices_share_a_group),
         cmocka_unit_test(bad_sweeps_say_what_is_wrong),

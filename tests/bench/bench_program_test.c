@@ -48,6 +48,21 @@ static void check_case(const cJSON *c)
     assert_true(share > 0);
 }
 
+/* Evaluation and decoding are held against the rate at which their weights can be read; training is not. */
+static void check_weights(const cJSON *c)
+{
+    if (strcmp(json_text(c, "work"), "train") == 0) {
+        assert_true(cJSON_IsNull(json_at(c, "weight_bytes_per_step")) && cJSON_IsNull(json_at(c, "weight_gb_s")) && cJSON_IsNull(json_at(c, "read_gb_s")));
+        return;
+    }
+    const double tokens = json_number(c, "batch") * (strcmp(json_text(c, "work"), "decode") == 0 ? 1 : json_number(c, "steps"));
+    const double bytes = json_number(c, "weight_bytes_per_step"), rate = json_number(c, "weight_gb_s"), read = json_number(c, "read_gb_s");
+    assert_true(fabs(rate - json_number(c, "tokens_per_s") / tokens * bytes * 1e-9) < 1e-6 * rate);
+    const double seconds = fmax(json_number(c, "flops_per_step") / json_number(c, "peak_gflops"), bytes / read) * 1e-9;
+    assert_true(fabs(json_number(c, "roofline_s") - seconds) < 1e-6 * seconds);
+    assert_true(json_number(c, "share_of_roofline") > 0);
+}
+
 /* Phases lie inside the step: what is between them is another program's, or too little to time. */
 static void check_phases(const cJSON *c)
 {
@@ -99,6 +114,7 @@ static void evaluation_and_decoding_are_measured_too(void **state)
     cJSON_ArrayForEach(c, cases) {
         assert_string_equal(json_text(c, "work"), works[i++]);
         check_case(c);
+        check_weights(c);
     }
     assert_int_equal(i, 3);
     /* before the first update, training and evaluation score the same window with the same weights */
