@@ -9,9 +9,8 @@
 # It ends within PERPLEX_GPU_SECONDS [570]: what no time is left for is skipped, and listed as that. Measuring comes before
 # the slow checks, so that a short round still brings figures.
 #
-#   PERPLEX_GPU_DEBS   a folder of .deb files to unpack (not install) for the libraries of the host part: libdnnl-dev and
-#                      libdnnl2 or 3, with its OpenCL loader, libcjson-dev and libcjson1, libutf8proc-dev and libutf8proc2 or
-#                      3, libxxhash-dev and libxxhash0, libcmocka-dev and libcmocka0
+#   PERPLEX_GPU_DEBS   a folder of .deb files to unpack (not install) for the libraries of the host part: libcjson-dev and
+#                      libcjson1, libutf8proc-dev and libutf8proc2 or 3, libxxhash-dev and libxxhash0, libcmocka-dev and libcmocka0
 #   PERPLEX_GPU_BUILD  the build folder [build/gpu]
 #   PERPLEX_GPU_DEVICE [cuda:0]
 #   PERPLEX_TORCH_PYTHON  an interpreter with PyTorch [python3]
