@@ -24,7 +24,7 @@ static const char help[] =
     "  NAME           a built-in source (--list), or a FILE of lines STATE SYMBOL PROBABILITY NEXT, # for comments\n"
     "  --symbols N    how many to write; 0 (the default) writes none and only tells the rate\n"
     "  --seed S       the same seed gives the same text (0)\n"
-    "  --out FILE     where the text goes; without it to standard output, and the rate to standard error\n"
+    "  --out FILE     where the text goes; without it, or with -, to standard output, and the rate to standard error\n"
     "  --words        a space after every symbol, for --level word (--cycle does so too)\n"
     "  --score-from K sample_bits counts the symbols from number K on (0), for the part that is held out\n"
     "  --json         one object: source, states, alphabet, symbols, bits_per_symbol, perplexity, sample_bits\n";
@@ -55,7 +55,7 @@ static px_status read_flags(int argc, char **argv, request *r, int *done)
         case 'n': PX_TRY(read_count("symbols", optarg, &r->symbols)); break;
         case 's': PX_TRY(read_count("seed", optarg, &r->seed)); break;
         case 'k': PX_TRY(read_count("score-from", optarg, &r->score_from)); break;
-        case 'o': r->out = optarg; break;
+        case 'o': r->out = strcmp(optarg, "-") == 0 ? NULL : optarg; break;
         case 'w': r->words = 1; break;
         case 'j': r->json = 1; break;
         case 'c': r->cycle = optarg; r->words = 1; break;
@@ -130,6 +130,7 @@ static px_status run(const request *r)
 {
     px_machine *machine;
     double sample_bits = NAN;
+    if (r->out && r->name && px_file_is_same(r->out, r->name)) return px_fail(PX_ERR_ARGUMENT, "--out %s: that is the source, which is read; give another name", r->out);
     PX_TRY(make_machine(r, &machine));
     px_status status = PX_OK;
     if (r->out) {

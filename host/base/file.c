@@ -276,6 +276,12 @@ static px_status open_temporary(px_atomic_file *file)
     return PX_OK;
 }
 
+int px_file_is_same(const char *a, const char *b)
+{
+    struct stat one, other;
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
 px_status px_atomic_open(const char *path, px_atomic_file *file)
 {
     struct stat info;

@@ -69,6 +69,9 @@ void px_folder_close(px_folder *folder);
 
 /* ---- writing ------------------------------------------------------------------------------------------------------------ */
 
+/* 1 where both names are those of one file, by device and inode; 0 also where one of them is not there. */
+int px_file_is_same(const char *a, const char *b);
+
 /* Atomic replacement: writing goes to a temporary name in the same folder; commit flushes it to disk and renames it to
  * path; abandon removes it. A crash leaves either the old file or the new one. The failure names path and reason; what is there and
  * is not a regular file (a folder, a device) is never replaced. */

@@ -62,6 +62,11 @@ static const struct picture {
     {"phases", px_plot_phases}, {"roofline", px_plot_roofline},
 };
 
+const char *px_bench_picture(size_t index)
+{
+    return index < sizeof pictures / sizeof pictures[0] ? pictures[index].name : NULL;
+}
+
 static void draw_files(const char *folder, const char *name, int height, int png, int *failed)
 {
     char script[PATH_MAX], picture[PATH_MAX], terminal[96];

@@ -30,4 +30,7 @@ typedef enum px_case_field {
 void px_case_common(const px_bench_case *const *cases, size_t count, px_case_field skip, char *buffer, size_t buffer_bytes);
 void px_case_label(const px_bench_case *const *cases, size_t count, px_case_field skip, const px_bench_case *c, char *buffer, size_t buffer_bytes);
 
+/* The name of a picture (plots/NAME.gp, .svg, .png); NULL from the last one on. */
+const char *px_bench_picture(size_t index);
+
 #endif

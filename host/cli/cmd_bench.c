@@ -7,11 +7,13 @@
 #include "machine.h"
 #include "options.h"
 #include "output.h"
+#include "outputs.h"
 #include "plot.h"
 #include "printable.h"
 #include "progress.h"
 #include "signals.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +59,22 @@ static px_status check(const px_command_line *line, const bench_flags *flags)
             return px_fail(PX_ERR_ARGUMENT, "--preset %s and --%s: a preset brings its own sizes; leave one of the two out", flags->preset, SIZES[i]);
     if (flags->preset && flags->vocab > 0)
         return px_fail(PX_ERR_ARGUMENT, "--preset %s and --vocab: a preset brings its own sizes; leave one of the two out", flags->preset);
+    return PX_OK;
+}
+
+/* Every file that a result or its plots become. */
+static px_status check_out(const px_command_line *line, const bench_flags *flags)
+{
+    static const char *const names[] = {"bench.json", "bench.csv", "bench.md"}, *const endings[] = {"gp", "svg", "png"};
+    char path[PATH_MAX];
+    for (size_t i = 0; flags->plot.count == 0 && i < sizeof names / sizeof names[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", flags->out, names[i]);
+        PX_TRY(px_output_check(line, "out", path, PX_FLAG_OUT_FILE));
+    }
+    for (size_t i = 0; px_bench_picture(i / 3); i++) {
+        snprintf(path, sizeof path, "%s/plots/%s.%s", flags->out, px_bench_picture(i / 3), endings[i % 3]);
+        PX_TRY(px_output_check(line, "out", path, PX_FLAG_OUT_FILE));
+    }
     return PX_OK;
 }
 
@@ -212,13 +230,13 @@ int px_cmd_bench(int argc, char **argv)
         {"spread", "x", PX_FLAG_DOUBLE, &flags.spread, 1e-6, 1, "repeat until the median is known to this share of it [0.01]"},
         {"case-seconds", "s", PX_FLAG_DOUBLE, &flags.case_seconds, 0.01, 86400, "... or for this long [4; presets have their own]"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the result as JSON on standard output (bench/schema.json)"},
-        {"out", "DIR", PX_FLAG_STRING, &flags.out, 0, 0, "write bench.json, bench.csv, bench.md and plots (SVG) there"},
+        {"out", "DIR", PX_FLAG_OUT_NAME, &flags.out, 0, 0, "write bench.json, bench.csv, bench.md and plots (SVG) there"},
         {"png", NULL, PX_FLAG_SWITCH, &flags.png, 0, 0, "plots as PNG too"},
         {"plot", "FILE ...", PX_FLAG_LIST, &flags.plot, 0, 0, "draw the plots of saved results, together, into --out"},
         {"compare", "OLD NEW", PX_FLAG_PAIR, flags.compare, 0, 0, "compare two results; exit status 3 on a regression"},
         {"lr", "x", PX_FLAG_DOUBLE, &flags.lr, 1e-12, 1e6, "learning rate [sgd, momentum: 0.1; others: 0.001]"},
         {"list", NULL, PX_FLAG_SWITCH, &flags.list, 0, 0, "print the cases, measure nothing"},
-        {"export", "FILE", PX_FLAG_STRING, &flags.export_path, 0, 0, "also write the first case's weights and batches, for a peer"},
+        {"export", "FILE", PX_FLAG_OUT_FILE, &flags.export_path, 0, 0, "also write the first case's weights and batches, for a peer"},
         {"slow-down", "x", PX_FLAG_DOUBLE, &flags.slow_down, 0, 100, "testing aid: delay every step by this share of its time"},
         {0},
     };
@@ -231,6 +249,8 @@ int px_cmd_bench(int argc, char **argv)
         px_help_print(&line);
     } else if (status == PX_OK && flags.compare[0]) {
         status = compare(&flags, &code);
+    } else if (status == PX_OK && flags.out && (status = check_out(&line, &flags)) != PX_OK) {
+        ; /* said below */
     } else if (status == PX_OK && flags.plot.count > 0) {
         status = plot(&flags);
     } else if (status == PX_OK) {

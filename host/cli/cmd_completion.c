@@ -21,19 +21,10 @@ typedef enum value_kind { VALUE_NONE, VALUE_CHOICE, VALUE_NUMBER, VALUE_FILE } v
 
 typedef void flag_function(const char *name, value_kind value, const char *choices, const char *help, int may_negate);
 
-/* Whether a file's name may follow: anything that is written out but what is clearly something else. */
-static int names_file(const char *value_name)
-{
-    static const char *const others[] = {"TEXT", "TOKEN", "NAME", "KEY", "KEY=a..b ...", "WORDS", "TIME"};
-    for (size_t i = 0; value_name && i < sizeof others / sizeof others[0]; i++)
-        if (strcmp(value_name, others[i]) == 0) return 0;
-    return 1;
-}
-
 static void visit_option(const px_option *option, flag_function *each)
 {
     char choices[256] = "";
-    value_kind value = option->type == PX_OPTION_STRING && names_file(option->value_name) ? VALUE_FILE : option->type == PX_OPTION_BOOL ? VALUE_NONE : VALUE_NUMBER;
+    value_kind value = option->type == PX_OPTION_STRING && px_flag_names_file(option->value_name) ? VALUE_FILE : option->type == PX_OPTION_BOOL ? VALUE_NONE : VALUE_NUMBER;
     for (int i = 0; option->choices && option->choices[i]; i++) {
         size_t used = strlen(choices);
         snprintf(choices + used, sizeof choices - used, "%s%s", i ? " " : "", option->choices[i]);
@@ -47,9 +38,9 @@ static void visit_option(const px_option *option, flag_function *each)
 static void visit_flags(const px_command_line *line, flag_function *each)
 {
     for (const px_flag *flag = line->flags; flag && flag->name; flag++) {
-        int is_text = flag->kind == PX_FLAG_STRING || flag->kind == PX_FLAG_PAIR || flag->kind == PX_FLAG_LIST;
+        int is_text = flag->kind != PX_FLAG_SWITCH && flag->kind != PX_FLAG_INT32 && flag->kind != PX_FLAG_INT64 && flag->kind != PX_FLAG_DOUBLE;
         int is_device = strcmp(flag->name, "device") == 0;
-        each(flag->name, flag->kind == PX_FLAG_SWITCH ? VALUE_NONE : is_device ? VALUE_CHOICE : is_text && names_file(flag->value_name) ? VALUE_FILE : VALUE_NUMBER,
+        each(flag->name, flag->kind == PX_FLAG_SWITCH ? VALUE_NONE : is_device ? VALUE_CHOICE : is_text && px_flag_names_file(flag->value_name) ? VALUE_FILE : VALUE_NUMBER,
              is_device ? DEVICES : "", flag->help, flag->kind == PX_FLAG_SWITCH);
     }
     if (line->config) each("config", VALUE_FILE, "", "read settings from FILE", 0);

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const char USAGE[] =
     "perplex construct --automaton FILE|NAME --out M.safetensors [--nonlinearity tanh|relu]\n"
@@ -81,13 +80,10 @@ done:
 
 static px_status construct(const construct_flags *flags, const px_command_line *line, px_config *config)
 {
-    struct stat info;
     px_machine *machine;
     if (!flags->automaton == !flags->cycle)
         return px_fail(PX_ERR_ARGUMENT, "construct: of what? give one of --automaton FILE and --cycle 'WORDS ...'");
     if (!flags->out) return px_fail(PX_ERR_ARGUMENT, "construct: nowhere to write to; give --out M.safetensors");
-    if (stat(flags->out, &info) == 0 && !S_ISREG(info.st_mode))
-        return px_fail(PX_ERR_ARGUMENT, "--out %s: %s; give the name of a file", flags->out, S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
     PX_TRY(flags->cycle ? px_machine_cycle(flags->cycle, &machine) : px_machine_open(flags->automaton, &machine));
     int level = px_command_line_gave(line, "level") ? (int)config->level : flags->cycle ? PX_LEVEL_WORD : -1;
     px_status status = write_network(flags, machine, level, config);
@@ -101,7 +97,7 @@ int px_cmd_construct(int argc, char **argv)
     const px_flag own[] = {
         {"automaton", "FILE", PX_FLAG_STRING, &flags.automaton, 0, 0, "the source: a file, or the name of one that is built in"},
         {"cycle", "WORDS", PX_FLAG_STRING, &flags.cycle, 0, 0, "words that follow each other in a circle"},
-        {"out", "M", PX_FLAG_STRING, &flags.out, 0, 0, "the model to write"},
+        {"out", "M", PX_FLAG_OUT_FILE, &flags.out, 0, 0, "the model to write"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "what was made, as one JSON object on standard output"},
         {0},
     };

@@ -3,24 +3,18 @@
 #include "commands.h"
 #include "eval.h"
 #include "evaluate.h"
-#include "file.h"
 #include "note.h"
 #include "options.h"
 #include "output.h"
+#include "outputs.h"
 #include "printable.h"
 #include "quantity.h"
 #include "progress.h"
 #include "scored_text.h"
-#include "signals.h"
 #include "inputs.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const char USAGE[] =
     "perplex eval --model M --data FILE [flags]              FILE - is standard input\n"
@@ -39,51 +33,17 @@ enum { DEFAULT_STEPS = 256 };
 /* ---- per token ------------------------------------------------------------------------------------------------ */
 
 typedef struct token_writer {
-    FILE *out;
+    px_text_output output;
     const px_vocabulary *vocabulary;
-    px_atomic_file file;  /* a new regular file appears whole; a pipe or device is written as it is */
-    int atomic;
-    const char *path;
 } token_writer;
-
-static px_status open_writer(const char *path, const px_vocabulary *vocabulary, token_writer *writer)
-{
-    *writer = (token_writer){.vocabulary = vocabulary, .path = path};
-    struct stat info;
-    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return px_fail(PX_ERR_ARGUMENT, "--per-token %s: a folder; give the name of a file", path);
-    writer->atomic = stat(path, &info) != 0 || S_ISREG(info.st_mode);
-    if (writer->atomic) {
-        PX_TRY(px_signals_remove_unfinished(path));
-        PX_TRY(px_atomic_open(path, &writer->file));
-        writer->out = writer->file.stream;
-        return PX_OK;
-    }
-    int fd = px_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) return px_fail(PX_ERR_IO, "--per-token %s: cannot be written: %s", path, strerror(errno));
-    if ((writer->out = px_stream(fd, "w"))) return PX_OK;
-    close(fd);
-    return px_fail(PX_ERR_MEMORY, "--per-token %s: no memory to write it", path);
-}
 
 static px_status write_token(void *context, int32_t id, double nll)
 {
     token_writer *writer = context;
     char text[PX_TOKEN_TEXT_BYTES];
-    if (fprintf(writer->out, "%s\t%.9g\n", px_input_token_text(writer->vocabulary, id, text), nll == 0 ? 0 : -nll) < 0)
-        return px_fail(PX_ERR_IO, "--per-token %s: %s", writer->path, strerror(errno));
+    if (fprintf(writer->output.stream, "%s\t%.9g\n", px_input_token_text(writer->vocabulary, id, text), nll == 0 ? 0 : -nll) < 0)
+        return px_text_output_failed(&writer->output);
     return PX_OK;
-}
-
-static px_status close_writer(token_writer *writer, px_status status)
-{
-    if (!writer->out) return status;
-    if (writer->atomic) {
-        if (status == PX_OK) return px_atomic_commit(&writer->file);
-        px_atomic_abandon(&writer->file);
-        return status;
-    }
-    if (fclose(writer->out) != 0 && status == PX_OK) status = px_fail(PX_ERR_IO, "--per-token %s: %s", writer->path, strerror(errno));
-    return status;
 }
 
 /* ---- the result ----------------------------------------------------------------------------------------------- */
@@ -135,21 +95,23 @@ static px_status print_json(const px_evaluation *result, const eval_flags *flags
     return px_json_print(object);
 }
 
+/* Beside tokens on standard output the result goes to standard error. */
 static px_status print_result(const px_evaluation *result, const eval_flags *flags, const px_scored_text *text, size_t words, int level)
 {
+    FILE *out = flags->per_token && strcmp(flags->per_token, "-") == 0 ? stderr : stdout;
     static const char *const tokens_called[] = {"byte", "character", "token"};
     char a[32], b[32], c[32];
-    px_print(stdout, "%s under %s\n", text->name, flags->model);
-    printf("perplexity    %s\n", px_text_perplexity(a, result->perplexity));
-    printf("per %-10s%.5f nats, %.5f bits\n", tokens_called[level], result->loss, result->bits_per_token);
+    px_print(out, "%s under %s\n", text->name, flags->model);
+    fprintf(out, "perplexity    %s\n", px_text_perplexity(a, result->perplexity));
+    fprintf(out, "per %-10s%.5f nats, %.5f bits\n", tokens_called[level], result->loss, result->bits_per_token);
     if (text->bytes > 0 && level != PX_LEVEL_BYTE)
-        printf("per byte      %.5f nats, %.5f bits\n", result->loss * (double)result->tokens / text->bytes,
+        fprintf(out, "per byte      %.5f nats, %.5f bits\n", result->loss * (double)result->tokens / text->bytes,
                result->bits_per_token * (double)result->tokens / text->bytes);
     if (result->unknown > 0 && result->unknown < result->tokens)
-        printf("known tokens  perplexity %s, without the %s that are <unk>\n", px_text_perplexity(a, exp(result->known_loss)), px_text_count(b, result->unknown));
+        fprintf(out, "known tokens  perplexity %s, without the %s that are <unk>\n", px_text_perplexity(a, exp(result->known_loss)), px_text_count(b, result->unknown));
     if (words > 0)
-        printf("per word      perplexity %s, of %s words and line ends\n", px_text_perplexity(a, per_word(result, words)), px_text_count(b, (long long)words));
-    printf("tokens        %s scored, %s unknown, in %s\n", px_text_count(a, result->tokens), px_text_count(b, result->unknown),
+        fprintf(out, "per word      perplexity %s, of %s words and line ends\n", px_text_perplexity(a, per_word(result, words)), px_text_count(b, (long long)words));
+    fprintf(out, "tokens        %s scored, %s unknown, in %s\n", px_text_count(a, result->tokens), px_text_count(b, result->unknown),
            px_text_seconds(c, result->seconds));
     return PX_OK;
 }
@@ -174,17 +136,18 @@ static px_status score_text(const eval_flags *flags, const px_config *config, co
     if (flags->batch > 1)
         fprintf(stderr, "note: --batch %d cuts the text into %d streams that each start cold, from a zero state; one stream (the default) carries it through\n",
                 flags->batch, flags->batch);
+    if (flags->per_token) PX_TRY_GOTO(status, px_text_output_open("per-token", flags->per_token, &writer.output), done);
+    writer.vocabulary = model->vocabulary;
     PX_TRY_GOTO(status, px_model_file_engine(model, config->device ? config->device : "cpu", flags->batch, flags->steps, px_model_file_threads(model, config->threads, flags->batch), &engine), done);
     px_evaluate_options options = {.n = flags->batch, .T = flags->steps, .reset_id = model->reset_id,
                                    .progress = px_progress_hook_share, .progress_context = &progress};
     if (flags->per_token) {
-        PX_TRY_GOTO(status, open_writer(flags->per_token, model->vocabulary, &writer), done);
         options.per_token = write_token;
         options.context = &writer;
     }
     status = px_evaluate(engine, text.range, &options, &result);
     px_progress_clear(&progress);
-    status = close_writer(&writer, status);
+    status = px_text_output_close(&writer.output, status);
     if (status == PX_OK) status = count_words(model->vocabulary, &text, &words);
     if (status == PX_OK) px_eval_note_unknown(model->vocabulary, result.unknown);
     if (status == PX_OK)
@@ -192,6 +155,7 @@ static px_status score_text(const eval_flags *flags, const px_config *config, co
                              : print_result(&result, flags, &text, words, px_vocabulary_options(model->vocabulary).level);
 done:
     px_progress_clear(&progress);
+    status = px_text_output_close(&writer.output, status);
     px_engine_destroy(engine);
     px_scored_text_close(&text);
     return status;
@@ -213,6 +177,8 @@ static px_status check_flags(eval_flags *flags, const px_config *config)
     if (flags->lines && flags->batch > 1) return px_fail(PX_ERR_ARGUMENT, "--lines and --batch: each line is a stream of its own; leave --batch out");
     if (flags->per_token && flags->batch > 1)
         return px_fail(PX_ERR_ARGUMENT, "--per-token: tokens are written in order, which needs one stream; leave --batch out");
+    if (flags->json && flags->per_token && strcmp(flags->per_token, "-") == 0)
+        return px_fail(PX_ERR_ARGUMENT, "--per-token - and --json: both are for standard output; give --per-token FILE");
     if ((int64_t)flags->batch * flags->steps > INT32_MAX)
         return px_fail(PX_ERR_ARGUMENT, "--batch %d --steps %d: too many tokens a window; lower one of them", flags->batch, flags->steps);
     return PX_OK;
@@ -222,7 +188,7 @@ static px_status evaluate(eval_flags *flags, const px_config *config)
 {
     px_model_file model;
     PX_TRY(check_flags(flags, config));
-    PX_TRY(px_model_file_open(flags->model, &model));
+    PX_TRY(px_input_model(flags->model, &model));
     px_status status = flags->lines ? px_eval_lines(flags, config, &model) : score_text(flags, config, &model);
     px_model_file_close(&model);
     return status;
@@ -236,7 +202,7 @@ int px_cmd_eval(int argc, char **argv)
         {"split-of", "RUN valid|test", PX_FLAG_PAIR, &flags.split_of, 0, 0, "score that part of the text that RUN was trained on"},
         {"batch", "n", PX_FLAG_INT32, &flags.batch, 1, 1 << 16, "n streams at once: faster, each starts from a zero state [1]"},
         {"steps", "T", PX_FLAG_INT32, &flags.steps, 1, 1 << 20, "tokens per window: memory and speed only [256]"},
-        {"per-token", "FILE", PX_FLAG_STRING, &flags.per_token, 0, 0, "write each token and its log-probability"},
+        {"per-token", "FILE", PX_FLAG_OUT_TEXT, &flags.per_token, 0, 0, "write each token and its log-probability; - is standard output"},
         {"lines", NULL, PX_FLAG_SWITCH, &flags.lines, 0, 0, "score each line on its own, as between two line ends"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the result as one JSON object on standard output"},
         {0},

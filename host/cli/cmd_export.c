@@ -7,6 +7,7 @@
 #include "model_json.h"
 #include "options.h"
 #include "output.h"
+#include "outputs.h"
 #include "printable.h"
 #include "quantity.h"
 #include "text_buffer.h"
@@ -43,7 +44,6 @@ static px_status settle_paths(const char *out, char weights[PATH_BYTES], char ca
     int exists = stat(out, &info) == 0;
     if (bytes > 4096) return px_fail(PX_ERR_ARGUMENT, "--out %.60s...: the path is too long", out);
     if (!(exists && S_ISDIR(info.st_mode)) && bytes > suffix && strcmp(out + bytes - suffix, SUFFIX) == 0) {
-        if (exists && !S_ISREG(info.st_mode)) return px_fail(PX_ERR_ARGUMENT, "--out %s: not a regular file; give the name of a file", out);
         snprintf(weights, PATH_BYTES, "%s", out);
         snprintf(card, PATH_BYTES, "%.*s.json", (int)(bytes - suffix), out);
         return PX_OK;
@@ -60,15 +60,6 @@ static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
-}
-
-/* Replacing the model by its own export would lose the vocabulary. */
-static px_status check_not_model(const char *model, const char *weights)
-{
-    struct stat a, b;
-    if (stat(model, &a) == 0 && stat(weights, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
-        return px_fail(PX_ERR_ARGUMENT, "--out %s: that is the model itself; give another name", weights);
-    return PX_OK;
 }
 
 /* ---- the card ----------------------------------------------------------------------------------------------------- */
@@ -202,15 +193,16 @@ static px_status print_result(const export_flags *flags, const px_model_file *mo
     return PX_OK;
 }
 
-static px_status export_model(const export_flags *flags)
+static px_status export_model(const px_command_line *line, const export_flags *flags)
 {
     px_model_file model;
     char weights[PATH_BYTES], card[PATH_BYTES], *text = NULL;
     if (!flags->model) return px_fail(PX_ERR_ARGUMENT, "export: no model; give --model M, a .safetensors file or a run folder");
     if (!flags->out) return px_fail(PX_ERR_ARGUMENT, "export: nowhere to write to; give --out DIR or --out FILE.safetensors");
-    PX_TRY(px_model_file_open(flags->model, &model));
+    PX_TRY(px_input_model(flags->model, &model));
     px_status status = settle_paths(flags->out, weights, card);
-    if (status == PX_OK) status = check_not_model(flags->model, weights);
+    if (status == PX_OK) status = px_output_check(line, "out", weights, PX_FLAG_OUT_FILE);
+    if (status == PX_OK) status = px_output_check(line, "out", card, PX_FLAG_OUT_FILE);
     if (status == PX_OK) status = make_card(flags, &model, weights, &text);
     if (status == PX_OK) status = px_model_export(&model, weights);
     if (status == PX_OK) status = write_card(card, text);
@@ -225,7 +217,7 @@ int px_cmd_export(int argc, char **argv)
     export_flags flags = {0};
     const px_flag own[] = {
         {"model", "M", PX_FLAG_STRING, &flags.model, 0, 0, "the model"},
-        {"out", "DIR|FILE", PX_FLAG_STRING, &flags.out, 0, 0, "a folder, made where it is missing, or FILE.safetensors"},
+        {"out", "DIR|FILE", PX_FLAG_OUT_NAME, &flags.out, 0, 0, "a folder, made where it is missing, or FILE.safetensors"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "what was written, as one JSON object on standard output"},
         {0},
     };
@@ -234,7 +226,7 @@ int px_cmd_export(int argc, char **argv)
     if (status == PX_OK && line.help)
         px_help_print(&line);
     else if (status == PX_OK)
-        status = export_model(&flags);
+        status = export_model(&line, &flags);
     int code = px_output_end(status);
     px_command_line_free(&line);
     return code;

@@ -13,7 +13,6 @@
 #include "token_file.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 static const char USAGE[] =
     "perplex import FILE.safetensors --out M.safetensors [--vocab LIST] [flags]\n"
@@ -35,15 +34,6 @@ typedef struct import_flags {
     const char *encoder, *rnn, *decoder;
     int json;
 } import_flags;
-
-static px_status check_out(const char *path)
-{
-    struct stat info;
-    if (!path) return px_fail(PX_ERR_ARGUMENT, "import: nowhere to write to; give --out M.safetensors");
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-        return px_fail(PX_ERR_ARGUMENT, "--out %s: %s; give the name of a file", path, S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
-    return PX_OK;
-}
 
 static px_status read_list(const char *path, px_vocabulary_list *list)
 {
@@ -93,7 +83,7 @@ static px_status import_model(import_flags *flags, const px_command_line *line, 
 {
     px_vocabulary_list list = {0};
     px_import_result result;
-    PX_TRY(check_out(flags->out));
+    if (!flags->out) return px_fail(PX_ERR_ARGUMENT, "import: nowhere to write to; give --out M.safetensors");
     flags->names.level = px_command_line_gave(line, "level") ? (int)config->level : -1;
     flags->names.normalise = px_command_line_gave(line, "normalise") ? (int)config->normalise : -1;
     if (flags->vocab) PX_TRY(read_list(flags->vocab, &list));
@@ -109,7 +99,7 @@ int px_cmd_import(int argc, char **argv)
 {
     import_flags flags = {0};
     const px_flag own[] = {
-        {"out", "M", PX_FLAG_STRING, &flags.out, 0, 0, "the model to write"},
+        {"out", "M", PX_FLAG_OUT_FILE, &flags.out, 0, 0, "the model to write"},
         {"vocab", "LIST", PX_FLAG_STRING, &flags.vocab, 0, 0, "its tokens; without it a model of 256 tokens is one of bytes"},
         {"unk", "TOKEN", PX_FLAG_STRING, &flags.names.unknown, 0, 0, "the list's token for what it lacks [<unk>]"},
         {"eos", "TOKEN", PX_FLAG_STRING, &flags.names.line_end, 0, 0, "the list's token for a line end, at the level of words [<eos>]"},

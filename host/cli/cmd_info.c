@@ -164,7 +164,7 @@ static px_status show(const char *path, int json)
     PX_TRY(px_input_is_model(path, &is_model));
     if (!is_model) return show_tokens(path, json);
     px_model_file model;
-    PX_TRY(px_model_file_open(path, &model));
+    PX_TRY(px_input_model(path, &model));
     px_status status = json ? print_model_json(path, &model) : print_model(path, &model);
     px_model_file_close(&model);
     return status;

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "commands.h"
 #include "inspect.h"
+#include "inputs.h"
 #include "model_file.h"
 #include "options.h"
 #include "output.h"
@@ -136,7 +137,7 @@ static px_status inspect(inspect_flags *flags, const px_config *config)
     if (flags->split_of[0] && strcmp(flags->split_of[1], "valid") != 0 && strcmp(flags->split_of[1], "test") != 0)
         return px_fail(PX_ERR_ARGUMENT, "--split-of %s %s: the part is valid or test", flags->split_of[0], flags->split_of[1]);
     px_model_file model;
-    PX_TRY(px_model_file_open(flags->model, &model));
+    PX_TRY(px_input_model(flags->model, &model));
     px_status status = inspect_text(flags, config, &model);
     px_model_file_close(&model);
     return status;

@@ -269,7 +269,7 @@ static px_status run_job(ngram_job *job, const px_config *given, const px_comman
 {
     const ngram_flags *flags = job->flags;
     double started = px_clock();
-    if (flags->model) PX_TRY(px_model_file_open(flags->model, &job->model));
+    if (flags->model) PX_TRY(px_input_model(flags->model, &job->model));
     PX_TRY(open_texts(job, line));
     PX_TRY(find_line_end(job));
     px_ngram_options options = {.order = flags->order, .line_end = job->line_end, .vocab = px_vocabulary_size(job->corpus.vocabulary), .progress = show_counting, .progress_context = &job->progress};

@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "options.h"
 #include "output.h"
+#include "outputs.h"
 #include "printable.h"
 #include "progress.h"
 #include "report.h"
@@ -21,12 +22,15 @@ static px_status report(const px_command_line *line, const px_config *config, co
     px_progress progress;
     char path[4200];
     if (line->positional_count == 0) return px_fail(PX_ERR_ARGUMENT, "report: of which run? give its folder: perplex report RUN");
+    px_text_output output = {0};
+    if (out) PX_TRY(px_text_output_open("out", out, &output));
     px_progress_start(&progress, stderr);
-    px_report_request request = {.folders = line->positional, .count = (size_t)line->positional_count, .out = out, .device = config->device,
+    px_report_request request = {.folders = line->positional, .count = (size_t)line->positional_count, .stream = output.stream, .out = out, .device = config->device,
                                  .threads = config->threads, .progress = progress.live ? px_progress_hook_what : NULL, .progress_context = &progress};
     px_status status = px_report_write(&request, path);
     px_progress_clear(&progress);
-    if (status == PX_OK) px_print(stdout, "%s\n", path);
+    status = px_text_output_close(&output, status);
+    if (status == PX_OK && !output.standard) px_print(stdout, "%s\n", path);
     return status;
 }
 
@@ -34,7 +38,7 @@ int px_cmd_report(int argc, char **argv)
 {
     const char *out = NULL;
     const px_flag own[] = {
-        {"out", "FILE", PX_FLAG_STRING, &out, 0, 0, "where the page goes"},
+        {"out", "FILE", PX_FLAG_OUT_TEXT, &out, 0, 0, "where the page goes; - is standard output"},
         {0},
     };
     px_config config;

@@ -172,7 +172,7 @@ static px_status sample(const sample_flags *flags, const px_config *config)
     if (flags->prompt && flags->prompt_file) return px_fail(PX_ERR_ARGUMENT, "--prompt and --prompt-file: give one of them");
     if (flags->stop && !*flags->stop) return px_fail(PX_ERR_ARGUMENT, "--stop '': the text to stop at is empty");
     note_idle(flags);
-    PX_TRY(px_model_file_open(flags->model, &model));
+    PX_TRY(px_input_model(flags->model, &model));
     px_status status;
     PX_TRY_GOTO(status, read_prompt(flags, model.vocabulary, &prompt), done);
     PX_TRY_GOTO(status, px_model_file_engine(&model, config->device ? config->device : "cpu", flags->count, PROMPT_WINDOW, px_model_file_threads(&model, config->threads, flags->count), &engine), done);

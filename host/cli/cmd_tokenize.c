@@ -13,7 +13,6 @@
 #include "paths.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 static const char USAGE[] =
     "perplex tokenize --data FILE [--out FILE.tok] [flags]\n"
@@ -26,15 +25,6 @@ typedef struct tokenize_flags {
     const char *out, *vocabulary, *vocabulary_from;
     int json;
 } tokenize_flags;
-
-/* A device or pipe cannot be replaced atomically, and must not be replaced at all. */
-static px_status check_out(const char *path)
-{
-    struct stat info;
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-        return px_fail(PX_ERR_ARGUMENT, "--out %s: %s; give the name of a file", path, S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
-    return PX_OK;
-}
 
 static void print_frequent(const px_vocabulary *vocabulary)
 {
@@ -85,7 +75,6 @@ static px_status tokenize(const px_config *config, const tokenize_flags *flags)
     px_tokenize_result result;
     px_vocabulary *given = NULL, *vocabulary = NULL;
     if (!config->data) return px_fail(PX_ERR_ARGUMENT, "tokenize: nothing to read; give --data FILE, or --data - for standard input");
-    if (flags->out) PX_TRY(check_out(flags->out));
     px_progress_start(&progress, stderr);
     px_corpus_request request;
     px_input_request(config, &request);
@@ -115,7 +104,7 @@ int px_cmd_tokenize(int argc, char **argv)
 {
     tokenize_flags flags = {0};
     const px_flag own[] = {
-        {"out", "FILE.tok", PX_FLAG_STRING, &flags.out, 0, 0, "write a token file"},
+        {"out", "FILE.tok", PX_FLAG_OUT_FILE, &flags.out, 0, 0, "write a token file"},
         {"vocabulary", "FILE", PX_FLAG_STRING, &flags.vocabulary, 0, 0, "use the vocabulary and level of this token file or model"},
         {"vocabulary-from", "TRAIN", PX_FLAG_STRING, &flags.vocabulary_from, 0, 0, "make the vocabulary of this text alone, as of a training's"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the counts as one JSON object on standard output"},

@@ -7,6 +7,7 @@
 #include "inputs.h"
 #include "options.h"
 #include "output.h"
+#include "outputs.h"
 #include "printable.h"
 #include "progress.h"
 #include "quantity.h"
@@ -47,10 +48,26 @@ static void settle_defaults(px_config *config, const px_command_line *line)
     }
 }
 
-static px_status check_start(const px_config *config, const train_flags *flags)
+/* A text or a configuration that lies where the run's own files go would be lost. */
+static px_status check_run_files(const px_command_line *line, const char *run)
+{
+    static const char *const names[] = {"config", "metrics.jsonl", "report.html", "lock", "best.safetensors", "last.safetensors"};
+    char path[4200];
+    if (strcmp(run, "-") == 0) return px_fail(PX_ERR_ARGUMENT, "--run -: a run needs a folder (./- for one that is called -)");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", run, names[i]);
+        PX_TRY(px_output_check_inputs(line, "run", path));
+    }
+    return PX_OK;
+}
+
+static px_status check_start(const px_command_line *line, const px_config *config, const train_flags *flags)
 {
     if (!config->data) return px_fail(PX_ERR_ARGUMENT, "train: nothing to train on; give --data FILE (or --resume DIR to go on with a run)");
     if (!config->run && !flags->dry_run) return px_fail(PX_ERR_ARGUMENT, "train: no place for the results; give --run DIR, a new folder");
+    int goes_on = 0;
+    if (flags->automatic) PX_TRY(px_train_can_resume(config->run, &goes_on));
+    if (config->run && !goes_on) PX_TRY(check_run_files(line, config->run));
     return px_config_check(config);
 }
 
@@ -115,7 +132,8 @@ static void print_result(FILE *out, const px_train_result *result, px_status sta
     if (!isnan(result->best_valid_loss)) {
         fprintf(out, "best: step %s, validation perplexity %s", px_text_count(a, result->best_step),
                 px_text_perplexity(b, exp(result->best_valid_loss)));
-        if (!isnan(result->valid_loss_zero)) fprintf(out, "; one stream from a zero state %s", px_text_perplexity(a, exp(result->valid_loss_zero)));
+        if (result->of_last) fprintf(out, ", but best.safetensors is missing\nlast weights: validation perplexity");
+        if (!isnan(result->valid_loss_zero)) fprintf(out, "%s one stream from a zero state %s", result->of_last ? "," : ";", px_text_perplexity(a, exp(result->valid_loss_zero)));
         if (!isnan(result->valid_loss_carried)) fprintf(out, ", from the state of training %s", px_text_perplexity(a, exp(result->valid_loss_carried)));
         fprintf(out, "\n");
     }
@@ -145,6 +163,7 @@ static px_status print_result_json(const px_train_result *result, px_status stat
     add_loss(object, "valid_loss_zero", "valid_perplexity_zero", result->valid_loss_zero);
     add_loss(object, "valid_loss_carried", "valid_perplexity_carried", result->valid_loss_carried);
     add_loss(object, "test_loss", "test_perplexity", result->test_loss_zero);
+    cJSON_AddStringToObject(object, "scored", result->of_last ? "last" : "best");
     px_json_text(object, "best", result->best_path, strlen(result->best_path));
     px_json_text(object, "last", result->last_path, strlen(result->last_path));
     return px_json_print(object);
@@ -204,7 +223,7 @@ static px_status start_or_resume(px_config *config, px_command_line *line, const
     const char *const *changes = line->given_count ? line->given : none;
     if (!flags->resume) {
         settle_defaults(config, line);
-        PX_TRY(px_comm_agree(comm, check_start(config, flags)));
+        PX_TRY(px_comm_agree(comm, check_start(line, config, flags)));
         PX_TRY(px_comm_agree(comm, px_input_settle_level(line, config)));
         if (comm->rank == 0) px_idle_flags(line, config, hooks.line, hooks.context);
         if (flags->dry_run) return dry_run(config, &hooks, &progress, flags->json);

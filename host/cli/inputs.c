@@ -61,6 +61,14 @@ px_status px_input_is_model(const char *path, int *is_model)
     return PX_OK;
 }
 
+px_status px_input_model(const char *path, px_model_file *model)
+{
+    PX_TRY(px_model_file_open(path, model));
+    if (model->from_last)
+        px_print(stderr, "note: %s holds no best.safetensors; this is its last.safetensors, of step %lld\n", path, (long long)model->step);
+    return PX_OK;
+}
+
 px_status px_input_vocabulary(const char *path, px_vocabulary **vocabulary)
 {
     int is_model;
@@ -68,7 +76,7 @@ px_status px_input_vocabulary(const char *path, px_vocabulary **vocabulary)
     PX_TRY(px_input_is_model(path, &is_model));
     if (is_model) {
         px_model_file model;
-        PX_TRY(px_model_file_open(path, &model));
+        PX_TRY(px_input_model(path, &model));
         *vocabulary = model.vocabulary;
         model.vocabulary = NULL;
         px_model_file_close(&model);

@@ -5,6 +5,7 @@
 #include "hint.h"
 #include "nearest.h"
 #include "note.h"
+#include "outputs.h"
 #include "paths.h"
 
 #include <errno.h>
@@ -24,6 +25,14 @@ int px_command_line_takes(const px_command_line *line, const px_option *option)
     for (size_t i = 0; line->settings[i]; i++)
         if (strcmp(line->settings[i], option->name) == 0) return 1;
     return 0;
+}
+
+int px_flag_names_file(const char *value_name)
+{
+    static const char *const others[] = {"TEXT", "TOKEN", "NAME", "KEY", "KEY=a..b ...", "WORDS", "TIME"};
+    for (size_t i = 0; value_name && i < sizeof others / sizeof others[0]; i++)
+        if (strcmp(value_name, others[i]) == 0) return 0;
+    return 1;
 }
 
 static const px_flag *find_flag(const px_command_line *line, const char *name)
@@ -110,6 +119,9 @@ static px_status set_flag(const px_flag *flag, const char *value)
         }
         return px_fail(PX_ERR_ARGUMENT, "--%s %.100s: not accepted; it takes no value, or true or false", flag->name, value);
     case PX_FLAG_STRING:
+    case PX_FLAG_OUT_FILE:
+    case PX_FLAG_OUT_TEXT:
+    case PX_FLAG_OUT_NAME:
         *(const char **)flag->place = value;
         return PX_OK;
     case PX_FLAG_PAIR:
@@ -171,6 +183,7 @@ static px_status read_config_file(px_command_line *line, const char *path)
     char *text;
     size_t bytes;
     PX_TRY(px_file_read(path, CONFIG_FILE_LIMIT, &text, &bytes));
+    if (line->config_files.count < PX_FLAG_LIST_MAX) line->config_files.value[line->config_files.count++] = path;
     px_status status = px_config_each(text, bytes, path, set_from_file, line);
     free(text);
     return status;
@@ -360,7 +373,7 @@ px_status px_command_line_read(px_command_line *line, int argc, char **argv)
             line->positional[line->positional_count++] = argv[i];
         }
     }
-    return PX_OK;
+    return px_outputs_check(line);
 }
 
 void px_command_line_free(px_command_line *line)

@@ -15,6 +15,9 @@
 typedef enum px_flag_kind {
     PX_FLAG_SWITCH,   /* int: 1, or 0 by --no-name */
     PX_FLAG_STRING,   /* const char *; lives as long as the px_command_line */
+    PX_FLAG_OUT_FILE, /* the same, the name of a file to be written: checked against everything that is read (outputs.h) */
+    PX_FLAG_OUT_TEXT, /* ... of a text: - is standard output */
+    PX_FLAG_OUT_NAME, /* ... of a folder, or what files' names are made from: the command has each of them checked */
     PX_FLAG_PAIR,     /* const char *[2]: --name A B; not in a file */
     PX_FLAG_INT32,    /* int32_t */
     PX_FLAG_INT64,    /* int64_t */
@@ -53,6 +56,7 @@ typedef struct px_command_line {
     const char **given;            /* [2 * given_count + 1] names and values of settings, file first, ended by NULL */
     size_t given_count;
     size_t file_count;             /* the first of them, which are from a file */
+    px_flag_list config_files;     /* every --config FILE */
     /* private */
     size_t given_room;
     char *owned;                   /* chain of copies of values */
@@ -67,6 +71,8 @@ void px_command_line_free(px_command_line *line);
 int px_command_line_gave(const px_command_line *line, const char *setting);
 /* Its last value on the command line, NULL where it came from a file or not at all. */
 const char *px_command_line_typed(const px_command_line *line, const char *setting);
+/* 0 where what follows such a flag or setting, by the word that --help shows for it, is clearly no file's name. */
+int px_flag_names_file(const char *value_name);
 /* Whether this command takes that setting of the table. */
 int px_command_line_takes(const px_command_line *line, const px_option *option);
 

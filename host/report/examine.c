@@ -276,6 +276,9 @@ px_status px_examine_write(px_text *out, const px_run_data *run, const px_examin
     size_t keep = out->bytes;
     px_status status = px_model_file_open(run->folder, &model);
     if (status != PX_OK) return settle(status, out, keep, "page", "What the model shows");
+    if (model.from_last)
+        px_text_format(out, "<p class=\"note\">The run has no best.safetensors: what follows is by its last weights, of step %lld.</p>\n", (long long)model.step);
+    keep = out->bytes;
     status = settle(write_page(out, &model, options), out, keep, "page", "A page by the best model");
     if (status == PX_OK) status = examine_valid(out, run, &model, options);
     px_model_file_close(&model);

@@ -47,7 +47,7 @@ static void write_facts(px_text *out, const px_run_data *run)
         snprintf(note, sizeof note, "best, at step %s", px_html_count(a, (double)run->best_step));
         px_page_fact(out, "validation perplexity", px_html_value(value, exp(run->best_valid_loss)), note);
     }
-    if (!isnan(run->end_test_loss)) px_page_fact(out, "test perplexity", px_html_value(value, exp(run->end_test_loss)), "best model, one stream");
+    if (!isnan(run->end_test_loss)) px_page_fact(out, "test perplexity", px_html_value(value, exp(run->end_test_loss)), run->end_of_last ? "last weights, one stream" : "best model, one stream");
     if (!isnan(run->unigram_loss)) {
         snprintf(note, sizeof note, "uniform %s", px_html_count(a, (double)run->vocabulary));
         px_page_fact(out, "unigram perplexity", px_html_value(value, exp(run->unigram_loss)), note);
@@ -214,13 +214,15 @@ static void result_row(px_text *out, const char *name, double loss, const char *
 
 static void write_results(px_text *out, const px_run_data *run)
 {
+    const char *zero = run->end_of_last ? "last weights, one stream from a zero state" : "best model, one stream from a zero state";
+    const char *carried = run->end_of_last ? "last weights, one stream from the state of training" : "best model, one stream from the state of training";
     px_text_format(out, "<section id=\"results\"><h2>Results</h2>\n<div class=\"scroll\"><table><thead><tr><th>text</th><th>perplexity</th><th>nats per token</th>"
                         "<th>bits per token</th><th>how</th></tr></thead><tbody>\n");
     result_row(out, "training", run->end_train_loss, "mean over the last epoch");
     result_row(out, "validation, best", run->best_valid_loss, "n streams, started cold");
-    result_row(out, "validation", run->end_valid_loss_zero, "best model, one stream from a zero state");
-    result_row(out, "validation", run->end_valid_loss_carried, "best model, one stream from the state of training");
-    result_row(out, "test", run->end_test_loss, "best model, one stream from a zero state");
+    result_row(out, "validation", run->end_valid_loss_zero, zero);
+    result_row(out, "validation", run->end_valid_loss_carried, carried);
+    result_row(out, "test", run->end_test_loss, zero);
     result_row(out, "unigram", run->unigram_loss, "frequencies of the training text");
     result_row(out, "uniform", run->vocabulary > 0 ? log((double)run->vocabulary) : NAN, "every token alike");
     px_text_format(out, "</tbody></table></div>\n");

@@ -5,9 +5,33 @@
 #include "file.h"
 #include "page.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+enum { PAGE_LIMIT = 1 << 28 };
+
+/* A page of ours may be replaced, one of somebody's own not. Every page of every version has this foot. */
+static px_status check_page(const char *path)
+{
+    static const char foot[] = "<footer>Made by perplex";
+    struct stat info;
+    char *text;
+    size_t bytes;
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return PX_OK; /* px_atomic_open judges the others */
+    PX_TRY(px_file_read(path, PAGE_LIMIT, &text, &bytes));
+    int is_ours = memmem(text, bytes, foot, sizeof foot - 1) != NULL;
+    free(text);
+    return is_ours ? PX_OK : px_fail(PX_ERR_ARGUMENT, "%s: not a page of perplex, so it is left as it is; give it another name, or --out FILE", path);
+}
+
+static px_status write_stream(FILE *stream, const px_text *page)
+{
+    errno = 0;
+    return fwrite(page->data, 1, page->bytes, stream) == page->bytes ? PX_OK : px_fail(PX_ERR_IO, "the page: %s", strerror(errno ? errno : EIO));
+}
 
 static px_status write_file(const char *path, const px_text *page)
 {
@@ -29,7 +53,7 @@ static px_status make(px_run_data *const *runs, const px_report_request *request
     else
         px_page_write_comparison(&page, runs, request->count);
     if (status == PX_OK) status = px_text_check(&page, path);
-    if (status == PX_OK) status = write_file(path, &page);
+    if (status == PX_OK) status = request->stream ? write_stream(request->stream, &page) : write_file(path, &page);
     px_text_free(&page);
     return status;
 }
@@ -51,8 +75,12 @@ px_status px_report_write(const px_report_request *request, char path[4200])
         runs[read] = &data[read];
     }
     if (status == PX_OK) {
-        int length = request->out ? snprintf(path, 4200, "%s", request->out) : snprintf(path, 4200, "%s/report.html", data[0].folder);
-        status = length >= 4200 ? px_fail(PX_ERR_ARGUMENT, "--out %.60s...: the name is too long", path) : make(runs, request, path);
+        char own[4200];
+        snprintf(own, sizeof own, "%s/report.html", data[0].folder);
+        int length = snprintf(path, 4200, "%s", request->out ? request->out : own);
+        if (length >= 4200) status = px_fail(PX_ERR_ARGUMENT, "--out %.60s...: the name is too long", path);
+        if (status == PX_OK && (!request->out || px_file_is_same(path, own))) status = check_page(path);
+        if (status == PX_OK) status = make(runs, request, path);
     }
     while (read > 0) px_run_data_free(&data[--read]);
     free(data);

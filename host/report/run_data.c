@@ -140,6 +140,7 @@ static px_status read_end(reader *r, const cJSON *line)
 {
     px_run_data *data = r->data;
     text_of(line, "reason", data->reason, sizeof data->reason);
+    data->end_of_last = cJSON_HasObjectItem(line, "scored");
     PX_TRY(number_of(r, line, "train_loss", 0, &data->end_train_loss));
     PX_TRY(number_of(r, line, "valid_loss_zero", 0, &data->end_valid_loss_zero));
     PX_TRY(number_of(r, line, "valid_loss_carried", 0, &data->end_valid_loss_carried));

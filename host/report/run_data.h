@@ -42,6 +42,7 @@ typedef struct px_run_data {
     int64_t rollbacks;
     double median_speed;      /* tokens/s of the train lines; NaN without any */
     /* end line; NaN where it has none */
+    int end_of_last;          /* 1: the end's losses on whole texts are of the last weights, the best model's file was missing */
     double end_train_loss, end_valid_loss_zero, end_valid_loss_carried, end_test_loss, end_seconds;
 } px_run_data;
 

@@ -105,12 +105,14 @@ static px_status carry_state(px_run *run, const float *carried, int32_t at)
     return px_engine_write(run->engine, PX_SECTION_EVAL_STATE, run->buffer);
 }
 
+/* Both kinds of checkpoint hold the weights that evaluation uses. */
 static px_status load_best(px_run *run)
 {
+    const char *path = run->result->of_last ? run->last_path : run->best_path;
     px_checkpoint best;
-    PX_TRY(px_checkpoint_open(run->best_path, &best));
+    PX_TRY(px_checkpoint_open(path, &best));
     px_status status = best.parameters.count == run->parameters.count ? px_checkpoint_weights(&best, run->buffer)
-                                                                       : px_fail(PX_ERR_INPUT, "%s: not of this run", run->best_path);
+                                                                       : px_fail(PX_ERR_INPUT, "%s: not of this run", path);
     px_checkpoint_close(&best);
     PX_TRY(status);
     return px_engine_write(run->engine, PX_SECTION_PARAMETERS, run->buffer);
@@ -131,7 +133,7 @@ static px_status evaluate_alone(px_run *run)
     if (count == 0) return PX_OK;
     size_t targets = 0;
     for (int32_t i = 0; i < count; i++) targets += targets_of(&readings[i]);
-    if (targets > WORTH_A_LINE) px_run_line(run, "scoring the best model on whole texts, each as one stream");
+    if (targets > WORTH_A_LINE) px_run_line(run, "scoring the %s on whole texts, each as one stream", run->result->of_last ? "last weights" : "best model");
 
     float *carried = malloc((size_t)run->config.model.layers * (size_t)run->config.batch * (size_t)run->config.model.hidden * sizeof *carried);
     px_status status = carried ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for the evaluation at the end");

@@ -11,11 +11,12 @@
 #include <sys/stat.h>
 
 /* A run folder stands for its best.safetensors, else its last.safetensors. */
-static px_status find_file(const char *path, char **found)
+static px_status find_file(const char *path, char **found, int *from_last)
 {
     static const char *const names[] = {"best.safetensors", "last.safetensors"};
     struct stat info;
     *found = NULL;
+    *from_last = 0;
     if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) {
         *found = strdup(path);
         return *found ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to read it", path);
@@ -25,6 +26,7 @@ static px_status find_file(const char *path, char **found)
             *found = NULL;
             return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", path);
         }
+        *from_last = i;
         if (stat(*found, &info) == 0) return PX_OK;
         free(*found);
         *found = NULL;
@@ -72,8 +74,9 @@ px_status px_model_file_open(const char *path, px_model_file *file)
 {
     px_checkpoint checkpoint = {0};
     char *found;
+    int from_last;
     *file = (px_model_file){0};
-    PX_TRY(find_file(path, &found));
+    PX_TRY(find_file(path, &found, &from_last));
     px_status status = px_checkpoint_open(found, &checkpoint);
     free(found);
     PX_TRY(status);
@@ -88,6 +91,7 @@ px_status px_model_file_open(const char *path, px_model_file *file)
         status = px_fail_context(PX_ERR_INPUT, "%s: damaged", checkpoint.path);
         goto fail;
     }
+    file->from_last = from_last;
     file->parameters = checkpoint.parameters;
     file->step = checkpoint.state.step;
     /* the epoch, from 1, that its latest step belongs to */

@@ -12,6 +12,7 @@ typedef struct px_model_file {
     px_parameters parameters;
     int64_t step, epoch;
     double valid_loss;           /* NaN if it was never evaluated */
+    int from_last;               /* 1: of a run folder without best.safetensors: its last weights */
     int averaged;                /* 1: best weights are averaged weights */
     uint64_t corpus_hash;        /* of the training, validation and test tokens; 0 where there were none (an imported model) */
     int64_t tokens;              /* scored in training */

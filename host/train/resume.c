@@ -6,6 +6,7 @@
 #include "paths.h"
 #include "quantity.h"
 #include "run.h"
+#include "run_files.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -93,16 +94,53 @@ static px_status take_up(px_run *run, const px_checkpoint *last, const char *dam
     return PX_OK;
 }
 
+/* What lies there as the best model would be written over by a better one. */
+static px_status check_best(const px_run *run)
+{
+    px_checkpoint best;
+    if (access(run->best_path, F_OK) != 0) return PX_OK;
+    px_status status = px_checkpoint_open(run->best_path, &best);
+    if (status != PX_OK) {
+        char reason[768];
+        snprintf(reason, sizeof reason, "%s", px_error_message());
+        return px_fail(status, "%s; to go on without the best model so far, move its file away", reason);
+    }
+    int is_ours = best.state.corpus_hash == run->state.corpus_hash && best.parameters.count == run->parameters.count;
+    px_checkpoint_close(&best);
+    return is_ours ? PX_OK : px_fail(PX_ERR_INPUT, "%s: not a model of this run, which would put its best one in its place; move it away", run->best_path);
+}
+
+/* Without its file the best model is lost, unless it is that of this very step. */
+static px_status find_best(px_run *run)
+{
+    char step[32];
+    if (!run->validates || run->state.best_step < 0 || access(run->best_path, F_OK) == 0) return PX_OK;
+    if (run->state.best_step == run->state.step) return px_run_write_best(run, &run->state);
+    px_run_line(run, "warning: %s is missing: the best model so far, of step %s; only a better one takes its place", run->best_path,
+                px_text_count(step, run->state.best_step));
+    return PX_OK;
+}
+
 /* The folder as it was then: rank 0's, once everything has been checked. */
 static px_status take_up_folder(px_run *run, const char *damage)
 {
     struct stat info;
+    int is_ours;
+    PX_TRY(px_run_metrics_is_ours(run->metrics_path, &is_ours));
+    if (!is_ours)
+        return px_fail(PX_ERR_INPUT, "%s: not this run's log, which would be put in its place; move it away", run->metrics_path);
+    PX_TRY(check_best(run));
     if (*damage) PX_TRY(px_run_drop_kept_after(run->folder, run->state.step)); /* found damaged just now */
     if (stat(run->metrics_path, &info) != 0 || info.st_size < run->state.metrics_bytes)
         px_run_line(run, "warning: %s is shorter than it was at the checkpoint; lines are missing from it", run->metrics_path);
     PX_TRY(px_metrics_log_open(run->metrics_path, run->state.metrics_bytes, &run->log));
     PX_TRY(px_run_restore_best(run));
-    PX_TRY(px_run_write_config(run));
+    PX_TRY(find_best(run));
+    PX_TRY(px_run_config_is_ours(run->config_path, &is_ours));
+    if (is_ours)
+        PX_TRY(px_run_write_config(run));
+    else
+        px_run_line(run, "warning: %s is not as perplex writes it, so it is left as it is", run->config_path);
     PX_TRY(px_run_introduce(run));
     warn_of_idle_steps(run);
     char step[32];
@@ -148,10 +186,11 @@ static int has_ended(const px_run *run)
 {
     struct stat info;
     px_train_result *result = run->result;
-    if (px_run_end_reason(run) == PX_END_NONE || stat(run->best_path, &info) != 0) return 0;
+    if (px_run_end_reason(run) == PX_END_NONE) return 0;
     cJSON *line = last_line(run->metrics_path);
     const cJSON *event = cJSON_GetObjectItemCaseSensitive(line, "event");
-    int ended = cJSON_IsString(event) && strcmp(event->valuestring, "end") == 0 && count_of(line, "step", -1) == run->state.step;
+    int of_last = cJSON_HasObjectItem(line, "scored"); /* then it ended without a best model */
+    int ended = (of_last || stat(run->best_path, &info) == 0) && cJSON_IsString(event) && strcmp(event->valuestring, "end") == 0 && count_of(line, "step", -1) == run->state.step;
     if (ended) {
         result->steps = run->state.step;
         result->epochs = run->state.epoch;
@@ -164,6 +203,8 @@ static int has_ended(const px_run *run)
         result->valid_loss_carried = number_of(line, "valid_loss_carried");
         result->test_loss_zero = number_of(line, "test_loss_zero");
         result->finished = 2;
+        result->of_last = of_last;
+        if (of_last) result->best_path[0] = 0;
     }
     cJSON_Delete(line);
     return ended;
@@ -181,7 +222,7 @@ static px_status check_folder(const char *folder)
     /* before its lock makes a file there */
     PX_TRY(px_run_folder_has_checkpoint(folder, &has));
     if (!has)
-        return px_fail(PX_ERR_INPUT, "--resume %s: holds no last.safetensors, so there is nothing to go on with; start a run there with --run", folder);
+        return px_fail(PX_ERR_INPUT, "--resume %s: holds no last.safetensors, so there is nothing to go on with; start a run by --run in another folder, or here when what is left has been moved away", folder);
     return PX_OK;
 }
 
@@ -237,6 +278,11 @@ done:
 px_status px_train_resume(const char *folder, const char *const *changes, const px_train_hooks *hooks, px_train_result *result)
 {
     return resume(folder, changes, 0, hooks, result);
+}
+
+px_status px_train_can_resume(const char *run, int *can)
+{
+    return px_run_folder_has_checkpoint(run, can);
 }
 
 px_status px_train_start_or_resume(const px_config *config, const char *const *changes, const px_train_hooks *hooks, px_train_result *result)

@@ -7,6 +7,7 @@
 #include "check.h"
 #include "file.h"
 #include "machine.h"
+#include "run_files.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -75,9 +76,12 @@ px_status px_run_folder_refuse(const px_run *run)
 {
     int has;
     PX_TRY(px_run_folder_has_checkpoint(run->folder, &has));
-    if (has || exists(run->best_path))
+    if (has)
         return px_fail(PX_ERR_ARGUMENT, "--run %s: already holds a run; go on with it by --resume %s, or give another folder", run->folder, run->folder);
-    return PX_OK;
+    if (exists(run->best_path) || exists(run->kept_path))
+        return px_fail(PX_ERR_ARGUMENT, "--run %s: already holds a model, %s, though no last.safetensors to go on from; move it away to start anew here, or give another folder",
+                       run->folder, exists(run->best_path) ? "best.safetensors" : "best.before-end.safetensors");
+    return px_run_files_check_new(run->folder);
 }
 
 px_status px_run_folder_create(px_run *run, int *created)
@@ -103,7 +107,7 @@ void px_run_folder_undo(px_run *run, int created)
     int began = exists(run->last_path); /* then it can be resumed */
     if (run->log && !began) {
         unlink(run->metrics_path);
-        if (created) unlink(run->config_path);
+        unlink(run->config_path); /* ours: px_run_folder_refuse has looked */
     }
     px_run_lock_release(run->lock);
     run->lock = NULL;

@@ -197,7 +197,7 @@ static px_status open_last(const char *folder, px_checkpoint *checkpoint)
     px_status status = look(last, &there);
     if (status == PX_OK)
         status = there ? open_state(last, checkpoint)
-                       : px_fail(PX_ERR_INPUT, "%s: holds no last.safetensors, so there is nothing to go on with; start a run there with --run", folder);
+                       : px_fail(PX_ERR_INPUT, "%s: holds no last.safetensors, so there is nothing to go on with; start a run by --run in another folder, or here when what is left has been moved away", folder);
     free(last);
     return status;
 }

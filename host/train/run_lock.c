@@ -40,6 +40,16 @@ static px_status write_self(px_run_lock *lock)
 }
 
 
+/* A file of somebody's own that is called lock must not be written or removed. */
+static px_status check_own(const px_run_lock *lock)
+{
+    static const char start[] = "process ";
+    char text[sizeof start] = "";
+    ssize_t got = pread(lock->fd, text, sizeof start - 1, 0);
+    if (got == 0 || (got > 0 && memcmp(text, start, (size_t)got) == 0)) return PX_OK;
+    return px_fail(PX_ERR_ARGUMENT, "%s: not a lock of perplex, which needs this name; give the file another one", lock->path);
+}
+
 /* The locked file must still be the one that has the name: its last holder may have removed it in between. */
 static int is_at_its_name(const px_run_lock *lock)
 {
@@ -126,6 +136,7 @@ static px_status take_once(px_run_lock *lock, const char *folder, int *again)
     int made;
     *again = 0;
     PX_TRY(open_file(lock, &made));
+    PX_TRY(check_own(lock));
     px_status status = lock_file(lock, folder, made, again);
     if (*again) {
         close(lock->fd);

@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "machine.h"
+#include "quantity.h"
 #include "run.h"
 
 #include <math.h>
@@ -53,19 +54,36 @@ static px_status log_end(px_run *run, px_end_reason reason)
     log_loss(run, "valid_loss_zero", "valid_perplexity_zero", result->valid_loss_zero);
     log_loss(run, "valid_loss_carried", "valid_perplexity_carried", result->valid_loss_carried);
     log_loss(run, "test_loss_zero", "test_perplexity_zero", result->test_loss_zero);
+    if (result->of_last) px_metrics_text(run->log, "scored", "last");
     px_metrics_number(run->log, "seconds", result->seconds);
     return px_metrics_end(run->log);
+}
+
+/* The last weights are the best where nothing else is known, or where they are; never where the best model's file is lost. */
+static px_status settle_best(px_run *run)
+{
+    struct stat info;
+    char step[32];
+    if (run->validates && stat(run->best_path, &info) == 0) return PX_OK;
+    if (!run->validates || run->state.best_step < 0 || run->state.best_step == run->state.step) {
+        if (run->validates && run->state.best_step < 0) px_run_line(run, "warning: no evaluation gave a number; best.safetensors holds the last weights");
+        return px_run_write_best(run, &run->state);
+    }
+    px_run_line(run, "warning: %s, the best model, of step %s, is missing: the last weights are scored instead", run->best_path,
+                px_text_count(step, run->state.best_step));
+    run->result->of_last = 1;
+    run->result->best_path[0] = 0;
+    return PX_OK;
 }
 
 /* The checkpoint comes first: what follows (the rest of an interval, an evaluation at a step where none is due, the end's own
  * line) is of this end only. A run that is resumed with more steps goes on from before it, as if it had never ended. */
 static px_status finish(px_run *run, px_end_reason reason)
 {
-    struct stat info;
     if (run->checkpoint_step != run->state.step) PX_TRY(px_run_write_last(run));
     if (run->state.interval_tokens > 0) PX_TRY(px_run_log_interval(run));
     if (run->validates && run->state.evaluated_step != run->state.step) PX_TRY(px_run_validate(run, 1));
-    if (!run->validates || stat(run->best_path, &info) != 0) PX_TRY(px_run_write_best(run, &run->state));
+    PX_TRY(settle_best(run));
     PX_TRY(px_run_final_evaluation(run));
     fill_result(run);
     PX_TRY(log_end(run, reason));

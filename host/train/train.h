@@ -42,6 +42,7 @@ typedef struct px_train_result {
     int64_t best_step;
     double valid_loss_zero, valid_loss_carried; /* best model, one stream: from a zero state, from the training state */
     double test_loss_zero;                   /* NaN without test data */
+    int of_last;                             /* 1: the best model's file is missing, best_path is "", and these three are the last weights' */
     int finished;                            /* 1: reached its end; 2: an earlier job had, nothing was done */
     char best_path[4096], last_path[4096];
 } px_train_result;
@@ -57,6 +58,9 @@ px_status px_train_resume(const char *run, const char *const *changes, const px_
 /* Starts the run in config->run, or goes on with it where an earlier job has left a checkpoint there; one that has already ended gives
  * its result at once, as metrics.jsonl has it. changes: the settings that were given, as above; --run among them is passed over. */
 px_status px_train_start_or_resume(const px_config *config, const char *const *changes, const px_train_hooks *hooks, px_train_result *result);
+
+/* Whether a folder holds a checkpoint to go on from. */
+px_status px_train_can_resume(const char *run, int *can);
 
 /* What --dry-run prints: sizes, bytes and the predicted time of an epoch (a few real steps are timed; nothing is kept). */
 typedef struct px_train_plan {

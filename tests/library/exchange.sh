@@ -87,7 +87,7 @@ done
 run export --model run --out named.safetensors
 must "a name may be given instead of a folder" test -s named.safetensors -a -s named.json
 must "the exported file holds weights only" bash -c '! grep -qa "state\.\|perplex\.config" named.safetensors'
-refuses "a model is not replaced by its own export" 2 "that is the model itself" export --model back.safetensors --out back.safetensors
+refuses "a model is not replaced by its own export" 2 "is read here" export --model back.safetensors --out back.safetensors
 refuses "export without a model" 2 "no model" export --out x
 refuses "export to nowhere" 2 "nowhere to write" export --model run
 refuses "export over a file" 2 "a file is there" export --model run --out text.txt
