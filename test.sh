@@ -8,12 +8,14 @@ PACKAGES=(cmake make gcc g++ libc6-dev libcjson-dev libutf8proc-dev libxxhash-de
 
 usage() {
     cat <<'END'
-usage: ./test.sh [--sanitize] [--full] [--no-install] [-R REGEX]
+usage: ./test.sh [--sanitize] [--full] [--fuzz SECONDS] [--no-install] [-R REGEX]
 Builds into build/ and runs the tests: some six minutes on two cores, the build included.
 
-  --sanitize    before that the same into build/sanitize, under the address and undefined-behaviour sanitizers, and the CUDA kernels on
-                the CPU under the address and the thread sanitizer (some twenty minutes more)
+  --sanitize    before that the same into build/sanitize, under the address and undefined-behaviour sanitizers, the CUDA kernels on the
+                CPU under the address and the thread sanitizer, the library under the thread sanitizer, and all with Clang, readers
+                under libFuzzer (some twenty minutes more)
   --full        the longer tests too: trainings, other compilers, other machines (tens of minutes)
+  --fuzz SECONDS  that alone: each reader of files under libFuzzer for so long, with Clang, in build/clang
   --no-install  install nothing; say what is missing and stop
   -R REGEX      only tests whose name matches
 PERPLEX_TEST_SLURM=1 tests the batch scripts under a Slurm of their own, as root, where this machine has none (slurm/README.md).
@@ -24,12 +26,15 @@ END
 
 full=0
 sanitize=0
+fuzz=
 PERPLEX_INSTALL=1
 select=()
 while [ $# -gt 0 ]; do
     case "$1" in
         --full) full=1 ;;
         --sanitize) sanitize=1 ;;
+        --fuzz) [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || { echo "test.sh: --fuzz needs a number of seconds" >&2; exit 2; }
+            fuzz=$2; shift ;;
         --no-install) PERPLEX_INSTALL=0 ;;
         -R) [ $# -gt 1 ] || { echo "test.sh: -R needs a pattern" >&2; exit 2; }
             select=(-R "$2"); shift ;;
@@ -41,6 +46,10 @@ done
 
 . ./scripts/setup.sh
 px_install "${PACKAGES[@]}"
+if [ $sanitize = 1 ] || [ -n "$fuzz" ]; then px_install_optional "Clang and libFuzzer" clang libclang-rt-dev; fi
+if [ -n "$fuzz" ]; then
+    exec ./tests/fuzz/libfuzzer.sh . build/clang cmake "$fuzz"
+fi
 px_install_optional "the tests in other languages" locales
 px_install_optional "the screenshots of report.html" chromium
 px_install_optional "event files for TensorBoard" protobuf-c-compiler libprotobuf-c-dev libisal-dev
@@ -76,6 +85,7 @@ list_left_out() {
 
 status=0
 if [ $full = 1 ]; then labels=""; else labels="full"; fi
+[ $sanitize = 1 ] || labels=${labels:+$labels|}sanitizers
 if [ $sanitize = 1 ]; then kernels=ON; else kernels=OFF; fi
 logs=(build/Testing/Temporary/LastTest.log)
 

@@ -52,7 +52,7 @@ typedef struct reading {
     line_edge *edges;        /* in the order of the lines */
     size_t edge_count, edge_room, line;
     name_index states, symbols;
-    uint32_t *edge_of;       /* [PX_MACHINE_MAX_STATES, PX_MACHINE_MAX_SYMBOLS]: 1 + number of the edge; 0 = none yet */
+    uint32_t *edge_of[PX_MACHINE_MAX_STATES]; /* of each state that has one, [PX_MACHINE_MAX_SYMBOLS]: 1 + number of the edge; 0 = none yet */
     const char *source;
 } reading;
 
@@ -144,7 +144,9 @@ static px_status add_edge(reading *r, const char *state, char *symbol, const cha
     if (e.state == -2 || e.next == -2 || e.symbol == -2) return no_memory(r);
     if (e.state < 0 || e.next < 0 || e.symbol < 0)
         return px_fail(PX_ERR_INPUT, "%s:%zu: more than %d states or %d symbols", r->source, r->line, PX_MACHINE_MAX_STATES, PX_MACHINE_MAX_SYMBOLS);
-    uint32_t *here = &r->edge_of[(size_t)e.state * PX_MACHINE_MAX_SYMBOLS + (size_t)e.symbol];
+    uint32_t **row = &r->edge_of[e.state];
+    if (!*row && !(*row = calloc(PX_MACHINE_MAX_SYMBOLS, sizeof **row))) return no_memory(r);
+    uint32_t *here = *row + e.symbol;
     if (*here)
         return px_fail(PX_ERR_INPUT, "%s:%zu: state %s emits this symbol on line %zu already: the symbols would not tell the states", r->source, r->line,
                        state, r->edges[*here - 1].line);
@@ -210,8 +212,7 @@ px_status px_machine_read(const char *text, size_t bytes, const char *source, px
 {
     reading r = {.machine = calloc(1, sizeof *r.machine), .source = source};
     char *copy = malloc(bytes + 1);
-    r.edge_of = calloc((size_t)PX_MACHINE_MAX_STATES * PX_MACHINE_MAX_SYMBOLS, sizeof *r.edge_of); /* its pages come as they are used */
-    px_status status = r.machine && copy && r.edge_of ? PX_OK : no_memory(&r);
+    px_status status = r.machine && copy ? PX_OK : no_memory(&r);
     if (status == PX_OK && memchr(text, 0, bytes)) status = px_fail(PX_ERR_INPUT, "%s: not a text", source);
     if (status == PX_OK) {
         memcpy(copy, text, bytes);
@@ -229,7 +230,7 @@ px_status px_machine_read(const char *text, size_t bytes, const char *source, px
     free(r.edges);
     free(r.states.entry);
     free(r.symbols.entry);
-    free(r.edge_of);
+    for (int32_t s = 0; s < PX_MACHINE_MAX_STATES; s++) free(r.edge_of[s]);
     if (status == PX_OK)
         *machine = r.machine;
     else

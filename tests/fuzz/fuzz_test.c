@@ -102,9 +102,8 @@ static void run_target(const fuzz_target *target, const char *folder, place *at)
         px_status status = target->read(folder, path, &input);
         free(input.data);
         at->accepted += status == PX_OK;
-        if (status == PX_ERR_MEMORY) complain(at, "absurd memory");
-        if (status == PX_ERR_INTERNAL || status == PX_ERR_CUDA || status == PX_STOPPED) complain(at, "a status that no file can cause");
-        if (status != PX_OK && !px_error_message()[0]) complain(at, "refused without a message");
+        const char *mistake = fuzz_mistake(status);
+        if (mistake) complain(at, mistake);
         if (status != PX_OK && (size_t)i < count) complain(at, "a valid file was refused");
     }
     for (size_t i = 0; i < count; i++) free(seeds[i].data);

@@ -2,12 +2,14 @@
  * readers behind the checksum are reached too. */
 #include "targets.h"
 
+#include "bench.h"
 #include "checkpoint.h"
 #include "corpus.h"
 #include "file.h"
 #include "model_exchange.h"
 #include "model_file.h"
 #include "run_data.h"
+#include "state_machine.h"
 #include "token_file.h"
 #include "train.h"
 
@@ -17,6 +19,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <xxhash.h>
+#ifdef PERPLEX_ZLIB
+#include <zlib.h>
+#endif
+#ifdef PERPLEX_ZSTD
+#include <zstd.h>
+#endif
 
 static px_vocabulary *words; /* of the process that reads */
 
@@ -80,7 +88,13 @@ static void mutate_tokens(fuzz_bytes *input, const fuzz_bytes *other, fuzz_rando
         return;
     }
     memcpy(&header, input->data, sizeof header);
-    size_t ids = (size_t)header.count * header.id_bytes;
+    const size_t behind = input->bytes - sizeof header;
+    size_t ids;
+    if (__builtin_mul_overflow((size_t)header.count, (size_t)header.id_bytes, &ids) || header.id_bytes == 0 || ids > behind ||
+        header.vocabulary_bytes > behind - ids) { /* broken before: libFuzzer goes on from such inputs */
+        fuzz_mutate(input, other, random);
+        return;
+    }
     fuzz_bytes id_part = fuzz_copy(input->data + sizeof header, ids), text = fuzz_copy(input->data + sizeof header + ids, (size_t)header.vocabulary_bytes);
     size_t what = fuzz_below(random, 3);
     if (what == 0) fuzz_mutate(&id_part, other, random);
@@ -247,6 +261,46 @@ static px_status read_text(const char *folder, const char *path, const fuzz_byte
     return status;
 }
 
+static px_status read_automaton(const char *folder, const char *path, const fuzz_bytes *input)
+{
+    px_machine *machine;
+    (void)folder;
+    px_status status = px_machine_read((const char *)input->data, input->bytes, path, &machine);
+    if (status != PX_OK) return status;
+    int32_t state = 0;
+    for (uint64_t draw = 0; draw < 50; draw++) {
+        const px_machine_edge *edge = px_machine_step(machine, &state, 1, draw);
+        if (state < 0 || state >= machine->states || edge->symbol < 0 || edge->symbol >= machine->symbol_count) abort();
+    }
+    if (!(machine->entropy_bits >= 0)) abort();
+    px_machine_destroy(machine);
+    return PX_OK;
+}
+
+/* Compared with itself, and read for tables and plots. */
+static px_status read_result(const char *folder, const char *path, const fuzz_bytes *input)
+{
+    px_bench_verdict verdict;
+    px_bench_result result;
+    (void)folder, (void)input;
+    px_status status = px_bench_compare(path, path, &verdict);
+    if (status == PX_OK) {
+        if (verdict.regressions) abort();
+        free(verdict.report);
+    } else if (fuzz_mistake(status))
+        return status;
+    status = px_bench_result_read(&path, 1, &result);
+    if (status == PX_OK) px_bench_result_free(&result);
+    return status;
+}
+
+const char *fuzz_mistake(px_status status)
+{
+    if (status == PX_ERR_MEMORY) return "absurd memory";
+    if (status == PX_ERR_INTERNAL || status == PX_ERR_CUDA || status == PX_STOPPED) return "a status that no file can cause";
+    return status != PX_OK && !px_error_message()[0] ? "refused without a message" : NULL;
+}
+
 const fuzz_target fuzz_targets[] = {
     {"safetensors", {"last.safetensors", "weights.safetensors"}, mutate_safetensors, read_safetensors, 2500},
     {"checkpoint", {"last.safetensors", "best.safetensors"}, mutate_safetensors, read_model, 2500},
@@ -257,6 +311,14 @@ const fuzz_target fuzz_targets[] = {
     {"vocabulary_list", {"list.json", "object.json", "list.txt"}, fuzz_mutate, read_list, 2000},
     {"import", {"weights.safetensors"}, mutate_safetensors, read_foreign, 1500},
     {"text", {"text", "list.json"}, fuzz_mutate, read_text, 500},
+    {"automaton", {"machine.txt", "brackets.txt"}, fuzz_mutate, read_automaton, 2500},
+    {"bench_result", {"bench.json"}, fuzz_mutate, read_result, 2500},
+#ifdef PERPLEX_ZLIB
+    {"gzip", {"text.gz"}, fuzz_mutate, read_text, 500},
+#endif
+#ifdef PERPLEX_ZSTD
+    {"zstd", {"text.zst"}, fuzz_mutate, read_text, 500},
+#endif
 };
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof fuzz_targets[0];
 
@@ -283,6 +345,47 @@ static void copy_file(const char *from, const char *to)
     FILE *file = fopen(to, "wb");
     if (!file || fwrite(text, 1, bytes, file) != bytes || fclose(file) != 0) must(PX_ERR_IO);
     free(text);
+}
+
+/* The text as gzip and zstd pack it. */
+static void pack(const char *path, const char *gz_path, const char *zst_path)
+{
+    char *text;
+    size_t bytes;
+    must(px_file_read(path, 1 << 24, &text, &bytes));
+#ifdef PERPLEX_ZLIB
+    gzFile gz = gzopen(gz_path, "wb");
+    if (!gz || gzwrite(gz, text, (unsigned)bytes) != (int)bytes || gzclose(gz) != Z_OK) must(PX_ERR_IO);
+#endif
+#ifdef PERPLEX_ZSTD
+    const size_t room = ZSTD_compressBound(bytes);
+    char *packed = malloc(room);
+    FILE *file = fopen(zst_path, "wb");
+    if (!packed || !file) must(PX_ERR_IO);
+    const size_t used = ZSTD_compress(packed, room, text, bytes, 3);
+    if (ZSTD_isError(used) || fwrite(packed, 1, used, file) != used || fclose(file) != 0) must(PX_ERR_IO);
+    free(packed);
+#endif
+    (void)gz_path, (void)zst_path;
+    free(text);
+}
+
+static void make_result(const char *path)
+{
+    static const char item[] = "{\"name\": \"%s\", \"work\": \"train\", \"device\": \"cpu\", \"device_text\": \"cpu: one\", \"precision\": \"fp32\", \"group\": %d, \"batch\": 4,"
+        " \"steps\": 5, \"hidden\": 8, \"embed\": 0, \"layers\": 1, \"vocab\": 28, \"tied\": false, \"threads\": 1, \"rounds\": 9, \"disturbed\": 0, \"contended\": false,"
+        " \"noisy\": false, \"tokens_per_s\": 1000.5, \"tokens_per_s_q1\": 990, \"tokens_per_s_q3\": 1010, \"spread\": 0.02, \"step_s\": 0.02, \"phases\": {\"data\": 0.001},"
+        " \"phase_sum\": 1, \"flops_per_step\": 1e5, \"bytes_per_step\": 1e4, \"gflops\": 0.1, \"peak_gflops\": 2, \"copy_gb_s\": 1, \"share_of_peak\": 0.05,"
+        " \"memory\": {\"total\": 1000}, \"joules_per_token\": null, \"loss_difference\": null}";
+    FILE *file = fopen(path, "wb");
+    if (!file) must(PX_ERR_IO);
+    fprintf(file, "{\"format\": \"perplex-bench\", \"version\": 1, \"commit\": \"a1\", \"date\": \"2026-01-02T03:04:05Z\", \"complete\": true, \"preset\": \"quick\", \"seconds\": 3.5,"
+            " \"machine\": {\"processor\": \"one\"}, \"cases\": [");
+    fprintf(file, item, "one", 0);
+    fputs(", ", file);
+    fprintf(file, item, "two", 1);
+    fputs("], \"peaks\": [{\"device\": \"cpu\", \"precision\": \"fp32\", \"threads\": 1, \"gflops\": 2, \"copy_gb_s\": 1, \"instruction_set\": \"avx2\"}]}\n", file);
+    if (fclose(file) != 0) must(PX_ERR_IO);
 }
 
 static void make_tokens(const char *text, int level, const char *path, const char *vocabulary_path)
@@ -325,6 +428,10 @@ void fuzz_make_seeds(const char *folder)
     make_tokens(join(folder, "text"), 2, join(folder, "words.tok"), join(folder, "vocabulary-words"));
     write_text(join(folder, "list.json"), "[\"<unk>\", \" \", \"a\", \"\\u00e9\", \"\\n\", \"<pad>\", \"z\", \"\\\\\", \"\\u0000\"]\n");
     write_text(join(folder, "object.json"), "{\"the\": 1, \"<unk>\": 0, \"king\": 2, \"queen\": 3}\n");
+    write_text(join(folder, "machine.txt"), "# two states\ns a 0.3 s\ns \\s 0.7 t\nt \\n 1/2 s # back\nt \\\\ 0.5 t\n");
+    write_text(join(folder, "brackets.txt"), px_machine_builtin_text("brackets"));
+    make_result(join(folder, "bench.json"));
+    pack(join(folder, "text"), join(folder, "text.gz"), join(folder, "text.zst"));
     write_text(join(folder, "list.txt"), "<unk>\nthe\nking\nqueen\n\xc3\xa9t\xc3\xa9\n");
 }
 

@@ -23,6 +23,8 @@ extern const size_t fuzz_target_count;
 
 /* Fills folder with valid files: the targets' seeds. Ends the program where that fails. */
 void fuzz_make_seeds(const char *folder);
+/* What a reader may not do, whatever the file: NULL where status, and the message that goes with it, are right. */
+const char *fuzz_mistake(px_status status);
 /* Once in the process that reads; folder as above. */
 void fuzz_prepare(const char *folder);
 

@@ -63,7 +63,7 @@ static void layers(cutter *cut, px_cpu *cpu, size_t rows)
         layer->packed.data = cpu->base.shape.training ? floats(cut, px_panels_floats(cpu->isa, (long)(rows + n), (long)h)) : NULL;
         layer->up = cpu->base.shape.training && p > 0 ? floats(cut, rows * h) : NULL;
         layer->state = cpu->states ? cpu->states + (size_t)l * px_cpu_streams(cpu) * h : NULL;
-        layer->eval_state = cpu->eval_states + (size_t)l * n * h;
+        layer->eval_state = cpu->eval_states ? cpu->eval_states + (size_t)l * n * h : NULL; /* where bytes are only counted there is none */
     }
 }
 
