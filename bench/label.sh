@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by measure.sh and peers/run.sh: a short name of this machine for a folder, "amd-epyc-2-cores".
+# Sourced by measure.sh, products.sh and peers/run.sh: a short name of this machine for a folder, "amd-epyc-2-cores".
 px_machine_label() {
     local model
     model=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)

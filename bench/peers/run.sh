@@ -21,8 +21,8 @@ jax=${PERPLEX_JAX_PYTHON:-python3}
 if can_import "$jax" jax; then peers+=(--jax-python "$jax")
 else echo "run.sh: no JAX: $jax cannot import jax; set PERPLEX_JAX_PYTHON" >&2; fi
 built=${PERPLEX_PEERS_BUILD:-build/peers}
-if cmake -S bench/peers -B "$built" >/dev/null && cmake --build "$built" >/dev/null; then peers+=(--onednn "$built/onednn_peer")
-else echo "run.sh: oneDNN's program could not be built; cmake --build $built says why" >&2; fi
+if cmake -S bench/peers -B "$built" >/dev/null && cmake --build "$built" --target onednn_peer >/dev/null; then peers+=(--onednn "$built/onednn_peer")
+else echo "run.sh: oneDNN's program could not be built; cmake --build $built --target onednn_peer says why" >&2; fi
 
 # shellcheck source=bench/label.sh
 . bench/label.sh
