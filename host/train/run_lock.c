@@ -45,7 +45,8 @@ static px_status check_own(const px_run_lock *lock)
 {
     static const char start[] = "process ";
     char text[sizeof start] = "";
-    ssize_t got = pread(lock->fd, text, sizeof start - 1, 0);
+    ssize_t got = lseek(lock->fd, 0, SEEK_SET) == 0 ? px_read(lock->fd, text, sizeof start - 1) : -1;
+    if (got < 0) return px_fail(PX_ERR_IO, "%s: cannot be read: %s", lock->path, strerror(errno));
     if (got == 0 || (got > 0 && memcmp(text, start, (size_t)got) == 0)) return PX_OK;
     return px_fail(PX_ERR_ARGUMENT, "%s: not a lock of perplex, which needs this name; give the file another one", lock->path);
 }
