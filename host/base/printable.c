@@ -67,6 +67,13 @@ static void print_shown(FILE *out, const char *text, size_t bytes)
     }
 }
 
+static _Thread_local int lost;
+
+int px_print_lost(void)
+{
+    return lost;
+}
+
 void px_print(FILE *out, const char *format, ...)
 {
     char line[1024], *longer = NULL;
@@ -78,6 +85,9 @@ void px_print(FILE *out, const char *format, ...)
     va_end(again);
     va_end(args);
     print_shown(out, longer ? longer : line, longer ? (size_t)bytes : strlen(line));
-    if (!longer && bytes >= (int)sizeof line) fputs("...\n", out); /* no memory for all of it */
+    if (!longer && bytes >= (int)sizeof line) { /* no memory for all of it */
+        fputs("...\n", out);
+        lost = 1;
+    }
     free(longer);
 }

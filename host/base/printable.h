@@ -18,5 +18,7 @@ const char *px_printable(char *buffer, size_t room, const char *text, size_t byt
 
 /* printf for lines that hold such names: what was made of the format is shown as px_printable does with PX_PRINTABLE_LINES. */
 void px_print(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* 1 where memory ran out for a long line of this thread, which then ends with "...". */
+int px_print_lost(void);
 
 #endif

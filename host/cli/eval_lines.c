@@ -59,7 +59,7 @@ static px_status append_ids(line_group *group, const int32_t *ids, size_t count)
 static void show_progress(line_scorer *scorer)
 {
     char text[128], count[32], tokens[32];
-    if (!px_progress_is_due(&scorer->progress) || (!scorer->scores && px_output_is_terminal())) return;
+    if (!px_progress_is_due(&scorer->progress) || (!scorer->flags->json && px_output_is_terminal())) return;
     snprintf(text, sizeof text, "scoring  %s lines, %s tokens", px_text_count(count, scorer->lines), px_text_count(tokens, scorer->total_tokens));
     px_progress_show(&scorer->progress, text);
 }
@@ -73,7 +73,7 @@ static px_status score_group(line_scorer *scorer)
         scorer->nll += group->nll[i];
         scorer->total_tokens += group->tokens[i];
         double log_probability = group->nll[i] == 0 ? 0 : -group->nll[i];
-        if (!scorer->scores) {
+        if (!scorer->flags->json) {
             printf("%.9g\t%lld\n", log_probability, (long long)group->tokens[i]);
             continue;
         }
@@ -164,7 +164,7 @@ static px_status print_totals(line_scorer *scorer)
 {
     double loss = scorer->nll / (double)scorer->total_tokens;
     char a[32], b[32], c[32], d[32];
-    if (!scorer->scores) {
+    if (!scorer->flags->json) {
         fprintf(stderr, "%s lines, %s tokens (%s unknown), perplexity %s\n", px_text_count(a, scorer->lines), px_text_count(b, scorer->total_tokens),
                 px_text_count(c, scorer->unknown), px_text_perplexity(d, exp(loss)));
         return PX_OK;

@@ -33,6 +33,7 @@ px_status px_output_flush(void)
         const char *reason = errno ? strerror(errno) : "some of it was lost";
         return px_fail(PX_ERR_IO, "standard output: %s", reason);
     }
+    if (px_print_lost()) return px_fail(PX_ERR_MEMORY, "standard output: no memory for all of it");
     return PX_OK;
 }
 

@@ -109,7 +109,7 @@ px_status px_init_orthogonal(uint64_t seed, uint32_t k, size_t h, double gain, f
     if (!__builtin_mul_overflow(h, h + 1 + GROUP, &values) && values < SIZE_MAX / sizeof *matrix)
         matrix = malloc(values * sizeof *matrix);
     if (!matrix)
-        return px_fail(PX_ERR_MEMORY, "an orthogonal W_hh of %zu x %zu: %.1f MiB are not there; lower --hidden or use another "
+        return px_fail(PX_ERR_MEMORY, "an orthogonal W_hh of %zu x %zu: no memory for its %.1f MiB; lower --hidden or use another "
                        "--init-recurrent", h, h, (double)h * (double)h / 131072.0);
     double *sign = matrix + h * h, *q = sign + h;
 

@@ -2,7 +2,7 @@
 # The commands that faults.sh runs: for each a function that sets args, and what it needs lying about, and one that prints its result without
 # what differs from run to run. What must not be written over lies in given/.
 TRAIN=(--hidden 8 --batch 4 --steps 8 --max-steps 8 --log-every 3 --checkpoint-every 3 --valid-every 4 --threads 1 --split 0.7,0.15,0.15 --lr 0.01 --keep 2)
-CASES=(train resume resume_tokens eval eval_tokens lines per_token sample export import tokenize token_file compare report runs inspect ngram info construct)
+CASES=(train resume resume_tokens eval eval_tokens lines per_token sample export import tokenize token_file compare compare_json report runs inspect ngram info construct)
 
 make_given() {
     mkdir given
@@ -49,6 +49,7 @@ case_tokenize() { args=(tokenize --data given/text.txt --level word --json); }
 case_token_file() { rm -f made.tok; args=(tokenize --data given/text.txt --level word --out made.tok); }
 digest_token_file() { standard_output; cksum made.tok; }
 case_compare() { args=(bench --compare given/bench.json given/bench.json); }
+case_compare_json() { args=(bench --json --compare given/bench.json given/bench.json); }
 case_report() { rm -f made.html; args=(report given/run --out made.html --threads 1); }
 digest_report() { cat made.html; }
 case_runs() { args=(runs given --json); }
