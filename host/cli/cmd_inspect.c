@@ -104,7 +104,7 @@ static px_status inspect_text(const inspect_flags *flags, const px_config *confi
     px_inspection result = {0};
     px_progress progress;
     px_progress_start(&progress, stderr);
-    px_status status = flags->split_of[0] ? px_scored_text_split(flags->split_of[0], flags->split_of[1], model->vocabulary, &progress, &text)
+    px_status status = flags->split_of[0] ? px_scored_text_split(flags->split_of[0], flags->split_of[1], config->data, model->vocabulary, &progress, &text)
                                           : px_scored_text_file(config->data, model->vocabulary, config->invalid, &text);
     if (status == PX_OK) {
         px_inspect_request request = {.model = &model->config.model, .parameters = &model->parameters, .weights = model->weights,
@@ -131,7 +131,6 @@ static px_status inspect(inspect_flags *flags, const px_config *config)
 {
     if (!flags->model && flags->split_of[0]) flags->model = flags->split_of[0];
     if (!flags->model) return px_fail(PX_ERR_ARGUMENT, "inspect: no model; give --model M, a .safetensors file or a run folder");
-    if (config->data && flags->split_of[0]) return px_fail(PX_ERR_ARGUMENT, "--data and --split-of: give one of them");
     if (!config->data && !flags->split_of[0])
         return px_fail(PX_ERR_ARGUMENT, "inspect: no text to read; give --data FILE, --data - or --split-of RUN valid");
     if (flags->split_of[0] && strcmp(flags->split_of[1], "valid") != 0 && strcmp(flags->split_of[1], "test") != 0)

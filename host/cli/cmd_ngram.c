@@ -100,14 +100,20 @@ static px_status follow_model(ngram_job *job, const px_command_line *line)
     return PX_OK;
 }
 
+/* The texts of --split-of; --data says where the first lies now. */
+static px_status open_texts_of_run(ngram_job *job)
+{
+    px_config given = job->config;
+    job->config = (px_config){0};
+    px_status status = px_run_texts_open(job->flags->split_of[0], job->flags->split_of[1], given.data, job->model.vocabulary, &job->progress, &job->config, &job->corpus);
+    px_config_free(&given);
+    return status;
+}
+
 static px_status open_texts(ngram_job *job, const px_command_line *line)
 {
     const ngram_flags *flags = job->flags;
-    if (flags->split_of[0]) {
-        px_config_free(&job->config);
-        px_config_default(&job->config);
-        PX_TRY(px_run_config(flags->split_of[0], &job->config));
-    } else {
+    if (!flags->split_of[0]) {
         PX_TRY(px_input_settle_level(line, &job->config));
         if (flags->model) PX_TRY(follow_model(job, line));
         if (job->config.test && !job->config.valid && !px_command_line_gave(line, "split")) {
@@ -115,12 +121,16 @@ static px_status open_texts(ngram_job *job, const px_command_line *line)
             job->config.split[1] = job->config.split[2] = 0;
         }
     }
-    px_corpus_request request;
-    px_input_request(&job->config, &request);
-    request.vocabulary = job->model.vocabulary;
-    request.progress = px_progress_hook_what;
-    request.progress_context = &job->progress;
-    PX_TRY(px_corpus_open(&request, &job->corpus));
+    if (flags->split_of[0])
+        PX_TRY(open_texts_of_run(job));
+    else {
+        px_corpus_request request;
+        px_input_request(&job->config, &request);
+        request.vocabulary = job->model.vocabulary;
+        request.progress = px_progress_hook_what;
+        request.progress_context = &job->progress;
+        PX_TRY(px_corpus_open(&request, &job->corpus));
+    }
     px_progress_clear(&job->progress);
     job->part[VALID] = (ngram_part){.name = "valid", .range = job->corpus.valid};
     job->part[TEST] = (ngram_part){.name = "test", .range = job->corpus.test};
@@ -304,7 +314,7 @@ static px_status count_and_score(const ngram_flags *flags, const px_config *give
     if (flags->split_of[0] && strcmp(flags->split_of[1], "valid") != 0 && strcmp(flags->split_of[1], "test") != 0)
         return px_fail(PX_ERR_ARGUMENT, "--split-of %s %s: the part is valid or test", flags->split_of[0], flags->split_of[1]);
     for (size_t i = 0; flags->split_of[0] && i < line->given_count; i++)
-        if (strcmp(line->given[2 * i], "device") != 0 && strcmp(line->given[2 * i], "threads") != 0)
+        if (strcmp(line->given[2 * i], "device") != 0 && strcmp(line->given[2 * i], "threads") != 0 && strcmp(line->given[2 * i], "data") != 0)
             return px_fail(PX_ERR_ARGUMENT, "--%s and --split-of: texts and tokens are those of the run; give one of them", line->given[2 * i]);
     PX_TRY(px_config_copy(&job.config, given));
     px_progress_start(&job.progress, stderr);

@@ -9,6 +9,7 @@
 #include "output.h"
 #include "outputs.h"
 #include "printable.h"
+#include "note.h"
 #include "progress.h"
 #include "quantity.h"
 #include "report.h"
@@ -205,6 +206,7 @@ static px_status check_tensorboard(const px_config *config, const px_command_lin
 static void write_report(const char *run)
 {
     int written;
+    px_note_to(NULL); /* what is to be known of the texts was told when they were first read */
     if (px_report_at_end(run, &written) != PX_OK) fprintf(stderr, "warning: no report was written: %s\n", px_error_message());
 }
 

@@ -50,7 +50,7 @@ static px_status append_ids(line_group *group, const int32_t *ids, size_t count)
         group->ids = larger;
         group->id_room = room;
     }
-    memcpy(group->ids + group->id_count, ids, count * sizeof *ids);
+    if (count) memcpy(group->ids + group->id_count, ids, count * sizeof *ids);
     group->id_count += count;
     return PX_OK;
 }

@@ -4,6 +4,8 @@
 #include "check.h"
 #include "file.h"
 #include "inputs.h"
+#include "printable.h"
+#include "run_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,25 +62,47 @@ px_status px_run_config(const char *run, px_config *config)
     return status;
 }
 
-px_status px_scored_text_split(const char *run, const char *part, const px_vocabulary *vocabulary, px_progress *progress, px_scored_text *text)
+px_status px_run_texts_open(const char *run, const char *part, const char *data, const px_vocabulary *vocabulary, px_progress *progress, px_config *config,
+                            px_corpus *corpus)
 {
-    px_config config;
-    PX_TRY(px_run_config(run, &config));
+    char name[PX_PATHS_NAME_BYTES];
+    int checked = 0;
+    PX_TRY(px_run_config(run, config));
     px_corpus_request request;
-    px_input_request(&config, &request);
+    px_status status = data ? px_config_set(config, "data", data) : PX_OK;
+    px_input_request(config, &request);
     request.vocabulary = vocabulary;
     request.progress = px_progress_hook_what;
     request.progress_context = progress;
-    px_status status = px_corpus_open(&request, &text->corpus);
+    if (status == PX_OK) status = px_corpus_open(&request, corpus);
+    if (status != PX_OK)
+        return data ? px_fail_context(status, "--split-of %s", run)
+                    : px_fail_context(status, "--split-of %s (give --data FILE where its text lies elsewhere now)", run);
+    status = px_run_text_check(run, &request, corpus, &checked);
+    px_progress_clear(progress);
+    const px_range range = strcmp(part, "valid") == 0 ? corpus->valid : corpus->test;
+    if (status == PX_OK && range.end - range.begin < 2)
+        status = px_fail(PX_ERR_INPUT, "--split-of %s %s: this run has no such part; see split, valid and test in %s/config", run, part, run);
+    if (status == PX_OK)
+        fprintf(stderr, "note: --split-of %s: reads %s%s\n", run, px_paths_name(config->data, name),
+                checked ? "" : "; without a checkpoint nothing tells whether it is the text of the run");
+    else
+        px_corpus_close(corpus);
+    return status;
+}
+
+px_status px_scored_text_split(const char *run, const char *part, const char *data, const px_vocabulary *vocabulary, px_progress *progress,
+                               px_scored_text *text)
+{
+    px_config config = {0};
+    px_status status = px_run_texts_open(run, part, data, vocabulary, progress, &config, &text->corpus);
     px_config_free(&config);
     if (status != PX_OK) {
         text->corpus = (px_corpus){0};
-        return px_fail_context(status, "--split-of %s", run);
+        return status;
     }
     text->range = strcmp(part, "valid") == 0 ? text->corpus.valid : text->corpus.test;
     snprintf(text->name, sizeof text->name, "%s part of %.500s", part, run);
-    if (text->range.end - text->range.begin < 2)
-        return px_fail(PX_ERR_INPUT, "--split-of %s %s: this run has no such part; see split, valid and test in %s/config", run, part, run);
     if (px_vocabulary_options(vocabulary).level == PX_LEVEL_BYTE) text->bytes = (double)(text->range.end - text->range.begin - 1);
     return PX_OK;
 }

@@ -6,6 +6,7 @@
 #include "paths.h"
 #include "quantity.h"
 #include "run.h"
+#include "run_text.h"
 #include "run_files.h"
 
 #include <cjson/cJSON.h>
@@ -86,6 +87,7 @@ static px_status take_up(px_run *run, const px_checkpoint *last, const char *dam
     run->resumed = 1;
     PX_TRY(open_run(run));
     PX_TRY(same_corpus(run, last));
+    PX_TRY(px_run_text_remember(&run->config));
     PX_TRY(px_checkpoint_restore(last, run->engine, run->share.first, run->buffer));
     run->state = last->state;
     if (run->state.window > 0 && run->state.window >= px_minibatches_per_epoch(run->windows, run->state.epoch))

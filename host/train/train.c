@@ -5,6 +5,7 @@
 #include "machine.h"
 #include "quantity.h"
 #include "run.h"
+#include "run_text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -136,8 +137,8 @@ static px_status log_start(px_run *run)
 static px_status begin_folder(px_run *run)
 {
     int created = 0;
-    px_status status = PX_OK;
-    if (px_run_leads(run)) {
+    px_status status = px_run_text_remember(&run->config);
+    if (status == PX_OK && px_run_leads(run)) {
         status = px_run_folder_create(run, &created);
         if (status == PX_OK) status = px_run_write_config(run);
         if (status == PX_OK) status = log_start(run);

@@ -22,9 +22,10 @@ step() {
     echo "$name $?"
 }
 
-# What differs from run to run in any language: times, speeds, the name of the process.
+# What differs from run to run in any language: times, speeds, the name of the process, the folder.
 steady() {
     sed -E -i -e 's/[0-9.,]+k? tokens?\/s/SPEED/g; s/ +[0-9,]+ +([0-9,]+ +1 ×)/ SPEED \1/' \
+        -e 's#/[^" ]*/here/[^/" ]+/##g' \
         -e 's/"(tokens_per_s|seconds|created|date|time)": ?("[^"]*"|[^,}]*)/"\1":X/g' \
         -e 's/([0-9]+ h )?([0-9]+ min )?[0-9.]+ s( ago)?\b/TIME/g; s/[0-9]+ h [0-9]+ min/TIME/g' "$@"
 }
@@ -76,7 +77,7 @@ in_locale() {
     echo '{"event":"end","step":5,"best_valid_loss":1.25,"test_perplexity_zero":4.125}' >sweep/b/metrics.jsonl
     LC_ALL=$2 LANG=$2 LC_NUMERIC=$2 everything >statuses 2>&1
     cd ..
-    steady "$1"/*.out "$1"/*.err "$1"/run/metrics.jsonl "$1"/again/metrics.jsonl "$1"/exported/model.json
+    steady "$1"/*.out "$1"/*.err "$1"/run/config "$1"/run/metrics.jsonl "$1"/again/metrics.jsonl "$1"/exported/model.json
 }
 
 in_locale C C

@@ -46,7 +46,6 @@ refuses "top-p above 1 is refused" 2 '--top-p 1.5' sample --model x --top-p 1.5
 refuses "two prompts are refused" 2 '--prompt and --prompt-file' sample --model x --prompt a --prompt-file b
 refuses "an empty stop text is refused" 2 '--stop' sample --model x --stop ''
 refuses "evaluation of nothing says what to give" 2 '--data FILE' eval --model x
-refuses "two texts to evaluate are refused" 2 '--split-of' eval --model x --data y --split-of z valid
 refuses "an unknown part of a run is refused" 2 'valid or test' eval --split-of z train
 refuses "half of --split-of is refused" 2 'two values' eval --split-of z
 refuses "info of nothing says what to give" 2 'info' info

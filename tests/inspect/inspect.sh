@@ -35,7 +35,7 @@ must "ReLU units are said to be saturated at 0" grep -q 'H = 0' "$OUT"
 
 refuses "inspecting without a model says what to give" 2 '--model M' inspect --data other.txt
 refuses "inspecting nothing says what to give" 2 '--data FILE' inspect --model model
-refuses "two texts are refused" 2 '--data and --split-of' inspect --data other.txt --split-of model valid
+refuses "another text than the run's is refused" 2 'other.txt: not the text that model was trained with' inspect --data other.txt --split-of model valid
 refuses "an unknown part is refused" 2 'valid or test' inspect --split-of model train
 refuses "a text too short for its lags gives both" 2 'other.txt: .* too few for 4000 lags' inspect --model model --data other.txt --gradient-lags 4000
 refuses "lags beyond the limit give the range" 2 '--gradient-lags 5000: .*to 4096' inspect --model model --data other.txt --gradient-lags 5000

@@ -3,8 +3,9 @@
 . "$(dirname "$0")/memory_disk.sh"
 . "$(dirname "$0")/../cli/lib.sh"
 make_text text.txt 400
-# Weights that grow worse and worse after the first evaluation: its model stays the best one.
-WORSE=(--hidden 16 --batch 8 --steps 12 --optimizer sgd --lr 8 --log-every 10 --valid-every 20 --threads 1 --split 0.8,0.1,0.1 --schedule-steps 200)
+# Validated on letters that are rare in what is learned: the model of the first evaluation stays the best one.
+awk 'BEGIN { for (i = 0; i < 300; i++) print "kkkvkk" }' >odd.txt
+WORSE=(--hidden 16 --batch 8 --steps 12 --optimizer sgd --lr 0.5 --schedule constant --valid odd.txt --log-every 10 --valid-every 20 --threads 1 --warmup-steps 0)
 run train --data text.txt --run whole "${WORSE[@]}" --max-steps 20
 run train --resume whole --max-steps 60 --json
 must "the best model is an early one" less "$(json best_step)" 60
@@ -21,7 +22,7 @@ for command in 'eval --split-of lost valid' 'sample --model lost --length 3' 'in
     must "${command%% *}: that is said" grep -q '^note: lost holds no best.safetensors; this is its last.safetensors, of step 60' "$ERR"
 done
 run eval --split-of whole valid
-must "where it is there nothing is said" test ! -s "$ERR"
+must "where it is there nothing is said" bash -c "! grep -q best.safetensors '$ERR'"
 run report lost --out page.html
 must "a report says it, too" grep -q 'no best.safetensors: what follows is by its last weights, of step 60' page.html
 
@@ -45,7 +46,7 @@ must "the run that has it is as before" test "$(json scored)" = best
 must "and both trained the same" same_tensors whole/last.safetensors lost/last.safetensors
 
 # ---- the last weights that are the best
-run train --data text.txt --run better "${WORSE[@]}" --lr 0.5 --max-steps 20
+run train --data text.txt --run better "${WORSE[@]/odd.txt/text.txt}" --max-steps 20
 cp better/best.safetensors first.safetensors
 rm better/best.safetensors
 run train --resume better --max-steps 20

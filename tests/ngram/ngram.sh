@@ -75,7 +75,8 @@ refuses "an order of 33 gives the range" 2 '--order 33' ngram --data text.txt --
 refuses "a missing text is named" 2 'none.txt' ngram --data none.txt
 refuses "a missing test text is named" 2 'none.txt' ngram --data text.txt --test none.txt
 refuses "an unknown part of a run is refused" 2 'valid or test' ngram --split-of model train
-refuses "a run's texts are not mixed with others" 2 '--data and --split-of' ngram --split-of model test --data text.txt
+head -n 100 text.txt >short.txt
+refuses "a run's texts are not mixed with others" 2 'short.txt: not the text that model was trained with' ngram --split-of model test --data short.txt
 refuses "a level other than the model's is refused" 2 '--level word.*byte' ngram --data text.txt --model model --level word
 refuses "a vocabulary other than the model's is refused" 2 'vocabulary is the model' ngram --data text.txt --model words --min-count 3
 refuses "a file that is no model is named" 2 'text.txt' ngram --data text.txt --model text.txt

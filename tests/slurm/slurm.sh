@@ -61,7 +61,7 @@ for flags in "-p nowhere" "-N5" "--cpus-per-task=99" "-t 999" "--gres=gpu:9" "-t
 done
 
 # ---- signal, checkpoint, requeue; a chain; cancelled ones: side by side
-(cd "$WORK" && exec "$PERPLEX" train "${FLAGS[@]}" --data here/text.txt --threads 1 --run whole) >"$WORK/whole.out" 2>&1 &
+(exec "$PERPLEX" train "${FLAGS[@]}" --threads 1 --run "$WORK/whole") >"$WORK/whole.out" 2>&1 &
 whole=$!
 submit cpu.sbatch -- "${FLAGS[@]}" --run signalled
 signalled=$job
@@ -164,7 +164,7 @@ if [ -e "$(dirname "$PERPLEX")/perplex-mpi.so" ] && "$PERPLEX" train --help | gr
     PERPLEX=$WORK/shows-gpu submit multi-gpu.sbatch -- "${SHORT[@]}" --device cpu --run gpus
     must "a job with two GPUs completes" ends_as "$job" COMPLETED
     must "each task sees a GPU of its own" test "$(grep -E '^task [01] has GPU [01]$' perplex-"$job".out | sort -u -k 5 | wc -l)" = 2
-    (cd "$WORK" && exec "$PERPLEX" train "${FLAGS[@]}" --reduce tree --data here/text.txt --threads 1 --run tree) >"$WORK/tree.out" 2>&1 &
+    (exec "$PERPLEX" train "${FLAGS[@]}" --reduce tree --threads 1 --run "$WORK/tree") >"$WORK/tree.out" 2>&1 &
     whole=$!
     SLURM_TMPDIR=$WORK PERPLEX_STAGE=1 submit multi-node.sbatch -- "${FLAGS[@]}" --reduce tree --run nodes
     nodes=$job

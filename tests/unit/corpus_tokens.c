@@ -592,7 +592,14 @@ static void a_corpus_costs_no_memory_beyond_its_pages(void **state)
     char *path = scratch_write("large.txt", text, bytes);
     free(text);
     long before = anonymous_kib();
-    if (before < 0) skip();
+#if defined(__SANITIZE_ADDRESS__)
+    before = -1; /* the sanitizer keeps what was freed for a while */
+#endif
+    if (before < 0) {
+        remove(path);
+        free(path);
+        skip();
+    }
     for (int level = BYTE; level <= WORD; level++) {
         most_anonymous = 0;
         px_corpus_request request = request_for(path, level, 0);

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# The text behind a run: --split-of reads what the run was trained with, from any folder, or says that it is another text.
+. "$(dirname "$0")/lib.sh"
+make_text text.txt 300
+make_text longer.txt 400
+cp text.txt kept.txt
+run train --data text.txt --run model --hidden 8 --batch 4 --steps 8 --max-steps 6 --no-report --no-tensorboard
+done_with "a run" 0
+run eval --split-of model test
+cp "$OUT" wanted
+done_with "its test part is scored" 0
+must "it says which file was read" grep -q "reads $PWD/text.txt" "$ERR"
+mkdir elsewhere
+(cd elsewhere && "$PERPLEX" eval --split-of ../model test) >"$OUT" 2>"$ERR"
+same() { cmp <(grep -vE '^tokens|part of' "$1") <(grep -vE '^tokens|part of' "$2") && [ -s "$1" ]; }
+must "another working folder finds the same text" same wanted "$OUT"
+cp longer.txt elsewhere/text.txt
+(cd elsewhere && "$PERPLEX" eval --split-of ../model test) >"$OUT" 2>"$ERR"
+must "a file of the same name in another folder is not taken" same wanted "$OUT"
+
+head -c 4000 kept.txt >text.txt
+refuses "eval: a shortened text" 2 'not the text that model was trained with.*--data FILE' eval --split-of model test
+refuses "inspect: a shortened text" 2 'not the text that model was trained with' inspect --split-of model test
+refuses "ngram: a shortened text" 2 'not the text that model was trained with' ngram --order 2 --split-of model test
+run eval --split-of model test --data kept.txt
+must "--data says where it lies now" same wanted "$OUT"
+run ngram --order 2 --split-of model test --data kept.txt
+done_with "ngram, too" 0
+run inspect --split-of model test --data kept.txt
+done_with "inspect, too" 0
+refuses "--data with another text" 2 'longer.txt: not the text' eval --split-of model test --data longer.txt
+rm text.txt
+refuses "a text that is gone" 2 'text.txt.*|--data FILE' eval --split-of model test
+run train --resume model --max-steps 8 --data kept.txt
+done_with "resuming takes it from there" 0
+(cd elsewhere && "$PERPLEX" train --resume ../model --max-steps 9) >"$OUT" 2>"$ERR"
+status=$?
+done_with "and finds it from another folder" 0
+must "a run without a checkpoint is scored with a word" bash -c "cp -r model bare && cp model/best.safetensors m.st && rm bare/*.safetensors && '$PERPLEX' eval --model m.st --split-of bare test --data kept.txt 2>&1 | grep -q 'without a checkpoint'"
+finish
