@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "file.h"
 #include "machine.h"
+#include "inputs.h"
 #include "options.h"
 #include "output.h"
 #include "outputs.h"
@@ -256,6 +257,7 @@ int px_cmd_bench(int argc, char **argv)
     } else if (status == PX_OK) {
         status = check(&line, &flags);
         char *command = join(argc, argv);
+        if (status == PX_OK) status = px_input_settle_level(&line, &config);
         if (status == PX_OK) status = measure(&config, &flags, command ? command : "perplex bench", &code);
         free(command);
     }

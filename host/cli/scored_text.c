@@ -84,7 +84,7 @@ px_status px_run_texts_open(const char *run, const char *part, const char *data,
     if (status == PX_OK && range.end - range.begin < 2)
         status = px_fail(PX_ERR_INPUT, "--split-of %s %s: this run has no such part; see split, valid and test in %s/config", run, part, run);
     if (status == PX_OK)
-        fprintf(stderr, "note: --split-of %s: reads %s%s\n", run, px_paths_name(config->data, name),
+        px_print(stderr, "note: --split-of %s: reads %s%s\n", run, px_paths_name(config->data, name),
                 checked ? "" : "; without a checkpoint nothing tells whether it is the text of the run");
     else
         px_corpus_close(corpus);

@@ -70,6 +70,7 @@ run export --model own --out own.safetensors
 must "so says the card" test "$("$JSON_GET" own.json settings.level)" = word
 refuses "another level is refused" 2 '--level char: words.tok is a token file of level word' train --data words.tok --level char --run new
 refuses "by ngram" 2 '--level byte: words.tok is a token file' ngram --data words.tok --level byte
+refuses "by bench" 2 '--level byte: words.tok is a token file' bench --data words.tok --level byte --hidden 8
 run train --data words.tok --level word --run same "${TINY[@]}"
 done_with "the same level may be said" 0
 sed 's/^level = word/level = byte/' own/config >older.config
