@@ -4,6 +4,7 @@
 #include "check.h"
 #include "paths.h"
 #include "run_files.h"
+#include "scored_text.h"
 #include "signals.h"
 
 #include <dirent.h>
@@ -55,11 +56,37 @@ static px_status check_run(const target *t, const char *folder)
     return status;
 }
 
+static px_status check_texts(const target *t, const char *texts)
+{
+    px_paths paths;
+    if (!texts) return PX_OK;
+    PX_TRY(px_paths_split(texts, &paths));
+    px_status status = PX_OK;
+    for (size_t i = 0; i < paths.count && status == PX_OK; i++) status = check_input(t, paths.path[i]);
+    px_paths_free(&paths);
+    return status;
+}
+
+/* The texts that a run was trained with, which --split-of and report read. */
+static px_status check_texts_of(const target *t, const char *folder)
+{
+    px_config config;
+    px_status status = px_run_config(folder, &config);
+    if (status != PX_OK) return status == PX_ERR_INPUT ? PX_OK : status; /* whoever reads the run says what is wrong with it */
+    status = check_texts(t, config.data);
+    if (status == PX_OK) status = check_texts(t, config.valid);
+    if (status == PX_OK) status = check_texts(t, config.test);
+    px_config_free(&config);
+    return status;
+}
+
 static px_status check_name(const target *t, const char *input)
 {
     struct stat info;
     if (!input || stat(input, &info) != 0) return PX_OK;
-    return S_ISDIR(info.st_mode) ? check_run(t, input) : check_input(t, input);
+    if (!S_ISDIR(info.st_mode)) return check_input(t, input);
+    PX_TRY(check_run(t, input));
+    return check_texts_of(t, input);
 }
 
 static px_status check_flag(const target *t, const px_flag *flag)
@@ -71,17 +98,6 @@ static px_status check_flag(const target *t, const px_flag *flag)
     if (flag->kind == PX_FLAG_LIST)
         for (size_t i = 0; i < ((const px_flag_list *)flag->place)->count; i++) PX_TRY(check_name(t, ((const px_flag_list *)flag->place)->value[i]));
     return PX_OK;
-}
-
-static px_status check_texts(const target *t, const char *texts)
-{
-    px_paths paths;
-    if (!texts) return PX_OK;
-    PX_TRY(px_paths_split(texts, &paths));
-    px_status status = PX_OK;
-    for (size_t i = 0; i < paths.count && status == PX_OK; i++) status = check_name(t, paths.path[i]);
-    px_paths_free(&paths);
-    return status;
 }
 
 static px_status check_settings(const target *t)

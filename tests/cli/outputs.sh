@@ -34,7 +34,9 @@ refuses "a vocabulary" 2 'is read here' tokenize --data text.txt --vocabulary $M
 refuses "eval: the model" 2 'is read here' eval --model $M --data text.txt --per-token $M
 refuses "eval: the model of a run" 2 'is read here' eval --model model --data text.txt --per-token $M
 refuses "eval: the run's log" 2 'is read here' eval --split-of model test --per-token model/metrics.jsonl
-refuses_with text.txt "what standard input comes from" 2 'standard input comes from' eval --model model --data - --per-token text.txt
+refuses "eval: the text behind the run" 2 'is read here' eval --split-of model test --per-token text.txt
+refuses "report: the text behind the run" 2 'is read here' report model --out text.txt
+refuses_with short.txt "what standard input comes from" 2 'standard input comes from' eval --model model --data - --per-token short.txt
 if "$PERPLEX" bench --help >/dev/null 2>&1; then
     refuses "bench: the text" 2 'is read here' bench --data text.txt --export text.txt
     mkdir -p measured/plots
