@@ -26,7 +26,7 @@ static const char HELP_END[] =
     "--per-token writes token<TAB>log-probability, --lines prints log-probability<TAB>tokens (natural\n"
     "logarithms). In JSON an infinite perplexity (a token of probability 0) is \"inf\".\n";
 
-static const char *const SETTINGS[] = {"data", "invalid", "device", "threads", NULL};
+static const char *const SETTINGS[] = {"data", "valid", "test", "invalid", "device", "threads", NULL};
 
 enum { DEFAULT_STEPS = 256 };
 
@@ -126,7 +126,7 @@ static px_status score_text(const eval_flags *flags, const px_config *config, co
     px_progress progress;
     px_progress_start(&progress, stderr);
     px_status status = flags->split_of[0]
-        ? px_scored_text_split(flags->split_of[0], flags->split_of[1], config->data, model->vocabulary, &progress, &text)
+        ? px_scored_text_split(flags->split_of[0], flags->split_of[1], config, model->vocabulary, &progress, &text)
         : px_scored_text_watched(config->data, model->vocabulary, config->invalid, &progress, &text);
     if (status != PX_OK) goto done;
     if ((size_t)flags->batch > text.range.end - text.range.begin - 1) {
@@ -167,6 +167,8 @@ static px_status check_flags(eval_flags *flags, const px_config *config)
 {
     if (!flags->model && flags->split_of[0]) flags->model = flags->split_of[0];
     if (!flags->model) return px_fail(PX_ERR_ARGUMENT, "eval: no model; give --model M, a .safetensors file or a run folder");
+    if ((config->valid || config->test) && !flags->split_of[0])
+        return px_fail(PX_ERR_ARGUMENT, "--%s: says where a text of --split-of lies now; a text of its own is given by --data", config->valid ? "valid" : "test");
     if (!config->data && !flags->split_of[0])
         return px_fail(PX_ERR_ARGUMENT, "eval: nothing to score; give --data FILE, --data - or --split-of RUN valid");
     if (flags->split_of[0] && strcmp(flags->split_of[1], "valid") != 0 && strcmp(flags->split_of[1], "test") != 0)

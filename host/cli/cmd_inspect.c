@@ -25,7 +25,7 @@ static const char HELP_END[] =
     "Saturated: |H| > 0.99 for tanh, H = 0 for ReLU. All in double precision, from a zero state at the\n"
     "beginning of what is read. Every lag is given in JSON; people get those around powers of 2.\n";
 
-static const char *const SETTINGS[] = {"data", "invalid", NULL};
+static const char *const SETTINGS[] = {"data", "valid", "test", "invalid", NULL};
 enum { DEFAULT_LAGS = 64, DEFAULT_TOKENS = 20000 };
 
 typedef struct inspect_flags {
@@ -104,7 +104,7 @@ static px_status inspect_text(const inspect_flags *flags, const px_config *confi
     px_inspection result = {0};
     px_progress progress;
     px_progress_start(&progress, stderr);
-    px_status status = flags->split_of[0] ? px_scored_text_split(flags->split_of[0], flags->split_of[1], config->data, model->vocabulary, &progress, &text)
+    px_status status = flags->split_of[0] ? px_scored_text_split(flags->split_of[0], flags->split_of[1], config, model->vocabulary, &progress, &text)
                                           : px_scored_text_file(config->data, model->vocabulary, config->invalid, &text);
     if (status == PX_OK) {
         px_inspect_request request = {.model = &model->config.model, .parameters = &model->parameters, .weights = model->weights,
@@ -131,6 +131,8 @@ static px_status inspect(inspect_flags *flags, const px_config *config)
 {
     if (!flags->model && flags->split_of[0]) flags->model = flags->split_of[0];
     if (!flags->model) return px_fail(PX_ERR_ARGUMENT, "inspect: no model; give --model M, a .safetensors file or a run folder");
+    if ((config->valid || config->test) && !flags->split_of[0])
+        return px_fail(PX_ERR_ARGUMENT, "--%s: says where a text of --split-of lies now; a text of its own is given by --data", config->valid ? "valid" : "test");
     if (!config->data && !flags->split_of[0])
         return px_fail(PX_ERR_ARGUMENT, "inspect: no text to read; give --data FILE, --data - or --split-of RUN valid");
     if (flags->split_of[0] && strcmp(flags->split_of[1], "valid") != 0 && strcmp(flags->split_of[1], "test") != 0)

@@ -100,12 +100,12 @@ static px_status follow_model(ngram_job *job, const px_command_line *line)
     return PX_OK;
 }
 
-/* The texts of --split-of; --data says where the first lies now. */
+/* The texts of --split-of; --data, --valid and --test say where they lie now. */
 static px_status open_texts_of_run(ngram_job *job)
 {
     px_config given = job->config;
     job->config = (px_config){0};
-    px_status status = px_run_texts_open(job->flags->split_of[0], job->flags->split_of[1], given.data, job->model.vocabulary, &job->progress, &job->config, &job->corpus);
+    px_status status = px_run_texts_open(job->flags->split_of[0], job->flags->split_of[1], &given, job->model.vocabulary, &job->progress, &job->config, &job->corpus);
     px_config_free(&given);
     return status;
 }
@@ -306,6 +306,14 @@ static px_status run_job(ngram_job *job, const px_config *given, const px_comman
     return PX_OK;
 }
 
+static const char *const BESIDE_SPLIT_OF[] = {"device", "threads", "data", "valid", "test", NULL};
+
+static int has_word(const char *const *words, const char *word)
+{
+    while (*words && strcmp(*words, word) != 0) words++;
+    return *words != NULL;
+}
+
 static px_status count_and_score(const ngram_flags *flags, const px_config *given, const px_command_line *line)
 {
     ngram_job job = {.flags = flags};
@@ -314,7 +322,7 @@ static px_status count_and_score(const ngram_flags *flags, const px_config *give
     if (flags->split_of[0] && strcmp(flags->split_of[1], "valid") != 0 && strcmp(flags->split_of[1], "test") != 0)
         return px_fail(PX_ERR_ARGUMENT, "--split-of %s %s: the part is valid or test", flags->split_of[0], flags->split_of[1]);
     for (size_t i = 0; flags->split_of[0] && i < line->given_count; i++)
-        if (strcmp(line->given[2 * i], "device") != 0 && strcmp(line->given[2 * i], "threads") != 0 && strcmp(line->given[2 * i], "data") != 0)
+        if (!has_word(BESIDE_SPLIT_OF, line->given[2 * i]))
             return px_fail(PX_ERR_ARGUMENT, "--%s and --split-of: texts and tokens are those of the run; give one of them", line->given[2 * i]);
     PX_TRY(px_config_copy(&job.config, given));
     px_progress_start(&job.progress, stderr);

@@ -62,40 +62,49 @@ px_status px_run_config(const char *run, px_config *config)
     return status;
 }
 
-px_status px_run_texts_open(const char *run, const char *part, const char *data, const px_vocabulary *vocabulary, px_progress *progress, px_config *config,
+static px_status move_texts(px_config *config, const px_config *elsewhere)
+{
+    if (elsewhere->data) PX_TRY(px_config_set(config, "data", elsewhere->data));
+    if (elsewhere->valid) PX_TRY(px_config_set(config, "valid", elsewhere->valid));
+    return elsewhere->test ? px_config_set(config, "test", elsewhere->test) : PX_OK;
+}
+
+px_status px_run_texts_open(const char *run, const char *part, const px_config *elsewhere, const px_vocabulary *vocabulary, px_progress *progress, px_config *config,
                             px_corpus *corpus)
 {
     char name[PX_PATHS_NAME_BYTES];
     int checked = 0;
     PX_TRY(px_run_config(run, config));
     px_corpus_request request;
-    px_status status = data ? px_config_set(config, "data", data) : PX_OK;
+    px_status status = move_texts(config, elsewhere);
     px_input_request(config, &request);
     request.vocabulary = vocabulary;
     request.progress = px_progress_hook_what;
     request.progress_context = progress;
     if (status == PX_OK) status = px_corpus_open(&request, corpus);
     if (status != PX_OK)
-        return data ? px_fail_context(status, "--split-of %s", run)
-                    : px_fail_context(status, "--split-of %s (give --data FILE where its text lies elsewhere now)", run);
+        return elsewhere->data ? px_fail_context(status, "--split-of %s", run)
+                               : px_fail_context(status, "--split-of %s (give --data FILE where its text lies elsewhere now)", run);
     status = px_run_text_check(run, &request, corpus, &checked);
     px_progress_clear(progress);
-    const px_range range = strcmp(part, "valid") == 0 ? corpus->valid : corpus->test;
+    const int is_valid = strcmp(part, "valid") == 0;
+    const px_range range = is_valid ? corpus->valid : corpus->test;
+    const char *own = is_valid ? config->valid : config->test;
     if (status == PX_OK && range.end - range.begin < 2)
         status = px_fail(PX_ERR_INPUT, "--split-of %s %s: this run has no such part; see split, valid and test in %s/config", run, part, run);
     if (status == PX_OK)
-        px_print(stderr, "note: --split-of %s: reads %s%s\n", run, px_paths_name(config->data, name),
+        px_print(stderr, "note: --split-of %s: reads %s%s\n", run, px_paths_name(own ? own : config->data, name),
                 checked ? "" : "; without a checkpoint nothing tells whether it is the text of the run");
     else
         px_corpus_close(corpus);
     return status;
 }
 
-px_status px_scored_text_split(const char *run, const char *part, const char *data, const px_vocabulary *vocabulary, px_progress *progress,
+px_status px_scored_text_split(const char *run, const char *part, const px_config *elsewhere, const px_vocabulary *vocabulary, px_progress *progress,
                                px_scored_text *text)
 {
     px_config config = {0};
-    px_status status = px_run_texts_open(run, part, data, vocabulary, progress, &config, &text->corpus);
+    px_status status = px_run_texts_open(run, part, elsewhere, vocabulary, progress, &config, &text->corpus);
     px_config_free(&config);
     if (status != PX_OK) {
         text->corpus = (px_corpus){0};

@@ -68,7 +68,7 @@ px_status px_run_text_check(const char *run, const px_corpus_request *request, c
     PX_TRY(px_checkpoint_open(path, &checkpoint));
     px_status status = hash_of(&checkpoint, request, corpus, &hash);
     if (status == PX_OK && hash != checkpoint.state.corpus_hash)
-        status = px_fail(PX_ERR_INPUT, "%s: not the text that %s was trained with (or its validation or test text has changed); give --data FILE where it lies elsewhere now",
+        status = px_fail(PX_ERR_INPUT, "%s: not the text that %s was trained with (or its validation or test text has changed); give --data FILE, or --valid and --test, where they lie elsewhere now",
                          px_paths_name(request->data, name), run);
     *checked = status == PX_OK;
     px_checkpoint_close(&checkpoint);

@@ -36,5 +36,23 @@ done_with "resuming takes it from there" 0
 (cd elsewhere && "$PERPLEX" train --resume ../model --max-steps 9) >"$OUT" 2>"$ERR"
 status=$?
 done_with "and finds it from another folder" 0
+# ---- a run with a text of its own for validation
+run train --data kept.txt --valid longer.txt --run apart --hidden 8 --batch 4 --steps 8 --max-steps 6 --no-report --no-tensorboard
+run eval --split-of apart valid
+cp "$OUT" wanted
+must "the file that was read is the part's" grep -q "reads $PWD/longer.txt" "$ERR"
+mv longer.txt moved.txt
+for command in eval inspect 'ngram --order 2'; do
+    # shellcheck disable=SC2086
+    {
+    refuses "${command%% *}: a validation text that is gone" 2 'longer.txt' $command --split-of apart valid
+    refuses "${command%% *}: --valid with another text" 2 'not the text' $command --split-of apart valid --valid kept.txt
+    run $command --split-of apart valid --valid moved.txt
+    done_with "${command%% *}: --valid says where it lies now" 0
+    }
+done
+run eval --split-of apart valid --valid moved.txt
+must "and it is scored as before" same wanted "$OUT"
+refuses "--valid without --split-of" 2 'of --split-of' eval --model apart --data kept.txt --valid moved.txt
 must "a run without a checkpoint is scored with a word" bash -c "cp -r model bare && cp model/best.safetensors m.st && rm bare/*.safetensors && '$PERPLEX' eval --model m.st --split-of bare test --data kept.txt 2>&1 | grep -q 'without a checkpoint'"
 finish
