@@ -10,6 +10,7 @@
 #include "paths.h"
 #include "output.h"
 #include "quantity.h"
+#include "run_text.h"
 #include "progress.h"
 #include "scored_text.h"
 
@@ -125,7 +126,7 @@ static px_status open_texts(ngram_job *job, const px_command_line *line)
         PX_TRY(open_texts_of_run(job));
     else {
         px_corpus_request request;
-        px_input_request(&job->config, &request);
+        px_run_text_request(&job->config, &request);
         request.vocabulary = job->model.vocabulary;
         request.progress = px_progress_hook_what;
         request.progress_context = &job->progress;

@@ -7,6 +7,7 @@
 #include "output.h"
 #include "printable.h"
 #include "quantity.h"
+#include "run_text.h"
 #include "progress.h"
 #include "signals.h"
 #include "inputs.h"
@@ -77,7 +78,7 @@ static px_status tokenize(const px_config *config, const tokenize_flags *flags)
     if (!config->data) return px_fail(PX_ERR_ARGUMENT, "tokenize: nothing to read; give --data FILE, or --data - for standard input");
     px_progress_start(&progress, stderr);
     px_corpus_request request;
-    px_input_request(config, &request);
+    px_run_text_request(config, &request);
     request.progress = px_progress_hook_what;
     request.progress_context = &progress;
     px_status status = PX_OK;

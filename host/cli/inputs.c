@@ -11,20 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-void px_input_request(const px_config *config, px_corpus_request *request)
-{
-    *request = (px_corpus_request){
-        .data = config->data,
-        .valid = config->valid,
-        .test = config->test,
-        .text = {.level = (int)config->level, .normalise = (int)config->normalise, .invalid = (int)config->invalid},
-        .min_count = config->min_count,
-        .max_vocab = config->max_vocab,
-        .split = {config->split[0], config->split[1], config->split[2]},
-        .limit_tokens = config->limit_tokens,
-    };
-}
-
 px_status px_input_settle_level(const px_command_line *line, px_config *config)
 {
     int is_token_file = 0;

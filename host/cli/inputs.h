@@ -11,8 +11,6 @@
 
 enum { PX_TOKEN_TEXT_BYTES = 256 };
 
-/* What the configuration asks of the corpus; strings stay the configuration's. No vocabulary, no progress. */
-void px_input_request(const px_config *config, px_corpus_request *request);
 /* Where --data is a token file, level and normalise are the file's; PX_ERR_ARGUMENT where the command line says another one. A
  * configuration file, which states every setting, is not asked. */
 px_status px_input_settle_level(const px_command_line *line, px_config *config);

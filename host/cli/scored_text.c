@@ -77,7 +77,7 @@ px_status px_run_texts_open(const char *run, const char *part, const px_config *
     PX_TRY(px_run_config(run, config));
     px_corpus_request request;
     px_status status = move_texts(config, elsewhere);
-    px_input_request(config, &request);
+    px_run_text_request(config, &request);
     request.vocabulary = vocabulary;
     request.progress = px_progress_hook_what;
     request.progress_context = progress;

@@ -7,6 +7,7 @@
 #include "lags.h"
 #include "model_file.h"
 #include "paths.h"
+#include "run_text.h"
 #include "surprise.h"
 #include "text_sink.h"
 
@@ -50,20 +51,22 @@ static px_status open_text(const px_run_data *run, const px_model_file *model, c
     if (!config->data) return px_fail(PX_ERR_INPUT, "the run does not say what it was trained on");
     PX_TRY(check_files(config->data));
     if (config->valid) PX_TRY(check_files(config->valid));
-    px_corpus_request request = {.data = config->valid ? config->valid : config->data,
-                                 .text = {(int)config->level, (int)config->normalise, (int)config->invalid}, .min_count = 1,
-                                 .vocabulary = model->vocabulary, .progress = options->progress, .progress_context = options->progress_context};
-    if (!config->valid) {
-        for (int i = 0; i < 3; i++) request.split[i] = config->split[i];
-        request.limit_tokens = config->limit_tokens;
-    }
+    if (config->test) PX_TRY(check_files(config->test));
+    px_corpus_request request;
+    px_run_text_request(config, &request);
+    request.vocabulary = model->vocabulary;
+    request.progress = options->progress;
+    request.progress_context = options->progress_context;
     PX_TRY(px_corpus_open(&request, corpus));
-    if (config->valid) corpus->valid = (px_range){corpus->data, 0, px_tokens_count(corpus->data)};
-    if ((int64_t)(corpus->valid.end - corpus->valid.begin) == run->valid_tokens) return PX_OK;
-    px_corpus_close(corpus);
-    char name[PX_PATHS_NAME_BYTES];
-    return px_fail(PX_ERR_INPUT, "%s: not the text that the run was trained with: it has changed",
-                   px_paths_name(config->valid ? config->valid : config->data, name));
+    int checked;
+    px_status status = px_run_text_check(run->folder, &request, corpus, &checked);
+    if (status == PX_OK && !checked && (int64_t)(corpus->valid.end - corpus->valid.begin) != run->valid_tokens) {
+        char name[PX_PATHS_NAME_BYTES];
+        status = px_fail(PX_ERR_INPUT, "%s: not the text that %s was trained with: it has changed",
+                         px_paths_name(config->valid ? config->valid : config->data, name), run->folder);
+    }
+    if (status != PX_OK) px_corpus_close(corpus);
+    return status;
 }
 
 /* ---- tokens as coloured text ------------------------------------------------------------------------------------------ */

@@ -1,5 +1,6 @@
 /* Opening and closing what a run works with: see run.h. */
 #include "run.h"
+#include "run_text.h"
 
 #include "check.h"
 #include "devices.h"
@@ -53,11 +54,8 @@ static px_status open_corpus(px_run *run)
 {
     const px_config *config = &run->config;
     if (!config->data) return px_fail(PX_ERR_ARGUMENT, "there is nothing to train on; give --data FILE");
-    px_corpus_request request = {.data = config->data, .valid = config->valid, .test = config->test,
-                                 .text = {config->level, config->normalise, config->invalid},
-                                 .min_count = config->min_count, .max_vocab = config->max_vocab,
-                                 .split = {config->split[0], config->split[1], config->split[2]},
-                                 .limit_tokens = config->limit_tokens};
+    px_corpus_request request;
+    px_run_text_request(config, &request);
     char name[PX_PATHS_NAME_BYTES];
     PX_TRY(px_corpus_open(&request, &run->corpus));
     if (length(run->corpus.train) < 2)

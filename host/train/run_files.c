@@ -83,6 +83,20 @@ px_status px_run_config_is_ours(const char *path, int *is)
     return PX_OK;
 }
 
+/* ---- kept checkpoints ------------------------------------------------------------------------------------------------ */
+
+px_status px_run_kept_is_ours(const char *path, int *is)
+{
+    static const char kind[] = "\"perplex.kind\":\"last\"";
+    char start[256];
+    size_t got;
+    *is = 0;
+    px_status status = px_file_read_start(path, start, sizeof start, &got);
+    if (status != PX_OK) return status == PX_ERR_INPUT ? PX_OK : status;
+    *is = memmem(start, got, kind, sizeof kind - 1) != NULL;
+    return PX_OK;
+}
+
 /* ---- metrics.jsonl -------------------------------------------------------------------------------------------------- */
 
 typedef enum metrics_kind { METRICS_NONE, METRICS_BEGUN, METRICS_RECORD, METRICS_OTHER } metrics_kind;

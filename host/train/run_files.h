@@ -15,6 +15,8 @@ int px_run_file_is_named(const char *name);
 px_status px_run_files_check_new(const char *folder);
 /* Whether a job that goes on with a run may write its config anew: it is as perplex writes it, or not there. */
 px_status px_run_config_is_ours(const char *path, int *is);
+/* Whether a file that has the name of a kept checkpoint is one: by the first bytes of its header, so that a damaged one is, too. */
+px_status px_run_kept_is_ours(const char *path, int *is);
 /* Whether it may go on with its metrics.jsonl. */
 px_status px_run_metrics_is_ours(const char *path, int *is);
 

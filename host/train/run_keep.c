@@ -4,6 +4,7 @@
  * last.safetensors takes the first one away, so that keeping costs no writing and is as atomic as a name; where a file system
  * has no second names it is copied. */
 #include "run.h"
+#include "run_files.h"
 
 #include "check.h"
 #include "file.h"
@@ -133,14 +134,41 @@ static px_status name_too(const char *path, const char *second)
     return status;
 }
 
+/* *there: a file of that name; a failure where the system cannot say. */
+static px_status look(const char *path, int *there)
+{
+    struct stat info;
+    *there = stat(path, &info) == 0;
+    if (*there || errno == ENOENT || errno == ENOTDIR) return PX_OK;
+    (void)px_fail_system(errno, "%s: cannot be looked at", path);
+    return PX_ERR_IO;
+}
+
 px_status px_run_keep_last(px_run *run)
 {
     char *path;
     if (run->config.keep <= 0 || run->last_step < 0 || run->last_step == run->state.step) return PX_OK;
     PX_TRY(kept_path(run->folder, run->last_step, &path));
-    px_status status = name_too(run->last_path, path);
+    int there, is_ours = 1;
+    px_status status = look(path, &there);
+    if (status == PX_OK && there) status = px_run_kept_is_ours(path, &is_ours);
+    if (status == PX_OK && !is_ours)
+        px_run_line(run, "warning: %s is no checkpoint of a run, so it is left as it is, and this step is not kept", path);
+    else if (status == PX_OK)
+        status = name_too(run->last_path, path);
     free(path);
     return status;
+}
+
+/* Removes a kept checkpoint if more than `most` have been seen with it, newest first; somebody's own file of that name stays, and is
+ * not counted. */
+static px_status remove_kept(const char *path, int64_t most, int64_t *seen)
+{
+    int is_ours;
+    PX_TRY(px_run_kept_is_ours(path, &is_ours));
+    *seen += is_ours;
+    if (is_ours && *seen > most && unlink(path) != 0 && errno != ENOENT) return px_fail(PX_ERR_IO, "%s: cannot be removed: %s", path, strerror(errno));
+    return PX_OK;
 }
 
 px_status px_run_prune_kept(px_run *run)
@@ -148,13 +176,14 @@ px_status px_run_prune_kept(px_run *run)
     int64_t *steps;
     size_t count;
     px_status status = PX_OK;
+    int64_t seen = 0;
     if (run->config.keep <= 0) return PX_OK;
     PX_TRY(list_kept(run->folder, &steps, &count));
-    for (size_t i = (size_t)run->config.keep; i < count && status == PX_OK; i++) {
+    for (size_t i = 0; i < count && status == PX_OK; i++) {
         char *path;
         status = kept_path(run->folder, steps[i], &path);
         if (status != PX_OK) break;
-        if (unlink(path) != 0 && errno != ENOENT) status = px_fail(PX_ERR_IO, "%s: cannot be removed: %s", path, strerror(errno));
+        status = remove_kept(path, run->config.keep, &seen);
         free(path);
     }
     free(steps);
@@ -177,16 +206,6 @@ static px_status open_state(const char *path, px_checkpoint *checkpoint)
     if (checkpoint->kind == PX_CHECKPOINT_LAST) return PX_OK;
     px_checkpoint_close(checkpoint);
     return px_fail(PX_ERR_INPUT, "%s: holds weights only, not the state of a training", path);
-}
-
-/* *there: a file of that name; a failure where the system cannot say. */
-static px_status look(const char *path, int *there)
-{
-    struct stat info;
-    *there = stat(path, &info) == 0;
-    if (*there || errno == ENOENT || errno == ENOTDIR) return PX_OK;
-    (void)px_fail_system(errno, "%s: cannot be looked at", path);
-    return PX_ERR_IO;
 }
 
 static px_status open_last(const char *folder, px_checkpoint *checkpoint)
@@ -234,7 +253,8 @@ px_status px_run_drop_kept_after(const char *folder, int64_t step)
         char *path;
         status = kept_path(folder, steps[i], &path);
         if (status != PX_OK) break;
-        unlink(path);
+        int64_t seen = 0;
+        status = remove_kept(path, 0, &seen);
         free(path);
     }
     free(steps);

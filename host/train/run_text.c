@@ -32,6 +32,14 @@ static px_status remember(px_config *config, const char *key, const char *files)
     return status;
 }
 
+void px_run_text_request(const px_config *config, px_corpus_request *request)
+{
+    *request = (px_corpus_request){.data = config->data, .valid = config->valid, .test = config->test,
+                                   .text = {(int)config->level, (int)config->normalise, (int)config->invalid},
+                                   .min_count = config->min_count, .max_vocab = config->max_vocab,
+                                   .split = {config->split[0], config->split[1], config->split[2]}, .limit_tokens = config->limit_tokens};
+}
+
 px_status px_run_text_remember(px_config *config)
 {
     PX_TRY(remember(config, "data", config->data));

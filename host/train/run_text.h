@@ -5,6 +5,8 @@
 #include "config.h"
 #include "corpus.h"
 
+/* How a configuration opens its texts; strings stay the configuration's. Vocabulary and progress are the caller's to add. */
+void px_run_text_request(const px_config *config, px_corpus_request *request);
 /* data, valid and test with relative paths made absolute, so that a run finds its texts from any working folder. */
 px_status px_run_text_remember(px_config *config);
 /* PX_ERR_INPUT where `corpus`, opened by `request`, does not hold the tokens that the checkpoint in folder `run` was trained and

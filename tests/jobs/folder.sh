@@ -153,6 +153,13 @@ must "--keep 2 leaves two older checkpoints" test "$(cd kept/run && echo checkpo
 run info kept/run/checkpoint-000000250.safetensors
 done_with "they are checkpoints like any other" 0
 must "nothing else differs from the run without them" same_tensors whole/run/last.safetensors kept/run/last.safetensors
+job own "${FLAGS[@]}" --checkpoint-every 50 --keep 2 --max-steps 50
+echo mine >own/run/checkpoint-000000100.safetensors
+echo mine >own/run/checkpoint-000000001.safetensors
+job own "${FLAGS[@]}" --checkpoint-every 50 --keep 2
+must "a file of somebody's own under a checkpoint's name stays, which is said" grep -q '^warning: .*checkpoint-000000100.safetensors is no checkpoint' "$OUT"
+must "and is neither written over nor removed" test "$(cat own/run/checkpoint-000000100.safetensors own/run/checkpoint-000000001.safetensors | sort -u)" = mine
+must "nor counted" test "$(cd own/run && echo checkpoint-0000002*)" = "checkpoint-000000200.safetensors checkpoint-000000250.safetensors"
 cp -r kept torn
 truncate -s -100 torn/run/last.safetensors
 job torn "${FLAGS[@]}" --keep 2 --checkpoint-every 50

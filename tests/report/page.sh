@@ -132,9 +132,13 @@ run report quiet
 done_with "a text that is gone does not hinder the curves" 0
 must "the page says that it is gone" grep -q 'Not shown: .*text.txt: the text is not there' quiet/report.html
 mv away.txt text.txt
-echo 'one more line' >>text.txt
+cp text.txt kept.txt
+tr 'a' 'e' <kept.txt >text.txt
 run report quiet
-must "a text that has changed is not shown as the run's" grep -q 'Not shown: .*text.txt: not the text that the run was trained with' quiet/report.html
+must "a text that has changed is not shown as the run's, also where it is as long" grep -q 'Not shown: .*text.txt: not the text that quiet was trained with' quiet/report.html
+(cat kept.txt; echo 'one more line') >text.txt
+run report quiet
+must "nor where it has grown" grep -q 'Not shown: .*text.txt: not the text that quiet was trained with' quiet/report.html
 
 # ---- a report that cannot be written fails no training
 mkdir -p blocked/report.html/full
