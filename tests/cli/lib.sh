@@ -57,14 +57,7 @@ held() {
     status=$?
 }
 
-# wait_for COMMAND...: until it succeeds; fails after ten minutes. How long something takes is no concern of a test.
-wait_for() {
-    local end=$((SECONDS + 600))
-    until "$@" 2>/dev/null; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.02
-    done
-}
+. "$(dirname "${BASH_SOURCE[0]}")/wait.sh"
 # has_lines FILE TEXT COUNT: so many lines of it have TEXT.
 has_lines() { [ "$(grep -c -e "$2" "$1")" -ge "$3" ]; }
 export -f wait_for has_lines

@@ -9,7 +9,7 @@
  *                       lock     flock
  *
  * With PERPLEX_FAIL_COUNT=FILE nothing fails, and the number of such calls is written to FILE at the end. Calls from within some libraries
- * (the loader, the C++ and OpenMP runtimes, oneDNN), which end the process themselves when they get no memory, are left alone. */
+ * (the loader, the C++ runtime), which end the process themselves when they get no memory, are left alone. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -40,7 +40,7 @@ static const char *kind = "", *count_path;
 
 static int is_left_alone(const char *name)
 {
-    static const char *const names[] = {"ld-linux", "libgomp", "libstdc++", "libdnnl", "libOpenCL", "libgcc_s", "fail_at"};
+    static const char *const names[] = {"ld-linux", "libstdc++", "libgcc_s", "fail_at"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strstr(name, names[i])) return 1;
     return 0;

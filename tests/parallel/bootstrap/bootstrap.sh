@@ -60,14 +60,7 @@ same_id() {
 }
 # nothing_left: the folder has no file but the key.
 nothing_left() { [ "$(ls "$work/meet")" = key ] || [ -z "$(ls "$work/meet")" ]; }
-# wait_for COMMAND...: until it succeeds; fails after ten minutes.
-wait_for() {
-    local end=$((SECONDS + 600))
-    until "$@" 2>/dev/null; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.02
-    done
-}
+. "$(dirname "$0")/../../cli/wait.sh"
 # listens: somebody listens on MASTER_PORT.
 listens() { grep -qi "^ *[0-9]*: [0-9A-F]*:$(printf %04X "$MASTER_PORT") [0-9A-F]*:0000 0A " /proc/net/tcp /proc/net/tcp6; }
 ended() { [ -s "$work/$1.status" ]; }
