@@ -60,20 +60,31 @@ static px_status hash_of(const px_checkpoint *checkpoint, const px_corpus_reques
     return status;
 }
 
-px_status px_run_text_check(const char *run, const px_corpus_request *request, const px_corpus *corpus, int *checked)
+/* Whichever of the run's checkpoints can be read: both know its texts. *found = 0: there is none. */
+static px_status open_either(const char *run, px_checkpoint *checkpoint, int *found)
 {
     static const char *const names[] = {"last", "best"};
-    char path[PATH_MAX], name[PX_PATHS_NAME_BYTES];
+    char path[PATH_MAX];
+    px_status status = PX_OK;
+    *found = 0;
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s.safetensors", run, names[i]);
+        if (access(path, F_OK) != 0) continue;
+        *found = 1;
+        if ((status = px_checkpoint_open(path, checkpoint)) == PX_OK) break;
+    }
+    return status;
+}
+
+px_status px_run_text_check(const char *run, const px_corpus_request *request, const px_corpus *corpus, int *checked)
+{
+    char name[PX_PATHS_NAME_BYTES];
     px_checkpoint checkpoint;
     uint64_t hash = 0;
+    int found;
     *checked = 0;
-    int found = 0;
-    for (int i = 0; i < 2 && !found; i++) {
-        snprintf(path, sizeof path, "%s/%s.safetensors", run, names[i]);
-        found = access(path, F_OK) == 0;
-    }
+    PX_TRY(open_either(run, &checkpoint, &found));
     if (!found) return PX_OK;
-    PX_TRY(px_checkpoint_open(path, &checkpoint));
     px_status status = hash_of(&checkpoint, request, corpus, &hash);
     if (status == PX_OK && hash != checkpoint.state.corpus_hash)
         status = px_fail(PX_ERR_INPUT, "%s: not the text that %s was trained with (or its validation or test text has changed); give --data FILE, or --valid and --test, where they lie elsewhere now",

@@ -54,5 +54,10 @@ done
 run eval --split-of apart valid --valid moved.txt
 must "and it is scored as before" same wanted "$OUT"
 refuses "--valid without --split-of" 2 'of --split-of' eval --model apart --data kept.txt --valid moved.txt
+cp -r model torn
+truncate -s -9 torn/last.safetensors
+run eval --split-of torn test --data kept.txt
+done_with "a damaged last.safetensors does not hinder the best one" 0
+refuses "nor does it hide another text" 2 'moved.txt: not the text' eval --split-of torn test --data moved.txt
 must "a run without a checkpoint is scored with a word" bash -c "cp -r model bare && cp model/best.safetensors m.st && rm bare/*.safetensors && '$PERPLEX' eval --model m.st --split-of bare test --data kept.txt 2>&1 | grep -q 'without a checkpoint'"
 finish
