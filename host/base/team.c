@@ -1,8 +1,10 @@
 /* The team of threads: see team.h.
  *
- * One ticket says which phase is on and how many of its pieces are left: epoch << 32 | left. A piece is taken by decreasing it with
- * compare-and-swap, which fails where the phase has moved on, so a thread that comes late can take nothing of a phase that is over,
- * and what it read of the phase's description is only used where the ticket has not changed since. */
+ * A phase's pieces are shared out in order, and a thread takes those of its own share first, then what others have left: rows that one phase
+ * wrote are read by the next on the core that has them in its caches. A ticket for each share says which phase is on and how many of the
+ * share's pieces are left: epoch << 32 | left. A piece is taken by decreasing it with compare-and-swap, which fails where the phase has
+ * moved on, so a thread that comes late can take nothing of a phase that is over, and what it read of the phase's description is only
+ * used where the ticket has not changed since. */
 #include "team.h"
 
 #include "check.h"
@@ -39,8 +41,7 @@ typedef struct team_thread {
 } team_thread;
 
 struct px_team {
-    _Alignas(64) _Atomic uint64_t ticket;
-    _Atomic uint32_t epoch;              /* workers wait for its change */
+    _Alignas(64) _Atomic uint32_t epoch; /* workers wait for its change */
     _Alignas(64) _Atomic uint32_t done;  /* pieces; thread 0 waits for the last */
     _Atomic int waiting;                 /* thread 0 sleeps */
     _Alignas(64) _Atomic int sleepers;   /* workers that sleep */
@@ -52,6 +53,7 @@ struct px_team {
     _Atomic int disturbed;               /* counts down from DISTURBED_MEMORY */
     int threads;
     team_thread *thread;                 /* [threads]; 0 is the caller's */
+    _Atomic uint64_t *ticket;            /* [threads] */
 };
 
 static inline void pause_briefly(void)
@@ -110,25 +112,38 @@ static void wait_while(px_team *team, _Atomic uint32_t *word, uint32_t value, _A
     if (late && counts) atomic_store_explicit(&team->disturbed, DISTURBED_MEMORY, memory_order_relaxed);
 }
 
-/* Takes and does pieces of phase `epoch` while there are any. */
-static void take_pieces(px_team *team, int number, uint32_t epoch)
+/* The first piece of thread i's share. */
+static long share_begin(const px_team *team, long pieces, int i)
 {
-    uint64_t ticket = atomic_load_explicit(&team->ticket, memory_order_acquire);
+    return (pieces * i + team->threads - 1) / team->threads;
+}
+
+/* Takes one piece of `owner`'s share of phase `epoch` and does it; returns 0 where none is left. */
+static int take_piece(px_team *team, int number, int owner, uint32_t epoch)
+{
+    uint64_t ticket = atomic_load_explicit(&team->ticket[owner], memory_order_acquire);
     for (;;) {
         const uint32_t left = (uint32_t)ticket;
-        if ((uint32_t)(ticket >> 32) != epoch || left == 0) return;
+        if ((uint32_t)(ticket >> 32) != epoch || left == 0) return 0;
         const px_team_body body = atomic_load_explicit(&team->body, memory_order_relaxed);
         void *context = atomic_load_explicit(&team->context, memory_order_relaxed);
         const long count = atomic_load_explicit(&team->count, memory_order_relaxed), grain = atomic_load_explicit(&team->grain, memory_order_relaxed);
         const long pieces = atomic_load_explicit(&team->pieces, memory_order_relaxed);
-        const int one_each = atomic_load_explicit(&team->one_each, memory_order_relaxed);
-        if (!atomic_compare_exchange_weak_explicit(&team->ticket, &ticket, ticket - 1, memory_order_acq_rel, memory_order_acquire)) continue;
-        const long begin = (pieces - (long)left) * grain;
+        if (!atomic_compare_exchange_weak_explicit(&team->ticket[owner], &ticket, ticket - 1, memory_order_acq_rel, memory_order_acquire)) continue;
+        const long begin = (share_begin(team, pieces, owner + 1) - (long)left) * grain;
         body(context, number, begin, begin + grain < count ? begin + grain : count);
         if (atomic_fetch_add(&team->done, 1) + 1 == (uint32_t)pieces && atomic_load(&team->waiting)) wake(&team->done, 1);
-        if (one_each) return;
-        ticket = atomic_load_explicit(&team->ticket, memory_order_acquire);
+        return 1;
     }
+}
+
+/* Takes and does pieces of phase `epoch` while there are any: its own, then those of the threads after it. */
+static void take_pieces(px_team *team, int number, uint32_t epoch)
+{
+    const int one_each = atomic_load_explicit(&team->one_each, memory_order_relaxed);
+    for (int i = 0; i < team->threads; i++)
+        while (take_piece(team, number, (number + i) % team->threads, epoch))
+            if (one_each) return;
 }
 
 static void *work(void *argument)
@@ -148,7 +163,10 @@ static uint32_t begin_phase(px_team *team, uint32_t pieces)
 {
     const uint32_t epoch = atomic_load_explicit(&team->epoch, memory_order_relaxed) + 1;
     atomic_store_explicit(&team->done, 0, memory_order_relaxed);
-    atomic_store_explicit(&team->ticket, (uint64_t)epoch << 32 | pieces, memory_order_release);
+    for (int i = 0; i < team->threads; i++) {
+        const long share = share_begin(team, pieces, i + 1) - share_begin(team, pieces, i);
+        atomic_store_explicit(&team->ticket[i], (uint64_t)epoch << 32 | (uint64_t)share, memory_order_release);
+    }
     atomic_store(&team->epoch, epoch);
     if (atomic_load(&team->sleepers) > 0) wake(&team->epoch, pieces == 0 ? INT_MAX : (int)pieces - 1);
     return epoch;
@@ -244,15 +262,20 @@ px_status px_team_create(int threads, px_team **result)
     *result = NULL;
     px_team *team = aligned_alloc(64, sizeof *team);
     team_thread *thread = aligned_alloc(64, sizeof *thread * (size_t)threads);
-    if (!team || !thread) {
+    const size_t ticket_bytes = (sizeof *team->ticket * (size_t)threads + 63) / 64 * 64;
+    _Atomic uint64_t *ticket = aligned_alloc(64, ticket_bytes);
+    if (!team || !thread || !ticket) {
         free(team);
         free(thread);
+        free(ticket);
         return px_fail(PX_ERR_MEMORY, "no memory for a team of %d threads", threads);
     }
     memset(team, 0, sizeof *team);
     memset(thread, 0, sizeof *thread * (size_t)threads);
+    memset(ticket, 0, ticket_bytes);
     team->threads = threads;
     team->thread = thread;
+    team->ticket = ticket;
     for (int i = 0; i < threads; i++) thread[i].team = team, thread[i].spin_ns = SPIN_NS;
     for (int i = 1; i < threads; i++) {
         const int error = start(team, i);
@@ -271,6 +294,7 @@ void px_team_destroy(px_team *team)
     begin_phase(team, 0);
     for (int i = 1; i < team->threads; i++)
         if (team->thread[i].started) pthread_join(team->thread[i].id, NULL);
+    free(team->ticket);
     free(team->thread);
     free(team);
 }
