@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "eval.h"
 #include "evaluate.h"
+#include "model_engine.h"
 #include "note.h"
 #include "options.h"
 #include "output.h"

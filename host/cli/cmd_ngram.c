@@ -2,6 +2,7 @@
 #include "check.h"
 #include "commands.h"
 #include "evaluate.h"
+#include "model_engine.h"
 #include "inputs.h"
 #include "machine.h"
 #include "mixture.h"

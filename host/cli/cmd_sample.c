@@ -1,8 +1,8 @@
 /* perplex sample: lets a model write. How tokens become text again is text_sink.c. */
 #include "check.h"
 #include "commands.h"
-#include "evaluate.h"
-#include "model_file.h"
+#include "sample.h"
+#include "model_engine.h"
 #include "options.h"
 #include "output.h"
 #include "inputs.h"

@@ -2,6 +2,7 @@
 #include "eval.h"
 #include "check.h"
 #include "evaluate.h"
+#include "model_engine.h"
 #include "file.h"
 #include "output.h"
 #include "quantity.h"

@@ -208,6 +208,26 @@ px_status px_engine_write(px_engine *engine, px_section section, const float *va
     return engine->ops->write(engine, section, values);
 }
 
+static size_t sections_count(const void *engine, px_section section)
+{
+    return px_engine_section_count(engine, section);
+}
+
+static px_status sections_read(void *engine, px_section section, float *values)
+{
+    return px_engine_read(engine, section, values);
+}
+
+static px_status sections_write(void *engine, px_section section, const float *values)
+{
+    return px_engine_write(engine, section, values);
+}
+
+px_sections px_engine_sections(px_engine *engine)
+{
+    return (px_sections){.holder = engine, .count = sections_count, .read = sections_read, .write = sections_write};
+}
+
 px_status px_engine_swap_average(px_engine *engine)
 {
     if (!engine->shape.averaging) return px_fail(PX_ERR_ARGUMENT, "swap: this engine was created without averaging");

@@ -12,6 +12,7 @@
 #include "config.h"
 #include "parameters.h"
 #include "reducer.h"
+#include "sections.h"
 
 typedef struct px_engine px_engine;
 
@@ -27,17 +28,6 @@ typedef struct px_engine_shape {
     int32_t groups;          /* a step of groups * n streams is accumulated in windows of n: the engine holds the carried training
                                 state of all of them, and px_batch.group says whose a window is. 0 or 1: there is one group */
 } px_engine_shape;
-
-/* Sections of state that can be read and written, always as fp32 and in file layout (parameters.h). */
-typedef enum px_section {
-    PX_SECTION_PARAMETERS,   /* [count] */
-    PX_SECTION_GRADIENTS,    /* [count]; gradients accumulated since the last update */
-    PX_SECTION_MOMENT1,      /* [count]; momentum buffer, or Adam's first moment; size 0 where the optimiser has none */
-    PX_SECTION_MOMENT2,      /* [count]; Adam's second moment, RMSProp's mean square */
-    PX_SECTION_AVERAGE,      /* [count]; averaged weights; size 0 unless shape.averaging */
-    PX_SECTION_STATE,        /* [L, groups*n, h] in the order of streams; hidden state carried between training windows */
-    PX_SECTION_EVAL_STATE    /* [L,n,h]; hidden state carried by evaluate() and next() */
-} px_section;
 
 /* What update() is told beside the gradients. */
 typedef struct px_update {
@@ -146,6 +136,8 @@ px_status px_engine_next(px_engine *engine, const int32_t *tokens, const uint8_t
 size_t px_engine_section_count(const px_engine *engine, px_section section);
 px_status px_engine_read(px_engine *engine, px_section section, float *values);
 px_status px_engine_write(px_engine *engine, px_section section, const float *values);
+/* The three calls above for a file's writer or reader; the engine stays the caller's. */
+px_sections px_engine_sections(px_engine *engine);
 /* Exchanges parameters and averages: call before and after an evaluation of the averaged weights. */
 px_status px_engine_swap_average(px_engine *engine);
 px_status px_engine_metrics(px_engine *engine, int reset, px_metrics *metrics);

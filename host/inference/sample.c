@@ -1,5 +1,5 @@
-/* Writing text with a model: see evaluate.h. */
-#include "evaluate.h"
+/* Writing text with a model: see sample.h. */
+#include "sample.h"
 
 #include "check.h"
 #include "philox.h"
@@ -70,7 +70,7 @@ static int32_t draw(const candidate *list, ptrdiff_t step, size_t count, double 
     return list[(ptrdiff_t)(count - 1) * step].id;
 }
 
-_Static_assert(sizeof(candidate) <= 2 * sizeof(double), "candidates fit the scratch that evaluate.h asks for");
+_Static_assert(sizeof(candidate) <= 2 * sizeof(double), "candidates fit the scratch that sample.h asks for");
 
 int32_t px_sample_choose(const float *probabilities, int32_t vocab, const px_sample_options *options, double u, void *scratch)
 {

@@ -4,7 +4,8 @@
  * last token that was read is held back (`pending`) until it is known whether the next one is given (scored in a window of
  * many) or its probabilities are asked for. */
 #include "check.h"
-#include "evaluate.h"
+#include "model_engine.h"
+#include "sample.h"
 #include "library.h"
 #include "text_sink.h"
 

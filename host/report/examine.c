@@ -3,9 +3,10 @@
 
 #include "check.h"
 #include "evaluate.h"
+#include "sample.h"
 #include "html.h"
 #include "lags.h"
-#include "model_file.h"
+#include "model_engine.h"
 #include "paths.h"
 #include "run_text.h"
 #include "surprise.h"

@@ -61,10 +61,20 @@ static px_status write_zeros(px_safetensors_writer *writer, size_t count)
     return PX_OK;
 }
 
+static size_t section_count(const px_sections *sections, px_section section)
+{
+    return sections->count(sections->holder, section);
+}
+
+static px_status read_section(const px_checkpoint_source *source, px_section section)
+{
+    return source->sections.read(source->sections.holder, section, source->buffer);
+}
+
 static px_status write_table(px_safetensors_writer *writer, const px_checkpoint_source *source, px_section section, int weights)
 {
     const px_parameters *table = source->parameters;
-    PX_TRY(px_engine_read(source->engine, section, source->buffer));
+    PX_TRY(read_section(source, section));
     for (int32_t i = 0; i < table->tensor_count; i++) {
         const px_tensor *tensor = &table->tensor[i];
         PX_TRY(px_safetensors_write(writer, source->buffer + tensor->offset, tensor->count));
@@ -95,8 +105,8 @@ static px_status write_all(px_safetensors_writer *writer, const px_checkpoint_so
 {
     const px_parameters *table = source->parameters;
     int averaged = source->state->average_count > 0, whole = source->kind == PX_CHECKPOINT_LAST;
-    int moment1 = whole && px_engine_section_count(source->engine, PX_SECTION_MOMENT1) > 0;
-    int moment2 = whole && px_engine_section_count(source->engine, PX_SECTION_MOMENT2) > 0;
+    int moment1 = whole && section_count(&source->sections, PX_SECTION_MOMENT1) > 0;
+    int moment2 = whole && section_count(&source->sections, PX_SECTION_MOMENT2) > 0;
     int64_t shape[3];
     state_shape(source->config, shape);
 
@@ -112,7 +122,7 @@ static px_status write_all(px_safetensors_writer *writer, const px_checkpoint_so
     if (moment1) PX_TRY(write_table(writer, source, PX_SECTION_MOMENT1, 0));
     if (moment2) PX_TRY(write_table(writer, source, PX_SECTION_MOMENT2, 0));
     if (whole) {
-        if (!source->hidden) PX_TRY(px_engine_read(source->engine, PX_SECTION_STATE, source->buffer));
+        if (!source->hidden) PX_TRY(read_section(source, PX_SECTION_STATE));
         PX_TRY(px_safetensors_write(writer, source->hidden ? source->hidden : source->buffer, (size_t)(shape[0] * shape[1] * shape[2])));
     }
     return PX_OK;
@@ -285,11 +295,16 @@ px_status px_checkpoint_weights(const px_checkpoint *checkpoint, float *flat)
     return px_parameters_check(&checkpoint->parameters, flat, checkpoint->path);
 }
 
-static px_status restore_moment(const px_checkpoint *checkpoint, px_engine *engine, px_section section, const char *prefix, float *buffer)
+static px_status put_section(const px_sections *to, px_section section, const float *values)
 {
-    if (px_engine_section_count(engine, section) == 0) return PX_OK;
+    return to->write(to->holder, section, values);
+}
+
+static px_status restore_moment(const px_checkpoint *checkpoint, const px_sections *to, px_section section, const char *prefix, float *buffer)
+{
+    if (section_count(to, section) == 0) return PX_OK;
     PX_TRY(read_table(checkpoint, prefix, 0, buffer));
-    return px_engine_write(engine, section, buffer);
+    return put_section(to, section, buffer);
 }
 
 /* Of [L,n,h] the streams [first, first + count), moved to the front. */
@@ -299,29 +314,29 @@ static void cut_streams(const int64_t shape[3], int32_t first, size_t count, flo
     for (size_t l = 0; l < (size_t)shape[0]; l++) memmove(states + l * count * h, states + (l * n + (size_t)first) * h, count * h * sizeof *states);
 }
 
-px_status px_checkpoint_restore(const px_checkpoint *checkpoint, px_engine *engine, int32_t first_stream, float *buffer)
+px_status px_checkpoint_restore(const px_checkpoint *checkpoint, const px_sections *to, int32_t first_stream, float *buffer)
 {
     int64_t shape[3];
     if (checkpoint->kind != PX_CHECKPOINT_LAST)
         return px_fail(PX_ERR_INPUT, "%s: holds weights only; a training goes on from last.safetensors", checkpoint->path);
-    if (engine->shape.averaging) {
+    if (section_count(to, PX_SECTION_AVERAGE) > 0) {
         /* before averaging begins the averages are zeros, as in a new engine */
         if (checkpoint->averaged)
             PX_TRY(read_table(checkpoint, "", 1, buffer));
         else
             memset(buffer, 0, checkpoint->parameters.count * sizeof *buffer);
-        PX_TRY(px_engine_write(engine, PX_SECTION_AVERAGE, buffer));
+        PX_TRY(put_section(to, PX_SECTION_AVERAGE, buffer));
     }
     PX_TRY(read_table(checkpoint, checkpoint->averaged ? CURRENT : "", checkpoint->averaged ? 0 : 1, buffer));
     PX_TRY(px_parameters_check(&checkpoint->parameters, buffer, checkpoint->path));
-    PX_TRY(px_engine_write(engine, PX_SECTION_PARAMETERS, buffer));
-    PX_TRY(restore_moment(checkpoint, engine, PX_SECTION_MOMENT1, MOMENT1, buffer));
-    PX_TRY(restore_moment(checkpoint, engine, PX_SECTION_MOMENT2, MOMENT2, buffer));
+    PX_TRY(put_section(to, PX_SECTION_PARAMETERS, buffer));
+    PX_TRY(restore_moment(checkpoint, to, PX_SECTION_MOMENT1, MOMENT1, buffer));
+    PX_TRY(restore_moment(checkpoint, to, PX_SECTION_MOMENT2, MOMENT2, buffer));
     state_shape(&checkpoint->config, shape);
     PX_TRY(px_safetensors_read(checkpoint->file, HIDDEN, 3, shape, buffer));
-    const size_t streams = px_engine_section_count(engine, PX_SECTION_STATE) / (size_t)(shape[0] * shape[2]);
+    const size_t streams = section_count(to, PX_SECTION_STATE) / (size_t)(shape[0] * shape[2]);
     if (first_stream < 0 || (size_t)first_stream + streams > (size_t)shape[1])
         return px_fail(PX_ERR_INTERNAL, "streams %d to %zu of the %lld in %s", (int)first_stream, (size_t)first_stream + streams - 1, (long long)shape[1], checkpoint->path);
     cut_streams(shape, first_stream, streams, buffer);
-    return px_engine_write(engine, PX_SECTION_STATE, buffer);
+    return put_section(to, PX_SECTION_STATE, buffer);
 }

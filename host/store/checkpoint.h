@@ -15,10 +15,10 @@
 
 #include "config.h"
 #include "corpus.h"
-#include "engine.h"
 #include "parameters.h"
 #include "run_state.h"
 #include "safetensors.h"
+#include "sections.h"
 
 typedef enum px_checkpoint_kind { PX_CHECKPOINT_BEST, PX_CHECKPOINT_LAST } px_checkpoint_kind;
 
@@ -29,8 +29,8 @@ typedef struct px_checkpoint_source {
     const char *vocabulary;          /* text of px_vocabulary_write */
     const px_parameters *parameters;
     const px_run_state *state;
-    px_engine *engine;               /* not swapped: PARAMETERS are the weights of training */
-    const float *hidden;             /* [L,n,h] where the engine holds only some of the n streams; NULL: it holds all */
+    px_sections sections;            /* PARAMETERS are the weights of training; of kind BEST only they, or the averages, are read */
+    const float *hidden;             /* [L,n,h] where sections hold only some of the n streams; NULL: they hold all */
     float *buffer;                   /* [max of parameters->count and the hidden state's size]: sections pass through it */
 } px_checkpoint_source;
 
@@ -56,9 +56,9 @@ void px_checkpoint_close(px_checkpoint *checkpoint); /* zeroed afterwards */
 /* The weights that evaluation uses, file layout, into [parameters.count]; gaps are zeroed. PX_ERR_INPUT: one is NaN or infinite
  * where no model has such a value (px_parameters_check). */
 px_status px_checkpoint_weights(const px_checkpoint *checkpoint, float *flat);
-/* Everything back into a training engine made from the checkpoint's configuration; kind must be LAST. Its streams are those from
- * first_stream on, as many as it has. buffer as above. */
-px_status px_checkpoint_restore(const px_checkpoint *checkpoint, px_engine *engine, int32_t first_stream, float *buffer);
+/* Everything back into the sections of a training with the checkpoint's configuration; kind must be LAST. Their streams are those from
+ * first_stream on, as many as they have. buffer as above. */
+px_status px_checkpoint_restore(const px_checkpoint *checkpoint, const px_sections *to, int32_t first_stream, float *buffer);
 /* Floats that `buffer` needs. */
 size_t px_checkpoint_buffer_count(const px_parameters *parameters, const px_config *config);
 

@@ -128,52 +128,40 @@ int px_model_knows_line_ends(const px_vocabulary *vocabulary)
     return options.level == PX_LEVEL_WORD || options.normalise != PX_NORMALISE_NONE || px_vocabulary_id(vocabulary, "\n", 1) > 0;
 }
 
-px_status px_model_file_engine(const px_model_file *file, const char *device, int32_t n, int32_t T, int32_t threads,
-                               px_engine **engine)
+/* ---- writing --------------------------------------------------------------------------------------------------- */
+
+/* What a model has that nothing trained: its weights. */
+typedef struct weights_alone {
+    const float *weights;
+    size_t count;
+} weights_alone;
+
+static size_t weights_count(const void *holder, px_section section)
 {
-    const px_engine_ops *ops;
-    int ordinal;
-    PX_TRY(px_engine_find(device, &ops, &ordinal));
-    /* the precision of a training is that of its GPU: the others have one, and open what a GPU has trained */
-    const px_precision precision = strcmp(ops->name, "cuda") == 0 ? file->config.precision : PX_FP32;
-    const px_engine_shape shape = {.n = n, .T = T, .threads = threads, .precision = precision, .seed = file->config.seed};
-    PX_TRY(px_engine_create(device, &file->config.model, &file->config.optimizer, &shape, engine));
-    px_status status = px_engine_write(*engine, PX_SECTION_PARAMETERS, file->weights);
-    if (status != PX_OK) {
-        px_engine_destroy(*engine);
-        *engine = NULL;
-    }
-    return status;
+    return section == PX_SECTION_PARAMETERS ? ((const weights_alone *)holder)->count : 0;
 }
 
-int32_t px_model_file_threads(const px_model_file *model, int32_t asked, int32_t n)
+static px_status weights_read(void *holder, px_section section, float *values)
 {
-    const px_model_config *sizes = &model->config.model;
-    /* a step of the recurrence is one product with a barrier after it; 4 MFLOP are some 50 us of one core. The output layer works on a
-     * whole window at once: where it is most of the work, threads are worth it. */
-    double step = 2.0 * n * sizes->hidden * sizes->hidden, head = 2.0 * n * sizes->hidden * sizes->vocab / sizes->layers;
-    return asked == 0 && step < 4e6 && head < 8 * step ? 1 : asked;
+    const weights_alone *model = holder;
+    if (section == PX_SECTION_PARAMETERS) memcpy(values, model->weights, model->count * sizeof *values);
+    return PX_OK;
 }
 
-/* An engine is what a checkpoint is written from. */
 px_status px_model_file_write(const char *path, const px_config *config, const px_vocabulary *vocabulary, const px_parameters *parameters,
                               const float *weights)
 {
-    px_engine_shape shape = {.n = 1, .T = 1, .threads = 1, .precision = config->precision, .seed = config->seed};
-    px_engine *engine = NULL;
+    weights_alone model = {.weights = weights, .count = parameters->count};
     px_run_state state;
     char *text = px_vocabulary_write(vocabulary);
     float *buffer = malloc(px_checkpoint_buffer_count(parameters, config) * sizeof *buffer);
     px_status status = text && buffer ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to write it", path);
     px_run_state_start(&state);
-    if (status == PX_OK) status = px_engine_create("cpu", &config->model, &config->optimizer, &shape, &engine);
-    if (status == PX_OK) status = px_engine_write(engine, PX_SECTION_PARAMETERS, weights);
     if (status == PX_OK) {
-        px_checkpoint_source source = {.kind = PX_CHECKPOINT_BEST, .config = config, .vocabulary = text, .parameters = parameters,
-                                       .state = &state, .engine = engine, .buffer = buffer};
+        px_checkpoint_source source = {.kind = PX_CHECKPOINT_BEST, .config = config, .vocabulary = text, .parameters = parameters, .state = &state,
+                                       .sections = {.holder = &model, .count = weights_count, .read = weights_read}, .buffer = buffer};
         status = px_checkpoint_write(path, &source);
     }
-    px_engine_destroy(engine);
     free(text);
     free(buffer);
     return status;

@@ -1,10 +1,10 @@
-/* A trained model in a file: opening a checkpoint for evaluation, sampling or inspection. */
+/* A trained model in a file: opening a checkpoint for evaluation, sampling or inspection; writing one that nothing trained. */
 #ifndef PX_MODEL_FILE_H
 #define PX_MODEL_FILE_H
 
 #include "config.h"
 #include "corpus.h"
-#include "engine.h"
+#include "parameters.h"
 
 typedef struct px_model_file {
     px_config config;            /* the run's effective configuration; config.model.vocab is set */
@@ -34,14 +34,7 @@ px_status px_model_file_write(const char *path, const px_config *config, const p
  * PX_ERR_ARGUMENT names a token that the vocabulary lacks. */
 px_status px_model_reset_id(const px_vocabulary *vocabulary, const char *text, int32_t *id);
 
-/* Threads to score or sample n streams with: what was asked for, or where nothing was (0), one if a step is so small that
- * threads would wait for each other longer than they work. */
-int32_t px_model_file_threads(const px_model_file *model, int32_t asked, int32_t n);
 /* 1 where texts of this vocabulary have line ends that a model can predict. */
 int px_model_knows_line_ends(const px_vocabulary *vocabulary);
-
-/* An engine for evaluation with the file's weights: n streams, windows of T steps. */
-px_status px_model_file_engine(const px_model_file *file, const char *device, int32_t n, int32_t T, int32_t threads,
-                               px_engine **engine);
 
 #endif

@@ -88,8 +88,7 @@ static px_status take_up(px_run *run, const px_checkpoint *last, const char *dam
     PX_TRY(open_run(run));
     PX_TRY(same_corpus(run, last));
     PX_TRY(px_run_text_remember(&run->config));
-    PX_TRY(px_checkpoint_restore(last, run->engine, run->share.first, run->buffer));
-    run->state = last->state;
+    PX_TRY(px_run_restore(run, last));
     if (run->state.window > 0 && run->state.window >= px_minibatches_per_epoch(run->windows, run->state.epoch))
         return px_fail(PX_ERR_INPUT, "%s: damaged: window %lld of an epoch of %lld", last->path, (long long)run->state.window,
                        (long long)px_minibatches_per_epoch(run->windows, run->state.epoch));
@@ -245,7 +244,6 @@ static px_status open_old(px_run *run, px_checkpoint *last, const char *folder, 
     px_config_free(&config);
     PX_TRY(status);
     PX_TRY(px_run_folder_names(run));
-    run->state = last->state;
     return PX_OK;
 }
 

@@ -50,8 +50,7 @@ px_status px_run_not_finite(px_run *run)
     if (kept.rollbacks_in_a_row >= ROLLBACKS_IN_A_ROW_MAX) return give_up(run, rate, " after 10 returns to the last checkpoint");
 
     PX_TRY(px_checkpoint_open(run->last_path, &last));
-    px_status status = px_checkpoint_restore(&last, run->engine, run->share.first, run->buffer);
-    run->state = last.state;
+    px_status status = px_run_restore(run, &last);
     px_checkpoint_close(&last);
     PX_TRY(status);
     run->state.rollbacks = kept.rollbacks + 1;

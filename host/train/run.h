@@ -136,6 +136,8 @@ px_status px_run_write_config(px_run *run);
 px_status px_run_write_best(px_run *run, const px_run_state *state);
 /* last.safetensors with everything, after metrics.jsonl was flushed. The caller has called px_run_sync. */
 px_status px_run_write_last(px_run *run);
+/* Engine and state as the checkpoint (kind LAST) has them. */
+px_status px_run_restore(px_run *run, const px_checkpoint *from);
 /* Before the evaluation at the end replaces best.safetensors, and back, when the run goes on after all. */
 px_status px_run_keep_best(px_run *run);
 px_status px_run_restore_best(px_run *run);

@@ -134,7 +134,15 @@ px_status px_run_write_config(px_run *run)
 static px_checkpoint_source source_of(px_run *run, px_checkpoint_kind kind, const px_run_state *state)
 {
     return (px_checkpoint_source){.kind = kind, .config = &run->config, .hidden = run->hidden, .vocabulary = run->vocabulary,
-                                  .parameters = &run->parameters, .state = state, .engine = run->engine, .buffer = run->buffer};
+                                  .parameters = &run->parameters, .state = state, .sections = px_engine_sections(run->engine), .buffer = run->buffer};
+}
+
+px_status px_run_restore(px_run *run, const px_checkpoint *from)
+{
+    const px_sections sections = px_engine_sections(run->engine);
+    PX_TRY(px_checkpoint_restore(from, &sections, run->share.first, run->buffer));
+    run->state = from->state;
+    return PX_OK;
 }
 
 px_status px_run_write_best(px_run *run, const px_run_state *state)

@@ -4,7 +4,7 @@
 #include "run.h"
 
 #include "check.h"
-#include "evaluate.h"
+#include "sample.h"
 #include "philox.h"
 #include "text_sink.h"
 

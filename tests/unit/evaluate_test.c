@@ -2,6 +2,7 @@
 #include "train_support.h"
 
 #include "evaluate.h"
+#include "sample.h"
 #include "philox.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* The choice of one token: what is drawn follows the probabilities, and what is cut off is never drawn. Fixed seeds. */
 #include "train_support.h"
 
-#include "evaluate.h"
+#include "sample.h"
 #include "philox.h"
 
 #include <math.h>

@@ -5,7 +5,7 @@
 #include "checkpoint.h"
 #include "evaluate.h"
 #include "metrics_log.h"
-#include "model_file.h"
+#include "model_engine.h"
 
 #include <math.h>
 #include <signal.h>
