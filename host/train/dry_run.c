@@ -2,8 +2,14 @@
 #include "run.h"
 
 #include "check.h"
+#include "checkpoint.h"
 #include "machine.h"
+#include "minibatch.h"
 #include "schedule.h"
+#include "step.h"
+#include "together.h"
+#include "train.h"
+#include "tree.h"
 
 #include <stdio.h>
 

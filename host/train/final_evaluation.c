@@ -1,11 +1,14 @@
-/* The result of a training: the best model's loss on whole texts, each read as one stream (run.h).
+/* The result of a training: the best model's loss on whole texts, each read as one stream.
  *
  * A single stream leaves most of a machine idle, and there are three to read: validation from a zero state, validation from the
  * state that training ended in, and the test text. They go side by side as three streams of one batch, which costs hardly more
  * than one. A stream's values do not depend on its company (engine.h), so the results are those of px_evaluate with n = 1. */
-#include "run.h"
+#include "final_evaluation.h"
 
 #include "check.h"
+#include "checkpoint.h"
+#include "run.h"
+#include "together.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,11 +1,13 @@
-/* Several ranks on GPUs: which GPU is whose, and NCCL as the engine's reducer: see run.h.
+/* Several ranks on GPUs: which GPU is whose, and NCCL as the engine's reducer: see gpus.h.
  *
  * Words between ranks go the way of px_comm (MPI or TCP), NCCL's id among them; sums of gradients go by NCCL. */
-#include "run.h"
+#include "gpus.h"
 
 #include "check.h"
 #include "devices.h"
 #include "nccl.h"
+#include "run.h"
+#include "together.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,15 +1,23 @@
-/* The steps of a training, and when something is logged, evaluated or saved: see run.h.
+/* The steps of a training, and when something is logged, evaluated or saved: see loop.h.
  *
  * Where a running sum is cut decides its last bits, so sums are cut only at steps that every job of the run has in common: on
  * devices whose metrics cost nothing after every step; elsewhere at logged steps, evaluations, ends of epochs and
  * checkpoints (where a checkpoint at another step can move the last of 16 digits; nine are written). */
-#include "run.h"
+#include "loop.h"
 
 #include "averaging.h"
 #include "check.h"
 #include "devices.h"
 #include "machine.h"
+#include "metrics_log.h"
+#include "minibatch.h"
+#include "rollback.h"
+#include "run.h"
+#include "run_folder.h"
 #include "schedule.h"
+#include "step.h"
+#include "together.h"
+#include "validation.h"
 
 #include <math.h>
 #include <stdio.h>

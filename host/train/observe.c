@@ -1,8 +1,10 @@
-/* Showing a run to its observer: see observer.h and run.h. */
-#include "run.h"
+/* Showing a run to its observer: see observer.h and observe.h. */
+#include "observe.h"
 
 #include "check.h"
 #include "file.h"
+#include "metrics_log.h"
+#include "run.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>

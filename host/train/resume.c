@@ -1,13 +1,22 @@
 /* Going on with an earlier run: see train.h and run.h. */
-#include "train.h"
+#include "run.h"
 
 #include "check.h"
+#include "checkpoint.h"
 #include "file.h"
+#include "loop.h"
+#include "metrics_log.h"
+#include "minibatch.h"
 #include "paths.h"
 #include "quantity.h"
-#include "run.h"
-#include "run_text.h"
+#include "run_checkpoints.h"
 #include "run_files.h"
+#include "run_folder.h"
+#include "run_lock.h"
+#include "run_text.h"
+#include "to_end.h"
+#include "together.h"
+#include "train.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>

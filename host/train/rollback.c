@@ -1,8 +1,13 @@
-/* After a loss or gradient norm that is not finite: see run.h. The engine has applied nothing since that step; the state
+/* After a loss or gradient norm that is not finite: see rollback.h. The engine has applied nothing since that step; the state
  * counted on, and is thrown away here together with it. */
-#include "run.h"
+#include "rollback.h"
 
 #include "check.h"
+#include "checkpoint.h"
+#include "loop.h"
+#include "metrics_log.h"
+#include "run.h"
+#include "run_folder.h"
 #include "schedule.h"
 
 #include <math.h>

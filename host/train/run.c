@@ -1,49 +1,31 @@
 /* Opening and closing what a run works with: see run.h. */
 #include "run.h"
-#include "run_text.h"
 
 #include "check.h"
-#include "devices.h"
+#include "checkpoint.h"
+#include "fingerprint.h"
+#include "gpus.h"
 #include "machine.h"
+#include "metrics_log.h"
+#include "minibatch.h"
 #include "model_file.h"
 #include "nccl.h"
+#include "observe.h"
 #include "paths.h"
-#include "quantity.h"
+#include "run_lock.h"
+#include "run_text.h"
+#include "step.h"
 #include "text_buffer.h"
+#include "together.h"
+#include "tree.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 /* ---- corpus ------------------------------------------------------------------------------------------------------ */
-
-static px_status range_hash(px_range range, uint64_t *value)
-{
-    enum { BLOCK = 1024, BLOCKS = 1024 };
-    int32_t ids[BLOCK];
-    size_t count = range.end - range.begin, blocks = (count + BLOCK - 1) / BLOCK;
-    uint64_t hash = XXH3_64bits_withSeed(&(uint64_t){count}, sizeof(uint64_t), *value);
-    size_t taken = blocks < BLOCKS ? blocks : BLOCKS;
-    for (size_t i = 0; i < taken; i++) {
-        size_t block = blocks <= BLOCKS ? i : (size_t)((unsigned __int128)i * (blocks - 1) / (BLOCKS - 1));
-        size_t begin = block * BLOCK, n = count - begin < BLOCK ? count - begin : BLOCK;
-        PX_TRY(px_tokens_copy(range.tokens, range.begin + begin, n, ids));
-        hash = XXH3_64bits_withSeed(ids, n * sizeof *ids, hash);
-    }
-    *value = hash;
-    return PX_OK;
-}
-
-px_status px_run_corpus_hash(const px_corpus *corpus, uint64_t *hash)
-{
-    *hash = px_vocabulary_hash(corpus->vocabulary);
-    PX_TRY(range_hash(corpus->train, hash));
-    PX_TRY(range_hash(corpus->valid, hash));
-    return range_hash(corpus->test, hash);
-}
 
 static size_t length(px_range range)
 {
@@ -164,7 +146,7 @@ px_status px_run_open(px_run *run)
     PX_TRY(open_windows(run));
     PX_TRY(open_engine(run));
     px_run_state_start(&run->state);
-    return px_run_corpus_hash(&run->corpus, &run->state.corpus_hash);
+    return px_corpus_hash(&run->corpus, &run->state.corpus_hash);
 }
 
 void px_run_close(px_run *run)
@@ -202,8 +184,6 @@ int64_t px_run_epoch_number(const px_run *run)
     return run->state.window == 0 && run->state.step > 0 ? run->state.epoch : run->state.epoch + 1;
 }
 
-/* ---- lines for a person ---------------------------------------------------------------------------------------------- */
-
 void px_run_line(const px_run *run, const char *format, ...)
 {
     char text[1024];
@@ -213,61 +193,4 @@ void px_run_line(const px_run *run, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     run->hooks->line(run->hooks->context, text);
-}
-
-static px_status introduce_part(const px_run *run, const char *what, px_range range)
-{
-    char tokens[32], unknown[32];
-    size_t count = length(range);
-    size_t missing;
-    if (count < 2) return PX_OK;
-    PX_TRY(px_tokens_unknown(range.tokens, range.begin, range.end, &missing));
-    if (missing)
-        px_run_line(run, "%s: %s tokens, %s of them unknown (%.2f %%)", what, px_text_count(tokens, (long long)count),
-                    px_text_count(unknown, (long long)missing), 100.0 * (double)missing / (double)count);
-    else
-        px_run_line(run, "%s: %s tokens", what, px_text_count(tokens, (long long)count));
-    return PX_OK;
-}
-
-/* The vocabulary of a plain text is that of its training part; a token file's counts the whole file where it was made of that. */
-static void warn_of_vocabulary(const px_run *run)
-{
-    const px_corpus *corpus = &run->corpus;
-    int cut_from_data = (length(corpus->valid) > 0 && corpus->valid.tokens == corpus->data) || (length(corpus->test) > 0 && corpus->test.tokens == corpus->data);
-    int64_t counted = 0;
-    for (int32_t id = 0; id < px_vocabulary_size(corpus->vocabulary); id++) counted += px_vocabulary_frequency(corpus->vocabulary, id);
-    if (cut_from_data && counted == (int64_t)px_tokens_count(corpus->data))
-        px_run_line(run, "warning: the token file's vocabulary was made of its validation and test parts, too; perplex tokenize --vocabulary-from TRAIN makes "
-                         "it of a training text alone");
-}
-
-px_status px_run_introduce(px_run *run)
-{
-    static const char *const levels[] = {"bytes", "characters", "words"};
-    const px_model_config *model = &run->config.model;
-    px_engine_memory memory;
-    char a[32], b[32], input[48], device[256];
-    px_run_line(run, "corpus: %s tokens to train on, vocabulary of %s (%s)", px_text_count(a, (long long)length(run->corpus.train)),
-                px_text_count(b, model->vocab), levels[run->config.level]);
-    warn_of_vocabulary(run);
-    PX_TRY(introduce_part(run, "validation", run->corpus.valid));
-    PX_TRY(introduce_part(run, "test", run->corpus.test));
-    if (!run->validates) px_run_line(run, "warning: no validation text; best.safetensors will hold the last weights");
-
-    PX_TRY(px_engine_memory_of(run->config.device ? run->config.device : "cpu", model, &run->config.optimizer, &run->engine->shape, &memory));
-    snprintf(input, sizeof input, model->embed ? "%d-wide embeddings%s" : "one-hot input", (int)model->embed, model->tied ? ", tied" : "");
-    px_run_line(run, "model: %d layer%s of %d %s units, %s; %s parameters, %s in all", (int)model->layers, model->layers > 1 ? "s" : "",
-                (int)model->hidden, model->nonlinearity == PX_RELU ? "ReLU" : "tanh", input,
-                px_text_count(a, (long long)run->parameters.weights), px_text_bytes(b, (double)memory.total));
-    PX_TRY(px_engine_describe(run->engine, device, sizeof device));
-    px_run_line(run, "device: %s", device);
-    if (run->share.ranks > 1 || run->share.windows > 1) {
-        char ranks[40] = "";
-        if (run->share.ranks > 1) snprintf(ranks, sizeof ranks, " on each of %d ranks,", (int)run->share.ranks);
-        px_run_line(run, "streams: %d%s in %d window%s of %d; --reduce %s", (int)run->share.streams, ranks, (int)run->share.windows,
-                    run->share.windows > 1 ? "s" : "", (int)run->share.n, px_reduce_name(run->share.reduce));
-    }
-    if (run->config.device && strcmp(run->config.device, "auto") == 0) px_run_line(run, "device auto took %s", px_engine_choice_text());
-    return PX_OK;
 }

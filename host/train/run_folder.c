@@ -1,13 +1,19 @@
-/* The run's folder: see run.h. Its files are config, metrics.jsonl, best.safetensors and last.safetensors (older ones: run_keep.c; while
+/* The run's folder: see run_folder.h. Its files are config, metrics.jsonl, best.safetensors and last.safetensors (older ones: run_checkpoints.c; while
  * somebody trains there, `lock`: run_lock.c); where the
  * evaluation at the end replaced an earlier best model, that one is kept beside as best.before-end.safetensors, so that a run
  * which is resumed with more steps goes on as if it had never ended. */
-#include "run.h"
+#include "run_folder.h"
 
 #include "check.h"
+#include "checkpoint.h"
 #include "file.h"
 #include "machine.h"
+#include "metrics_log.h"
+#include "run.h"
+#include "run_checkpoints.h"
 #include "run_files.h"
+#include "run_lock.h"
+#include "together.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -152,13 +158,23 @@ px_status px_run_write_best(px_run *run, const px_run_state *state)
     return px_checkpoint_write(run->best_path, &source);
 }
 
+static px_status keep_last(const px_run *run)
+{
+    char *in_the_way;
+    if (run->config.keep <= 0 || run->last_step < 0 || run->last_step == run->state.step) return PX_OK;
+    PX_TRY(px_run_keep_last(run->folder, run->last_step, &in_the_way));
+    if (in_the_way) px_run_line(run, "warning: %s is no checkpoint of a run, so it is left as it is, and this step is not kept", in_the_way);
+    free(in_the_way);
+    return PX_OK;
+}
+
 /* Rank 0's part. */
 static px_status write_last(px_run *run)
 {
     PX_TRY(px_metrics_log_sync(run->log));
     run->state.metrics_bytes = px_metrics_log_bytes(run->log);
     px_checkpoint_source source = source_of(run, PX_CHECKPOINT_LAST, &run->state);
-    PX_TRY(px_run_keep_last(run));
+    PX_TRY(keep_last(run));
     return px_checkpoint_write(run->last_path, &source);
 }
 
@@ -174,7 +190,7 @@ px_status px_run_write_last(px_run *run)
     run->checkpoint_written = px_clock();
     run->checkpoint_step = run->state.step;
     run->last_step = run->state.step;
-    return px_run_leads(run) ? px_run_prune_kept(run) : PX_OK;
+    return px_run_leads(run) && run->config.keep > 0 ? px_run_prune_kept(run->folder, run->config.keep) : PX_OK;
 }
 
 /* A copy, not a rename: at every moment best.safetensors is there. */

@@ -1,11 +1,14 @@
 /* Looking at the model after an evaluation: a text that it writes, for metrics.jsonl, and its weights and activations, for the run's
- * observer (run.h). Everything happens on the evaluation state and with random numbers of its own, so that a training that is
+ * observer (observe.h). Everything happens on the evaluation state and with random numbers of its own, so that a training that is
  * looked at has the bits of one that is not. */
 #include "run.h"
 
 #include "check.h"
-#include "sample.h"
+#include "metrics_log.h"
+#include "minibatch.h"
+#include "observe.h"
 #include "philox.h"
+#include "sample.h"
 #include "text_sink.h"
 
 #include <stdlib.h>

@@ -1,7 +1,8 @@
-/* What the ranks of a run do together beside the steps: see run.h. Rank 0 alone prints and writes files, and its clock decides. */
-#include "run.h"
+/* What the ranks of a run do together beside the steps: see together.h. Rank 0 alone prints and writes files, and its clock decides. */
+#include "together.h"
 
 #include "check.h"
+#include "run.h"
 #include "text_buffer.h"
 
 #include <stdlib.h>

@@ -2,10 +2,19 @@
 #include "train.h"
 
 #include "check.h"
+#include "final_evaluation.h"
+#include "loop.h"
 #include "machine.h"
+#include "metrics_log.h"
+#include "observe.h"
 #include "quantity.h"
 #include "run.h"
+#include "run_folder.h"
 #include "run_text.h"
+#include "to_end.h"
+#include "together.h"
+#include "unigram.h"
+#include "validation.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
-/* The level that a model without memory reaches: what every curve of a run is held against (run.h). */
-#include "run.h"
+/* The level that a model without memory reaches: what every curve of a run is held against. */
+#include "unigram.h"
 
 #include "check.h"
+#include "run.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,11 +1,18 @@
-/* Evaluation during a training: see run.h. What is done at its end is in final_evaluation.c. */
-#include "run.h"
+/* Evaluation during a training: see validation.h. What is done at its end is in final_evaluation.c. */
+#include "validation.h"
 
 #include "averaging.h"
 #include "check.h"
 #include "evaluate.h"
+#include "loop.h"
 #include "machine.h"
+#include "metrics_log.h"
+#include "minibatch.h"
+#include "observe.h"
+#include "run.h"
+#include "run_folder.h"
 #include "schedule.h"
+#include "together.h"
 
 #include <math.h>
 #include <stdlib.h>

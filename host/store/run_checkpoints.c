@@ -1,9 +1,9 @@
-/* Older checkpoints of a run, and finding the newest that is whole: see run.h.
+/* Older checkpoints of a run, and finding the newest that is whole: see run_checkpoints.h.
  *
  * checkpoint-000000500.safetensors is what last.safetensors was at step 500. It is the same file under a second name, given before a new
  * last.safetensors takes the first one away, so that keeping costs no writing and is as atomic as a name; where a file system
  * has no second names it is copied. */
-#include "run.h"
+#include "run_checkpoints.h"
 #include "run_files.h"
 
 #include "check.h"
@@ -85,6 +85,15 @@ static px_status kept_path(const char *folder, int64_t step, char **path)
     return PX_OK;
 }
 
+static px_status last_path(const char *folder, char **path)
+{
+    if (asprintf(path, "%s/last.safetensors", folder) < 0) {
+        *path = NULL;
+        return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", folder);
+    }
+    return PX_OK;
+}
+
 /* ---- keeping ------------------------------------------------------------------------------------------------------------ */
 
 static px_status copy_to(const px_file *from, px_atomic_file *to)
@@ -144,19 +153,21 @@ static px_status look(const char *path, int *there)
     return PX_ERR_IO;
 }
 
-px_status px_run_keep_last(px_run *run)
+px_status px_run_keep_last(const char *folder, int64_t step, char **in_the_way)
 {
-    char *path;
-    if (run->config.keep <= 0 || run->last_step < 0 || run->last_step == run->state.step) return PX_OK;
-    PX_TRY(kept_path(run->folder, run->last_step, &path));
+    char *last, *path;
     int there, is_ours = 1;
-    px_status status = look(path, &there);
+    *in_the_way = NULL;
+    PX_TRY(last_path(folder, &last));
+    px_status status = kept_path(folder, step, &path);
+    if (status == PX_OK) status = look(path, &there);
     if (status == PX_OK && there) status = px_run_kept_is_ours(path, &is_ours);
+    if (status == PX_OK && is_ours) status = name_too(last, path);
+    free(last);
     if (status == PX_OK && !is_ours)
-        px_run_line(run, "warning: %s is no checkpoint of a run, so it is left as it is, and this step is not kept", path);
-    else if (status == PX_OK)
-        status = name_too(run->last_path, path);
-    free(path);
+        *in_the_way = path;
+    else
+        free(path);
     return status;
 }
 
@@ -171,19 +182,18 @@ static px_status remove_kept(const char *path, int64_t most, int64_t *seen)
     return PX_OK;
 }
 
-px_status px_run_prune_kept(px_run *run)
+px_status px_run_prune_kept(const char *folder, int64_t most)
 {
     int64_t *steps;
     size_t count;
     px_status status = PX_OK;
     int64_t seen = 0;
-    if (run->config.keep <= 0) return PX_OK;
-    PX_TRY(list_kept(run->folder, &steps, &count));
+    PX_TRY(list_kept(folder, &steps, &count));
     for (size_t i = 0; i < count && status == PX_OK; i++) {
         char *path;
-        status = kept_path(run->folder, steps[i], &path);
+        status = kept_path(folder, steps[i], &path);
         if (status != PX_OK) break;
-        status = remove_kept(path, run->config.keep, &seen);
+        status = remove_kept(path, most, &seen);
         free(path);
     }
     free(steps);
@@ -212,7 +222,7 @@ static px_status open_last(const char *folder, px_checkpoint *checkpoint)
 {
     char *last;
     int there;
-    if (asprintf(&last, "%s/last.safetensors", folder) < 0) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", folder);
+    PX_TRY(last_path(folder, &last));
     px_status status = look(last, &there);
     if (status == PX_OK)
         status = there ? open_state(last, checkpoint)
@@ -268,7 +278,7 @@ px_status px_run_folder_has_checkpoint(const char *folder, int *has)
     char *last;
     struct stat info;
     *has = 0;
-    if (asprintf(&last, "%s/last.safetensors", folder) < 0) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", folder);
+    PX_TRY(last_path(folder, &last));
     px_status status = look(last, has);
     free(last);
     if (status != PX_OK || *has || stat(folder, &info) != 0 || !S_ISDIR(info.st_mode)) return status;

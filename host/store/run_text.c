@@ -3,8 +3,8 @@
 
 #include "check.h"
 #include "checkpoint.h"
+#include "fingerprint.h"
 #include "paths.h"
-#include "run.h"
 #include "text_buffer.h"
 
 #include <limits.h>
@@ -50,12 +50,12 @@ px_status px_run_text_remember(px_config *config)
 /* The fingerprint of the texts as the run's own vocabulary reads them. */
 static px_status hash_of(const px_checkpoint *checkpoint, const px_corpus_request *request, const px_corpus *corpus, uint64_t *hash)
 {
-    if (px_vocabulary_hash(corpus->vocabulary) == px_vocabulary_hash(checkpoint->vocabulary)) return px_run_corpus_hash(corpus, hash);
+    if (px_vocabulary_hash(corpus->vocabulary) == px_vocabulary_hash(checkpoint->vocabulary)) return px_corpus_hash(corpus, hash);
     px_corpus_request again = *request;
     px_corpus own;
     again.vocabulary = checkpoint->vocabulary;
     PX_TRY(px_corpus_open(&again, &own));
-    px_status status = px_run_corpus_hash(&own, hash);
+    px_status status = px_corpus_hash(&own, hash);
     px_corpus_close(&own);
     return status;
 }
