@@ -10,6 +10,7 @@
 #include "outputs.h"
 #include "printable.h"
 #include "quantity.h"
+#include "run_text.h"
 #include "text_buffer.h"
 
 #include <errno.h>
@@ -193,21 +194,30 @@ static px_status print_result(const export_flags *flags, const px_model_file *mo
     return PX_OK;
 }
 
+static px_status write_model(const px_command_line *line, const export_flags *flags, px_model_file *model)
+{
+    char weights[PATH_BYTES], card[PATH_BYTES], *text = NULL;
+    PX_TRY(settle_paths(flags->out, weights, card));
+    PX_TRY(px_output_check(line, "out", weights, PX_FLAG_OUT_FILE));
+    PX_TRY(px_output_check(line, "out", card, PX_FLAG_OUT_FILE));
+    PX_TRY(px_run_text_forget(&model->config));
+    PX_TRY(make_card(flags, model, weights, &text));
+    px_status status;
+    PX_TRY_GOTO(status, px_model_export(model, weights), done);
+    PX_TRY_GOTO(status, write_card(card, text), done);
+    status = print_result(flags, model, weights, card);
+done:
+    free(text);
+    return status;
+}
+
 static px_status export_model(const px_command_line *line, const export_flags *flags)
 {
     px_model_file model;
-    char weights[PATH_BYTES], card[PATH_BYTES], *text = NULL;
     if (!flags->model) return px_fail(PX_ERR_ARGUMENT, "export: no model; give --model M, a .safetensors file or a run folder");
     if (!flags->out) return px_fail(PX_ERR_ARGUMENT, "export: nowhere to write to; give --out DIR or --out FILE.safetensors");
     PX_TRY(px_input_model(flags->model, &model));
-    px_status status = settle_paths(flags->out, weights, card);
-    if (status == PX_OK) status = px_output_check(line, "out", weights, PX_FLAG_OUT_FILE);
-    if (status == PX_OK) status = px_output_check(line, "out", card, PX_FLAG_OUT_FILE);
-    if (status == PX_OK) status = make_card(flags, &model, weights, &text);
-    if (status == PX_OK) status = px_model_export(&model, weights);
-    if (status == PX_OK) status = write_card(card, text);
-    if (status == PX_OK) status = print_result(flags, &model, weights, card);
-    free(text);
+    px_status status = write_model(line, flags, &model);
     px_model_file_close(&model);
     return status;
 }

@@ -13,6 +13,7 @@
 #include "inputs.h"
 #include "paths.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char USAGE[] =
@@ -23,7 +24,8 @@ static const char USAGE[] =
 static const char *const SETTINGS[] = {"data", "level", "normalise", "invalid", "min-count", "max-vocab", "limit-tokens", NULL};
 
 typedef struct tokenize_flags {
-    const char *out, *vocabulary, *vocabulary_from;
+    const char *out, *vocabulary;
+    px_flag_list vocabulary_from;
     int json;
 } tokenize_flags;
 
@@ -60,14 +62,18 @@ static px_status print_result(const px_tokenize_result *result, const px_vocabul
     return PX_OK;
 }
 
-/* The vocabulary that a text of its own gives, with the request's level and bounds. */
-static px_status count_vocabulary(const char *text, const px_corpus_request *like, px_vocabulary **vocabulary)
+/* The vocabulary that texts of its own give, with the request's level and bounds. */
+static px_status count_vocabulary(const px_flag_list *texts, const px_corpus_request *like, px_vocabulary **vocabulary)
 {
     px_tokenize_result counts;
     px_corpus_request request = *like;
-    request.data = text;
+    char *data;
+    PX_TRY(px_paths_join(texts->value, texts->count, &data));
+    request.data = data;
     request.limit_tokens = 0;
-    return px_tokenize(&request, NULL, &counts, vocabulary);
+    px_status status = px_tokenize(&request, NULL, &counts, vocabulary);
+    free(data);
+    return status;
 }
 
 static px_status tokenize(const px_config *config, const tokenize_flags *flags)
@@ -82,12 +88,12 @@ static px_status tokenize(const px_config *config, const tokenize_flags *flags)
     request.progress = px_progress_hook_what;
     request.progress_context = &progress;
     px_status status = PX_OK;
-    if (flags->vocabulary && flags->vocabulary_from) {
+    if (flags->vocabulary && flags->vocabulary_from.count) {
         status = px_fail(PX_ERR_ARGUMENT, "--vocabulary and --vocabulary-from: give one of them");
         goto done;
     }
     if (flags->vocabulary) PX_TRY_GOTO(status, px_input_vocabulary(flags->vocabulary, &given), done);
-    if (flags->vocabulary_from) PX_TRY_GOTO(status, count_vocabulary(flags->vocabulary_from, &request, &given), done);
+    if (flags->vocabulary_from.count) PX_TRY_GOTO(status, count_vocabulary(&flags->vocabulary_from, &request, &given), done);
     request.vocabulary = given;
     if (given) request.text = px_vocabulary_options(given);
     if (given) request.text.invalid = (int)config->invalid;
@@ -107,7 +113,7 @@ int px_cmd_tokenize(int argc, char **argv)
     const px_flag own[] = {
         {"out", "FILE.tok", PX_FLAG_OUT_FILE, &flags.out, 0, 0, "write a token file"},
         {"vocabulary", "FILE", PX_FLAG_STRING, &flags.vocabulary, 0, 0, "use the vocabulary and level of this token file or model"},
-        {"vocabulary-from", "TRAIN", PX_FLAG_STRING, &flags.vocabulary_from, 0, 0, "make the vocabulary of this text alone, as of a training's"},
+        {"vocabulary-from", "TRAIN ...", PX_FLAG_LIST, &flags.vocabulary_from, 0, 0, "make the vocabulary of these texts alone, as of a training's"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the counts as one JSON object on standard output"},
         {0},
     };

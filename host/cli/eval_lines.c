@@ -22,8 +22,7 @@ typedef struct line_group {
     int32_t *ids;
     size_t id_count, id_room;
     size_t begin[GROUP_LINES + 1];
-    double nll[GROUP_LINES];
-    int64_t tokens[GROUP_LINES];
+    px_sequence_score score[GROUP_LINES];
     size_t count;
 } line_group;
 
@@ -37,8 +36,8 @@ typedef struct line_scorer {
     line_group *group;
     int ends_known;              /* the model knows line ends */
     cJSON *scores;               /* --json */
-    double nll;
-    int64_t lines, lines_before, total_tokens, unknown; /* before: those of earlier files */
+    px_sequence_score total;
+    int64_t lines, lines_before; /* before: those of earlier files */
     px_progress progress;
 } line_scorer;
 
@@ -61,26 +60,34 @@ static void show_progress(line_scorer *scorer)
 {
     char text[128], count[32], tokens[32];
     if (!px_progress_is_due(&scorer->progress) || (!scorer->flags->json && px_output_is_terminal())) return;
-    snprintf(text, sizeof text, "scoring  %s lines, %s tokens", px_text_count(count, scorer->lines), px_text_count(tokens, scorer->total_tokens));
+    snprintf(text, sizeof text, "scoring  %s lines, %s tokens", px_text_count(count, scorer->lines), px_text_count(tokens, scorer->total.tokens));
     px_progress_show(&scorer->progress, text);
+}
+
+static void add_score(px_sequence_score *total, const px_sequence_score *line)
+{
+    total->nll += line->nll;
+    total->known_nll += line->known_nll;
+    total->tokens += line->tokens;
+    total->unknown += line->unknown;
 }
 
 static px_status score_group(line_scorer *scorer)
 {
     line_group *group = scorer->group;
     if (group->count == 0) return PX_OK;
-    PX_TRY(px_evaluate_sequences(scorer->engine, group->ids, group->begin, group->count, group->nll, group->tokens));
+    PX_TRY(px_evaluate_sequences(scorer->engine, group->ids, group->begin, group->count, group->score));
     for (size_t i = 0; i < group->count; i++) {
-        scorer->nll += group->nll[i];
-        scorer->total_tokens += group->tokens[i];
-        double log_probability = group->nll[i] == 0 ? 0 : -group->nll[i];
+        const px_sequence_score *line = &group->score[i];
+        add_score(&scorer->total, line);
+        double log_probability = line->nll == 0 ? 0 : -line->nll;
         if (!scorer->flags->json) {
-            printf("%.9g\t%lld\n", log_probability, (long long)group->tokens[i]);
+            printf("%.9g\t%lld\n", log_probability, (long long)line->tokens);
             continue;
         }
         cJSON *score = cJSON_CreateObject();
         px_json_number(score, "log_probability", log_probability);
-        px_json_count(score, "tokens", group->tokens[i]);
+        px_json_count(score, "tokens", line->tokens);
         cJSON_AddItemToArray(scorer->scores, score);
     }
     group->count = group->id_count = 0;
@@ -93,21 +100,20 @@ static px_status add_line(line_scorer *scorer, const char *text, size_t bytes)
 {
     line_group *group = scorer->group;
     int32_t *ids;
-    size_t count, unknown;
+    size_t count;
     char source[700];
     snprintf(source, sizeof source, "%.600s: line %lld", scorer->source, (long long)(scorer->lines - scorer->lines_before) + 1);
     if (!scorer->ends_known) {
         text++;
         bytes -= 2;
     }
-    PX_TRY(px_vocabulary_encode(scorer->model->vocabulary, text, bytes, source, &ids, &count, &unknown, NULL));
+    PX_TRY(px_vocabulary_encode(scorer->model->vocabulary, text, bytes, source, &ids, &count, NULL, NULL));
     group->begin[group->count] = group->id_count;
     px_status status = append_ids(group, ids, count);
     free(ids);
     PX_TRY(status);
     group->begin[++group->count] = group->id_count;
     scorer->lines++;
-    scorer->unknown += (int64_t)unknown;
     if (group->count == GROUP_LINES || group->id_count >= GROUP_TOKENS) return score_group(scorer);
     return PX_OK;
 }
@@ -163,22 +169,26 @@ static px_status read_files(line_scorer *scorer, const px_paths *paths)
 
 static px_status print_totals(line_scorer *scorer)
 {
-    double loss = scorer->nll / (double)scorer->total_tokens;
+    const px_sequence_score *total = &scorer->total;
+    const double loss = total->nll / (double)total->tokens, known = exp(total->known_nll / (double)(total->tokens - total->unknown));
     char a[32], b[32], c[32], d[32];
     if (!scorer->flags->json) {
-        fprintf(stderr, "%s lines, %s tokens (%s unknown), perplexity %s\n", px_text_count(a, scorer->lines), px_text_count(b, scorer->total_tokens),
-                px_text_count(c, scorer->unknown), px_text_perplexity(d, exp(loss)));
+        fprintf(stderr, "%s lines, %s tokens (%s unknown), perplexity %s", px_text_count(a, scorer->lines), px_text_count(b, total->tokens),
+                px_text_count(c, total->unknown), px_text_perplexity(d, exp(loss)));
+        if (total->unknown > 0 && total->unknown < total->tokens) fprintf(stderr, ", %s without <unk>", px_text_perplexity(d, known));
+        fputc('\n', stderr);
         return PX_OK;
     }
     cJSON *object = cJSON_CreateObject();
     px_json_text(object, "model", scorer->flags->model, strlen(scorer->flags->model));
     px_json_text(object, "text", scorer->name, strlen(scorer->name));
     px_json_count(object, "lines", scorer->lines);
-    px_json_count(object, "tokens", scorer->total_tokens);
-    px_json_count(object, "unknown", scorer->unknown);
+    px_json_count(object, "tokens", total->tokens);
+    px_json_count(object, "unknown", total->unknown);
     px_json_number(object, "loss", loss);
     px_json_number(object, "perplexity", exp(loss));
     px_json_number(object, "bits_per_token", loss / log(2));
+    px_json_number(object, "perplexity_known", known);
     cJSON_AddItemToObject(object, "scores", scorer->scores);
     scorer->scores = NULL;
     return px_json_print(object);
@@ -201,9 +211,9 @@ px_status px_eval_lines(const eval_flags *flags, const px_config *config, const 
     px_progress_start(&scorer.progress, stderr);
     status = read_files(&scorer, &paths);
     px_progress_clear(&scorer.progress);
-    if (status == PX_OK && scorer.total_tokens == 0)
+    if (status == PX_OK && scorer.total.tokens == 0)
         status = px_fail(PX_ERR_INPUT, "%s: its %lld lines hold no token to score", scorer.name, (long long)scorer.lines);
-    if (status == PX_OK) px_eval_note_unknown(model->vocabulary, scorer.unknown);
+    if (status == PX_OK) px_eval_note_unknown(model->vocabulary, scorer.total.unknown);
     if (status == PX_OK) status = print_totals(&scorer);
 done:
     cJSON_Delete(scorer.scores);

@@ -114,7 +114,8 @@ void px_idle_flags(const px_command_line *line, const px_config *config, void (*
                  "trains on it", config->split[2], 1 - config->split[1], config->split[1]);
         say(context, text);
     }
-    if (config->max_steps > 0 && config->warmup_steps >= config->max_steps && config->schedule_steps <= config->max_steps) {
+    /* the default is for runs of some length; a trial of a few steps needs no word about it */
+    if (px_command_line_typed(line, "warmup-steps") && config->max_steps > 0 && config->warmup_steps >= config->max_steps && config->schedule_steps <= config->max_steps) {
         snprintf(text, sizeof text, "warning: --warmup-steps %lld: the learning rate rises to the end, as there are %lld steps", (long long)config->warmup_steps,
                  (long long)config->max_steps);
         say(context, text);

@@ -73,20 +73,18 @@ px_status px_run_texts_open(const char *run, const char *part, const px_config *
                             px_corpus *corpus)
 {
     char name[PX_PATHS_NAME_BYTES];
+    px_config remembered = {0};
     int checked = 0;
     PX_TRY(px_run_config(run, config));
-    px_corpus_request request;
-    px_status status = move_texts(config, elsewhere);
-    px_run_text_request(config, &request);
-    request.vocabulary = vocabulary;
-    request.progress = px_progress_hook_what;
-    request.progress_context = progress;
-    if (status == PX_OK) status = px_corpus_open(&request, corpus);
+    const px_run_text_reader reader = {vocabulary, px_progress_hook_what, progress};
+    px_status status = px_config_copy(&remembered, config);
+    if (status == PX_OK) status = move_texts(config, elsewhere);
+    if (status == PX_OK) status = px_run_text_open(run, &remembered, config, &reader, corpus, &checked);
+    px_config_free(&remembered);
+    px_progress_clear(progress);
     if (status != PX_OK)
         return elsewhere->data ? px_fail_context(status, "--split-of %s", run)
                                : px_fail_context(status, "--split-of %s (give --data FILE where its text lies elsewhere now)", run);
-    status = px_run_text_check(run, &request, corpus, &checked);
-    px_progress_clear(progress);
     const int is_valid = strcmp(part, "valid") == 0;
     const px_range range = is_valid ? corpus->valid : corpus->test;
     const char *own = is_valid ? config->valid : config->test;

@@ -43,11 +43,12 @@ uint64_t px_vocabulary_hash(const px_vocabulary *vocabulary);
 char *px_vocabulary_write(const px_vocabulary *vocabulary);
 px_status px_vocabulary_read(const char *text, size_t bytes, const char *source, px_vocabulary **vocabulary);
 
+enum { PX_SHOWN_TOKEN_BYTES = 64 }; /* of a token in a message */
 /* Ids of a text in memory (a prompt, a line). ids is malloc'ed. Unknown tokens become 0 and are counted, with a literal <unk>; the
  * first that the vocabulary lacks is copied to unknown_token (may be NULL), escaped for a person. At word level a line end gives <eos>
  * only where the text has one. */
 px_status px_vocabulary_encode(const px_vocabulary *vocabulary, const char *text, size_t bytes, const char *source,
-                               int32_t **ids, size_t *count, size_t *unknown, char unknown_token[64]);
+                               int32_t **ids, size_t *count, size_t *unknown, char unknown_token[PX_SHOWN_TOKEN_BYTES]);
 
 /* ---- token sequences ---------------------------------------------------------------------------------------- */
 typedef struct px_tokens px_tokens;

@@ -1,6 +1,7 @@
 /* Collecting and encoding: see encode.h; and px_vocabulary_encode for texts in memory. */
 #include "encode.h"
 #include "check.h"
+#include "printable.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +105,7 @@ typedef struct listing {
     const px_vocabulary *vocabulary;
     int32_t *ids;
     size_t count, room, unknown;
-    char *unknown_token; /* [64] or NULL */
+    char *unknown_token; /* [PX_SHOWN_TOKEN_BYTES] or NULL */
 } listing;
 
 static px_sink_answer list_token(void *context, const char *token, size_t bytes)
@@ -122,13 +123,13 @@ static px_sink_answer list_token(void *context, const char *token, size_t bytes)
     }
     int32_t id = px_vocabulary_id(l->vocabulary, token, bytes);
     l->unknown += id <= 0;
-    if (id < 0 && l->unknown_token && !l->unknown_token[0]) px_token_show(token, bytes, px_vocabulary_options(l->vocabulary).level != 0, l->unknown_token);
+    if (id < 0 && l->unknown_token && !l->unknown_token[0]) px_printable(l->unknown_token, PX_SHOWN_TOKEN_BYTES, token, bytes, PX_PRINTABLE_UNAMBIGUOUS);
     l->ids[l->count++] = id < 0 ? 0 : id;
     return PX_SINK_MORE;
 }
 
 px_status px_vocabulary_encode(const px_vocabulary *vocabulary, const char *text, size_t bytes, const char *source,
-                               int32_t **ids, size_t *count, size_t *unknown, char unknown_token[64])
+                               int32_t **ids, size_t *count, size_t *unknown, char unknown_token[PX_SHOWN_TOKEN_BYTES])
 {
     listing l = {.vocabulary = vocabulary, .room = bytes / 4 + 16, .unknown_token = unknown_token};
     l.sink = (px_sink){.token = list_token, .context = &l};

@@ -53,11 +53,6 @@ typedef void (*px_progress)(void *context, const char *what, double share);
  * -k: not valid, k bytes are to be replaced together (Unicode, "maximal subparts"). bytes > 0. */
 int px_utf8_step(const char *text, size_t bytes, int final, int32_t *code);
 
-enum { PX_SHOWN_TOKEN_BYTES = 64 };
-/* A token for a message: escaped as in a vocabulary's text form (raw: UTF-8 stands as it is), shortened by whole escapes or
- * characters. Returns out. */
-const char *px_token_show(const char *token, size_t bytes, int raw, char out[PX_SHOWN_TOKEN_BYTES]);
-
 /* What ends a word: Unicode's White_Space, and U+001C to U+001F, where Python's str.split splits too. */
 int px_is_white_space(int32_t code);
 

@@ -38,28 +38,6 @@ size_t px_token_escape(const char *token, size_t bytes, int raw_utf8, char *out)
     return (size_t)(out - start);
 }
 
-const char *px_token_show(const char *token, size_t bytes, int raw, char out[PX_SHOWN_TOKEN_BYTES])
-{
-    char piece[16];
-    size_t used = 0;
-    for (size_t at = 0; at < bytes;) {
-        int32_t code;
-        int step = raw ? px_utf8_step(token + at, bytes - at, 1, &code) : 1;
-        size_t length = (size_t)(step < 0 ? -step : step), escaped = px_token_escape(token + at, length, raw && step > 0, piece);
-        size_t reserve = at + length < bytes ? 3 : 0; /* room for "..." unless this is the last */
-        if (used + escaped + reserve >= PX_SHOWN_TOKEN_BYTES) {
-            memcpy(out + used, "...", 3);
-            used += 3;
-            break;
-        }
-        memcpy(out + used, piece, escaped);
-        used += escaped;
-        at += length;
-    }
-    out[used] = 0;
-    return out;
-}
-
 char *px_vocabulary_write(const px_vocabulary *v)
 {
     const px_dictionary *d = &v->dictionary;

@@ -190,16 +190,22 @@ static int64_t slots_fill(slots *s, const int32_t *ids, const size_t *begin)
     return scored;
 }
 
-px_status px_evaluate_sequences(px_engine *engine, const int32_t *ids, const size_t *begin, size_t count, double *nll,
-                                int64_t *tokens)
+static void add_token(px_sequence_score *score, int32_t id, double nll)
+{
+    score->nll += nll;
+    score->tokens++;
+    if (id != 0)
+        score->known_nll += nll;
+    else
+        score->unknown++;
+}
+
+px_status px_evaluate_sequences(px_engine *engine, const int32_t *ids, const size_t *begin, size_t count, px_sequence_score *scores)
 {
     slots s;
     px_status status;
     int64_t scored;
-    for (size_t i = 0; i < count; i++) {
-        nll[i] = 0;
-        tokens[i] = begin[i + 1] - begin[i] < 2 ? 0 : (int64_t)(begin[i + 1] - begin[i] - 1);
-    }
+    for (size_t i = 0; i < count; i++) scores[i] = (px_sequence_score){0};
     PX_TRY_GOTO(status, slots_make(&s, engine, count), done);
     size_t rows = (size_t)s.n * (size_t)s.T;
     while ((scored = slots_fill(&s, ids, begin)) > 0) {
@@ -208,7 +214,7 @@ px_status px_evaluate_sequences(px_engine *engine, const int32_t *ids, const siz
         PX_TRY_GOTO(status, px_engine_evaluate(engine, &batch, s.token_nll), done);
         /* rows go up in t, so a sequence's values are added in its own order, whatever stands beside it */
         for (size_t row = 0; row < rows; row++)
-            if (s.targets[row] >= 0) nll[s.owner[row]] += s.token_nll[row];
+            if (s.targets[row] >= 0) add_token(&scores[s.owner[row]], s.targets[row], s.token_nll[row]);
     }
     status = forget_metrics(engine);
 done:

@@ -40,9 +40,13 @@ px_status px_evaluate(px_engine *engine, px_range range, const px_evaluate_optio
 px_status px_evaluate_streams(px_engine *engine, px_range range, const px_evaluate_options *options, int32_t first, int32_t count, int32_t most,
                               double *sums, int64_t *tokens);
 
+typedef struct px_sequence_score {
+    double nll, known_nll;    /* sums in nats: of the scored tokens; of those among them that are not <unk> */
+    int64_t tokens, unknown;  /* scored tokens; those among them that are <unk> */
+} px_sequence_score;
+
 /* Scores sequences each on its own from a zero state; ids of sequence i are ids[begin[i] .. begin[i+1]), its first id is
- * context and not scored. nll [count] sums in nats, tokens [count]. Results do not depend on the order or company of sequences. */
-px_status px_evaluate_sequences(px_engine *engine, const int32_t *ids, const size_t *begin, size_t count, double *nll,
-                                int64_t *tokens);
+ * context and not scored. scores [count]. Results do not depend on the order or company of sequences. */
+px_status px_evaluate_sequences(px_engine *engine, const int32_t *ids, const size_t *begin, size_t count, px_sequence_score *scores);
 
 #endif

@@ -29,8 +29,7 @@ static px_status check_file(const char *path)
 {
     struct stat info;
     if (strcmp(path, "-") == 0) return px_fail(PX_ERR_INPUT, "the run was trained on standard input, which is gone");
-    if (stat(path, &info) != 0) return px_fail(PX_ERR_INPUT, "%s: the text is not there (its name is taken from here, as in the training)", path);
-    if (!S_ISREG(info.st_mode)) return px_fail(PX_ERR_INPUT, "%s: not a regular file", path);
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) return px_fail(PX_ERR_INPUT, "%s: not a regular file", path);
     return PX_OK;
 }
 
@@ -45,22 +44,21 @@ static px_status check_files(const char *files)
 }
 
 /* Opens the run's texts with the model's vocabulary. */
-static px_status open_text(const px_run_data *run, const px_model_file *model, const px_examine_options *options, px_corpus *corpus)
+static px_status open_text(const px_run_data *run, px_model_file *model, const px_examine_options *options, px_corpus *corpus)
 {
-    const px_config *config = &model->config;
+    px_config *config = &model->config;
+    px_config remembered;
+    int checked;
     if (run->valid_tokens < 2) return px_fail(PX_ERR_INPUT, "the run has no validation text");
     if (!config->data) return px_fail(PX_ERR_INPUT, "the run does not say what it was trained on");
     PX_TRY(check_files(config->data));
     if (config->valid) PX_TRY(check_files(config->valid));
     if (config->test) PX_TRY(check_files(config->test));
-    px_corpus_request request;
-    px_run_text_request(config, &request);
-    request.vocabulary = model->vocabulary;
-    request.progress = options->progress;
-    request.progress_context = options->progress_context;
-    PX_TRY(px_corpus_open(&request, corpus));
-    int checked;
-    px_status status = px_run_text_check(run->folder, &request, corpus, &checked);
+    PX_TRY(px_config_copy(&remembered, config));
+    const px_run_text_reader reader = {model->vocabulary, options->progress, options->progress_context};
+    px_status status = px_run_text_open(run->folder, &remembered, config, &reader, corpus, &checked);
+    px_config_free(&remembered);
+    PX_TRY(status);
     if (status == PX_OK && !checked && (int64_t)(corpus->valid.end - corpus->valid.begin) != run->valid_tokens) {
         char name[PX_PATHS_NAME_BYTES];
         status = px_fail(PX_ERR_INPUT, "%s: not the text that %s was trained with: it has changed",
@@ -259,7 +257,7 @@ static px_status settle(px_status status, px_text *out, size_t keep, const char 
     return PX_OK;
 }
 
-static px_status examine_valid(px_text *out, const px_run_data *run, const px_model_file *model, const px_examine_options *options)
+static px_status examine_valid(px_text *out, const px_run_data *run, px_model_file *model, const px_examine_options *options)
 {
     static const char title[] = "What it foresaw, and what it did not";
     px_corpus corpus = {0};

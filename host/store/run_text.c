@@ -13,22 +13,95 @@
 #include <string.h>
 #include <unistd.h>
 
-static px_status remember(px_config *config, const char *key, const char *files)
+/* ---- a configuration's texts --------------------------------------------------------------------------------------- */
+
+static const char *const KEYS[] = {"data", "valid", "test"};
+enum { TEXTS = sizeof KEYS / sizeof KEYS[0] };
+
+static const char *files_of(const px_config *config, int text)
 {
-    char folder[PATH_MAX];
+    return text == 0 ? config->data : text == 1 ? config->valid : config->test;
+}
+
+/* Another place for one path of a text. malloc'ed; NULL: no memory. */
+typedef char *(*placing)(const char *path, const void *context);
+
+static px_status replace_files(px_config *config, const char *key, const char *files, placing place, const void *context)
+{
     px_paths paths;
     px_text text = {0};
-    if (!files || !getcwd(folder, sizeof folder)) return PX_OK; /* a folder that is gone: the paths stay as they were given */
     PX_TRY(px_paths_split(files, &paths));
     for (size_t i = 0; i < paths.count; i++) {
-        const char *path = paths.path[i];
-        const int relative = path[0] != '/' && strcmp(path, "-") != 0;
-        px_text_format(&text, "%s%s%s%s", i ? "\n" : "", relative ? folder : "", relative ? "/" : "", path);
+        char *path = place(paths.path[i], context);
+        if (path) px_text_format(&text, "%s%s", i ? "\n" : "", path);
+        text.failed |= !path;
+        free(path);
     }
     px_paths_free(&paths);
     px_status status = px_text_check(&text, "the paths of a run's texts");
     if (status == PX_OK) status = px_config_set(config, key, text.data);
     px_text_free(&text);
+    return status;
+}
+
+/* ---- where they lie --------------------------------------------------------------------------------------------------- */
+
+static char *place_absolute(const char *path, const void *context)
+{
+    (void)context;
+    return px_path_absolute(path);
+}
+
+px_status px_run_text_remember(px_config *config)
+{
+    for (int i = 0; i < TEXTS; i++)
+        if (files_of(config, i)) PX_TRY(replace_files(config, KEYS[i], files_of(config, i), place_absolute, NULL));
+    return config->run ? replace_files(config, "run", config->run, place_absolute, NULL) : PX_OK;
+}
+
+static char *place_nowhere(const char *path, const void *context)
+{
+    (void)context;
+    const char *slash = strrchr(path, '/');
+    return strdup(slash ? slash + 1 : path);
+}
+
+px_status px_run_text_forget(px_config *config)
+{
+    for (int i = 0; i < TEXTS; i++)
+        if (files_of(config, i)) PX_TRY(replace_files(config, KEYS[i], files_of(config, i), place_nowhere, NULL));
+    return config->run ? replace_files(config, "run", config->run, place_nowhere, NULL) : PX_OK;
+}
+
+typedef struct moved_folder {
+    const char *from, *to;
+} moved_folder;
+
+/* Where nothing lies at the new place the old one stays: a text outside of what was moved. */
+static char *place_moved(const char *path, const void *context)
+{
+    const moved_folder *folder = context;
+    char *moved = path[0] == '/' ? px_path_moved(path, folder->from, folder->to) : strdup(path);
+    if (!moved || access(moved, R_OK) == 0) return moved;
+    free(moved);
+    return strdup(path);
+}
+
+px_status px_run_text_follow(px_config *config, const px_config *remembered, const char *run, int *follows)
+{
+    *follows = 0;
+    if (!remembered->run || remembered->run[0] != '/') return PX_OK; /* of a version that did not keep its folder */
+    char *to = px_path_absolute(run);
+    if (!to) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", run);
+    const moved_folder folder = {remembered->run, to};
+    px_status status = PX_OK;
+    for (int i = 0; status == PX_OK && i < TEXTS; i++) {
+        const char *files = files_of(config, i), *before = files_of(remembered, i);
+        if (!files || !before || strcmp(files, before) != 0) continue; /* somebody says where it lies */
+        status = replace_files(config, KEYS[i], before, place_moved, &folder);
+        if (status == PX_OK && strcmp(files_of(config, i), before) != 0) *follows = 1;
+    }
+    free(to);
     return status;
 }
 
@@ -40,12 +113,7 @@ void px_run_text_request(const px_config *config, px_corpus_request *request)
                                    .split = {config->split[0], config->split[1], config->split[2]}, .limit_tokens = config->limit_tokens};
 }
 
-px_status px_run_text_remember(px_config *config)
-{
-    PX_TRY(remember(config, "data", config->data));
-    PX_TRY(remember(config, "valid", config->valid));
-    return remember(config, "test", config->test);
-}
+/* ---- whether they are the run's ------------------------------------------------------------------------------------ */
 
 /* The fingerprint of the texts as the run's own vocabulary reads them. */
 static px_status hash_of(const px_checkpoint *checkpoint, const px_corpus_request *request, const px_corpus *corpus, uint64_t *hash)
@@ -76,7 +144,9 @@ static px_status open_either(const char *run, px_checkpoint *checkpoint, int *fo
     return status;
 }
 
-px_status px_run_text_check(const char *run, const px_corpus_request *request, const px_corpus *corpus, int *checked)
+/* PX_ERR_INPUT where `corpus`, opened by `request`, does not hold the tokens that the checkpoint in folder `run` was trained and validated
+ * on. The vocabularies may differ: the texts are then read once more with the run's own. Without a checkpoint *checked = 0. */
+static px_status check_texts(const char *run, const px_corpus_request *request, const px_corpus *corpus, int *checked)
 {
     char name[PX_PATHS_NAME_BYTES];
     px_checkpoint checkpoint;
@@ -91,5 +161,49 @@ px_status px_run_text_check(const char *run, const px_corpus_request *request, c
                          px_paths_name(request->data, name), run);
     *checked = status == PX_OK;
     px_checkpoint_close(&checkpoint);
+    return status;
+}
+
+static px_status open_checked(const char *run, const px_config *config, const px_run_text_reader *reader, px_corpus *corpus, int *checked)
+{
+    px_corpus_request request;
+    px_run_text_request(config, &request);
+    request.vocabulary = reader->vocabulary;
+    request.progress = reader->progress;
+    request.progress_context = reader->progress_context;
+    PX_TRY(px_corpus_open(&request, corpus));
+    px_status status = check_texts(run, &request, corpus, checked);
+    if (status != PX_OK) px_corpus_close(corpus);
+    return status;
+}
+
+/* Without a checkpoint no fingerprint tells that what lies at the new place is the text. */
+static px_status open_moved(const char *run, const px_config *moved, const px_run_text_reader *reader, px_corpus *corpus)
+{
+    int checked;
+    PX_TRY(open_checked(run, moved, reader, corpus, &checked));
+    if (checked) return PX_OK;
+    px_corpus_close(corpus);
+    return px_fail(PX_ERR_INPUT, "%s: without a checkpoint nothing tells whether a text beside it is the run's", run);
+}
+
+px_status px_run_text_open(const char *run, const px_config *remembered, px_config *config, const px_run_text_reader *reader, px_corpus *corpus, int *checked)
+{
+    char reason[PX_RUN_TEXT_REASON_BYTES];
+    px_config moved;
+    int follows = 0;
+    px_status status = open_checked(run, config, reader, corpus, checked);
+    if (status != PX_ERR_INPUT) return status;
+    snprintf(reason, sizeof reason, "%s", px_error_message());
+    PX_TRY(px_config_copy(&moved, config));
+    PX_TRY_GOTO(status, px_run_text_follow(&moved, remembered, run, &follows), done);
+    status = follows ? open_moved(run, &moved, reader, corpus) : px_fail(PX_ERR_INPUT, "%s", reason);
+    if (status != PX_OK) goto done;
+    const px_config before = *config;
+    *config = moved;
+    moved = before;
+    *checked = 1;
+done:
+    px_config_free(&moved);
     return status;
 }

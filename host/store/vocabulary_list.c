@@ -5,6 +5,7 @@
 #include "check.h"
 #include "config.h"
 #include "dictionary.h"
+#include "printable.h"
 #include "reader.h"
 #include "text_buffer.h"
 
@@ -117,11 +118,11 @@ static px_status check_tokens(px_vocabulary_list *list, int level, int64_t unkno
         const char *why = (int64_t)i == unknown || (int64_t)i == line_end ? NULL : why_never(list->token[i], list->bytes[i], level);
         if (why)
             return px_fail(PX_ERR_INPUT, "%s: %s: \"%s\" is no token of level %s: %s", list->source, place_of(list, i, place),
-                           px_token_show(list->token[i], list->bytes[i], level != PX_LEVEL_BYTE, text), LEVELS[level], why);
+                           px_printable(text, sizeof text, list->token[i], list->bytes[i], PX_PRINTABLE_UNAMBIGUOUS), LEVELS[level], why);
         PX_TRY(px_dictionary_intern(seen, list->token[i], list->bytes[i], &index));
         if ((size_t)index != i)
             return px_fail(PX_ERR_INPUT, "%s: %s: \"%s\" stands here again, after %s", list->source, place_of(list, i, place),
-                           px_token_show(list->token[i], list->bytes[i], level != PX_LEVEL_BYTE, text), place_of(list, (size_t)index, first));
+                           px_printable(text, sizeof text, list->token[i], list->bytes[i], PX_PRINTABLE_UNAMBIGUOUS), place_of(list, (size_t)index, first));
     }
     return PX_OK;
 }

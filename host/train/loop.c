@@ -109,7 +109,8 @@ px_status px_run_save_before_failing(px_run *run, px_status failure)
 {
     char why[768];
     snprintf(why, sizeof why, "%s", px_error_message());
-    if (run->comm->size > 1) return failure; /* the others wait in a sum: only all together can save */
+    if (run->comm->size > 1) /* the others wait in a sum, and only all together can save */
+        return px_fail(failure, "%s; several ranks keep no checkpoint of this step: go on from the last one by --resume %s when the file is whole again", why, run->folder);
     if (save(run) != PX_OK) return px_fail(failure, "%s", why);
     px_metrics_begin(run->log, "stop");
     px_metrics_count(run->log, "step", run->state.step);

@@ -68,15 +68,29 @@ static px_status find_moved(px_status status, const char *flag, const char *file
     return missing ? status : PX_OK;
 }
 
-/* The run's texts may have been moved since: then the message says how to give them. */
-static px_status open_run(px_run *run)
+static px_status open_same_texts(px_run *run, const px_checkpoint *last)
 {
-    px_status status = px_run_open(run);
-    if (status == PX_OK) return PX_OK;
+    px_status status = px_run_open_texts(run);
+    if (status == PX_OK) return same_corpus(run, last);
     PX_TRY(find_moved(status, "data", run->config.data));
     PX_TRY(find_moved(status, "valid", run->config.valid));
     PX_TRY(find_moved(status, "test", run->config.test));
     return status;
+}
+
+/* The run's texts, which may have been moved since: along with its folder, or elsewhere, and then the message says how to give them. */
+static px_status find_texts(px_run *run, const px_checkpoint *last)
+{
+    char reason[PX_RUN_TEXT_REASON_BYTES], name[PX_PATHS_NAME_BYTES];
+    int follows;
+    px_status status = open_same_texts(run, last);
+    if (status != PX_ERR_INPUT) return status;
+    snprintf(reason, sizeof reason, "%s", px_error_message());
+    PX_TRY(px_run_text_follow(&run->config, &last->config, run->folder, &follows));
+    if (!follows) return px_fail(status, "%s", reason);
+    PX_TRY(open_same_texts(run, last));
+    px_run_line(run, "note: the run's folder was moved; its text is read beside it: %s", px_paths_name(run->config.data, name));
+    return PX_OK;
 }
 
 /* Cosine ends at rate 0, and its length is the run's: more steps are granted, but said to be idle. */
@@ -94,8 +108,8 @@ static px_status take_up(px_run *run, const px_checkpoint *last, const char *dam
 {
     if (*damage) px_run_line(run, "warning: %s; going on from %s instead", damage, last->path);
     run->resumed = 1;
-    PX_TRY(open_run(run));
-    PX_TRY(same_corpus(run, last));
+    PX_TRY(find_texts(run, last));
+    PX_TRY(px_run_open_engine(run));
     PX_TRY(px_run_text_remember(&run->config));
     PX_TRY(px_run_restore(run, last));
     if (run->state.window > 0 && run->state.window >= px_minibatches_per_epoch(run->windows, run->state.epoch))

@@ -140,13 +140,26 @@ px_status px_run_prepare(px_run *run, const px_config *config, const px_train_ho
     return PX_OK;
 }
 
-px_status px_run_open(px_run *run)
+px_status px_run_open_texts(px_run *run)
 {
+    px_corpus_close(&run->corpus);
+    free(run->vocabulary);
+    run->vocabulary = NULL;
     PX_TRY(open_corpus(run));
-    PX_TRY(open_windows(run));
-    PX_TRY(open_engine(run));
     px_run_state_start(&run->state);
     return px_corpus_hash(&run->corpus, &run->state.corpus_hash);
+}
+
+px_status px_run_open_engine(px_run *run)
+{
+    PX_TRY(open_windows(run));
+    return open_engine(run);
+}
+
+px_status px_run_open(px_run *run)
+{
+    PX_TRY(px_run_open_texts(run));
+    return px_run_open_engine(run);
 }
 
 void px_run_close(px_run *run)

@@ -72,6 +72,9 @@ typedef struct px_run {
 px_status px_run_prepare(px_run *run, const px_config *config, const px_train_hooks *hooks, px_train_result *result);
 /* Opens what a run needs: corpus, windows, engine, buffers. Nothing is written. */
 px_status px_run_open(px_run *run);
+/* Its two halves: the texts, again where they were open, and all that is made for them. */
+px_status px_run_open_texts(px_run *run);
+px_status px_run_open_engine(px_run *run);
 void px_run_close(px_run *run);
 /* Initial weights into the engine; the state before the first step. */
 px_status px_run_initialise(px_run *run);

@@ -28,6 +28,15 @@ must "perplexity without them" near "$(json perplexity_known)" "$expected" 1e-6
 must "a model that was trained on <unk> has nothing noted" test ! -s "$ERR"
 run eval --model holes --lines --data few.txt --json
 must "lines count them too" test "$(json unknown)" = 2
+printf 'the <unk> went\n' >line.txt
+printf '\nthe <unk> went\n' >framed.txt
+run eval --model holes --data framed.txt --json
+expected=$(json perplexity_known)
+run eval --model holes --lines --data line.txt --json
+must "and give the perplexity without them" near "$(json perplexity_known)" "$expected" 1e-6
+must "which is not that with them" less "$(json perplexity_known)" "$(json perplexity)"
+run eval --model holes --lines --data few.txt
+must "which people are told" grep -q '(2 unknown), perplexity .* without <unk>$' "$ERR"
 run tokenize --data few.txt --vocabulary holes --out few.tok
 run eval --model holes --data few.tok --json
 must "and a token file" test "$(json unknown)" = 2
@@ -83,6 +92,14 @@ head -n 1200 text.txt >train.txt
 printf 'the wizard went\n' >>text.txt
 run tokenize --data text.txt --vocabulary-from train.txt --level word --out alone.tok --json
 must "--vocabulary-from knows that text's words alone" test "$(json unknown)" = 1
+head -n 600 train.txt >one.txt
+tail -n +601 train.txt >two.txt
+printf 'wizard\n' >three.txt
+run tokenize --data text.txt --vocabulary-from one.txt two.txt --level word --out pieces.tok
+must "several files are as one" cmp pieces.tok alone.tok
+run tokenize --data text.txt --vocabulary-from one.txt two.txt --vocabulary-from three.txt --level word --json
+must "and add up" test "$(json unknown)" = 0
+refuses "--out does not take one of them" 2 'two.txt' tokenize --data text.txt --vocabulary-from one.txt two.txt --out two.txt
 run train --data alone.tok --run alone "${TINY[@]}"
 must "and nothing is said" bash -c '! grep -q vocabulary-from "$1"' - "$OUT"
 run tokenize --data train.txt --level word --out train.tok

@@ -38,6 +38,8 @@ idle '--average-from 2' '--average from' --average-from 2
 idle '--split 0.9,0.05,0.05' 'all of --data is trained on' --split 0.9,0.05,0.05 --valid text.txt --test text.txt
 idle 'the last share of --split, 0.05' '--split 0.95,0.05,0 trains on it' --test text.txt
 idle '--warmup-steps 4' 'rises to the end' --warmup-steps 4
+run train --data text.txt --run short --hidden 8 --batch 4 --steps 8 --max-steps 4 --threads 1 --no-report
+must "the default of --warmup-steps is not held against a short trial" test ! "$(grep -c 'rises to the end' "$OUT" "$ERR" | grep -v ':0')"
 idle '--reset-probability 0.1' 'random' --partition random --reset-probability 0.1
 run train --config idle/config --run again
 must "what a run's own file holds is not asked" test -z "$(grep '^warning: ' "$OUT")"

@@ -60,4 +60,54 @@ run eval --split-of torn test --data kept.txt
 done_with "a damaged last.safetensors does not hinder the best one" 0
 refuses "nor does it hide another text" 2 'moved.txt: not the text' eval --split-of torn test --data moved.txt
 must "a run without a checkpoint is scored with a word" bash -c "cp -r model bare && cp model/best.safetensors m.st && rm bare/*.safetensors && '$PERPLEX' eval --model m.st --split-of bare test --data kept.txt 2>&1 | grep -q 'without a checkpoint'"
+# ---- a project folder that is moved whole
+mkdir -p project/texts project/runs outside
+make_text project/texts/text.txt 300
+make_text project/texts/valid.txt 50
+make_text outside/test.txt 60
+(cd project && "$PERPLEX" train --data texts/text.txt --valid ../project/texts/valid.txt --test ../outside/test.txt --run runs/one --hidden 8 --batch 4 --steps 8 \
+    --max-steps 6 --no-report --no-tensorboard) >"$OUT" 2>"$ERR"
+status=$?
+done_with "a run in a project" 0
+must "it knows its folder" grep -qx "run = $PWD/project/runs/one" project/runs/one/config
+run eval --split-of project/runs/one valid
+cp "$OUT" wanted
+mkdir -p deep/er
+mv project deep/er/moved
+run eval --split-of deep/er/moved/runs/one valid
+must "moved whole, it finds its text" same wanted "$OUT"
+must "and says which file it read" grep -q "reads $PWD/deep/er/moved/texts/valid.txt" "$ERR"
+(cd deep/er/moved/runs && "$PERPLEX" eval --split-of one valid) >"$OUT" 2>"$ERR"
+must "from within, too" same wanted "$OUT"
+for command in inspect 'ngram --order 2'; do
+    # shellcheck disable=SC2086
+    run $command --split-of deep/er/moved/runs/one test
+    done_with "${command%% *}: a text outside of the project is read where it lies" 0
+done
+run report deep/er/moved/runs/one
+must "the report examines it" bash -c '! grep -q "Not shown" deep/er/moved/runs/one/report.html'
+mkdir -p project/texts
+make_text project/texts/valid.txt 40
+run eval --split-of deep/er/moved/runs/one valid
+must "another text at the old place is not taken" same wanted "$OUT"
+refuses "but somebody's own word counts" 2 'longer.txt|not the text' eval --split-of deep/er/moved/runs/one valid --valid project/texts/valid.txt
+cp -r deep copy
+run train --resume copy/er/moved/runs/one --max-steps 8
+done_with "the moved run goes on" 0
+must "and says what it reads" grep -q "^note: .*moved.*$PWD/copy/er/moved/texts/text.txt" "$OUT"
+must "it knows its new place" grep -qx "data = $PWD/copy/er/moved/texts/text.txt" copy/er/moved/runs/one/config
+must "and its folder's" grep -qx "run = $PWD/copy/er/moved/runs/one" copy/er/moved/runs/one/config
+make_text deep/er/moved/texts/valid.txt 45
+refuses "another text at the new place is not taken either" 2 'not the text' eval --split-of deep/er/moved/runs/one valid
+refuses "nor by a resumed run" 2 'not the text' train --resume deep/er/moved/runs/one --max-steps 9
+sed 's|^run = .*|run = runs/one|' copy/er/moved/runs/one/config >older
+cp older copy/er/moved/runs/one/config
+mv copy third
+refuses "a run of an earlier version, which kept no folder, says where it looked" 2 '--data FILE.*copy/er/moved/texts' eval --split-of third/er/moved/runs/one valid
+# ---- what is given away names nobody's folders
+run export --model third/er/moved/runs/one --out given
+must "the card has the text's name" test "$("$JSON_GET" given/model.json settings.data)" = text.txt
+must "and no folder" bash -c '! grep -q "$PWD" given/model.json given/model.safetensors'
+run import given/model.safetensors --vocab given/model.json --out back.safetensors
+must "nor has an imported model" bash -c '! grep -aq "$PWD" back.safetensors'
 finish

@@ -140,4 +140,17 @@ must "who waits for a stopped rank says so" says "no answer from the other ranks
 
 ranks 2 --ranks
 must "--ranks prints what each found" test "$(grep -c 'of 2, [01] on this machine (OMPI_COMM_WORLD_RANK)' "$OUT")" = 2
+# ---- a token file that is cut short under a training: the ranks end together, and go on from the last checkpoint
+run tokenize --data text.txt --out text.tok
+cp text.tok whole.tok
+CUT=(--data text.tok --hidden 8 --batch 8 --steps 8 --max-steps 400 --log-every 100 --checkpoint-every 60 --threads 1 --no-report --no-tensorboard)
+ranks 2 "${CUT[@]}" --run uncut
+timeout 1200 mpirun -n 2 "$HOLD_AT" '  step ' 'truncate -s 600 text.tok' "$PERPLEX" train "${CUT[@]}" --run short </dev/null >"$OUT" 2>"$ERR"
+status=$?
+done_with "a text cut short ends both ranks" 1
+must "and it is said how to go on" says 'became shorter while it was being read; several ranks keep no checkpoint of this step.*--resume short'
+cp whole.tok text.tok
+ranks 2 --resume short
+done_with "with the whole file they go on" 0
+must "as if nothing had been" same short uncut
 finish

@@ -130,7 +130,7 @@ must "the page says why the model is not asked" grep -q 'class="note">Not shown:
 mv text.txt away.txt
 run report quiet
 done_with "a text that is gone does not hinder the curves" 0
-must "the page says that it is gone" grep -q 'Not shown: .*text.txt: the text is not there' quiet/report.html
+must "the page says that it is gone" grep -q 'Not shown: .*text.txt: No such file' quiet/report.html
 mv away.txt text.txt
 cp text.txt kept.txt
 tr 'a' 'e' <kept.txt >text.txt

@@ -212,8 +212,8 @@ static size_t lay_sequences(uint32_t salt, int32_t *out, size_t *begin, int *whi
 
 static void sequences_do_not_depend_on_order_company_or_shape(void **state)
 {
-    double first[SEQUENCES], nll[SEQUENCES];
-    int64_t counted[SEQUENCES];
+    double first[SEQUENCES];
+    px_sequence_score score[SEQUENCES];
     int which[SEQUENCES];
     size_t begin[SEQUENCES + 1];
     int32_t list[2000];
@@ -239,16 +239,17 @@ static void sequences_do_not_depend_on_order_company_or_shape(void **state)
             for (uint32_t salt = 0; salt < 3; salt++) {
                 engine = make_engine(engines[e], shapes[s][0], shapes[s][1], 1, 0);
                 lay_sequences(salt, list, begin, which);
-                assert_px_ok(px_evaluate_sequences(engine, list, begin, SEQUENCES, nll, counted));
+                assert_px_ok(px_evaluate_sequences(engine, list, begin, SEQUENCES, score));
                 for (int i = 0; i < SEQUENCES; i++) {
                     size_t length = begin[i + 1] - begin[i];
-                    assert_int_equal(counted[i], length < 2 ? 0 : length - 1);
-                    assert_true(fabs(nll[i] - first[which[i]]) <= 1e-12 * fabs(first[which[i]]));
+                    const double nll = score[i].nll;
+                    assert_int_equal(score[i].tokens, length < 2 ? 0 : length - 1);
+                    assert_true(fabs(nll - first[which[i]]) <= 1e-12 * fabs(first[which[i]]));
                     if (!known)
-                        exact[which[i]] = nll[i];
-                    else if (nll[i] != exact[which[i]])
+                        exact[which[i]] = nll;
+                    else if (nll != exact[which[i]])
                         fail_msg("%s, n = %d, T = %d, order %u: sequence %d: %.17g, at first %.17g", engines[e], (int)shapes[s][0],
-                                 (int)shapes[s][1], (unsigned)salt, which[i], nll[i], exact[which[i]]);
+                                 (int)shapes[s][1], (unsigned)salt, which[i], nll, exact[which[i]]);
                 }
                 known = 1;
                 px_engine_destroy(engine);
