@@ -42,6 +42,11 @@ everything() {
     step sample-json sample --model run --length 20 --temperature 0.75 --json
     step tokenize tokenize --data ../text.txt --level word --out words.tok
     step export export --model run --out exported
+    step import import exported/model.safetensors --vocab exported/model.json --out imported.safetensors
+    step import-json import exported/model.safetensors --vocab exported/model.json --out again.safetensors --json
+    step eval-imported eval --model imported.safetensors --data ../lines.txt --json
+    step completion completion bash
+    step completion-zsh completion zsh
     step info info run/best.safetensors
     step info-json info run/best.safetensors --json
     step ngram ngram --order 3 --split-of run test --model run
@@ -91,7 +96,7 @@ for locale in "${LOCALES[@]}"; do
         case $file in C/bench.*) continue ;; esac # measured; looked at below
         must "$locale: ${file#C/} is the same" diff "$file" "$locale/${file#C/}"
     done
-    for file in made.safetensors words.tok letters.again; do must "$locale: $file has the same bytes" cmp "C/$file" "$locale/$file"; done
+    for file in made.safetensors imported.safetensors words.tok letters.again; do must "$locale: $file has the same bytes" cmp "C/$file" "$locale/$file"; done
     for model in run/best run/last again/last exported/model; do must "$locale: $model has the same weights" same_tensors "C/$model.safetensors" "$locale/$model.safetensors"; done
     must "$locale: the benchmark's files are JSON and tables with points" "$JSON_GET" "$locale/bench/bench.json" cases.0.share_of_peak
     must "$locale: no number of its tables has a comma" test -z "$(grep -hoE '[0-9],[0-9]{1,2}\b' "$locale/bench/bench.md" "$locale/bench.out")"
