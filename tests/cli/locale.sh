@@ -46,6 +46,7 @@ everything() {
     step import-json import exported/model.safetensors --vocab exported/model.json --out again.safetensors --json
     step eval-imported eval --model imported.safetensors --data ../lines.txt --json
     step completion completion bash
+    step completion-man completion man
     step completion-zsh completion zsh
     step info info run/best.safetensors
     step info-json info run/best.safetensors --json
