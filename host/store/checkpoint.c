@@ -96,6 +96,7 @@ static px_status add_metadata(px_safetensors_writer *writer, const px_checkpoint
     if (status == PX_OK) status = px_safetensors_add_metadata(writer, "perplex.config", config);
     if (status == PX_OK) status = px_safetensors_add_metadata(writer, "perplex.state", state.data);
     if (status == PX_OK) status = px_safetensors_add_metadata(writer, "perplex.vocabulary", source->vocabulary);
+    if (status == PX_OK && source->folder) status = px_safetensors_add_metadata(writer, "perplex.folder", source->folder);
     px_text_free(&state);
     free(config);
     return status;
@@ -172,6 +173,7 @@ static px_status read_metadata(px_checkpoint *checkpoint)
     if (strcmp(text, "best") != 0 && strcmp(text, "last") != 0)
         return px_fail(PX_ERR_INPUT, "%s: damaged: perplex.kind is \"%.20s\"", checkpoint->path, text);
     checkpoint->kind = strcmp(text, "best") == 0 ? PX_CHECKPOINT_BEST : PX_CHECKPOINT_LAST;
+    checkpoint->folder = px_safetensors_metadata(checkpoint->file, "perplex.folder");
     PX_TRY(metadata(checkpoint, "perplex.averaged", &text));
     checkpoint->averaged = strcmp(text, "1") == 0;
     PX_TRY(metadata(checkpoint, "perplex.config", &text));

@@ -9,7 +9,7 @@
  *
  * Metadata, all text: format ("pt"), perplex.version ("1"), perplex.kind ("best", "last"), perplex.config (the effective
  * configuration as px_config_write gives it), perplex.vocabulary, perplex.state (run_state.h), perplex.averaged ("0", "1"),
- * perplex.checksum (safetensors.h). */
+ * perplex.folder (where the run's folder was; its texts are found by it where both were moved), perplex.checksum (safetensors.h). */
 #ifndef PX_CHECKPOINT_H
 #define PX_CHECKPOINT_H
 
@@ -27,6 +27,7 @@ typedef struct px_checkpoint_source {
     px_checkpoint_kind kind;
     const px_config *config;
     const char *vocabulary;          /* text of px_vocabulary_write */
+    const char *folder;              /* absolute; NULL: of no run */
     const px_parameters *parameters;
     const px_run_state *state;
     px_sections sections;            /* PARAMETERS are the weights of training; of kind BEST only they, or the averages, are read */
@@ -47,6 +48,7 @@ typedef struct px_checkpoint {
     px_parameters parameters;
     px_run_state state;
     int averaged;
+    const char *folder;              /* of its run when it was written; NULL: of no run, or of an earlier version. Owned by file */
 } px_checkpoint;
 
 /* Opens and checks everything that does not need an engine: container, checksum, metadata, shape of every tensor.

@@ -56,7 +56,7 @@ px_status px_run_text_remember(px_config *config)
 {
     for (int i = 0; i < TEXTS; i++)
         if (files_of(config, i)) PX_TRY(replace_files(config, KEYS[i], files_of(config, i), place_absolute, NULL));
-    return config->run ? replace_files(config, "run", config->run, place_absolute, NULL) : PX_OK;
+    return PX_OK;
 }
 
 static char *place_nowhere(const char *path, const void *context)
@@ -87,13 +87,13 @@ static char *place_moved(const char *path, const void *context)
     return strdup(path);
 }
 
-px_status px_run_text_follow(px_config *config, const px_config *remembered, const char *run, int *follows)
+px_status px_run_text_follow(px_config *config, const px_config *remembered, const char *from, const char *run, int *follows)
 {
     *follows = 0;
-    if (!remembered->run || remembered->run[0] != '/') return PX_OK; /* of a version that did not keep its folder */
+    if (!from || from[0] != '/') return PX_OK; /* of a version that did not keep its folder */
     char *to = px_path_absolute(run);
     if (!to) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", run);
-    const moved_folder folder = {remembered->run, to};
+    const moved_folder folder = {from, to};
     px_status status = PX_OK;
     for (int i = 0; status == PX_OK && i < TEXTS; i++) {
         const char *files = files_of(config, i), *before = files_of(remembered, i);
@@ -177,6 +177,17 @@ static px_status open_checked(const char *run, const px_config *config, const px
     return status;
 }
 
+static px_status follow(px_config *config, const px_config *remembered, const char *run, int *follows)
+{
+    px_checkpoint checkpoint;
+    int found;
+    PX_TRY(open_either(run, &checkpoint, &found));
+    if (!found) return PX_OK;
+    px_status status = px_run_text_follow(config, remembered, checkpoint.folder, run, follows);
+    px_checkpoint_close(&checkpoint);
+    return status;
+}
+
 /* Without a checkpoint no fingerprint tells that what lies at the new place is the text. */
 static px_status open_moved(const char *run, const px_config *moved, const px_run_text_reader *reader, px_corpus *corpus)
 {
@@ -196,7 +207,7 @@ px_status px_run_text_open(const char *run, const px_config *remembered, px_conf
     if (status != PX_ERR_INPUT) return status;
     snprintf(reason, sizeof reason, "%s", px_error_message());
     PX_TRY(px_config_copy(&moved, config));
-    PX_TRY_GOTO(status, px_run_text_follow(&moved, remembered, run, &follows), done);
+    PX_TRY_GOTO(status, follow(&moved, remembered, run, &follows), done);
     status = follows ? open_moved(run, &moved, reader, corpus) : px_fail(PX_ERR_INPUT, "%s", reason);
     if (status != PX_OK) goto done;
     const px_config before = *config;

@@ -7,15 +7,15 @@
 
 /* How a configuration opens its texts; strings stay the configuration's. Vocabulary and progress are the caller's to add. */
 void px_run_text_request(const px_config *config, px_corpus_request *request);
-/* data, valid, test and run with relative paths made absolute, so that a run finds its texts from any working folder, and knows where they
- * lay beside it. */
+/* data, valid and test with relative paths made absolute, so that a run finds its texts from any working folder. */
 px_status px_run_text_remember(px_config *config);
-/* The same without folders, for a model that is given away. */
+/* data, valid, test and run without folders, for a model that is given away. */
 px_status px_run_text_forget(px_config *config);
-/* Texts that moved along with the run's folder: `remembered` is the run's configuration, `run` where its folder is now. Each file whose
+/* Texts that moved along with the run's folder: `remembered` is the run's configuration, `from` where the folder was (absolute; NULL: nobody
+ * knows), `run` where it is now. Each file whose
  * place relative to the folder holds a file now is taken from there; texts that config names otherwise than `remembered` stay.
  * *follows = 1 where any was changed. What lies there may be anything: compare fingerprints. */
-px_status px_run_text_follow(px_config *config, const px_config *remembered, const char *run, int *follows);
+px_status px_run_text_follow(px_config *config, const px_config *remembered, const char *from, const char *run, int *follows);
 
 typedef struct px_run_text_reader {
     const px_vocabulary *vocabulary;                             /* to read the texts with */

@@ -86,7 +86,7 @@ static px_status find_texts(px_run *run, const px_checkpoint *last)
     px_status status = open_same_texts(run, last);
     if (status != PX_ERR_INPUT) return status;
     snprintf(reason, sizeof reason, "%s", px_error_message());
-    PX_TRY(px_run_text_follow(&run->config, &last->config, run->folder, &follows));
+    PX_TRY(px_run_text_follow(&run->config, &last->config, last->folder, run->folder, &follows));
     if (!follows) return px_fail(status, "%s", reason);
     PX_TRY(open_same_texts(run, last));
     px_run_line(run, "note: the run's folder was moved; its text is read beside it: %s", px_paths_name(run->config.data, name));

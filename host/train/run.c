@@ -178,6 +178,7 @@ void px_run_close(px_run *run)
     free(run->vocabulary);
     free(run->buffer);
     free(run->folder);
+    free(run->place);
     free(run->config_path);
     free(run->metrics_path);
     free(run->best_path);

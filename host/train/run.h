@@ -48,6 +48,7 @@ typedef struct px_run {
     px_run_state state;
 
     char *folder, *config_path, *metrics_path, *best_path, *last_path, *kept_path;
+    char *place; /* the folder as it is found from anywhere */
     struct px_run_lock *lock;
     struct px_metrics_log *log;
     int reading;                  /* 1: a step is reading its text, and has computed nothing yet */

@@ -9,6 +9,7 @@
 #include "file.h"
 #include "machine.h"
 #include "metrics_log.h"
+#include "paths.h"
 #include "run.h"
 #include "run_checkpoints.h"
 #include "run_files.h"
@@ -37,6 +38,7 @@ px_status px_run_folder_names(px_run *run)
     run->folder = strdup(run->config.run);
     if (!run->folder) return px_fail(PX_ERR_MEMORY, "no memory for the run folder's name");
     for (size_t end = strlen(run->folder); end > 1 && run->folder[end - 1] == '/'; end--) run->folder[end - 1] = 0;
+    if (!(run->place = px_path_absolute(run->folder))) return px_fail(PX_ERR_MEMORY, "no memory for the run folder's name");
     PX_TRY(join(run->folder, "config", &run->config_path));
     PX_TRY(join(run->folder, "metrics.jsonl", &run->metrics_path));
     PX_TRY(join(run->folder, "best.safetensors", &run->best_path));
@@ -139,7 +141,7 @@ px_status px_run_write_config(px_run *run)
 
 static px_checkpoint_source source_of(px_run *run, px_checkpoint_kind kind, const px_run_state *state)
 {
-    return (px_checkpoint_source){.kind = kind, .config = &run->config, .hidden = run->hidden, .vocabulary = run->vocabulary,
+    return (px_checkpoint_source){.kind = kind, .config = &run->config, .hidden = run->hidden, .vocabulary = run->vocabulary, .folder = run->place,
                                   .parameters = &run->parameters, .state = state, .sections = px_engine_sections(run->engine), .buffer = run->buffer};
 }
 
