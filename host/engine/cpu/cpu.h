@@ -87,6 +87,7 @@ typedef struct px_cpu {
     int32_t *touched_list;            /* [V] */
     double *norms;                    /* partial sums of squares */
 
+    unsigned walked;                     /* steps of the recurrence so far: their parity says from which end the next one reads W_hh */
     px_meeting *meeting;              /* [threads] between the steps of a recurrence: one for each part of the rows */
     int loss_is_bad;                     /* a loss since the last update was not finite */
     px_reducer reducer;                  /* start NULL: none */

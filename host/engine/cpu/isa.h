@@ -12,7 +12,7 @@ typedef struct px_tile {
     const float *const *a;   /* row pointers, k contiguous */
     const float *b;          /* packed panel: [k][panel], 64-byte aligned; further panels at panel_stride floats */
     size_t panel_stride;
-    const float *next;       /* [k][panel] that is wanted soon: fetched while this tile is worked on */
+    const float *next;       /* [k][panel] that is wanted soon: fetched while this tile is worked on, unless that has one row */
     long k_begin, k;
     float *const *out;       /* row pointers */
     const float *const *add; /* row pointers or NULL; may be out */

@@ -43,9 +43,11 @@ static inline __attribute__((always_inline)) void tile_body(const int R, const i
 #pragma GCC unroll 16
             for (int v = 0; v < P * PX_VECTORS; v++) acc[r][v] += y * x[v];
         }
-        __builtin_prefetch(next);
+        if (R > 1) { /* a single row is limited by its loads, and the processor itself fetches ahead in its panels */
+            __builtin_prefetch(next);
+            next += PX_PANEL;
+        }
         b += PX_PANEL;
-        next += PX_PANEL;
     }
     /* The addend comes last, so that the bits of a result do not depend on where its sum began. */
     const int whole = t->columns == P * PX_PANEL;

@@ -136,7 +136,7 @@ static void forward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t
     }
     const px_panels units = px_cpu_gate_panels(cpu, &layer->w_hh, 0); /* the groups are of units: every gate's panels of them together */
     panel_group group;
-    for (long g = 0; group_of(cpu, share, &units, t, g, &group); g++) {
+    for (long g = 0; group_of(cpu, share, &units, cpu->walked + t, g, &group); g++) {
         for (int gate = 0; gate < cpu->cell->gates; gate++) {
             const px_panels panels = px_cpu_gate_panels(cpu, &layer->w_hh, gate);
             const px_rows_job job = {.a = a, .out = out, .add = add, .bias = layer->b, .next = group.next, .rows = row_count, .column = gate * h};
@@ -181,10 +181,10 @@ static void hand_out(recurrence_run *run, px_team_body part)
         px_team_for(run->cpu->team, run->grid.row_parts, 1, part, run);
 }
 
-/* The threads of one row part wait for one another before the next step. */
-static void meet(const recurrence_run *run, long part)
+/* The threads of one row part wait for one another before the next step, if there is one. */
+static void meet(const recurrence_run *run, long part, long last, long t)
 {
-    px_team_meet(run->cpu->team, &run->cpu->meeting[part / run->grid.panel_parts], (unsigned)run->grid.panel_parts);
+    if (t != last) px_team_meet(run->cpu->team, &run->cpu->meeting[part / run->grid.panel_parts], (unsigned)run->grid.panel_parts);
 }
 
 static void forward_part(void *context, int thread, long begin, long end)
@@ -195,7 +195,7 @@ static void forward_part(void *context, int thread, long begin, long end)
         const team_share share = share_of(run->cpu, run->grid, (int)part, run->window->n, run->panels);
         for (long t = 0; t < run->window->T; t++) {
             forward_step(run->cpu, run->window, run->l, t, &share);
-            meet(run, part);
+            meet(run, part, run->window->T - 1, t);
         }
     }
 }
@@ -212,6 +212,7 @@ void px_cpu_recurrence_forward(px_cpu *cpu, const px_cpu_window *window, int l)
     begin_state(cpu, window, layer, state);
     recurrence_run run = {.cpu = cpu, .window = window, .l = l, .grid = cut_team(cpu, n, panels), .panels = panels};
     hand_out(&run, forward_part);
+    cpu->walked += (unsigned)window->T; /* decoding has windows of one step */
     memcpy(state, layer->h + (size_t)window->rows * (size_t)h, sizeof(float) * (size_t)(n * h));
     uint32_t purpose;
     double p;
@@ -251,7 +252,7 @@ static void backward_part(void *context, int thread, long begin, long end)
         const team_share share = share_of(run->cpu, run->grid, (int)part, run->window->n, run->panels);
         for (long t = run->window->T - 1; t >= 0; t--) {
             backward_step(run->cpu, run->window, run->l, t, run->d, &share, db);
-            meet(run, part);
+            meet(run, part, 0, t);
         }
     }
 }
