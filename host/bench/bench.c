@@ -5,6 +5,7 @@
 #include "bench_source.h"
 #include "export.h"
 #include "machine.h"
+#include "registry.h"
 #include "runner.h"
 #include "statistics.h"
 
@@ -62,7 +63,7 @@ static void tell(const run *r, size_t done, const char *text)
 static px_status find_peak(run *r, const px_bench_case *c, size_t done, px_peak **peak)
 {
     px_bench_result *result = r->result;
-    const char *device = px_peak_is_host(c->device) ? "cpu" : c->device;
+    const char *device = px_peak_is_host(c->device) ? px_device_of_host() : c->device;
     for (size_t i = 0; i < result->peak_count; i++) {
         *peak = &result->peaks[i];
         if (strcmp((*peak)->device, device) == 0 && (*peak)->threads == c->threads && (*peak)->precision == c->precision) return PX_OK;

@@ -7,7 +7,6 @@
 /* "n=32"; "" where there is nothing to say. */
 static const char *field_text(const px_bench_case *c, px_case_field field, char buffer[48])
 {
-    static const char *const precision[] = {[PX_FP32] = "fp32", [PX_TF32] = "tf32", [PX_BF16] = "bf16"};
     buffer[0] = 0;
     switch (field) {
     case PX_CASE_WORK: snprintf(buffer, 48, "%s", px_bench_work_name(c->work)); break;
@@ -19,7 +18,7 @@ static const char *field_text(const px_bench_case *c, px_case_field field, char 
     case PX_CASE_LAYERS: snprintf(buffer, 48, "L=%d", c->layers); break;
     case PX_CASE_VOCAB: snprintf(buffer, 48, "V=%d", c->vocab); break;
     case PX_CASE_TIED: snprintf(buffer, 48, "%s", c->tied ? "tied" : ""); break;
-    case PX_CASE_PRECISION: snprintf(buffer, 48, "%s", precision[c->precision]); break;
+    case PX_CASE_PRECISION: snprintf(buffer, 48, "%s", px_precision_name(c->precision)); break;
     case PX_CASE_THREADS: snprintf(buffer, 48, "%d thread%s", c->threads, c->threads == 1 ? "" : "s"); break;
     case PX_CASE_FIELDS: break;
     }

@@ -5,6 +5,7 @@
 #include "file.h"
 #include "json.h"
 #include "printable.h"
+#include "registry.h"
 #include "sweep.h"
 
 #include <math.h>
@@ -102,7 +103,7 @@ static px_status read_measure(const char *path, const cJSON *object, px_bench_me
     m->read_gb_s = number(object, "read_gb_s");
     m->peak = (px_peak){.threads = m->c.threads, .precision = m->c.precision, .gflops = number_or_0(object, "peak_gflops"),
                         .copy_gb_s = number_or_0(object, "copy_gb_s")};
-    snprintf(m->peak.device, sizeof m->peak.device, "%s", px_peak_is_host(m->c.device) ? "cpu" : m->c.device);
+    snprintf(m->peak.device, sizeof m->peak.device, "%s", px_peak_is_host(m->c.device) ? px_device_of_host() : m->c.device);
     m->share_of_peak = number(object, "share_of_peak");
     m->share_of_roofline = number(object, "share_of_roofline");
     m->share_of_floor = number(object, "share_of_floor");

@@ -25,7 +25,7 @@ int px_peak_is_host(const char *device)
 {
     const px_engine_ops *ops; /* "auto" may be either */
     int ordinal;
-    return px_engine_find(device, &ops, &ordinal) == PX_OK && (strcmp(ops->name, "cpu") == 0 || strcmp(ops->name, "reference") == 0);
+    return px_engine_find(device, &ops, &ordinal) == PX_OK && ops->on_host;
 }
 
 static volatile float sink; /* written so that the work is not thrown away */

@@ -41,16 +41,11 @@ int px_bench_work_is_part(px_bench_work work)
     return work >= PX_BENCH_DATA;
 }
 
-static const char *precision_name(px_precision precision)
-{
-    return precision == PX_BF16 ? "bf16" : precision == PX_TF32 ? "tf32" : "fp32";
-}
-
 void px_bench_case_name(const px_bench_case *c, char *buffer, size_t buffer_bytes)
 {
     snprintf(buffer, buffer_bytes, "%s n=%d T=%d d=%d h=%d L=%d V=%d%s %s threads=%d %s", px_bench_work_name(c->work),
              c->batch, c->steps, c->embed, c->hidden, c->layers, c->vocab, c->tied ? " tied" : "",
-             precision_name(c->precision), c->threads, c->device);
+             px_precision_name(c->precision), c->threads, c->device);
 }
 
 void px_bench_config_default(px_config *config)

@@ -12,11 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *precision(const px_bench_case *c)
-{
-    return c->precision == PX_BF16 ? "bf16" : c->precision == PX_TF32 ? "tf32" : "fp32";
-}
-
 /* "87.3 %", or "-" where there is no figure. */
 static const char *percent(char buffer[16], double share)
 {
@@ -89,7 +84,7 @@ static void size_cells(px_text_table *table, const px_bench_case *c)
     px_text_table_cell(table, "%d", c->layers);
     px_text_table_cell(table, "%s", px_text_count(vocab, c->vocab));
     px_text_table_cell(table, "%s", c->tied ? "tied" : "");
-    px_text_table_cell(table, "%s", precision(c));
+    px_text_table_cell(table, "%s", px_precision_name(c->precision));
     px_text_table_cell(table, "%d", c->threads);
 }
 
@@ -255,7 +250,7 @@ char *px_bench_csv(const px_bench_result *result)
         const px_bench_case *c = &m->c;
         if (!m->measured) continue;
         fprintf(out, "%s,%s,%d,%d,%d,%d,%d,%d,%d,%s,%d,%d", px_bench_work_name(c->work), c->device, c->batch, c->steps, c->embed,
-                c->hidden, c->layers, c->vocab, c->tied, precision(c), c->threads, m->rounds);
+                c->hidden, c->layers, c->vocab, c->tied, px_precision_name(c->precision), c->threads, m->rounds);
         csv_number(out, m->tokens_per_s.median);
         csv_number(out, m->tokens_per_s.q1);
         csv_number(out, m->tokens_per_s.q3);

@@ -12,6 +12,7 @@
 #include "plot.h"
 #include "printable.h"
 #include "progress.h"
+#include "registry.h"
 #include "signals.h"
 
 #include <limits.h>
@@ -151,7 +152,7 @@ static px_status measure(px_config *config, const bench_flags *flags, const char
     px_bench_options_default(&options);
     config->model.vocab = flags->vocab;
     config->lr = flags->lr > 0 ? flags->lr : config->optimizer.kind == PX_SGD || config->optimizer.kind == PX_MOMENTUM ? 0.1 : 1e-3;
-    PX_TRY(px_bench_plan_make(config, flags->preset, flags->sweep.value, flags->sweep.count, flags->device ? flags->device : "cpu",
+    PX_TRY(px_bench_plan_make(config, flags->preset, flags->sweep.value, flags->sweep.count, px_device_or_default(flags->device),
                               flags->work ? flags->work : "train", &plan));
     if (flags->list) {
         px_status listed = print_list(&plan, flags->json);

@@ -13,6 +13,7 @@
 #include "progress.h"
 #include "scored_text.h"
 #include "inputs.h"
+#include "registry.h"
 
 #include <math.h>
 #include <string.h>
@@ -139,7 +140,7 @@ static px_status score_text(const eval_flags *flags, const px_config *config, co
                 flags->batch, flags->batch);
     if (flags->per_token) PX_TRY_GOTO(status, px_text_output_open("per-token", flags->per_token, &writer.output), done);
     writer.vocabulary = model->vocabulary;
-    PX_TRY_GOTO(status, px_model_file_engine(model, config->device ? config->device : "cpu", flags->batch, flags->steps, px_model_file_threads(model, config->threads, flags->batch), &engine), done);
+    PX_TRY_GOTO(status, px_model_file_engine(model, px_device_or_default(config->device), flags->batch, flags->steps, px_model_file_threads(model, config->threads, flags->batch), &engine), done);
     px_evaluate_options options = {.n = flags->batch, .T = flags->steps, .reset_id = model->reset_id,
                                    .progress = px_progress_hook_share, .progress_context = &progress};
     if (flags->per_token) {

@@ -14,6 +14,7 @@
 #include <string.h>
 #if __has_include("devices.h")
 #include "devices.h"
+#include "registry.h"
 #define HAVE_DEVICES 1
 #endif
 
@@ -125,11 +126,15 @@ static px_status show_devices(int json)
     cJSON *list = cJSON_CreateArray();
     snprintf(text, sizeof text, "%s, %d thread%s", px_machine_processor(), px_machine_cores(), px_machine_cores() == 1 ? "" : "s");
     double memory = (double)px_memory_available();
-    cJSON_AddItemToArray(list, device_json("cpu", text, memory));
-    cJSON_AddItemToArray(list, device_json("reference", "plain loops in double precision, one thread", memory));
-    if (!json) {
-        px_print(stdout, "cpu        %s, %s of memory free\n", text, px_text_bytes(bytes, memory));
-        printf("reference  plain loops in double precision, one thread\n");
+    for (size_t i = 0; i < px_engine_entry_count; i++) {
+        const px_engine_entry *entry = &px_engine_entries[i];
+        if (!entry->on_host) continue;
+        cJSON_AddItemToArray(list, device_json(entry->name, entry->about ? entry->about : text, memory));
+        if (json) continue;
+        if (entry->about)
+            px_print(stdout, "%-10s %s\n", entry->name, entry->about);
+        else
+            px_print(stdout, "%-10s %s, %s of memory free\n", entry->name, text, px_text_bytes(bytes, memory));
     }
 #ifdef HAVE_DEVICES
     px_device_info gpus[64];
@@ -137,7 +142,7 @@ static px_status show_devices(int json)
     px_status status = px_engine_devices(gpus, 64, &count);
     for (int i = 0; i < count && i < 64; i++) {
         char name[32], free_bytes[32];
-        snprintf(name, sizeof name, "cuda:%d", gpus[i].ordinal);
+        px_device_numbered("auto", gpus[i].ordinal, name, sizeof name);
         snprintf(text, sizeof text, "%s, capability %d.%d, driver for CUDA %d.%d", gpus[i].name, gpus[i].major, gpus[i].minor,
                  gpus[i].driver_version / 1000, gpus[i].driver_version % 1000 / 10);
         cJSON_AddItemToArray(list, device_json(name, text, (double)gpus[i].memory_bytes));

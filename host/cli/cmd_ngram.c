@@ -13,6 +13,7 @@
 #include "quantity.h"
 #include "run_text.h"
 #include "progress.h"
+#include "registry.h"
 #include "scored_text.h"
 
 #include <math.h>
@@ -190,7 +191,7 @@ static px_status mix(ngram_job *job, const px_config *given)
 {
     px_engine *engine;
     px_status status = PX_OK;
-    PX_TRY(px_model_file_engine(&job->model, given->device ? given->device : "cpu", 1, WINDOW, px_model_file_threads(&job->model, given->threads, 1), &engine));
+    PX_TRY(px_model_file_engine(&job->model, px_device_or_default(given->device), 1, WINDOW, px_model_file_threads(&job->model, given->threads, 1), &engine));
     for (int p = VALID; status == PX_OK && p <= TEST; p++)
         if (has(&job->part[p])) status = score_network(job, engine, &job->part[p]);
     px_engine_destroy(engine);

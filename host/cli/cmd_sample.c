@@ -6,6 +6,7 @@
 #include "options.h"
 #include "output.h"
 #include "inputs.h"
+#include "registry.h"
 #include "text_sink.h"
 #include "text_form.h"
 
@@ -175,7 +176,7 @@ static px_status sample(const sample_flags *flags, const px_config *config)
     PX_TRY(px_input_model(flags->model, &model));
     px_status status;
     PX_TRY_GOTO(status, read_prompt(flags, model.vocabulary, &prompt), done);
-    PX_TRY_GOTO(status, px_model_file_engine(&model, config->device ? config->device : "cpu", flags->count, PROMPT_WINDOW, px_model_file_threads(&model, config->threads, flags->count), &engine), done);
+    PX_TRY_GOTO(status, px_model_file_engine(&model, px_device_or_default(config->device), flags->count, PROMPT_WINDOW, px_model_file_threads(&model, config->threads, flags->count), &engine), done);
     status = write_texts(flags, config, &model, &prompt, engine);
 done:
     px_engine_destroy(engine);

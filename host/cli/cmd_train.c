@@ -12,6 +12,7 @@
 #include "note.h"
 #include "progress.h"
 #include "quantity.h"
+#include "registry.h"
 #include "report.h"
 #include "signals.h"
 #include "time_limit.h"
@@ -270,7 +271,7 @@ int px_cmd_train(int argc, char **argv)
         px_help_print(&line);
         goto done;
     }
-    if (status == PX_OK && !config.device) status = px_config_set(&config, "device", "cpu");
+    if (status == PX_OK && !config.device) status = px_config_set(&config, "device", px_device_or_default(NULL));
     if (status == PX_OK && flags.resume && strcmp(flags.resume, "auto") == 0) {
         flags.resume = NULL;
         flags.automatic = 1;

@@ -9,6 +9,7 @@
 #include "progress.h"
 #include "inputs.h"
 #include "paths.h"
+#include "registry.h"
 
 #include <errno.h>
 #include <math.h>
@@ -206,7 +207,7 @@ px_status px_eval_lines(const eval_flags *flags, const px_config *config, const 
         status = px_fail(PX_ERR_MEMORY, "no memory to hold lines");
         goto done;
     }
-    PX_TRY_GOTO(status, px_model_file_engine(model, config->device ? config->device : "cpu", LINE_STREAMS, LINE_STEPS, px_model_file_threads(model, config->threads, LINE_STREAMS), &scorer.engine), done);
+    PX_TRY_GOTO(status, px_model_file_engine(model, px_device_or_default(config->device), LINE_STREAMS, LINE_STEPS, px_model_file_threads(model, config->threads, LINE_STREAMS), &scorer.engine), done);
     if (flags->json) scorer.scores = cJSON_CreateArray();
     px_progress_start(&scorer.progress, stderr);
     status = read_files(&scorer, &paths);

@@ -1,6 +1,7 @@
 /* What --help prints: usage, the command's own flags, and its settings in the groups of the table, with the defaults that
  * this command starts from (its px_config as it was before anything was read). */
 #include "options.h"
+#include "registry.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -42,7 +43,7 @@ static void setting_row(const px_option *option, const px_config *defaults, row_
             used += (size_t)snprintf(left + used, sizeof left - used, "%s%s", i ? "|" : "", option->choices[i]);
     else
         snprintf(left + used, sizeof left - used, "%s", option->value_name);
-    if (strcmp(option->name, "device") == 0) snprintf(fallback, sizeof fallback, "cpu");
+    if (strcmp(option->name, "device") == 0) snprintf(fallback, sizeof fallback, "%s", px_device_or_default(NULL));
     row(context, left, option->help, strcmp(fallback, "0") == 0 ? "" : fallback);
 }
 

@@ -3,13 +3,14 @@
  * The program links neither cuBLAS nor the driver, so that it starts on a login node; dlopen brings them in when a GPU is
  * asked for, and its message names the library that is not there. */
 #include "cuda_loader.h"
+
 #include "check.h"
+#include "px_build_id.h"
 
 #include <dlfcn.h>
 #include <libgen.h>
 #include <limits.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,6 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const px_cuda_module *loaded; /* set once, under lock */
-static _Thread_local char choice[512];
 
 static px_status host_fail(px_status status, const char *message)
 {
@@ -68,7 +68,7 @@ static px_status open_module(const char *path, const px_cuda_module **module)
     }
     px_cuda_module_open_function open = NULL;
     *(void **)&open = dlsym(library, PX_CUDA_MODULE_SYMBOL);
-    *module = open ? open(PX_CUDA_MODULE_VERSION, PX_CUDA_MODULE_LAYOUT, &host) : NULL;
+    *module = open ? open(PX_BUILD_ID, &host) : NULL;
     if (!*module) {
         dlclose(library);
         return px_fail(PX_ERR_DEVICE, "%s: is the CUDA engine of another build of perplex; build both together, or use --device cpu", path);
@@ -102,70 +102,18 @@ px_status px_cuda_module_load(const px_cuda_module **module)
     return status;
 }
 
-/* ---- choosing a device ------------------------------------------------------------------------------------------- */
+/* ---- a device ----------------------------------------------------------------------------------------------------- */
 
-static void choose(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void choose(const char *format, ...)
+px_status px_cuda_open(int ordinal, const px_engine_ops **ops, char *about)
 {
-    va_list args;
-    va_start(args, format);
-    vsnprintf(choice, sizeof choice, format, args);
-    va_end(args);
-}
-
-px_status px_cuda_find(const char *device, const px_engine_ops **ops, int *ordinal, px_device_info *info)
-{
-    long k = 0;
-    if (strcmp(device, "cuda") != 0) {
-        char *end = NULL;
-        k = strncmp(device, "cuda:", 5) == 0 ? strtol(device + 5, &end, 10) : -1;
-        if (!end || end == device + 5 || *end || k < 0 || k > 1023)
-            return px_fail(PX_ERR_DEVICE, "--device %s: a GPU is \"cuda\" or \"cuda:k\" with k from 0", device);
-    }
     const px_cuda_module *module;
+    px_device_info info;
     PX_TRY(px_cuda_module_load(&module));
-    px_device_info local;
-    PX_TRY(module->probe((int)k, info ? info : &local));
+    PX_TRY(module->probe(ordinal, &info));
     *ops = module->ops;
-    *ordinal = (int)k;
+    snprintf(about, PX_DEVICE_ABOUT_BYTES, "%s:%d %s, %.1f GB, capability %d.%d", module->ops->name, info.ordinal, info.name, (double)info.memory_bytes / 1e9,
+             info.major, info.minor);
     return PX_OK;
-}
-
-static void choose_gpu(const char *why, const px_device_info *info)
-{
-    choose("cuda:%d %s, %.1f GB, capability %d.%d%s", info->ordinal, info->name, (double)info->memory_bytes / 1e9, info->major,
-           info->minor, why);
-}
-
-px_status px_engine_find_cuda(const char *device, const px_engine_ops **ops, int *ordinal)
-{
-    px_device_info info;
-    px_status status = px_cuda_find(device, ops, ordinal, &info);
-    if (status == PX_OK) choose_gpu("", &info);
-    return status;
-}
-
-px_status px_engine_find_auto(const px_engine_ops *fallback, const px_engine_ops **ops, int *ordinal)
-{
-    px_device_info info;
-    if (px_cuda_find("cuda", ops, ordinal, &info) == PX_OK) {
-        choose_gpu(" (auto: the first GPU works)", &info);
-        return PX_OK;
-    }
-    choose("%s (auto: %s)", fallback->name, px_error_message());
-    *ops = fallback;
-    *ordinal = 0;
-    return PX_OK;
-}
-
-void px_engine_choice_clear(void)
-{
-    choice[0] = '\0';
-}
-
-const char *px_engine_choice_text(void)
-{
-    return choice;
 }
 
 px_status px_engine_devices(px_device_info *list, int capacity, int *count)

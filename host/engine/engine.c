@@ -1,34 +1,11 @@
-/* The seam's own side: finds an engine by its device name, checks arguments against the sizes an engine was made with, and
- * hands each call on. What depends on the values of token ids is left to the engines.
- *
- * An engine that is loaded only where its device is present joins in px_engine_find. */
+/* The seam's own side: checks arguments against what an engine can do and the sizes it was made with, and hands each call on. What
+ * depends on the values of token ids is left to the engines; they are found by registry.c. */
 #include "engine.h"
 
 #include "check.h"
-#include "cuda_loader.h"
-#include "engine_cpu.h"
-#include "reference.h"
 
 #include <math.h>
-#include <string.h>
-
-px_status px_engine_find(const char *device, const px_engine_ops **ops, int *ordinal)
-{
-    const char *name = device ? device : "";
-    *ordinal = 0;
-    px_engine_choice_clear();
-    if (strcmp(name, "auto") == 0) return px_engine_find_auto(&px_cpu_ops, ops, ordinal);
-    if (strcmp(name, "cpu") == 0) {
-        *ops = &px_cpu_ops;
-        return PX_OK;
-    }
-    if (strcmp(name, "reference") == 0) {
-        *ops = &px_reference_ops;
-        return PX_OK;
-    }
-    if (strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0) return px_engine_find_cuda(name, ops, ordinal);
-    return px_fail(PX_ERR_DEVICE, "device \"%s\" is not known; use auto, cpu, cuda, cuda:k or reference", name);
-}
+#include <stdio.h>
 
 static px_status check_probability(const char *name, double p)
 {
@@ -42,6 +19,17 @@ static px_status check_not_negative(const char *name, double value)
     if (!(value >= 0 && isfinite(value)))
         return px_fail(PX_ERR_ARGUMENT, "%s %g: a finite number of at least 0 is needed", name, value);
     return PX_OK;
+}
+
+static px_status check_precision(const px_engine_ops *ops, px_precision precision)
+{
+    char names[48] = "";
+    size_t used = 0;
+    if (ops->precisions >> precision & 1) return PX_OK;
+    for (int p = 0; p < PX_PRECISION_COUNT; p++)
+        if (ops->precisions >> p & 1)
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", px_precision_name((px_precision)p));
+    return px_fail(PX_ERR_DEVICE, "device %s: computes in %s only; leave --precision away or use a GPU", ops->name, names);
 }
 
 /* What no engine can run, whatever the device. */
@@ -87,6 +75,7 @@ px_status px_engine_create(const char *device, const px_model_config *model, con
     int ordinal = 0;
     *engine = NULL;
     PX_TRY(px_engine_find(device, &ops, &ordinal));
+    PX_TRY(check_precision(ops, shape->precision));
     PX_TRY(check_setting(model, optimizer, shape));
     PX_TRY(ops->create(model, optimizer, shape, ordinal, engine));
     (*engine)->ops = ops;
@@ -101,6 +90,7 @@ px_status px_engine_memory_of(const char *device, const px_model_config *model, 
     const px_engine_ops *ops = NULL;
     int ordinal = 0;
     PX_TRY(px_engine_find(device, &ops, &ordinal));
+    PX_TRY(check_precision(ops, shape->precision));
     PX_TRY(check_setting(model, optimizer, shape));
     return ops->memory(model, optimizer, shape, memory);
 }

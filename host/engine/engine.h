@@ -23,7 +23,7 @@ typedef struct px_engine_shape {
     int32_t training;        /* 0: no gradients, moments or averages are allocated */
     int32_t averaging;       /* 1: a buffer of averaged weights is allocated */
     int32_t threads;         /* CPU engines; 0 = cores of this process */
-    px_precision precision;  /* of the operands of matrix products; the CPU engine has fp32 only */
+    px_precision precision;  /* of the operands of matrix products; px_engine_ops.precisions */
     uint64_t seed;
     int32_t groups;          /* a step of groups * n streams is accumulated in windows of n: the engine holds the carried training
                                 state of all of them, and px_batch.group says whose a window is. 0 or 1: there is one group */
@@ -72,7 +72,9 @@ typedef struct px_device_peak {
 } px_device_peak;
 
 typedef struct px_engine_ops {
-    const char *name;        /* "cpu" */
+    const char *name;        /* "cpu": as in the registry */
+    int on_host;             /* 1: computes on the processor, so that reading metrics waits for nothing */
+    unsigned precisions;     /* 1 << px_precision for each that it has */
     px_status (*memory)(const px_model_config *, const px_optimizer_config *, const px_engine_shape *, px_engine_memory *);
     px_status (*create)(const px_model_config *, const px_optimizer_config *, const px_engine_shape *, int ordinal, px_engine **);
     void (*destroy)(px_engine *);
@@ -103,7 +105,7 @@ struct px_engine {
     px_engine_shape shape;
 };
 
-/* Finds the engine for a device name: "cpu", "reference" (also "auto" and "cuda[:k]" where built in).
+/* Finds the engine for a device name (registry.h), or the best that works for "auto".
  * PX_ERR_DEVICE names what is wrong and the remedy. */
 px_status px_engine_find(const char *device, const px_engine_ops **ops, int *ordinal);
 

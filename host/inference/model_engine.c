@@ -3,16 +3,14 @@
 
 #include "check.h"
 
-#include <string.h>
-
 px_status px_model_file_engine(const px_model_file *file, const char *device, int32_t n, int32_t T, int32_t threads,
                                px_engine **engine)
 {
     const px_engine_ops *ops;
     int ordinal;
     PX_TRY(px_engine_find(device, &ops, &ordinal));
-    /* the precision of a training is that of its GPU: the others have one, and open what a GPU has trained */
-    const px_precision precision = strcmp(ops->name, "cuda") == 0 ? file->config.precision : PX_FP32;
+    /* the precision of a training is that of its GPU: what a GPU has trained opens on the processor in fp32 */
+    const px_precision precision = ops->on_host ? PX_FP32 : file->config.precision;
     const px_engine_shape shape = {.n = n, .T = T, .threads = threads, .precision = precision, .seed = file->config.seed};
     PX_TRY(px_engine_create(device, &file->config.model, &file->config.optimizer, &shape, engine));
     px_status status = px_engine_write(*engine, PX_SECTION_PARAMETERS, file->weights);

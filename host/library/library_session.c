@@ -7,6 +7,7 @@
 #include "model_engine.h"
 #include "sample.h"
 #include "library.h"
+#include "registry.h"
 #include "text_sink.h"
 
 #include <math.h>
@@ -29,7 +30,7 @@ struct px_session {
 
 void px_session_options_default(px_session_options *options)
 {
-    *options = (px_session_options){.device = "cpu"};
+    *options = (px_session_options){.device = px_device_of_host()};
 }
 
 px_status px_session_create(const px_model *model, const px_session_options *options, px_session **session)
@@ -47,7 +48,7 @@ px_status px_session_create(const px_model *model, const px_session_options *opt
     made->next = malloc(V * sizeof *made->next);
     px_status status = made->next ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for the probabilities of %zu tokens", V);
     if (status == PX_OK)
-        status = px_model_file_engine(&model->file, chosen.device ? chosen.device : "cpu", 1, WINDOW,
+        status = px_model_file_engine(&model->file, px_device_or_default(chosen.device), 1, WINDOW,
                                       px_model_file_threads(&model->file, chosen.threads, 1), &made->engine);
     if (status != PX_OK) {
         px_session_destroy(made);

@@ -23,7 +23,8 @@ typedef enum px_average { PX_AVERAGE_NONE, PX_AVERAGE_FROM, PX_AVERAGE_STALL } p
 typedef enum px_on_nan { PX_ON_NAN_STOP, PX_ON_NAN_ROLLBACK } px_on_nan;
 typedef enum px_reduce { PX_REDUCE_AUTO, PX_REDUCE_NONE, PX_REDUCE_TREE, PX_REDUCE_FAST } px_reduce;
 typedef enum px_meet { PX_MEET_AUTO, PX_MEET_MPI, PX_MEET_TCP, PX_MEET_FILE } px_meet; /* as px_bootstrap_way */
-typedef enum px_precision { PX_FP32, PX_TF32, PX_BF16 } px_precision;
+typedef enum px_precision { PX_FP32, PX_TF32, PX_BF16, PX_PRECISION_COUNT } px_precision;
+const char *px_precision_name(px_precision precision); /* "fp32" */
 
 /* What an engine needs to know of the model. V is filled in once the vocabulary is known. */
 typedef struct px_model_config {

@@ -22,6 +22,11 @@ static const char *const MEETS[] = {"auto", "mpi", "tcp", "file", NULL};
 static const char *const REDUCES[] = {"auto", "none", "tree", "fast", NULL};
 static const char *const PRECISIONS[] = {"fp32", "tf32", "bf16", NULL};
 
+const char *px_precision_name(px_precision precision)
+{
+    return PRECISIONS[precision];
+}
+
 #define AT(field) offsetof(px_config, field)
 #define COUNT_MAX 1e15 /* steps, tokens: whole numbers that a double holds exactly */
 

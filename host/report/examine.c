@@ -8,6 +8,7 @@
 #include "lags.h"
 #include "model_engine.h"
 #include "paths.h"
+#include "registry.h"
 #include "run_text.h"
 #include "surprise.h"
 #include "text_sink.h"
@@ -206,7 +207,7 @@ static px_status examine_text(px_text *out, const px_model_file *model, px_range
     if (most > TOKENS_MAX) most = TOKENS_MAX;
     if (whole > most + 1) range.end = range.begin + most + 1;
     int32_t n = range.end - range.begin > STREAMS * 1000 ? STREAMS : 1;
-    PX_TRY_GOTO(status, px_model_file_engine(model, options->device ? options->device : "cpu", n, WINDOW, px_model_file_threads(model, options->threads, n), &engine), done);
+    PX_TRY_GOTO(status, px_model_file_engine(model, px_device_or_default(options->device), n, WINDOW, px_model_file_threads(model, options->threads, n), &engine), done);
     size_t length = model->config.level == PX_LEVEL_WORD ? STRETCH_WORDS : STRETCH_TOKENS;
     PX_TRY_GOTO(status, px_surprise_find(engine, range, model->reset_id, length, model->config.level == PX_LEVEL_WORD ? NULL : is_blank, model->vocabulary, options->progress, options->progress_context, &surprise), done);
     status = write_surprise(out, model, range, whole, &surprise);
@@ -226,7 +227,7 @@ static px_status write_page(px_text *out, const px_model_file *model, const px_e
     px_sample_options sample = {.length = model->config.level == PX_LEVEL_WORD ? SAMPLE_WORDS : SAMPLE_TOKENS, .temperature = 0.8, .top_p = 1,
                                 .seed = model->config.seed, .count = 1, .prompt = &prompt, .prompt_count = 1, .exclude_unknown = vocab > 1,
                                 .token = px_text_sink_take, .context = &sink};
-    PX_TRY(px_model_file_engine(model, options->device ? options->device : "cpu", 1, WINDOW, px_model_file_threads(model, options->threads, 1), &engine));
+    PX_TRY(px_model_file_engine(model, px_device_or_default(options->device), 1, WINDOW, px_model_file_threads(model, options->threads, 1), &engine));
     px_text_sink_start(&sink, model->vocabulary, NULL, NULL);
     px_status status = px_text_sink_add_prompt(&sink, &prompt, 1, 0);
     if (status == PX_OK) status = px_sample(engine, vocab, &sample);

@@ -5,6 +5,7 @@
 #include "checkpoint.h"
 #include "machine.h"
 #include "minibatch.h"
+#include "registry.h"
 #include "schedule.h"
 #include "step.h"
 #include "together.h"
@@ -55,7 +56,7 @@ static px_status plan_run(px_run *run, px_train_plan *plan)
     plan->vocabulary = run->config.model.vocab;
     plan->parameters = (int64_t)run->parameters.weights;
     plan->steps_per_epoch = px_minibatches_per_epoch(run->windows, 0);
-    PX_TRY(px_engine_memory_of(run->config.device ? run->config.device : "cpu", &run->config.model, &run->config.optimizer,
+    PX_TRY(px_engine_memory_of(px_device_or_default(run->config.device), &run->config.model, &run->config.optimizer,
                                &run->engine->shape, &plan->memory));
     /* what passes through to checkpoints is the run's, beside the engine's */
     size_t buffer_bytes = px_checkpoint_buffer_count(&run->parameters, &run->config) * sizeof(float);

@@ -6,6 +6,7 @@
 #include "check.h"
 #include "devices.h"
 #include "nccl.h"
+#include "registry.h"
 #include "run.h"
 #include "together.h"
 
@@ -14,19 +15,19 @@
 
 px_status px_run_choose_device(px_run *run)
 {
-    const char *wish = run->config.device ? run->config.device : "cpu";
+    const char *wish = px_device_or_default(run->config.device);
     const px_comm *comm = run->comm;
-    int count, is_auto = strcmp(wish, "auto") == 0;
+    int count, is_auto = px_device_is_auto(wish);
     if (snprintf(run->device, sizeof run->device, "%s", wish) >= (int)sizeof run->device)
-        return px_fail(PX_ERR_DEVICE, "device \"%.40s...\" is not known; use auto, cpu, cuda, cuda:k or reference", wish);
-    if (comm->size == 1 || !(is_auto || strcmp(wish, "cuda") == 0)) return PX_OK;
+        return px_device_unknown(wish);
+    if (comm->size == 1 || !px_device_is_open(wish)) return PX_OK;
     px_status status = px_engine_devices(NULL, 0, &count);
     if (status != PX_OK) return is_auto ? PX_OK : status;
     if (count > 1 && comm->local_rank >= count)
         return px_fail(PX_ERR_DEVICE, "rank %d of %d is number %d on this machine, which has %d GPUs; start at most %d ranks on each machine", (int)comm->rank,
                        (int)comm->size, (int)comm->local_rank, count, count);
     /* a single one: the launcher has given each rank its own (srun --gpus-per-task=1), or NCCL will say that two share it */
-    snprintf(run->device, sizeof run->device, "cuda:%d", count > 1 ? (int)comm->local_rank : 0);
+    px_device_numbered(wish, count > 1 ? (int)comm->local_rank : 0, run->device, sizeof run->device);
     return PX_OK;
 }
 

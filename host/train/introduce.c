@@ -4,6 +4,7 @@
 #include "check.h"
 #include "devices.h"
 #include "quantity.h"
+#include "registry.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -53,7 +54,7 @@ px_status px_run_introduce(px_run *run)
     PX_TRY(introduce_part(run, "test", run->corpus.test));
     if (!run->validates) px_run_line(run, "warning: no validation text; best.safetensors will hold the last weights");
 
-    PX_TRY(px_engine_memory_of(run->config.device ? run->config.device : "cpu", model, &run->config.optimizer, &run->engine->shape, &memory));
+    PX_TRY(px_engine_memory_of(px_device_or_default(run->config.device), model, &run->config.optimizer, &run->engine->shape, &memory));
     snprintf(input, sizeof input, model->embed ? "%d-wide embeddings%s" : "one-hot input", (int)model->embed, model->tied ? ", tied" : "");
     px_run_line(run, "model: %d layer%s of %d %s units, %s; %s parameters, %s in all", (int)model->layers, model->layers > 1 ? "s" : "",
                 (int)model->hidden, model->nonlinearity == PX_RELU ? "ReLU" : "tanh", input,
@@ -66,6 +67,6 @@ px_status px_run_introduce(px_run *run)
         px_run_line(run, "streams: %d%s in %d window%s of %d; --reduce %s", (int)run->share.streams, ranks, (int)run->share.windows,
                     run->share.windows > 1 ? "s" : "", (int)run->share.n, px_reduce_name(run->share.reduce));
     }
-    if (run->config.device && strcmp(run->config.device, "auto") == 0) px_run_line(run, "device auto took %s", px_engine_choice_text());
+    if (px_device_is_auto(run->config.device)) px_run_line(run, "device auto took %s", px_engine_choice_text());
     return PX_OK;
 }

@@ -132,7 +132,7 @@ px_status px_run_prepare(px_run *run, const px_config *config, const px_train_ho
     /* an unknown device ends the run before a large text is read */
     PX_TRY(px_run_choose_device(run));
     PX_TRY(px_engine_find(run->device, &ops, &ordinal));
-    run->on_cpu = strcmp(ops->name, "cpu") == 0 || strcmp(ops->name, "reference") == 0;
+    run->on_cpu = ops->on_host;
     PX_TRY(px_share_make(&run->config, run->comm->rank, run->comm->size, run->on_cpu, &run->share));
     run->config.reduce = run->share.reduce; /* settled for all jobs of this run */
     if (run->comm->size > 1 && config->data && px_paths_hold(config->data, "-"))

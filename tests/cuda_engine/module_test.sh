@@ -9,7 +9,7 @@ fail() {
 }
 "$cmake" --build "$build" --target perplex_cuda || fail "it does not build"
 symbols=$(nm -D --defined-only "$module" | awk '{ print $3 }')
-[ "$symbols" = px_cuda_module_open ] || fail "it exports: $symbols"
+[ "$symbols" = px_engine_module_open ] || fail "it exports: $symbols"
 needs=$(objdump -p "$module" | awk '$1 == "NEEDED" { print $2 }')
 case $needs in
     *libcuda.so*) fail "it is linked with the driver's library, which a login node lacks" ;;

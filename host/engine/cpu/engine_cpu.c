@@ -18,8 +18,6 @@ static px_cpu *of(px_engine *engine)
 
 static px_status prepare(px_cpu *cpu, const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape)
 {
-    if (shape->precision != PX_FP32)
-        return px_fail(PX_ERR_DEVICE, "device cpu: computes in fp32 only; leave --precision away or use a GPU");
     *cpu = (px_cpu){.base = {.model = *model, .shape = *shape}, .optimizer = *optimizer};
     PX_TRY(px_parameters_make(model, &cpu->table));
     cpu->isa = px_isa_best();
@@ -354,6 +352,8 @@ static px_status cpu_describe(const px_engine *engine, char *buffer, size_t buff
 
 const px_engine_ops px_cpu_ops = {
     .name = "cpu",
+    .on_host = 1,
+    .precisions = 1 << PX_FP32,
     .memory = cpu_memory,
     .create = cpu_create,
     .destroy = cpu_destroy,

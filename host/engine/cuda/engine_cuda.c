@@ -58,7 +58,7 @@ static px_status check_precision(const px_cuda *engine, px_precision precision)
 {
     if (precision != PX_FP32 && engine->info.major < 8)
         return px_fail(PX_ERR_DEVICE, "cuda:%d %s: --precision %s needs compute capability 8.0, this GPU has %d.%d; use --precision fp32", engine->ordinal,
-                       engine->info.name, precision == PX_TF32 ? "tf32" : "bf16", engine->info.major, engine->info.minor);
+                       engine->info.name, px_precision_name(precision), engine->info.major, engine->info.minor);
     return PX_OK;
 }
 
@@ -197,7 +197,6 @@ static px_status cuda_metrics(px_engine *base, int reset, px_metrics *metrics)
 
 static px_status cuda_describe(const px_engine *base, char *buffer, size_t buffer_bytes)
 {
-    static const char *const precision[] = {[PX_FP32] = "fp32", [PX_TF32] = "tf32", [PX_BF16] = "bf16"};
     const px_cuda *engine = (const px_cuda *)base;
     const px_device_info *info = &engine->info;
     int major = 0, minor = 0, patch = 0;
@@ -205,13 +204,14 @@ static px_status cuda_describe(const px_engine *base, char *buffer, size_t buffe
     cublasGetProperty(MINOR_VERSION, &minor);
     cublasGetProperty(PATCH_LEVEL, &patch);
     snprintf(buffer, buffer_bytes, "cuda:%d %s, capability %d.%d, %d multiprocessors, %s, cuBLAS %d.%d.%d, CUDA %d.%d, driver CUDA %d.%d",
-             engine->ordinal, info->name, info->major, info->minor, info->multiprocessors, precision[engine->plan.shape.precision], major, minor,
+             engine->ordinal, info->name, info->major, info->minor, info->multiprocessors, px_precision_name(engine->plan.shape.precision), major, minor,
              patch, info->runtime_version / 1000, info->runtime_version % 1000 / 10, info->driver_version / 1000, info->driver_version % 1000 / 10);
     return PX_OK;
 }
 
 const px_engine_ops px_cuda_ops = {
     .name = "cuda",
+    .precisions = 1 << PX_FP32 | 1 << PX_TF32 | 1 << PX_BF16,
     .memory = cuda_memory,
     .create = cuda_create,
     .destroy = cuda_destroy,

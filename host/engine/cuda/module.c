@@ -2,10 +2,12 @@
 #include "module.h"
 #include "check.h"
 #include "engine_cuda.h"
+#include "px_build_id.h"
 #include "trace.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static const px_cuda_host *host;
 
@@ -39,9 +41,9 @@ static const px_cuda_module module = {
     .range_pop = px_trace_pop,
 };
 
-const px_cuda_module *px_cuda_module_open(uint32_t version, uint64_t layout, const px_cuda_host *program)
+const px_cuda_module *px_engine_module_open(const char *build_id, const px_cuda_host *program)
 {
-    if (version != PX_CUDA_MODULE_VERSION || layout != PX_CUDA_MODULE_LAYOUT) return NULL;
+    if (strcmp(build_id, PX_BUILD_ID) != 0) return NULL;
     host = program;
     return &module;
 }

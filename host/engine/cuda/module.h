@@ -1,20 +1,12 @@
 /* The contract between the program and the CUDA module: one exported function, one table.
  *
- * The module (perplex-cuda.so) is a plugin of this very build: both sides must agree on the seam's structs. The version is
- * raised when this table changes; the layout stamp catches a module of another build whose structs differ. */
+ * The module (perplex-cuda.so) is a plugin of this very build: both sides must agree on the seam's structs and on what they mean. The
+ * build ID, made of the text of every header that crosses it (build_id.cmake), is the same on both sides or the module is refused. */
 #ifndef PX_CUDA_MODULE_H
 #define PX_CUDA_MODULE_H
 
 #include "../devices.h"
 #include "../engine.h"
-
-enum { PX_CUDA_MODULE_VERSION = 1 };
-
-/* Sizes of everything that crosses the seam, folded into one number. */
-#define PX_CUDA_MODULE_LAYOUT                                                                                                  \
-    ((uint64_t)sizeof(px_engine_ops) ^ (uint64_t)sizeof(struct px_engine) << 8 ^ (uint64_t)sizeof(px_model_config) << 18 ^     \
-     (uint64_t)sizeof(px_optimizer_config) << 28 ^ (uint64_t)sizeof(px_batch) << 36 ^ (uint64_t)sizeof(px_metrics) << 44 ^     \
-     (uint64_t)sizeof(px_device_info) << 50 ^ (uint64_t)sizeof(px_update) << 58)
 
 /* What the module needs of the program: where its error messages go. */
 typedef struct px_cuda_host {
@@ -32,9 +24,9 @@ typedef struct px_cuda_module {
     void (*range_pop)(void);
 } px_cuda_module;
 
-/* The exported function: NULL where version or layout are not the module's own. host must outlive the module. */
-typedef const px_cuda_module *(*px_cuda_module_open_function)(uint32_t version, uint64_t layout, const px_cuda_host *host);
-__attribute__((visibility("default"))) const px_cuda_module *px_cuda_module_open(uint32_t version, uint64_t layout, const px_cuda_host *host);
-#define PX_CUDA_MODULE_SYMBOL "px_cuda_module_open"
+/* The exported function: NULL where the build is not the module's own. host must outlive the module. */
+typedef const px_cuda_module *(*px_cuda_module_open_function)(const char *build_id, const px_cuda_host *host);
+__attribute__((visibility("default"))) const px_cuda_module *px_engine_module_open(const char *build_id, const px_cuda_host *host);
+#define PX_CUDA_MODULE_SYMBOL "px_engine_module_open"
 
 #endif

@@ -126,7 +126,7 @@ static px_status measure(yardstick *y, px_device_peak *peak)
 px_status px_cuda_peak(int ordinal, px_precision precision, px_device_peak *peak)
 {
     yardstick y = {0};
-    snprintf(peak->what, sizeof peak->what, "cublas %s", precision == PX_FP32 ? "fp32" : precision == PX_TF32 ? "tf32" : "bf16");
+    snprintf(peak->what, sizeof peak->what, "cublas %s", px_precision_name(precision));
     px_status status = take_up(&y, ordinal, precision);
     if (status == PX_OK) status = measure(&y, peak);
     put_away(&y);

@@ -779,6 +779,8 @@ fail:
 
 const px_engine_ops px_reference_ops = {
     .name = "reference",
+    .on_host = 1,
+    .precisions = 1 << PX_FP32 | 1 << PX_TF32 | 1 << PX_BF16,
     .memory = reference_memory,
     .create = reference_create,
     .destroy = reference_destroy,
