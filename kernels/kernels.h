@@ -231,15 +231,10 @@ cudaError_t px_launch_update_norm(double *partial, const float *gradients, size_
 cudaError_t px_launch_update_decide(px_device_metrics *metrics, const double *partial, size_t partials,
                                     const px_update_scalars *scalars, double clip, cudaStream_t stream);
 
-/* The optimiser's step over the flat buffers, each [count]; g = clip_factor * gradients:
- *   sgd       g += decay w;                                   w -= lr g
- *   momentum  g += decay w;  m1 = momentum m1 + g;            w -= lr m1
- *   adam      g += decay w;  m1, m2 = running means of g, g^2; w -= lr / bias1 * m1 / (sqrt(m2 / bias2) + epsilon)
- *   adamw     w -= lr decay w;  then as adam without decay
- *   rmsprop   g += decay w;  m2 = running mean of g^2 (alpha); w -= lr g / (sqrt(m2) + epsilon)
- * Then average += average_weight * (w - average) where average is not NULL, and weights_low = bf16(w) where not NULL.
+/* The optimiser's step (optimizer_step.h) over the flat buffers, each [count], from g = clip_factor * gradients: g += decay w, or where
+ * decay is decoupled w -= lr decay w before it. Then average += average_weight * (w - average) where average is not NULL, and weights_low = bf16(w) where not NULL.
  * Nothing but the gradients changes where metrics.skip; gradients are cleared in every case.
- * Unused moments are NULL. Source: PyTorch, torch/optim; Kingma and Ba 2015; Loshchilov and Hutter 2019. */
+ * Unused moments are NULL. */
 typedef struct px_update_args {
     float *weights, *gradients, *moment1, *moment2, *average;
     px_bf16 *weights_low;

@@ -46,39 +46,46 @@ __global__ void __launch_bounds__(256) update_decide_kernel(px_device_metrics *m
 /* The optimiser's constants, rounded once. */
 struct constants {
     float momentum, beta1, beta2, alpha, epsilon, decay;
-    float gain1, gain2, gain; /* 1 - beta1, 1 - beta2, 1 - alpha, each from double: 1 - 0.999f is off by 1e-5 */
+    float rest1, rest2, rest_alpha; /* 1 - beta1, 1 - beta2, 1 - alpha, each from double: 1 - 0.999f is off by 1e-5 */
 };
 
-/* What one update reads from device memory, the same for every element. */
-struct step_numbers {
+/* The same, and what one update reads from device memory, the same for every element. */
+struct step_numbers : constants {
     float lr, step_size, root_bias2, average_weight, clip;
 };
 
+#define PX_STEP(name) __device__ __forceinline__ float step_##name(const step_numbers *s, float g, float w, float *m, float *v)
+#define PX_STEP_ROOT(x) sqrtf(x)
+#define PX_STEP_MEAN(s, m) ((s)->step_size * (m))
+#define PX_STEP_DEVIATION(s, v) (sqrtf(v) / (s)->root_bias2)
+#include "optimizer_step.h"
+
+/* What a row of optimizer.h says, known when a kernel is compiled. */
+template <px_optimizer KIND> struct row;
+#define ROW(NAME, name, step, moment1, moment2, decoupled, rate, settings)                                                         \
+    template <> struct row<PX_##NAME> {                                                                                            \
+        static constexpr bool FIRST = moment1, SECOND = moment2, DECOUPLED = decoupled;                                            \
+        static __device__ __forceinline__ float next(const step_numbers *s, float g, float w, float *m, float *v)                  \
+        {                                                                                                                          \
+            return step_##step(s, g, w, m, v);                                                                                     \
+        }                                                                                                                          \
+    };
+PX_OPTIMIZERS(ROW)
+#undef ROW
+
 template <px_optimizer KIND>
-__device__ __forceinline__ float step_of(const constants &c, const step_numbers &s, float g, float w, float &m, float &v)
+__device__ __forceinline__ float step_of(const step_numbers &s, float g, float w, float &m, float &v)
 {
     g *= s.clip;
-    if (KIND == PX_ADAMW) w -= s.lr * c.decay * w;
-    else g += c.decay * w;
-    if (KIND == PX_SGD) return w - s.lr * g;
-    if (KIND == PX_MOMENTUM) {
-        m = c.momentum * m + g;
-        return w - s.lr * m;
-    }
-    if (KIND == PX_RMSPROP) {
-        v = c.alpha * v + c.gain * g * g;
-        return w - s.lr * g / (sqrtf(v) + c.epsilon);
-    }
-    m = c.beta1 * m + c.gain1 * g;
-    v = c.beta2 * v + c.gain2 * g * g;
-    return w - s.step_size * m / (sqrtf(v) / s.root_bias2 + c.epsilon);
+    if (row<KIND>::DECOUPLED) w -= s.lr * s.decay * w;
+    else g += s.decay * w;
+    return row<KIND>::next(&s, g, w, &m, &v);
 }
 
 template <px_optimizer KIND, bool ALIGNED>
 __global__ void __launch_bounds__(256) update_apply_kernel(const px_update_args a, const constants c)
 {
-    constexpr bool FIRST = KIND == PX_MOMENTUM || KIND == PX_ADAM || KIND == PX_ADAMW;
-    constexpr bool SECOND = KIND == PX_RMSPROP || KIND == PX_ADAM || KIND == PX_ADAMW;
+    constexpr bool FIRST = row<KIND>::FIRST, SECOND = row<KIND>::SECOND;
     const size_t at = (static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 4;
     if (at >= a.count) return;
     const int count = a.count - at < 4 ? static_cast<int>(a.count - at) : 4;
@@ -86,6 +93,7 @@ __global__ void __launch_bounds__(256) update_apply_kernel(const px_update_args 
     store_quad<ALIGNED>(a.gradients + at, zero, count);
     if (a.metrics->skip) return;
     step_numbers s;
+    static_cast<constants &>(s) = c;
     s.lr = static_cast<float>(a.scalars->lr);
     s.step_size = s.lr / static_cast<float>(a.scalars->bias1);
     s.root_bias2 = sqrtf(static_cast<float>(a.scalars->bias2));
@@ -98,10 +106,10 @@ __global__ void __launch_bounds__(256) update_apply_kernel(const px_update_args 
         m = whole ? load_once(reinterpret_cast<const float4 *>(a.moment1 + at)) : load_quad<ALIGNED>(a.moment1 + at, count);
     if (SECOND)
         v = whole ? load_once(reinterpret_cast<const float4 *>(a.moment2 + at)) : load_quad<ALIGNED>(a.moment2 + at, count);
-    w.x = step_of<KIND>(c, s, g.x, w.x, m.x, v.x);
-    w.y = step_of<KIND>(c, s, g.y, w.y, m.y, v.y);
-    w.z = step_of<KIND>(c, s, g.z, w.z, m.z, v.z);
-    w.w = step_of<KIND>(c, s, g.w, w.w, m.w, v.w);
+    w.x = step_of<KIND>(s, g.x, w.x, m.x, v.x);
+    w.y = step_of<KIND>(s, g.y, w.y, m.y, v.y);
+    w.z = step_of<KIND>(s, g.z, w.z, m.z, v.z);
+    w.w = step_of<KIND>(s, g.w, w.w, m.w, v.w);
     store_quad<ALIGNED>(a.weights + at, w, count);
     if (a.weights_low) store_quad<ALIGNED>(a.weights_low + at, w, count);
     if (FIRST && whole) store_once(reinterpret_cast<float4 *>(a.moment1 + at), m);
@@ -151,11 +159,10 @@ extern "C" cudaError_t px_launch_update_apply(const px_update_args *args, cudaSt
 {
     if (args->count == 0) return cudaSuccess;
     switch (args->optimizer->kind) {
-    case PX_SGD: return launch_apply<PX_SGD>(*args, stream);
-    case PX_MOMENTUM: return launch_apply<PX_MOMENTUM>(*args, stream);
-    case PX_ADAM: return launch_apply<PX_ADAM>(*args, stream);
-    case PX_ADAMW: return launch_apply<PX_ADAMW>(*args, stream);
-    case PX_RMSPROP: return launch_apply<PX_RMSPROP>(*args, stream);
+#define CASE(NAME, ...) case PX_##NAME: return launch_apply<PX_##NAME>(*args, stream);
+        PX_OPTIMIZERS(CASE)
+#undef CASE
+    case PX_OPTIMIZER_COUNT: break;
     }
     return cudaErrorInvalidValue;
 }

@@ -81,6 +81,8 @@ typedef struct px_bench_options {
 } px_bench_options;
 
 void px_bench_options_default(px_bench_options *options);
+/* The learning rate of a bench where none is given: a tenth of a training's, as random tokens drive the units into saturation at that. */
+double px_bench_rate(px_optimizer kind);
 /* The settings of a bench where none is given: SGD at 0.1, clip 1, one layer, h=512, n=32, T=35, one-hot. */
 void px_bench_config_default(px_config *config);
 

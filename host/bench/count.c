@@ -105,14 +105,8 @@ void px_count_decode(const px_model_config *model, int32_t n, px_work_count *cou
  * clears the gradient; a moment is read and written. */
 static double update_bytes(const px_optimizer_config *optimizer)
 {
-    switch (optimizer->kind) {
-    case PX_MOMENTUM:
-    case PX_RMSPROP: return 4 * (5 + 2);
-    case PX_ADAM:
-    case PX_ADAMW: return 4 * (5 + 4);
-    case PX_SGD: break;
-    }
-    return 4 * 5;
+    const px_optimizer_row *row = px_optimizer_of(optimizer->kind);
+    return 4 * (5 + 2 * (row->moment1 + row->moment2));
 }
 
 void px_count_train(const px_model_config *model, const px_optimizer_config *optimizer, int32_t n, int32_t T,

@@ -48,13 +48,18 @@ void px_bench_case_name(const px_bench_case *c, char *buffer, size_t buffer_byte
              px_precision_name(c->precision), c->threads, c->device);
 }
 
+double px_bench_rate(px_optimizer kind)
+{
+    return px_optimizer_of(kind)->rate / 10;
+}
+
 void px_bench_config_default(px_config *config)
 {
     px_config_default(config);
     config->model.init_recurrent = PX_INIT_RECURRENT_SAME;
-    config->optimizer.kind = PX_SGD; /* as in the book; at its rate of 1 random tokens drive the units into saturation */
+    config->optimizer.kind = PX_SGD; /* as in the book */
     config->optimizer.clip = 1;
-    config->lr = 0.1;
+    config->lr = px_bench_rate(PX_SGD);
     config->reset_probability = 0;
 }
 

@@ -151,7 +151,7 @@ static px_status measure(px_config *config, const bench_flags *flags, const char
     px_bench_options options;
     px_bench_options_default(&options);
     config->model.vocab = flags->vocab;
-    config->lr = flags->lr > 0 ? flags->lr : config->optimizer.kind == PX_SGD || config->optimizer.kind == PX_MOMENTUM ? 0.1 : 1e-3;
+    config->lr = flags->lr > 0 ? flags->lr : px_bench_rate(config->optimizer.kind);
     PX_TRY(px_bench_plan_make(config, flags->preset, flags->sweep.value, flags->sweep.count, px_device_or_default(flags->device),
                               flags->work ? flags->work : "train", &plan));
     if (flags->list) {
@@ -236,7 +236,7 @@ int px_cmd_bench(int argc, char **argv)
         {"png", NULL, PX_FLAG_SWITCH, &flags.png, 0, 0, "plots as PNG too"},
         {"plot", "FILE ...", PX_FLAG_LIST, &flags.plot, 0, 0, "draw the plots of saved results, together, into --out"},
         {"compare", "OLD NEW", PX_FLAG_PAIR, flags.compare, 0, 0, "compare two results; exit status 3 on a regression"},
-        {"lr", "x", PX_FLAG_DOUBLE, &flags.lr, 1e-12, 1e6, "learning rate [sgd, momentum: 0.1; others: 0.001]"},
+        {"lr", "x", PX_FLAG_DOUBLE, &flags.lr, 1e-12, 1e6, "learning rate [a tenth of what train has for the optimizer]"},
         {"list", NULL, PX_FLAG_SWITCH, &flags.list, 0, 0, "print the cases, measure nothing"},
         {"export", "FILE", PX_FLAG_OUT_FILE, &flags.export_path, 0, 0, "also write the first case's weights and batches, for a peer"},
         {"slow-down", "x", PX_FLAG_DOUBLE, &flags.slow_down, 0, 100, "testing aid: delay every step by this share of its time"},

@@ -31,7 +31,8 @@ static void visit_option(const px_option *option, flag_function *each)
     }
     if (strcmp(option->name, "device") == 0) snprintf(choices, sizeof choices, "%s", DEVICES);
     if (choices[0]) value = VALUE_CHOICE;
-    each(option->name, value, choices, option->help, option->type == PX_OPTION_BOOL);
+    char help[160];
+    each(option->name, value, choices, px_option_help(option, help, sizeof help), option->type == PX_OPTION_BOOL);
 }
 
 /* Calls each for every flag of the command, --help included. */

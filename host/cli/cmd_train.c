@@ -43,11 +43,7 @@ typedef struct train_flags {
 static void settle_defaults(px_config *config, const px_command_line *line)
 {
     if (px_command_line_gave(line, "max-steps") && config->max_steps > 0 && !px_command_line_gave(line, "epochs")) config->epochs = 0;
-    if (!px_command_line_gave(line, "lr")) {
-        if (config->optimizer.kind == PX_SGD) config->lr = 1;
-        if (config->optimizer.kind == PX_MOMENTUM) config->lr = 0.1;
-        if (config->optimizer.kind == PX_RMSPROP) config->lr = 1e-3;
-    }
+    if (!px_command_line_gave(line, "lr")) config->lr = px_optimizer_of(config->optimizer.kind)->rate;
 }
 
 /* A text or a configuration that lies where the run's own files go would be lost. */

@@ -44,7 +44,8 @@ static void setting_row(const px_option *option, const px_config *defaults, row_
     else
         snprintf(left + used, sizeof left - used, "%s", option->value_name);
     if (strcmp(option->name, "device") == 0) snprintf(fallback, sizeof fallback, "%s", px_device_or_default(NULL));
-    row(context, left, option->help, strcmp(fallback, "0") == 0 ? "" : fallback);
+    char help[160];
+    row(context, left, px_option_help(option, help, sizeof help), strcmp(fallback, "0") == 0 ? "" : fallback);
 }
 
 void px_help_rows(const px_command_line *line, row_function *row, void *context)

@@ -19,24 +19,39 @@ static const char *locked(const px_config *c)
     return m->dropout_locked && !drops ? "no units are dropped" : NULL;
 }
 
+/* NULL where the optimiser reads that setting, else the ones that do. */
+static const char *of_optimizers(const px_config *c, unsigned setting)
+{
+    static _Thread_local char text[128];
+    const char *names[PX_OPTIMIZER_COUNT];
+    int count = 0;
+    if (px_optimizer_of(c->optimizer.kind)->settings & setting) return NULL;
+    for (int kind = 0; kind < PX_OPTIMIZER_COUNT; kind++)
+        if (px_optimizer_of((px_optimizer)kind)->settings & setting) names[count++] = px_optimizer_of((px_optimizer)kind)->name;
+    size_t used = (size_t)snprintf(text, sizeof text, "it is for --optimizer ");
+    for (int i = 0; i < count && used < sizeof text; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i == 0 ? "" : i == count - 1 ? " and " : ", ", names[i]);
+    return text;
+}
+
 static const char *momentum(const px_config *c)
 {
-    return c->optimizer.kind != PX_MOMENTUM ? "it is for --optimizer momentum" : NULL;
+    return of_optimizers(c, PX_USES_MOMENTUM);
 }
 
-static const char *adam(const px_config *c)
+static const char *betas(const px_config *c)
 {
-    return c->optimizer.kind != PX_ADAM && c->optimizer.kind != PX_ADAMW ? "it is for --optimizer adam and adamw" : NULL;
+    return of_optimizers(c, PX_USES_BETAS);
 }
 
-static const char *rmsprop(const px_config *c)
+static const char *alpha(const px_config *c)
 {
-    return c->optimizer.kind != PX_RMSPROP ? "it is for --optimizer rmsprop" : NULL;
+    return of_optimizers(c, PX_USES_ALPHA);
 }
 
-static const char *root(const px_config *c)
+static const char *epsilon(const px_config *c)
 {
-    return c->optimizer.kind == PX_SGD || c->optimizer.kind == PX_MOMENTUM ? "it is for --optimizer adam, adamw and rmsprop" : NULL;
+    return of_optimizers(c, PX_USES_EPSILON);
 }
 
 static const char *gain(const px_config *c)
@@ -94,8 +109,8 @@ static const struct {
     const char *flag;
     idle_reason *reason;
 } rows[] = {
-    {"dropout-between", between}, {"dropout-locked", locked}, {"momentum", momentum}, {"beta1", adam}, {"beta2", adam}, {"alpha", rmsprop},
-    {"epsilon", root}, {"init-gain", gain}, {"reset-probability", reset_probability}, {"schedule-steps", cosine}, {"lr-min", cosine},
+    {"dropout-between", between}, {"dropout-locked", locked}, {"momentum", momentum}, {"beta1", betas}, {"beta2", betas}, {"alpha", alpha},
+    {"epsilon", epsilon}, {"init-gain", gain}, {"reset-probability", reset_probability}, {"schedule-steps", cosine}, {"lr-min", cosine},
     {"lr-step-every", step}, {"lr-factor", factor}, {"lr-patience", plateau}, {"average-from", average_from},
     {"average-patience", average_patience}, {"rollback-factor", rollback}, {"split", split},
 };

@@ -23,7 +23,7 @@ void px_config_default(px_config *config)
         .model = {.hidden = 512, .layers = 1, .nonlinearity = PX_TANH, .init = PX_INIT_UNIFORM, .init_scale = 1,
                   .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL, .init_gain = 1},
         .optimizer = {.kind = PX_ADAM, .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .alpha = 0.99, .epsilon = 1e-8, .clip = 1},
-        .lr = 2e-3,
+        .lr = px_optimizer_of(PX_ADAM)->rate,
         .schedule = PX_SCHEDULE_COSINE,
         .warmup_steps = 100,
         .lr_factor = 0.5,
@@ -79,6 +79,21 @@ const px_option *px_config_find(const char *name)
     for (size_t i = 0; i < px_option_count; i++)
         if (strcmp(px_options[i].name, name) == 0) return &px_options[i];
     return NULL;
+}
+
+const char *px_option_help(const px_option *option, char *buffer, size_t buffer_bytes)
+{
+    if (option->offset != offsetof(px_config, lr)) return option->help;
+    px_config fallback;
+    px_config_default(&fallback);
+    size_t used = (size_t)snprintf(buffer, buffer_bytes, "%s (", option->help);
+    for (int kind = 0, some = 0; kind < PX_OPTIMIZER_COUNT && used < buffer_bytes; kind++) {
+        const px_optimizer_row *row = px_optimizer_of((px_optimizer)kind);
+        if (row->rate == fallback.lr) continue;
+        used += (size_t)snprintf(buffer + used, buffer_bytes - used, "%s%s: %.10g", some++ ? ", " : "", row->name, row->rate);
+    }
+    if (used < buffer_bytes) snprintf(buffer + used, buffer_bytes - used, ")");
+    return buffer;
 }
 
 const char *px_config_nearest(const char *name)

@@ -6,6 +6,8 @@
 #ifndef PX_CONFIG_H
 #define PX_CONFIG_H
 
+#include "optimizer.h"
+
 #include <perplex/status.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +19,6 @@ typedef enum px_partition { PX_PARTITION_SEQUENTIAL, PX_PARTITION_RANDOM } px_pa
 typedef enum px_nonlinearity { PX_TANH, PX_RELU } px_nonlinearity;
 typedef enum px_init { PX_INIT_UNIFORM, PX_INIT_NORMAL, PX_INIT_GLOROT } px_init;
 typedef enum px_init_recurrent { PX_INIT_RECURRENT_SAME, PX_INIT_RECURRENT_ORTHOGONAL, PX_INIT_RECURRENT_IDENTITY } px_init_recurrent;
-typedef enum px_optimizer { PX_SGD, PX_MOMENTUM, PX_ADAM, PX_ADAMW, PX_RMSPROP } px_optimizer;
 typedef enum px_schedule { PX_SCHEDULE_CONSTANT, PX_SCHEDULE_STEP, PX_SCHEDULE_COSINE, PX_SCHEDULE_PLATEAU } px_schedule;
 typedef enum px_average { PX_AVERAGE_NONE, PX_AVERAGE_FROM, PX_AVERAGE_STALL } px_average;
 typedef enum px_on_nan { PX_ON_NAN_STOP, PX_ON_NAN_ROLLBACK } px_on_nan;
@@ -41,16 +42,6 @@ typedef struct px_model_config {
     px_init_recurrent init_recurrent;
     double init_gain;            /* factor of orthogonal or identity W_hh */
 } px_model_config;
-
-typedef struct px_optimizer_config {
-    px_optimizer kind;
-    double momentum;             /* momentum: buffer = momentum * buffer + g, w -= lr * buffer */
-    double beta1, beta2;         /* Adam, AdamW */
-    double alpha;                /* RMSProp: smoothing of the squared gradient */
-    double epsilon;              /* Adam, AdamW, RMSProp: added to the root */
-    double weight_decay;         /* AdamW: decoupled; others: added to the gradient */
-    double clip;                 /* bound of the global gradient norm; 0 = none */
-} px_optimizer_config;
 
 /* How often: so many steps, or so many seconds; at most one of them is above 0. */
 typedef struct px_every {
@@ -151,6 +142,8 @@ px_status px_config_copy(px_config *to, const px_config *from); /* `to` need not
  * name gives the nearest known one. "dropout" sets dropout-between and dropout-output at once. */
 px_status px_config_set(px_config *config, const char *name, const char *value);
 const px_option *px_config_find(const char *name);      /* NULL if unknown */
+/* The help of a setting: its row's, or for --lr one that names what each optimiser has by default, into buffer. */
+const char *px_option_help(const px_option *option, char *buffer, size_t buffer_bytes);
 const char *px_config_nearest(const char *name);        /* nearest known name, or NULL */
 /* Value as px_config_set would read it back, exactly; into buffer, always terminated. */
 void px_config_get(const px_config *config, const px_option *option, char *buffer, size_t buffer_bytes);

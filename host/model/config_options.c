@@ -14,7 +14,8 @@ static const char *const PARTITIONS[] = {"sequential", "random", NULL};
 static const char *const NONLINEARITIES[] = {"tanh", "relu", NULL};
 static const char *const INITS[] = {"uniform", "normal", "glorot", NULL};
 static const char *const INIT_RECURRENTS[] = {"same", "orthogonal", "identity", NULL};
-static const char *const OPTIMIZERS[] = {"sgd", "momentum", "adam", "adamw", "rmsprop", NULL};
+#define NAME_TEXT(NAME, name, ...) #name,
+static const char *const OPTIMIZERS[] = {PX_OPTIMIZERS(NAME_TEXT) NULL};
 static const char *const SCHEDULES[] = {"constant", "step", "cosine", "plateau", NULL};
 static const char *const AVERAGES[] = {"none", "from", "stall", NULL};
 static const char *const ON_NANS[] = {"stop", "rollback", NULL};
@@ -88,7 +89,7 @@ const px_option px_options[] = {
     DOUBLE("weight-decay", "x", optimizer.weight_decay, 0, 1, PX_GROUP_OPTIMIZER, "adamw: decoupled; others: added to the gradient"),
     DOUBLE("clip", "x", optimizer.clip, 0, 1e9, PX_GROUP_OPTIMIZER, "bound of the global gradient norm; 0: none"),
 
-    DOUBLE("lr", "x", lr, 1e-12, 1e6, PX_GROUP_RATE, "learning rate (sgd: 1, momentum: 0.1, rmsprop: 0.001)"),
+    DOUBLE("lr", "x", lr, 1e-12, 1e6, PX_GROUP_RATE, "learning rate"),
     ENUM("schedule", SCHEDULES, schedule, PX_GROUP_RATE, "of the learning rate"),
     INT64("schedule-steps", "k", schedule_steps, 0, PX_GROUP_RATE, PX_RESUME_FIXED, "its length; 0: from --max-steps or --epochs"),
     INT64("warmup-steps", "k", warmup_steps, 0, PX_GROUP_RATE, PX_RESUME_FIXED, "steps over which the rate rises from 0"),

@@ -99,4 +99,4 @@ px_planted(NAME mask_of_another_lane VARIANT plain FILE dropout.h SOURCE recurre
 px_planted(NAME skip_ignored VARIANT plain FILE update.cu SOURCE update GROUP update
   OLD "if (a.metrics->skip) return;" NEW "" SAYS "got .* want the same bits")
 px_planted(NAME bias_correction_forgotten VARIANT plain FILE update.cu SOURCE update GROUP update
-  OLD "sqrtf(v) / s.root_bias2" NEW "sqrtf(v)" SAYS "weights.*got .* want")
+  OLD "sqrtf(v) / (s)->root_bias2" NEW "sqrtf(v)" SAYS "weights.*got .* want")

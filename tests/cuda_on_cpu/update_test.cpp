@@ -91,6 +91,7 @@ void reference_step(const px_optimizer_config &o, const px_update_scalars &s, do
         v = o.beta2 * v + (1 - o.beta2) * g * g;
         w -= s.lr * (m / s.bias1) / (std::sqrt(v / s.bias2) + o.epsilon);
         break;
+    case PX_OPTIMIZER_COUNT: break;
     }
 }
 

@@ -28,9 +28,8 @@ static px_status prepare(px_cpu *cpu, const px_model_config *model, const px_opt
     cpu->threads = shape->threads > 0 ? shape->threads : px_machine_cores();
     cpu->parts = cpu->threads < px_machine_processors() ? cpu->threads : px_machine_processors();
     cpu->product = (px_product_context){.isa = cpu->isa};
-    const px_optimizer kind = optimizer->kind;
-    cpu->has_m1 = kind == PX_MOMENTUM || kind == PX_ADAM || kind == PX_ADAMW;
-    cpu->has_m2 = kind == PX_ADAM || kind == PX_ADAMW || kind == PX_RMSPROP;
+    cpu->has_m1 = px_optimizer_of(optimizer->kind)->moment1;
+    cpu->has_m2 = px_optimizer_of(optimizer->kind)->moment2;
     cpu->metrics.bad_step = -1;
     return PX_OK;
 }

@@ -3,6 +3,8 @@
 #ifndef PX_ISA_H
 #define PX_ISA_H
 
+#include "optimizer.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,10 +28,13 @@ typedef struct px_optimizer_step {
     float scale;                    /* clip factor of the gradient */
     float lr;
     float decay;                    /* coupled weight decay: gradient + decay * w */
-    float shrink;                   /* decoupled weight decay (AdamW): w * shrink; 1 otherwise */
+    float shrink;                   /* decoupled weight decay: w * shrink; 1 otherwise */
     float momentum, beta1, beta2, rest1, rest2, alpha, rest_alpha, epsilon; /* rest = 1 - beta, rounded once */
-    float correction1, correction2; /* Adam: lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t) */
+    float mean_scale, root_scale;   /* Adam: lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t) */
 } px_optimizer_step;
+
+/* One step of some parameters; m, v: the moments that the optimiser has, else NULL. */
+typedef void (*px_optimizer_loop)(float *w, float *m, float *v, const float *g, long count, const px_optimizer_step *step);
 
 /* Which dropout mask: see philox.h. */
 typedef struct px_mask {
@@ -60,10 +65,6 @@ typedef struct px_mask {
     X(double, sum_squares, (const float *x, long count))                                                                     \
     X(void, add, (float *y, const float *x, long count))        /* y += x */                                                 \
     X(void, add_scaled, (float *y, const float *x, float scale, long count)) /* y += scale x */                              \
-    X(void, sgd, (float *w, const float *g, long count, const px_optimizer_step *step))                                      \
-    X(void, momentum, (float *w, float *m, const float *g, long count, const px_optimizer_step *step))                       \
-    X(void, adam, (float *w, float *m, float *v, const float *g, long count, const px_optimizer_step *step))                 \
-    X(void, rmsprop, (float *w, float *v, const float *g, long count, const px_optimizer_step *step))                        \
     /* out[i] = in[i] * scale where element + i is kept, else 0; out may be in */                                            \
     X(void, mask, (float *out, const float *in, long count, const px_mask *mask, uint64_t element))                          \
     X(void, average, (float *average, const float *w, long count, float weight)) /* average += weight (w - average) */
@@ -75,6 +76,7 @@ typedef struct px_isa {
 #define PX_ISA_MEMBER(type, function, arguments) type (*function) arguments;
     PX_ISA_FUNCTIONS(PX_ISA_MEMBER)
 #undef PX_ISA_MEMBER
+    const px_optimizer_loop *optimizer; /* [PX_OPTIMIZER_COUNT] */
 } px_isa;
 
 /* The best one that this processor runs, or the one that PERPLEX_ISA=avx512|avx2|baseline asks for (tests, comparisons); NULL where this

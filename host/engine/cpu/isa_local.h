@@ -28,6 +28,7 @@ enum { PX_PANEL = PX_LANES * PX_VECTORS, PX_TILE_PANELS = 4 };
 #define PX_ISA_DECLARE(type, function, arguments) type PX_ISA_NAME(function) arguments;
 PX_ISA_FUNCTIONS(PX_ISA_DECLARE)
 #undef PX_ISA_DECLARE
+extern const px_optimizer_loop PX_ISA_NAME(optimizers)[PX_OPTIMIZER_COUNT]; /* isa_update.c */
 extern const px_isa PX_ISA_NAME(isa);
 
 /* Four lanes by number: 0 to 3 are those of a, 4 to 7 those of b. Clang, and GCC from 12 on, have the first name; older GCC the second. */

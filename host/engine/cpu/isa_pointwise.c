@@ -1,4 +1,4 @@
-/* Pointwise loops of the CPU engine: activations, softmax with its gradient, norms and optimiser steps. Compiled once per
+/* Pointwise loops of the CPU engine: activations, softmax with its gradient, norms. Compiled once per
  * instruction set (isa.h); the compiler vectorises them, with glibc's vector tanhf and expf where it has them.
  *
  * Sums run in a fixed order that depends on neither threads nor addresses. */
@@ -154,48 +154,6 @@ void PX_ISA_NAME(add)(float *restrict y, const float *restrict x, long count)
 void PX_ISA_NAME(add_scaled)(float *restrict y, const float *restrict x, float scale, long count)
 {
     for (long i = 0; i < count; i++) y[i] += scale * x[i];
-}
-
-/* ---- optimisers; formulas and defaults as in PyTorch 2 (torch.optim), gradients scaled by the clip factor -------------- */
-
-void PX_ISA_NAME(sgd)(float *restrict w, const float *restrict g, long count, const px_optimizer_step *s)
-{
-    const float scale = s->scale, lr = s->lr, decay = s->decay;
-    for (long i = 0; i < count; i++) w[i] -= lr * (scale * g[i] + decay * w[i]);
-}
-
-void PX_ISA_NAME(momentum)(float *restrict w, float *restrict m, const float *restrict g, long count, const px_optimizer_step *s)
-{
-    const float scale = s->scale, lr = s->lr, decay = s->decay, keep = s->momentum;
-    for (long i = 0; i < count; i++) {
-        m[i] = keep * m[i] + (scale * g[i] + decay * w[i]);
-        w[i] -= lr * m[i];
-    }
-}
-
-/* Adam and AdamW: w -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps). */
-void PX_ISA_NAME(adam)(float *restrict w, float *restrict m, float *restrict v, const float *restrict g, long count,
-                       const px_optimizer_step *s)
-{
-    const float scale = s->scale, decay = s->decay, shrink = s->shrink, eps = s->epsilon;
-    const float beta1 = s->beta1, beta2 = s->beta2, rest1 = s->rest1, rest2 = s->rest2;
-    const float step = s->correction1, root = s->correction2;
-    for (long i = 0; i < count; i++) {
-        const float x = w[i] * shrink, gradient = scale * g[i] + decay * w[i];
-        m[i] = beta1 * m[i] + rest1 * gradient;
-        v[i] = beta2 * v[i] + rest2 * gradient * gradient;
-        w[i] = x - step * m[i] / (sqrtf(v[i]) * root + eps);
-    }
-}
-
-void PX_ISA_NAME(rmsprop)(float *restrict w, float *restrict v, const float *restrict g, long count, const px_optimizer_step *s)
-{
-    const float scale = s->scale, lr = s->lr, decay = s->decay, alpha = s->alpha, rest = s->rest_alpha, eps = s->epsilon;
-    for (long i = 0; i < count; i++) {
-        const float gradient = scale * g[i] + decay * w[i];
-        v[i] = alpha * v[i] + rest * gradient * gradient;
-        w[i] -= lr * gradient / (sqrtf(v[i]) + eps);
-    }
 }
 
 void PX_ISA_NAME(average)(float *restrict average, const float *restrict w, long count, float weight)

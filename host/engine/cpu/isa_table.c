@@ -8,4 +8,5 @@ const px_isa PX_ISA_NAME(isa) = {
     .tile_rows = PX_TILE_ROWS,
 #define PX_ISA_ENTRY(type, function, arguments) .function = PX_ISA_NAME(function),
     PX_ISA_FUNCTIONS(PX_ISA_ENTRY)
+    .optimizer = PX_ISA_NAME(optimizers),
 };

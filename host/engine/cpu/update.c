@@ -1,7 +1,7 @@
 /* Update phase of the CPU engine: global norm, clipping, optimiser and averaging, one pass each over the flat buffers.
  *
  * The rows of the token table (one-hot W_xh, or an untied E) have a gradient only where a token of the window used them: norm,
- * clearing and plain SGD visit those rows alone. Sums of squares are in double, per block, added in order: the same for any threads. */
+ * clearing and the step of an optimiser without moments visit those rows alone. Sums of squares are in double, per block, added in order: the same for any threads. */
 #include "cpu.h"
 
 #include <math.h>
@@ -90,15 +90,8 @@ static double gradient_norm(px_cpu *cpu, const block_plan *plan, long touched)
 
 static void apply(px_cpu *cpu, const px_optimizer_step *step, size_t begin, long count, const float *g)
 {
-    const px_isa *isa = cpu->isa;
-    float *w = cpu->w + begin;
-    switch (cpu->optimizer.kind) {
-    case PX_SGD: isa->sgd(w, g, count, step); break;
-    case PX_MOMENTUM: isa->momentum(w, cpu->m1 + begin, g, count, step); break;
-    case PX_ADAM:
-    case PX_ADAMW: isa->adam(w, cpu->m1 + begin, cpu->m2 + begin, g, count, step); break;
-    case PX_RMSPROP: isa->rmsprop(w, cpu->m2 + begin, g, count, step); break;
-    }
+    float *m = cpu->has_m1 ? cpu->m1 + begin : NULL, *v = cpu->has_m2 ? cpu->m2 + begin : NULL;
+    cpu->isa->optimizer[cpu->optimizer.kind](cpu->w + begin, m, v, g, count, step);
 }
 
 static void step_block(const update_pass *pass, long block)
@@ -146,7 +139,7 @@ static void average_table_rows(void *context, int thread, long begin, long end)
 static void optimise(px_cpu *cpu, const block_plan *plan, const px_optimizer_step *step, long touched, float average_weight)
 {
     update_pass pass = {.cpu = cpu, .plan = plan, .step = step, .blocks = plan->blocks[0] + plan->blocks[1], .average_weight = average_weight,
-                        .sparse_step = cpu->optimizer.kind == PX_SGD && step->decay == 0.0f};
+                        .sparse_step = !cpu->has_m1 && !cpu->has_m2 && step->decay == 0.0f && step->shrink == 1.0f};
     const long table_rows = !cpu->sparse ? 0 : pass.sparse_step ? touched : cpu->base.model.vocab, parts = pass.blocks + table_rows;
     px_team_for(cpu->team, parts, px_team_grain(cpu->team, parts, 4, 2), step_some, &pass);
     if (cpu->sparse && average_weight != 0.0f) px_cpu_for_rows(cpu, cpu->base.model.vocab, plan->table_width, average_table_rows, &pass);
@@ -156,7 +149,7 @@ static void optimise(px_cpu *cpu, const block_plan *plan, const px_optimizer_ste
 static px_optimizer_step step_of(const px_optimizer_config *config, const px_update *update, double norm)
 {
     const double t = (double)update->step + 1;
-    const int decoupled = config->kind == PX_ADAMW;
+    const int decoupled = px_optimizer_of(config->kind)->decoupled;
     return (px_optimizer_step){
         .scale = config->clip > 0 && norm > config->clip ? (float)(config->clip / norm) : 1.0f,
         .lr = (float)update->lr,
@@ -167,8 +160,8 @@ static px_optimizer_step step_of(const px_optimizer_config *config, const px_upd
         .beta2 = (float)config->beta2, .rest2 = (float)(1 - config->beta2),
         .alpha = (float)config->alpha, .rest_alpha = (float)(1 - config->alpha),
         .epsilon = (float)config->epsilon,
-        .correction1 = (float)(update->lr / (1 - pow(config->beta1, t))),
-        .correction2 = (float)(1 / sqrt(1 - pow(config->beta2, t)))};
+        .mean_scale = (float)(update->lr / (1 - pow(config->beta1, t))),
+        .root_scale = (float)(1 / sqrt(1 - pow(config->beta2, t)))};
 }
 
 void px_cpu_update(px_cpu *cpu, const px_update *update)

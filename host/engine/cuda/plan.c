@@ -157,8 +157,8 @@ px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_con
     plan->k = model->tied ? plan->d : plan->h;
     plan->low = shape->precision == PX_BF16;
     plan->projection = model->tied && plan->d != plan->h;
-    plan->has_moment1 = optimizer->kind == PX_MOMENTUM || optimizer->kind == PX_ADAM || optimizer->kind == PX_ADAMW;
-    plan->has_moment2 = optimizer->kind == PX_ADAM || optimizer->kind == PX_ADAMW || optimizer->kind == PX_RMSPROP;
+    plan->has_moment1 = px_optimizer_of(optimizer->kind)->moment1;
+    plan->has_moment2 = px_optimizer_of(optimizer->kind)->moment2;
     plan->swap_count = plan->table.count < SWAP_FLOATS ? plan->table.count : SWAP_FLOATS;
     plan->head_rows = head_rows(plan->rows, plan->V, l2_bytes);
     plan->window_bytes = round_up(round_up(sizeof(px_window_scalars)) +

@@ -520,41 +520,41 @@ static px_status reference_gradients(px_engine *engine, float **flat, size_t *co
     return PX_OK;
 }
 
-/* One parameter's step, as torch.optim does it: SGD (with momentum, no dampening), Adam and AdamW (epsilon outside the root, bias
- * corrections 1 - beta^(step + 1)), RMSProp (not centred). Weight decay is added to the gradient; AdamW applies it to the weight
- * instead. */
-static void update_element(reference *r, const px_update *update, const double correction[2], size_t i, double g)
+/* ---- the step of every optimiser, in double ---------------------------------------------------------------------- */
+
+typedef struct step_numbers {
+    double lr, momentum, beta1, beta2, alpha, epsilon, rest1, rest2, rest_alpha;
+    double correction1, correction2; /* 1 - beta^(steps taken, this one included) */
+} step_numbers;
+
+#define PX_STEP(name) static double step_##name(const step_numbers *s, double g, double w, double *m, double *v)
+#define PX_STEP_ROOT(x) sqrt(x)
+#define PX_STEP_MEAN(s, m) ((s)->lr * ((m) / (s)->correction1))
+#define PX_STEP_DEVIATION(s, v) sqrt((v) / (s)->correction2)
+#include "optimizer_step.h"
+
+static step_numbers step_of(const px_optimizer_config *c, const px_update *update)
 {
-    const px_optimizer_config *c = &r->optimizer;
-    double w = r->w[i], m, v;
-    if (c->kind == PX_ADAMW)
-        w -= update->lr * c->weight_decay * w;
+    return (step_numbers){.lr = update->lr, .momentum = c->momentum, .beta1 = c->beta1, .beta2 = c->beta2, .alpha = c->alpha, .epsilon = c->epsilon,
+                          .rest1 = 1 - c->beta1, .rest2 = 1 - c->beta2, .rest_alpha = 1 - c->alpha,
+                          .correction1 = 1 - pow(c->beta1, (double)update->step + 1), .correction2 = 1 - pow(c->beta2, (double)update->step + 1)};
+}
+
+/* Weight decay is added to the gradient, or where it is decoupled shrinks the weight; g is clipped. */
+static void update_element(reference *r, const px_update *update, const step_numbers *s, size_t i, double g)
+{
+#define STEP(NAME, name, step, ...) [PX_##NAME] = step_##step,
+    static double (*const steps[])(const step_numbers *, double, double, double *, double *) = {PX_OPTIMIZERS(STEP)};
+#undef STEP
+    const px_optimizer_row *row = px_optimizer_of(r->optimizer.kind);
+    double w = r->w[i], m = row->moment1 ? r->moment1[i] : 0, v = row->moment2 ? r->moment2[i] : 0;
+    if (row->decoupled)
+        w -= update->lr * r->optimizer.weight_decay * w;
     else
-        g += c->weight_decay * w;
-    switch (c->kind) {
-    case PX_SGD:
-        w -= update->lr * g;
-        break;
-    case PX_MOMENTUM:
-        m = c->momentum * r->moment1[i] + g;
-        r->moment1[i] = (float)m;
-        w -= update->lr * m;
-        break;
-    case PX_ADAM:
-    case PX_ADAMW:
-        m = c->beta1 * r->moment1[i] + (1 - c->beta1) * g;
-        v = c->beta2 * r->moment2[i] + (1 - c->beta2) * g * g;
-        r->moment1[i] = (float)m;
-        r->moment2[i] = (float)v;
-        w -= update->lr * (m / correction[0]) / (sqrt(v / correction[1]) + c->epsilon);
-        break;
-    case PX_RMSPROP:
-        v = c->alpha * r->moment2[i] + (1 - c->alpha) * g * g;
-        r->moment2[i] = (float)v;
-        w -= update->lr * g / (sqrt(v) + c->epsilon);
-        break;
-    }
-    r->w[i] = (float)w;
+        g += r->optimizer.weight_decay * w;
+    r->w[i] = (float)steps[r->optimizer.kind](s, g, w, &m, &v);
+    if (row->moment1) r->moment1[i] = (float)m;
+    if (row->moment2) r->moment2[i] = (float)v;
     if (update->average_weight > 0)
         r->average[i] = (float)(r->average[i] + update->average_weight * ((double)r->w[i] - r->average[i]));
 }
@@ -580,12 +580,12 @@ static px_status reference_update(px_engine *engine, const px_update *update)
     if (r->metrics.bad_step == (int64_t)update->step) r->metrics.bad_norm = norm;
     if (r->metrics.bad_step < 0) {
         /* g * clip / max(clip, norm); clip = 0 means no bound */
-        double factor = clip > 0 && norm > clip ? clip / norm : 1, t = (double)update->step + 1;
-        double correction[2] = {1 - pow(r->optimizer.beta1, t), 1 - pow(r->optimizer.beta2, t)};
+        double factor = clip > 0 && norm > clip ? clip / norm : 1;
+        const step_numbers numbers = step_of(&r->optimizer, update);
         for (int32_t k = 0; k < r->table.tensor_count; k++) {
             const px_tensor *tensor = &r->table.tensor[k];
             for (size_t i = tensor->offset; i < tensor->offset + tensor->count; i++)
-                update_element(r, update, correction, i, factor * r->dw[i]);
+                update_element(r, update, &numbers, i, factor * r->dw[i]);
         }
         r->metrics.grad_norm = norm;
         r->metrics.updates++;
@@ -691,8 +691,8 @@ static int list_blocks(reference *r, px_engine_memory *memory, block list[BLOCKS
 {
     size_t count = r->table.count, L = (size_t)r->model.layers, h = (size_t)r->model.hidden, d = (size_t)r->model.embed;
     size_t n = (size_t)r->shape.n, rows = (size_t)r->shape.T * n, wide = d > h ? d : h;
-    px_optimizer kind = r->optimizer.kind;
-    int adam = kind == PX_ADAM || kind == PX_ADAMW, b = 0;
+    const px_optimizer_row *optimizer = px_optimizer_of(r->optimizer.kind);
+    int b = 0;
 
     list[b++] = (block){&r->w, count * sizeof(float), &memory->parameters};
     list[b++] = (block){&r->eval_state, L * n * h * sizeof(float), &memory->activations};
@@ -712,8 +712,8 @@ static int list_blocks(reference *r, px_engine_memory *memory, block list[BLOCKS
     list[b++] = (block){&r->dz, rows * h * sizeof(double), &memory->activations};
     list[b++] = (block){&r->dh, n * h * sizeof(double), &memory->activations};
     list[b++] = (block){&r->du, wide * sizeof(double), &memory->workspace};
-    if (adam || kind == PX_MOMENTUM) list[b++] = (block){&r->moment1, count * sizeof(float), &memory->moments};
-    if (adam || kind == PX_RMSPROP) list[b++] = (block){&r->moment2, count * sizeof(float), &memory->moments};
+    if (optimizer->moment1) list[b++] = (block){&r->moment1, count * sizeof(float), &memory->moments};
+    if (optimizer->moment2) list[b++] = (block){&r->moment2, count * sizeof(float), &memory->moments};
     if (r->shape.averaging) list[b++] = (block){&r->average, count * sizeof(float), &memory->averages};
     assert(b <= BLOCKS_MAX);
     return b;
