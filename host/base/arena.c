@@ -7,6 +7,13 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#ifdef PX_ARENA_SANITIZED
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
+#define ASAN_UNPOISON_MEMORY_REGION(address, bytes) ((void)(address), (void)(bytes))
+#endif
+
 px_status px_arena_create(px_arena *arena, size_t bytes, const char *what)
 {
     *arena = (px_arena){0};
@@ -22,12 +29,16 @@ px_status px_arena_create(px_arena *arena, size_t bytes, const char *what)
     if (bytes >= (size_t)4 << 20) madvise(base, bytes, MADV_HUGEPAGE); /* fewer TLB misses on wide weights */
 #endif
     *arena = (px_arena){.base = base, .bytes = bytes};
+    ASAN_POISON_MEMORY_REGION(base, bytes);
     return PX_OK;
 }
 
 void px_arena_destroy(px_arena *arena)
 {
-    if (arena->base) munmap(arena->base, arena->bytes);
+    if (arena->base) {
+        ASAN_UNPOISON_MEMORY_REGION(arena->base, arena->bytes); /* what is mapped there next is another's */
+        munmap(arena->base, arena->bytes);
+    }
     *arena = (px_arena){0};
 }
 
@@ -40,5 +51,6 @@ void *px_arena_take(px_arena *arena, size_t bytes)
     }
     void *block = arena->base + arena->used;
     arena->used += rounded;
+    ASAN_UNPOISON_MEMORY_REGION(block, bytes);
     return block;
 }

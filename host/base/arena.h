@@ -1,12 +1,33 @@
 /* Memory: one arena per lifetime (parameters, gradients, moments, activations), so that a step loop allocates nothing.
  *
  * An arena is one zeroed allocation of known size; blocks are cut from it, aligned to 64 bytes, and freed all at once.
- * Sizes are computed first with px_arena_round, so that the same code predicts bytes and cuts blocks. */
+ * Sizes are computed first with px_arena_round, so that the same code predicts bytes and cuts blocks.
+ *
+ *     base                                                            base + used                  base + bytes
+ *     | block 0 .......... | to 64 | zone | block 1 .. | to 64 | zone | not taken yet ............. |
+ *       px_arena_take(b0)                   px_arena_take(b1)
+ *       <---- px_arena_round(b0) ------->   <-- px_arena_round(b1) -->
+ *
+ * "to 64" fills a block up to the next multiple of 64 bytes. "zone" is there under AddressSanitizer alone: 64 bytes that, like the filling and
+ * what is not taken yet, no one may touch, so that a write past a buffer ends the program with both places named. */
 #ifndef PX_ARENA_H
 #define PX_ARENA_H
 
 #include <perplex/status.h>
 #include <stddef.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define PX_ARENA_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PX_ARENA_SANITIZED 1
+#endif
+#endif
+#ifdef PX_ARENA_SANITIZED
+enum { PX_ARENA_RED_ZONE = 64 };
+#else
+enum { PX_ARENA_RED_ZONE = 0 };
+#endif
 
 typedef struct px_arena {
     unsigned char *base;
@@ -16,7 +37,7 @@ typedef struct px_arena {
 /* Bytes that a block of that size takes in an arena. */
 static inline size_t px_arena_round(size_t bytes)
 {
-    return (bytes + 63) & ~(size_t)63;
+    return ((bytes + 63) & ~(size_t)63) + PX_ARENA_RED_ZONE;
 }
 
 /* Allocates. PX_ERR_MEMORY says what ("activations"), how much was asked and how much this machine has left; memory is

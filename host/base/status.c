@@ -47,7 +47,7 @@ static void record(const char *raw)
     px_printable(message, sizeof message, raw, strlen(raw), 0);
 }
 
-px_status px_fail(px_status status, const char *format, ...)
+void px_record_failure(const char *format, ...)
 {
     char raw[sizeof message]; /* an argument may be the message before */
     va_list args;
@@ -56,7 +56,6 @@ px_status px_fail(px_status status, const char *format, ...)
     va_end(args);
     record(raw);
     system_error = 0;
-    return status;
 }
 
 static px_status status_of(int error)
@@ -74,7 +73,7 @@ static px_status status_of(int error)
     }
 }
 
-px_status px_fail_system(int error, const char *format, ...)
+px_status px_record_system(int error, const char *format, ...)
 {
     char raw[sizeof message];
     va_list args;
@@ -93,7 +92,7 @@ int px_error_system(void)
     return system_error;
 }
 
-px_status px_fail_context(px_status status, const char *format, ...)
+void px_record_context(const char *format, ...)
 {
     char before[256], raw[sizeof message];
     va_list args;
@@ -102,5 +101,4 @@ px_status px_fail_context(px_status status, const char *format, ...)
     va_end(args);
     snprintf(raw, sizeof raw, "%s: %.*s", before, (int)(sizeof raw - sizeof before - 3), message);
     record(raw);
-    return status;
 }

@@ -21,12 +21,12 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const px_cuda_module *loaded; /* set once, under lock */
 
-static px_status host_fail(px_status status, const char *message)
+static void host_record(const char *message)
 {
-    return px_fail(status, "%s", message);
+    px_record_failure("%s", message);
 }
 
-static const px_cuda_host host = {.fail = host_fail, .message = px_error_message};
+static const px_cuda_host host = {.record = host_record, .message = px_error_message};
 
 /* Appends one place to look in; a path that does not fit is no place. */
 static void add_place(char places[][PATH_MAX], int *count, const char *folder, const char *below)

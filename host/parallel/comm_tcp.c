@@ -357,7 +357,7 @@ px_status px_comm_meet_tcp(const px_bootstrap *bootstrap, const px_comm_ops **op
     px_status status = PX_ERR_MEMORY;
     if (s) s->links = calloc((size_t)count, sizeof *s->links);
     if (!s || !sockets || !s->links)
-        px_fail(status, "no memory to talk to %d ranks", (int)b.size);
+        (void)px_fail(status, "no memory to talk to %d ranks", (int)b.size);
     else
         status = b.way == PX_BOOTSTRAP_TCP ? meet_by_tcp(&b, sockets, end) : meet_by_file(&b, sockets, end);
     if (status != PX_OK) {

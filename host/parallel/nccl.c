@@ -145,14 +145,14 @@ static px_status failed(px_nccl *nccl, px_status status, const char *call, int r
 {
     char text[512];
     reason(nccl, result, text, sizeof text);
-    px_fail(status, "rank %d of %d: %s: %s; %s, and NCCL's own words with NCCL_DEBUG=WARN", (int)nccl->options.rank, (int)nccl->options.size, call, text, remedy);
+    (void)px_fail(status, "rank %d of %d: %s: %s; %s, and NCCL's own words with NCCL_DEBUG=WARN", (int)nccl->options.rank, (int)nccl->options.size, call, text, remedy);
     px_nccl_give_up(nccl);
     return status;
 }
 
 static px_status stalled(px_nccl *nccl, const char *what, double limit_s, const char *remedy)
 {
-    px_fail(PX_ERR_IO, "rank %d of %d: %s within %g s; another rank has ended or hangs%s", (int)nccl->options.rank, (int)nccl->options.size, what, limit_s, remedy);
+    (void)px_fail(PX_ERR_IO, "rank %d of %d: %s within %g s; another rank has ended or hangs%s", (int)nccl->options.rank, (int)nccl->options.size, what, limit_s, remedy);
     px_nccl_give_up(nccl);
     return PX_ERR_IO;
 }

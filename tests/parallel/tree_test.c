@@ -207,7 +207,7 @@ static void one_tells(px_comm *comm, void *context)
 {
     talk *t = context;
     if (comm->rank == 1) {
-        px_fail(PX_ERR_IO, "the disk is full");
+        (void)px_fail(PX_ERR_IO, "the disk is full");
         px_comm_tell(comm);
     } else
         t->status[comm->rank] = px_comm_barrier(comm);

@@ -37,10 +37,10 @@ static void blocks_are_aligned_zeroed_and_apart(void **state)
 static void sizes_round_up_to_64(void **state)
 {
     (void)state;
-    assert_int_equal(px_arena_round(0), 0);
-    assert_int_equal(px_arena_round(1), 64);
-    assert_int_equal(px_arena_round(64), 64);
-    assert_int_equal(px_arena_round(65), 128);
+    assert_int_equal(px_arena_round(0), PX_ARENA_RED_ZONE);
+    assert_int_equal(px_arena_round(1), 64 + PX_ARENA_RED_ZONE);
+    assert_int_equal(px_arena_round(64), 64 + PX_ARENA_RED_ZONE);
+    assert_int_equal(px_arena_round(65), 128 + PX_ARENA_RED_ZONE);
 }
 
 static void empty_arena_is_fine(void **state)
@@ -80,6 +80,41 @@ static void taking_more_than_was_computed_ends_the_program(void **state)
     px_arena_destroy(&arena);
 }
 
+/* 1 where a write into the block at that byte ends the program. */
+static int write_ends(unsigned char *block, size_t at)
+{
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        close(2); /* the sanitizer's report is what is wanted */
+        *(volatile unsigned char *)(block + at) = 1;
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void a_write_past_a_block_is_caught_under_address_sanitizer(void **state)
+{
+    static const size_t sizes[] = {64, 60, 1};
+    px_arena arena;
+    size_t bytes = px_arena_round(64); /* stays untaken */
+    (void)state;
+    for (int k = 0; k < 3; k++) bytes += px_arena_round(sizes[k]);
+    assert_int_equal(px_arena_create(&arena, bytes, "a test"), PX_OK);
+    for (int k = 0; k < 3; k++) {
+        unsigned char *block = px_arena_take(&arena, sizes[k]);
+        assert_false(write_ends(block, 0));
+        assert_false(write_ends(block, sizes[k] - 1));
+#ifdef PX_ARENA_SANITIZED
+        assert_true(write_ends(block, sizes[k]));
+        assert_true(write_ends(block, px_arena_round(sizes[k]) - 1));
+#endif
+    }
+    px_arena_destroy(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +123,7 @@ int main(void)
         cmocka_unit_test(empty_arena_is_fine),
         cmocka_unit_test(memory_that_is_not_there_is_refused_up_front),
         cmocka_unit_test(taking_more_than_was_computed_ends_the_program),
+        cmocka_unit_test(a_write_past_a_block_is_caught_under_address_sanitizer),
     };
     return cmocka_run_group_tests_name("arena", tests, NULL, NULL);
 }

@@ -93,7 +93,7 @@ px_status px_cuda_probe(int ordinal, px_device_info *info)
     }
     if (status == PX_OK) status = run_kernel();
     if (status != PX_OK) {
-        px_fail_context(status, "cuda:%d does not work", ordinal);
+        (void)px_fail_context(status, "cuda:%d does not work", ordinal);
         return PX_ERR_DEVICE;
     }
     PX_CUDA(cudaMemGetInfo(&info->free_bytes, &total));

@@ -11,18 +11,18 @@
 
 static const px_cuda_host *host;
 
-/* The module brings its own px_fail (instead of base/status.c), so that px_error_message() of the program has the line. */
-px_status px_fail(px_status status, const char *format, ...)
+/* The module brings its own record of failures (instead of base/status.c), so that px_error_message() of the program has the line. */
+void px_record_failure(const char *format, ...)
 {
     char line[1024];
     va_list args;
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    return host->fail(status, line);
+    host->record(line);
 }
 
-px_status px_fail_context(px_status status, const char *format, ...)
+void px_record_context(const char *format, ...)
 {
     char before[512], line[1024];
     va_list args;
@@ -30,7 +30,7 @@ px_status px_fail_context(px_status status, const char *format, ...)
     vsnprintf(before, sizeof before, format, args);
     va_end(args);
     snprintf(line, sizeof line, "%s: %s", before, host->message());
-    return host->fail(status, line);
+    host->record(line);
 }
 
 static const px_cuda_module module = {

@@ -10,7 +10,7 @@
 
 /* What the module needs of the program: where its error messages go. */
 typedef struct px_cuda_host {
-    px_status (*fail)(px_status status, const char *message); /* records a finished message */
+    void (*record)(const char *message); /* as that of the last failure */
     const char *(*message)(void);                             /* the one recorded last */
 } px_cuda_host;
 
