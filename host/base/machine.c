@@ -92,12 +92,6 @@ size_t px_memory_resident(void)
     return bytes > 0 ? (size_t)bytes : 0;
 }
 
-size_t px_memory_peak(void)
-{
-    long long bytes = read_kb_line("/proc/self/status", "VmHWM");
-    return bytes > 0 ? (size_t)bytes : 0;
-}
-
 static char processor[128];
 
 static void read_processor(void)

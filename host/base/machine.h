@@ -10,9 +10,8 @@ int px_machine_cores(void);
 int px_machine_processors(void);
 /* Bytes that can still be allocated without swapping: the least of MemAvailable, the cgroup's and the process's limits; 0 = unknown. */
 size_t px_memory_available(void);
-/* Resident bytes of this process now, and at most so far; 0 = unknown. */
+/* Resident bytes of this process now; 0 = unknown. */
 size_t px_memory_resident(void);
-size_t px_memory_peak(void);
 /* "AMD EPYC ..." or "unknown processor"; valid for the process's life. */
 const char *px_machine_processor(void);
 /* Seconds of a clock that never goes back. */

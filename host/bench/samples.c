@@ -60,7 +60,8 @@ px_bench_quartiles px_samples_speed(const px_samples *s)
     return quartiles(s, s->tokens_per_s);
 }
 
-double px_samples_spread(const px_samples *s)
+/* Relative interquartile range; infinite without repeats. */
+static double spread_of(const px_samples *s)
 {
     px_bench_quartiles q = px_samples_speed(s);
     return s->count > 0 ? (q.q3 - q.q1) / q.median : INFINITY;
@@ -119,7 +120,7 @@ void px_samples_fill(const px_samples *s, px_bench_measure *m)
     m->disturbed = s->count - m->rounds;
     m->contended = px_samples_contended(s);
     m->tokens_per_s = px_samples_speed(s);
-    m->spread = px_samples_spread(s);
+    m->spread = spread_of(s);
     m->error = px_samples_error(s);
     m->step_s = quartiles(s, s->step_s).median;
     m->data_s = quartiles(s, s->data_s).median;

@@ -28,7 +28,6 @@ double px_samples_cpu_seconds(void);
 int32_t px_samples_undisturbed(const px_samples *samples);      /* repeats that are not set aside; all, if too few would be left */
 int px_samples_contended(const px_samples *samples);            /* 1: fewer than PX_SAMPLES_LEAST had the machine to themselves */
 px_bench_quartiles px_samples_speed(const px_samples *samples); /* tokens/s */
-double px_samples_spread(const px_samples *samples);            /* relative interquartile range; infinite without repeats */
 double px_samples_error(const px_samples *samples);             /* standard error of the median, as a share of it */
 /* Median of the probes of repeats that were not disturbed; where there are too few, the best probe, or `best` (of the same threads at
  * another time), so that the share of the peak comes out too small rather than too large. 0 without probes. */

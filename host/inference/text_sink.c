@@ -86,7 +86,8 @@ static px_status keep_id(px_text_sink *sink, int32_t id)
     return PX_OK;
 }
 
-px_status px_text_sink_add(px_text_sink *sink, int32_t id, int *ended)
+/* *ended becomes 1 when the stop text is complete. */
+static px_status add_token(px_text_sink *sink, int32_t id, int *ended)
 {
     size_t before = sink->bytes, hold = 0;
     PX_TRY(keep_id(sink, id));
@@ -112,7 +113,7 @@ int px_text_sink_take(void *context, int32_t stream, int32_t id)
 {
     px_text_sink *sink = (px_text_sink *)context + stream;
     int ended = 0;
-    sink->status = px_text_sink_add(sink, id, &ended);
+    sink->status = add_token(sink, id, &ended);
     return ended || sink->status != PX_OK;
 }
 

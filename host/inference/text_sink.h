@@ -25,8 +25,6 @@ void px_text_sink_start(px_text_sink *sink, const px_vocabulary *vocabulary, FIL
 void px_text_sink_free(px_text_sink *sink);
 /* show 0: the prompt only decides how the text goes on (a word level's space). */
 px_status px_text_sink_add_prompt(px_text_sink *sink, const int32_t *ids, size_t count, int show);
-/* *ended becomes 1 when the stop text is complete. */
-px_status px_text_sink_add(px_text_sink *sink, int32_t id, int *ended);
 /* What px_sample calls (px_sample_options.token): context is an array of sinks, one for each stream. */
 int px_text_sink_take(void *context, int32_t stream, int32_t id);
 /* Writes what is still held back to live, or the whole text to out where it was kept. */

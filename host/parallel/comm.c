@@ -32,7 +32,7 @@ static px_status meet(const px_ranks *ranks, const px_comm_options *options, px_
     return meet_without_mpi(ranks, options, comm);
 }
 
-px_status px_comm_open_by(const px_ranks *ranks, const px_comm_options *options, px_comm **result)
+px_status px_comm_open(const px_ranks *ranks, const px_comm_options *options, px_comm **result)
 {
     *result = NULL;
     px_comm *comm = calloc(1, sizeof *comm);
@@ -47,11 +47,6 @@ px_status px_comm_open_by(const px_ranks *ranks, const px_comm_options *options,
     }
     *result = comm;
     return PX_OK;
-}
-
-px_status px_comm_open(const px_ranks *ranks, double timeout_s, px_comm **comm)
-{
-    return px_comm_open_by(ranks, &(px_comm_options){.timeout_s = timeout_s, .way = PX_BOOTSTRAP_AUTO, .meet_timeout_s = 300}, comm);
 }
 
 void px_comm_close(px_comm *comm, px_status status)

@@ -36,9 +36,7 @@ typedef struct px_comm_options {
 /* Joins the other ranks where there is more than one. MPI's library is loaded here, and only then: it lies in perplex-mpi.so beside the
  * program. Without MPI ranks reach rank 0 alone: enough for GPUs, whose gradients NCCL adds up. PX_ERR_DEVICE: MPI was asked for and perplex
  * was built without, or its library is not there, or the launcher and MPI do not agree; else what px_bootstrap_run says. */
-px_status px_comm_open_by(const px_ranks *ranks, const px_comm_options *options, px_comm **comm);
-/* The same with way AUTO and 300 seconds to meet. */
-px_status px_comm_open(const px_ranks *ranks, double timeout_s, px_comm **comm);
+px_status px_comm_open(const px_ranks *ranks, const px_comm_options *options, px_comm **comm);
 /* Leaves. status: how this rank ends. Where the ranks are no longer together (a failure of this one alone, a rank that did not
  * answer), the whole job is ended with that status's exit code, after the reason has been told to the others. NULL does nothing. */
 void px_comm_close(px_comm *comm, px_status status);

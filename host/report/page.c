@@ -15,7 +15,8 @@
 
 enum { SAMPLES_SHOWN = 7 };
 
-void px_page_fact(px_text *out, const char *name, const char *value, const char *note)
+/* A fact of the row at the top. Value and note are ours, or escaped by the caller. */
+static void write_fact(px_text *out, const char *name, const char *value, const char *note)
 {
     px_text_format(out, "<div><dt>%s</dt><dd>%s<small>%s</small></dd></div>\n", name, value, note);
 }
@@ -45,17 +46,17 @@ static void write_facts(px_text *out, const px_run_data *run)
     px_text_format(out, "<dl class=\"facts\">\n");
     if (run->best_step >= 0) {
         snprintf(note, sizeof note, "best, at step %s", px_html_count(a, (double)run->best_step));
-        px_page_fact(out, "validation perplexity", px_html_value(value, exp(run->best_valid_loss)), note);
+        write_fact(out, "validation perplexity", px_html_value(value, exp(run->best_valid_loss)), note);
     }
-    if (!isnan(run->end_test_loss)) px_page_fact(out, "test perplexity", px_html_value(value, exp(run->end_test_loss)), run->end_of_last ? "last weights, one stream" : "best model, one stream");
+    if (!isnan(run->end_test_loss)) write_fact(out, "test perplexity", px_html_value(value, exp(run->end_test_loss)), run->end_of_last ? "last weights, one stream" : "best model, one stream");
     if (!isnan(run->unigram_loss)) {
         snprintf(note, sizeof note, "uniform %s", px_html_count(a, (double)run->vocabulary));
-        px_page_fact(out, "unigram perplexity", px_html_value(value, exp(run->unigram_loss)), note);
+        write_fact(out, "unigram perplexity", px_html_value(value, exp(run->unigram_loss)), note);
     }
     snprintf(note, sizeof note, "epoch %lld · %s tokens", (long long)run->epoch, px_html_short(a, (double)run->tokens));
-    px_page_fact(out, "steps", px_html_count(value, (double)run->steps), note);
-    px_page_fact(out, "tokens per second", px_html_short(value, px_run_data_speed(run)), "median, of the steps alone");
-    if (!isnan(run->end_seconds)) px_page_fact(out, "time of the last job", px_html_seconds(value, run->end_seconds), "evaluations included");
+    write_fact(out, "steps", px_html_count(value, (double)run->steps), note);
+    write_fact(out, "tokens per second", px_html_short(value, px_run_data_speed(run)), "median, of the steps alone");
+    if (!isnan(run->end_seconds)) write_fact(out, "time of the last job", px_html_seconds(value, run->end_seconds), "evaluations included");
     px_text_format(out, "</dl>\n");
     if (run->condition != PX_RUN_FINISHED && run->reason[0]) {
         px_text_format(out, "<p class=\"note\">The run has stopped at step %s: ", px_html_count(value, (double)run->steps));

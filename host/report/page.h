@@ -9,7 +9,4 @@
 px_status px_page_write_run(px_text *out, const px_run_data *run, const px_examine_options *options);
 void px_page_write_comparison(px_text *out, px_run_data *const *runs, size_t count);
 
-/* Shared: a fact of the row at the top. Value and note are ours, or escaped by the caller. */
-void px_page_fact(px_text *out, const char *name, const char *value, const char *note);
-
 #endif

@@ -116,7 +116,7 @@ static px_status run_talk(px_bootstrap_way way, double seconds, const char *mode
     px_ranks ranks;
     px_comm *comm = NULL;
     PX_TRY(px_ranks_find(-1, -1, -1, &ranks));
-    PX_TRY(px_comm_open_by(&ranks, &(px_comm_options){seconds, way, seconds}, &comm));
+    PX_TRY(px_comm_open(&ranks, &(px_comm_options){seconds, way, seconds}, &comm));
     px_status status = talk(comm, mode);
     px_comm_close(comm, status);
     return status;
@@ -129,7 +129,7 @@ static px_status run(px_bootstrap_way way, double seconds, int nccl)
     px_comm *comm = NULL;
     PX_TRY(px_ranks_find(-1, -1, -1, &ranks));
     if (way == PX_BOOTSTRAP_MPI && ranks.mpi) {
-        PX_TRY(px_comm_open_by(&ranks, &(px_comm_options){seconds, PX_BOOTSTRAP_MPI, seconds}, &comm));
+        PX_TRY(px_comm_open(&ranks, &(px_comm_options){seconds, PX_BOOTSTRAP_MPI, seconds}, &comm));
         bootstrap.broadcast = broadcast;
         bootstrap.broadcast_context = comm;
     }
