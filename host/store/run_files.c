@@ -9,6 +9,7 @@
 #include "config.h"
 #include "file.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,7 +112,7 @@ static px_status find_kind(const char *path, metrics_kind *kind)
     if (lstat(path, &info) != 0) return PX_OK;
     *kind = METRICS_OTHER;
     px_status status = px_file_read_start(path, start, sizeof start, &got);
-    if (status != PX_OK) return status == PX_ERR_INPUT ? PX_OK : status;
+    if (status != PX_OK) return status == PX_ERR_INPUT && px_error_system() != EACCES ? PX_OK : status; /* unread it may be anybody's */
     if (memcmp(start, START, got < sizeof START - 1 ? got : sizeof START - 1) != 0) return PX_OK;
     const char *end = memchr(start, '\n', got);
     *kind = got == sizeof start || (end && end + 1 < start + got) ? METRICS_RECORD : METRICS_BEGUN;
