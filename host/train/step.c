@@ -87,8 +87,8 @@ static px_status take_sums(px_run *run, int first, double sums[PX_TREE_VALUES])
 
 static px_status accumulate_tree(px_run *run, const px_run_position *at, double sums[PX_TREE_VALUES])
 {
-    float *flat;
-    size_t count;
+    float *flat = NULL;
+    size_t count = 0;
     for (int32_t i = 0; i < run->share.windows; i++) {
         PX_TRY(window(run, at, i));
         PX_TRY(take_sums(run, i == 0, sums));
