@@ -2,6 +2,7 @@
 #include "spectrum.h"
 
 #include "check.h"
+#include "eigenvalues_lapack.h"
 
 #include <float.h>
 #include <math.h>
@@ -195,10 +196,16 @@ static px_status isolate(block *b, int *found)
     }
 }
 
-px_status px_eigenvalues(double *a, size_t n, double *real, double *imaginary)
+static px_status check_finite(const double *a, size_t n)
 {
     for (size_t i = 0; i < n * n; i++)
         if (!isfinite(a[i])) return px_fail(PX_ERR_NUMERIC, "a matrix of %zu rows has values that are not finite, and so no eigenvalues", n);
+    return PX_OK;
+}
+
+px_status px_eigenvalues_qr(double *a, size_t n, double *real, double *imaginary)
+{
+    PX_TRY(check_finite(a, n));
     double *scratch = calloc(2 * n + 1, sizeof *scratch);
     if (!scratch) return px_fail(PX_ERR_MEMORY, "no memory for the eigenvalues of a matrix of %zu rows", n);
     to_hessenberg(a, n, scratch);
@@ -220,6 +227,14 @@ px_status px_eigenvalues(double *a, size_t n, double *real, double *imaginary)
         left -= (size_t)found;
     }
     return PX_OK;
+}
+
+px_status px_eigenvalues(double *a, size_t n, double *real, double *imaginary)
+{
+    int done;
+    PX_TRY(check_finite(a, n));
+    PX_TRY(px_eigenvalues_lapack(a, n, real, imaginary, &done));
+    return done ? PX_OK : px_eigenvalues_qr(a, n, real, imaginary);
 }
 
 px_status px_spectral_radius(const float *w, size_t n, double *radius)

@@ -1,4 +1,5 @@
 /* Eigenvalues of matrices that have known ones, and of others through what eigenvalues must add up to. */
+#include "eigenvalues_lapack.h"
 #include "spectrum.h"
 
 #include <setjmp.h>
@@ -24,10 +25,19 @@ static double uniform(void)
     return (double)(seed >> 8) / (1 << 23) - 1;
 }
 
+static px_status by_lapack(double *matrix, size_t n, double *real, double *imaginary)
+{
+    int done;
+    px_status status = px_eigenvalues_lapack(matrix, n, real, imaginary, &done);
+    return status == PX_OK && !done ? PX_ERR_INTERNAL : status;
+}
+
+static px_status (*eigenvalues)(double *a, size_t n, double *real, double *imaginary) = px_eigenvalues_qr;
+
 static void solve(size_t n)
 {
     memcpy(kept, a, n * n * sizeof *a);
-    if (px_eigenvalues(a, n, re, im) != PX_OK) fail_msg("%s", px_error_message());
+    if (eigenvalues(a, n, re, im) != PX_OK) fail_msg("%s", px_error_message());
 }
 
 /* The matrix has, besides others, this eigenvalue. */
@@ -173,8 +183,20 @@ static void what_is_not_finite_is_refused(void **state)
     assert_int_equal(px_spectral_radius(w, 2, &radius), PX_ERR_NUMERIC);
 }
 
+/* Both ways to the same numbers, of a matrix as large as a network's. */
+static void lapack_agrees_with_the_qr_method(void **state)
+{
+    static double b[N_MAX * N_MAX], real[N_MAX], imaginary[N_MAX];
+    (void)state;
+    for (size_t i = 0; i < N_MAX * N_MAX; i++) a[i] = b[i] = uniform();
+    solve(N_MAX);
+    assert_int_equal(px_eigenvalues_qr(b, N_MAX, real, imaginary), PX_OK);
+    for (size_t i = 0; i < N_MAX; i++) expect(N_MAX, real[i], imaginary[i], 1e-11);
+}
+
 int main(void)
 {
+    int done;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_matrices_have_the_eigenvalues_of_the_formula),
         cmocka_unit_test(a_companion_matrix_has_the_roots_of_its_polynomial),
@@ -184,6 +206,15 @@ int main(void)
         cmocka_unit_test(the_radius_is_what_powers_grow_by),
         cmocka_unit_test(a_jordan_block_has_one_eigenvalue),
         cmocka_unit_test(what_is_not_finite_is_refused),
+        cmocka_unit_test(lapack_agrees_with_the_qr_method),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("qr", tests, NULL, NULL);
+    a[0] = 1;
+    if (px_eigenvalues_lapack(a, 1, re, im, &done) != PX_OK) return 1;
+    eigenvalues = by_lapack;
+    if (done)
+        failed += cmocka_run_group_tests_name("lapack", tests, NULL, NULL);
+    else
+        print_message("no LAPACK here: its half is left out\n");
+    return failed;
 }
