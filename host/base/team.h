@@ -1,8 +1,8 @@
 /* A team of threads for work that comes in short phases, with nothing to learn from who does what.
  *
- * A phase is cut into pieces, and any thread of the team takes the next piece, so that a thread that has no core (another program
- * has it, it was stopped, a cgroup's quota is used up) holds up only the piece that it has begun. Whoever waits spins for some
- * microseconds, since the next phase is usually near, and then sleeps (futex): a thread that is waited for finds a core.
+ * A phase is cut into pieces, shared out in order. A thread takes those of its own share, then any that are left, so that a thread
+ * that has no core (another program has it, it was stopped, a cgroup's quota is used up) holds up only the piece that it has begun.
+ * Whoever waits spins for some microseconds, since the next phase is usually near, and then sleeps (futex): a thread that is waited for finds a core.
  *
  * Results must not depend on which thread takes a piece, nor on how many threads there are. The threads of a team block all
  * signals: handlers run on the threads of the program that made it. A team is used by one thread at a time; that thread is its
