@@ -356,3 +356,17 @@ void px_atomic_abandon(px_atomic_file *file)
     free(file->path);
     *file = (px_atomic_file){.descriptor = -1};
 }
+
+px_status px_atomic_end(px_atomic_file *file, px_status status)
+{
+    if (status == PX_OK) return px_atomic_commit(file);
+    px_atomic_abandon(file);
+    return status;
+}
+
+px_status px_file_put(const char *path, const void *data, size_t bytes)
+{
+    px_atomic_file file;
+    PX_TRY(px_atomic_open(path, &file));
+    return px_atomic_end(&file, px_atomic_write(&file, data, bytes));
+}

@@ -85,5 +85,9 @@ px_status px_atomic_open(const char *path, px_atomic_file *file);
 px_status px_atomic_write(px_atomic_file *file, const void *data, size_t bytes);
 px_status px_atomic_commit(px_atomic_file *file);  /* the file is closed in every case; on failure nothing is replaced */
 void px_atomic_abandon(px_atomic_file *file);      /* after open only; harmless after commit */
+/* Commits where status is PX_OK, else abandons; returns what came of it. */
+px_status px_atomic_end(px_atomic_file *file, px_status status);
+/* All of that for a file whose content is there: path is replaced by data [bytes]. */
+px_status px_file_put(const char *path, const void *data, size_t bytes);
 
 #endif

@@ -1,6 +1,8 @@
 /* See printable.h. */
 #include "printable.h"
 
+#include "escape.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +23,7 @@ static size_t harmless(const char *text, size_t bytes, int flags)
 }
 
 /* What is shown for the first character of text: at most 4 bytes in shown, their number in *length. Returns how many bytes of text that is. */
-static size_t show_one(const char *text, size_t bytes, int flags, char shown[5], size_t *length)
+static size_t show_one(const char *text, size_t bytes, int flags, char shown[4], size_t *length)
 {
     const size_t used = harmless(text, bytes, flags);
     if (used) {
@@ -29,12 +31,7 @@ static size_t show_one(const char *text, size_t bytes, int flags, char shown[5],
         *length = used;
         return used;
     }
-    switch (text[0]) {
-    case '\n': memcpy(shown, "\\n", 2), *length = 2; break;
-    case '\t': memcpy(shown, "\\t", 2), *length = 2; break;
-    case '\\': memcpy(shown, "\\\\", 2), *length = 2; break;
-    default: *length = (size_t)snprintf(shown, 5, "\\x%02x", (unsigned char)text[0]);
-    }
+    *length = px_escape_byte((unsigned char)text[0], "\n\t\\", 1, shown);
     return 1;
 }
 
@@ -42,7 +39,7 @@ const char *px_printable(char *buffer, size_t room, const char *text, size_t byt
 {
     size_t out = 0;
     for (size_t i = 0; i < bytes;) {
-        char shown[5];
+        char shown[4];
         size_t length;
         i += show_one(text + i, bytes - i, flags, shown, &length);
         if (out + length + 4 > room) { /* "..." and NUL find room in any case */
@@ -60,7 +57,7 @@ const char *px_printable(char *buffer, size_t room, const char *text, size_t byt
 static void print_shown(FILE *out, const char *text, size_t bytes)
 {
     for (size_t i = 0; i < bytes;) {
-        char shown[5];
+        char shown[4];
         size_t length;
         i += show_one(text + i, bytes - i, PX_PRINTABLE_LINES, shown, &length);
         fwrite(shown, 1, length, out);

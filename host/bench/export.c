@@ -103,11 +103,7 @@ px_status px_bench_export(const char *path, const px_bench_case *c, const px_ben
     px_atomic_file file;
     PX_TRY(px_bench_source_minibatches(source, c, &tokens, &minibatches));
     px_status status = px_atomic_open(path, &file);
-    if (status == PX_OK) {
-        status = write_file(&file, c, options, minibatches);
-        if (status == PX_OK) status = px_atomic_commit(&file);
-        else px_atomic_abandon(&file);
-    }
+    if (status == PX_OK) status = px_atomic_end(&file, write_file(&file, c, options, minibatches));
     px_minibatches_destroy(minibatches);
     px_tokens_destroy(tokens);
     return status;

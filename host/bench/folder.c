@@ -16,15 +16,9 @@
 static px_status write_file(const char *folder, const char *name, char *text)
 {
     char path[PATH_MAX];
-    px_atomic_file file;
     if (!text) return px_fail(PX_ERR_MEMORY, "bench: no memory for %s", name);
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    px_status status = px_atomic_open(path, &file);
-    if (status == PX_OK) {
-        status = px_atomic_write(&file, text, strlen(text));
-        if (status == PX_OK) status = px_atomic_commit(&file);
-        else px_atomic_abandon(&file);
-    }
+    px_status status = px_file_put(path, text, strlen(text));
     free(text);
     return status;
 }

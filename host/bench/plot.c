@@ -44,16 +44,6 @@ static int draw(const char *script, const char *terminal, const char *picture)
     return WIFEXITED(code) ? WEXITSTATUS(code) : 1;
 }
 
-static px_status write_text(const char *path, const char *text, size_t bytes)
-{
-    px_atomic_file file;
-    PX_TRY(px_atomic_open(path, &file));
-    px_status status = px_atomic_write(&file, text, bytes);
-    if (status == PX_OK) return px_atomic_commit(&file);
-    px_atomic_abandon(&file);
-    return status;
-}
-
 static const struct picture {
     const char *name;
     int (*script)(FILE *out, const px_bench_result *result);
@@ -92,7 +82,7 @@ static px_status plot(const px_bench_result *result, const char *folder, const s
     px_status status = text ? PX_OK : px_fail(PX_ERR_MEMORY, "bench: no memory for a plot");
     if (text && height > 0) {
         snprintf(path, sizeof path, "%s/plots/%s.gp", folder, picture->name);
-        status = write_text(path, text, memory.bytes);
+        status = px_file_put(path, text, memory.bytes);
         if (status == PX_OK && *failed == 0) draw_files(folder, picture->name, height, png, failed);
     }
     free(text);

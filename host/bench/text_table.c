@@ -1,6 +1,8 @@
 /* Padded Markdown tables (text_table.h). */
 #include "text_table.h"
 
+#include "utf8.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,14 +45,6 @@ void px_text_table_cell(px_text_table *table, const char *format, ...)
     table->cells++;
 }
 
-/* Characters, not bytes: every byte of UTF-8 but those that continue a character. */
-static size_t width_of(const char *text)
-{
-    size_t width = 0;
-    for (; *text; text++) width += ((unsigned char)*text & 0xc0) != 0x80;
-    return width;
-}
-
 static const char *at(const px_text_table *t, size_t row, size_t column)
 {
     return t->cell[row * t->columns + column];
@@ -89,7 +83,7 @@ static void fold(const px_text_table *t, size_t rows, unsigned char *shown, FILE
 
 static void write_cell(FILE *out, const char *text, size_t width, int align)
 {
-    int padding = (int)(width - width_of(text));
+    int padding = (int)width - px_utf8_columns(text);
     if (align == PX_COLUMN_NUMBER) fprintf(out, " %*s%s |", padding, "", text);
     else fprintf(out, " %s%*s |", text, padding, "");
 }
@@ -105,10 +99,10 @@ static void write_rows(const px_text_table *t, size_t rows, const unsigned char 
 {
     size_t width[PX_TEXT_TABLE_COLUMNS];
     for (size_t i = 0; i < t->columns; i++) {
-        width[i] = width_of(t->column[i].title);
+        width[i] = (size_t)px_utf8_columns(t->column[i].title);
         if (width[i] < 3) width[i] = 3;
         for (size_t row = 0; row < rows; row++)
-            if (width_of(at(t, row, i)) > width[i]) width[i] = width_of(at(t, row, i));
+            if ((size_t)px_utf8_columns(at(t, row, i)) > width[i]) width[i] = (size_t)px_utf8_columns(at(t, row, i));
     }
     fputc('|', out);
     for (size_t i = 0; i < t->columns; i++)

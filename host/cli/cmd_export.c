@@ -172,9 +172,7 @@ static px_status write_card(const char *path, const char *text)
     PX_TRY(px_atomic_open(path, &file));
     px_status status = px_atomic_write(&file, text, strlen(text));
     if (status == PX_OK) status = px_atomic_write(&file, "\n", 1);
-    if (status == PX_OK) return px_atomic_commit(&file);
-    px_atomic_abandon(&file);
-    return status;
+    return px_atomic_end(&file, status);
 }
 
 /* ---- the command -------------------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "printable.h"
 #include "quantity.h"
 #include "run_list.h"
+#include "utf8.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -26,14 +27,6 @@ static const char *const TITLES[COLUMNS] = {"run", "state", "steps", "perplexity
 static const int RIGHT[COLUMNS] = {0, 0, 1, 1, 1, 1, 0, 0, 0};
 
 typedef char row[COLUMNS][CELL_BYTES];
-
-/* Characters, not bytes, so that columns stay in line. */
-static int width_of(const char *text)
-{
-    int width = 0;
-    for (; *text; text++) width += (*text & 0xC0) != 0x80;
-    return width;
-}
 
 static const char *state_colour(const px_run_entry *e)
 {
@@ -76,7 +69,7 @@ static void fill(row cells, const px_run_entry *e, double now)
 static void print_row(row cells, const int *width, const char *colour)
 {
     for (int c = 0; c < COLUMNS; c++) {
-        int room = width[c] - width_of(cells[c]);
+        int room = width[c] - px_utf8_columns(cells[c]);
         if (c) printf("  ");
         if (RIGHT[c]) printf("%*s", room, "");
         printf("%s%s%s", colour && c == 1 ? colour : "", cells[c], colour && c == 1 ? "\033[0m" : "");
@@ -101,7 +94,7 @@ static px_status print_table(const px_run_list *list, const char *folder)
     for (int c = 0; c < COLUMNS; c++) {
         width[c] = 0;
         for (size_t i = 0; i <= list->count; i++)
-            if (width_of(rows[i][c]) > width[c]) width[c] = width_of(rows[i][c]);
+            if (px_utf8_columns(rows[i][c]) > width[c]) width[c] = px_utf8_columns(rows[i][c]);
     }
     print_row(rows[0], width, NULL);
     for (size_t i = 0; i < list->count; i++) print_row(rows[i + 1], width, coloured ? state_colour(&list->entry[i]) : NULL);

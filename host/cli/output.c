@@ -1,15 +1,16 @@
 /* Errors, JSON and numbers for people: see output.h. */
 #include "output.h"
 #include "check.h"
+#include "escape.h"
 #include "hint.h"
 #include "printable.h"
+#include "text_buffer.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <utf8proc.h>
 
 /* Whoever read standard output has gone, as head does when it has enough: that needs no words, the status says it. */
 static int reader_is_gone(const char *message)
@@ -67,27 +68,13 @@ void px_json_count(cJSON *object, const char *name, long long value)
 
 void px_json_text(cJSON *object, const char *name, const char *text, size_t bytes)
 {
-    char *clean = malloc(3 * bytes + 1), *out = clean;
-    if (!clean) {
+    px_text clean = {0};
+    px_text_append_utf8(&clean, text, bytes);
+    if (clean.failed)
         px_json_lost();
-        return;
-    }
-    for (size_t i = 0; i < bytes;) {
-        utf8proc_int32_t code;
-        utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(bytes - i), &code);
-        if (used <= 0 || code == 0) {
-            memcpy(out, "\xef\xbf\xbd", 3);
-            out += 3;
-            i += 1;
-        } else {
-            memcpy(out, text + i, (size_t)used);
-            out += used;
-            i += (size_t)used;
-        }
-    }
-    *out = 0;
-    cJSON_AddStringToObject(object, name, clean);
-    free(clean);
+    else
+        cJSON_AddStringToObject(object, name, clean.data ? clean.data : "");
+    px_text_free(&clean);
 }
 
 px_status px_json_print(cJSON *object)
@@ -104,9 +91,10 @@ static const char *quote_bytes(char *buffer, size_t room, const char *text)
 {
     size_t used = (size_t)snprintf(buffer, room, "$'");
     for (; *text && used + 8 < room; text++) {
-        const unsigned char byte = (unsigned char)*text;
-        if (byte < 0x20 || byte >= 0x7f) used += (size_t)snprintf(buffer + used, 5, "\\x%02x", byte);
-        else used += (size_t)snprintf(buffer + used, 3, byte == '\'' || byte == '\\' ? "\\%c" : "%c", byte);
+        char escaped[4];
+        const size_t length = px_escape_byte((unsigned char)*text, "'\\", 1, escaped);
+        memcpy(buffer + used, escaped, length);
+        used += length;
     }
     snprintf(buffer + used, room - used, "'");
     return buffer;

@@ -241,10 +241,7 @@ px_status px_text_output_close(px_text_output *output, px_status status)
     FILE *stream = output->stream;
     output->stream = NULL;
     if (!stream || output->standard) return status; /* standard output is flushed and judged at the command's end */
-    if (output->atomic && status == PX_OK) return px_atomic_commit(&output->file);
-    if (output->atomic)
-        px_atomic_abandon(&output->file);
-    else if (fclose(stream) != 0 && status == PX_OK)
-        status = px_text_output_failed(output);
+    if (output->atomic) return px_atomic_end(&output->file, status);
+    if (fclose(stream) != 0 && status == PX_OK) status = px_text_output_failed(output);
     return status;
 }

@@ -4,6 +4,7 @@
 #include "output.h"
 #include "printable.h"
 #include "quantity.h"
+#include "utf8.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -55,7 +56,7 @@ void px_progress_show(px_progress *progress, const char *text)
         fflush(progress->out);
         return;
     }
-    fprintf(progress->out, "\r%s%.*s%s\033[K", progress->colour ? "\033[36m" : "", terminal_columns(progress->out) - 1, text,
+    fprintf(progress->out, "\r%s%.*s%s\033[K", progress->colour ? "\033[36m" : "", (int)px_utf8_fit(text, terminal_columns(progress->out) - 1, SIZE_MAX), text,
             progress->colour ? "\033[0m" : "");
     fflush(progress->out);
     progress->shown = 1;

@@ -2,6 +2,8 @@
 #include "construct.h"
 
 #include "check.h"
+#include "escape.h"
+#include "utf8.h"
 #include "file.h"
 
 #include <math.h>
@@ -21,8 +23,7 @@ static const char *token_of(const char *symbol, int level)
 
 static int is_token(const char *symbol, int level)
 {
-    size_t bytes = strlen(symbol), characters = 0;
-    for (size_t i = 0; i < bytes; i++) characters += ((unsigned char)symbol[i] & 0xc0) != 0x80;
+    const size_t bytes = strlen(symbol), characters = px_utf8_length(symbol, bytes);
     if (strcmp(symbol, "<unk>") == 0) return 1;
     return level == PX_LEVEL_BYTE ? bytes == 1 : level == PX_LEVEL_CHAR ? characters == 1 : strpbrk(token_of(symbol, level), " \n\t\r") == NULL;
 }
@@ -30,13 +31,8 @@ static int is_token(const char *symbol, int level)
 static void write_token(FILE *out, const char *token, int level)
 {
     for (; *token; token++) {
-        unsigned char c = (unsigned char)*token;
-        if (c == '\n' || c == '\\')
-            fputs(c == '\n' ? "\\n" : "\\\\", out);
-        else if (c < 0x20 || c == 0x7f || (c >= 0x80 && level == PX_LEVEL_BYTE))
-            fprintf(out, "\\x%02x", c);
-        else
-            fputc(c, out);
+        char escaped[4];
+        fwrite(escaped, 1, px_escape_byte((unsigned char)*token, "\n\\", level == PX_LEVEL_BYTE, escaped), out);
     }
     fputs("\t0\n", out);
 }

@@ -8,6 +8,7 @@
  * One line per id, from 0. In a token, a newline is \n, a backslash \\, every other control character and, at byte level,
  * every byte from 0x80 on is \xNN; so the text is valid UTF-8 without NUL. */
 #include "check.h"
+#include "escape.h"
 #include "reader.h"
 #include "vocabulary.h"
 
@@ -18,22 +19,16 @@
 
 #define HEAD "perplex-vocabulary 1 "
 
+static const char NAMED[] = "\n\\"; /* what has a short name in this form */
+
 size_t px_token_escape(const char *token, size_t bytes, int raw_utf8, char *out)
 {
-    static const char digits[] = "0123456789abcdef";
     char *start = out;
     for (size_t i = 0; i < bytes; i++) {
-        unsigned char c = (unsigned char)token[i];
-        if (c == '\n' || c == '\\') {
-            *out++ = '\\';
-            *out++ = c == '\n' ? 'n' : '\\';
-        } else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !raw_utf8)) {
-            *out++ = '\\';
-            *out++ = 'x';
-            *out++ = digits[c >> 4];
-            *out++ = digits[c & 15];
-        } else
-            *out++ = (char)c;
+        char escaped[4];
+        const size_t length = px_escape_byte((unsigned char)token[i], NAMED, !raw_utf8, escaped);
+        memcpy(out, escaped, length);
+        out += length;
     }
     return (size_t)(out - start);
 }
@@ -117,30 +112,13 @@ static px_status read_head(lines *l, px_text_options *options, int64_t *size)
     return damaged(l, "damaged: %s", head);
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static px_status unescape(const lines *l, const char *text, size_t bytes, char *out, size_t *out_bytes)
 {
+    const char *at = text, *end = text + bytes;
     size_t used = 0;
-    for (size_t i = 0; i < bytes; i++) {
-        if (text[i] != '\\') {
-            out[used++] = text[i];
-            continue;
-        }
-        char kind = i + 1 < bytes ? text[i + 1] : 0;
-        int high = i + 3 < bytes ? hex_digit(text[i + 2]) : -1, low = i + 3 < bytes ? hex_digit(text[i + 3]) : -1;
-        if (kind == 'n' || kind == '\\') {
-            out[used++] = kind == 'n' ? '\n' : '\\';
-            i += 1;
-        } else if (kind == 'x' && high >= 0 && low >= 0) {
-            out[used++] = (char)(high << 4 | low);
-            i += 3;
-        } else
-            return damaged(l, "there is no such escape as \\%c", kind >= ' ' && kind < 0x7f ? kind : '?');
-    }
+    while (at < end)
+        if (!px_unescape_byte(&at, end, NAMED, &out[used++]))
+            return damaged(l, "there is no such escape as \\%c", end - at > 1 && at[1] >= ' ' && at[1] < 0x7f ? at[1] : '?');
     *out_bytes = used;
     return PX_OK;
 }

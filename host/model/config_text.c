@@ -5,6 +5,7 @@
  * folder and a checkpoint keep, so reading what was written gives the same configuration exactly. */
 #include "config.h"
 #include "check.h"
+#include "escape.h"
 #include "file.h"
 
 #include <stdio.h>
@@ -26,6 +27,8 @@ static int is_plain(const char *text)
     return strstr(text, " #") == NULL;
 }
 
+static const char NAMED[] = "\n\t\"\\"; /* what has a short name between quotes */
+
 static void write_string(FILE *out, const char *text)
 {
     if (is_plain(text)) {
@@ -33,17 +36,9 @@ static void write_string(FILE *out, const char *text)
         return;
     }
     fputc('"', out);
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            fprintf(out, "\\%c", *c);
-        else if (*c == '\n')
-            fputs("\\n", out);
-        else if (*c == '\t')
-            fputs("\\t", out);
-        else if (*c < 0x20 || *c == 0x7f)
-            fprintf(out, "\\x%02x", *c);
-        else
-            fputc(*c, out);
+    for (; *text; text++) {
+        char escaped[4];
+        fwrite(escaped, 1, px_escape_byte((unsigned char)*text, NAMED, 0, escaped), out);
     }
     fputc('"', out);
 }
@@ -75,46 +70,28 @@ char *px_config_write(const px_config *config)
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 /* Undoes write_string's quotes in place; text begins with a quotation mark. Returns what follows the closing one. */
 static char *unquote(char *text, const char **mistake)
 {
-    char *in = text + 1, *out = text;
+    const char *in = text + 1, *end = in + strlen(in);
+    char *out = text;
     while (*in && *in != '"') {
-        char c = *in++;
-        if (c == '\\') {
-            c = *in ? *in++ : 0;
-            if (c == 'n')
-                c = '\n';
-            else if (c == 't')
-                c = '\t';
-            else if (c == 'x' && hex_digit(in[0]) >= 0 && hex_digit(in[1]) >= 0) {
-                c = (char)(16 * hex_digit(in[0]) + hex_digit(in[1]));
-                in += 2;
-                if (c == 0) {
-                    *mistake = "\\x00 cannot stand in a value";
-                    return NULL;
-                }
-            } else if (c != '"' && c != '\\') {
-                *mistake = "after \\ only n, t, \\, \" or x with two hexadecimal digits is known";
-                return NULL;
-            }
+        if (!px_unescape_byte(&in, end, NAMED, out)) {
+            *mistake = "after \\ only n, t, \\, \" or x with two hexadecimal digits is known";
+            return NULL;
         }
-        *out++ = c;
+        if (!*out++) {
+            *mistake = "\\x00 cannot stand in a value";
+            return NULL;
+        }
     }
     if (*in != '"') {
         *mistake = "the quotation mark at the value's beginning is not closed";
         return NULL;
     }
+    char *rest = text + (in + 1 - text);
     *out = 0;
-    return in + 1;
+    return rest;
 }
 
 static char *trim(char *text)

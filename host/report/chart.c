@@ -2,6 +2,7 @@
 #include "chart.h"
 
 #include "html.h"
+#include "utf8.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -237,21 +238,13 @@ static void move_apart(margin_label *labels, int count, double top, double botto
     }
 }
 
-/* Columns that a text takes, about: characters, not bytes. */
-static int columns(const char *text)
-{
-    int count = 0;
-    for (; *text; text++) count += (*text & 0xC0) != 0x80;
-    return count;
-}
-
 static int label_margin(const px_chart *chart, int width)
 {
     int most = 0;
     for (int i = 0; i < chart->lines; i++)
-        if (columns(chart->line[i].label) > most) most = columns(chart->line[i].label);
+        if (px_utf8_columns(chart->line[i].label) > most) most = px_utf8_columns(chart->line[i].label);
     for (int i = 0; i < chart->levels; i++)
-        if (!isnan(chart->level[i].y) && columns(chart->level[i].label) > most) most = columns(chart->level[i].label);
+        if (!isnan(chart->level[i].y) && px_utf8_columns(chart->level[i].label) > most) most = px_utf8_columns(chart->level[i].label);
     int margin = most ? 16 + most * CHARACTER : 12;
     return margin > width / 3 ? width / 3 : margin;
 }
@@ -318,7 +311,7 @@ void px_chart_draw(px_text *out, const px_chart *chart, int width, int height, c
     y.to = 24;
     (y.log ? log_ticks : linear_ticks)(&y, height / 48);
     for (int i = 0; i < y.ticks; i++)
-        if (columns(y.text[i]) > widest) widest = columns(y.text[i]);
+        if (px_utf8_columns(y.text[i]) > widest) widest = px_utf8_columns(y.text[i]);
     x.from = 10 + widest * CHARACTER;
     x.to = width - label_margin(chart, width);
     (x.log ? log_ticks : linear_ticks)(&x, (int)((x.to - x.from) / 75));

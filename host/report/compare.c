@@ -1,5 +1,6 @@
 /* Several runs on one page: ranked, overlaid, and where their settings differ. See page.h. */
 #include "page.h"
+#include "utf8.h"
 
 #include "chart.h"
 #include "html.h"
@@ -75,13 +76,7 @@ static const overlay OVERLAYS[] = {
 /* The name of a run in the margin, cut to what fits there. */
 static const char *short_name(const px_run_data *run, char buffer[72])
 {
-    size_t bytes = 0;
-    int columns = 0;
-    while (run->name[bytes] && columns < 14 && bytes < 60) {
-        bytes++;
-        while ((run->name[bytes] & 0xC0) == 0x80 && bytes < 64) bytes++;
-        columns++;
-    }
+    const size_t bytes = px_utf8_fit(run->name, 14, 64);
     snprintf(buffer, 72, "%.*s%s", (int)bytes, run->name, run->name[bytes] ? "…" : "");
     return buffer;
 }

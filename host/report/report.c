@@ -33,16 +33,6 @@ static px_status write_stream(FILE *stream, const px_text *page)
     return fwrite(page->data, 1, page->bytes, stream) == page->bytes ? PX_OK : px_fail(PX_ERR_IO, "the page: %s", strerror(errno ? errno : EIO));
 }
 
-static px_status write_file(const char *path, const px_text *page)
-{
-    px_atomic_file file;
-    PX_TRY(px_atomic_open(path, &file));
-    px_status status = px_atomic_write(&file, page->data, page->bytes);
-    if (status == PX_OK) return px_atomic_commit(&file);
-    px_atomic_abandon(&file);
-    return status;
-}
-
 static px_status make(px_run_data *const *runs, const px_report_request *request, const char *path)
 {
     px_text page = {0};
@@ -53,7 +43,7 @@ static px_status make(px_run_data *const *runs, const px_report_request *request
     else
         px_page_write_comparison(&page, runs, request->count);
     if (status == PX_OK) status = px_text_check(&page, path);
-    if (status == PX_OK) status = request->stream ? write_stream(request->stream, &page) : write_file(path, &page);
+    if (status == PX_OK) status = request->stream ? write_stream(request->stream, &page) : px_file_put(path, page.data, page.bytes);
     px_text_free(&page);
     return status;
 }

@@ -83,20 +83,28 @@ static px_status write_table(px_safetensors_writer *writer, const px_checkpoint_
     return PX_OK;
 }
 
-static px_status add_metadata(px_safetensors_writer *writer, const px_checkpoint_source *source)
+static px_status add_metadata(px_safetensors_writer *writer, const px_checkpoint_source *source, const char *config, const char *state)
+{
+    PX_TRY(px_safetensors_add_metadata(writer, "format", "pt"));
+    PX_TRY(px_safetensors_add_metadata(writer, "perplex.version", VERSION));
+    PX_TRY(px_safetensors_add_metadata(writer, "perplex.kind", source->kind == PX_CHECKPOINT_BEST ? "best" : "last"));
+    PX_TRY(px_safetensors_add_metadata(writer, "perplex.averaged", source->state->average_count > 0 ? "1" : "0"));
+    PX_TRY(px_safetensors_add_metadata(writer, "perplex.config", config));
+    PX_TRY(px_safetensors_add_metadata(writer, "perplex.state", state));
+    PX_TRY(px_safetensors_add_metadata(writer, "perplex.vocabulary", source->vocabulary));
+    return source->folder ? px_safetensors_add_metadata(writer, "perplex.folder", source->folder) : PX_OK;
+}
+
+static px_status declare_metadata(px_safetensors_writer *writer, const px_checkpoint_source *source)
 {
     px_text state = {0};
     char *config = px_config_write(source->config);
+    px_status status;
+    if (!config) return px_fail(PX_ERR_MEMORY, "checkpoint: no memory for its configuration");
     px_run_state_write(source->state, &state);
-    px_status status = config ? px_text_check(&state, "checkpoint") : px_fail(PX_ERR_MEMORY, "checkpoint: no memory for its configuration");
-    if (status == PX_OK) status = px_safetensors_add_metadata(writer, "format", "pt");
-    if (status == PX_OK) status = px_safetensors_add_metadata(writer, "perplex.version", VERSION);
-    if (status == PX_OK) status = px_safetensors_add_metadata(writer, "perplex.kind", source->kind == PX_CHECKPOINT_BEST ? "best" : "last");
-    if (status == PX_OK) status = px_safetensors_add_metadata(writer, "perplex.averaged", source->state->average_count > 0 ? "1" : "0");
-    if (status == PX_OK) status = px_safetensors_add_metadata(writer, "perplex.config", config);
-    if (status == PX_OK) status = px_safetensors_add_metadata(writer, "perplex.state", state.data);
-    if (status == PX_OK) status = px_safetensors_add_metadata(writer, "perplex.vocabulary", source->vocabulary);
-    if (status == PX_OK && source->folder) status = px_safetensors_add_metadata(writer, "perplex.folder", source->folder);
+    PX_TRY_GOTO(status, px_text_check(&state, "checkpoint"), done);
+    status = add_metadata(writer, source, config, state.data);
+done:
     px_text_free(&state);
     free(config);
     return status;
@@ -111,7 +119,7 @@ static px_status write_all(px_safetensors_writer *writer, const px_checkpoint_so
     int64_t shape[3];
     state_shape(source->config, shape);
 
-    PX_TRY(add_metadata(writer, source));
+    PX_TRY(declare_metadata(writer, source));
     PX_TRY(declare_table(writer, table, "", 1));
     if (whole && averaged) PX_TRY(declare_table(writer, table, CURRENT, 0));
     if (moment1) PX_TRY(declare_table(writer, table, MOMENT1, 0));

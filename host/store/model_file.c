@@ -2,6 +2,7 @@
 #include "model_file.h"
 
 #include "check.h"
+#include "escape.h"
 #include "checkpoint.h"
 
 #include <math.h>
@@ -34,22 +35,13 @@ static px_status find_file(const char *path, char **found, int *from_last)
     return px_fail(PX_ERR_INPUT, "%s: a folder without best.safetensors or last.safetensors; name a model file or a run folder", path);
 }
 
-/* Replaces the escapes of a setting's token; returns its length. */
+/* Replaces the escapes of a setting's token; what is none stands as it is. Returns its length. */
 static size_t unescape(const char *text, char *out)
 {
+    const char *end = text + strlen(text);
     size_t bytes = 0;
-    while (*text) {
-        unsigned value;
-        int used = 0;
-        if (text[0] == '\\' && text[1] == 'x' && sscanf(text + 2, "%2x%n", &value, &used) == 1 && used == 2) {
-            out[bytes++] = (char)value;
-            text += 4;
-        } else if (text[0] == '\\' && (text[1] == 'n' || text[1] == 't' || text[1] == 'r' || text[1] == '\\')) {
-            out[bytes++] = text[1] == 'n' ? '\n' : text[1] == 't' ? '\t' : text[1] == 'r' ? '\r' : '\\';
-            text += 2;
-        } else
-            out[bytes++] = *text++;
-    }
+    for (; text < end; bytes++)
+        if (!px_unescape_byte(&text, end, "\n\t\r\\", &out[bytes])) out[bytes] = *text++;
     return bytes;
 }
 

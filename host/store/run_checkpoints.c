@@ -116,13 +116,7 @@ px_status px_run_copy(const char *from, const char *to)
     px_atomic_file copy;
     PX_TRY(px_file_open(from, &file));
     px_status status = px_atomic_open(to, &copy);
-    if (status == PX_OK) {
-        status = copy_to(&file, &copy);
-        if (status == PX_OK)
-            status = px_atomic_commit(&copy);
-        else
-            px_atomic_abandon(&copy);
-    }
+    if (status == PX_OK) status = px_atomic_end(&copy, copy_to(&file, &copy));
     px_file_close(&file);
     return status;
 }

@@ -156,10 +156,7 @@ px_status px_safetensors_commit(px_safetensors_writer *writer)
         else
             status = px_atomic_write(&writer->file, digits, 32);
     }
-    if (status == PX_OK)
-        status = px_atomic_commit(&writer->file);
-    else
-        px_atomic_abandon(&writer->file);
+    status = px_atomic_end(&writer->file, status);
     destroy(writer);
     return status;
 }

@@ -5,9 +5,11 @@
 #include "check.h"
 #include "config.h"
 #include "dictionary.h"
+#include "escape.h"
 #include "printable.h"
 #include "reader.h"
 #include "text_buffer.h"
+#include "utf8.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -32,13 +34,6 @@ static void to_byte(px_vocabulary_list *list, size_t index)
     }
 }
 
-static size_t code_points(const char *token, size_t bytes)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < bytes; i++) count += ((unsigned char)token[i] & 0xC0) != 0x80;
-    return count;
-}
-
 static int is_special(const char *token)
 {
     size_t bytes = strlen(token);
@@ -48,7 +43,7 @@ static int is_special(const char *token)
 static int guess_level(const px_vocabulary_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
-        if (code_points(list->token[i], list->bytes[i]) > 1 && !is_special(list->token[i])) return PX_LEVEL_WORD;
+        if (px_utf8_length(list->token[i], list->bytes[i]) > 1 && !is_special(list->token[i])) return PX_LEVEL_WORD;
     return PX_LEVEL_CHAR;
 }
 
@@ -64,11 +59,8 @@ static int64_t find(const px_vocabulary_list *list, const char *token)
 static void append_token(px_text *text, const char *token, size_t bytes, int level)
 {
     for (size_t i = 0; i < bytes; i++) {
-        unsigned char c = (unsigned char)token[i];
-        if (c < 0x20 || c == 0x7f || c == '\\' || (c >= 0x80 && level == PX_LEVEL_BYTE))
-            px_text_format(text, "\\x%02x", c);
-        else
-            px_text_append(text, token + i, 1);
+        char escaped[4];
+        px_text_append(text, escaped, px_escape_byte((unsigned char)token[i], "\n\\", level == PX_LEVEL_BYTE, escaped));
     }
     px_text_format(text, "\t0\n");
 }
@@ -147,7 +139,7 @@ static px_status fill(px_vocabulary_list *list, const px_vocabulary_names *names
         row[id++] = (int32_t)i;
         if ((int64_t)i == line_end)
             append_token(text, LINE_END, sizeof LINE_END - 1, level);
-        else if (level == PX_LEVEL_CHAR && code_points(list->token[i], list->bytes[i]) > 1 && is_special(list->token[i]))
+        else if (level == PX_LEVEL_CHAR && px_utf8_length(list->token[i], list->bytes[i]) > 1 && is_special(list->token[i]))
             append_placeholder(text, (*placeholders)++);
         else
             append_token(text, list->token[i], list->bytes[i], level);

@@ -124,17 +124,9 @@ void px_run_folder_undo(px_run *run, int created)
 
 px_status px_run_write_config(px_run *run)
 {
-    px_atomic_file file;
     char *text = px_config_write(&run->config);
     if (!text) return px_fail(PX_ERR_MEMORY, "%s: no memory to write it", run->config_path);
-    px_status status = px_atomic_open(run->config_path, &file);
-    if (status == PX_OK) {
-        status = px_atomic_write(&file, text, strlen(text));
-        if (status == PX_OK)
-            status = px_atomic_commit(&file);
-        else
-            px_atomic_abandon(&file);
-    }
+    px_status status = px_file_put(run->config_path, text, strlen(text));
     free(text);
     return status;
 }

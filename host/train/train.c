@@ -141,17 +141,20 @@ static px_status log_start(px_run *run)
     return px_metrics_end(run->log);
 }
 
+static px_status create_folder(px_run *run, int *created)
+{
+    PX_TRY(px_run_folder_create(run, created));
+    PX_TRY(px_run_write_config(run));
+    return log_start(run);
+}
+
 /* The folder with the configuration and a checkpoint of the very beginning: from here on the run can be resumed, a loss that is not
  * finite has something to go back to, and a disk that cannot be written has shown itself before anything was computed. */
 static px_status begin_folder(px_run *run)
 {
     int created = 0;
     px_status status = px_run_text_remember(&run->config);
-    if (status == PX_OK && px_run_leads(run)) {
-        status = px_run_folder_create(run, &created);
-        if (status == PX_OK) status = px_run_write_config(run);
-        if (status == PX_OK) status = log_start(run);
-    }
+    if (status == PX_OK && px_run_leads(run)) status = create_folder(run, &created);
     status = px_comm_agree(run->comm, status);
     if (status == PX_OK) status = px_run_write_last(run);
     if (status != PX_OK && px_run_leads(run)) px_run_folder_undo(run, created);
@@ -174,9 +177,10 @@ px_status px_train_start(const px_config *config, const px_train_hooks *hooks, p
     px_run run = {0};
     px_run_clear_result(result);
     px_status status = open_new(&run, config, hooks, result);
-    status = px_comm_agree(run.comm, status);
-    if (status == PX_OK) status = begin_folder(&run);
-    if (status == PX_OK) status = px_run_train(&run);
+    PX_TRY_GOTO(status, px_comm_agree(run.comm, status), done);
+    PX_TRY_GOTO(status, begin_folder(&run), done);
+    status = px_run_train(&run);
+done:
     px_run_close(&run);
     return status;
 }
