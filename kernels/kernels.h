@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config.h" /* px_nonlinearity, px_optimizer */
+#include "config.h" /* px_cell, px_optimizer */
 
 #ifdef __cplusplus
 extern "C" {
@@ -130,7 +130,7 @@ typedef struct px_step_forward_args {
     px_bf16 *h_low, *up_low;
     const px_window_scalars *window;
     px_dropout dropout;
-    px_nonlinearity nonlinearity;
+    px_cell cell;
     int32_t n, width, t;
 } px_step_forward_args;
 cudaError_t px_launch_recurrence_forward(const px_step_forward_args *args, cudaStream_t stream);
@@ -146,7 +146,7 @@ typedef struct px_step_backward_args {
     px_bf16 *dz_low;
     const px_window_scalars *window;
     px_dropout dropout;
-    px_nonlinearity nonlinearity;
+    px_cell cell;
     int32_t n, width, t;
 } px_step_backward_args;
 cudaError_t px_launch_recurrence_backward(const px_step_backward_args *args, cudaStream_t stream);

@@ -6,20 +6,39 @@
 #include "device.h"
 #include "dropout.h"
 
-#define PX_CELL_FUNCTION static inline __host__ __device__
-#include "cell_relu.h"
-#include "cell_tanh.h"
+/* The cells' equations in the kernels' precision (cells/maths.h). */
+typedef float px_real;
+#define PX_CELL_FUNCTION static __device__ __forceinline__
+PX_CELL_FUNCTION float px_real_tanh(float x)
+{
+    return tanhf(x);
+}
+PX_CELL_FUNCTION float px_real_sigmoid(float x)
+{
+    return 1 / (1 + expf(-x));
+}
+#include "cells/maths.h"
 
 namespace {
 
-__device__ __forceinline__ float cell_forward(px_nonlinearity nonlinearity, float z)
+/* Cells of one gate that keep nothing but H. */
+__device__ __forceinline__ float cell_forward(px_cell cell, float z)
 {
-    return nonlinearity == PX_RELU ? px_cell_relu_forwardf(z) : px_cell_tanh_forwardf(z);
+    px_cell_unit unit;
+    unit.z[0] = z;
+    if (cell == PX_CELL_RELU) px_cell_relu_forward(&unit);
+    else px_cell_tanh_forward(&unit);
+    return unit.now[0];
 }
 
-__device__ __forceinline__ float cell_backward(px_nonlinearity nonlinearity, float h, float dh)
+__device__ __forceinline__ float cell_backward(px_cell cell, float h, float dh)
 {
-    return nonlinearity == PX_RELU ? px_cell_relu_backwardf(h, dh) : px_cell_tanh_backwardf(h, dh);
+    px_cell_unit unit;
+    unit.now[0] = h;
+    unit.d[0] = dh;
+    if (cell == PX_CELL_RELU) px_cell_relu_backward(&unit);
+    else px_cell_tanh_backward(&unit);
+    return unit.z[0];
 }
 
 template <bool ALIGNED> __global__ void __launch_bounds__(128) recurrence_forward_kernel(const px_step_forward_args a)
@@ -37,10 +56,10 @@ template <bool ALIGNED> __global__ void __launch_bounds__(128) recurrence_forwar
     /* h = act(xz + keep * rec + b) */
     z = z + bias;
     float4 h;
-    h.x = cell_forward(a.nonlinearity, z.x);
-    h.y = cell_forward(a.nonlinearity, z.y);
-    h.z = cell_forward(a.nonlinearity, z.z);
-    h.w = cell_forward(a.nonlinearity, z.w);
+    h.x = cell_forward(a.cell, z.x);
+    h.y = cell_forward(a.cell, z.y);
+    h.z = cell_forward(a.cell, z.z);
+    h.w = cell_forward(a.cell, z.w);
     store_quad<ALIGNED>(a.h + at, h, count);
     if (a.h_low) store_quad<ALIGNED>(a.h_low + at, h, count);
     if (!a.up && !a.up_low) return;
@@ -71,10 +90,10 @@ template <bool ALIGNED> __global__ void __launch_bounds__(128) recurrence_backwa
     /* dz = (dup * mask + keep * dz_next W_hh^T) * act'(h) */
     dh = dh + rec;
     float4 dz;
-    dz.x = cell_backward(a.nonlinearity, h.x, dh.x);
-    dz.y = cell_backward(a.nonlinearity, h.y, dh.y);
-    dz.z = cell_backward(a.nonlinearity, h.z, dh.z);
-    dz.w = cell_backward(a.nonlinearity, h.w, dh.w);
+    dz.x = cell_backward(a.cell, h.x, dh.x);
+    dz.y = cell_backward(a.cell, h.y, dh.y);
+    dz.z = cell_backward(a.cell, h.z, dh.z);
+    dz.w = cell_backward(a.cell, h.w, dh.w);
     store_quad<ALIGNED>(a.dz + at, dz, count);
     if (a.dz_low) store_quad<ALIGNED>(a.dz_low + at, dz, count);
 }

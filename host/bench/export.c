@@ -30,12 +30,9 @@ static void declare_all(header *h, const px_parameters *table, const px_bench_ca
     for (int32_t i = 0; i < table->tensor_count; i++) {
         const px_tensor *t = &table->tensor[i];
         snprintf(shape, sizeof shape, t->dims == 1 ? "%d" : "%d,%d", t->rows, t->cols);
+        if (px_tensor_in_second_bias(t)) continue;
         declare(h, t->name, "F32", shape, t->count);
-        if (t->role == PX_TENSOR_B_H) {
-            char name[48];
-            snprintf(name, sizeof name, "rnn.bias_hh_l%d", t->layer);
-            declare(h, name, "F32", shape, t->count);
-        }
+        if (t->role == PX_TENSOR_B_H) declare(h, px_parameters_second_bias(table, t).name, "F32", shape, t->count);
     }
     snprintf(shape, sizeof shape, "%lld,%d,%d", (long long)windows, c->steps, c->batch);
     size_t count = (size_t)windows * (size_t)c->steps * (size_t)c->batch;
@@ -44,14 +41,25 @@ static void declare_all(header *h, const px_parameters *table, const px_bench_ca
     fputc('}', h->memory.stream);
 }
 
+/* zeros [G h] */
+static px_status write_second_bias(px_atomic_file *file, const px_parameters *table, const px_tensor *b_h, const float *weights, const float *zeros)
+{
+    const px_second_bias bias = px_parameters_second_bias(table, b_h);
+    PX_TRY(px_atomic_write(file, zeros, bias.before * sizeof *zeros));
+    if (bias.tensor) PX_TRY(px_atomic_write(file, weights + bias.tensor->offset, bias.tensor->count * sizeof *weights));
+    return px_atomic_write(file, zeros, bias.after * sizeof *zeros);
+}
+
 static px_status write_weights(px_atomic_file *file, const px_parameters *table, const px_model_config *model, uint64_t seed)
 {
-    float *weights = malloc(table->count * sizeof *weights), *zeros = calloc((size_t)model->hidden, sizeof *zeros);
+    float *weights = malloc(table->count * sizeof *weights);
+    float *zeros = calloc((size_t)model->hidden * PX_CELL_GATES_MAX, sizeof *zeros);
     px_status status = weights && zeros ? px_parameters_init(table, model, seed, weights) : px_fail(PX_ERR_MEMORY, "export: no memory for weights");
     for (int32_t i = 0; i < table->tensor_count && status == PX_OK; i++) {
         const px_tensor *t = &table->tensor[i];
+        if (px_tensor_in_second_bias(t)) continue;
         status = px_atomic_write(file, weights + t->offset, t->count * sizeof *weights);
-        if (status == PX_OK && t->role == PX_TENSOR_B_H) status = px_atomic_write(file, zeros, t->count * sizeof *zeros);
+        if (status == PX_OK && t->role == PX_TENSOR_B_H) status = write_second_bias(file, table, t, weights, zeros);
     }
     free(weights);
     free(zeros);

@@ -15,7 +15,7 @@
 #include <string.h>
 
 static const char USAGE[] =
-    "perplex construct --automaton FILE|NAME --out M.safetensors [--nonlinearity tanh|relu]\n"
+    "perplex construct --automaton FILE|NAME --out M.safetensors [--cell tanh|relu]\n"
     "       perplex construct --cycle 'WORDS ...' --out M.safetensors\n"
     "Writes a recurrent network that is an exact model of a finite-state source: its weights are\n"
     "constructed, not trained. A FILE has lines STATE SYMBOL PROBABILITY NEXT, # for comments; the first\n"
@@ -25,7 +25,7 @@ static const char HELP_END[] =
     "level of words for <eos>. On a text of the source the loss is the text's code length under it:\n"
     "perplexity 1 where the source has no choice. Words that it does not know have probability 0.\n";
 
-static const char *const SETTINGS[] = {"level", "nonlinearity", NULL};
+static const char *const SETTINGS[] = {"level", "cell", NULL};
 
 typedef struct construct_flags {
     const char *automaton, *cycle, *out;
@@ -51,7 +51,7 @@ static px_status print_result(const construct_flags *flags, const px_machine *ma
     }
     char a[32];
     px_print(stdout, "%s: %d states and %d symbols (level %s) as %d %s units, %s parameters\n", flags->out, machine->states, machine->symbol_count, levels[level],
-           config->model.hidden, config->model.nonlinearity == PX_RELU ? "ReLU" : "tanh", px_text_count(a, (long long)weights));
+           config->model.hidden, px_cell_of(config->model.cell)->label, px_text_count(a, (long long)weights));
     printf("entropy of the source: %.6f bits per token, perplexity %.6f\n", machine->entropy_bits, exp2(machine->entropy_bits));
     return PX_OK;
 }
@@ -64,7 +64,7 @@ static px_status write_network(const construct_flags *flags, const px_machine *m
     px_status status;
     PX_TRY_GOTO(status, px_construct_vocabulary(machine, level, flags->automaton ? flags->automaton : "--cycle", &vocabulary), done);
     config->level = (px_level)px_vocabulary_options(vocabulary).level;
-    PX_TRY_GOTO(status, px_construct_sizes(machine, vocabulary, config->model.nonlinearity, &config->model), done);
+    PX_TRY_GOTO(status, px_construct_sizes(machine, vocabulary, config->model.cell, &config->model), done);
     PX_TRY_GOTO(status, px_parameters_make(&config->model, &table), done);
     weights = malloc(table.count * sizeof *weights);
     status = weights ? px_construct_weights(machine, vocabulary, &config->model, &table, weights)

@@ -115,8 +115,11 @@ static cJSON *model_part(const px_model_file *model)
 {
     const px_model_config *sizes = &model->config.model;
     cJSON *object = cJSON_CreateObject();
-    cJSON_AddStringToObject(object, "class", "torch.nn.RNN");
-    cJSON_AddStringToObject(object, "nonlinearity", sizes->nonlinearity == PX_RELU ? "relu" : "tanh");
+    const px_cell_info *cell = px_cell_of(sizes->cell);
+    char class[40];
+    snprintf(class, sizeof class, "torch.nn.%s", cell->torch);
+    cJSON_AddStringToObject(object, "class", class);
+    if (strcmp(cell->torch, "RNN") == 0) cJSON_AddStringToObject(object, "nonlinearity", cell->name);
     px_json_count(object, "vocabulary", sizes->vocab);
     px_json_count(object, "embedding", sizes->embed);
     px_json_count(object, "hidden", sizes->hidden);

@@ -26,7 +26,7 @@ static const char HELP_END[] =
     "passed over. fp32, fp16, bf16 and fp64 are read. A list without <unk> gets one, with probability 0.\n"
     "Without --level, what the list says, else char where every token is one character, else word.\n";
 
-static const char *const SETTINGS[] = {"level", "normalise", "nonlinearity", NULL};
+static const char *const SETTINGS[] = {"level", "normalise", "cell", NULL};
 
 typedef struct import_flags {
     const char *path, *out, *vocab;
@@ -71,7 +71,7 @@ static px_status print_result(const import_flags *flags, const px_import_result 
     char input[40];
     snprintf(input, sizeof input, sizes->embed ? "embedding of %d%s" : "one-hot input", sizes->embed, sizes->tied ? ", tied" : "");
     px_print(stdout, "%s: %d layer%s of %d %s units, %s, vocabulary of %s; %s parameters, from %s%s%s\n", flags->out, sizes->layers, sizes->layers > 1 ? "s" : "",
-           sizes->hidden, sizes->nonlinearity == PX_RELU ? "ReLU" : "tanh", input, px_text_count(a, sizes->vocab),
+           sizes->hidden, px_cell_of(sizes->cell)->label, input, px_text_count(a, sizes->vocab),
            px_text_count(b, (long long)result->weights), result->dtype, result->prefix[0] ? " under " : "", result->prefix);
     if (result->unknown_added) fprintf(stderr, "note: its vocabulary has no <unk>; one was added that has probability 0 (--unk names the list's own)\n");
     if (result->placeholders > 0)
@@ -88,7 +88,7 @@ static px_status import_model(import_flags *flags, const px_command_line *line, 
     flags->names.normalise = px_command_line_gave(line, "normalise") ? (int)config->normalise : -1;
     if (flags->vocab) PX_TRY(read_list(flags->vocab, &list));
     px_import_request request = {.path = flags->path, .vocabulary = flags->vocab ? &list : NULL, .names = flags->names,
-                                 .nonlinearity = config->model.nonlinearity, .encoder = flags->encoder, .rnn = flags->rnn, .decoder = flags->decoder};
+                                 .cell = config->model.cell, .encoder = flags->encoder, .rnn = flags->rnn, .decoder = flags->decoder};
     px_status status = px_signals_remove_unfinished(flags->out);
     if (status == PX_OK) status = px_model_import(&request, flags->out, &result);
     px_vocabulary_list_free(&list);

@@ -120,7 +120,7 @@ static px_status inspect_text(const inspect_flags *flags, const px_config *confi
         char a[32], b[32], c[32];
         px_print(stdout, "%s under %s: %s tokens read, %s positions, loss %.4f, in %s\n", text.name, flags->model, px_text_count(a, result.tokens),
                px_text_count(b, result.probes), result.loss, px_text_seconds(c, result.seconds));
-        for (int32_t l = 0; l < result.layers; l++) print_layer(&result, l, model->config.model.nonlinearity == PX_RELU);
+        for (int32_t l = 0; l < result.layers; l++) print_layer(&result, l, model->config.model.cell == PX_CELL_RELU);
     }
     px_inspection_free(&result);
     px_scored_text_close(&text);

@@ -344,6 +344,7 @@ static px_status read_argument(px_command_line *line, int argc, char **argv, int
         return PX_OK;
     }
     if (argument.flag) return set_flag(argument.flag, value);
+    PX_TRY(px_config_check_name(argument.name, value));
     return set_setting(line, argument.option ? argument.option->name : "dropout", value);
 }
 

@@ -70,17 +70,19 @@ static size_t edge_count(const px_machine *machine)
     return machine->first[machine->states];
 }
 
-px_status px_construct_sizes(const px_machine *machine, const px_vocabulary *vocabulary, px_nonlinearity nonlinearity, px_model_config *model)
+px_status px_construct_sizes(const px_machine *machine, const px_vocabulary *vocabulary, px_cell cell, px_model_config *model)
 {
     size_t edges = edge_count(machine);
     if (edges >= PX_CONSTRUCT_MAX_HIDDEN)
         return px_fail(PX_ERR_ARGUMENT, "an automaton of %zu edges needs as many units and one more; at most %d are possible", edges, PX_CONSTRUCT_MAX_HIDDEN);
+    if (cell != PX_CELL_TANH && cell != PX_CELL_RELU)
+        return px_fail(PX_ERR_ARGUMENT, "--cell %s: weights are written down for units of tanh and relu alone", px_cell_of(cell)->name);
     model->vocab = px_vocabulary_size(vocabulary);
     model->embed = 0;
     model->tied = 0;
     model->layers = 1;
     model->hidden = (int32_t)edges + 1;
-    model->nonlinearity = nonlinearity;
+    model->cell = cell;
     return PX_OK;
 }
 
@@ -168,7 +170,7 @@ px_status px_construct_weights(const px_machine *machine, const px_vocabulary *v
                                const px_parameters *table, float *flat)
 {
     construction c = {.machine = machine, .vocabulary = vocabulary, .edges = edge_count(machine), .h = (size_t)model->hidden,
-                      .V = (size_t)model->vocab, .relu = model->nonlinearity == PX_RELU};
+                      .V = (size_t)model->vocab, .relu = model->cell == PX_CELL_RELU};
     memset(flat, 0, table->count * sizeof *flat);
     c.w_xh = flat + px_parameters_find(table, PX_TENSOR_W_XH, 0)->offset;
     c.w_hh = flat + px_parameters_find(table, PX_TENSOR_W_HH, 0)->offset;

@@ -27,7 +27,7 @@ enum { PX_CONSTRUCT_MAX_HIDDEN = 8192 };
 px_status px_construct_vocabulary(const px_machine *machine, int level, const char *source, px_vocabulary **vocabulary);
 
 /* Sizes of the network: one layer, one-hot input, a unit for each edge and one more. PX_ERR_ARGUMENT with too many edges. */
-px_status px_construct_sizes(const px_machine *machine, const px_vocabulary *vocabulary, px_nonlinearity nonlinearity, px_model_config *model);
+px_status px_construct_sizes(const px_machine *machine, const px_vocabulary *vocabulary, px_cell cell, px_model_config *model);
 
 /* The weights, file layout, into flat [table->count]; table is that of those sizes. */
 px_status px_construct_weights(const px_machine *machine, const px_vocabulary *vocabulary, const px_model_config *model,

@@ -48,6 +48,8 @@ static px_status work_make(inspection_work *w, const px_inspect_request *request
 {
     size_t tokens = request->range.end - request->range.begin, wanted = (size_t)(request->probes ? request->probes : PX_INSPECT_PROBES);
     *w = (inspection_work){.request = request, .L = (size_t)request->model->layers, .h = (size_t)request->model->hidden};
+    if (px_cell_of(request->model->cell)->keeps)
+        return px_fail(PX_ERR_ARGUMENT, "inspection: a model of %s; only tanh and ReLU can be looked into", px_cell_of(request->model->cell)->label);
     if (request->lags < 0 || request->lags > PX_INSPECT_MAX_LAGS)
         return px_fail(PX_ERR_ARGUMENT, "%d lags: from 0 to %d", request->lags, PX_INSPECT_MAX_LAGS);
     if (request->probes < 0) return px_fail(PX_ERR_ARGUMENT, "%d positions: at least one is needed", request->probes);
@@ -79,7 +81,7 @@ static px_status work_make(inspection_work *w, const px_inspect_request *request
 
 static void count_saturated(inspection_work *w)
 {
-    int relu = w->request->model->nonlinearity == PX_RELU;
+    int relu = w->request->model->cell == PX_CELL_RELU;
     const double *state = w->network.state;
     for (size_t i = 0; i < w->L * w->h; i++) w->often[i] += relu ? state[i] == 0 : fabs(state[i]) > SATURATED;
 }

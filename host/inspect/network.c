@@ -1,8 +1,7 @@
 /* One stream forward and gradients of single losses backward: see network.h. */
 #include "network.h"
 
-#include "cell_relu.h"
-#include "cell_tanh.h"
+#include "cells/double.h"
 #include "check.h"
 #include "loss.h"
 
@@ -100,7 +99,9 @@ px_status px_network_step(px_network *network, int32_t token, int reset)
             for (size_t j = 0; j < h; j++) z[j] += network->w_xh[0][j * V + (size_t)token];
         for (size_t k = 0; !reset && k < h; k++) add_row(z, state[k], network->w_hh_t[l] + k * h, h);
         for (size_t j = 0; j < h; j++) {
-            state[j] = model->nonlinearity == PX_RELU ? px_cell_relu_forward(z[j]) : px_cell_tanh_forward(z[j]);
+            px_cell_unit unit = {.z = {z[j]}};
+            px_cell_maths[model->cell].forward(&unit);
+            state[j] = unit.now[0];
             sum += fabs(state[j]);
         }
     }
@@ -164,7 +165,6 @@ static void add_product(double *out, const double *dz, const float *w, size_t h,
 void px_network_backward(const px_network *network, const px_history *history, size_t count, const double *dh, double *norm, double *scratch)
 {
     size_t h = (size_t)network->model->hidden, L = (size_t)network->model->layers, lags = (size_t)history[0].lags;
-    int relu = network->model->nonlinearity == PX_RELU;
     double *g = scratch, *dz = scratch + count * h; /* [count,h]; [L,count,h]: at lag k-1 until a layer's turn at lag k */
     for (size_t k = 0; k <= lags; k++)
         for (size_t l = L; l-- > 0;) {
@@ -182,7 +182,9 @@ void px_network_backward(const px_network *network, const px_history *history, s
                 for (size_t j = 0; j < h; j++) {
                     double value = g[p * h + j];
                     sum += value * value;
-                    dz_l[p * h + j] = relu ? px_cell_relu_backward(state[j], value) : px_cell_tanh_backward(state[j], value);
+                    px_cell_unit unit = {.now = {state[j]}, .d = {value}};
+                    px_cell_maths[network->model->cell].backward(&unit);
+                    dz_l[p * h + j] = unit.z[0];
                 }
                 norm[(p * L + l) * (lags + 1) + k] = sqrt(sum);
             }

@@ -20,7 +20,7 @@ void px_config_default(px_config *config)
         .steps = 35,
         .partition = PX_PARTITION_SEQUENTIAL,
         .reset_probability = 0.01,
-        .model = {.hidden = 512, .layers = 1, .nonlinearity = PX_TANH, .init = PX_INIT_UNIFORM, .init_scale = 1,
+        .model = {.hidden = 512, .layers = 1, .cell = PX_CELL_TANH, .init = PX_INIT_UNIFORM, .init_scale = 1,
                   .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL, .init_gain = 1},
         .optimizer = {.kind = PX_ADAM, .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .alpha = 0.99, .epsilon = 1e-8, .clip = 1},
         .lr = px_optimizer_of(PX_ADAM)->rate,
@@ -74,8 +74,11 @@ px_status px_config_copy(px_config *to, const px_config *from)
     return PX_OK;
 }
 
+#define OLD_CELL "nonlinearity" /* what "cell" was called when there were two */
+
 const px_option *px_config_find(const char *name)
 {
+    if (strcmp(name, OLD_CELL) == 0) name = "cell";
     for (size_t i = 0; i < px_option_count; i++)
         if (strcmp(px_options[i].name, name) == 0) return &px_options[i];
     return NULL;
@@ -98,10 +101,11 @@ const char *px_option_help(const px_option *option, char *buffer, size_t buffer_
 
 const char *px_config_nearest(const char *name)
 {
-    const char *names[128];
+    const char *names[128]; /* two of them for the names that are no settings of their own */
     size_t count = 0;
-    for (; count < px_option_count && count < 127; count++) names[count] = px_options[count].name;
+    for (; count < px_option_count && count < 126; count++) names[count] = px_options[count].name;
     names[count++] = "dropout";
+    names[count++] = OLD_CELL;
     size_t found = px_nearest(name, names, count);
     return found < count ? names[found] : NULL;
 }
@@ -251,12 +255,19 @@ static px_status set_option(px_config *config, const px_option *option, const ch
     return px_fail(PX_ERR_INTERNAL, "--%s: unknown type of setting", option->name);
 }
 
+px_status px_config_check_name(const char *name, const char *value)
+{
+    if (strcmp(name, OLD_CELL) != 0 || strcmp(value, "tanh") == 0 || strcmp(value, "relu") == 0) return PX_OK;
+    return px_fail(PX_ERR_ARGUMENT, "--" OLD_CELL " %.100s: not accepted; it takes tanh or relu; --cell takes every cell", value);
+}
+
 px_status px_config_set(px_config *config, const char *name, const char *value)
 {
     if (strcmp(name, "dropout") == 0) {
         PX_TRY(px_config_set(config, "dropout-between", value));
         return px_config_set(config, "dropout-output", value);
     }
+    PX_TRY(px_config_check_name(name, value));
     const px_option *option = px_config_find(name);
     if (option) return set_option(config, option, value);
     const char *near = px_config_nearest(name);

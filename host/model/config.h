@@ -6,6 +6,7 @@
 #ifndef PX_CONFIG_H
 #define PX_CONFIG_H
 
+#include "cells.h"
 #include "optimizer.h"
 
 #include <perplex/status.h>
@@ -16,7 +17,6 @@ typedef enum px_level { PX_LEVEL_BYTE, PX_LEVEL_CHAR, PX_LEVEL_WORD } px_level;
 typedef enum px_normalise { PX_NORMALISE_NONE, PX_NORMALISE_LETTERS, PX_NORMALISE_LETTERS_BY_LINE } px_normalise;
 typedef enum px_invalid { PX_INVALID_ERROR, PX_INVALID_REPLACE } px_invalid;
 typedef enum px_partition { PX_PARTITION_SEQUENTIAL, PX_PARTITION_RANDOM } px_partition;
-typedef enum px_nonlinearity { PX_TANH, PX_RELU } px_nonlinearity;
 typedef enum px_init { PX_INIT_UNIFORM, PX_INIT_NORMAL, PX_INIT_GLOROT } px_init;
 typedef enum px_init_recurrent { PX_INIT_RECURRENT_SAME, PX_INIT_RECURRENT_ORTHOGONAL, PX_INIT_RECURRENT_IDENTITY } px_init_recurrent;
 typedef enum px_schedule { PX_SCHEDULE_CONSTANT, PX_SCHEDULE_STEP, PX_SCHEDULE_COSINE, PX_SCHEDULE_PLATEAU } px_schedule;
@@ -34,7 +34,7 @@ typedef struct px_model_config {
     int32_t hidden;              /* h */
     int32_t layers;              /* L */
     int32_t tied;                /* 1: the output layer uses the embedding table (needs d > 0) */
-    px_nonlinearity nonlinearity;
+    px_cell cell;
     double dropout_input, dropout_between, dropout_output, dropout_weight; /* probabilities in [0, 1) */
     int32_t dropout_locked;      /* 1: activation masks stay the same over a window */
     px_init init;
@@ -139,9 +139,12 @@ void px_config_free(px_config *config);
 px_status px_config_copy(px_config *to, const px_config *from); /* `to` need not be initialised */
 
 /* Sets one setting from text. PX_ERR_ARGUMENT names the setting, the value and what is accepted; an unknown
- * name gives the nearest known one. "dropout" sets dropout-between and dropout-output at once. */
+ * name gives the nearest known one. "dropout" sets dropout-between and dropout-output at once; "nonlinearity", the name that cell had
+ * when there were two, takes tanh and relu. */
 px_status px_config_set(px_config *config, const char *name, const char *value);
-const px_option *px_config_find(const char *name);      /* NULL if unknown */
+const px_option *px_config_find(const char *name);      /* NULL if unknown; "nonlinearity" finds cell */
+/* PX_ERR_ARGUMENT where a setting has that value, but not under that older name. */
+px_status px_config_check_name(const char *name, const char *value);
 /* The help of a setting: its row's, or for --lr one that names what each optimiser has by default, into buffer. */
 const char *px_option_help(const px_option *option, char *buffer, size_t buffer_bytes);
 const char *px_config_nearest(const char *name);        /* nearest known name, or NULL */

@@ -11,7 +11,6 @@ static const char *const LEVELS[] = {"byte", "char", "word", NULL};
 static const char *const NORMALISES[] = {"none", "letters", "letters-by-line", NULL};
 static const char *const INVALIDS[] = {"error", "replace", NULL};
 static const char *const PARTITIONS[] = {"sequential", "random", NULL};
-static const char *const NONLINEARITIES[] = {"tanh", "relu", NULL};
 static const char *const INITS[] = {"uniform", "normal", "glorot", NULL};
 static const char *const INIT_RECURRENTS[] = {"same", "orthogonal", "identity", NULL};
 #define NAME_TEXT(NAME, name, ...) #name,
@@ -68,7 +67,7 @@ const px_option px_options[] = {
     INT32("hidden", "h", model.hidden, 1, 1 << 16, PX_GROUP_MODEL, PX_RESUME_FIXED, "hidden units per layer"),
     INT32("layers", "L", model.layers, 1, PX_MAX_LAYERS, PX_GROUP_MODEL, PX_RESUME_FIXED, "recurrent layers"),
     BOOL("tied", model.tied, PX_GROUP_MODEL, "the output layer shares the embedding table (needs --embed)"),
-    ENUM("nonlinearity", NONLINEARITIES, model.nonlinearity, PX_GROUP_MODEL, "of the hidden units"),
+    ENUM("cell", px_cell_names, model.cell, PX_GROUP_MODEL, "what the hidden units are"),
     ENUM("init", INITS, model.init, PX_GROUP_MODEL, "initial weights; uniform: within 1/sqrt(h) of zero"),
     DOUBLE("init-scale", "x", model.init_scale, 0, 100, PX_GROUP_MODEL, "factor of uniform and glorot; deviation of normal"),
     ENUM("init-recurrent", INIT_RECURRENTS, model.init_recurrent, PX_GROUP_MODEL, "W_hh; orthogonal learns fastest"),

@@ -39,6 +39,13 @@ static void fill_normal(uint64_t seed, uint32_t k, double deviation, size_t coun
     }
 }
 
+/* Outputs that one matrix of the tensor feeds: each gate has one of its own. */
+static double fan_out(const px_tensor *tensor, const px_model_config *model)
+{
+    const int gated = tensor->role == PX_TENSOR_W_XH || tensor->role == PX_TENSOR_W_HH;
+    return gated ? model->hidden : tensor->rows;
+}
+
 /* The initialiser that the model names, for one tensor. Uniform draws biases too, as PyTorch's nn.RNN does; the others
  * leave them zero, as Dive into Deep Learning (8.5) does. */
 static void fill_tensor(const px_tensor *tensor, const px_model_config *model, uint64_t seed, uint32_t k, float *out)
@@ -52,8 +59,7 @@ static void fill_tensor(const px_tensor *tensor, const px_model_config *model, u
         break;
     case PX_INIT_GLOROT: /* Glorot and Bengio 2010: variance 2 / (fan in + fan out) */
         if (tensor->dims == 2)
-            fill_uniform(seed, k, model->init_scale * sqrt(6.0 / ((double)tensor->rows + tensor->cols)), tensor->count,
-                         out);
+            fill_uniform(seed, k, model->init_scale * sqrt(6.0 / (fan_out(tensor, model) + tensor->cols)), tensor->count, out);
         break;
     }
 }
@@ -63,18 +69,39 @@ static void fill_identity(size_t h, double gain, float *out)
     for (size_t i = 0; i < h; i++) out[i * h + i] = (float)gain;
 }
 
+/* W_hh gate by gate: orthogonal or a multiple of the identity, as the model asks. */
+static px_status fill_recurrent(const px_tensor *tensor, const px_model_config *model, uint64_t seed, uint32_t k, float *out)
+{
+    const size_t h = (size_t)tensor->cols, gates = (size_t)tensor->rows / h;
+    for (size_t gate = 0; gate < gates; gate++, out += h * h) {
+        if (model->init_recurrent == PX_INIT_RECURRENT_IDENTITY)
+            fill_identity(h, model->init_gain, out);
+        else
+            PX_TRY(px_init_orthogonal(seed, k, gate * ((h * h + 1) / 2), h, model->init_gain, out));
+    }
+    return PX_OK;
+}
+
+/* An LSTM's forget gate begins open (Jozefowicz, Zaremba, Sutskever 2015). */
+static void fill_ones(const px_tensor *b_h, const px_model_config *model, float *out)
+{
+    const int ones = px_cell_of(model->cell)->ones;
+    const size_t h = (size_t)model->hidden;
+    if (b_h->role != PX_TENSOR_B_H || ones == PX_NO_GATE) return;
+    for (size_t j = 0; j < h; j++) out[(size_t)ones * h + j] = 1;
+}
+
 px_status px_parameters_init(const px_parameters *table, const px_model_config *model, uint64_t seed, float *flat)
 {
     memset(flat, 0, table->count * sizeof *flat);
     for (int32_t k = 0; k < table->tensor_count; k++) {
         const px_tensor *tensor = &table->tensor[k];
         float *out = flat + tensor->offset;
-        if (tensor->role == PX_TENSOR_W_HH && model->init_recurrent == PX_INIT_RECURRENT_ORTHOGONAL)
-            PX_TRY(px_init_orthogonal(seed, (uint32_t)k, (size_t)tensor->rows, model->init_gain, out));
-        else if (tensor->role == PX_TENSOR_W_HH && model->init_recurrent == PX_INIT_RECURRENT_IDENTITY)
-            fill_identity((size_t)tensor->rows, model->init_gain, out);
+        if (tensor->role == PX_TENSOR_W_HH && model->init_recurrent != PX_INIT_RECURRENT_SAME)
+            PX_TRY(fill_recurrent(tensor, model, seed, (uint32_t)k, out));
         else
             fill_tensor(tensor, model, seed, (uint32_t)k, out);
+        fill_ones(tensor, model, out);
     }
     return PX_OK;
 }

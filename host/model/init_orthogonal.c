@@ -102,7 +102,7 @@ static void factor(double *matrix, double *sign, size_t h)
     }
 }
 
-px_status px_init_orthogonal(uint64_t seed, uint32_t k, size_t h, double gain, float *out)
+px_status px_init_orthogonal(uint64_t seed, uint32_t k, uint64_t pair, size_t h, double gain, float *out)
 {
     double *matrix = NULL;
     size_t values; /* the matrix, the signs, and GROUP columns of Q */
@@ -115,7 +115,7 @@ px_status px_init_orthogonal(uint64_t seed, uint32_t k, size_t h, double gain, f
 
     for (size_t i = 0; i < h * h; i += 2) {
         double normal[2];
-        px_init_normal_pair(seed, k, i / 2, normal);
+        px_init_normal_pair(seed, k, pair + i / 2, normal);
         matrix[i] = normal[0];
         if (i + 1 < h * h) matrix[i + 1] = normal[1];
     }

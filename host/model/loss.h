@@ -9,10 +9,6 @@
 #include <math.h>
 #include <stdint.h>
 
-#ifndef PX_CELL_FUNCTION
-#define PX_CELL_FUNCTION static inline
-#endif
-
 /* What a row's softmax is made of: p_j = px_loss_weight(o_j, max) / sum. */
 typedef struct px_loss_row {
     double max; /* largest logit */
@@ -20,12 +16,12 @@ typedef struct px_loss_row {
 } px_loss_row;
 
 /* exp(o - max), with its limits where max is infinite. */
-PX_CELL_FUNCTION double px_loss_weight(double o, double max)
+static inline double px_loss_weight(double o, double max)
 {
     return o == max ? 1 : exp(o - max);
 }
 
-PX_CELL_FUNCTION px_loss_row px_loss_row_of(const double *o, int32_t V)
+static inline px_loss_row px_loss_row_of(const double *o, int32_t V)
 {
     px_loss_row row = {o[0], 0};
     for (int32_t j = 1; j < V; j++)
@@ -35,7 +31,7 @@ PX_CELL_FUNCTION px_loss_row px_loss_row_of(const double *o, int32_t V)
 }
 
 /* -log p of a logit, given log(sum) of its row. */
-PX_CELL_FUNCTION double px_loss_nll(double o, double max, double log_sum)
+static inline double px_loss_nll(double o, double max, double log_sum)
 {
     if (o == max) return o == -INFINITY ? INFINITY : log_sum; /* also where both are +inf */
     return log_sum + (max - o);

@@ -50,24 +50,34 @@ static px_status check_sizes(const px_model_config *model)
     return PX_OK;
 }
 
+static px_status add_layer(px_parameters *table, const px_model_config *model, int32_t l)
+{
+    const px_cell_info *cell = px_cell_of(model->cell);
+    int32_t h = model->hidden, inputs = l > 0 ? h : model->embed > 0 ? model->embed : model->vocab, rows;
+    char name[40];
+    if (__builtin_mul_overflow(h, cell->gates, &rows))
+        return px_fail(PX_ERR_ARGUMENT, "hidden %d: too many units for the %d gates of a layer of %s", (int)h, cell->gates, cell->label);
+    snprintf(name, sizeof name, "rnn.weight_ih_l%d", (int)l);
+    PX_TRY(add_tensor(table, PX_TENSOR_W_XH, l, name, rows, inputs, 2));
+    table->tensor[table->tensor_count - 1].one_hot = l == 0 && model->embed == 0;
+    snprintf(name, sizeof name, "rnn.weight_hh_l%d", (int)l);
+    PX_TRY(add_tensor(table, PX_TENSOR_W_HH, l, name, rows, h, 2));
+    snprintf(name, sizeof name, "rnn.bias_ih_l%d", (int)l);
+    PX_TRY(add_tensor(table, PX_TENSOR_B_H, l, name, rows, 1, 1));
+    if (cell->lone == PX_NO_GATE) return PX_OK;
+    snprintf(name, sizeof name, "rnn.bias_hh_l%d", (int)l);
+    return add_tensor(table, PX_TENSOR_B_HN, l, name, h, 1, 1);
+}
+
 px_status px_parameters_make(const px_model_config *model, px_parameters *table)
 {
     int32_t V = model->vocab, d = model->embed, h = model->hidden;
-    char name[40];
 
     memset(table, 0, sizeof *table);
     PX_TRY(check_sizes(model));
+    table->lone = px_cell_of(model->cell)->lone;
     if (d > 0) PX_TRY(add_tensor(table, PX_TENSOR_EMBEDDING, 0, "encoder.weight", V, d, 2));
-    for (int32_t l = 0; l < model->layers; l++) {
-        int32_t inputs = l > 0 ? h : d > 0 ? d : V;
-        snprintf(name, sizeof name, "rnn.weight_ih_l%d", (int)l);
-        PX_TRY(add_tensor(table, PX_TENSOR_W_XH, l, name, h, inputs, 2));
-        table->tensor[table->tensor_count - 1].one_hot = l == 0 && d == 0;
-        snprintf(name, sizeof name, "rnn.weight_hh_l%d", (int)l);
-        PX_TRY(add_tensor(table, PX_TENSOR_W_HH, l, name, h, h, 2));
-        snprintf(name, sizeof name, "rnn.bias_ih_l%d", (int)l);
-        PX_TRY(add_tensor(table, PX_TENSOR_B_H, l, name, h, 1, 1));
-    }
+    for (int32_t l = 0; l < model->layers; l++) PX_TRY(add_layer(table, model, l));
     if (model->tied && d != h) PX_TRY(add_tensor(table, PX_TENSOR_PROJECTION, 0, "proj.weight", d, h, 2));
     if (!model->tied) PX_TRY(add_tensor(table, PX_TENSOR_W_HQ, 0, "decoder.weight", V, h, 2));
     return add_tensor(table, PX_TENSOR_B_Q, 0, "decoder.bias", V, 1, 1);
@@ -78,6 +88,28 @@ const px_tensor *px_parameters_find(const px_parameters *table, px_tensor_role r
     for (int32_t k = 0; k < table->tensor_count; k++)
         if (table->tensor[k].role == role && table->tensor[k].layer == layer) return &table->tensor[k];
     return NULL;
+}
+
+size_t px_parameters_layer_begin(const px_parameters *table, int32_t l)
+{
+    int32_t k = 0;
+    while (table->tensor[k].role < PX_TENSOR_W_XH || (table->tensor[k].role <= PX_TENSOR_B_HN && table->tensor[k].layer < l)) k++;
+    return table->tensor[k].offset; /* the table ends with b_q, which belongs to no layer */
+}
+
+px_second_bias px_parameters_second_bias(const px_parameters *table, const px_tensor *b_h)
+{
+    px_second_bias bias = {.rows = b_h->rows, .tensor = px_parameters_find(table, PX_TENSOR_B_HN, b_h->layer)};
+    const size_t rows = (size_t)b_h->rows, own = bias.tensor ? bias.tensor->count : 0;
+    snprintf(bias.name, sizeof bias.name, "rnn.bias_hh_l%d", (int)b_h->layer);
+    bias.before = bias.tensor ? (size_t)table->lone * own : rows;
+    bias.after = rows - own - bias.before;
+    return bias;
+}
+
+int px_tensor_in_second_bias(const px_tensor *tensor)
+{
+    return tensor->role == PX_TENSOR_B_HN;
 }
 
 int px_weight_is_sound(float value, int is_output_bias)

@@ -13,8 +13,8 @@ typedef enum px_section {
     PX_SECTION_MOMENT1,      /* [count]; momentum buffer, or Adam's first moment; size 0 where the optimiser has none */
     PX_SECTION_MOMENT2,      /* [count]; Adam's second moment, RMSProp's mean square */
     PX_SECTION_AVERAGE,      /* [count]; averaged weights; size 0 without averaging */
-    PX_SECTION_STATE,        /* [L, groups*n, h] in the order of streams; hidden state carried between training windows */
-    PX_SECTION_EVAL_STATE    /* [L,n,h]; hidden state carried by evaluation and sampling */
+    PX_SECTION_STATE,        /* [S, L, groups*n, h] in the order of streams; states carried between training windows, H first (cells.h) */
+    PX_SECTION_EVAL_STATE    /* [S,L,n,h]; states carried by evaluation and sampling */
 } px_section;
 
 typedef struct px_sections {

@@ -191,10 +191,10 @@ static px_status on_line(void *context, const char *json, size_t bytes)
 /* ---- snapshots ------------------------------------------------------------------------------------------------------- */
 
 /* The share of values where a tanh unit no longer learns (its derivative 1 - h^2 is below 0.02), or a ReLU is off. */
-static double saturated(const float *values, size_t count, px_nonlinearity nonlinearity)
+static double saturated(const float *values, size_t count, px_cell cell)
 {
     size_t found = 0;
-    for (size_t i = 0; i < count; i++) found += nonlinearity == PX_RELU ? values[i] <= 0 : fabsf(values[i]) > 0.99f;
+    for (size_t i = 0; i < count; i++) found += cell == PX_CELL_RELU ? values[i] <= 0 : fabsf(values[i]) > 0.99f;
     return count ? (double)found / (double)count : 0;
 }
 
@@ -211,12 +211,12 @@ static px_status on_snapshot(void *context, const px_run_snapshot *snapshot)
     }
     for (int32_t l = 0; snapshot->activations && l < snapshot->layers; l++) {
         const float *values = snapshot->activations + (size_t)l * snapshot->activation_count;
-        int tanh_units = snapshot->nonlinearity == PX_TANH;
+        int tanh_units = snapshot->cell != PX_CELL_RELU;
         px_histogram_make(values, snapshot->activation_count, tanh_units ? -1 : 0, tanh_units ? 1 : 0, &histogram);
         snprintf(tag, sizeof tag, "activations/layer_%d", (int)l);
         PX_TRY(append_histogram(events, snapshot->step, tag, &histogram));
         snprintf(tag, sizeof tag, "saturated/layer_%d", (int)l);
-        PX_TRY(append_scalar(events, snapshot->step, tag, saturated(values, snapshot->activation_count, snapshot->nonlinearity)));
+        PX_TRY(append_scalar(events, snapshot->step, tag, saturated(values, snapshot->activation_count, snapshot->cell)));
     }
     return PX_OK;
 }

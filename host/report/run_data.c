@@ -305,7 +305,7 @@ double px_run_data_speed(const px_run_data *data)
 const char *px_run_data_model(const px_run_data *data, char buffer[96])
 {
     const px_model_config *model = &data->config.model;
-    int used = snprintf(buffer, 96, "%d × %d %s", (int)model->layers, (int)model->hidden, model->nonlinearity == PX_RELU ? "ReLU" : "tanh");
+    int used = snprintf(buffer, 96, "%d × %d %s", (int)model->layers, (int)model->hidden, px_cell_of(model->cell)->label);
     if (model->embed) snprintf(buffer + used, 96 - (size_t)used, ", d = %d%s", (int)model->embed, model->tied ? " tied" : "");
     return buffer;
 }

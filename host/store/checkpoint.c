@@ -2,6 +2,7 @@
 #include "checkpoint.h"
 
 #include "check.h"
+#include "second_bias.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,12 +12,11 @@
 #define CURRENT "state.current."
 #define MOMENT1 "state.moment1."
 #define MOMENT2 "state.moment2."
-#define HIDDEN "state.hidden"
 enum { NAME_BYTES = 80 };
 
 size_t px_checkpoint_buffer_count(const px_parameters *parameters, const px_config *config)
 {
-    size_t state = (size_t)config->model.layers * (size_t)config->batch * (size_t)config->model.hidden;
+    size_t state = (size_t)px_cell_of(config->model.cell)->states * (size_t)config->model.layers * (size_t)config->batch * (size_t)config->model.hidden;
     return parameters->count > state ? parameters->count : state;
 }
 
@@ -27,14 +27,20 @@ static void state_shape(const px_config *config, int64_t shape[3])
     shape[2] = config->model.hidden;
 }
 
-/* "prefix" + tensor's name; with second_bias, the name of PyTorch's other bias. */
-static const char *tensor_name(char name[NAME_BYTES], const char *prefix, const px_tensor *tensor, int second_bias)
+/* "prefix" + a tensor's name. */
+static const char *full_name(char name[NAME_BYTES], const char *prefix, const char *tensor)
 {
-    if (second_bias)
-        snprintf(name, NAME_BYTES, "%srnn.bias_hh_l%d", prefix, (int)tensor->layer);
-    else
-        snprintf(name, NAME_BYTES, "%s%s", prefix, tensor->name);
+    snprintf(name, NAME_BYTES, "%s%s", prefix, tensor);
     return name;
+}
+
+/* All states of the cell together are [S, L, n, h]; each stands in the file by itself. */
+static const char *const STATES[] = {"state.hidden", "state.cell"};
+_Static_assert(sizeof STATES / sizeof STATES[0] == PX_CELL_STATES_MAX, "a name for every state of a cell");
+
+static int states_of(const px_config *config)
+{
+    return px_cell_of(config->model.cell)->states;
 }
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */
@@ -46,18 +52,11 @@ static px_status declare_table(px_safetensors_writer *writer, const px_parameter
     for (int32_t i = 0; i < table->tensor_count; i++) {
         const px_tensor *tensor = &table->tensor[i];
         int64_t shape[2] = {tensor->rows, tensor->cols};
-        PX_TRY(px_safetensors_declare(writer, tensor_name(name, prefix, tensor, 0), tensor->dims, shape));
+        if (weights && px_tensor_in_second_bias(tensor)) continue;
+        PX_TRY(px_safetensors_declare(writer, full_name(name, prefix, tensor->name), tensor->dims, shape));
         if (weights && tensor->role == PX_TENSOR_B_H)
-            PX_TRY(px_safetensors_declare(writer, tensor_name(name, prefix, tensor, 1), 1, shape));
+            PX_TRY(px_safetensors_declare(writer, full_name(name, prefix, px_parameters_second_bias(table, tensor).name), 1, shape));
     }
-    return PX_OK;
-}
-
-static px_status write_zeros(px_safetensors_writer *writer, size_t count)
-{
-    static const float zeros[1024];
-    for (size_t done = 0; done < count; done += 1024)
-        PX_TRY(px_safetensors_write(writer, zeros, count - done < 1024 ? count - done : 1024));
     return PX_OK;
 }
 
@@ -77,8 +76,9 @@ static px_status write_table(px_safetensors_writer *writer, const px_checkpoint_
     PX_TRY(read_section(source, section));
     for (int32_t i = 0; i < table->tensor_count; i++) {
         const px_tensor *tensor = &table->tensor[i];
+        if (weights && px_tensor_in_second_bias(tensor)) continue;
         PX_TRY(px_safetensors_write(writer, source->buffer + tensor->offset, tensor->count));
-        if (weights && tensor->role == PX_TENSOR_B_H) PX_TRY(write_zeros(writer, tensor->count));
+        if (weights && tensor->role == PX_TENSOR_B_H) PX_TRY(px_second_bias_write(writer, table, tensor, source->buffer));
     }
     return PX_OK;
 }
@@ -124,7 +124,7 @@ static px_status write_all(px_safetensors_writer *writer, const px_checkpoint_so
     if (whole && averaged) PX_TRY(declare_table(writer, table, CURRENT, 0));
     if (moment1) PX_TRY(declare_table(writer, table, MOMENT1, 0));
     if (moment2) PX_TRY(declare_table(writer, table, MOMENT2, 0));
-    if (whole) PX_TRY(px_safetensors_declare(writer, HIDDEN, 3, shape));
+    for (int s = 0; whole && s < states_of(source->config); s++) PX_TRY(px_safetensors_declare(writer, STATES[s], 3, shape));
 
     PX_TRY(write_table(writer, source, averaged ? PX_SECTION_AVERAGE : PX_SECTION_PARAMETERS, 1));
     if (whole && averaged) PX_TRY(write_table(writer, source, PX_SECTION_PARAMETERS, 0));
@@ -132,7 +132,9 @@ static px_status write_all(px_safetensors_writer *writer, const px_checkpoint_so
     if (moment2) PX_TRY(write_table(writer, source, PX_SECTION_MOMENT2, 0));
     if (whole) {
         if (!source->hidden) PX_TRY(read_section(source, PX_SECTION_STATE));
-        PX_TRY(px_safetensors_write(writer, source->hidden ? source->hidden : source->buffer, (size_t)(shape[0] * shape[1] * shape[2])));
+        const float *states = source->hidden ? source->hidden : source->buffer;
+        const size_t count = (size_t)(shape[0] * shape[1] * shape[2]);
+        for (int s = 0; s < states_of(source->config); s++) PX_TRY(px_safetensors_write(writer, states + (size_t)s * count, count));
     }
     return PX_OK;
 }
@@ -203,10 +205,12 @@ static px_status expect_table(const px_checkpoint *checkpoint, const char *prefi
     for (int32_t i = 0; i < checkpoint->parameters.tensor_count; i++) {
         const px_tensor *tensor = &checkpoint->parameters.tensor[i];
         int64_t shape[2] = {tensor->rows, tensor->cols};
-        PX_TRY(px_safetensors_expect(checkpoint->file, tensor_name(name, prefix, tensor, 0), tensor->dims, shape, NULL));
+        if (weights && px_tensor_in_second_bias(tensor)) continue;
+        PX_TRY(px_safetensors_expect(checkpoint->file, full_name(name, prefix, tensor->name), tensor->dims, shape, NULL));
         ++*found;
         if (weights && tensor->role == PX_TENSOR_B_H) {
-            PX_TRY(px_safetensors_expect(checkpoint->file, tensor_name(name, prefix, tensor, 1), 1, shape, NULL));
+            const px_second_bias bias = px_parameters_second_bias(&checkpoint->parameters, tensor);
+            PX_TRY(px_safetensors_expect(checkpoint->file, full_name(name, prefix, bias.name), 1, shape, NULL));
             ++*found;
         }
     }
@@ -216,7 +220,7 @@ static px_status expect_table(const px_checkpoint *checkpoint, const char *prefi
 static int has_table(const px_checkpoint *checkpoint, const char *prefix)
 {
     char name[NAME_BYTES];
-    return px_safetensors_find(checkpoint->file, tensor_name(name, prefix, &checkpoint->parameters.tensor[0], 0)) != NULL;
+    return px_safetensors_find(checkpoint->file, full_name(name, prefix, checkpoint->parameters.tensor[0].name)) != NULL;
 }
 
 static px_status check_tensors(px_checkpoint *checkpoint)
@@ -231,8 +235,7 @@ static px_status check_tensors(px_checkpoint *checkpoint)
         if (checkpoint->averaged) PX_TRY(expect_table(checkpoint, CURRENT, 0, &found));
         if (has_table(checkpoint, MOMENT1)) PX_TRY(expect_table(checkpoint, MOMENT1, 0, &found));
         if (has_table(checkpoint, MOMENT2)) PX_TRY(expect_table(checkpoint, MOMENT2, 0, &found));
-        PX_TRY(px_safetensors_expect(checkpoint->file, HIDDEN, 3, shape, NULL));
-        found++;
+        for (int s = 0; s < states_of(&checkpoint->config); s++, found++) PX_TRY(px_safetensors_expect(checkpoint->file, STATES[s], 3, shape, NULL));
     }
     if (found != px_safetensors_count(checkpoint->file))
         return px_fail(PX_ERR_INPUT, "%s: damaged: it holds %zu tensors, its configuration has %zu", checkpoint->path,
@@ -269,17 +272,32 @@ void px_checkpoint_close(px_checkpoint *checkpoint)
     *checkpoint = (px_checkpoint){0};
 }
 
-/* values [second->count] += second, in parts. */
-static px_status add_bias(const px_safetensors *file, const px_safetensor *second, float *values)
+/* values [count] += those of second from first on, in parts. */
+static px_status add_values(const px_safetensors *file, const px_safetensor *second, size_t first, size_t total, float *values)
 {
     float other[1024];
-    for (size_t at = 0, count; at < second->count; at += count) {
-        count = second->count - at < 1024 ? second->count - at : 1024;
-        PX_TRY(px_safetensors_elements(file, second, at, count, other));
+    for (size_t at = 0, count; at < total; at += count) {
+        count = total - at < 1024 ? total - at : 1024;
+        PX_TRY(px_safetensors_elements(file, second, first + at, count, other));
         for (size_t k = 0; k < count; k++)
             if (other[k] != 0) values[at + k] += other[k]; /* adding zero would turn -0 into +0 */
     }
     return PX_OK;
+}
+
+/* The second bias adds to the first, but for a lone gate's, which is a parameter by itself. */
+static px_status add_second_bias(const px_checkpoint *checkpoint, const char *prefix, const px_tensor *b_h, float *flat)
+{
+    const px_second_bias bias = px_parameters_second_bias(&checkpoint->parameters, b_h);
+    const int64_t shape[1] = {bias.rows};
+    const px_safetensor *second;
+    char name[NAME_BYTES];
+    float *first = flat + b_h->offset;
+    const size_t own = bias.tensor ? bias.tensor->count : 0;
+    PX_TRY(px_safetensors_expect(checkpoint->file, full_name(name, prefix, bias.name), 1, shape, &second));
+    PX_TRY(add_values(checkpoint->file, second, 0, bias.before, first));
+    if (bias.tensor) PX_TRY(add_values(checkpoint->file, second, bias.before, own, flat + bias.tensor->offset));
+    return add_values(checkpoint->file, second, bias.before + own, bias.after, first + bias.before + own);
 }
 
 static px_status read_table(const px_checkpoint *checkpoint, const char *prefix, int weights, float *flat)
@@ -288,13 +306,10 @@ static px_status read_table(const px_checkpoint *checkpoint, const char *prefix,
     memset(flat, 0, checkpoint->parameters.count * sizeof *flat);
     for (int32_t i = 0; i < checkpoint->parameters.tensor_count; i++) {
         const px_tensor *tensor = &checkpoint->parameters.tensor[i];
-        const px_safetensor *second;
         int64_t shape[2] = {tensor->rows, tensor->cols};
-        float *values = flat + tensor->offset;
-        PX_TRY(px_safetensors_read(checkpoint->file, tensor_name(name, prefix, tensor, 0), tensor->dims, shape, values));
-        if (!weights || tensor->role != PX_TENSOR_B_H) continue;
-        PX_TRY(px_safetensors_expect(checkpoint->file, tensor_name(name, prefix, tensor, 1), 1, shape, &second));
-        PX_TRY(add_bias(checkpoint->file, second, values));
+        if (weights && px_tensor_in_second_bias(tensor)) continue;
+        PX_TRY(px_safetensors_read(checkpoint->file, full_name(name, prefix, tensor->name), tensor->dims, shape, flat + tensor->offset));
+        if (weights && tensor->role == PX_TENSOR_B_H) PX_TRY(add_second_bias(checkpoint, prefix, tensor, flat));
     }
     return PX_OK;
 }
@@ -317,11 +332,11 @@ static px_status restore_moment(const px_checkpoint *checkpoint, const px_sectio
     return put_section(to, section, buffer);
 }
 
-/* Of [L,n,h] the streams [first, first + count), moved to the front. */
-static void cut_streams(const int64_t shape[3], int32_t first, size_t count, float *states)
+/* Of the states [blocks,n,h] the streams [first, first + count), moved to the front. */
+static void cut_streams(const int64_t shape[3], size_t blocks, int32_t first, size_t count, float *states)
 {
     const size_t n = (size_t)shape[1], h = (size_t)shape[2];
-    for (size_t l = 0; l < (size_t)shape[0]; l++) memmove(states + l * count * h, states + (l * n + (size_t)first) * h, count * h * sizeof *states);
+    for (size_t l = 0; l < blocks; l++) memmove(states + l * count * h, states + (l * n + (size_t)first) * h, count * h * sizeof *states);
 }
 
 px_status px_checkpoint_restore(const px_checkpoint *checkpoint, const px_sections *to, int32_t first_stream, float *buffer)
@@ -343,10 +358,11 @@ px_status px_checkpoint_restore(const px_checkpoint *checkpoint, const px_sectio
     PX_TRY(restore_moment(checkpoint, to, PX_SECTION_MOMENT1, MOMENT1, buffer));
     PX_TRY(restore_moment(checkpoint, to, PX_SECTION_MOMENT2, MOMENT2, buffer));
     state_shape(&checkpoint->config, shape);
-    PX_TRY(px_safetensors_read(checkpoint->file, HIDDEN, 3, shape, buffer));
-    const size_t streams = section_count(to, PX_SECTION_STATE) / (size_t)(shape[0] * shape[2]);
+    const size_t blocks = (size_t)states_of(&checkpoint->config) * (size_t)shape[0], each = (size_t)(shape[0] * shape[1] * shape[2]);
+    for (int s = 0; s < states_of(&checkpoint->config); s++) PX_TRY(px_safetensors_read(checkpoint->file, STATES[s], 3, shape, buffer + (size_t)s * each));
+    const size_t streams = section_count(to, PX_SECTION_STATE) / (blocks * (size_t)shape[2]);
     if (first_stream < 0 || (size_t)first_stream + streams > (size_t)shape[1])
         return px_fail(PX_ERR_INTERNAL, "streams %d to %zu of the %lld in %s", (int)first_stream, (size_t)first_stream + streams - 1, (long long)shape[1], checkpoint->path);
-    cut_streams(shape, first_stream, streams, buffer);
+    cut_streams(shape, blocks, first_stream, streams, buffer);
     return put_section(to, PX_SECTION_STATE, buffer);
 }

@@ -15,7 +15,7 @@ typedef struct px_import_request {
     const char *path;              /* safetensors */
     px_vocabulary_list *vocabulary; /* NULL: the 256 bytes, where the model has 256 tokens */
     px_vocabulary_names names;
-    px_nonlinearity nonlinearity;  /* the file does not say */
+    px_cell cell;  /* the file does not say */
     const char *encoder, *rnn, *decoder; /* names of the modules; NULL = "encoder", "rnn", "decoder" */
 } px_import_request;
 

@@ -3,26 +3,17 @@
 
 #include "check.h"
 #include "safetensors.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-/* PyTorch's second bias: zeros, where this model has one bias. */
-static const char *second_bias(const px_tensor *tensor, char name[64])
-{
-    snprintf(name, 64, "rnn.bias_hh_l%d", (int)tensor->layer);
-    return name;
-}
+#include "second_bias.h"
 
 static px_status declare(px_safetensors_writer *writer, const px_parameters *table)
 {
-    char name[64];
     PX_TRY(px_safetensors_add_metadata(writer, "format", "pt"));
     for (int32_t i = 0; i < table->tensor_count; i++) {
         const px_tensor *tensor = &table->tensor[i];
         int64_t shape[2] = {tensor->rows, tensor->cols};
+        if (px_tensor_in_second_bias(tensor)) continue;
         PX_TRY(px_safetensors_declare(writer, tensor->name, tensor->dims, shape));
-        if (tensor->role == PX_TENSOR_B_H) PX_TRY(px_safetensors_declare(writer, second_bias(tensor, name), 1, shape));
+        if (tensor->role == PX_TENSOR_B_H) PX_TRY(px_safetensors_declare(writer, px_parameters_second_bias(table, tensor).name, 1, shape));
     }
     return PX_OK;
 }
@@ -30,15 +21,13 @@ static px_status declare(px_safetensors_writer *writer, const px_parameters *tab
 static px_status write_values(px_safetensors_writer *writer, const px_model_file *model)
 {
     const px_parameters *table = &model->parameters;
-    float *zeros = calloc((size_t)model->config.model.hidden, sizeof *zeros);
-    px_status status = zeros ? PX_OK : px_fail(PX_ERR_MEMORY, "export: no memory for a bias");
-    for (int32_t i = 0; i < table->tensor_count && status == PX_OK; i++) {
+    for (int32_t i = 0; i < table->tensor_count; i++) {
         const px_tensor *tensor = &table->tensor[i];
-        status = px_safetensors_write(writer, model->weights + tensor->offset, tensor->count);
-        if (status == PX_OK && tensor->role == PX_TENSOR_B_H) status = px_safetensors_write(writer, zeros, tensor->count);
+        if (px_tensor_in_second_bias(tensor)) continue;
+        PX_TRY(px_safetensors_write(writer, model->weights + tensor->offset, tensor->count));
+        if (tensor->role == PX_TENSOR_B_H) PX_TRY(px_second_bias_write(writer, table, tensor, model->weights));
     }
-    free(zeros);
-    return status;
+    return PX_OK;
 }
 
 px_status px_model_export(const px_model_file *model, const char *path)

@@ -130,7 +130,9 @@ static px_status settle_config(importing *import, const px_import_request *reque
     sizes->hidden = found->hidden;
     sizes->layers = found->layers;
     sizes->tied = found->tied;
-    sizes->nonlinearity = request->nonlinearity;
+    if (px_cell_of(request->cell)->keeps)
+        return px_fail(PX_ERR_ARGUMENT, "--cell %s: only torch.nn.RNN can be imported, of tanh or relu", px_cell_of(request->cell)->name);
+    sizes->cell = request->cell;
     if (px_parameters_make(sizes, &import->table) != PX_OK) return px_fail_context(PX_ERR_INPUT, "%s", request->path);
     return PX_OK;
 }

@@ -57,7 +57,7 @@ px_status px_run_introduce(px_run *run)
     PX_TRY(px_engine_memory_of(px_device_or_default(run->config.device), model, &run->config.optimizer, &run->engine->shape, &memory));
     snprintf(input, sizeof input, model->embed ? "%d-wide embeddings%s" : "one-hot input", (int)model->embed, model->tied ? ", tied" : "");
     px_run_line(run, "model: %d layer%s of %d %s units, %s; %s parameters, %s in all", (int)model->layers, model->layers > 1 ? "s" : "",
-                (int)model->hidden, model->nonlinearity == PX_RELU ? "ReLU" : "tanh", input,
+                (int)model->hidden, px_cell_of(model->cell)->label, input,
                 px_text_count(a, (long long)run->parameters.weights), px_text_bytes(b, (double)memory.total));
     PX_TRY(px_engine_describe(run->engine, device, sizeof device));
     px_run_line(run, "device: %s", device);

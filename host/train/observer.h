@@ -23,7 +23,7 @@ typedef struct px_run_snapshot {
     int64_t step;
     const px_parameters *parameters;
     const float *weights;        /* [parameters->count], file layout */
-    px_nonlinearity nonlinearity;
+    px_cell cell;
     int32_t layers;
     size_t activation_count;     /* of each layer */
     const float *activations;    /* [layers, activation_count]: hidden states H while reading the validation text; NULL without one */

@@ -69,7 +69,7 @@ static px_status read_activations(px_run *run, float **values, size_t *count)
     size_t L = (size_t)run->config.model.layers, h = (size_t)run->config.model.hidden, streams = (size_t)run->engine->shape.n;
     size_t targets = run->corpus.valid.end - run->corpus.valid.begin - 1, n = targets < streams ? targets : streams;
     px_minibatches *minibatches = NULL;
-    float *state = malloc(L * streams * h * sizeof *state);
+    float *state = malloc(px_state_blocks(&run->config.model) * streams * h * sizeof *state);
     px_status status;
     *values = NULL;
     PX_TRY_GOTO(status, px_minibatches_create_eval(run->corpus.valid, (int32_t)n, run->config.steps, run->reset_id, 0, &minibatches), done);
@@ -98,7 +98,7 @@ done:
 static px_status show_model(px_run *run)
 {
     px_run_snapshot snapshot = {.step = run->state.step, .parameters = &run->parameters, .weights = run->buffer,
-                                .nonlinearity = run->config.model.nonlinearity, .layers = run->config.model.layers};
+                                .cell = run->config.model.cell, .layers = run->config.model.layers};
     float *activations = NULL;
     px_status status = run->validates ? read_activations(run, &activations, &snapshot.activation_count) : PX_OK;
     if (status == PX_OK) status = px_engine_read(run->engine, PX_SECTION_PARAMETERS, run->buffer);

@@ -68,10 +68,10 @@ px_status px_run_compare_ranks(px_run *run)
     return status;
 }
 
-/* [ranks][L][s][h] to [L][ranks s][h]. */
+/* [ranks][S L][s][h] to [S L][ranks s][h]. */
 static void in_order_of_streams(const px_run *run, const float *gathered, float *hidden)
 {
-    const size_t L = (size_t)run->config.model.layers, ranks = (size_t)run->comm->size;
+    const size_t L = px_state_blocks(&run->config.model), ranks = (size_t)run->comm->size;
     const size_t block = (size_t)run->share.streams * (size_t)run->config.model.hidden;
     for (size_t rank = 0; rank < ranks; rank++)
         for (size_t l = 0; l < L; l++) memcpy(hidden + (l * ranks + rank) * block, gathered + (rank * L + l) * block, block * sizeof *hidden);

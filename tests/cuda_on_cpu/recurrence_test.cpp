@@ -5,7 +5,7 @@ namespace {
 
 struct step_case {
     int n, width;
-    px_nonlinearity nonlinearity;
+    px_cell cell;
     bool rec, reset;
     double p;
     int locked;
@@ -13,9 +13,9 @@ struct step_case {
 };
 
 const step_case cases[] = {
-    {1, 1, PX_TANH, true, false, 0, 0, 0},    {1, 33, PX_TANH, true, true, 0.5, 0, 0}, {5, 33, PX_RELU, true, true, 0.3, 1, 0},
-    {7, 64, PX_TANH, true, true, 0.2, 0, 0},  {3, 36, PX_TANH, false, false, 0, 0, 0}, {32, 132, PX_TANH, true, false, 0.4, 0, 0},
-    {9, 250, PX_RELU, true, true, 0.1, 0, 0}, {4, 40, PX_TANH, true, true, 0.5, 0, 1}, {2, 1030, PX_TANH, true, false, 0, 0, 0},
+    {1, 1, PX_CELL_TANH, true, false, 0, 0, 0},    {1, 33, PX_CELL_TANH, true, true, 0.5, 0, 0}, {5, 33, PX_CELL_RELU, true, true, 0.3, 1, 0},
+    {7, 64, PX_CELL_TANH, true, true, 0.2, 0, 0},  {3, 36, PX_CELL_TANH, false, false, 0, 0, 0}, {32, 132, PX_CELL_TANH, true, false, 0.4, 0, 0},
+    {9, 250, PX_CELL_RELU, true, true, 0.1, 0, 0}, {4, 40, PX_CELL_TANH, true, true, 0.5, 0, 1}, {2, 1030, PX_CELL_TANH, true, false, 0, 0, 0},
 };
 enum { STEP = 3 }; /* t of the window */
 
@@ -47,7 +47,7 @@ void recurrence_forward_step_adds_resets_activates_and_drops(void **)
                 if (marks[i]) rec[at] = NAN; /* whatever is there must not come through */
                 double z = static_cast<double>(xz[at]) + bias[j];
                 if (c.rec && !marks[i]) z += rec[at];
-                h[at] = c.nonlinearity == PX_TANH ? std::tanh(z) : z > 0 ? z : 0;
+                h[at] = c.cell == PX_CELL_TANH ? std::tanh(z) : z > 0 ? z : 0;
                 up[at] = h[at] * mask_factor(d, w, STEP, i, c.width, j);
             }
         const std::vector<double> unit(count, 4.0); /* sums of magnitude up to 5, before tanh */
@@ -68,7 +68,7 @@ void recurrence_forward_step_adds_resets_activates_and_drops(void **)
                 a.up_low = up_low;
                 a.window = d_window;
                 a.dropout = d;
-                a.nonlinearity = c.nonlinearity;
+                a.cell = c.cell;
                 a.n = c.n, a.width = c.width, a.t = STEP;
                 LAUNCHED(px_launch_recurrence_forward(&a, nullptr));
                 std::vector<float> out = in_place ? d_xz.read() : d_h.read();
@@ -85,7 +85,7 @@ void recurrence_forward_step_adds_resets_activates_and_drops(void **)
             a.xz = d_xz;
             a.bias = d_bias;
             a.h = d_h;
-            a.nonlinearity = PX_RELU;
+            a.cell = PX_CELL_RELU;
             a.n = c.n, a.width = c.width;
             LAUNCHED(px_launch_recurrence_forward(&a, nullptr));
             std::vector<float> want(count);
@@ -112,7 +112,7 @@ void recurrence_backward_step_masks_resets_and_multiplies_by_the_slope(void **)
                 if (marks[i]) rec[at] = INFINITY;
                 const double m = mask_factor(d, w, STEP, i, c.width, j), above = dup[at] * m;
                 const double back = c.rec && !marks[i] ? static_cast<double>(rec[at]) : 0.0, x = h[at];
-                const double slope = c.nonlinearity == PX_TANH ? 1 - x * x : x > 0 ? 1 : 0;
+                const double slope = c.cell == PX_CELL_TANH ? 1 - x * x : x > 0 ? 1 : 0;
                 dz[at] = (above + back) * slope;
                 size[at] = std::fabs(above) + std::fabs(back) + 1e-3;
             }
@@ -131,7 +131,7 @@ void recurrence_backward_step_masks_resets_and_multiplies_by_the_slope(void **)
                 a.dz_low = low;
                 a.window = d_window;
                 a.dropout = d;
-                a.nonlinearity = c.nonlinearity;
+                a.cell = c.cell;
                 a.n = c.n, a.width = c.width, a.t = STEP;
                 LAUNCHED(px_launch_recurrence_backward(&a, nullptr));
                 const std::vector<float> out = in_place ? d_dup.read() : d_dz.read();

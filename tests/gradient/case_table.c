@@ -8,6 +8,30 @@
 #define OPTIMIZER(...)                                                                                                  \
     .optimizer = {.momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .alpha = 0.99, .epsilon = 1e-8, __VA_ARGS__}
 
+/* The same for a cell of several gates. */
+#define CELL_CASES(CELL, name)                                                                                                              \
+    {name ", one stream, one step, one unit, two tokens", MODEL(2, 0, 1, 1, .cell = CELL), .n = 1, .T = 1},                                 \
+    {name ", one-hot", MODEL(9, 0, 12, 1, .cell = CELL), .n = 3, .T = 5},                                                                   \
+    {name ", two layers, embedding, h = 33", MODEL(9, 5, 33, 2, .cell = CELL), .n = 3, .T = 5},                                             \
+    {name ", one-hot, three layers, resets", MODEL(7, 0, 9, 3, .cell = CELL), .n = 4, .T = 8, .reset_share = 0.25},                         \
+    {name ", every step is a reset", MODEL(9, 0, 10, 2, .cell = CELL), .n = 3, .T = 4, .reset_share = 1},                                   \
+    {name ", orthogonal recurrence, zero state",                                                                                            \
+     MODEL(9, 6, 11, 2, .cell = CELL, .init = PX_INIT_GLOROT, .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL), .n = 3, .T = 5,              \
+     .zero_state = 1},                                                                                                                      \
+    {name ", input dropout, one-hot, weight dropout", MODEL(9, 0, 10, 1, .cell = CELL, .dropout_input = 0.4, .dropout_weight = 0.3),        \
+     .n = 3, .T = 5},                                                                                                                       \
+    {name ", every dropout at once, tied, resets, three windows, adam",                                                                     \
+     MODEL(9, 6, 10, 2, .cell = CELL, .tied = 1, .dropout_input = 0.2, .dropout_between = 0.3, .dropout_output = 0.4,                       \
+           .dropout_weight = 0.25), .n = 3, .T = 5, .windows = 3, .reset_share = 0.2, .unscored_share = 0.1,                                \
+     OPTIMIZER(.kind = PX_ADAM, .clip = 0.25)},                                                                                             \
+    {name ", fewer streams and steps, locked", MODEL(9, 4, 10, 2, .cell = CELL, .dropout_between = 0.3, .dropout_locked = 1), .n = 5,       \
+     .T = 6, .batch_n = 2, .batch_T = 3},                                                                                                   \
+    {name ", characters: V = 28, h = 64", MODEL(28, 0, 64, 1, .cell = CELL), .n = 32, .T = 9, .large = 1,                                   \
+     OPTIMIZER(.kind = PX_ADAM, .clip = 1)},                                                                                                \
+    {name ", n = 33, h = 130, two layers", MODEL(61, 0, 130, 2, .cell = CELL, .dropout_between = 0.2, .dropout_output = 0.2), .n = 33,      \
+     .T = 3, .large = 1, .reset_share = 0.05},                                                                                              \
+    {name ", h = 257, weight dropout", MODEL(10, 12, 257, 1, .cell = CELL, .dropout_weight = 0.5), .n = 5, .T = 3, .large = 1}
+
 const px_case px_cases[] = {
     /* sizes */
     {"one stream, one step, one unit, two tokens", MODEL(2, 0, 1, 1), .n = 1, .T = 1},
@@ -25,14 +49,17 @@ const px_case px_cases[] = {
     {"zero state", MODEL(9, 0, 10, 2), .n = 4, .T = 5, .zero_state = 1},
     {"long window", MODEL(5, 0, 6, 1), .n = 2, .T = 40},
     /* nonlinearity */
-    {"relu, one-hot", MODEL(9, 0, 12, 1, .nonlinearity = PX_RELU), .n = 3, .T = 5},
-    {"relu, two layers, embedding", MODEL(9, 5, 12, 2, .nonlinearity = PX_RELU), .n = 3, .T = 5},
+    {"relu, one-hot", MODEL(9, 0, 12, 1, .cell = PX_CELL_RELU), .n = 3, .T = 5},
+    {"relu, two layers, embedding", MODEL(9, 5, 12, 2, .cell = PX_CELL_RELU), .n = 3, .T = 5},
+    /* cells of several gates */
+    CELL_CASES(PX_CELL_GRU, "gru"),
+    CELL_CASES(PX_CELL_LSTM, "lstm"),
     /* initialisers, seen through one step */
     {"normal weights, no biases", MODEL(9, 0, 12, 1, .init = PX_INIT_NORMAL, .init_scale = 0.1), .n = 3, .T = 5},
     {"Glorot weights, orthogonal recurrence",
      MODEL(9, 6, 12, 2, .init = PX_INIT_GLOROT, .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL), .n = 3, .T = 5},
     {"relu with identity recurrence",
-     MODEL(9, 6, 12, 2, .nonlinearity = PX_RELU, .init_recurrent = PX_INIT_RECURRENT_IDENTITY, .init_gain = 0.5),
+     MODEL(9, 6, 12, 2, .cell = PX_CELL_RELU, .init_recurrent = PX_INIT_RECURRENT_IDENTITY, .init_gain = 0.5),
      .n = 3, .T = 5},
     /* tied embeddings */
     {"tied, d = h", MODEL(9, 8, 8, 1, .tied = 1), .n = 3, .T = 5},
@@ -52,12 +79,12 @@ const px_case px_cases[] = {
     {"output dropout, tied", MODEL(9, 10, 10, 1, .tied = 1, .dropout_output = 0.5), .n = 3, .T = 5},
     {"output dropout, tied with projection", MODEL(9, 6, 10, 2, .tied = 1, .dropout_output = 0.5), .n = 3, .T = 5},
     {"weight dropout", MODEL(9, 0, 10, 1, .dropout_weight = 0.3), .n = 3, .T = 5},
-    {"weight dropout, two layers, relu", MODEL(9, 4, 11, 2, .dropout_weight = 0.3, .nonlinearity = PX_RELU), .n = 3, .T = 5},
+    {"weight dropout, two layers, relu", MODEL(9, 4, 11, 2, .dropout_weight = 0.3, .cell = PX_CELL_RELU), .n = 3, .T = 5},
     {"every dropout at once",
      MODEL(9, 6, 10, 2, .dropout_input = 0.2, .dropout_between = 0.3, .dropout_output = 0.4, .dropout_weight = 0.25),
      .n = 3, .T = 5},
     {"every dropout at once, locked, tied, relu",
-     MODEL(9, 6, 10, 2, .tied = 1, .nonlinearity = PX_RELU, .dropout_input = 0.2, .dropout_between = 0.3,
+     MODEL(9, 6, 10, 2, .tied = 1, .cell = PX_CELL_RELU, .dropout_input = 0.2, .dropout_between = 0.3,
            .dropout_output = 0.4, .dropout_weight = 0.25, .dropout_locked = 1),
      .n = 3, .T = 5},
     {"dropout of streams 5 to 7 of 11",

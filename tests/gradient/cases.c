@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Streams of synthetic numbers in tests; the seed is fixed, so that a failure repeats. */
 enum { SEED = 20, STREAM_TOKEN = 1, STREAM_TARGET, STREAM_RESET, STREAM_UNSCORED, STREAM_STATE };
@@ -64,6 +65,11 @@ void px_window_free(px_window *window)
     free(window->targets);
     free(window->reset);
     *window = (px_window){0};
+}
+
+int px_device_lacks(const char *device, px_cell cell)
+{
+    return strncmp(device, "cuda", 4) == 0 && px_cell_of(cell)->keeps;
 }
 
 px_engine *px_case_engine(const px_case *c, const char *device, int32_t threads, int32_t averaging)

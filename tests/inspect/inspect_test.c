@@ -28,10 +28,10 @@ static const struct {
     int32_t reset_id;
 } CASES[] = {
     {"one layer of tanh", {.vocab = V, .hidden = 9, .layers = 1, .init_scale = 2}, -1},
-    {"one layer of ReLU", {.vocab = V, .hidden = 9, .layers = 1, .nonlinearity = PX_RELU, .init_scale = 2}, -1},
+    {"one layer of ReLU", {.vocab = V, .hidden = 9, .layers = 1, .cell = PX_CELL_RELU, .init_scale = 2}, -1},
     {"three layers over an embedding", {.vocab = V, .embed = 4, .hidden = 6, .layers = 3, .init_scale = 2}, -1},
     {"tied through a projection", {.vocab = V, .embed = 4, .hidden = 7, .layers = 2, .tied = 1, .init_scale = 2}, -1},
-    {"tied ReLU", {.vocab = V, .embed = 6, .hidden = 6, .layers = 2, .tied = 1, .nonlinearity = PX_RELU, .init_scale = 2}, -1},
+    {"tied ReLU", {.vocab = V, .embed = 6, .hidden = 6, .layers = 2, .tied = 1, .cell = PX_CELL_RELU, .init_scale = 2}, -1},
     {"documents", {.vocab = V, .hidden = 5, .layers = 2, .init_scale = 2}, 6},
 };
 enum { CASE_COUNT = sizeof CASES / sizeof CASES[0] };
@@ -78,7 +78,7 @@ static double loss_at(const model *m, int32_t t, int32_t at, int32_t layer, int3
                 else
                     z += w_xh[TEXT[s]];
                 for (int32_t k = 0; k < h && !reset; k++) z += state[l][k] * w_hh[k];
-                next[j] = m->config.nonlinearity == PX_RELU ? fmax(z, 0) : tanh(z);
+                next[j] = m->config.cell == PX_CELL_RELU ? fmax(z, 0) : tanh(z);
             }
             memcpy(state[l], next, sizeof next);
             if (s == at && l == layer) state[l][unit] += change;

@@ -71,8 +71,8 @@ for flags in '--level byte' '--level char --embed 8 --tied' '--level word --laye
     done_with "exported: $flags" 0
     must "the card has the run's result" near "$("$JSON_GET" out/model.json results.training.valid_loss_zero)" "$("$JSON_GET" out/model.json results.valid_loss)" 0.1
     must "the card has a hash of the texts" test "$("$JSON_GET" out/model.json corpus.hash | wc -c)" = 17
-    nonlinearity=$("$JSON_GET" out/model.json settings.nonlinearity)
-    run import out/model.safetensors --out back.safetensors --vocab out/model.json --nonlinearity "$nonlinearity"
+    cell=$("$JSON_GET" out/model.json settings.cell)
+    run import out/model.safetensors --out back.safetensors --vocab out/model.json --cell "$cell"
     done_with "and imported again" 0
     run eval --model run --data text.txt --per-token a
     run eval --model back.safetensors --data text.txt --per-token b
@@ -81,7 +81,7 @@ for flags in '--level byte' '--level char --embed 8 --tied' '--level word --laye
     hash=$(json vocabulary.hash)
     run info run --json
     must "the vocabulary is the same" test "$hash" = "$(json vocabulary.hash)"
-    run import out/model.safetensors --out again.safetensors --vocab run --nonlinearity "$nonlinearity"
+    run import out/model.safetensors --out again.safetensors --vocab run --cell "$cell"
     must "a model is a list too" cmp back.safetensors again.safetensors
 done
 run export --model run --out named.safetensors

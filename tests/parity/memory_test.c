@@ -51,6 +51,10 @@ static const struct {
                        .dropout_weight = 0.2}, PX_RMSPROP, {.n = 64, .T = 50, .training = 1}},
     {"long window", {.vocab = 30, .hidden = 64, .layers = 1}, PX_SGD, {.n = 64, .T = 700, .training = 1}},
     {"evaluation only", {.vocab = 10000, .embed = 256, .hidden = 512, .layers = 2}, PX_ADAM, {.n = 1, .T = 64}},
+    {"gru, dropped weights", {.vocab = 90, .embed = 20, .hidden = 256, .layers = 2, .cell = PX_CELL_GRU, .dropout_weight = 0.2}, PX_SGD,
+     {.n = 32, .T = 35, .training = 1}},
+    {"lstm", {.vocab = 28, .hidden = 256, .layers = 2, .cell = PX_CELL_LSTM}, PX_ADAM, {.n = 32, .T = 35, .training = 1}},
+    {"lstm, evaluation only", {.vocab = 1000, .embed = 25, .hidden = 300, .layers = 2, .cell = PX_CELL_LSTM}, PX_ADAM, {.n = 1, .T = 64}},
     {"small", {.vocab = 2, .hidden = 1, .layers = 1}, PX_ADAM, {.n = 1, .T = 1, .training = 1}},
 };
 

@@ -28,6 +28,13 @@ static const px_case everything = {
 static const px_case one_hot = {"one-hot", .model = {.vocab = 61, .hidden = 40, .layers = 1, .init_scale = 1},
                                 .optimizer = ADAM, .n = 3, .T = 6};
 
+static const px_case gru = {"gru", .model = {.vocab = 19, .embed = 7, .hidden = 33, .layers = 2, .cell = PX_CELL_GRU, .init_scale = 1, .dropout_weight = 0.2},
+                            .optimizer = ADAM, .n = 5, .T = 6, .reset_share = 0.05};
+static const px_case lstm = {"lstm", .model = {.vocab = 19, .hidden = 33, .layers = 2, .cell = PX_CELL_LSTM, .init_scale = 1, .dropout_between = 0.2},
+                             .optimizer = ADAM, .n = 5, .T = 6, .reset_share = 0.05};
+static const px_case *const cases[] = {&everything, &one_hot, &gru, &lstm};
+enum { CASES = sizeof cases / sizeof cases[0] };
+
 static const char *const section_name[] = {"parameters", "gradients", "moment 1", "moment 2", "average", "state", "evaluation state"};
 
 static void step_of(px_engine *engine, const px_case *c, uint64_t step)
@@ -81,10 +88,10 @@ static void sections_exist_where_the_optimiser_needs_them(void **state)
 
 static void sections_are_read_as_they_were_written(void **state)
 {
-    const px_case *cases[] = {&everything, &one_hot};
     (void)state;
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < CASES; k++) {
         const px_case *c = cases[k];
+        if (px_device_lacks(device, c->model.cell)) continue;
         px_parameters table;
         float *written[PX_SECTION_EVAL_STATE + 1];
         PX_CHECK(px_parameters_make(&c->model, &table));
@@ -116,11 +123,11 @@ static void sections_are_read_as_they_were_written(void **state)
 /* Stopped after step `stop`, or in the middle of it (gradients accumulated, no update yet), and continued in a new engine. */
 static void resumed_run_is_the_run_that_was_not_stopped(void **state)
 {
-    const px_case *cases[] = {&everything, &one_hot};
     enum { STEPS = 8, STOP = 4 };
     (void)state;
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 2 * CASES; k++) {
         const px_case *c = cases[k / 2];
+        if (px_device_lacks(device, c->model.cell)) continue;
         int in_the_middle = k % 2;
         px_engine *whole = px_case_engine(c, device, 2, 1), *first = px_case_engine(c, device, 2, 1);
         for (uint64_t step = 0; step < STEPS; step++) step_of(whole, c, step);
@@ -150,12 +157,16 @@ static void resumed_run_is_the_run_that_was_not_stopped(void **state)
 static void runs_repeat_to_the_bit(void **state)
 {
     (void)state;
-    px_engine *once = px_case_engine(&everything, device, 2, 1), *again = px_case_engine(&everything, device, 2, 1);
-    for (uint64_t step = 0; step < 6; step++) step_of(once, &everything, step);
-    for (uint64_t step = 0; step < 6; step++) step_of(again, &everything, step);
-    assert_int_equal(compare_engines(again, once, "repeated"), 0);
-    px_engine_destroy(once);
-    px_engine_destroy(again);
+    for (int k = 0; k < CASES; k++) {
+        const px_case *c = cases[k];
+        if (px_device_lacks(device, c->model.cell)) continue;
+        px_engine *once = px_case_engine(c, device, 2, 1), *again = px_case_engine(c, device, 2, 1);
+        for (uint64_t step = 0; step < 6; step++) step_of(once, c, step);
+        for (uint64_t step = 0; step < 6; step++) step_of(again, c, step);
+        assert_int_equal(compare_engines(again, once, "repeated"), 0);
+        px_engine_destroy(once);
+        px_engine_destroy(again);
+    }
 }
 
 /* Evaluating in between leaves training as it was, and training leaves the evaluation state. */

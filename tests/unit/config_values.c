@@ -82,6 +82,21 @@ static void unknown_settings_name_the_nearest_one(void **state)
     assert_null(px_config_nearest("zzzzzzzz"));
 }
 
+static void nonlinearity_is_what_the_cell_was_called(void **state)
+{
+    px_config config;
+    (void)state;
+    px_config_default(&config);
+    assert_int_equal(config.model.cell, PX_CELL_TANH);
+    assert_int_equal(px_config_set(&config, "nonlinearity", "relu"), PX_OK);
+    assert_int_equal(config.model.cell, PX_CELL_RELU);
+    assert_int_equal(px_config_set(&config, "cell", "lstm"), PX_OK);
+    assert_int_equal(config.model.cell, PX_CELL_LSTM);
+    expect_refused("nonlinearity", "gru", "tanh or relu");
+    expect_refused("cell", "rnn", "tanh, relu, gru or lstm");
+    px_config_free(&config);
+}
+
 static void dropout_sets_between_and_output(void **state)
 {
     px_config config;
@@ -151,6 +166,7 @@ int main(void)
         cmocka_unit_test(numbers_must_be_whole_texts_in_range_and_finite),
         cmocka_unit_test(choices_are_listed_where_one_is_wrong),
         cmocka_unit_test(unknown_settings_name_the_nearest_one),
+        cmocka_unit_test(nonlinearity_is_what_the_cell_was_called),
         cmocka_unit_test(dropout_sets_between_and_output),
         cmocka_unit_test(doubles_are_written_as_the_shortest_text_that_reads_back_exactly),
         cmocka_unit_test(the_largest_seed_survives),

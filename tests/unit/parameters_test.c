@@ -216,6 +216,65 @@ static void glorot_weights_have_the_bound_of_their_fans(void **state)
     free(flat);
 }
 
+static void cells_have_their_tensors(void **state)
+{
+    static const struct {
+        px_cell cell;
+        int32_t gates, tensors;
+    } wanted[] = {{PX_CELL_TANH, 1, 9}, {PX_CELL_RELU, 1, 9}, {PX_CELL_GRU, 3, 11}, {PX_CELL_LSTM, 4, 9}};
+    (void)state;
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        px_model_config model = MODEL(.vocab = 20, .embed = 5, .hidden = 7, .layers = 2, .cell = wanted[i].cell);
+        px_parameters table = table_of(model);
+        int32_t rows = wanted[i].gates * 7;
+        assert_int_equal(table.tensor_count, wanted[i].tensors);
+        for (int32_t l = 0; l < 2; l++) {
+            const px_tensor *w_xh = px_parameters_find(&table, PX_TENSOR_W_XH, l), *w_hh = px_parameters_find(&table, PX_TENSOR_W_HH, l),
+                            *b_h = px_parameters_find(&table, PX_TENSOR_B_H, l), *lone = px_parameters_find(&table, PX_TENSOR_B_HN, l);
+            assert_true(w_xh->rows == rows && w_xh->cols == (l ? 7 : 5) && w_hh->rows == rows && w_hh->cols == 7 && b_h->rows == rows);
+            assert_true(!lone == (wanted[i].cell != PX_CELL_GRU) && (!lone || lone->rows == 7));
+            const px_second_bias second = px_parameters_second_bias(&table, b_h);
+            assert_true(second.tensor == lone && second.rows == rows && second.before + second.after == (size_t)(lone ? rows - 7 : rows));
+            assert_int_equal(second.before, lone ? 14 : rows); /* n is the third of r, z, n */
+            assert_int_equal(px_parameters_layer_begin(&table, l), w_xh->offset);
+        }
+        assert_int_equal(px_parameters_layer_begin(&table, 2), px_parameters_find(&table, PX_TENSOR_W_HQ, 0)->offset);
+    }
+}
+
+static void forget_gates_begin_open(void **state)
+{
+    px_model_config model = MODEL(.vocab = 20, .hidden = 9, .layers = 2, .cell = PX_CELL_LSTM);
+    px_parameters table = table_of(model);
+    float *flat = init_of(model, 3);
+    (void)state;
+    for (int32_t l = 0; l < 2; l++)
+        for (int32_t j = 0; j < 36; j++)
+            assert_true((flat[px_parameters_find(&table, PX_TENSOR_B_H, l)->offset + (size_t)j] == 1) == (j / 9 == 1));
+    free(flat);
+}
+
+/* Every gate's block, and no two alike. */
+static void gates_have_orthogonal_recurrences_of_their_own(void **state)
+{
+    enum { H = 31 };
+    px_model_config model = SCALED(1, 1, .vocab = 3, .hidden = H, .layers = 1, .cell = PX_CELL_LSTM, .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL);
+    px_parameters table = table_of(model);
+    float *flat = init_of(model, 3);
+    const float *w = flat + px_parameters_find(&table, PX_TENSOR_W_HH, 0)->offset;
+    (void)state;
+    for (int32_t gate = 0; gate < 4; gate++, w += H * H) {
+        for (int32_t i = 0; i < H; i++)
+            for (int32_t j = 0; j < H; j++) {
+                double dot = i == j ? -1 : 0;
+                for (int32_t k = 0; k < H; k++) dot += (double)w[i * H + k] * w[j * H + k];
+                assert_true(fabs(dot) < 5e-7);
+            }
+        if (gate > 0) assert_true(memcmp(w, w - H * H, H * H * sizeof *w) != 0);
+    }
+    free(flat);
+}
+
 static void orthogonal_recurrence_is_orthogonal(void **state)
 {
     static const int32_t sizes[] = {1, 2, 3, 4, 5, 31, 33, 64, 130};
@@ -306,6 +365,9 @@ int main(void)
         cmocka_unit_test(uniform_weights_fill_the_interval_of_width_1_over_root_h),
         cmocka_unit_test(normal_weights_have_the_deviation_asked_for),
         cmocka_unit_test(glorot_weights_have_the_bound_of_their_fans),
+        cmocka_unit_test(cells_have_their_tensors),
+        cmocka_unit_test(forget_gates_begin_open),
+        cmocka_unit_test(gates_have_orthogonal_recurrences_of_their_own),
         cmocka_unit_test(orthogonal_recurrence_is_orthogonal),
         cmocka_unit_test(orthogonal_recurrence_is_uniformly_distributed),
         cmocka_unit_test(identity_recurrence_is_a_multiple_of_the_identity),

@@ -10,23 +10,6 @@
 #include "product.h"
 #include "team.h"
 
-/* A tile's rows after the product of a step with W_hh: units [first, first + units) of some streams, of all G gates. */
-typedef struct px_cpu_cell_tile {
-    const px_isa *isa;
-    long rows, first, units;
-    float *const *z;          /* rows [G,h]. Forward: pre-activations, turned into what is kept. Backward: dz [G,h] = */
-    float *const *h;          /* rows [h]. Forward: the state =. Backward: the state that was kept */
-    float *db;                /* [G,h] += dz, or NULL */
-} px_cpu_cell_tile;
-
-/* A cell as the recurrence sees it: how wide its products are, and what ends a tile while it is in the first-level cache. With one gate z and
- * h are one buffer forward, dh and dz one backward. */
-typedef struct px_cpu_cell {
-    int gates; /* G: W_hh is [G h, h] */
-    void (*forward)(const px_cpu_cell_tile *tile);
-    void (*backward)(const px_cpu_cell_tile *tile);
-} px_cpu_cell;
-
 /* A weight matrix W [out,in] with its two packed forms: forward multiplies by its transpose, backward by itself. */
 typedef struct px_cpu_matrix {
     const px_tensor *tensor;
@@ -39,20 +22,32 @@ typedef struct px_cpu_matrix {
 
 typedef struct px_cpu_layer {
     px_cpu_matrix w_hh;
-    px_cpu_matrix w_xh;         /* unused (tensor NULL) where the input is one-hot */
-    float *b, *db;              /* [h] */
+    px_cpu_matrix w_xh;         /* [G h, in]; unused (tensor NULL) where the input is one-hot */
+    float *b, *db;              /* [G h] */
+    float *b_lone, *db_lone;    /* [h] of the lone gate's recurrent part, or NULL */
     float *h;                   /* [T+1,n,h]: row 0 is the state before the window, row t+1 the output of step t */
+    float *s[PX_CELL_STATES_MAX]; /* every state so: s[0] is h */
+    float *z;                   /* [T,n,G h] the input's term, then what the cell keeps, then dz; NULL: a cell that keeps nothing has them in h and d */
+    float *z_hh;                /* [T,n,G h] with a lone gate: its recurrent part, then the gradient of H_{t-1} W_hh; else NULL */
     px_panels packed;           /* h packed as [(T+1) n, h] for the weight gradients that read it; data NULL unless training */
     float *up;                  /* [T,n,h] the dropped copy that goes up, or NULL where no mask applies */
-    float *state, *eval_state;  /* [groups*n,h], [n,h]: carried between windows */
 } px_cpu_layer;
+
+/* Row pointers of one step of the recurrence: what px_cell_rows and the products of a step read and write. */
+typedef struct px_cpu_rows {
+    const float **a, **add;                          /* of the products */
+    float **out;
+    float **z, **z_hh, **now[PX_CELL_STATES_MAX], **returns[PX_CELL_STATES_MAX];
+    const float **before[PX_CELL_STATES_MAX], **returned[PX_CELL_STATES_MAX];
+} px_cpu_rows;
 
 typedef struct px_cpu {
     px_engine base;             /* must be first */
     px_optimizer_config optimizer;
     px_parameters table;
     const px_isa *isa;
-    const px_cpu_cell *cell;
+    const px_cell_info *cell;
+    long gate_rows;                   /* G h */
     px_product_context product;
     int threads;
     int parts;                        /* of a phase whose threads wait for one another: no more than there are processors */
@@ -61,25 +56,25 @@ typedef struct px_cpu {
 
     float *w, *g, *m1, *m2, *average; /* flat buffers [table.count]; NULL where there is none */
     int has_m1, has_m2;
-    float *states, *eval_states;      /* [L,groups*n,h], [L,n,h] */
+    float *states, *eval_states;      /* [S,L,groups*n,h], [S,L,n,h]: carried between windows */
 
     px_cpu_layer layer[PX_MAX_LAYERS];
-    float *one_hot, *d_one_hot;       /* W_xh of layer 0 as [V,h], d = 0 */
+    float *one_hot, *d_one_hot;       /* W_xh of layer 0 as [V,G h], d = 0 */
     float *embedding, *d_embedding;   /* E [V,d], d > 0 */
     px_cpu_matrix projection;         /* tensor NULL unless tied and d != h */
     px_cpu_matrix output;             /* W_hq [V,h], or E [V,d] where tied */
     float *b_q, *db_q;                /* [V] */
 
     float *x, *dx;                    /* [T,n,d] embedded inputs and their gradient */
-    float *d[2];                      /* [T,n,h] gradients of layer outputs, dz in place; used in turn */
+    float *d[2];                      /* [T,n,h] gradients of layer outputs; used in turn */
+    float *returned[PX_CELL_STATES_MAX]; /* [n,h] gradients of the states that a step has returned past W_hh; NULL where the cell keeps nothing */
     float *u, *du;                    /* [T,n,d] input of the output layer where projected */
     float *logits;                    /* [chunk_rows,V] */
     long chunk_rows;
     double *nll;                      /* [T,n] */
-    float *masked_w;                  /* [h,h] W_hh under weight dropout; also its gradient's scratch */
-    float *zeros;                     /* [max(h,d)] */
-    const float **a_rows, **add_rows; /* row pointers of the recurrence, [threads,n]: each part of the team uses those of its rows */
-    float **out_rows, **kept_rows;
+    float *masked_w;                  /* [G h,h] W_hh under weight dropout; also its gradient's scratch */
+    float *zeros;                     /* [max(G h,d)] */
+    px_cpu_rows rows;                 /* row pointers of the recurrence, [threads,n]: each part of the team uses those of its rows */
 
     /* The table of token rows (one-hot W_xh, or E where untied): its gradient is zero but for the rows of tokens seen. */
     const px_tensor *sparse;
@@ -108,19 +103,19 @@ typedef struct px_cpu_window {
 
 /* ---- embed.c: from token ids to the input term of layer 0 -------------------------------------------------------------- */
 void px_cpu_embed_forward(px_cpu *cpu, const px_cpu_window *window);
-/* dz [T,n,h] of layer 0; adds to the gradients of W_xh (one-hot), or of W_xh and E. */
+/* dz [T,n,G h] of layer 0; adds to the gradients of W_xh (one-hot), or of W_xh and E. */
 void px_cpu_embed_backward(px_cpu *cpu, const px_cpu_window *window, const float *dz);
-
-/* ---- cells.c: the end of a recurrence's tile ----------------------------------------------------------------------------- */
-const px_cpu_cell *px_cpu_cell_of(px_nonlinearity nonlinearity);
 
 /* ---- recurrence.c -------------------------------------------------------------------------------------------------------- */
 /* Fills layer l's h; layers above 0 multiply what comes up from below first. */
 void px_cpu_recurrence_forward(px_cpu *cpu, const px_cpu_window *window, int l);
-/* d: gradient of layer l's outputs on entry, dz on return. Adds to dW_hh and db_h. h is used up (rows under a reset are zeroed). */
-void px_cpu_recurrence_backward(px_cpu *cpu, const px_cpu_window *window, int l, float *d);
+/* d [T,n,h]: gradient of layer l's outputs, used up. Returns dz [T,n,G h], in d or in the layer. Adds to dW_hh and db_h. The packed h is
+ * used up (rows under a reset are zeroed). */
+float *px_cpu_recurrence_backward(px_cpu *cpu, const px_cpu_window *window, int l, float *d);
 /* dW_xh of layer l > 0 from dz, and the gradient of the output of the layer below into d_below. */
 void px_cpu_between_backward(px_cpu *cpu, const px_cpu_window *window, int l, const float *dz, float *d_below);
+/* Where the input's term of layer l [T,n,G h] goes before the recurrence: z, or h in the place of H_1 to H_T. */
+float *px_cpu_input_term(const px_cpu *cpu, const px_cpu_window *window, int l);
 /* What layer l sends up: h itself or its dropped copy. */
 const float *px_cpu_layer_output(const px_cpu *cpu, const px_cpu_window *window, int l);
 
@@ -148,7 +143,7 @@ void px_cpu_mask_rows(px_cpu *cpu, const px_cpu_window *window, uint32_t purpose
                       float *out);
 /* The factor (0 or scale) of a one-hot input: the mask has width V and its element is the token. */
 float px_cpu_mask_token(const px_cpu *cpu, const px_cpu_window *window, long row, int32_t token);
-/* out [h,h] = W under layer l's weight mask of this window's step. */
+/* out [G h,h] = W under layer l's weight mask of this window's step. */
 void px_cpu_mask_weights(px_cpu *cpu, const px_cpu_window *window, int l, const float *in, float *out);
 
 /* ---- dense.c: products of activations with weight matrices ------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* Embed phase of the CPU engine: token ids become the input term of layer 0, and its gradient returns to the token rows.
  *
- * One-hot input: X_t W_xh is a row of W_xh [V,h]; the recurrence reads it in place unless a mask applies.
+ * One-hot input: X_t W_xh is a row of W_xh [V,G h]; the recurrence reads it in place unless a mask applies.
  * Embedding: X = E[tokens], and X W_xh^T is one product over all T n rows. */
 #include "cpu.h"
 #include "philox.h"
@@ -21,14 +21,14 @@ static void one_hot_dropped(void *context, int thread, long begin, long end)
 {
     const embed_rows *e = context;
     const px_cpu *cpu = e->cpu;
-    const long h = cpu->base.model.hidden;
-    float *out = cpu->layer[0].h + e->window->n * h;
+    const long width = cpu->gate_rows;
+    float *out = px_cpu_input_term(cpu, e->window, 0);
     (void)thread;
     for (long row = begin; row < end; row++) {
         const int32_t token = e->window->batch->tokens[row];
         const float factor = px_cpu_mask_token(cpu, e->window, row, token);
-        const float *source = cpu->one_hot + (size_t)token * (size_t)h;
-        for (long j = 0; j < h; j++) out[row * h + j] = factor * source[j];
+        const float *source = cpu->one_hot + (size_t)token * (size_t)width;
+        for (long j = 0; j < width; j++) out[row * width + j] = factor * source[j];
     }
 }
 
@@ -44,16 +44,16 @@ static void look_up(void *context, int thread, long begin, long end)
 
 void px_cpu_embed_forward(px_cpu *cpu, const px_cpu_window *window)
 {
-    const long n = window->n, h = cpu->base.model.hidden, d = cpu->base.model.embed;
+    const long d = cpu->base.model.embed;
     const int dropped = window->training && cpu->base.model.dropout_input > 0;
     embed_rows e = {.cpu = cpu, .window = window};
     if (d == 0) {
-        if (dropped) px_cpu_for_rows(cpu, window->rows, h, one_hot_dropped, &e);
+        if (dropped) px_cpu_for_rows(cpu, window->rows, cpu->gate_rows, one_hot_dropped, &e);
         return;
     }
     px_cpu_for_rows(cpu, window->rows, d, look_up, &e);
     if (dropped) px_cpu_mask_rows(cpu, window, PX_RANDOM_DROPOUT_INPUT, 0, cpu->base.model.dropout_input, d, cpu->x, cpu->x);
-    px_cpu_forward_product(cpu, &cpu->layer[0].w_xh, window->rows, cpu->x, NULL, cpu->layer[0].h + n * h);
+    px_cpu_forward_product(cpu, &cpu->layer[0].w_xh, window->rows, cpu->x, NULL, px_cpu_input_term(cpu, window, 0));
 }
 
 static void add_columns_to_tokens(void *context, int thread, long begin, long end)
@@ -85,10 +85,10 @@ static void add_to_token_rows(px_cpu *cpu, const px_cpu_window *window, const fl
 
 void px_cpu_embed_backward(px_cpu *cpu, const px_cpu_window *window, const float *dz)
 {
-    const long h = cpu->base.model.hidden, d = cpu->base.model.embed;
+    const long d = cpu->base.model.embed;
     const int dropped = cpu->base.model.dropout_input > 0;
     if (d == 0) {
-        add_to_token_rows(cpu, window, dz, h, dropped, cpu->d_one_hot);
+        add_to_token_rows(cpu, window, dz, cpu->gate_rows, dropped, cpu->d_one_hot);
         return;
     }
     px_cpu_weight_gradient(cpu, &cpu->layer[0].w_xh, window->rows, dz, cpu->x);

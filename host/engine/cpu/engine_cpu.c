@@ -24,7 +24,8 @@ static px_status prepare(px_cpu *cpu, const px_model_config *model, const px_opt
     if (!cpu->isa)
         return px_fail(PX_ERR_DEVICE, "PERPLEX_ISA=%s: this processor, or this build, has no such instruction set; the best it has is %s", getenv("PERPLEX_ISA"),
                        px_isa_all()[0]->name);
-    cpu->cell = px_cpu_cell_of(model->nonlinearity);
+    cpu->cell = px_cell_of(model->cell);
+    cpu->gate_rows = (long)cpu->cell->gates * model->hidden;
     cpu->threads = shape->threads > 0 ? shape->threads : px_machine_cores();
     cpu->parts = cpu->threads < px_machine_processors() ? cpu->threads : px_machine_processors();
     cpu->product = (px_product_context){.isa = cpu->isa};
@@ -105,19 +106,18 @@ static void recurrence_forward(px_cpu *cpu, const px_cpu_window *window)
     for (int l = 0; l < cpu->base.model.layers; l++) px_cpu_recurrence_forward(cpu, window, l);
 }
 
-/* From the gradient of the top layer's outputs in d[0]; *dz is the buffer that ends with that of the lowest layer. */
+/* From the gradient of the top layer's outputs in d[0]; *dz ends as that of the lowest layer. */
 static px_status recurrence_backward(px_cpu *cpu, const px_cpu_window *window, float **dz)
 {
     int turn = 0;
     for (int l = cpu->base.model.layers - 1; l >= 0; l--) {
-        px_cpu_recurrence_backward(cpu, window, l, cpu->d[turn]);
+        *dz = px_cpu_recurrence_backward(cpu, window, l, cpu->d[turn]);
         if (l > 0) {
-            px_cpu_between_backward(cpu, window, l, cpu->d[turn], cpu->d[1 - turn]);
+            px_cpu_between_backward(cpu, window, l, *dz, cpu->d[1 - turn]);
             PX_TRY(px_cpu_reduce_layer(cpu, window, l));
             turn = 1 - turn;
         }
     }
-    *dz = cpu->d[turn];
     return PX_OK;
 }
 
@@ -139,7 +139,7 @@ static px_status cpu_accumulate(px_engine *engine, const px_batch *batch)
     px_cpu_head_train(cpu, &window, cpu->d[0]);
     PX_TRY(px_cpu_reduce_head(cpu, &window));
     phase(cpu, PX_PHASE_HEAD, &mark);
-    float *dz;
+    float *dz = NULL;
     PX_TRY(recurrence_backward(cpu, &window, &dz));
     phase(cpu, PX_PHASE_RECURRENCE_BACKWARD, &mark);
     px_cpu_embed_backward(cpu, &window, dz);
@@ -218,7 +218,14 @@ static void fill(float *values, size_t count)
 static void set_up_phase(px_cpu *cpu, const px_cpu_window *window, px_phase which)
 {
     if (which == PX_PHASE_EMBED || which == PX_PHASE_RECURRENCE_FORWARD || which == PX_PHASE_HEAD) px_cpu_weights_changed(cpu);
-    if (which == PX_PHASE_RECURRENCE_BACKWARD) fill(cpu->d[0], (size_t)window->rows * (size_t)cpu->base.model.hidden);
+    if (which == PX_PHASE_RECURRENCE_BACKWARD) {
+        fill(cpu->d[0], (size_t)window->rows * (size_t)cpu->base.model.hidden);
+        for (int l = 0; l < cpu->base.model.layers; l++) {
+            const px_cpu_layer *layer = &cpu->layer[l];
+            if (layer->z) fill(layer->z, (size_t)window->rows * (size_t)cpu->gate_rows);
+            if (layer->z_hh) fill(layer->z_hh, (size_t)window->rows * (size_t)cpu->gate_rows);
+        }
+    }
     if (which == PX_PHASE_UPDATE) {
         fill(cpu->g, cpu->table.count);
         for (long row = 0; cpu->sparse && row < window->rows; row++) cpu->touched[window->batch->tokens[row]] = 1;
@@ -233,13 +240,13 @@ static px_status cpu_run_phase(px_engine *engine, px_phase which, const px_batch
     const int top = cpu->base.model.layers - 1;
     set_up_phase(cpu, &window, which);
     double mark = px_clock();
-    float *dz;
+    float *dz = NULL;
     switch (which) {
     case PX_PHASE_EMBED: px_cpu_embed_forward(cpu, &window); break;
     case PX_PHASE_RECURRENCE_FORWARD: recurrence_forward(cpu, &window); break;
     case PX_PHASE_HEAD: px_cpu_head_train(cpu, &window, cpu->d[0]); break;
     case PX_PHASE_RECURRENCE_BACKWARD: PX_TRY(recurrence_backward(cpu, &window, &dz)); break;
-    case PX_PHASE_EMBED_BACKWARD: px_cpu_embed_backward(cpu, &window, cpu->d[top % 2]); break;
+    case PX_PHASE_EMBED_BACKWARD: px_cpu_embed_backward(cpu, &window, cpu->layer[0].z ? cpu->layer[0].z : cpu->d[top % 2]); break;
     case PX_PHASE_UPDATE: px_cpu_update(cpu, update); break;
     case PX_PHASE_COUNT: break;
     }
@@ -253,7 +260,7 @@ static px_status cpu_run_phase(px_engine *engine, px_phase which, const px_batch
 static float *section_buffer(px_cpu *cpu, px_section section, size_t *count, int *by_table)
 {
     const size_t streams = section == PX_SECTION_STATE ? px_cpu_streams(cpu) : (size_t)cpu->base.shape.n;
-    const size_t states = (size_t)cpu->base.model.layers * streams * (size_t)cpu->base.model.hidden;
+    const size_t states = px_state_blocks(&cpu->base.model) * streams * (size_t)cpu->base.model.hidden;
     float *buffer = NULL;
     *by_table = 1;
     switch (section) {

@@ -3,6 +3,7 @@
 #ifndef PX_ISA_H
 #define PX_ISA_H
 
+#include "cells.h"
 #include "optimizer.h"
 
 #include <stddef.h>
@@ -22,6 +23,24 @@ typedef struct px_tile {
     long column;             /* first column of the tile */
     long columns;            /* columns to write, at most panels * panel width */
 } px_tile;
+
+/* A step's cells on some rows: units [first, first + units) of all gates. Every member is an array of row pointers, one for each row, to
+ * rows of h or of [G,h]. A cell that keeps no gates works in place: forward z is now[0], backward d is z, and `before`, `returned` and
+ * `returns` are not read. */
+typedef struct px_cell_rows {
+    long rows, first, units;
+    long h;                         /* from one gate's place in a row [G,h] to the next */
+    float *const *z;                /* [G,h] forward: pre-activations, turned into what is kept; backward: what was kept, turned into dz */
+    float *const *z_hh;             /* [G,h] with a lone gate: at its place, its recurrent part, kept; backward: the gradient of H_{t-1} W_hh = */
+    const float *const *x;          /* [G,h] forward with a lone gate: the input's term, which is not in z for that gate */
+    const float *bias;              /* [G,h] likewise */
+    const float *const *before[PX_CELL_STATES_MAX];   /* [h] the states before the step */
+    float *const *now[PX_CELL_STATES_MAX];            /* [h] the states after it: forward =, backward read */
+    const float *const *d;          /* [h] backward: the gradient of H, what comes through W_hh included */
+    const float *const *returned[PX_CELL_STATES_MAX]; /* [h] backward: gradients of `now` that the step after has returned past W_hh */
+    float *const *returns[PX_CELL_STATES_MAX];        /* [h] backward: gradients of `before` past W_hh =; may be `returned` */
+    float *db, *db_lone;            /* [G,h], [h] += gradients of the biases; NULL: not now */
+} px_cell_rows;
 
 /* What one optimiser step needs beside the buffers. */
 typedef struct px_optimizer_step {
@@ -51,13 +70,8 @@ typedef struct px_mask {
     X(void, pack, (const float *source, size_t row_stride, size_t column_stride, long k, long columns, float *packed))       \
     /* Whole panels of a packed matrix from rows: to[p * stride + i * panel + j] = rows[i][column + p * panel + j] */            \
     X(void, pack_rows, (float *const *rows, long count, long column, long panels, float *to, size_t stride))                  \
-    X(void, tanh_row, (float *x, long count))                                                                                \
-    X(void, relu_row, (float *x, long count))                                                                                \
     /* to[c * to_leading + r] = from[r * from_leading + c] */                                                                \
     X(void, transpose, (const float *from, size_t from_leading, long rows, long columns, float *to, size_t to_leading))      \
-    /* dz *= 1 - h^2, or [h > 0]; db += dz unless NULL */                                                                                \
-    X(void, tanh_backward, (float *dz, const float *h, float *db, long count))                                               \
-    X(void, relu_backward, (float *dz, const float *h, float *db, long count))                                               \
     /* logits become (softmax(x) - onehot(target)) * scale; returns -log p(target) in nats */                                \
     X(double, softmax_gradient, (float *x, long count, long target, float scale))                                            \
     X(double, softmax_nll, (float *x, long count, long target)) /* x is overwritten */                                       \
@@ -77,6 +91,9 @@ typedef struct px_isa {
     PX_ISA_FUNCTIONS(PX_ISA_MEMBER)
 #undef PX_ISA_MEMBER
     const px_optimizer_loop *optimizer; /* [PX_OPTIMIZER_COUNT] */
+    struct {
+        void (*forward)(const px_cell_rows *rows), (*backward)(const px_cell_rows *rows);
+    } cell[PX_CELL_COUNT];
 } px_isa;
 
 /* The best one that this processor runs, or the one that PERPLEX_ISA=avx512|avx2|baseline asks for (tests, comparisons); NULL where this

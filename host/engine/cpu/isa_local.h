@@ -29,6 +29,9 @@ enum { PX_PANEL = PX_LANES * PX_VECTORS, PX_TILE_PANELS = 4 };
 PX_ISA_FUNCTIONS(PX_ISA_DECLARE)
 #undef PX_ISA_DECLARE
 extern const px_optimizer_loop PX_ISA_NAME(optimizers)[PX_OPTIMIZER_COUNT]; /* isa_update.c */
+#define PX_ISA_DECLARE_CELL(NAME, name, ...) void PX_ISA_NAME(name##_forward)(const px_cell_rows *rows), PX_ISA_NAME(name##_backward)(const px_cell_rows *rows);
+PX_CELLS(PX_ISA_DECLARE_CELL)
+#undef PX_ISA_DECLARE_CELL
 extern const px_isa PX_ISA_NAME(isa);
 
 /* Four lanes by number: 0 to 3 are those of a, 4 to 7 those of b. Clang, and GCC from 12 on, have the first name; older GCC the second. */

@@ -1,5 +1,5 @@
-/* Pointwise loops of the CPU engine: activations, softmax with its gradient, norms. Compiled once per
- * instruction set (isa.h); the compiler vectorises them, with glibc's vector tanhf and expf where it has them.
+/* Pointwise loops of the CPU engine: softmax with its gradient, norms. Compiled once per
+ * instruction set (isa.h); the compiler vectorises them, with glibc's vector expf where it has one.
  *
  * Sums run in a fixed order that depends on neither threads nor addresses. */
 #include "isa_local.h"
@@ -11,59 +11,6 @@
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 35)
 extern float expf(float) __attribute__((simd("notinbranch"), const));
 #endif
-
-/* tanh as a quotient of polynomials of degree 13 and 6, with the coefficients of Eigen's ptanh_float (Eigen 3.4,
- * MathFunctionsImpl.h): within 2.3 units in the last place over [-10, 10], checked in steps of 1e-5. Half the time of libmvec's
- * tanhf (0.45 against 0.90 ns on Zen 3), and the same on processors that have no libmvec. Beyond 7.905 it stays at 1 - 2.4e-7. */
-static inline __attribute__((always_inline)) float tanh_rational(float x)
-{
-    const float bound = 7.90531110763549805f;
-    const float y = x > bound ? bound : x < -bound ? -bound : x; /* NaN stays NaN */
-    const float z = y * y;
-    float above = -2.76076847742355e-16f;
-    above = above * z + 2.00018790482477e-13f;
-    above = above * z - 8.60467152213735e-11f;
-    above = above * z + 5.12229709037114e-08f;
-    above = above * z + 1.48572235717979e-05f;
-    above = above * z + 6.37261928875436e-04f;
-    above = above * z + 4.89352455891786e-03f;
-    float below = 1.19825839466702e-06f;
-    below = below * z + 1.18534705686654e-04f;
-    below = below * z + 2.26843463243900e-03f;
-    below = below * z + 4.89352518554385e-03f;
-    return y * above / below;
-}
-
-void PX_ISA_NAME(tanh_row)(float *x, long count)
-{
-#pragma omp simd
-    for (long i = 0; i < count; i++) x[i] = tanh_rational(x[i]);
-}
-
-void PX_ISA_NAME(relu_row)(float *x, long count)
-{
-    for (long i = 0; i < count; i++) x[i] = x[i] > 0.0f || x[i] != x[i] ? x[i] : 0.0f; /* NaN stays visible */
-}
-
-void PX_ISA_NAME(tanh_backward)(float *restrict dz, const float *restrict h, float *restrict db, long count)
-{
-    if (!db) {
-        for (long i = 0; i < count; i++) dz[i] *= 1.0f - h[i] * h[i];
-        return;
-    }
-    for (long i = 0; i < count; i++) {
-        dz[i] *= 1.0f - h[i] * h[i];
-        db[i] += dz[i];
-    }
-}
-
-void PX_ISA_NAME(relu_backward)(float *restrict dz, const float *restrict h, float *restrict db, long count)
-{
-    for (long i = 0; i < count; i++) {
-        dz[i] = h[i] > 0.0f ? dz[i] : 0.0f;
-        if (db) db[i] += dz[i];
-    }
-}
 
 static inline __attribute__((always_inline)) float row_maximum(const float *x, long count)
 {

@@ -9,4 +9,8 @@ const px_isa PX_ISA_NAME(isa) = {
 #define PX_ISA_ENTRY(type, function, arguments) .function = PX_ISA_NAME(function),
     PX_ISA_FUNCTIONS(PX_ISA_ENTRY)
     .optimizer = PX_ISA_NAME(optimizers),
+    .cell = {
+#define PX_ISA_CELL(NAME, name, ...) [PX_CELL_##NAME] = {PX_ISA_NAME(name##_forward), PX_ISA_NAME(name##_backward)},
+        PX_CELLS(PX_ISA_CELL)
+    },
 };

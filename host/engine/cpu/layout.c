@@ -53,17 +53,20 @@ static void flat_buffers(cutter *cut, px_cpu *cpu, px_engine_memory *memory)
 static void layers(cutter *cut, px_cpu *cpu, size_t rows)
 {
     const px_model_config *model = &cpu->base.model;
-    const size_t n = (size_t)cpu->base.shape.n, h = (size_t)model->hidden, L = (size_t)model->layers;
-    cpu->states = cpu->base.shape.training ? floats(cut, L * px_cpu_streams(cpu) * h) : NULL;
-    cpu->eval_states = floats(cut, L * n * h);
+    const size_t n = (size_t)cpu->base.shape.n, h = (size_t)model->hidden;
+    const size_t blocks = px_state_blocks(model), gates = (size_t)cpu->gate_rows;
+    const int training = cpu->base.shape.training;
+    cpu->states = training ? floats(cut, blocks * px_cpu_streams(cpu) * h) : NULL;
+    cpu->eval_states = floats(cut, blocks * n * h);
     for (int l = 0; l < model->layers; l++) {
         px_cpu_layer *layer = &cpu->layer[l];
         const double p = l == model->layers - 1 ? model->dropout_output : model->dropout_between;
-        layer->h = floats(cut, (rows + n) * h);
-        layer->packed.data = cpu->base.shape.training ? floats(cut, px_panels_floats(cpu->isa, (long)(rows + n), (long)h)) : NULL;
-        layer->up = cpu->base.shape.training && p > 0 ? floats(cut, rows * h) : NULL;
-        layer->state = cpu->states ? cpu->states + (size_t)l * px_cpu_streams(cpu) * h : NULL;
-        layer->eval_state = cpu->eval_states ? cpu->eval_states + (size_t)l * n * h : NULL; /* where bytes are only counted there is none */
+        for (int s = 0; s < cpu->cell->states; s++) layer->s[s] = floats(cut, (rows + n) * h);
+        layer->h = layer->s[0];
+        layer->z = cpu->cell->keeps ? floats(cut, rows * gates) : NULL;
+        layer->z_hh = cpu->cell->lone != PX_NO_GATE ? floats(cut, rows * gates) : NULL;
+        layer->packed.data = training ? floats(cut, px_panels_floats(cpu->isa, (long)(rows + n), (long)h)) : NULL;
+        layer->up = training && p > 0 ? floats(cut, rows * h) : NULL;
     }
 }
 
@@ -80,6 +83,7 @@ static void activations(cutter *cut, px_cpu *cpu)
     if (training) {
         cpu->d[0] = floats(cut, rows * h);
         cpu->d[1] = model->layers > 1 ? floats(cut, rows * h) : NULL;
+        for (int s = 0; cpu->cell->keeps && s < cpu->cell->states; s++) cpu->returned[s] = floats(cut, n * h);
         if (d) cpu->dx = floats(cut, rows * d);
         if (projection) cpu->du = floats(cut, rows * d);
     }
@@ -98,11 +102,28 @@ static void activations(cutter *cut, px_cpu *cpu)
     cpu->nll = take(cut, sizeof(double) * rows);
 }
 
+static void row_pointers(cutter *cut, px_cpu *cpu)
+{
+    const size_t bytes = sizeof(float *) * (size_t)cpu->base.shape.n * (size_t)cpu->threads;
+    px_cpu_rows *rows = &cpu->rows;
+    rows->a = take(cut, bytes);
+    rows->add = take(cut, bytes);
+    rows->out = take(cut, bytes);
+    rows->z = take(cut, bytes);
+    rows->z_hh = cpu->cell->lone != PX_NO_GATE ? take(cut, bytes) : NULL;
+    for (int s = 0; s < cpu->cell->states; s++) {
+        rows->now[s] = take(cut, bytes);
+        if (!cpu->cell->keeps) continue;
+        rows->before[s] = take(cut, bytes);
+        rows->returned[s] = take(cut, bytes);
+        rows->returns[s] = take(cut, bytes);
+    }
+}
+
 static void workspace(cutter *cut, px_cpu *cpu)
 {
     const px_model_config *model = &cpu->base.model;
-    const size_t n = (size_t)cpu->base.shape.n, h = (size_t)model->hidden, d = (size_t)model->embed, V = (size_t)model->vocab;
-    const size_t pointers = sizeof(float *) * n * (size_t)cpu->threads;
+    const size_t d = (size_t)model->embed, V = (size_t)model->vocab, gates = (size_t)cpu->gate_rows;
     for (int l = 0; l < model->layers; l++) {
         px_cpu_layer *layer = &cpu->layer[l];
         matrix(cut, cpu, &layer->w_hh, px_parameters_find(&cpu->table, PX_TENSOR_W_HH, l), cpu->cell->gates);
@@ -111,14 +132,11 @@ static void workspace(cutter *cut, px_cpu *cpu)
     matrix(cut, cpu, &cpu->projection, px_parameters_find(&cpu->table, PX_TENSOR_PROJECTION, 0), 1);
     matrix(cut, cpu, &cpu->output, px_parameters_find(&cpu->table, model->tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ, 0), 1);
     cpu->product.scratch = floats(cut, cpu->base.shape.training ? px_product_scratch_floats(cpu->threads) : 0);
-    cpu->zeros = floats(cut, h > d ? h : d);
-    cpu->a_rows = take(cut, pointers);
-    cpu->add_rows = take(cut, pointers);
-    cpu->out_rows = take(cut, pointers);
-    cpu->kept_rows = take(cut, pointers);
+    cpu->zeros = floats(cut, gates > d ? gates : d);
+    row_pointers(cut, cpu);
     cpu->meeting = take(cut, sizeof(px_meeting) * (size_t)cpu->threads);
     if (!cpu->base.shape.training) return;
-    if (model->dropout_weight > 0) cpu->masked_w = floats(cut, h * h);
+    if (model->dropout_weight > 0) cpu->masked_w = floats(cut, gates * (size_t)model->hidden);
     cpu->touched = take(cut, V);
     cpu->touched_list = take(cut, sizeof(int32_t) * V);
     cpu->norms = take(cut, sizeof(double) * (cpu->table.count / PX_CPU_UPDATE_BLOCK + 3 + V));
@@ -144,6 +162,9 @@ static void name_vectors(px_cpu *cpu)
         const px_tensor *b = px_parameters_find(&cpu->table, PX_TENSOR_B_H, l);
         cpu->layer[l].b = cpu->w + b->offset;
         cpu->layer[l].db = training ? cpu->g + b->offset : NULL;
+        const px_tensor *lone = px_parameters_find(&cpu->table, PX_TENSOR_B_HN, l);
+        cpu->layer[l].b_lone = lone ? cpu->w + lone->offset : NULL;
+        cpu->layer[l].db_lone = lone && training ? cpu->g + lone->offset : NULL;
     }
 }
 

@@ -54,6 +54,6 @@ void px_cpu_mask_weights(px_cpu *cpu, const px_cpu_window *window, int l, const 
 {
     const long h = cpu->base.model.hidden;
     masked_rows m = {.cpu = cpu, .mask = mask_of(cpu, PX_RANDOM_DROPOUT_WEIGHT, (uint32_t)l, cpu->base.model.dropout_weight),
-                     .first = window->batch->step * (uint64_t)h * (uint64_t)h, .width = h, .in = in, .out = out};
-    px_cpu_for_rows(cpu, h, h, mask_some_rows, &m);
+                     .first = window->batch->step * (uint64_t)cpu->gate_rows * (uint64_t)h, .width = h, .in = in, .out = out};
+    px_cpu_for_rows(cpu, cpu->gate_rows, h, mask_some_rows, &m);
 }

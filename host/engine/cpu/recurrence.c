@@ -1,8 +1,7 @@
-/* Recurrence phase of the CPU engine: H_t = act(Z_t + H_{t-1} W_hh + b) and its back-propagation through time.
+/* Recurrence phase of the CPU engine: the cells of all steps, forward and back through time.
  *
  * W_hh is packed once per window into column panels. Each thread owns its streams, or its panels of some streams, for the whole window; the
- * input term and the bias end the tile's sum, the nonlinearity (forward) or its derivative (backward) follows while the tile is in the
- * first-level cache. Threads that share streams meet at a barrier per step. Rows under a reset read zeros instead of the state. */
+ * input term and the bias end the tile's sum, the cell (isa_cells.c) follows while the tiles of its gates are in the first-level cache. Threads that share streams meet at a barrier per step. Rows under a reset read zeros instead of the state. */
 #include "cpu.h"
 #include "philox.h"
 
@@ -28,6 +27,12 @@ const float *px_cpu_layer_output(const px_cpu *cpu, const px_cpu_window *window,
     double p;
     if (between_mask(cpu, window, l, &purpose, &p)) return cpu->layer[l].up;
     return cpu->layer[l].h + (size_t)window->n * (size_t)cpu->base.model.hidden;
+}
+
+float *px_cpu_input_term(const px_cpu *cpu, const px_cpu_window *window, int l)
+{
+    const px_cpu_layer *layer = &cpu->layer[l];
+    return layer->z ? layer->z : layer->h + (size_t)window->n * (size_t)cpu->base.model.hidden;
 }
 
 /* W_hh in panels, forward and (training) backward; under weight dropout the masked weights, which hold for this window alone. */
@@ -62,7 +67,7 @@ static team_grid cut_team(const px_cpu *cpu, long n, long panels)
     for (int rows = 2; rows <= parts; rows++) {
         const int columns = together ? parts / rows : 1;
         if (parts % rows || columns > panels || n < (long)rows * 2 * cpu->isa->tile_rows) continue;
-        if (!together || (size_t)h * (size_t)(h / columns) * sizeof(float) <= CACHED_BYTES) grid = (team_grid){rows, columns};
+        if (!together || (size_t)h * (size_t)(cpu->gate_rows / columns) * sizeof(float) <= CACHED_BYTES) grid = (team_grid){rows, columns};
     }
     return grid;
 }
@@ -70,16 +75,28 @@ static team_grid cut_team(const px_cpu *cpu, long n, long panels)
 /* What one thread of the team works on. */
 typedef struct team_share {
     long row_begin, row_end, panel_begin, panel_end;
-    const float **a, **add;
-    float **out, **kept;
+    px_cpu_rows rows; /* from its first row on */
 } team_share;
 
 /* Part `part` of a window that the team cuts so. */
 static team_share share_of(const px_cpu *cpu, team_grid grid, int part, long n, long panels)
 {
     const int row_part = part / grid.panel_parts;
-    const size_t pointers = (size_t)part * (size_t)cpu->base.shape.n;
-    team_share share = {.a = cpu->a_rows + pointers, .add = cpu->add_rows + pointers, .out = cpu->out_rows + pointers, .kept = cpu->kept_rows + pointers};
+    const size_t first = (size_t)part * (size_t)cpu->base.shape.n;
+    team_share share = {.rows = cpu->rows};
+    px_cpu_rows *rows = &share.rows;
+    rows->a += first;
+    rows->add += first;
+    rows->out += first;
+    rows->z += first;
+    if (rows->z_hh) rows->z_hh += first;
+    for (int s = 0; s < cpu->cell->states; s++) {
+        rows->now[s] += first;
+        if (!cpu->cell->keeps) continue;
+        rows->before[s] += first;
+        rows->returned[s] += first;
+        rows->returns[s] += first;
+    }
     px_share(n, row_part, grid.row_parts, &share.row_begin, &share.row_end);
     px_share(panels, part % grid.panel_parts, grid.panel_parts, &share.panel_begin, &share.panel_end);
     return share;
@@ -118,41 +135,92 @@ static void pack_state(const px_cpu *cpu, px_cpu_layer *layer, float *const *row
     for (long i = 0; i < rows; i++) memcpy(to + i * width, row[i] + whole * width, sizeof(float) * (size_t)(cpu->base.model.hidden - whole * width));
 }
 
-/* One thread's share of step t: its panels of its rows. */
-static void forward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t, const team_share *share)
+/* Row pointers of step t, forward. Without gates that are kept, the sum, z and H_t are one row. */
+static void forward_rows(px_cpu *cpu, const px_cpu_window *window, int l, long t, const team_share *share)
 {
-    const float **a = share->a, **add = share->add;
-    float **out = share->out;
-    const long row_begin = share->row_begin, row_count = share->row_end - row_begin;
+    const px_cpu_rows *rows = &share->rows;
     const px_cpu_layer *layer = &cpu->layer[l];
-    const long n = window->n, h = cpu->base.model.hidden;
-    const px_batch *batch = window->batch;
+    const long n = window->n, h = cpu->base.model.hidden, width = cpu->gate_rows;
     const int from_table = l == 0 && cpu->one_hot && !(window->training && cpu->base.model.dropout_input > 0);
-    for (long i = 0; i < row_count; i++) {
-        const long row = t * n + row_begin + i;
-        a[i] = batch->reset[row] ? cpu->zeros : layer->h + row * h;
-        out[i] = layer->h + (row + n) * h;
-        add[i] = from_table ? cpu->one_hot + (size_t)batch->tokens[row] * (size_t)h : out[i];
-    }
-    const px_panels units = px_cpu_gate_panels(cpu, &layer->w_hh, 0); /* the groups are of units: every gate's panels of them together */
-    panel_group group;
-    for (long g = 0; group_of(cpu, share, &units, cpu->walked + t, g, &group); g++) {
-        for (int gate = 0; gate < cpu->cell->gates; gate++) {
-            const px_panels panels = px_cpu_gate_panels(cpu, &layer->w_hh, gate);
-            const px_rows_job job = {.a = a, .out = out, .add = add, .bias = layer->b, .next = group.next, .rows = row_count, .column = gate * h};
-            px_rows_times_panels(cpu->isa, &job, &panels, group.begin, group.end);
+    const float *input = px_cpu_input_term(cpu, window, l);
+    for (long i = 0; i < share->row_end - share->row_begin; i++) {
+        const long row = t * n + share->row_begin + i;
+        const int reset = window->batch->reset[row];
+        rows->a[i] = reset ? cpu->zeros : layer->h + row * h;
+        rows->z[i] = layer->z ? layer->z + row * width : layer->h + (row + n) * h;
+        rows->add[i] = from_table ? cpu->one_hot + (size_t)window->batch->tokens[row] * (size_t)width : input + row * width;
+        rows->now[0][i] = layer->h + (row + n) * h;
+        if (layer->z_hh) rows->z_hh[i] = layer->z_hh + row * width;
+        for (int s = 0; cpu->cell->keeps && s < cpu->cell->states; s++) {
+            rows->before[s][i] = reset ? cpu->zeros : layer->s[s] + row * h;
+            rows->now[s][i] = layer->s[s] + (row + n) * h;
         }
-        const px_cpu_cell_tile tile = {.isa = cpu->isa, .rows = row_count, .first = group.first, .units = group.columns, .z = out, .h = out};
-        cpu->cell->forward(&tile);
-        if (window->training) pack_state(cpu, &cpu->layer[l], out, (t + 1) * n + row_begin, row_count, group.begin, group.end);
     }
 }
 
-/* The state before the window: row 0 of h, and of its packed form. */
-static void begin_state(px_cpu *cpu, const px_cpu_window *window, px_cpu_layer *layer, const float *state)
+static px_cell_rows cell_rows(const px_cpu *cpu, const px_cpu_rows *rows, long row_count, const panel_group *group)
 {
+    px_cell_rows cell = {.rows = row_count, .first = group->first, .units = group->columns, .h = cpu->base.model.hidden, .z = rows->z, .z_hh = rows->z_hh};
+    for (int s = 0; s < cpu->cell->states; s++) {
+        cell.before[s] = rows->before[s];
+        cell.now[s] = rows->now[s];
+        cell.returned[s] = rows->returned[s];
+        cell.returns[s] = rows->returns[s];
+    }
+    return cell;
+}
+
+/* All gates' products for a group of units. A lone gate's stands by itself, at its place in z_hh, with a bias of its own. */
+static void gate_products(px_cpu *cpu, const px_cpu_layer *layer, const px_cpu_rows *rows, long row_count, const panel_group *group)
+{
+    const long h = cpu->base.model.hidden;
+    for (int gate = 0; gate < cpu->cell->gates; gate++) {
+        const px_panels panels = px_cpu_gate_panels(cpu, &layer->w_hh, gate);
+        const int lone = gate == cpu->cell->lone, more = gate + 1 < cpu->cell->gates;
+        const float *next = more ? px_cpu_gate_panels(cpu, &layer->w_hh, gate + 1).data + group->begin * cpu->isa->panel * panels.k : group->next;
+        px_rows_job job = {.a = rows->a, .out = rows->z, .add = rows->add, .bias = layer->b, .next = next, .rows = row_count, .column = gate * h};
+        if (lone) {
+            for (long i = 0; i < row_count; i++) rows->out[i] = rows->z_hh[i] + gate * h;
+            job = (px_rows_job){.a = rows->a, .out = rows->out, .bias = layer->b_lone, .next = next, .rows = row_count};
+        }
+        px_rows_times_panels(cpu->isa, &job, &panels, group->begin, group->end);
+    }
+}
+
+/* One thread's share of step t: its panels of its rows. */
+static void forward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t, const team_share *share)
+{
+    const px_cpu_rows *rows = &share->rows;
+    px_cpu_layer *layer = &cpu->layer[l];
+    const long n = window->n, row_count = share->row_end - share->row_begin;
+    const px_panels units = px_cpu_gate_panels(cpu, &layer->w_hh, 0); /* the groups are of units: every gate's panels of them together */
+    panel_group group;
+    forward_rows(cpu, window, l, t, share);
+    for (long g = 0; group_of(cpu, share, &units, cpu->walked + t, g, &group); g++) {
+        gate_products(cpu, layer, rows, row_count, &group);
+        px_cell_rows cell = cell_rows(cpu, rows, row_count, &group);
+        cell.x = rows->add;
+        cell.bias = layer->b;
+        cpu->isa->cell[cpu->base.model.cell].forward(&cell);
+        if (window->training) pack_state(cpu, layer, rows->now[0], (t + 1) * n + share->row_begin, row_count, group.begin, group.end);
+    }
+}
+
+/* Where state s of layer l is carried for this window's streams. */
+static float *carried_state(const px_cpu *cpu, const px_cpu_window *window, int s, int l)
+{
+    const size_t h = (size_t)cpu->base.model.hidden, block = (size_t)s * (size_t)cpu->base.model.layers + (size_t)l;
+    if (!window->training) return cpu->eval_states + block * (size_t)cpu->base.shape.n * h;
+    const size_t first = (size_t)window->batch->group * (size_t)cpu->base.shape.n; /* where the group's streams begin */
+    return cpu->states + (block * px_cpu_streams(cpu) + first) * h;
+}
+
+/* The states before the window: row 0 of each, and of h's packed form. */
+static void begin_state(px_cpu *cpu, const px_cpu_window *window, int l)
+{
+    px_cpu_layer *layer = &cpu->layer[l];
     const long n = window->n, h = cpu->base.model.hidden;
-    memcpy(layer->h, state, sizeof(float) * (size_t)(n * h));
+    for (int s = 0; s < cpu->cell->states; s++) memcpy(layer->s[s], carried_state(cpu, window, s, l), sizeof(float) * (size_t)(n * h));
     if (!window->training) return;
     layer->packed.k = window->rows + n;
     layer->packed.n = h;
@@ -206,52 +274,72 @@ void px_cpu_recurrence_forward(px_cpu *cpu, const px_cpu_window *window, int l)
     const long n = window->n, h = cpu->base.model.hidden, panels = (h + cpu->isa->panel - 1) / cpu->isa->panel;
     pack_recurrent(cpu, window, l);
     if (l > 0)
-        px_cpu_forward_product(cpu, &layer->w_xh, window->rows, px_cpu_layer_output(cpu, window, l - 1), NULL, layer->h + n * h);
-    const size_t first = (size_t)window->batch->group * (size_t)cpu->base.shape.n; /* where the group's streams begin */
-    float *state = window->training ? layer->state + first * (size_t)h : layer->eval_state;
-    begin_state(cpu, window, layer, state);
+        px_cpu_forward_product(cpu, &layer->w_xh, window->rows, px_cpu_layer_output(cpu, window, l - 1), NULL, px_cpu_input_term(cpu, window, l));
+    begin_state(cpu, window, l);
     recurrence_run run = {.cpu = cpu, .window = window, .l = l, .grid = cut_team(cpu, n, panels), .panels = panels};
     hand_out(&run, forward_part);
     cpu->walked += (unsigned)window->T; /* decoding has windows of one step */
-    memcpy(state, layer->h + (size_t)window->rows * (size_t)h, sizeof(float) * (size_t)(n * h));
+    for (int s = 0; s < cpu->cell->states; s++)
+        memcpy(carried_state(cpu, window, s, l), layer->s[s] + (size_t)window->rows * (size_t)h, sizeof(float) * (size_t)(n * h));
     uint32_t purpose;
     double p;
     if (between_mask(cpu, window, l, &purpose, &p)) px_cpu_mask_rows(cpu, window, purpose, mask_layer(cpu, l), p, h, layer->h + n * h, layer->up);
 }
 
-/* One thread's share of step t, backward: dz_t = (dh_t + dz_{t+1} W_hh) * act'(h_t) on its panels of its rows; db [h] += dz_t, or NULL. */
-static void backward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t, float *d, const team_share *share, float *db)
+/* Row pointers of step t, backward. Without gates that are kept, dz takes the place of d. */
+static void backward_rows(px_cpu *cpu, const px_cpu_window *window, int l, long t, float *d, const team_share *share)
+{
+    const px_cpu_rows *rows = &share->rows;
+    const px_cpu_layer *layer = &cpu->layer[l];
+    const long n = window->n, h = cpu->base.model.hidden, width = cpu->gate_rows;
+    float *dz = layer->z ? layer->z : d, *dz_hh = layer->z_hh ? layer->z_hh : dz;
+    for (long i = 0; i < share->row_end - share->row_begin; i++) {
+        const long stream = share->row_begin + i, row = t * n + stream;
+        const int last = t == window->T - 1 || window->batch->reset[row + n]; /* nothing returns */
+        rows->a[i] = last ? cpu->zeros : dz_hh + (row + n) * width;
+        rows->out[i] = d + row * h;
+        rows->z[i] = dz + row * width;
+        rows->now[0][i] = layer->h + (row + n) * h;
+        if (layer->z_hh) rows->z_hh[i] = dz_hh + row * width;
+        for (int s = 0; cpu->cell->keeps && s < cpu->cell->states; s++) {
+            rows->before[s][i] = window->batch->reset[row] ? cpu->zeros : layer->s[s] + row * h;
+            rows->now[s][i] = layer->s[s] + (row + n) * h;
+            rows->returns[s][i] = cpu->returned[s] + stream * h;
+            rows->returned[s][i] = last ? cpu->zeros : rows->returns[s][i];
+        }
+    }
+}
+
+/* One thread's share of step t, backward: dh_t = d_t + dz_hh_{t+1} W_hh, and the cell, on its panels of its rows; db [G h] += dz_t where
+ * with_db. */
+static void backward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t, float *d, const team_share *share, int with_db)
 {
     const px_cpu_layer *layer = &cpu->layer[l];
-    const float **a = share->a;
-    float **out = share->out, **kept = share->kept;
-    const long n = window->n, h = cpu->base.model.hidden, row_begin = share->row_begin, row_count = share->row_end - row_begin;
-    const int last = t == window->T - 1;
-    for (long i = 0; i < row_count; i++) {
-        const long row = t * n + row_begin + i;
-        a[i] = last || window->batch->reset[row + n] ? cpu->zeros : d + (row + n) * h;
-        out[i] = d + row * h;
-        kept[i] = layer->h + (row + n) * h;
-    }
+    const px_cpu_rows *rows = &share->rows;
     const px_panels *panels = &layer->w_hh.backward;
+    const long row_count = share->row_end - share->row_begin;
     panel_group group;
+    backward_rows(cpu, window, l, t, d, share);
     for (long g = 0; group_of(cpu, share, panels, t, g, &group); g++) {
-        const px_rows_job job = {.a = a, .out = out, .add = (const float *const *)out, .next = group.next, .rows = row_count};
-        if (!last) px_rows_times_panels(cpu->isa, &job, panels, group.begin, group.end);
-        const px_cpu_cell_tile tile = {.isa = cpu->isa, .rows = row_count, .first = group.first, .units = group.columns, .z = out, .h = kept, .db = db};
-        cpu->cell->backward(&tile);
+        const px_rows_job job = {.a = rows->a, .out = rows->out, .add = (const float *const *)rows->out, .next = group.next, .rows = row_count};
+        if (t < window->T - 1) px_rows_times_panels(cpu->isa, &job, panels, group.begin, group.end);
+        px_cell_rows cell = cell_rows(cpu, rows, row_count, &group);
+        cell.d = (const float *const *)rows->out;
+        cell.db = with_db ? layer->db : NULL;
+        cell.db_lone = with_db ? layer->db_lone : NULL;
+        cpu->isa->cell[cpu->base.model.cell].backward(&cell);
     }
 }
 
 static void backward_part(void *context, int thread, long begin, long end)
 {
     const recurrence_run *run = context;
-    float *db = run->grid.row_parts == 1 ? run->cpu->layer[run->l].db : NULL;
+    const int with_db = run->grid.row_parts == 1;
     (void)thread;
     for (long part = begin; part < end; part++) {
         const team_share share = share_of(run->cpu, run->grid, (int)part, run->window->n, run->panels);
         for (long t = run->window->T - 1; t >= 0; t--) {
-            backward_step(run->cpu, run->window, run->l, t, run->d, &share, db);
+            backward_step(run->cpu, run->window, run->l, t, run->d, &share, with_db);
             meet(run, part, 0, t);
         }
     }
@@ -260,25 +348,30 @@ static void backward_part(void *context, int thread, long begin, long end)
 typedef struct bias_sum {
     const px_cpu *cpu;
     const px_cpu_window *window;
-    const float *dz;
-    float *db;
+    const float *dz;   /* [T,n,G h] */
+    float *db;         /* [columns] += those of dz from `column` on */
+    long column;
 } bias_sum;
 
 static void sum_bias_columns(void *context, int thread, long begin, long end)
 {
     const bias_sum *sum = context;
-    const long h = sum->cpu->base.model.hidden, n = sum->window->n;
+    const long width = sum->cpu->gate_rows, n = sum->window->n;
     (void)thread;
     for (long t = sum->window->T - 1; t >= 0; t--)
-        for (long i = 0; i < n; i++) sum->cpu->isa->add(sum->db + begin, sum->dz + (t * n + i) * h + begin, end - begin);
+        for (long i = 0; i < n; i++) sum->cpu->isa->add(sum->db + begin, sum->dz + (t * n + i) * width + sum->column + begin, end - begin);
 }
 
 /* db += the sum of dz's rows, where no thread has seen all of a step: in the order of backward_step, so that its bits do not depend on
  * the team. */
-static void add_bias_gradient(px_cpu *cpu, const px_cpu_window *window, const float *dz, float *db)
+static void add_bias_gradient(px_cpu *cpu, const px_cpu_window *window, const px_cpu_layer *layer, const float *dz)
 {
-    bias_sum sum = {cpu, window, dz, db};
-    px_cpu_for_columns(cpu, cpu->base.model.hidden, window->rows, sum_bias_columns, &sum);
+    const long h = cpu->base.model.hidden;
+    bias_sum sum = {cpu, window, dz, layer->db, 0};
+    px_cpu_for_columns(cpu, cpu->gate_rows, window->rows, sum_bias_columns, &sum);
+    if (!layer->z_hh) return;
+    sum = (bias_sum){cpu, window, layer->z_hh, layer->db_lone, cpu->cell->lone * h};
+    px_cpu_for_columns(cpu, h, window->rows, sum_bias_columns, &sum);
 }
 
 /* H_{t-1} as the weight gradient sees it: zero where the stream was reset. Whatever else reads h has done so by now. */
@@ -292,26 +385,36 @@ static void zero_reset_rows(px_cpu *cpu, const px_cpu_window *window, px_cpu_lay
     }
 }
 
-void px_cpu_recurrence_backward(px_cpu *cpu, const px_cpu_window *window, int l, float *d)
+/* dW_hh += dz_hhT H_{t-1}; under weight dropout dW = d(masked W) under the same mask. */
+static void recurrent_weight_gradient(px_cpu *cpu, const px_cpu_window *window, int l, const float *dz_hh)
+{
+    px_cpu_layer *layer = &cpu->layer[l];
+    const size_t count = (size_t)cpu->gate_rows * (size_t)cpu->base.model.hidden;
+    if (cpu->base.model.dropout_weight == 0) {
+        px_cpu_weight_gradient_packed(cpu, &layer->w_hh, window->rows, dz_hh, &layer->packed, 0);
+        return;
+    }
+    memset(cpu->masked_w, 0, sizeof(float) * count);
+    const px_cpu_matrix masked = {.tensor = layer->w_hh.tensor, .g = cpu->masked_w};
+    px_cpu_weight_gradient_packed(cpu, &masked, window->rows, dz_hh, &layer->packed, 0);
+    px_cpu_mask_weights(cpu, window, l, cpu->masked_w, cpu->masked_w);
+    cpu->isa->add(layer->w_hh.g, cpu->masked_w, (long)count);
+}
+
+float *px_cpu_recurrence_backward(px_cpu *cpu, const px_cpu_window *window, int l, float *d)
 {
     px_cpu_layer *layer = &cpu->layer[l];
     const long h = cpu->base.model.hidden, panels = (h + cpu->isa->panel - 1) / cpu->isa->panel;
+    float *dz = layer->z ? layer->z : d;
     uint32_t purpose;
     double p;
     if (between_mask(cpu, window, l, &purpose, &p)) px_cpu_mask_rows(cpu, window, purpose, mask_layer(cpu, l), p, h, d, d);
     recurrence_run run = {.cpu = cpu, .window = window, .l = l, .grid = cut_team(cpu, window->n, panels), .panels = panels, .d = d};
     hand_out(&run, backward_part);
-    if (run.grid.row_parts > 1) add_bias_gradient(cpu, window, d, layer->db);
+    if (run.grid.row_parts > 1) add_bias_gradient(cpu, window, layer, dz);
     zero_reset_rows(cpu, window, layer);
-    if (cpu->base.model.dropout_weight > 0) {
-        /* dW = d(masked W) under the same mask */
-        memset(cpu->masked_w, 0, sizeof(float) * (size_t)(h * h));
-        const px_cpu_matrix masked = {.tensor = layer->w_hh.tensor, .g = cpu->masked_w};
-        px_cpu_weight_gradient_packed(cpu, &masked, window->rows, d, &layer->packed, 0);
-        px_cpu_mask_weights(cpu, window, l, cpu->masked_w, cpu->masked_w);
-        cpu->isa->add(layer->w_hh.g, cpu->masked_w, h * h);
-    } else
-        px_cpu_weight_gradient_packed(cpu, &layer->w_hh, window->rows, d, &layer->packed, 0);
+    recurrent_weight_gradient(cpu, window, l, layer->z_hh ? layer->z_hh : dz);
+    return dz;
 }
 
 void px_cpu_between_backward(px_cpu *cpu, const px_cpu_window *window, int l, const float *dz, float *d_below)

@@ -14,9 +14,7 @@ size_t px_cpu_streams(const px_cpu *cpu)
 /* Where layer l's run begins; l = L: where the output layer's does. */
 static size_t run_begin(const px_cpu *cpu, int l)
 {
-    if (l == 0) return 0;
-    if (l < cpu->base.model.layers) return px_parameters_find(&cpu->table, PX_TENSOR_W_XH, l)->offset;
-    return px_parameters_find(&cpu->table, PX_TENSOR_B_H, l - 1)[1].offset; /* the table ends with b_q: there is a next tensor */
+    return l == 0 ? 0 : px_parameters_layer_begin(&cpu->table, l);
 }
 
 static px_status start(px_cpu *cpu, const px_cpu_window *window, size_t begin, size_t end)

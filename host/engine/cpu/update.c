@@ -34,7 +34,7 @@ static block_plan plan_blocks(const px_cpu *cpu)
     block_plan plan = {.begin = {0, cpu->table.count}, .count = {cpu->table.count, 0}};
     if (cpu->sparse) {
         plan.table = cpu->sparse->offset;
-        plan.table_width = cpu->base.model.embed ? cpu->base.model.embed : cpu->base.model.hidden;
+        plan.table_width = cpu->base.model.embed ? cpu->base.model.embed : cpu->gate_rows;
         plan.count[0] = plan.table;
         plan.begin[1] = plan.table + cpu->sparse->count;
         plan.count[1] = cpu->table.count - plan.begin[1];

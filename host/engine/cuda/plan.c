@@ -148,6 +148,8 @@ px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_con
     plan->rows = (size_t)shape->T * (size_t)shape->n;
     if (plan->rows > (size_t)1 << 30)
         return px_fail(PX_ERR_ARGUMENT, "--batch %d times --steps %d: a window of more than 2^30 tokens; lower one", shape->n, shape->T);
+    if (px_cell_of(model->cell)->keeps)
+        return px_fail(PX_ERR_DEVICE, "--cell %s: not on a GPU yet; use --device cpu, or --cell tanh or relu", px_cell_of(model->cell)->name);
     PX_TRY(px_parameters_make(model, &plan->table));
     plan->d = model->embed;
     plan->h = model->hidden;

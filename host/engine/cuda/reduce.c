@@ -6,13 +6,12 @@
  * The marks (m) are events inside the captured window; which one a part waits for does not depend on the host. */
 #include "engine_cuda.h"
 
-/* Where part l begins; part L is the output layer's, and L + 1 the end. The table ends with b_q, so that there is a next tensor. */
+/* Where part l begins; part L is the output layer's, and L + 1 the end. */
 static size_t part_begin(const px_cuda *engine, int32_t l)
 {
     const px_parameters *table = &engine->plan.table;
     if (l == 0) return 0;
-    if (l < engine->plan.L) return px_parameters_find(table, PX_TENSOR_W_XH, l)->offset;
-    return l == engine->plan.L ? px_parameters_find(table, PX_TENSOR_B_H, l - 1)[1].offset : table->count;
+    return l <= engine->plan.L ? px_parameters_layer_begin(table, l) : table->count;
 }
 
 /* Made with the first reducer. The stream goes before the others, so that its few blocks find room among theirs. */

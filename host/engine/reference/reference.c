@@ -11,8 +11,7 @@
 #include "reference.h"
 
 #include "arena.h"
-#include "cell_relu.h"
-#include "cell_tanh.h"
+#include "cells/double.h"
 #include "check.h"
 #include "loss.h"
 #include "machine.h"
@@ -36,13 +35,15 @@ typedef struct reference {
     /* what crosses the seam, file layout; NULL where the engine keeps none */
     float *w, *dw;                    /* [count] */
     float *moment1, *moment2, *average; /* [count] */
-    float *state, *eval_state;        /* [L,groups*n,h], [L,n,h] */
+    float *state, *eval_state;        /* [S,L,groups*n,h], [S,L,n,h] */
 
     /* one window; rows is T * n, row t * n' + i belongs to stream i of n' at step t */
     double *x;       /* [rows,d] embedded input after dropout; one-hot: [rows], the factor of the token's row */
-    double *h;       /* per layer [rows + n, h]: rows 0..n'-1 are the state before the window */
+    double *h;       /* per state and layer [rows + n, h]: rows 0..n'-1 are the state before the window */
+    double *z;       /* per layer [rows, G h] what the cell keeps of its gates */
+    double *lone;    /* per layer [rows, h] the lone gate's recurrent part; NULL without one */
     double *up;      /* per layer [rows, h]: the copy of h that goes up, after dropout */
-    double *w_hh;    /* [L,h,h] W_hh, after weight dropout in training */
+    double *w_hh;    /* [L,G h,h] W_hh, after weight dropout in training */
     double *u;       /* [rows, d or h] what the output table multiplies: up, or up P */
     double *o;       /* [V] logits of one row */
     uint8_t *next_reset; /* [n] reset marks of next() */
@@ -50,8 +51,9 @@ typedef struct reference {
     double *grad;    /* [count] gradient of this window */
     double *dx;      /* [rows, max(d,h)] gradient of the current layer's input */
     double *dup;     /* [rows, h] gradient of the copy that goes up */
-    double *dh;      /* [n,h] gradient returning from step t + 1 */
-    double *dz;      /* [rows,h] */
+    double *dh;      /* [S,n,h] gradients returning from step t + 1 */
+    double *dz;      /* [G h] of one row: gradients of what the inputs add to */
+    double *dz_hh;   /* [G h] of what W_hh adds to: another one for the lone gate */
     double *du;      /* [max(d,h)] */
 
     px_reducer reducer; /* start NULL: none */
@@ -106,15 +108,15 @@ static double product(const reference *r, double a, double b)
     return operand(r, a) * operand(r, b);
 }
 
-static double activate(const reference *r, double z)
+static const px_cell_info *cell_of(const reference *r)
 {
-    return r->model.nonlinearity == PX_RELU ? px_cell_relu_forward(z) : px_cell_tanh_forward(z);
+    return px_cell_of(r->model.cell);
 }
 
-/* dz from dh and what the forward pass kept. */
-static double activate_backward(const reference *r, double h, double dh)
+/* G h: rows of W_hh. */
+static size_t gate_rows(const px_model_config *model)
 {
-    return r->model.nonlinearity == PX_RELU ? px_cell_relu_backward(h, dh) : px_cell_tanh_backward(h, dh);
+    return (size_t)px_cell_of(model->cell)->gates * (size_t)model->hidden;
 }
 
 /* A window as the phases see it: the batch, whether masks are drawn, and the state it starts from. */
@@ -137,13 +139,13 @@ static double mask(const reference *r, const window *win, uint32_t purpose, int3
     return lane >= px_dropout_threshold(p) ? (double)px_dropout_scale(p) : 0;
 }
 
-/* Factor of W_hh[out,in]: one mask per window. */
+/* Factor of W_hh[out,in], out in [0, G h): one mask per window. */
 static double weight_mask(const reference *r, const window *win, int32_t layer, int32_t out, int32_t in)
 {
     double p = r->model.dropout_weight;
     if (!win->training || p == 0) return 1;
     uint64_t h = (uint64_t)r->model.hidden;
-    uint64_t element = win->batch->step * h * h + (uint64_t)out * h + (uint64_t)in;
+    uint64_t element = win->batch->step * gate_rows(&r->model) * h + (uint64_t)out * h + (uint64_t)in;
     uint32_t lane = px_random_u32(r->shape.seed, PX_RANDOM_DROPOUT_WEIGHT, (uint32_t)layer, element);
     return lane >= px_dropout_threshold(p) ? (double)px_dropout_scale(p) : 0;
 }
@@ -156,11 +158,22 @@ static double up_mask(const reference *r, const window *win, int32_t l, int32_t 
     return mask(r, win, PX_RANDOM_DROPOUT_BETWEEN, l, r->model.dropout_between, t, i, r->model.hidden, j);
 }
 
-/* Layer l's outputs: row -n'..-1 are the state before the window, row t * n' + i is stream i at step t. */
-static double *layer_h(const reference *r, int32_t l, int32_t n)
+/* Layer l's state s, the first being its outputs: row -n'..-1 are the state before the window, row t * n' + i is stream i at step t. */
+static double *layer_state(const reference *r, int s, int32_t l, int32_t n)
 {
     size_t rows = (size_t)r->shape.T * (size_t)r->shape.n + (size_t)r->shape.n, h = (size_t)r->model.hidden;
-    return r->h + (size_t)l * rows * h + (size_t)n * h;
+    return r->h + ((size_t)s * (size_t)r->model.layers + (size_t)l) * rows * h + (size_t)n * h;
+}
+
+/* What layer l keeps of the gates [rows, G h]. */
+static double *layer_z(const reference *r, int32_t l)
+{
+    return r->z + (size_t)l * (size_t)r->shape.T * (size_t)r->shape.n * gate_rows(&r->model);
+}
+
+static double *layer_lone(const reference *r, int32_t l)
+{
+    return r->lone + (size_t)l * (size_t)r->shape.T * (size_t)r->shape.n * (size_t)r->model.hidden;
 }
 
 static double *layer_up(const reference *r, int32_t l)
@@ -171,7 +184,7 @@ static double *layer_up(const reference *r, int32_t l)
 
 static double *layer_w_hh(const reference *r, int32_t l)
 {
-    return r->w_hh + (size_t)l * (size_t)r->model.hidden * (size_t)r->model.hidden;
+    return r->w_hh + (size_t)l * gate_rows(&r->model) * (size_t)r->model.hidden;
 }
 
 /* Streams whose training state is carried: those of all groups. */
@@ -180,12 +193,12 @@ static size_t streams_carried(const reference *r)
     return (size_t)r->shape.n * (size_t)(r->shape.groups > 1 ? r->shape.groups : 1);
 }
 
-/* Where the carried state of layer l lies for this window's first stream. */
-static size_t state_place(const reference *r, const window *win, int32_t l)
+/* Where the carried state s of layer l lies for this window's first stream. */
+static size_t state_place(const reference *r, const window *win, int s, int32_t l)
 {
     size_t streams = win->training ? streams_carried(r) : (size_t)r->shape.n;
     size_t first = win->training ? (size_t)win->batch->group * (size_t)r->shape.n : 0;
-    return ((size_t)l * streams + first) * (size_t)r->model.hidden;
+    return (((size_t)s * (size_t)r->model.layers + (size_t)l) * streams + first) * (size_t)r->model.hidden;
 }
 
 /* Adds the time since `from` to a phase and returns the time now. */
@@ -219,7 +232,7 @@ static void embed_forward(reference *r, const window *win)
         }
 }
 
-/* x W_xh for one row of layer l and unit j. */
+/* x W_xh for one row of layer l and row j of its gates. */
 static double input_product(const reference *r, const window *win, int32_t l, size_t row, int32_t j)
 {
     int32_t width = l > 0 ? r->model.hidden : r->model.embed > 0 ? r->model.embed : r->model.vocab;
@@ -234,34 +247,62 @@ static double input_product(const reference *r, const window *win, int32_t l, si
     return sum;
 }
 
-/* H_t = f(X_t W_xh + H_{t-1} W_hh + b_h) over the window, then the copy that goes up. state [L,streams,h] is read before the first step;
- * outside training every H_t is rounded to fp32, so that it does not matter where a window ends. */
-static void recurrence_forward(reference *r, const window *win, int32_t l, const float *state)
+/* W_hh under this window's mask, and the states before it from [S,L,streams,h]. */
+static void recurrence_begin(reference *r, const window *win, int32_t l, const float *state)
 {
     size_t h = (size_t)r->model.hidden, n = (size_t)win->n;
-    const float *b_h = r->w + place(r, PX_TENSOR_B_H, l);
     const float *w_hh_kept = r->w + place(r, PX_TENSOR_W_HH, l);
-    double *w_hh = layer_w_hh(r, l), *out = layer_h(r, l, win->n), *up = layer_up(r, l);
-
-    for (size_t j = 0; j < h; j++)
+    double *w_hh = layer_w_hh(r, l);
+    for (size_t j = 0; j < gate_rows(&r->model); j++)
         for (size_t k = 0; k < h; k++)
             w_hh[j * h + k] = w_hh_kept[j * h + k] * weight_mask(r, win, l, (int32_t)j, (int32_t)k);
-    for (size_t i = 0; i < n * h; i++) (out - n * h)[i] = state[state_place(r, win, l) + i];
+    for (int s = 0; s < cell_of(r)->states; s++)
+        for (size_t i = 0; i < n * h; i++) (layer_state(r, s, l, win->n) - n * h)[i] = state[state_place(r, win, s, l) + i];
+}
 
+/* Pre-activations of unit j at one row: by gate x W_xh + b_h + H_{t-1} W_hh, where a lone gate's recurrent part with its own bias stands
+ * by itself; and the states before. h_prev [h]. */
+static px_cell_unit unit_before(const reference *r, const window *win, int32_t l, size_t row, size_t j, const double *h_prev)
+{
+    size_t h = (size_t)r->model.hidden, n = (size_t)win->n;
+    const px_cell_info *cell = cell_of(r);
+    const float *b_h = r->w + place(r, PX_TENSOR_B_H, l);
+    const double *w_hh = layer_w_hh(r, l);
+    int reset = win->batch->reset[row] != 0;
+    px_cell_unit unit = {.u = cell->lone == PX_NO_GATE ? 0 : r->w[place(r, PX_TENSOR_B_HN, l) + j]};
+    for (int gate = 0; gate < cell->gates; gate++) {
+        size_t out = (size_t)gate * h + j;
+        unit.z[gate] = b_h[out] + input_product(r, win, l, row, (int32_t)out);
+        double *sum = gate == cell->lone ? &unit.u : &unit.z[gate];
+        if (!reset)
+            for (size_t k = 0; k < h; k++) *sum += product(r, h_prev[k], w_hh[out * h + k]);
+    }
+    for (int s = 0; s < cell->states; s++) unit.before[s] = reset ? 0 : (layer_state(r, s, l, win->n) - n * h)[row * h + j];
+    return unit;
+}
+
+/* One row of a layer: Z, the cell, and the copy that goes up. Outside training the states are rounded to fp32, so that it does not matter
+ * where a window ends. */
+static void recurrence_row(reference *r, const window *win, int32_t l, int32_t t, size_t i)
+{
+    size_t h = (size_t)r->model.hidden, n = (size_t)win->n, row = (size_t)t * n + i;
+    const px_cell_info *cell = cell_of(r);
+    const double *h_prev = layer_state(r, 0, l, win->n) - n * h + row * h;
+    for (size_t j = 0; j < h; j++) {
+        px_cell_unit unit = unit_before(r, win, l, row, j, h_prev);
+        px_cell_maths[r->model.cell].forward(&unit);
+        for (int gate = 0; gate < cell->gates; gate++) layer_z(r, l)[row * gate_rows(&r->model) + (size_t)gate * h + j] = unit.z[gate];
+        if (cell->lone != PX_NO_GATE) layer_lone(r, l)[row * h + j] = unit.u;
+        for (int s = 0; s < cell->states; s++) layer_state(r, s, l, win->n)[row * h + j] = win->training ? unit.now[s] : (float)unit.now[s];
+        layer_up(r, l)[row * h + j] = layer_state(r, 0, l, win->n)[row * h + j] * up_mask(r, win, l, t, (int32_t)i, (int32_t)j);
+    }
+}
+
+static void recurrence_forward(reference *r, const window *win, int32_t l, const float *state)
+{
+    recurrence_begin(r, win, l, state);
     for (int32_t t = 0; t < win->T; t++)
-        for (size_t i = 0; i < n; i++) {
-            size_t row = (size_t)t * n + i;
-            double *h_t = out + row * h, *h_prev = h_t - n * h;
-            int reset = win->batch->reset[row] != 0;
-            for (size_t j = 0; j < h; j++) {
-                double z = b_h[j] + input_product(r, win, l, row, (int32_t)j);
-                if (!reset)
-                    for (size_t k = 0; k < h; k++) z += product(r, h_prev[k], w_hh[j * h + k]);
-                h_t[j] = activate(r, z);
-                if (!win->training) h_t[j] = (float)h_t[j];
-                up[row * h + j] = h_t[j] * up_mask(r, win, l, t, (int32_t)i, (int32_t)j);
-            }
-        }
+        for (size_t i = 0; i < (size_t)win->n; i++) recurrence_row(r, win, l, t, i);
 }
 
 /* u = up, or up P; then o = u W_hqT + b_q, with the embedding table for W_hq where they are tied. */
@@ -318,45 +359,84 @@ static void head_backward_row(reference *r, double *o, px_loss_row row, int32_t 
         }
 }
 
-/* dZ_t = (dH_t + dZ_{t+1} W_hhT) f'(H_t), from the last step to the first, then the gradients of the layer's weights.
- * Reads dup [rows,h], the gradient of the copy that went up; writes dz, and dx [rows,width] unless the input is one-hot. */
+/* The cell backward for one row: dz and dz_hh [G h] are written; dh becomes what returns to the states before but through W_hh. */
+static void recurrence_backward_cell(reference *r, const window *win, int32_t l, int32_t t, size_t i)
+{
+    size_t h = (size_t)r->model.hidden, n = (size_t)win->n, row = (size_t)t * n + i;
+    const px_cell_info *cell = cell_of(r);
+    int reset = win->batch->reset[row] != 0;
+    for (size_t j = 0; j < h; j++) {
+        px_cell_unit unit = {.u = cell->lone == PX_NO_GATE ? 0 : layer_lone(r, l)[row * h + j]};
+        for (int gate = 0; gate < cell->gates; gate++) unit.z[gate] = layer_z(r, l)[row * gate_rows(&r->model) + (size_t)gate * h + j];
+        for (int s = 0; s < cell->states; s++) {
+            const double *now = layer_state(r, s, l, win->n) + row * h + j;
+            unit.now[s] = *now;
+            unit.before[s] = reset ? 0 : *(now - n * h);
+            unit.d[s] = r->dh[((size_t)s * n + i) * h + j];
+        }
+        unit.d[0] += r->dup[row * h + j] * up_mask(r, win, l, t, (int32_t)i, (int32_t)j);
+        px_cell_maths[r->model.cell].backward(&unit);
+        for (int gate = 0; gate < cell->gates; gate++) {
+            r->dz[(size_t)gate * h + j] = unit.z[gate];
+            r->dz_hh[(size_t)gate * h + j] = gate == cell->lone ? unit.u : unit.z[gate];
+        }
+        for (int s = 0; s < cell->states; s++) r->dh[((size_t)s * n + i) * h + j] = reset ? 0 : unit.d[s];
+    }
+}
+
+/* dW_xh += dzT x and dx += dz W_xh for one row, unless the input is one-hot: then the token's column alone. */
+static void input_backward_row(reference *r, const window *win, int32_t l, size_t row, size_t width)
+{
+    size_t w_xh = place(r, PX_TENSOR_W_XH, l);
+    const double *x_all = l > 0 ? layer_up(r, l - 1) : r->x;
+    for (size_t j = 0; j < gate_rows(&r->model); j++) {
+        if (l == 0 && r->model.embed == 0) {
+            r->grad[w_xh + j * width + (size_t)win->batch->tokens[row]] += r->dz[j] * x_all[row];
+            continue;
+        }
+        for (size_t k = 0; k < width; k++) {
+            r->grad[w_xh + j * width + k] += product(r, r->dz[j], x_all[row * width + k]);
+            r->dx[row * width + k] += product(r, r->dz[j], r->w[w_xh + j * width + k]);
+        }
+    }
+}
+
+/* dW_hh += dz_hhT H_{t-1} and dh += dz_hh W_hh for one row; after a reset neither the state before nor its gradient passes. */
+static void recurrent_backward_row(reference *r, const window *win, int32_t l, size_t i, size_t row)
+{
+    size_t h = (size_t)r->model.hidden, w_hh = place(r, PX_TENSOR_W_HH, l);
+    const double *masked = layer_w_hh(r, l), *h_prev = layer_state(r, 0, l, win->n) + row * h - (size_t)win->n * h;
+    if (win->batch->reset[row] != 0) return;
+    for (size_t j = 0; j < gate_rows(&r->model); j++)
+        for (size_t k = 0; k < h; k++) {
+            r->grad[w_hh + j * h + k] += product(r, r->dz_hh[j], h_prev[k]) * weight_mask(r, win, l, (int32_t)j, (int32_t)k);
+            r->dh[i * h + k] += product(r, r->dz_hh[j], masked[j * h + k]);
+        }
+}
+
+static void bias_backward_row(reference *r, int32_t l)
+{
+    size_t h = (size_t)r->model.hidden, b_h = place(r, PX_TENSOR_B_H, l);
+    int lone = cell_of(r)->lone;
+    for (size_t j = 0; j < gate_rows(&r->model); j++) r->grad[b_h + j] += r->dz[j];
+    for (size_t j = 0; lone != PX_NO_GATE && j < h; j++) r->grad[place(r, PX_TENSOR_B_HN, l) + j] += r->dz_hh[(size_t)lone * h + j];
+}
+
+/* From the last step to the first: the cell, then the gradients of the layer's weights and of its inputs.
+ * Reads dup [rows,h], the gradient of the copy that went up; writes dx [rows,width] unless the input is one-hot. */
 static void recurrence_backward(reference *r, const window *win, int32_t l)
 {
     size_t h = (size_t)r->model.hidden, n = (size_t)win->n;
-    int one_hot = l == 0 && r->model.embed == 0;
     size_t width = l > 0 ? h : (size_t)(r->model.embed > 0 ? r->model.embed : r->model.vocab);
-    size_t w_xh = place(r, PX_TENSOR_W_XH, l), g_w_hh = place(r, PX_TENSOR_W_HH, l), b_h = place(r, PX_TENSOR_B_H, l);
-    const double *w_hh = layer_w_hh(r, l), *out = layer_h(r, l, win->n);
-    const double *x_all = l > 0 ? layer_up(r, l - 1) : r->x;
-
-    memset(r->dh, 0, n * h * sizeof *r->dh); /* nothing returns from the next window */
-    if (!one_hot) memset(r->dx, 0, (size_t)win->T * n * width * sizeof *r->dx);
+    memset(r->dh, 0, (size_t)cell_of(r)->states * n * h * sizeof *r->dh); /* nothing returns from the next window */
+    if (l > 0 || r->model.embed > 0) memset(r->dx, 0, (size_t)win->T * n * width * sizeof *r->dx);
     for (int32_t t = win->T - 1; t >= 0; t--)
         for (size_t i = 0; i < n; i++) {
             size_t row = (size_t)t * n + i;
-            const double *h_t = out + row * h, *h_prev = h_t - n * h;
-            double *dz = r->dz + row * h, *dh = r->dh + i * h;
-            int reset = win->batch->reset[row] != 0;
-            for (size_t j = 0; j < h; j++)
-                dz[j] = activate_backward(
-                    r, h_t[j], dh[j] + r->dup[row * h + j] * up_mask(r, win, l, t, (int32_t)i, (int32_t)j));
-            memset(dh, 0, h * sizeof *dh);
-            for (size_t j = 0; j < h; j++) {
-                r->grad[b_h + j] += dz[j];
-                if (one_hot) {
-                    r->grad[w_xh + j * width + (size_t)win->batch->tokens[row]] += dz[j] * x_all[row];
-                } else {
-                    for (size_t k = 0; k < width; k++) {
-                        r->grad[w_xh + j * width + k] += product(r, dz[j], x_all[row * width + k]);
-                        r->dx[row * width + k] += product(r, dz[j], r->w[w_xh + j * width + k]);
-                    }
-                }
-                if (reset) continue; /* neither the state before nor its gradient passes */
-                for (size_t k = 0; k < h; k++) {
-                    r->grad[g_w_hh + j * h + k] += product(r, dz[j], h_prev[k]) * weight_mask(r, win, l, (int32_t)j, (int32_t)k);
-                    dh[k] += product(r, dz[j], w_hh[j * h + k]);
-                }
-            }
+            recurrence_backward_cell(r, win, l, t, i);
+            bias_backward_row(r, l);
+            input_backward_row(r, win, l, row, width);
+            recurrent_backward_row(r, win, l, i, row);
         }
 }
 
@@ -388,14 +468,15 @@ static px_status check_tokens(const reference *r, const px_batch *batch)
     return PX_OK;
 }
 
-/* The last step's H of every layer, rounded to fp32, is what the next window starts from. */
+/* The last step's states of every layer, rounded to fp32, are what the next window starts from. */
 static void keep_state(const reference *r, const window *win, float *state)
 {
     size_t h = (size_t)r->model.hidden, n = (size_t)win->n;
-    for (int32_t l = 0; l < r->model.layers; l++) {
-        const double *last = layer_h(r, l, win->n) + (size_t)(win->T - 1) * n * h;
-        for (size_t i = 0; i < n * h; i++) state[state_place(r, win, l) + i] = (float)last[i];
-    }
+    for (int s = 0; s < cell_of(r)->states; s++)
+        for (int32_t l = 0; l < r->model.layers; l++) {
+            const double *last = layer_state(r, s, l, win->n) + (size_t)(win->T - 1) * n * h;
+            for (size_t i = 0; i < n * h; i++) state[state_place(r, win, s, l) + i] = (float)last[i];
+        }
 }
 
 static void forward(reference *r, const window *win, const float *state)
@@ -615,8 +696,8 @@ static size_t reference_section_count(const px_engine *engine, px_section sectio
 {
     const reference *r = (const reference *)engine;
     if (!section_of(r, section)) return 0;
-    if (section == PX_SECTION_STATE) return (size_t)r->model.layers * streams_carried(r) * (size_t)r->model.hidden;
-    if (section == PX_SECTION_EVAL_STATE) return (size_t)r->model.layers * (size_t)r->shape.n * (size_t)r->model.hidden;
+    if (section == PX_SECTION_STATE) return px_state_blocks(&r->model) * streams_carried(r) * (size_t)r->model.hidden;
+    if (section == PX_SECTION_EVAL_STATE) return px_state_blocks(&r->model) * (size_t)r->shape.n * (size_t)r->model.hidden;
     return r->table.count;
 }
 
@@ -684,7 +765,7 @@ typedef struct block {
     size_t *counted;
 } block;
 
-enum { BLOCKS_MAX = 24 };
+enum { BLOCKS_MAX = 28 };
 
 /* Every buffer of an engine, for predicting bytes and for cutting them alike. */
 static int list_blocks(reference *r, px_engine_memory *memory, block list[BLOCKS_MAX])
@@ -693,24 +774,28 @@ static int list_blocks(reference *r, px_engine_memory *memory, block list[BLOCKS
     size_t n = (size_t)r->shape.n, rows = (size_t)r->shape.T * n, wide = d > h ? d : h;
     const px_optimizer_row *optimizer = px_optimizer_of(r->optimizer.kind);
     int b = 0;
+    size_t blocks = px_state_blocks(&r->model), gates = gate_rows(&r->model);
 
     list[b++] = (block){&r->w, count * sizeof(float), &memory->parameters};
-    list[b++] = (block){&r->eval_state, L * n * h * sizeof(float), &memory->activations};
+    list[b++] = (block){&r->eval_state, blocks * n * h * sizeof(float), &memory->activations};
     list[b++] = (block){&r->x, rows * (d > 0 ? d : 1) * sizeof(double), &memory->activations};
-    list[b++] = (block){&r->h, L * (rows + n) * h * sizeof(double), &memory->activations};
+    list[b++] = (block){&r->h, blocks * (rows + n) * h * sizeof(double), &memory->activations};
+    list[b++] = (block){&r->z, L * rows * gates * sizeof(double), &memory->activations};
+    if (cell_of(r)->lone != PX_NO_GATE) list[b++] = (block){&r->lone, L * rows * h * sizeof(double), &memory->activations};
     list[b++] = (block){&r->up, L * rows * h * sizeof(double), &memory->activations};
     list[b++] = (block){&r->u, rows * (size_t)head_width(&r->model) * sizeof(double), &memory->activations};
-    list[b++] = (block){&r->w_hh, L * h * h * sizeof(double), &memory->workspace};
+    list[b++] = (block){&r->w_hh, L * gates * h * sizeof(double), &memory->workspace};
     list[b++] = (block){&r->o, (size_t)r->model.vocab * sizeof(double), &memory->workspace};
     list[b++] = (block){&r->next_reset, n, &memory->workspace};
     if (!r->shape.training) return b;
     list[b++] = (block){&r->dw, count * sizeof(float), &memory->gradients};
     list[b++] = (block){&r->grad, count * sizeof(double), &memory->gradients};
-    list[b++] = (block){&r->state, L * streams_carried(r) * h * sizeof(float), &memory->activations};
+    list[b++] = (block){&r->state, blocks * streams_carried(r) * h * sizeof(float), &memory->activations};
     list[b++] = (block){&r->dx, rows * wide * sizeof(double), &memory->activations};
     list[b++] = (block){&r->dup, rows * h * sizeof(double), &memory->activations};
-    list[b++] = (block){&r->dz, rows * h * sizeof(double), &memory->activations};
-    list[b++] = (block){&r->dh, n * h * sizeof(double), &memory->activations};
+    list[b++] = (block){&r->dz, gates * sizeof(double), &memory->workspace};
+    list[b++] = (block){&r->dz_hh, gates * sizeof(double), &memory->workspace};
+    list[b++] = (block){&r->dh, (size_t)cell_of(r)->states * n * h * sizeof(double), &memory->activations};
     list[b++] = (block){&r->du, wide * sizeof(double), &memory->workspace};
     if (optimizer->moment1) list[b++] = (block){&r->moment1, count * sizeof(float), &memory->moments};
     if (optimizer->moment2) list[b++] = (block){&r->moment2, count * sizeof(float), &memory->moments};
