@@ -2,8 +2,11 @@
 #include "json.h"
 
 #include "check.h"
+#include "text_buffer.h"
 
 #include <errno.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static _Thread_local int lost;
@@ -55,4 +58,34 @@ px_status px_json_bound(const char *text, size_t bytes, size_t values_max, const
     }
     if (values <= values_max) return PX_OK;
     return px_fail(PX_ERR_INPUT, "%s: JSON of %zu values; what belongs here has at most %zu", place, values, values_max);
+}
+
+/* ---- members ------------------------------------------------------------------------------------------------------------ */
+
+void px_json_number(cJSON *object, const char *name, double value)
+{
+    if (isinf(value))
+        cJSON_AddStringToObject(object, name, value > 0 ? "inf" : "-inf");
+    else if (isnan(value))
+        cJSON_AddNullToObject(object, name);
+    else
+        cJSON_AddNumberToObject(object, name, value);
+}
+
+void px_json_count(cJSON *object, const char *name, long long value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%lld", value);
+    cJSON_AddRawToObject(object, name, text);
+}
+
+void px_json_text(cJSON *object, const char *name, const char *text, size_t bytes)
+{
+    px_text clean = {0};
+    px_text_append_utf8(&clean, text, bytes);
+    if (clean.failed)
+        px_json_lost();
+    else
+        cJSON_AddStringToObject(object, name, clean.data ? clean.data : "");
+    px_text_free(&clean);
 }

@@ -22,4 +22,11 @@ px_status px_json_parse(const char *text, size_t bytes, const char *place, const
  * text takes two; so that a file of a few megabytes cannot ask for gigabytes. One pass, no memory. */
 px_status px_json_bound(const char *text, size_t bytes, size_t values_max, const char *place);
 
+/* Members of an object.
+ * JSON numbers: infinity, which JSON lacks, is the text "inf" (as in metrics.jsonl); NaN, a value that is not there, null. */
+void px_json_number(cJSON *object, const char *name, double value);
+void px_json_count(cJSON *object, const char *name, long long value);
+/* A text that may hold any bytes: what is not UTF-8, and NUL, becomes U+FFFD. */
+void px_json_text(cJSON *object, const char *name, const char *text, size_t bytes);
+
 #endif

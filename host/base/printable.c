@@ -2,6 +2,7 @@
 #include "printable.h"
 
 #include "escape.h"
+#include "utf8.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,10 +16,8 @@ static size_t harmless(const char *text, size_t bytes, int flags)
     const unsigned char first = (unsigned char)text[0];
     if (first == '\n' || first == '\t') return (flags & PX_PRINTABLE_LINES) != 0;
     if (first == '\\') return !(flags & PX_PRINTABLE_UNAMBIGUOUS);
-    if (first < 0x80) return first >= 0x20 && first != 0x7f;
     const utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)bytes, &code);
-    if (used <= 0 || code < 0xa0) return 0;                                           /* not UTF-8; C1, among it a one-character CSI */
-    if ((code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069)) return 0; /* overrides and isolates of direction */
+    if (used <= 0 || px_utf8_is_control(code)) return 0;
     return (size_t)used;
 }
 

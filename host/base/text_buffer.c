@@ -115,20 +115,3 @@ px_status px_text_check(const px_text *text, const char *what)
     if (text->failed) return px_fail(PX_ERR_MEMORY, "%s: no memory for its text", what);
     return PX_OK;
 }
-
-int px_text_is_utf8(const char *data, size_t bytes)
-{
-    const unsigned char *s = (const unsigned char *)data;
-    for (size_t i = 0; i < bytes;) {
-        unsigned char c = s[i];
-        size_t more = c < 0x80 ? 0 : c >= 0xC2 && c < 0xE0 ? 1 : c >= 0xE0 && c < 0xF0 ? 2 : c >= 0xF0 && c < 0xF5 ? 3 : 4;
-        if (more == 4 || bytes - i <= more) return 0;
-        for (size_t k = 1; k <= more; k++)
-            if ((s[i + k] & 0xC0) != 0x80) return 0;
-        if ((c == 0xE0 && s[i + 1] < 0xA0) || (c == 0xED && s[i + 1] >= 0xA0) || (c == 0xF0 && s[i + 1] < 0x90) ||
-            (c == 0xF4 && s[i + 1] >= 0x90))
-            return 0;
-        i += more + 1;
-    }
-    return 1;
-}

@@ -26,7 +26,5 @@ void px_text_json_string(px_text *text, const char *data, size_t bytes);
 void px_text_json_number(px_text *text, double value, int digits);
 /* PX_ERR_MEMORY naming `what` if an append failed. */
 px_status px_text_check(const px_text *text, const char *what);
-/* 1 if data is valid UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
-int px_text_is_utf8(const char *data, size_t bytes);
 
 #endif

@@ -155,10 +155,12 @@ px_status px_bench_compare(const char *old_path, const char *new_path, px_bench_
     cJSON *old_root = NULL, *new_root = NULL;
     px_memory_stream memory = {0};
     memset(verdict, 0, sizeof *verdict);
-    px_status status = px_bench_json_read(old_path, &old_root);
-    if (status == PX_OK) status = px_bench_json_read(new_path, &new_root);
-    if (status == PX_OK) status = px_memory_open(&memory, "bench: a report");
-    if (status == PX_OK) status = compare(old_path, old_root, new_path, new_root, verdict, memory.stream);
+    px_status status;
+    PX_TRY_GOTO(status, px_bench_json_read(old_path, &old_root), done);
+    PX_TRY_GOTO(status, px_bench_json_read(new_path, &new_root), done);
+    PX_TRY_GOTO(status, px_memory_open(&memory, "bench: a report"), done);
+    status = compare(old_path, old_root, new_path, new_root, verdict, memory.stream);
+done:
     if (memory.stream) verdict->report = px_memory_end(&memory);
     if (status == PX_OK && !verdict->report) status = px_fail(PX_ERR_MEMORY, "bench: no memory for a report");
     cJSON_Delete(old_root);

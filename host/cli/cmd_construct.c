@@ -67,11 +67,14 @@ static px_status write_network(const construct_flags *flags, const px_machine *m
     PX_TRY_GOTO(status, px_construct_sizes(machine, vocabulary, config->model.cell, &config->model), done);
     PX_TRY_GOTO(status, px_parameters_make(&config->model, &table), done);
     weights = malloc(table.count * sizeof *weights);
-    status = weights ? px_construct_weights(machine, vocabulary, &config->model, &table, weights)
-                     : px_fail(PX_ERR_MEMORY, "no memory for %zu weights", table.count);
-    if (status == PX_OK) status = px_signals_remove_unfinished(flags->out);
-    if (status == PX_OK) status = px_model_file_write(flags->out, config, vocabulary, &table, weights);
-    if (status == PX_OK) status = print_result(flags, machine, vocabulary, config, table.weights);
+    if (!weights) {
+        status = px_fail(PX_ERR_MEMORY, "no memory for %zu weights", table.count);
+        goto done;
+    }
+    PX_TRY_GOTO(status, px_construct_weights(machine, vocabulary, &config->model, &table, weights), done);
+    PX_TRY_GOTO(status, px_signals_remove_unfinished(flags->out), done);
+    PX_TRY_GOTO(status, px_model_file_write(flags->out, config, vocabulary, &table, weights), done);
+    status = print_result(flags, machine, vocabulary, config, table.weights);
 done:
     free(weights);
     px_vocabulary_destroy(vocabulary);

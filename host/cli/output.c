@@ -4,10 +4,8 @@
 #include "escape.h"
 #include "hint.h"
 #include "printable.h"
-#include "text_buffer.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,34 +45,6 @@ int px_output_end(px_status status)
 int px_output_is_terminal(void)
 {
     return isatty(STDOUT_FILENO);
-}
-
-void px_json_number(cJSON *object, const char *name, double value)
-{
-    if (isinf(value))
-        cJSON_AddStringToObject(object, name, value > 0 ? "inf" : "-inf");
-    else if (isnan(value))
-        cJSON_AddNullToObject(object, name);
-    else
-        cJSON_AddNumberToObject(object, name, value);
-}
-
-void px_json_count(cJSON *object, const char *name, long long value)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%lld", value);
-    cJSON_AddRawToObject(object, name, text);
-}
-
-void px_json_text(cJSON *object, const char *name, const char *text, size_t bytes)
-{
-    px_text clean = {0};
-    px_text_append_utf8(&clean, text, bytes);
-    if (clean.failed)
-        px_json_lost();
-    else
-        cJSON_AddStringToObject(object, name, clean.data ? clean.data : "");
-    px_text_free(&clean);
 }
 
 px_status px_json_print(cJSON *object)

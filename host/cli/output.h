@@ -17,11 +17,6 @@ int px_output_end(px_status status);
 
 int px_output_is_terminal(void);
 
-/* JSON numbers: infinity, which JSON lacks, is the text "inf" (as in metrics.jsonl); NaN, a value that is not there, null. */
-void px_json_number(cJSON *object, const char *name, double value);
-void px_json_count(cJSON *object, const char *name, long long value);
-/* A text that may hold any bytes: what is not UTF-8, and NUL, becomes U+FFFD. */
-void px_json_text(cJSON *object, const char *name, const char *text, size_t bytes);
 /* Prints the object on one line of standard output, then deletes it. PX_ERR_MEMORY, and nothing printed, where a part of it was lost. */
 px_status px_json_print(cJSON *object);
 

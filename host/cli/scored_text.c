@@ -77,9 +77,11 @@ px_status px_run_texts_open(const char *run, const char *part, const px_config *
     int checked = 0;
     PX_TRY(px_run_config(run, config));
     const px_run_text_reader reader = {vocabulary, px_progress_hook_what, progress};
-    px_status status = px_config_copy(&remembered, config);
-    if (status == PX_OK) status = move_texts(config, elsewhere);
-    if (status == PX_OK) status = px_run_text_open(run, &remembered, config, &reader, corpus, &checked);
+    PX_TRY(px_config_copy(&remembered, config));
+    px_status status;
+    PX_TRY_GOTO(status, move_texts(config, elsewhere), opened);
+    status = px_run_text_open(run, &remembered, config, &reader, corpus, &checked);
+opened:
     px_config_free(&remembered);
     px_progress_clear(progress);
     if (status != PX_OK)

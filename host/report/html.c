@@ -1,6 +1,8 @@
 /* Escaping, and numbers for people: see html.h. */
 #include "html.h"
 
+#include "utf8.h"
+
 #include "quantity.h"
 
 #include <math.h>
@@ -23,8 +25,7 @@ static const char *entity(utf8proc_int32_t code)
 /* Characters that would reorder the page around them, or that HTML does not allow. */
 static int is_bad(utf8proc_int32_t code)
 {
-    return (code < 0x20 && code != '\n' && code != '\t') || (code >= 0x7f && code < 0xa0) || (code >= 0x202a && code <= 0x202e) ||
-           (code >= 0x2066 && code <= 0x2069) || (code & 0xfffe) == 0xfffe || (code >= 0xfdd0 && code <= 0xfdef);
+    return (px_utf8_is_control(code) && code != '\n' && code != '\t') || (code & 0xfffe) == 0xfffe || (code >= 0xfdd0 && code <= 0xfdef);
 }
 
 void px_html_text(px_text *out, const char *text, size_t bytes)

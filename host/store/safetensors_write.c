@@ -5,6 +5,7 @@
 #include "check.h"
 #include "file.h"
 #include "text_buffer.h"
+#include "utf8.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -63,7 +64,7 @@ void px_safetensors_abandon(px_safetensors_writer *writer)
 px_status px_safetensors_add_metadata(px_safetensors_writer *writer, const char *name, const char *text)
 {
     assert(!writer->begun);
-    if (!px_text_is_utf8(text, strlen(text)))
+    if (!px_utf8_is_valid(text, strlen(text)))
         return px_fail(PX_ERR_ARGUMENT, "%s: %s is not valid UTF-8 and cannot be kept in a model file", writer->file.path, name);
     if (writer->metadata.bytes) px_text_append(&writer->metadata, ",", 1);
     px_text_json_string(&writer->metadata, name, strlen(name));

@@ -160,12 +160,15 @@ px_status px_vocabulary_list_make(px_vocabulary_list *list, const px_vocabulary_
     if (!*row) return px_fail(PX_ERR_MEMORY, "%s: no memory for its tokens", list->source);
     px_text_format(&text, "perplex-vocabulary 1 level=%s normalise=%s invalid=error size=%zu\n", LEVELS[level], NORMALISES[normalise],
                    list->count + !has_unknown);
-    px_status status = fill(list, names, level, &text, *row, placeholders);
-    if (status == PX_OK) status = px_text_check(&text, list->source);
-    if (status == PX_OK) status = px_vocabulary_read(text.data, text.bytes, list->source, vocabulary);
+    px_status status;
+    PX_TRY_GOTO(status, fill(list, names, level, &text, *row, placeholders), done);
+    PX_TRY_GOTO(status, px_text_check(&text, list->source), done);
+    status = px_vocabulary_read(text.data, text.bytes, list->source, vocabulary);
+done:
     px_text_free(&text);
-    if (status == PX_OK) return PX_OK;
-    free(*row);
-    *row = NULL;
+    if (status != PX_OK) {
+        free(*row);
+        *row = NULL;
+    }
     return status;
 }

@@ -16,6 +16,7 @@
 #include "run_text.h"
 #include "step.h"
 #include "text_buffer.h"
+#include "utf8.h"
 #include "together.h"
 #include "tree.h"
 
@@ -107,7 +108,7 @@ static px_status check_names(const px_config *config)
     for (size_t i = 0; i < px_option_count; i++) {
         if (px_options[i].type != PX_OPTION_STRING) continue;
         const char *text = *(char *const *)((const char *)config + px_options[i].offset);
-        if (text && !px_text_is_utf8(text, strlen(text)))
+        if (text && !px_utf8_is_valid(text, strlen(text)))
             return px_fail(PX_ERR_ARGUMENT, "--%s %.400s: not UTF-8, which a run's files must be; rename it, or make a link of another name to it", px_options[i].name, text);
     }
     return PX_OK;

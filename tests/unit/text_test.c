@@ -54,6 +54,15 @@ static void characters_and_columns_are_counted(void **state)
     }
 }
 
+static void only_utf_8_is_valid(void **state)
+{
+    static const char *const good[] = {"", "abc", "\xc3\xaf", "\xe6\x97\xa5", "\xf4\x8f\xbf\xbf"};
+    static const char *const bad[] = {"\xff", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe6\x97", "a\x80"};
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) assert_true(px_utf8_is_valid(good[i], strlen(good[i])));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) assert_false(px_utf8_is_valid(bad[i], strlen(bad[i])));
+}
+
 static void what_fits_ends_with_a_whole_character(void **state)
 {
     (void)state;
@@ -71,6 +80,7 @@ int main(void)
         cmocka_unit_test(every_byte_comes_back),
         cmocka_unit_test(what_nobody_writes_is_no_escape),
         cmocka_unit_test(characters_and_columns_are_counted),
+        cmocka_unit_test(only_utf_8_is_valid),
         cmocka_unit_test(what_fits_ends_with_a_whole_character),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
