@@ -47,7 +47,7 @@ px_srun() {
     srun --kill-on-bad-exit=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" "$@"
 }
 
-# Several tasks find each other by MPI, where srun can start it (on GPUs without it too: docs/gpu-ranks.md); a task alone needs none.
+# Several tasks find each other by MPI, where srun can start it (on GPUs without it too: docs/manual/gpu-ranks.md); a task alone needs none.
 px_choose_mpi() {
     px_mpi=(--mpi=none)
     [ "${SLURM_NTASKS:-1}" -gt 1 ] || return 0

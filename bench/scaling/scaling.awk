@@ -1,6 +1,6 @@
-# What many ranks cost on paper: bytes that each rank sends per step against the seconds that its computing takes. See docs/parallel.md.
+# What many ranks cost on paper: bytes that each rank sends per step against the seconds that its computing takes. See docs/manual/ranks.md.
 #
-#   awk -f scaling.awk                          the tables of docs/parallel.md, as Markdown
+#   awk -f scaling.awk                          the tables of docs/manual/ranks.md, as Markdown
 #   awk -v check=ranks.json -f scaling.awk      a prediction beside what bench/ranks.sh measured
 #
 # One step: n streams in all, T steps each; h hidden units, one layer, one-hot input, V words.

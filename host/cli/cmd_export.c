@@ -25,7 +25,7 @@ static const char USAGE[] =
     "vocabulary, a hash of the texts, and results: DIR/model.safetensors and DIR/model.json, or\n"
     "FILE.safetensors and FILE.json. M is a .safetensors file, or a run folder (its best model).\n";
 static const char HELP_END[] =
-    "README.md has the few lines of Python that load them into torch.nn.RNN; docs/torch.md has the names.\n";
+    "docs/manual/pytorch.md has the few lines of Python that load them into torch.nn.RNN, and the names.\n";
 
 typedef struct export_flags {
     const char *model, *out;

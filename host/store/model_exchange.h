@@ -6,7 +6,7 @@
 #include "vocabulary_list.h"
 
 /* ---- model_export.c -------------------------------------------------------------------------------------------------- */
-/* Writes the weights that evaluation uses, and nothing else, as a safetensors file: the tensors of docs/checkpoints.md. Replaced
+/* Writes the weights that evaluation uses, and nothing else, as a safetensors file: the tensors of docs/manual/files.md. Replaced
  * atomically; PX_ERR_IO. */
 px_status px_model_export(const px_model_file *model, const char *path);
 

@@ -1,4 +1,4 @@
-/* metrics.jsonl: one JSON object a line, appended whole or not at all. Fields: docs/metrics.md. */
+/* metrics.jsonl: one JSON object a line, appended whole or not at all. Fields: docs/manual/metrics.md. */
 #ifndef PX_METRICS_LOG_H
 #define PX_METRICS_LOG_H
 

@@ -33,7 +33,7 @@ typedef struct px_run_observer {
     void *context;
     /* Before the first step of a job. *wanted = 0: nothing more is to be shown. */
     px_status (*open)(void *context, const px_run_opening *opening, int *wanted);
-    /* A line of metrics.jsonl (docs/metrics.md) without its newline; not NUL-terminated. */
+    /* A line of metrics.jsonl (docs/manual/metrics.md) without its newline; not NUL-terminated. */
     px_status (*line)(void *context, const char *json, size_t bytes);
     px_status (*snapshot)(void *context, const px_run_snapshot *snapshot);
     void (*close)(void *context); /* the job has ended; called once where open was */
