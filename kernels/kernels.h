@@ -20,7 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config.h" /* px_cell, px_optimizer */
+#include "model_config.h"
+#include "optimizer.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -18,7 +18,7 @@ px_status px_bench_source_open(const px_config *config, px_bench_source *source)
     if (!config->data) return PX_OK;
     px_corpus_request request = {
         .data = config->data,
-        .text = {.level = (int)config->level, .normalise = (int)config->normalise, .invalid = (int)config->invalid},
+        .text = {.level = config->level, .normalise = config->normalise, .invalid = config->invalid},
         .min_count = config->min_count, .max_vocab = config->max_vocab, .split = {1, 0, 0},
         .limit_tokens = config->limit_tokens};
     PX_TRY(px_corpus_open(&request, &source->corpus));

@@ -60,7 +60,7 @@ static int32_t choice(const cJSON *object, const char *name, const char *const *
 
 static px_status read_case(const char *path, const cJSON *object, px_bench_case *c)
 {
-    int32_t work = choice(object, "work", px_sweep_works), precision = choice(object, "precision", px_sweep_precisions);
+    int32_t work = choice(object, "work", px_sweep_works), precision = choice(object, "precision", px_precision_names);
     *c = (px_bench_case){
         .group = whole(object, "group"), .batch = whole(object, "batch"), .steps = whole(object, "steps"), .hidden = whole(object, "hidden"),
         .embed = whole(object, "embed"), .layers = whole(object, "layers"), .vocab = whole(object, "vocab"),
@@ -118,7 +118,7 @@ static px_status read_measure(const char *path, const cJSON *object, px_bench_me
 
 static void read_peak(const cJSON *object, px_peak *peak)
 {
-    int32_t precision = choice(object, "precision", px_sweep_precisions);
+    int32_t precision = choice(object, "precision", px_precision_names);
     *peak = (px_peak){.threads = whole(object, "threads"), .precision = precision < 0 ? PX_FP32 : (px_precision)precision,
                       .gflops = number_or_0(object, "gflops"), .gflops_best = number_or_0(object, "gflops_best"),
                       .copy_gb_s = number_or_0(object, "copy_gb_s"), .step_latency_s = number_or_0(object, "step_latency_s")};

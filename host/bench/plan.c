@@ -212,7 +212,7 @@ static px_status parse_sweep(const char *text, px_sweep *values, int *which)
         char what[128];
         snprintf(what, sizeof what, "--sweep %.100s", text);
         *which = i;
-        if (strcmp(axes[i].name, "precision") == 0) return px_sweep_names(what, equals + 1, px_sweep_precisions, values);
+        if (strcmp(axes[i].name, "precision") == 0) return px_sweep_names(what, equals + 1, px_precision_names, values);
         return px_sweep_numbers(what, equals + 1, axes[i].min, axes[i].max, values);
     }
     return px_fail(PX_ERR_ARGUMENT,

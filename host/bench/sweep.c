@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const px_sweep_precisions[] = {"fp32", "tf32", "bf16", NULL};
 const char *const px_sweep_works[] = {"train", "evaluate", "decode", "data", "embed", "recurrence_forward", "head", "recurrence_backward",
                                       "embed_backward", "update", NULL};
 

@@ -14,7 +14,6 @@ typedef struct px_sweep {
 } px_sweep;
 
 /* Names in the order of their values, ended by NULL. */
-extern const char *const px_sweep_precisions[];
 extern const char *const px_sweep_works[];
 
 /* "a..b" is a, 2a, 4a ... up to b, and b itself; "a,b,c" is a list; both may be mixed. what is the whole argument, for the

@@ -34,7 +34,6 @@ typedef struct construct_flags {
 
 static px_status print_result(const construct_flags *flags, const px_machine *machine, const px_vocabulary *vocabulary, const px_config *config, size_t weights)
 {
-    static const char *const levels[] = {"byte", "char", "word"};
     int level = px_vocabulary_options(vocabulary).level;
     if (flags->json) {
         cJSON *object = cJSON_CreateObject();
@@ -43,14 +42,14 @@ static px_status print_result(const construct_flags *flags, const px_machine *ma
         px_json_count(object, "symbols", machine->symbol_count);
         px_json_count(object, "hidden", config->model.hidden);
         px_json_count(object, "vocabulary", config->model.vocab);
-        cJSON_AddStringToObject(object, "level", levels[level]);
+        cJSON_AddStringToObject(object, "level", px_level_name(level));
         px_json_count(object, "parameters", (long long)weights);
         px_json_number(object, "bits_per_token", machine->entropy_bits);
         px_json_number(object, "perplexity", exp2(machine->entropy_bits));
         return px_json_print(object);
     }
     char a[32];
-    px_print(stdout, "%s: %d states and %d symbols (level %s) as %d %s units, %s parameters\n", flags->out, machine->states, machine->symbol_count, levels[level],
+    px_print(stdout, "%s: %d states and %d symbols (level %s) as %d %s units, %s parameters\n", flags->out, machine->states, machine->symbol_count, px_level_name(level),
            config->model.hidden, px_cell_of(config->model.cell)->label, px_text_count(a, (long long)weights));
     printf("entropy of the source: %.6f bits per token, perplexity %.6f\n", machine->entropy_bits, exp2(machine->entropy_bits));
     return PX_OK;
@@ -63,7 +62,7 @@ static px_status write_network(const construct_flags *flags, const px_machine *m
     float *weights = NULL;
     px_status status;
     PX_TRY_GOTO(status, px_construct_vocabulary(machine, level, flags->automaton ? flags->automaton : "--cycle", &vocabulary), done);
-    config->level = (px_level)px_vocabulary_options(vocabulary).level;
+    config->level = px_vocabulary_options(vocabulary).level;
     PX_TRY_GOTO(status, px_construct_sizes(machine, vocabulary, config->model.cell, &config->model), done);
     PX_TRY_GOTO(status, px_parameters_make(&config->model, &table), done);
     weights = malloc(table.count * sizeof *weights);

@@ -58,7 +58,7 @@ static px_status print_model(const char *path, const px_model_file *model)
         printf("validation  loss %.5f, perplexity %s\n", model->valid_loss, px_text_perplexity(a, exp(model->valid_loss)));
     px_text_options options = px_vocabulary_options(model->vocabulary);
     printf("vocabulary  %s tokens, level %s, normalised: %s\n", px_text_count(a, px_vocabulary_size(model->vocabulary)),
-           px_json_level_name(options.level), px_json_normalise_name(options.normalise));
+           px_level_name(options.level), px_normalise_name(options.normalise));
     printf("dimensions  input [T,n,%d], hidden state [%d,n,%d], output [T,n,%d]\n", sizes->embed ? sizes->embed : sizes->vocab, sizes->layers,
            sizes->hidden, sizes->vocab);
     printf("parameters  %s\n", px_text_count(a, (long long)model->parameters.weights));
@@ -103,7 +103,7 @@ static px_status show_tokens(const char *path, int json)
         px_print(stdout, "%s: a token file, %s tokens of %s, %s unknown\n", path, px_text_count(a, (long long)count),
                px_text_bytes(b, (double)px_tokens_text_bytes(corpus.data)), px_text_count(c, (long long)unknown));
         printf("vocabulary  %s tokens, level %s, normalised: %s\n", px_text_count(d, px_vocabulary_size(corpus.vocabulary)),
-               px_json_level_name(options.level), px_json_normalise_name(options.normalise));
+               px_level_name(options.level), px_normalise_name(options.normalise));
     }
     px_corpus_close(&corpus);
     return status;

@@ -34,7 +34,6 @@ static const char HELP_END[] =
 
 static const char *const SETTINGS[] = {"data", "valid", "test", "level", "normalise", "invalid", "min-count", "max-vocab", "split",
                                        "limit-tokens", "device", "threads", NULL};
-static const char *const LEVEL_NAMES[] = {"byte", "char", "word"};
 enum { DEFAULT_ORDER = 5, WINDOW = 256, VALID = 0, TEST = 1 };
 
 typedef struct ngram_flags {
@@ -94,12 +93,12 @@ static int has(const ngram_part *part)
 static px_status follow_model(ngram_job *job, const px_command_line *line)
 {
     px_text_options text = px_vocabulary_options(job->model.vocabulary);
-    if (px_command_line_gave(line, "level") && (int)job->config.level != text.level)
-        return px_fail(PX_ERR_ARGUMENT, "--level %s: the model's tokens are of level %s; leave --level out", LEVEL_NAMES[job->config.level], LEVEL_NAMES[text.level]);
+    if (px_command_line_gave(line, "level") && job->config.level != text.level)
+        return px_fail(PX_ERR_ARGUMENT, "--level %s: the model's tokens are of level %s; leave --level out", px_level_name(job->config.level), px_level_name(text.level));
     if (px_command_line_gave(line, "min-count") || px_command_line_gave(line, "max-vocab") || px_command_line_gave(line, "normalise"))
         return px_fail(PX_ERR_ARGUMENT, "--normalise, --min-count, --max-vocab: with --model the vocabulary is the model's; leave them out");
-    job->config.level = (px_level)text.level;
-    job->config.normalise = (px_normalise)text.normalise;
+    job->config.level = text.level;
+    job->config.normalise = text.normalise;
     return PX_OK;
 }
 
@@ -224,7 +223,7 @@ static px_status print_json(const ngram_job *job)
 {
     cJSON *object = cJSON_CreateObject(), *ngrams = cJSON_CreateArray(), *discounts = cJSON_CreateArray();
     px_json_count(object, "order", px_ngram_order(job->ngram));
-    cJSON_AddStringToObject(object, "level", LEVEL_NAMES[px_vocabulary_options(job->corpus.vocabulary).level]);
+    cJSON_AddStringToObject(object, "level", px_level_name(px_vocabulary_options(job->corpus.vocabulary).level));
     px_json_count(object, "vocabulary", px_vocabulary_size(job->corpus.vocabulary));
     cJSON_AddBoolToObject(object, "lines", job->line_end >= 0);
     px_json_count(object, "train_tokens", (long long)(job->corpus.train.end - job->corpus.train.begin));
@@ -258,7 +257,7 @@ static void print_result(const ngram_job *job)
 {
     char a[32], b[32], c[32], d[32];
     printf("%d-grams of %s tokens (level %s, vocabulary of %s), modified Kneser-Ney%s; %s, in %s\n", px_ngram_order(job->ngram),
-           px_text_count(a, (long long)(job->corpus.train.end - job->corpus.train.begin)), LEVEL_NAMES[px_vocabulary_options(job->corpus.vocabulary).level],
+           px_text_count(a, (long long)(job->corpus.train.end - job->corpus.train.begin)), px_level_name(px_vocabulary_options(job->corpus.vocabulary).level),
            px_text_count(b, px_vocabulary_size(job->corpus.vocabulary)), job->line_end >= 0 ? ", line by line" : "",
            px_text_bytes(c, (double)px_ngram_bytes(job->ngram)), px_text_seconds(d, job->seconds));
     printf("            %12s %12s", "n-grams", "bits");

@@ -22,13 +22,13 @@ px_status px_input_settle_level(const px_command_line *line, px_config *config)
     PX_TRY(px_token_file_vocabulary(config->data, &vocabulary));
     px_text_options options = px_vocabulary_options(vocabulary);
     px_vocabulary_destroy(vocabulary);
-    const char *flag = px_command_line_typed(line, "level") && (int)config->level != options.level ? "level" :
-                       px_command_line_typed(line, "normalise") && (int)config->normalise != options.normalise ? "normalise" : NULL;
+    const char *flag = px_command_line_typed(line, "level") && config->level != options.level ? "level" :
+                       px_command_line_typed(line, "normalise") && config->normalise != options.normalise ? "normalise" : NULL;
     if (flag)
         return px_fail(PX_ERR_ARGUMENT, "--%s %s: %s is a token file of level %s, normalise %s; leave --%s out, or give the text itself", flag,
                        px_command_line_typed(line, flag), config->data, px_level_name(options.level), px_normalise_name(options.normalise), flag);
-    config->level = (px_level)options.level;
-    config->normalise = (px_normalise)options.normalise;
+    config->level = options.level;
+    config->normalise = options.normalise;
     return PX_OK;
 }
 

@@ -14,7 +14,6 @@ static void say(void *context, const char *text)
 
 px_status px_join(const px_join_flags *flags, const px_config *config, const atomic_int *stop, px_comm **comm)
 {
-    static const px_bootstrap_way way[] = {PX_BOOTSTRAP_AUTO, PX_BOOTSTRAP_MPI, PX_BOOTSTRAP_TCP, PX_BOOTSTRAP_FILE}; /* of px_meet */
     px_ranks ranks;
     char text[200];
     *comm = NULL;
@@ -25,7 +24,7 @@ px_status px_join(const px_join_flags *flags, const px_config *config, const ato
         px_print(stdout, "%s\n", text);
         return PX_OK;
     }
-    status = px_comm_open(&ranks, &(px_comm_options){config->rank_timeout, way[config->bootstrap], config->bootstrap_timeout}, comm);
+    status = px_comm_open(&ranks, &(px_comm_options){config->rank_timeout, config->bootstrap, config->bootstrap_timeout}, comm);
     if (status != PX_OK) return status;
     (*comm)->signalled = stop;
     (*comm)->notice = say;

@@ -5,27 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const LEVEL_NAMES[] = {"byte", "char", "word"};
-static const char *const NORMALISE_NAMES[] = {"none", "letters", "letters-by-line"};
-
-const char *px_json_level_name(int level)
-{
-    return LEVEL_NAMES[level];
-}
-
-const char *px_json_normalise_name(int normalise)
-{
-    return NORMALISE_NAMES[normalise];
-}
-
 cJSON *px_json_vocabulary(const px_vocabulary *vocabulary)
 {
     cJSON *object = cJSON_CreateObject();
     char hash[24];
     px_text_options options = px_vocabulary_options(vocabulary);
     px_json_count(object, "size", px_vocabulary_size(vocabulary));
-    cJSON_AddStringToObject(object, "level", LEVEL_NAMES[options.level]);
-    cJSON_AddStringToObject(object, "normalise", NORMALISE_NAMES[options.normalise]);
+    cJSON_AddStringToObject(object, "level", px_level_name(options.level));
+    cJSON_AddStringToObject(object, "normalise", px_normalise_name(options.normalise));
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)px_vocabulary_hash(vocabulary));
     cJSON_AddStringToObject(object, "hash", hash);
     return object;

@@ -8,9 +8,6 @@
 
 #include <cjson/cJSON.h>
 
-/* "word", "letters"; of the values of px_text_options. */
-const char *px_json_level_name(int level);
-const char *px_json_normalise_name(int normalise);
 /* {"size", "level", "normalise", "hash"} */
 cJSON *px_json_vocabulary(const px_vocabulary *vocabulary);
 /* [{"name", "shape", "count"}, ...] */

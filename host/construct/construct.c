@@ -39,7 +39,7 @@ static void write_token(FILE *out, const char *token, int level)
 
 px_status px_construct_vocabulary(const px_machine *machine, int level, const char *source, px_vocabulary **vocabulary)
 {
-    static const char *const names[] = {"byte", "char", "word"}, *const kinds[] = {"one byte", "one character", "one word"};
+    static const char *const kinds[] = {"one byte", "one character", "one word"};
     int32_t tokens = 1;
     if (level < 0) {
         level = PX_LEVEL_BYTE;
@@ -54,7 +54,7 @@ px_status px_construct_vocabulary(const px_machine *machine, int level, const ch
     px_memory_stream memory;
     PX_TRY(px_memory_open(&memory, source));
     FILE *out = memory.stream;
-    fprintf(out, "perplex-vocabulary 1 level=%s normalise=none invalid=error size=%d\n<unk>\t0\n", names[level], tokens);
+    fprintf(out, "perplex-vocabulary 1 level=%s normalise=none invalid=error size=%d\n<unk>\t0\n", px_level_name(level), tokens);
     for (int32_t i = 0; i < machine->symbol_count; i++)
         if (strcmp(machine->symbols[i], "<unk>") != 0) write_token(out, token_of(machine->symbols[i], level), level);
     char *text = px_memory_end(&memory);

@@ -5,12 +5,14 @@
 #ifndef PX_CORPUS_H
 #define PX_CORPUS_H
 
+#include "text_choices.h"
+
 #include <perplex/status.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-/* How text becomes tokens. The values are those of px_level, px_normalise and px_invalid in config.h.
+/* How text becomes tokens.
  *
  * byte: every byte. char: every Unicode code point. word: what stands between white space (as Python's str.split has it: Unicode's
  * White_Space and U+001C to U+001F), and "<eos>" for every '\n' (a last line without '\n' gives none). char and word need valid UTF-8.
@@ -18,9 +20,9 @@
  * other characters, at the text's ends too; "letters-by-line" strips every line and puts nothing between lines. Words of a
  * normalised text are its runs of letters, the same in both ways; line ends give no <eos> there. */
 typedef struct px_text_options {
-    int level;        /* 0 byte, 1 char, 2 word */
-    int normalise;    /* 0 none, 1 letters, 2 letters-by-line */
-    int invalid;      /* 0: invalid UTF-8 is an error that gives the byte offset; 1: replaced by U+FFFD */
+    px_level level;
+    px_normalise normalise;
+    px_invalid invalid; /* UTF-8 that is none: an error that gives the byte offset, or replaced by U+FFFD */
 } px_text_options;
 
 /* ---- vocabulary ---------------------------------------------------------------------------------------------

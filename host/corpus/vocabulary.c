@@ -7,25 +7,6 @@
 #include <string.h>
 #include <xxhash.h>
 
-static const char *const levels[] = {"byte", "char", "word"};
-static const char *const normalises[] = {"none", "letters", "letters-by-line"};
-static const char *const invalids[] = {"error", "replace"};
-
-const char *px_level_name(int level)
-{
-    return level >= 0 && level < 3 ? levels[level] : NULL;
-}
-
-const char *px_normalise_name(int normalise)
-{
-    return normalise >= 0 && normalise < 3 ? normalises[normalise] : NULL;
-}
-
-const char *px_invalid_name(int invalid)
-{
-    return invalid >= 0 && invalid < 2 ? invalids[invalid] : NULL;
-}
-
 void px_vocabulary_destroy(px_vocabulary *v)
 {
     if (!v) return;

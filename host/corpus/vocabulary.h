@@ -25,11 +25,6 @@ void px_vocabulary_seal(px_vocabulary *vocabulary);
 /* PX_ERR_INPUT, with what differs and what to do, unless both give the same ids to the same text. */
 px_status px_vocabulary_check_same(const px_vocabulary *wanted, const px_vocabulary *got, const char *got_name);
 
-/* "word", "letters-by-line", "replace"; NULL if there is no such value. */
-const char *px_level_name(int level);
-const char *px_normalise_name(int normalise);
-const char *px_invalid_name(int invalid);
-
 /* Appends a token's escaped form: \n, \\, \xNN; raw_utf8: bytes >= 0x80 stand as they are. out has room for 4 bytes of
  * each; returns the bytes written (no NUL). */
 size_t px_token_escape(const char *token, size_t bytes, int raw_utf8, char *out);

@@ -78,15 +78,15 @@ static px_status next_line(lines *l, const char **line, size_t *bytes)
     return PX_OK;
 }
 
-/* The value that belongs to " key=NAME" among the names that name() knows; *cursor moves behind it. */
-static int read_choice(const char **cursor, const char *key, const char *(*name)(int), int *value)
+/* The value that belongs to " key=NAME" among the names; *cursor moves behind it. */
+static int read_choice(const char **cursor, const char *key, const char *const *names, int *value)
 {
     size_t length = strlen(key);
     if (strncmp(*cursor, key, length) != 0) return 0;
     *cursor += length;
     size_t word = strcspn(*cursor, " ");
-    for (*value = 0; name(*value); ++*value)
-        if (strlen(name(*value)) == word && strncmp(*cursor, name(*value), word) == 0) {
+    for (*value = 0; names[*value]; ++*value)
+        if (strlen(names[*value]) == word && strncmp(*cursor, names[*value], word) == 0) {
             *cursor += word + ((*cursor)[word] == ' ');
             return 1;
         }
@@ -104,8 +104,10 @@ static px_status read_head(lines *l, px_text_options *options, int64_t *size)
     head[bytes] = 0;
     const char *cursor = head + sizeof HEAD - 1;
     char *end = NULL;
-    if (read_choice(&cursor, "level=", px_level_name, &options->level) && read_choice(&cursor, "normalise=", px_normalise_name, &options->normalise) &&
-        read_choice(&cursor, "invalid=", px_invalid_name, &options->invalid) && strncmp(cursor, "size=", 5) == 0) {
+    int level, normalise, invalid;
+    if (read_choice(&cursor, "level=", px_level_names, &level) && read_choice(&cursor, "normalise=", px_normalise_names, &normalise) &&
+        read_choice(&cursor, "invalid=", px_invalid_names, &invalid) && strncmp(cursor, "size=", 5) == 0) {
+        *options = (px_text_options){(px_level)level, (px_normalise)normalise, (px_invalid)invalid};
         *size = strtoll(cursor + 5, &end, 10);
         if (end > cursor + 5 && *end == 0 && *size >= 1 && *size < INT32_MAX) return PX_OK;
     }

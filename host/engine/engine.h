@@ -9,8 +9,10 @@
 #define PX_ENGINE_H
 
 #include "batch.h"
-#include "config.h"
+#include "model_config.h"
+#include "optimizer.h"
 #include "parameters.h"
+#include "precision.h"
 #include "reducer.h"
 #include "sections.h"
 

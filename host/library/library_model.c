@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert(PX_LEVEL_BYTE == 0 && PX_LEVEL_CHAR == 1 && PX_LEVEL_WORD == 2, "the names below are in the order of px_level");
-static const char *const LEVEL_NAMES[] = {"byte", "char", "word"};
-
 const char *px_version(void)
 {
     return PERPLEX_VERSION;
@@ -55,7 +52,7 @@ void px_model_describe(const px_model *model, px_model_facts *facts)
         .parameters = (int64_t)model->file.parameters.weights,
         .step = model->file.step,
         .validation_loss = model->file.valid_loss,
-        .level = LEVEL_NAMES[px_vocabulary_options(model->file.vocabulary).level],
+        .level = px_level_name(px_vocabulary_options(model->file.vocabulary).level),
     };
 }
 

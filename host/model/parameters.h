@@ -6,7 +6,10 @@
 #ifndef PX_PARAMETERS_H
 #define PX_PARAMETERS_H
 
-#include "config.h"
+#include "model_config.h"
+
+#include <perplex/status.h>
+#include <stddef.h>
 
 typedef enum px_tensor_role {
     PX_TENSOR_EMBEDDING,   /* E [V,d]                    encoder.weight       (d > 0) */

@@ -115,12 +115,6 @@ px_status px_bootstrap_from_environment(int32_t rank, int32_t size, int32_t one_
 
 /* ---- the choice ----------------------------------------------------------------------------------------------------------- */
 
-const char *px_bootstrap_way_name(px_bootstrap_way way)
-{
-    static const char *const name[] = {"auto", "mpi", "tcp", "file"};
-    return name[way];
-}
-
 static px_status check_tcp(const px_bootstrap *b)
 {
     if (!b->address[0]) return px_fail(PX_ERR_ARGUMENT, "--bootstrap tcp: where is rank 0? export MASTER_ADDR=HOST (and MASTER_PORT) on every rank");

@@ -10,13 +10,14 @@
 #ifndef PX_BOOTSTRAP_H
 #define PX_BOOTSTRAP_H
 
+#include "rank_choices.h"
+
 #include <perplex/status.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum { PX_BOOTSTRAP_BYTES_MAX = 512, PX_BOOTSTRAP_JOB_MAX = 160, PX_BOOTSTRAP_PATH_MAX = 1024 };
 
-typedef enum px_bootstrap_way { PX_BOOTSTRAP_AUTO, PX_BOOTSTRAP_MPI, PX_BOOTSTRAP_TCP, PX_BOOTSTRAP_FILE } px_bootstrap_way;
 
 typedef struct px_bootstrap {
     px_bootstrap_way way;
@@ -51,6 +52,5 @@ px_status px_bootstrap_run(const px_bootstrap *bootstrap, void *data, size_t byt
 
 /* "mpi", "tcp" or "file": which one px_bootstrap_run would take. PX_ERR_ARGUMENT where none is possible, with the remedy. */
 px_status px_bootstrap_choose(const px_bootstrap *bootstrap, px_bootstrap_way *way);
-const char *px_bootstrap_way_name(px_bootstrap_way way);
 
 #endif

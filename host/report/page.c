@@ -25,14 +25,13 @@ static void write_fact(px_text *out, const char *name, const char *value, const 
 
 static void write_head(px_text *out, const px_run_data *run)
 {
-    static const char *const levels[] = {"bytes", "characters", "words"};
     char model[96], a[32], b[32];
     px_text_format(out, "<header><h1>");
     px_html_string(out, run->name);
     px_text_format(out, " <span class=\"pill %s\">%s</span></h1>\n<p class=\"sub\">", px_run_condition_name(run->condition), px_run_condition_name(run->condition));
     px_html_string(out, px_run_data_model(run, model));
     px_text_format(out, ", %s parameters · vocabulary of %s %s · ", px_html_count(a, (double)run->parameters), px_html_count(b, (double)run->vocabulary),
-                   levels[run->config.level]);
+                   px_level_tokens(run->config.level));
     char text[PX_PATHS_NAME_BYTES];
     px_html_string(out, run->config.data ? px_paths_name(run->config.data, text) : "no text");
     px_text_format(out, " · ");

@@ -192,8 +192,8 @@ static px_status read_metadata(px_checkpoint *checkpoint)
     PX_TRY(px_vocabulary_read(text, strlen(text), checkpoint->path, &checkpoint->vocabulary));
     checkpoint->config.model.vocab = px_vocabulary_size(checkpoint->vocabulary);
     /* a run on a token file may have been given no level, or another: what counts is what its tokens are */
-    checkpoint->config.level = (px_level)px_vocabulary_options(checkpoint->vocabulary).level;
-    checkpoint->config.normalise = (px_normalise)px_vocabulary_options(checkpoint->vocabulary).normalise;
+    checkpoint->config.level = px_vocabulary_options(checkpoint->vocabulary).level;
+    checkpoint->config.normalise = px_vocabulary_options(checkpoint->vocabulary).normalise;
     PX_TRY(metadata(checkpoint, "perplex.state", &text));
     return px_run_state_read(&checkpoint->state, text, checkpoint->path);
 }

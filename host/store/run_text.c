@@ -108,7 +108,7 @@ px_status px_run_text_follow(px_config *config, const px_config *remembered, con
 void px_run_text_request(const px_config *config, px_corpus_request *request)
 {
     *request = (px_corpus_request){.data = config->data, .valid = config->valid, .test = config->test,
-                                   .text = {(int)config->level, (int)config->normalise, (int)config->invalid},
+                                   .text = {config->level, config->normalise, config->invalid},
                                    .min_count = config->min_count, .max_vocab = config->max_vocab,
                                    .split = {config->split[0], config->split[1], config->split[2]}, .limit_tokens = config->limit_tokens};
 }

@@ -20,8 +20,6 @@ enum { PRIVATE_AREA = 0xF0000 };
 #define UNKNOWN PX_UNK
 #define LINE_END PX_EOS
 
-static const char *const LEVELS[] = {"byte", "char", "word"};
-static const char *const NORMALISES[] = {"none", "letters", "letters-by-line"};
 
 /* A card's tokens of byte level are code points up to U+00FF: of one byte, or two. */
 static void to_byte(px_vocabulary_list *list, size_t index)
@@ -110,7 +108,7 @@ static px_status check_tokens(px_vocabulary_list *list, int level, int64_t unkno
         const char *why = (int64_t)i == unknown || (int64_t)i == line_end ? NULL : why_never(list->token[i], list->bytes[i], level);
         if (why)
             return px_fail(PX_ERR_INPUT, "%s: %s: \"%s\" is no token of level %s: %s", list->source, place_of(list, i, place),
-                           px_printable(text, sizeof text, list->token[i], list->bytes[i], PX_PRINTABLE_UNAMBIGUOUS), LEVELS[level], why);
+                           px_printable(text, sizeof text, list->token[i], list->bytes[i], PX_PRINTABLE_UNAMBIGUOUS), px_level_name(level), why);
         PX_TRY(px_dictionary_intern(seen, list->token[i], list->bytes[i], &index));
         if ((size_t)index != i)
             return px_fail(PX_ERR_INPUT, "%s: %s: \"%s\" stands here again, after %s", list->source, place_of(list, i, place),
@@ -158,7 +156,7 @@ px_status px_vocabulary_list_make(px_vocabulary_list *list, const px_vocabulary_
     *placeholders = 0;
     *row = malloc((list->count + 1) * sizeof **row);
     if (!*row) return px_fail(PX_ERR_MEMORY, "%s: no memory for its tokens", list->source);
-    px_text_format(&text, "perplex-vocabulary 1 level=%s normalise=%s invalid=error size=%zu\n", LEVELS[level], NORMALISES[normalise],
+    px_text_format(&text, "perplex-vocabulary 1 level=%s normalise=%s invalid=error size=%zu\n", px_level_name(level), px_normalise_name(normalise),
                    list->count + !has_unknown);
     px_status status;
     PX_TRY_GOTO(status, fill(list, names, level, &text, *row, placeholders), done);

@@ -11,8 +11,8 @@ typedef struct px_vocabulary_list {
     size_t *bytes;     /* [count] */
     size_t count;
     int has_lines;     /* 1: token i stands in line i + 1; 0: it is entry i, or has id i */
-    int level;         /* 0 byte, 1 char, 2 word; -1: the file does not say */
-    int normalise;     /* as in px_text_options; -1: the file does not say */
+    int level;         /* a px_level; -1: the file does not say */
+    int normalise;     /* a px_normalise; -1: the file does not say */
     char *source;      /* the file's name, for messages */
 } px_vocabulary_list;
 

@@ -16,8 +16,6 @@
 
 enum { FILE_LIMIT = 256 << 20, TOKENS_MAX = 1 << 24, VALUES_MAX = TOKENS_MAX + 1024 /* a card's other fields */ };
 
-static const char *const LEVELS[] = {"byte", "char", "word"};
-static const char *const NORMALISES[] = {"none", "letters", "letters-by-line"};
 
 void px_vocabulary_list_free(px_vocabulary_list *list)
 {
@@ -126,9 +124,9 @@ static px_status read_object(const cJSON *object, const char *path, px_vocabular
     return PX_OK;
 }
 
-static int choice(const cJSON *item, const char *const *names, int count)
+static int choice(const cJSON *item, const char *const *names)
 {
-    for (int i = 0; i < count; i++)
+    for (int i = 0; names[i]; i++)
         if (cJSON_IsString(item) && strcmp(item->valuestring, names[i]) == 0) return i;
     return -1;
 }
@@ -138,8 +136,8 @@ static px_status read_card(const cJSON *vocabulary, const char *path, px_vocabul
     const cJSON *tokens = cJSON_GetObjectItemCaseSensitive(vocabulary, "tokens");
     if (!cJSON_IsArray(tokens)) return px_fail(PX_ERR_INPUT, "%s: its vocabulary has no list of tokens", path);
     PX_TRY(read_array(tokens, path, list));
-    list->level = choice(cJSON_GetObjectItemCaseSensitive(vocabulary, "level"), LEVELS, 3);
-    list->normalise = choice(cJSON_GetObjectItemCaseSensitive(vocabulary, "normalise"), NORMALISES, 3);
+    list->level = choice(cJSON_GetObjectItemCaseSensitive(vocabulary, "level"), px_level_names);
+    list->normalise = choice(cJSON_GetObjectItemCaseSensitive(vocabulary, "normalise"), px_normalise_names);
     return PX_OK;
 }
 

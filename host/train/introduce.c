@@ -43,12 +43,11 @@ static void warn_of_vocabulary(const px_run *run)
 
 px_status px_run_introduce(px_run *run)
 {
-    static const char *const levels[] = {"bytes", "characters", "words"};
     const px_model_config *model = &run->config.model;
     px_engine_memory memory;
     char a[32], b[32], input[48], device[256];
     px_run_line(run, "corpus: %s tokens to train on, vocabulary of %s (%s)", px_text_count(a, (long long)length(run->corpus.train)),
-                px_text_count(b, model->vocab), levels[run->config.level]);
+                px_text_count(b, model->vocab), px_level_tokens(run->config.level));
     warn_of_vocabulary(run);
     PX_TRY(introduce_part(run, "validation", run->corpus.valid));
     PX_TRY(introduce_part(run, "test", run->corpus.test));
@@ -65,7 +64,7 @@ px_status px_run_introduce(px_run *run)
         char ranks[40] = "";
         if (run->share.ranks > 1) snprintf(ranks, sizeof ranks, " on each of %d ranks,", (int)run->share.ranks);
         px_run_line(run, "streams: %d%s in %d window%s of %d; --reduce %s", (int)run->share.streams, ranks, (int)run->share.windows,
-                    run->share.windows > 1 ? "s" : "", (int)run->share.n, px_reduce_name(run->share.reduce));
+                    run->share.windows > 1 ? "s" : "", (int)run->share.n, px_reduce_names[run->share.reduce]);
     }
     if (px_device_is_auto(run->config.device)) px_run_line(run, "device auto took %s", px_engine_choice_text());
     return PX_OK;

@@ -53,8 +53,8 @@ static px_status open_corpus(px_run *run)
         return px_fail(PX_ERR_ARGUMENT, "%s: too short for the validation that --early-stop, --schedule plateau or --average stall needs; give --valid FILE",
                        px_paths_name(config->data, name));
     run->config.model.vocab = px_vocabulary_size(run->corpus.vocabulary);
-    run->config.level = (px_level)px_vocabulary_options(run->corpus.vocabulary).level; /* a token file's is its own */
-    run->config.normalise = (px_normalise)px_vocabulary_options(run->corpus.vocabulary).normalise;
+    run->config.level = px_vocabulary_options(run->corpus.vocabulary).level; /* a token file's is its own */
+    run->config.normalise = px_vocabulary_options(run->corpus.vocabulary).normalise;
     run->vocabulary = px_vocabulary_write(run->corpus.vocabulary);
     if (!run->vocabulary) return px_fail(PX_ERR_MEMORY, "no memory for the vocabulary's text");
     return px_model_reset_id(run->corpus.vocabulary, config->reset_at, &run->reset_id);

@@ -5,12 +5,6 @@
 
 #define REFUSE(...) return px_fail(PX_ERR_ARGUMENT, __VA_ARGS__)
 
-const char *px_reduce_name(px_reduce reduce)
-{
-    static const char *const names[] = {"auto", "none", "tree", "fast"};
-    return names[reduce];
-}
-
 static px_reduce settled(const px_config *config, int32_t ranks, int on_cpu)
 {
     if (config->reduce != PX_REDUCE_AUTO) return config->reduce;

@@ -14,6 +14,5 @@ typedef struct px_share {
 /* AUTO becomes NONE for one rank, TREE for several on CPUs, FAST for several GPUs. PX_ERR_ARGUMENT where it does not divide evenly, with
  * the remedy: tree: ranks * accumulate must divide the leaves (a power of two), and those the batch; else ranks * accumulate the batch. */
 px_status px_share_make(const px_config *config, int32_t rank, int32_t ranks, int on_cpu, px_share *share);
-const char *px_reduce_name(px_reduce reduce);
 
 #endif

@@ -6,7 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BYTE, CHAR, WORD, NONE = 0, LETTERS, BY_LINE, ERROR = 0, REPLACE };
+#define BYTE PX_LEVEL_BYTE
+#define CHAR PX_LEVEL_CHAR
+#define WORD PX_LEVEL_WORD
+#define NONE PX_NORMALISE_NONE
+#define LETTERS PX_NORMALISE_LETTERS
+#define BY_LINE PX_NORMALISE_LETTERS_BY_LINE
+#define ERROR PX_INVALID_ERROR
+#define REPLACE PX_INVALID_REPLACE
 
 /* Tokens joined by '|'. */
 typedef struct joined {

@@ -13,7 +13,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { BYTE, CHAR, WORD };
+#define BYTE PX_LEVEL_BYTE
+#define CHAR PX_LEVEL_CHAR
+#define WORD PX_LEVEL_WORD
 
 static px_tokenize_result tokenise_to(const char *text_path, const char *token_path, int level, const px_vocabulary *vocabulary)
 {

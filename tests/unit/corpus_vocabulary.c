@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BYTE, CHAR, WORD };
+#define BYTE PX_LEVEL_BYTE
+#define CHAR PX_LEVEL_CHAR
+#define WORD PX_LEVEL_WORD
 
 static px_vocabulary *vocabulary_of(const void *text, size_t bytes, int level, int64_t min_count, int64_t max_vocab, px_tokenize_result *result)
 {

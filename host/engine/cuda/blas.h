@@ -5,7 +5,7 @@
 #ifndef PX_CUDA_BLAS_H
 #define PX_CUDA_BLAS_H
 
-#include "config.h"
+#include "precision.h"
 #include "cuda_check.h"
 
 /* NVIDIA recommends 32 MiB for Hopper and newer, 4 MiB before; one size keeps the memory plan independent of the GPU. */

@@ -147,7 +147,7 @@ int main(int argc, char **argv)
         return 2;
     }
     for (int w = PX_BOOTSTRAP_AUTO; w <= PX_BOOTSTRAP_FILE; w++)
-        if (strcmp(argv[1], px_bootstrap_way_name((px_bootstrap_way)w)) == 0) way = (px_bootstrap_way)w;
+        if (strcmp(argv[1], px_bootstrap_way_names[w]) == 0) way = (px_bootstrap_way)w;
     double started = px_clock();
     const char *mode = argc > 3 ? argv[3] : "";
     px_status status = strncmp(mode, "comm", 4) == 0 ? run_talk(way, atof(argv[2]), mode) : run(way, atof(argv[2]), *mode != 0);

@@ -6,42 +6,19 @@
 #ifndef PX_CONFIG_H
 #define PX_CONFIG_H
 
-#include "cells.h"
+#include "model_config.h"
 #include "optimizer.h"
+#include "precision.h"
+#include "rank_choices.h"
+#include "text_choices.h"
 
 #include <perplex/status.h>
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum px_level { PX_LEVEL_BYTE, PX_LEVEL_CHAR, PX_LEVEL_WORD } px_level;
-typedef enum px_normalise { PX_NORMALISE_NONE, PX_NORMALISE_LETTERS, PX_NORMALISE_LETTERS_BY_LINE } px_normalise;
-typedef enum px_invalid { PX_INVALID_ERROR, PX_INVALID_REPLACE } px_invalid;
-typedef enum px_partition { PX_PARTITION_SEQUENTIAL, PX_PARTITION_RANDOM } px_partition;
-typedef enum px_init { PX_INIT_UNIFORM, PX_INIT_NORMAL, PX_INIT_GLOROT } px_init;
-typedef enum px_init_recurrent { PX_INIT_RECURRENT_SAME, PX_INIT_RECURRENT_ORTHOGONAL, PX_INIT_RECURRENT_IDENTITY } px_init_recurrent;
 typedef enum px_schedule { PX_SCHEDULE_CONSTANT, PX_SCHEDULE_STEP, PX_SCHEDULE_COSINE, PX_SCHEDULE_PLATEAU } px_schedule;
 typedef enum px_average { PX_AVERAGE_NONE, PX_AVERAGE_FROM, PX_AVERAGE_STALL } px_average;
 typedef enum px_on_nan { PX_ON_NAN_STOP, PX_ON_NAN_ROLLBACK } px_on_nan;
-typedef enum px_reduce { PX_REDUCE_AUTO, PX_REDUCE_NONE, PX_REDUCE_TREE, PX_REDUCE_FAST } px_reduce;
-typedef enum px_meet { PX_MEET_AUTO, PX_MEET_MPI, PX_MEET_TCP, PX_MEET_FILE } px_meet; /* as px_bootstrap_way */
-typedef enum px_precision { PX_FP32, PX_TF32, PX_BF16, PX_PRECISION_COUNT } px_precision;
-const char *px_precision_name(px_precision precision); /* "fp32" */
-
-/* What an engine needs to know of the model. V is filled in once the vocabulary is known. */
-typedef struct px_model_config {
-    int32_t vocab;               /* V; 0 until the corpus has been read */
-    int32_t embed;               /* d; 0 = one-hot input */
-    int32_t hidden;              /* h */
-    int32_t layers;              /* L */
-    int32_t tied;                /* 1: the output layer uses the embedding table (needs d > 0) */
-    px_cell cell;
-    double dropout_input, dropout_between, dropout_output, dropout_weight; /* probabilities in [0, 1) */
-    int32_t dropout_locked;      /* 1: activation masks stay the same over a window */
-    px_init init;
-    double init_scale;           /* standard deviation of normal; factor of uniform and Glorot bounds */
-    px_init_recurrent init_recurrent;
-    double init_gain;            /* factor of orthogonal or identity W_hh */
-} px_model_config;
 
 /* How often: so many steps, or so many seconds; at most one of them is above 0. */
 typedef struct px_every {
@@ -94,7 +71,7 @@ typedef struct px_config {
     int32_t accumulate;                /* windows that a rank cuts its streams of a step into */
     int64_t check_every;               /* steps from one comparison of the ranks' weights to the next; 0 = at checkpoints alone */
     double rank_timeout;               /* seconds that a rank waits for the others; 0 = for ever */
-    px_meet bootstrap;                 /* how ranks meet */
+    px_bootstrap_way bootstrap;                 /* how ranks meet */
     double bootstrap_timeout;          /* seconds until all have */
     char *run;
     int32_t tensorboard, report;       /* 1: event files while it trains; report.html at its end */

@@ -7,25 +7,11 @@
 
 #include <stddef.h>
 
-static const char *const LEVELS[] = {"byte", "char", "word", NULL};
-static const char *const NORMALISES[] = {"none", "letters", "letters-by-line", NULL};
-static const char *const INVALIDS[] = {"error", "replace", NULL};
-static const char *const PARTITIONS[] = {"sequential", "random", NULL};
-static const char *const INITS[] = {"uniform", "normal", "glorot", NULL};
-static const char *const INIT_RECURRENTS[] = {"same", "orthogonal", "identity", NULL};
 #define NAME_TEXT(NAME, name, ...) #name,
 static const char *const OPTIMIZERS[] = {PX_OPTIMIZERS(NAME_TEXT) NULL};
 static const char *const SCHEDULES[] = {"constant", "step", "cosine", "plateau", NULL};
 static const char *const AVERAGES[] = {"none", "from", "stall", NULL};
 static const char *const ON_NANS[] = {"stop", "rollback", NULL};
-static const char *const MEETS[] = {"auto", "mpi", "tcp", "file", NULL};
-static const char *const REDUCES[] = {"auto", "none", "tree", "fast", NULL};
-static const char *const PRECISIONS[] = {"fp32", "tf32", "bf16", NULL};
-
-const char *px_precision_name(px_precision precision)
-{
-    return PRECISIONS[precision];
-}
 
 #define AT(field) offsetof(px_config, field)
 #define COUNT_MAX 1e15 /* steps, tokens: whole numbers that a double holds exactly */
@@ -48,9 +34,9 @@ const px_option px_options[] = {
     FILES("data", data, "texts one after the other, or a token file; - is standard input"),
     FILES("valid", valid, "validation text; without it a part of --data, see --split"),
     FILES("test", test, "test text, scored once, at the end"),
-    ENUM("level", LEVELS, level, PX_GROUP_CORPUS, "what a token is; char: a Unicode code point"),
-    ENUM("normalise", NORMALISES, normalise, PX_GROUP_CORPUS, "letters: only a-z and single spaces are left"),
-    ENUM("invalid", INVALIDS, invalid, PX_GROUP_CORPUS, "what to do with bytes that are not UTF-8"),
+    ENUM("level", px_level_names, level, PX_GROUP_CORPUS, "what a token is; char: a Unicode code point"),
+    ENUM("normalise", px_normalise_names, normalise, PX_GROUP_CORPUS, "letters: only a-z and single spaces are left"),
+    ENUM("invalid", px_invalid_names, invalid, PX_GROUP_CORPUS, "what to do with bytes that are not UTF-8"),
     INT64("min-count", "k", min_count, 1, PX_GROUP_CORPUS, PX_RESUME_FIXED, "tokens seen less often become <unk>"),
     INT64("max-vocab", "k", max_vocab, 0, PX_GROUP_CORPUS, PX_RESUME_FIXED, "keep the k-1 most frequent tokens and <unk>; 0: all"),
     {"split", "a,b,c", PX_OPTION_FRACTIONS, AT(split), NULL, 0, 1, PX_GROUP_CORPUS, PX_RESUME_FIXED,
@@ -60,7 +46,7 @@ const px_option px_options[] = {
 
     INT32("batch", "n", batch, 1, 1 << 20, PX_GROUP_BATCH, PX_RESUME_FIXED, "parallel streams"),
     INT32("steps", "T", steps, 1, 1 << 20, PX_GROUP_BATCH, PX_RESUME_FIXED, "tokens per stream and window: how far gradients reach back"),
-    ENUM("partition", PARTITIONS, partition, PX_GROUP_BATCH, "sequential carries the state from window to window"),
+    ENUM("partition", px_partition_names, partition, PX_GROUP_BATCH, "sequential carries the state from window to window"),
     DOUBLE("reset-probability", "p", reset_probability, 0, 1, PX_GROUP_BATCH, "chance that a stream starts a window from a zero state"),
 
     INT32("embed", "d", model.embed, 0, 1 << 16, PX_GROUP_MODEL, PX_RESUME_FIXED, "width of learned embeddings; 0: one-hot input"),
@@ -68,9 +54,9 @@ const px_option px_options[] = {
     INT32("layers", "L", model.layers, 1, PX_MAX_LAYERS, PX_GROUP_MODEL, PX_RESUME_FIXED, "recurrent layers"),
     BOOL("tied", model.tied, PX_GROUP_MODEL, "the output layer shares the embedding table (needs --embed)"),
     ENUM("cell", px_cell_names, model.cell, PX_GROUP_MODEL, "what the hidden units are"),
-    ENUM("init", INITS, model.init, PX_GROUP_MODEL, "initial weights; uniform: within 1/sqrt(h) of zero"),
+    ENUM("init", px_init_names, model.init, PX_GROUP_MODEL, "initial weights; uniform: within 1/sqrt(h) of zero"),
     DOUBLE("init-scale", "x", model.init_scale, 0, 100, PX_GROUP_MODEL, "factor of uniform and glorot; deviation of normal"),
-    ENUM("init-recurrent", INIT_RECURRENTS, model.init_recurrent, PX_GROUP_MODEL, "W_hh; orthogonal learns fastest"),
+    ENUM("init-recurrent", px_init_recurrent_names, model.init_recurrent, PX_GROUP_MODEL, "W_hh; orthogonal learns fastest"),
     DOUBLE("init-gain", "x", model.init_gain, 0, 100, PX_GROUP_MODEL, "factor of an orthogonal or identity W_hh"),
 
     DOUBLE("dropout-input", "p", model.dropout_input, 0, 0.99, PX_GROUP_DROPOUT, "of the (embedded) input"),
@@ -108,17 +94,17 @@ const px_option px_options[] = {
     DOUBLE("rollback-factor", "x", rollback_factor, 1e-6, 1, PX_GROUP_LENGTH, "of the learning rate after going back"),
 
     STRING("device", "NAME", device, PX_GROUP_RUN, PX_RESUME_FREE, "cpu, cuda[:k], auto (a GPU if one works), reference (slow)"),
-    ENUM("precision", PRECISIONS, precision, PX_GROUP_RUN, "of products; the CPU has fp32"),
+    ENUM("precision", px_precision_names, precision, PX_GROUP_RUN, "of products; the CPU has fp32"),
     INT32("threads", "k", threads, 0, 4096, PX_GROUP_RUN, PX_RESUME_FREE, "0: the cores that this process may use"),
     {"seed", "s", PX_OPTION_UINT64, AT(seed), NULL, 0, 18446744073709551615.0, PX_GROUP_RUN, PX_RESUME_FIXED,
      "of every random choice: the same seed repeats the run"},
-    ENUM("reduce", REDUCES, reduce, PX_GROUP_RUN, "tree: the same bits for any number of ranks"),
+    ENUM("reduce", px_reduce_names, reduce, PX_GROUP_RUN, "tree: the same bits for any number of ranks"),
     INT32("leaves", "k", leaves, 1, 1024, PX_GROUP_RUN, PX_RESUME_FIXED, "tree: groups of streams, a power of two; most ranks possible"),
     INT32("accumulate", "k", accumulate, 1, 1 << 20, PX_GROUP_RUN, PX_RESUME_FREE, "parts that a rank computes its streams in: saves memory"),
     INT64("check-every", "k", check_every, 0, PX_GROUP_RUN, PX_RESUME_FREE, "steps between comparisons of ranks; 0: at checkpoints"),
     {"rank-timeout", "s", PX_OPTION_DOUBLE, AT(rank_timeout), NULL, 0, 1e9, PX_GROUP_RUN, PX_RESUME_FREE,
      "seconds that ranks wait for each other; 0: for ever"},
-    {"bootstrap", NULL, PX_OPTION_ENUM, AT(bootstrap), MEETS, 0, 0, PX_GROUP_RUN, PX_RESUME_FREE, "how ranks meet; auto: the first that can be"},
+    {"bootstrap", NULL, PX_OPTION_ENUM, AT(bootstrap), px_bootstrap_way_names, 0, 0, PX_GROUP_RUN, PX_RESUME_FREE, "how ranks meet; auto: the first that can be"},
     {"bootstrap-timeout", "s", PX_OPTION_DOUBLE, AT(bootstrap_timeout), NULL, 0.1, 1e6, PX_GROUP_RUN, PX_RESUME_FREE, "seconds until all ranks have met"},
     STRING("run", "DIR", run, PX_GROUP_RUN, PX_RESUME_FREE, "new folder for the run's files"),
     {"checkpoint-every", "k|10m", PX_OPTION_EVERY, AT(checkpoint_every), NULL, 0, COUNT_MAX, PX_GROUP_RUN, PX_RESUME_FREE,

@@ -1,0 +1,20 @@
+/* What there is to choose of a text and of the minibatches cut from it, and the one table of names of each choice: flags, files, token files
+ * and messages take them from here. Each list of names is in the order of its enum and ended by NULL. */
+#ifndef PX_TEXT_CHOICES_H
+#define PX_TEXT_CHOICES_H
+
+typedef enum px_level { PX_LEVEL_BYTE, PX_LEVEL_CHAR, PX_LEVEL_WORD } px_level;
+typedef enum px_normalise { PX_NORMALISE_NONE, PX_NORMALISE_LETTERS, PX_NORMALISE_LETTERS_BY_LINE } px_normalise;
+typedef enum px_invalid { PX_INVALID_ERROR, PX_INVALID_REPLACE } px_invalid;
+typedef enum px_partition { PX_PARTITION_SEQUENTIAL, PX_PARTITION_RANDOM } px_partition;
+
+extern const char *const px_level_names[], *const px_normalise_names[], *const px_invalid_names[], *const px_partition_names[];
+
+/* "word", "letters-by-line", "replace"; NULL if there is no such value. */
+const char *px_level_name(int level);
+const char *px_normalise_name(int normalise);
+const char *px_invalid_name(int invalid);
+/* What tokens of that level are, for a person: "bytes", "characters", "words". */
+const char *px_level_tokens(px_level level);
+
+#endif
