@@ -31,7 +31,7 @@ template <bool ALIGNED, bool DROP> __global__ void __launch_bounds__(256) embed_
     if (DROP) v = v * input_mask(a.dropout, a.window, static_cast<int>(row), a.n, a.width, column, a.one_hot, token);
     const size_t at = row * a.width + column;
     if (a.out) store_quad<ALIGNED>(a.out + at, v, count);
-    if (a.out_low) store_quad<ALIGNED>(a.out_low + at, v, count);
+    if (a.out_bf16) store_quad<ALIGNED>(a.out_bf16 + at, v, count);
 }
 
 /* Token at a place of the sorted order. */
@@ -119,7 +119,7 @@ extern "C" cudaError_t px_launch_embed_forward(const px_embed_args *args, cudaSt
     /* bound by memory: 256 threads, one quad each, keep enough 16-byte reads in flight without a loop */
     const row_grid g = row_grid_for(rows, width, 256);
     const bool aligned = px_aligned(args->table, sizeof(float), width) && px_aligned(args->out, sizeof(float), width) &&
-                         px_aligned(args->out_low, sizeof(px_bf16), width);
+                         px_aligned(args->out_bf16, sizeof(px_bf16), width);
     const bool drop = args->dropout.threshold != 0;
     if (aligned && drop) return PX_LAUNCH((embed_forward_kernel<true, true>), g.grid, g.block, 0, stream, *args);
     if (aligned) return PX_LAUNCH((embed_forward_kernel<true, false>), g.grid, g.block, 0, stream, *args);

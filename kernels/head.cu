@@ -317,11 +317,11 @@ extern "C" cudaError_t px_launch_head_loss(const px_head_args *args, cudaStream_
     const size_t V = static_cast<size_t>(a.V);
     if (a.V <= 0 || a.ld < V || (a.dlogits && a.ld_d < V) || a.rows > 0x7fffffffu) return cudaErrorInvalidValue;
     if (a.rows == 0) return cudaSuccess;
-    const bool in_low = a.logits_type == PX_ELEMENT_BF16, out_low = a.dlogits ? a.dlogits_type == PX_ELEMENT_BF16 : in_low;
-    if (a.dlogits == a.logits && (in_low != out_low || a.ld != a.ld_d)) return cudaErrorInvalidValue;
-    if (!in_low && !out_low) return launch_loss<float, float>(a, stream);
-    if (!in_low) return launch_loss<float, px_bf16>(a, stream);
-    if (out_low) return launch_loss<px_bf16, px_bf16>(a, stream);
+    const bool in_bf16 = a.logits_type == PX_ELEMENT_BF16, out_bf16 = a.dlogits ? a.dlogits_type == PX_ELEMENT_BF16 : in_bf16;
+    if (a.dlogits == a.logits && (in_bf16 != out_bf16 || a.ld != a.ld_d)) return cudaErrorInvalidValue;
+    if (!in_bf16 && !out_bf16) return launch_loss<float, float>(a, stream);
+    if (!in_bf16) return launch_loss<float, px_bf16>(a, stream);
+    if (out_bf16) return launch_loss<px_bf16, px_bf16>(a, stream);
     return cudaErrorInvalidValue; /* bf16 logits with an fp32 gradient: nothing needs it */
 }
 

@@ -80,14 +80,14 @@ typedef struct px_dropout {
 
 /* Rows of a table for every token of a window.
  * table [V,width]: E (width = d) or the one-hot W_xh (width = h); tokens [rows] in [0,V).
- * out and/or out_low [rows,width] (either may be NULL): table[token] * mask.
+ * out and/or out_bf16 [rows,width] (either may be NULL): table[token] * mask.
  * one_hot = 0: mask of width `width` per element. one_hot = V > 0: the masks have width V and the one element j = token
  * scales the whole row, as multiplying a dropped one-hot vector does. */
 typedef struct px_embed_args {
     const float *table;
     const int32_t *tokens;
     float *out;
-    px_bf16 *out_low;
+    px_bf16 *out_bf16;
     const px_window_scalars *window; /* read only with dropout */
     px_dropout dropout;
     int32_t T, n, width, one_hot;
@@ -117,18 +117,18 @@ cudaError_t px_launch_embed_backward(const px_embed_backward_args *args, cudaStr
 
 /* ---- recurrence ----------------------------------------------------------------------------------------------------- */
 
-/* One step of one layer, after the product: h = act(xz + keep * rec + b), keep = 0 where reset, else 1.
- * xz [n,width]: the input's term; rec [n,width]: H_{t-1} W_hh (written with beta = 0), or NULL where it is zero or has been
- * accumulated onto xz already (then without resets). reset [n] or NULL: row t of the window's marks; the rec of a
+/* One step of one layer, after the product: h = act(xz + keep * recurrent + b), keep = 0 where reset, else 1.
+ * xz [n,width]: the input's term; recurrent [n,width]: H_{t-1} W_hh (written with beta = 0), or NULL where it is zero or has been
+ * accumulated onto xz already (then without resets). reset [n] or NULL: row t of the window's marks; the product of a
  * marked row is left out (whatever it is), so H_{t-1} needs no masked copy here.
- * h [n,width] (may be xz); h_low [n,width] or NULL: the operand of the next product in bf16.
- * up, up_low [n,width] or NULL: h * mask, the copy that goes to the layer above or to the head; h itself stays whole.
+ * h [n,width] (may be xz); h_bf16 [n,width] or NULL: the operand of the next product in bf16.
+ * output, output_bf16 [n,width] or NULL: h * mask, the copy that goes to the layer above or to the head; h itself stays whole.
  * Masks belong to step t of the window. */
 typedef struct px_step_forward_args {
-    const float *xz, *rec, *bias;
+    const float *xz, *recurrent, *bias;
     const uint8_t *reset;
-    float *h, *up;
-    px_bf16 *h_low, *up_low;
+    float *h, *output;
+    px_bf16 *h_bf16, *output_bf16;
     const px_window_scalars *window;
     px_dropout dropout;
     px_cell cell;
@@ -136,15 +136,15 @@ typedef struct px_step_forward_args {
 } px_step_forward_args;
 cudaError_t px_launch_recurrence_forward(const px_step_forward_args *args, cudaStream_t stream);
 
-/* One step back: dz = (dup * mask + keep * rec) * act'(h), keep = 0 where reset_next, else 1.
- * dup [n,width] or NULL (zero): the gradient that comes down from above, at step t, before the mask of step t is applied.
- * rec [n,width] or NULL at the last step: dZ_{t+1} W_hh^T (written with beta = 0). reset_next [n] or NULL: marks of step
- * t + 1. h [n,width]: H_t, kept by the forward pass. dz [n,width] (may be dup); dz_low [n,width] or NULL. */
+/* One step back: dz = (d_output * mask + keep * recurrent) * act'(h), keep = 0 where reset_next, else 1.
+ * d_output [n,width] or NULL (zero): the gradient that comes down from above, at step t, before the mask of step t is applied.
+ * recurrent [n,width] or NULL at the last step: dZ_{t+1} W_hh^T (written with beta = 0). reset_next [n] or NULL: marks of step
+ * t + 1. h [n,width]: H_t, kept by the forward pass. dz [n,width] (may be d_output); dz_bf16 [n,width] or NULL. */
 typedef struct px_step_backward_args {
-    const float *dup, *rec, *h;
+    const float *d_output, *recurrent, *h;
     const uint8_t *reset_next;
     float *dz;
-    px_bf16 *dz_low;
+    px_bf16 *dz_bf16;
     const px_window_scalars *window;
     px_dropout dropout;
     px_cell cell;
@@ -157,14 +157,14 @@ cudaError_t px_launch_recurrence_backward(const px_step_backward_args *args, cud
 cudaError_t px_launch_recurrence_reset(void *out, const void *in, const uint8_t *reset, px_element element, size_t rows,
                                        int32_t width, cudaStream_t stream);
 
-/* Dropout over a whole window: out and/or out_low [T*n,width] = in * mask; out may be in. Also the backward of itself. */
-cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_low, const float *in, const px_dropout *dropout,
+/* Dropout over a whole window: out and/or out_bf16 [T*n,width] = in * mask; out may be in. Also the backward of itself. */
+cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_bf16, const float *in, const px_dropout *dropout,
                                          const px_window_scalars *window, int32_t T, int32_t n, int32_t width,
                                          cudaStream_t stream);
 
 /* Weight dropout of a square W_hh, index = out * h + in as it lies in memory, element = window.step * h^2 + index:
- * out = in * mask, or out += in * mask where accumulate (dW_hh += dW^ * mask). out may be in; out and/or out_low [h,h]. */
-cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *out_low, const float *in, const px_dropout *dropout,
+ * out = in * mask, or out += in * mask where accumulate (dW_hh += dW^ * mask). out may be in; out and/or out_bf16 [h,h]. */
+cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *out_bf16, const float *in, const px_dropout *dropout,
                                                 const px_window_scalars *window, int32_t h, int32_t accumulate,
                                                 cudaStream_t stream);
 
@@ -233,12 +233,13 @@ cudaError_t px_launch_update_decide(px_device_metrics *metrics, const double *pa
                                     const px_update_scalars *scalars, double clip, cudaStream_t stream);
 
 /* The optimiser's step (optimizer_step.h) over the flat buffers, each [count], from g = clip_factor * gradients: g += decay w, or where
- * decay is decoupled w -= lr decay w before it. Then average += average_weight * (w - average) where average is not NULL, and weights_low = bf16(w) where not NULL.
+ * decay is decoupled w -= lr decay w before it. Then average += average_weight * (w - average) where average is not NULL, and
+ * weights_bf16 = bf16(w) where not NULL.
  * Nothing but the gradients changes where metrics.skip; gradients are cleared in every case.
  * Unused moments are NULL. */
 typedef struct px_update_args {
     float *weights, *gradients, *moment1, *moment2, *average;
-    px_bf16 *weights_low;
+    px_bf16 *weights_bf16;
     size_t count;
     const px_optimizer_config *optimizer; /* host pointer, read during the call */
     const px_update_scalars *scalars;

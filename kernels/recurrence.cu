@@ -49,11 +49,11 @@ template <bool ALIGNED> __global__ void __launch_bounds__(128) recurrence_forwar
     const size_t at = row * a.width + column;
     float4 z = load_quad<ALIGNED>(a.xz + at, count);
     const float4 bias = load_quad<ALIGNED>(a.bias + column, count);
-    if (a.rec) { /* read also where it is dropped: the two loads need not wait for each other */
-        const float4 rec = load_quad<ALIGNED>(a.rec + at, count);
-        if (!(a.reset && a.reset[row])) z = z + rec;
+    if (a.recurrent) { /* read also where it is dropped: the two loads need not wait for each other */
+        const float4 recurrent = load_quad<ALIGNED>(a.recurrent + at, count);
+        if (!(a.reset && a.reset[row])) z = z + recurrent;
     }
-    /* h = act(xz + keep * rec + b) */
+    /* h = act(xz + keep * recurrent + b) */
     z = z + bias;
     float4 h;
     h.x = cell_forward(a.cell, z.x);
@@ -61,13 +61,13 @@ template <bool ALIGNED> __global__ void __launch_bounds__(128) recurrence_forwar
     h.z = cell_forward(a.cell, z.z);
     h.w = cell_forward(a.cell, z.w);
     store_quad<ALIGNED>(a.h + at, h, count);
-    if (a.h_low) store_quad<ALIGNED>(a.h_low + at, h, count);
-    if (!a.up && !a.up_low) return;
+    if (a.h_bf16) store_quad<ALIGNED>(a.h_bf16 + at, h, count);
+    if (!a.output && !a.output_bf16) return;
     if (a.dropout.threshold)
         h = h * dropout_quad(a.dropout, dropout_row(a.dropout, a.window, a.t, static_cast<int>(row), a.width) +
                                             static_cast<uint64_t>(column));
-    if (a.up) store_quad<ALIGNED>(a.up + at, h, count);
-    if (a.up_low) store_quad<ALIGNED>(a.up_low + at, h, count);
+    if (a.output) store_quad<ALIGNED>(a.output + at, h, count);
+    if (a.output_bf16) store_quad<ALIGNED>(a.output_bf16 + at, h, count);
 }
 
 template <bool ALIGNED> __global__ void __launch_bounds__(128) recurrence_backward_kernel(const px_step_backward_args a)
@@ -78,24 +78,24 @@ template <bool ALIGNED> __global__ void __launch_bounds__(128) recurrence_backwa
     const size_t at = row * a.width + column;
     const float4 h = load_quad<ALIGNED>(a.h + at, count);
     float4 dh = make_float4(0, 0, 0, 0);
-    if (a.dup) dh = load_quad<ALIGNED>(a.dup + at, count);
-    float4 rec = make_float4(0, 0, 0, 0);
-    if (a.rec) {
-        rec = load_quad<ALIGNED>(a.rec + at, count);
-        if (a.reset_next && a.reset_next[row]) rec = make_float4(0, 0, 0, 0);
+    if (a.d_output) dh = load_quad<ALIGNED>(a.d_output + at, count);
+    float4 recurrent = make_float4(0, 0, 0, 0);
+    if (a.recurrent) {
+        recurrent = load_quad<ALIGNED>(a.recurrent + at, count);
+        if (a.reset_next && a.reset_next[row]) recurrent = make_float4(0, 0, 0, 0);
     }
     if (a.dropout.threshold)
         dh = dh * dropout_quad(a.dropout, dropout_row(a.dropout, a.window, a.t, static_cast<int>(row), a.width) +
                                               static_cast<uint64_t>(column));
-    /* dz = (dup * mask + keep * dz_next W_hh^T) * act'(h) */
-    dh = dh + rec;
+    /* dz = (d_output * mask + keep * dz_next W_hh^T) * act'(h) */
+    dh = dh + recurrent;
     float4 dz;
     dz.x = cell_backward(a.cell, h.x, dh.x);
     dz.y = cell_backward(a.cell, h.y, dh.y);
     dz.z = cell_backward(a.cell, h.z, dh.z);
     dz.w = cell_backward(a.cell, h.w, dh.w);
     store_quad<ALIGNED>(a.dz + at, dz, count);
-    if (a.dz_low) store_quad<ALIGNED>(a.dz_low + at, dz, count);
+    if (a.dz_bf16) store_quad<ALIGNED>(a.dz_bf16 + at, dz, count);
 }
 
 /* ELEMENT is float or px_bf16; values are copied as they are. */
@@ -115,7 +115,7 @@ __global__ void __launch_bounds__(256)
 
 template <bool ALIGNED>
 __global__ void __launch_bounds__(256)
-    recurrence_dropout_kernel(float *out, px_bf16 *out_low, const float *in, const px_dropout dropout,
+    recurrence_dropout_kernel(float *out, px_bf16 *out_bf16, const float *in, const px_dropout dropout,
                               const px_window_scalars *window, int T, int n, int width)
 {
     const size_t row = row_of_thread();
@@ -127,12 +127,12 @@ __global__ void __launch_bounds__(256)
     if (dropout.threshold)
         v = v * dropout_quad(dropout, dropout_row(dropout, window, t, i, width) + static_cast<uint64_t>(column));
     if (out) store_quad<ALIGNED>(out + at, v, count);
-    if (out_low) store_quad<ALIGNED>(out_low + at, v, count);
+    if (out_bf16) store_quad<ALIGNED>(out_bf16 + at, v, count);
 }
 
 template <bool ALIGNED>
 __global__ void __launch_bounds__(256)
-    recurrence_weight_dropout_kernel(float *out, px_bf16 *out_low, const float *in, const px_dropout dropout,
+    recurrence_weight_dropout_kernel(float *out, px_bf16 *out_bf16, const float *in, const px_dropout dropout,
                                      const px_window_scalars *window, size_t total, int accumulate)
 {
     const size_t at = (static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 4;
@@ -142,7 +142,7 @@ __global__ void __launch_bounds__(256)
     if (dropout.threshold) v = v * dropout_quad(dropout, window->step * static_cast<uint64_t>(total) + static_cast<uint64_t>(at));
     if (accumulate) v = v + load_quad<ALIGNED>(out + at, count);
     if (out) store_quad<ALIGNED>(out + at, v, count);
-    if (out_low) store_quad<ALIGNED>(out_low + at, v, count);
+    if (out_bf16) store_quad<ALIGNED>(out_bf16 + at, v, count);
 }
 
 /* A block sums one segment of rows for blockDim.x quads of columns: thread y takes rows y, y + blockDim.y, ..., then the
@@ -224,10 +224,10 @@ extern "C" cudaError_t px_launch_recurrence_forward(const px_step_forward_args *
      * multiprocessors */
     const size_t width = static_cast<size_t>(args->width);
     const row_grid g = row_grid_for(static_cast<size_t>(args->n), width, 128);
-    const bool aligned = px_aligned(args->xz, sizeof(float), width) && px_aligned(args->rec, sizeof(float), width) &&
+    const bool aligned = px_aligned(args->xz, sizeof(float), width) && px_aligned(args->recurrent, sizeof(float), width) &&
                          px_aligned(args->bias, sizeof(float), width) && px_aligned(args->h, sizeof(float), width) &&
-                         px_aligned(args->up, sizeof(float), width) && px_aligned(args->h_low, sizeof(px_bf16), width) &&
-                         px_aligned(args->up_low, sizeof(px_bf16), width);
+                         px_aligned(args->output, sizeof(float), width) && px_aligned(args->h_bf16, sizeof(px_bf16), width) &&
+                         px_aligned(args->output_bf16, sizeof(px_bf16), width);
     if (aligned) return PX_LAUNCH(recurrence_forward_kernel<true>, g.grid, g.block, 0, stream, *args);
     return PX_LAUNCH(recurrence_forward_kernel<false>, g.grid, g.block, 0, stream, *args);
 }
@@ -238,9 +238,9 @@ extern "C" cudaError_t px_launch_recurrence_backward(const px_step_backward_args
     if (args->n == 0) return cudaSuccess;
     const size_t width = static_cast<size_t>(args->width);
     const row_grid g = row_grid_for(static_cast<size_t>(args->n), width, 128); /* as forward */
-    const bool aligned = px_aligned(args->dup, sizeof(float), width) && px_aligned(args->rec, sizeof(float), width) &&
+    const bool aligned = px_aligned(args->d_output, sizeof(float), width) && px_aligned(args->recurrent, sizeof(float), width) &&
                          px_aligned(args->h, sizeof(float), width) && px_aligned(args->dz, sizeof(float), width) &&
-                         px_aligned(args->dz_low, sizeof(px_bf16), width);
+                         px_aligned(args->dz_bf16, sizeof(px_bf16), width);
     if (aligned) return PX_LAUNCH(recurrence_backward_kernel<true>, g.grid, g.block, 0, stream, *args);
     return PX_LAUNCH(recurrence_backward_kernel<false>, g.grid, g.block, 0, stream, *args);
 }
@@ -254,7 +254,7 @@ extern "C" cudaError_t px_launch_recurrence_reset(void *out, const void *in, con
     return launch_reset<float>(out, in, reset, rows, width, stream);
 }
 
-extern "C" cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_low, const float *in, const px_dropout *dropout,
+extern "C" cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_bf16, const float *in, const px_dropout *dropout,
                                                     const px_window_scalars *window, int32_t T, int32_t n, int32_t width,
                                                     cudaStream_t stream)
 {
@@ -263,14 +263,14 @@ extern "C" cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_low
     if (rows == 0) return cudaSuccess;
     /* bound by memory and, with narrow rows, by Philox; see embed_forward */
     const row_grid g = row_grid_for(rows, ld, 256);
-    if (px_aligned(out, sizeof(float), ld) && px_aligned(out_low, sizeof(px_bf16), ld) && px_aligned(in, sizeof(float), ld))
-        return PX_LAUNCH(recurrence_dropout_kernel<true>, g.grid, g.block, 0, stream, out, out_low, in, *dropout, window, T, n,
+    if (px_aligned(out, sizeof(float), ld) && px_aligned(out_bf16, sizeof(px_bf16), ld) && px_aligned(in, sizeof(float), ld))
+        return PX_LAUNCH(recurrence_dropout_kernel<true>, g.grid, g.block, 0, stream, out, out_bf16, in, *dropout, window, T, n,
                          width);
-    return PX_LAUNCH(recurrence_dropout_kernel<false>, g.grid, g.block, 0, stream, out, out_low, in, *dropout, window, T, n,
+    return PX_LAUNCH(recurrence_dropout_kernel<false>, g.grid, g.block, 0, stream, out, out_bf16, in, *dropout, window, T, n,
                      width);
 }
 
-extern "C" cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *out_low, const float *in,
+extern "C" cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *out_bf16, const float *in,
                                                            const px_dropout *dropout, const px_window_scalars *window,
                                                            int32_t h, int32_t accumulate, cudaStream_t stream)
 {
@@ -278,10 +278,10 @@ extern "C" cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *
     const size_t total = static_cast<size_t>(h) * static_cast<size_t>(h);
     const unsigned blocks = px_ceil_div(total, 4 * 256); /* once per window and layer: one quad per thread is enough */
     /* the whole matrix is one row here, so h itself need not be a multiple of 4 */
-    if (px_aligned(out, sizeof(float), 4) && px_aligned(out_low, sizeof(px_bf16), 4) && px_aligned(in, sizeof(float), 4))
-        return PX_LAUNCH(recurrence_weight_dropout_kernel<true>, blocks, 256, 0, stream, out, out_low, in, *dropout, window,
+    if (px_aligned(out, sizeof(float), 4) && px_aligned(out_bf16, sizeof(px_bf16), 4) && px_aligned(in, sizeof(float), 4))
+        return PX_LAUNCH(recurrence_weight_dropout_kernel<true>, blocks, 256, 0, stream, out, out_bf16, in, *dropout, window,
                          total, accumulate);
-    return PX_LAUNCH(recurrence_weight_dropout_kernel<false>, blocks, 256, 0, stream, out, out_low, in, *dropout, window, total,
+    return PX_LAUNCH(recurrence_weight_dropout_kernel<false>, blocks, 256, 0, stream, out, out_bf16, in, *dropout, window, total,
                      accumulate);
 }
 

@@ -111,7 +111,7 @@ __global__ void __launch_bounds__(256) update_apply_kernel(const px_update_args 
     w.z = step_of<KIND>(s, g.z, w.z, m.z, v.z);
     w.w = step_of<KIND>(s, g.w, w.w, m.w, v.w);
     store_quad<ALIGNED>(a.weights + at, w, count);
-    if (a.weights_low) store_quad<ALIGNED>(a.weights_low + at, w, count);
+    if (a.weights_bf16) store_quad<ALIGNED>(a.weights_bf16 + at, w, count);
     if (FIRST && whole) store_once(reinterpret_cast<float4 *>(a.moment1 + at), m);
     else if (FIRST) store_quad<ALIGNED>(a.moment1 + at, m, count);
     if (SECOND && whole) store_once(reinterpret_cast<float4 *>(a.moment2 + at), v);
@@ -132,7 +132,7 @@ template <px_optimizer KIND> cudaError_t launch_apply(const px_update_args &a, c
     const unsigned blocks = px_ceil_div(a.count, 4 * 256);
     const bool aligned = px_aligned(a.weights, sizeof(float), 4) && px_aligned(a.gradients, sizeof(float), 4) &&
                          px_aligned(a.moment1, sizeof(float), 4) && px_aligned(a.moment2, sizeof(float), 4) &&
-                         px_aligned(a.average, sizeof(float), 4) && px_aligned(a.weights_low, sizeof(px_bf16), 4);
+                         px_aligned(a.average, sizeof(float), 4) && px_aligned(a.weights_bf16, sizeof(px_bf16), 4);
     if (aligned) return PX_LAUNCH((update_apply_kernel<KIND, true>), blocks, 256, 0, stream, a, c);
     return PX_LAUNCH((update_apply_kernel<KIND, false>), blocks, 256, 0, stream, a, c);
 }

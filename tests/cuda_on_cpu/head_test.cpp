@@ -75,12 +75,12 @@ void check_head(const head_case &c, px_element in_type, px_element out_type, boo
     }
     on_every_schedule([&] {
         array<float> x(logits, c.shift), d_bias(bias), d_nll(rows), out32(rows * V, c.shift);
-        array<px_bf16> x_low(bf16s_of(logits), c.shift), out_low(rows * V, c.shift);
+        array<px_bf16> x_low(bf16s_of(logits), c.shift), out_bf16(rows * V, c.shift);
         array<int32_t> d_targets(targets);
         scalar<px_window_scalars> d_window(w);
         px_head_args a = {};
         a.logits = in_type == PX_ELEMENT_BF16 ? static_cast<void *>(x_low.data()) : x.data();
-        a.dlogits = out_type == PX_ELEMENT_BF16 ? static_cast<void *>(out_low.data()) : out32.data();
+        a.dlogits = out_type == PX_ELEMENT_BF16 ? static_cast<void *>(out_bf16.data()) : out32.data();
         a.ld_d = V;
         if (in_place) a.dlogits = a.logits, a.ld_d = ld;
         if (loss_only) a.dlogits = nullptr;
@@ -98,7 +98,7 @@ void check_head(const head_case &c, px_element in_type, px_element out_type, boo
         const std::vector<float> after = in_type == PX_ELEMENT_BF16 ? floats_of(x_low.read()) : x.read();
         if (loss_only || !in_place) expect_same("logits, untouched", after, logits);
         if (loss_only) return result;
-        std::vector<float> got = in_place ? after : out_type == PX_ELEMENT_BF16 ? floats_of(out_low.read()) : out32.read();
+        std::vector<float> got = in_place ? after : out_type == PX_ELEMENT_BF16 ? floats_of(out_bf16.read()) : out32.read();
         if (in_place) { /* without padding, which must be as it was */
             std::vector<float> dense;
             for (size_t k = 0; k < got.size(); k++) {

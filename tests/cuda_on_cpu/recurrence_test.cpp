@@ -6,7 +6,7 @@ namespace {
 struct step_case {
     int n, width;
     px_cell cell;
-    bool rec, reset;
+    bool recurrent, reset;
     double p;
     int locked;
     size_t shift;
@@ -36,36 +36,36 @@ void recurrence_forward_step_adds_resets_activates_and_drops(void **)
     for (const step_case &c : cases) {
         const size_t count = static_cast<size_t>(c.n) * c.width, width = static_cast<size_t>(c.width);
         const std::vector<float> xz = numbers(count, 2, 1), bias = numbers(width, 1, 3);
-        std::vector<float> rec = numbers(count, 2, 2);
+        std::vector<float> recurrent = numbers(count, 2, 2);
         const std::vector<uint8_t> marks = marks_of(c);
         const px_window_scalars w = window_of(c);
         const px_dropout d = dropout_of(c.p, PX_RANDOM_DROPOUT_BETWEEN, 8, c.locked);
-        std::vector<double> h(count), up(count);
+        std::vector<double> h(count), output(count);
         for (int i = 0; i < c.n; i++)
             for (int j = 0; j < c.width; j++) {
                 const size_t at = static_cast<size_t>(i) * width + j;
-                if (marks[i]) rec[at] = NAN; /* whatever is there must not come through */
+                if (marks[i]) recurrent[at] = NAN; /* whatever is there must not come through */
                 double z = static_cast<double>(xz[at]) + bias[j];
-                if (c.rec && !marks[i]) z += rec[at];
+                if (c.recurrent && !marks[i]) z += recurrent[at];
                 h[at] = c.cell == PX_CELL_TANH ? std::tanh(z) : z > 0 ? z : 0;
-                up[at] = h[at] * mask_factor(d, w, STEP, i, c.width, j);
+                output[at] = h[at] * mask_factor(d, w, STEP, i, c.width, j);
             }
         const std::vector<double> unit(count, 4.0); /* sums of magnitude up to 5, before tanh */
         for (int in_place = 0; in_place < 2; in_place++)
             on_every_schedule([&] {
-                array<float> d_xz(xz, c.shift), d_rec(rec, c.shift), d_bias(bias), d_h(count, c.shift), d_up(count, c.shift);
-                array<px_bf16> h_low(count, c.shift), up_low(count, c.shift);
+                array<float> d_xz(xz, c.shift), d_recurrent(recurrent, c.shift), d_bias(bias), d_h(count, c.shift), d_output(count, c.shift);
+                array<px_bf16> h_bf16(count, c.shift), output_bf16(count, c.shift);
                 array<uint8_t> d_marks(marks);
                 scalar<px_window_scalars> d_window(w);
                 px_step_forward_args a = {};
                 a.xz = d_xz;
-                a.rec = c.rec ? d_rec.data() : nullptr;
+                a.recurrent = c.recurrent ? d_recurrent.data() : nullptr;
                 a.bias = d_bias;
                 a.reset = c.reset ? d_marks.data() : nullptr;
                 a.h = in_place ? d_xz.data() : d_h.data();
-                a.h_low = h_low;
-                a.up = d_up;
-                a.up_low = up_low;
+                a.h_bf16 = h_bf16;
+                a.output = d_output;
+                a.output_bf16 = output_bf16;
                 a.window = d_window;
                 a.dropout = d;
                 a.cell = c.cell;
@@ -73,10 +73,10 @@ void recurrence_forward_step_adds_resets_activates_and_drops(void **)
                 LAUNCHED(px_launch_recurrence_forward(&a, nullptr));
                 std::vector<float> out = in_place ? d_xz.read() : d_h.read();
                 expect_close("h", out, h, 3e-7, &unit);
-                expect_close("up", d_up.read(), up, 1e-6, &unit);
-                expect_same("h, bf16", h_low.read(), bf16s_of(out));
-                expect_same("up, bf16", up_low.read(), bf16s_of(d_up.read()));
-                append(out, d_up.read());
+                expect_close("output", d_output.read(), output, 1e-6, &unit);
+                expect_same("h, bf16", h_bf16.read(), bf16s_of(out));
+                expect_same("output, bf16", output_bf16.read(), bf16s_of(d_output.read()));
+                append(out, d_output.read());
                 return out;
             });
         on_every_schedule([&] { /* nothing but h is asked for */
@@ -100,8 +100,8 @@ void recurrence_backward_step_masks_resets_and_multiplies_by_the_slope(void **)
 {
     for (const step_case &c : cases) {
         const size_t count = static_cast<size_t>(c.n) * c.width, width = static_cast<size_t>(c.width);
-        const std::vector<float> dup = numbers(count, 1, 4), h = numbers(count, 1, 6);
-        std::vector<float> rec = numbers(count, 1, 5);
+        const std::vector<float> d_output = numbers(count, 1, 4), h = numbers(count, 1, 6);
+        std::vector<float> recurrent = numbers(count, 1, 5);
         const std::vector<uint8_t> marks = marks_of(c);
         const px_window_scalars w = window_of(c);
         const px_dropout d = dropout_of(c.p, PX_RANDOM_DROPOUT_OUTPUT, 8, c.locked);
@@ -109,32 +109,32 @@ void recurrence_backward_step_masks_resets_and_multiplies_by_the_slope(void **)
         for (int i = 0; i < c.n; i++)
             for (int j = 0; j < c.width; j++) {
                 const size_t at = static_cast<size_t>(i) * width + j;
-                if (marks[i]) rec[at] = INFINITY;
-                const double m = mask_factor(d, w, STEP, i, c.width, j), above = dup[at] * m;
-                const double back = c.rec && !marks[i] ? static_cast<double>(rec[at]) : 0.0, x = h[at];
+                if (marks[i]) recurrent[at] = INFINITY;
+                const double m = mask_factor(d, w, STEP, i, c.width, j), above = d_output[at] * m;
+                const double back = c.recurrent && !marks[i] ? static_cast<double>(recurrent[at]) : 0.0, x = h[at];
                 const double slope = c.cell == PX_CELL_TANH ? 1 - x * x : x > 0 ? 1 : 0;
                 dz[at] = (above + back) * slope;
                 size[at] = std::fabs(above) + std::fabs(back) + 1e-3;
             }
         for (int in_place = 0; in_place < 2; in_place++)
             on_every_schedule([&] {
-                array<float> d_dup(dup, c.shift), d_rec(rec, c.shift), d_h(h, c.shift), d_dz(count, c.shift);
+                array<float> device_d_output(d_output, c.shift), d_recurrent(recurrent, c.shift), d_h(h, c.shift), d_dz(count, c.shift);
                 array<px_bf16> low(count, c.shift);
                 array<uint8_t> d_marks(marks);
                 scalar<px_window_scalars> d_window(w);
                 px_step_backward_args a = {};
-                a.dup = d_dup;
-                a.rec = c.rec ? d_rec.data() : nullptr;
+                a.d_output = device_d_output;
+                a.recurrent = c.recurrent ? d_recurrent.data() : nullptr;
                 a.h = d_h;
                 a.reset_next = c.reset ? d_marks.data() : nullptr;
-                a.dz = in_place ? d_dup.data() : d_dz.data();
-                a.dz_low = low;
+                a.dz = in_place ? device_d_output.data() : d_dz.data();
+                a.dz_bf16 = low;
                 a.window = d_window;
                 a.dropout = d;
                 a.cell = c.cell;
                 a.n = c.n, a.width = c.width, a.t = STEP;
                 LAUNCHED(px_launch_recurrence_backward(&a, nullptr));
-                const std::vector<float> out = in_place ? d_dup.read() : d_dz.read();
+                const std::vector<float> out = in_place ? device_d_output.read() : d_dz.read();
                 expect_close("dz", out, dz, 5e-7, &size);
                 expect_same("dz, bf16", low.read(), bf16s_of(out));
                 return out;
@@ -234,24 +234,24 @@ void column_sums_add_every_row_once_in_one_order(void **)
         const std::vector<float> before = numbers(cols, 1, 12);
         for (size_t k = 0; k < in.size(); k++)
             if (k % ld >= cols) in[k] = NAN; /* padding */
-        const std::vector<px_bf16> in_low = bf16s_of(in);
+        const std::vector<px_bf16> in_bf16 = bf16s_of(in);
         std::vector<double> want(cols), want_low(cols), size(cols);
         for (size_t j = 0; j < cols; j++) {
             want[j] = want_low[j] = before[j];
             size[j] = 1;
             for (size_t i = 0; i < rows; i++) {
                 want[j] += in[i * ld + j];
-                want_low[j] += float_of(in_low[i * ld + j]);
+                want_low[j] += float_of(in_bf16[i * ld + j]);
                 size[j] += std::fabs(static_cast<double>(in[i * ld + j]));
             }
         }
         on_every_schedule([&] {
-            array<float> x(in, s.shift), out(before), out_low(before), partial(px_column_sum_partial_floats(rows, cols));
-            array<px_bf16> x_low(in_low, s.shift);
+            array<float> x(in, s.shift), out(before), out_bf16(before), partial(px_column_sum_partial_floats(rows, cols));
+            array<px_bf16> x_low(in_bf16, s.shift);
             LAUNCHED(px_launch_column_sum(out, x, PX_ELEMENT_FP32, rows, s.cols, ld, partial, nullptr));
             expect_close("column sums", out.read(), want, 3e-7, &size);
-            LAUNCHED(px_launch_column_sum(out_low, x_low, PX_ELEMENT_BF16, rows, s.cols, ld, partial, nullptr));
-            expect_close("column sums of bf16", out_low.read(), want_low, 3e-7, &size);
+            LAUNCHED(px_launch_column_sum(out_bf16, x_low, PX_ELEMENT_BF16, rows, s.cols, ld, partial, nullptr));
+            expect_close("column sums of bf16", out_bf16.read(), want_low, 3e-7, &size);
             return out.read();
         });
     }

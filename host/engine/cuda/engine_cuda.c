@@ -73,6 +73,14 @@ static px_status create_scratch(px_cuda *engine)
     return PX_OK;
 }
 
+/* Counters at their start: zeros, no bad step. */
+static px_status clear_metrics(px_cuda *engine)
+{
+    PX_CUDA(cudaMemsetAsync(engine->b.metrics, 0, sizeof *engine->b.metrics, engine->compute));
+    PX_CUDA(cudaMemsetAsync(&engine->b.metrics->bad_step, 0xff, sizeof engine->b.metrics->bad_step, engine->compute)); /* -1 */
+    return PX_OK;
+}
+
 static px_status cuda_create(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape, int ordinal,
                              px_engine **result)
 {
@@ -90,7 +98,7 @@ static px_status cuda_create(const px_model_config *model, const px_optimizer_co
     PX_TRY_GOTO(status, create_scratch(engine), fail);
     PX_TRY_GOTO(status, px_blas_create(&engine->blas, shape->precision, engine->compute, engine->b.blas_workspace), fail);
     PX_TRY_GOTO(status, px_cuda_staging_create(engine), fail);
-    PX_TRY_GOTO(status, px_cuda_metrics_clear(engine), fail);
+    PX_TRY_GOTO(status, clear_metrics(engine), fail);
     PX_TRY_GOTO(status, px_cuda_graphs_prepare(engine), fail);
     *result = &engine->base;
     return PX_OK;
@@ -140,6 +148,15 @@ static px_status cuda_update(px_engine *base, const px_update *update)
     return px_cuda_run_update(engine);
 }
 
+static px_status cuda_set_reducer(px_engine *base, const px_reducer *reducer)
+{
+    px_cuda *engine = px_cuda_self(base);
+    PX_CUDA(cudaSetDevice(engine->ordinal));
+    PX_TRY(px_cuda_reduce_set(engine, reducer));
+    px_cuda_graphs_clear(engine); /* they hold the marks, or lack them */
+    return px_cuda_graphs_prepare(engine);
+}
+
 static px_status cuda_evaluate(px_engine *base, const px_batch *batch, float *token_nll)
 {
     px_cuda *engine = px_cuda_self(base);
@@ -165,13 +182,6 @@ static px_status cuda_next(px_engine *base, const int32_t *tokens, const uint8_t
 }
 
 /* ---- metrics ------------------------------------------------------------------------------------------------------ */
-
-px_status px_cuda_metrics_clear(px_cuda *engine)
-{
-    PX_CUDA(cudaMemsetAsync(engine->b.metrics, 0, sizeof *engine->b.metrics, engine->compute));
-    PX_CUDA(cudaMemsetAsync(&engine->b.metrics->bad_step, 0xff, sizeof engine->b.metrics->bad_step, engine->compute)); /* -1 */
-    return PX_OK;
-}
 
 static px_status cuda_metrics(px_engine *base, int reset, px_metrics *metrics)
 {
@@ -229,5 +239,5 @@ const px_engine_ops px_cuda_ops = {
     .describe = cuda_describe,
     .peak = px_cuda_peak,
     .energy = px_cuda_energy,
-    .set_reducer = px_cuda_set_reducer,
+    .set_reducer = cuda_set_reducer,
 };

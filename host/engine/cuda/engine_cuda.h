@@ -2,7 +2,10 @@
  *
  * A window travels: staging.c (host: check, sort by token, pinned memory, copy stream) -> window.c (a captured graph, or
  * plain launches) -> embed.c -> recurrence.c -> head.c -> and back -> update.c. The phase files only enqueue products and
- * kernels on engine->compute; they wait for nothing and allocate nothing, so all of them can be captured. */
+ * kernels on engine->compute; they wait for nothing and allocate nothing, so all of them can be captured.
+ *
+ * Who calls whom, without a circle: engine_cuda.c -> window.c -> {phases, timing.c, reduce.c} -> wait.c; the phases know
+ * operands.h and kernels, and neither each other nor what comes after them. */
 #ifndef PX_ENGINE_CUDA_H
 #define PX_ENGINE_CUDA_H
 
@@ -98,10 +101,6 @@ typedef struct px_cuda {
 
 extern const px_engine_ops px_cuda_ops;
 
-/* ---- engine_cuda.c */
-/* Counters at their start: zeros, no bad step. */
-px_status px_cuda_metrics_clear(px_cuda *engine);
-
 /* ---- memory.c */
 /* Allocates every arena, zeroes them and cuts the buffers. PX_ERR_MEMORY: what was asked, what is free, which flag to lower. */
 px_status px_cuda_memory_create(px_cuda *engine);
@@ -126,16 +125,15 @@ void px_cuda_graphs_clear(px_cuda *engine);
 void px_cuda_graphs_destroy(px_cuda *engine);
 
 /* ---- reduce.c */
-px_status px_cuda_set_reducer(px_engine *engine, const px_reducer *reducer);
+/* Takes the reducer (NULL: none); graphs that were captured before hold the wrong marks. */
+px_status px_cuda_reduce_set(px_cuda *engine, const px_reducer *reducer);
 void px_cuda_reduce_destroy(px_cuda *engine);
 /* While a training window is enqueued: part l is final here. Nothing without a reducer. */
-px_status px_cuda_reduce_mark(px_cuda *engine, px_cuda_shape shape, int32_t l);
+px_status px_cuda_reduce_mark(px_cuda *engine, int32_t l);
 /* After the last window of a step: starts the reducer on every part, each behind its mark; and before the update: the compute stream
  * waits for the sums. */
 px_status px_cuda_reduce_start(px_cuda *engine);
 px_status px_cuda_reduce_finish(px_cuda *engine);
-/* Where a loss that is not finite must show on every rank: in the gradient; NULL without a reducer. */
-float *px_cuda_reduce_poison(const px_cuda *engine);
 
 /* ---- wait.c: the host waits for the device, and lets the reducer watch meanwhile: another rank may never come. */
 px_status px_cuda_wait_stream(px_cuda *engine, cudaStream_t stream);
@@ -157,7 +155,8 @@ px_status px_cuda_phase_times(px_engine *engine, int reset, px_phase_times *time
 px_status px_cuda_embed_forward(px_cuda *engine, px_cuda_shape shape);
 px_status px_cuda_embed_backward(px_cuda *engine, px_cuda_shape shape);
 px_status px_cuda_recurrence_forward(px_cuda *engine, px_cuda_shape shape);
-px_status px_cuda_recurrence_backward(px_cuda *engine, px_cuda_shape shape);
+/* Layer l alone: the gradient of its outputs is in buffers.d_output, and on return that of the layer's below. */
+px_status px_cuda_recurrence_backward(px_cuda *engine, px_cuda_shape shape, int32_t l);
 /* Loss of the window and, where training, the gradients of the head and of the top layer's output. */
 px_status px_cuda_head(px_cuda *engine, px_cuda_shape shape);
 /* Probabilities of n rows to the host; waits. */
@@ -180,47 +179,9 @@ px_status px_cuda_device_info(int ordinal, px_device_info *info);
 px_status px_cuda_peak(int ordinal, px_precision precision, px_device_peak *peak);
 px_status px_cuda_energy(px_engine *engine, double *joules);
 
-/* ---- small helpers */
 static inline px_cuda *px_cuda_self(px_engine *engine)
 {
     return (px_cuda *)engine;
 }
-
-/* Place of a tensor in a flat fp32 buffer; the tensor must exist. */
-static inline float *px_cuda_tensor(const px_cuda *engine, float *flat, px_tensor_role role, int32_t layer)
-{
-    return flat + px_parameters_find(&engine->plan.table, role, layer)->offset;
-}
-
-/* Weights of a tensor as products read them: fp32, or bf16 in bf16 mode. */
-static inline const void *px_cuda_operand(const px_cuda *engine, px_tensor_role role, int32_t layer)
-{
-    size_t offset = px_parameters_find(&engine->plan.table, role, layer)->offset;
-    return engine->plan.low ? (const void *)(engine->b.weights_low + offset) : (const void *)(engine->b.weights + offset);
-}
-
-/* Element i of an operand buffer. */
-static inline void *px_cuda_at(const px_cuda *engine, void *operand, size_t i)
-{
-    return (unsigned char *)operand + i * (engine->plan.low ? sizeof(px_bf16) : sizeof(float));
-}
-
-/* A buffer as the fp32 or the bf16 output of a kernel, NULL for the other. */
-static inline float *px_cuda_as_float(const px_cuda *engine, void *operand)
-{
-    return engine->plan.low ? NULL : operand;
-}
-
-static inline px_bf16 *px_cuda_as_low(const px_cuda *engine, void *operand)
-{
-    return engine->plan.low ? operand : NULL;
-}
-
-/* Masks of one purpose; none outside training. */
-px_dropout px_cuda_dropout(const px_cuda *engine, px_cuda_mode mode, uint32_t purpose, int32_t layer, double p);
-/* The masks of layer l's output on its way up. */
-px_dropout px_cuda_up_dropout(const px_cuda *engine, px_cuda_mode mode, int32_t l);
-/* The operand that goes up from layer l: the dropped copy, or H itself. [rows,h] */
-void *px_cuda_up(const px_cuda *engine, px_cuda_shape shape, int32_t l);
 
 #endif

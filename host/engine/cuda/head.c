@@ -4,7 +4,7 @@
  * that turns them into their gradient, to the two products that read that (plan.c chooses the size).
  *     u = up, or up P^T;  o = u W^T + b;  dO = (softmax(o) - onehot) inv_count;  dW += dO^T u;  db += dO;  du = dO W
  * W is W_hq, or the embedding table where they are tied. */
-#include "engine_cuda.h"
+#include "operands.h"
 
 #include <string.h>
 
@@ -20,15 +20,15 @@ static px_status project(px_cuda *engine, px_cuda_shape shape, void **u)
     const px_cuda_plan *plan = &engine->plan;
     px_cuda_buffers *b = &engine->b;
     int rows = shape.T * shape.n;
-    void *up = px_cuda_up(engine, shape, plan->L - 1);
+    void *output = px_cuda_output(engine, shape, plan->L - 1);
     if (!plan->projection) {
-        *u = up;
+        *u = output;
         return PX_OK;
     }
     *u = b->u;
-    float *out = plan->low ? b->u_wide : b->u;
-    PX_TRY(px_blas_nt(&engine->blas, rows, plan->d, plan->h, up, px_cuda_operand(engine, PX_TENSOR_PROJECTION, 0), 0, out));
-    if (plan->low) PX_CUDA(px_launch_layout_bf16(b->u, out, (size_t)rows * (size_t)plan->d, engine->compute));
+    float *out = plan->bf16 ? b->u_wide : b->u;
+    PX_TRY(px_blas_nt(&engine->blas, rows, plan->d, plan->h, output, px_cuda_operand(engine, PX_TENSOR_PROJECTION, 0), 0, out));
+    if (plan->bf16) PX_CUDA(px_launch_layout_bf16(b->u, out, (size_t)rows * (size_t)plan->d, engine->compute));
     return PX_OK;
 }
 
@@ -42,8 +42,8 @@ static px_status chunk(px_cuda *engine, px_cuda_shape shape, size_t from, int ro
     const void *u = px_cuda_at(engine, u_all, from * (size_t)plan->k);
     PX_TRY(px_blas_nt(&engine->blas, rows, plan->V, plan->k, u, table, 0, b->logits));
 
-    void *dlogits = plan->low ? (void *)b->dlogits_low : (void *)b->logits;
-    px_element element = plan->low ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32;
+    void *dlogits = plan->bf16 ? (void *)b->dlogits_bf16 : (void *)b->logits;
+    px_element element = plan->bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32;
     px_head_args args = {
         .logits = b->logits,
         .dlogits = training ? dlogits : NULL,
@@ -68,27 +68,27 @@ static px_status chunk(px_cuda *engine, px_cuda_shape shape, size_t from, int ro
     return PX_OK;
 }
 
-/* dP += du^T up and d_up = du P, where there is a projection. */
+/* dP += du^T up and d_output = du P, where there is a projection. */
 static px_status project_backward(px_cuda *engine, px_cuda_shape shape, const float *du)
 {
     const px_cuda_plan *plan = &engine->plan;
     px_cuda_buffers *b = &engine->b;
     int rows = shape.T * shape.n;
     const void *operand = du;
-    if (plan->low) {
-        PX_CUDA(px_launch_layout_bf16(b->du_low, du, (size_t)rows * (size_t)plan->d, engine->compute));
-        operand = b->du_low;
+    if (plan->bf16) {
+        PX_CUDA(px_launch_layout_bf16(b->du_bf16, du, (size_t)rows * (size_t)plan->d, engine->compute));
+        operand = b->du_bf16;
     }
-    PX_TRY(px_blas_tn(&engine->blas, plan->d, plan->h, rows, operand, px_cuda_up(engine, shape, plan->L - 1), 1,
+    PX_TRY(px_blas_tn(&engine->blas, plan->d, plan->h, rows, operand, px_cuda_output(engine, shape, plan->L - 1), 1,
                       px_cuda_tensor(engine, b->gradients, PX_TENSOR_PROJECTION, 0)));
-    return px_blas_nn(&engine->blas, rows, plan->h, plan->d, operand, px_cuda_operand(engine, PX_TENSOR_PROJECTION, 0), 0, b->d_up[0]);
+    return px_blas_nn(&engine->blas, rows, plan->h, plan->d, operand, px_cuda_operand(engine, PX_TENSOR_PROJECTION, 0), 0, px_cuda_d_output(engine, plan->L - 1));
 }
 
 px_status px_cuda_head(px_cuda *engine, px_cuda_shape shape)
 {
     const px_cuda_plan *plan = &engine->plan;
     size_t rows = (size_t)shape.T * (size_t)shape.n;
-    float *du = plan->projection ? engine->b.dx : engine->b.d_up[0];
+    float *du = plan->projection ? engine->b.dx : px_cuda_d_output(engine, plan->L - 1);
     void *u;
     PX_TRY(project(engine, shape, &u));
     for (size_t from = 0; from < rows; from += (size_t)plan->head_rows) {
@@ -98,8 +98,8 @@ px_status px_cuda_head(px_cuda *engine, px_cuda_shape shape)
     }
     if (shape.mode == PX_CUDA_TRAIN && plan->projection) PX_TRY(project_backward(engine, shape, du));
     PX_CUDA(px_launch_head_loss_sum(engine->b.metrics, engine->b.nll, engine->b.window.targets, rows, shape.mode == PX_CUDA_TRAIN,
-                                    px_cuda_reduce_poison(engine), engine->compute));
-    return px_cuda_reduce_mark(engine, shape, plan->L);
+                                    px_cuda_poison(engine), engine->compute));
+    return PX_OK;
 }
 
 px_status px_cuda_head_probabilities(px_cuda *engine, int32_t n, float *probabilities)

@@ -48,7 +48,7 @@ static void cut_parameters(const px_cuda_plan *plan, px_cuda_arena *arenas, px_c
     size_t count = plan->table.count, state = (size_t)plan->L * (size_t)plan->shape.n * (size_t)plan->h * sizeof(float);
     px_cuda_arena *parameters = &arenas[PX_ARENA_PARAMETERS];
     b->weights = take(parameters, count * sizeof(float));
-    b->weights_low = take(parameters, plan->low ? count * sizeof(px_bf16) : 0);
+    b->weights_bf16 = take(parameters, plan->bf16 ? count * sizeof(px_bf16) : 0);
     b->eval_state = take(parameters, state);
     b->state = take(parameters, plan->shape.training ? (size_t)plan->groups * state : 0);
     b->metrics = take(parameters, sizeof(px_device_metrics));
@@ -70,7 +70,7 @@ static void cut_forward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_
 {
     const px_model_config *model = &plan->model;
     size_t rows = plan->rows, h = (size_t)plan->h, d = (size_t)plan->d, n = (size_t)plan->shape.n;
-    size_t operand = plan->low ? sizeof(px_bf16) : sizeof(float), h_rows = rows + n;
+    size_t operand = plan->bf16 ? sizeof(px_bf16) : sizeof(float), h_rows = rows + n;
     int training = plan->shape.training;
     b->slot[0] = take(arena, plan->window_bytes);
     b->slot[1] = take(arena, plan->window_bytes);
@@ -81,13 +81,13 @@ static void cut_forward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_
         px_cuda_layer *layer = &b->layer[l];
         double dropout = l + 1 < plan->L ? model->dropout_between : model->dropout_output;
         layer->h = take(arena, h_rows * h * sizeof(float));
-        layer->h_low = take(arena, plan->low ? h_rows * h * sizeof(px_bf16) : 0);
-        layer->up = take(arena, training && dropout > 0 ? rows * h * operand : 0);
+        layer->h_bf16 = take(arena, plan->bf16 ? h_rows * h * sizeof(px_bf16) : 0);
+        layer->output = take(arena, training && dropout > 0 ? rows * h * operand : 0);
         layer->w_hat = take(arena, training && model->dropout_weight > 0 ? h * h * operand : 0);
     }
-    b->rec = take(arena, n * h * sizeof(float));
+    b->recurrent = take(arena, n * h * sizeof(float));
     b->u = take(arena, plan->projection ? rows * d * operand : 0);
-    b->u_wide = take(arena, plan->projection && plan->low ? rows * d * sizeof(float) : 0);
+    b->u_wide = take(arena, plan->projection && plan->bf16 ? rows * d * sizeof(float) : 0);
     b->logits = take(arena, (size_t)plan->head_rows * (size_t)plan->V * sizeof(float));
     b->nll = take(arena, rows * sizeof(float));
 }
@@ -95,12 +95,12 @@ static void cut_forward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_
 static void cut_backward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_buffers *b)
 {
     size_t rows = plan->rows, h = (size_t)plan->h, d = (size_t)plan->d, V = (size_t)plan->V, head_rows = (size_t)plan->head_rows;
-    b->dlogits_low = take(arena, plan->low ? head_rows * V * sizeof(px_bf16) : 0);
-    b->d_up[0] = take(arena, rows * h * sizeof(float));
-    b->d_up[1] = take(arena, plan->L > 1 ? rows * h * sizeof(float) : 0);
-    b->dz_low = take(arena, plan->low ? rows * h * sizeof(px_bf16) : 0);
+    b->dlogits_bf16 = take(arena, plan->bf16 ? head_rows * V * sizeof(px_bf16) : 0);
+    b->d_output[0] = take(arena, rows * h * sizeof(float));
+    b->d_output[1] = take(arena, plan->L > 1 ? rows * h * sizeof(float) : 0);
+    b->dz_bf16 = take(arena, plan->bf16 ? rows * h * sizeof(px_bf16) : 0);
     b->dx = take(arena, rows * d * sizeof(float));
-    b->du_low = take(arena, plan->low && plan->projection ? rows * d * sizeof(px_bf16) : 0);
+    b->du_bf16 = take(arena, plan->bf16 && plan->projection ? rows * d * sizeof(px_bf16) : 0);
     b->dw_hat = take(arena, plan->model.dropout_weight > 0 ? h * h * sizeof(float) : 0);
     b->embed_partial = take(arena, px_embed_partial_floats(rows, plan->d ? d : h) * sizeof(float));
     size_t column = px_column_sum_partial_floats(rows, h), column_head = px_column_sum_partial_floats(head_rows, V);
@@ -157,7 +157,7 @@ px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_con
     plan->L = model->layers;
     plan->groups = shape->groups > 1 ? shape->groups : 1;
     plan->k = model->tied ? plan->d : plan->h;
-    plan->low = shape->precision == PX_BF16;
+    plan->bf16 = shape->precision == PX_BF16;
     plan->projection = model->tied && plan->d != plan->h;
     plan->has_moment1 = px_optimizer_of(optimizer->kind)->moment1;
     plan->has_moment2 = px_optimizer_of(optimizer->kind)->moment2;

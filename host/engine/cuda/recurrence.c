@@ -3,28 +3,8 @@
  *
  * Layers run one after the other on one stream. A wavefront over layers on two streams would cut the input products of the
  * upper layers into T small ones; it has not been measured on a GPU, so it is left out. */
-#include "engine_cuda.h"
+#include "operands.h"
 #include "philox.h"
-
-px_dropout px_cuda_up_dropout(const px_cuda *engine, px_cuda_mode mode, int32_t l)
-{
-    const px_model_config *model = &engine->plan.model;
-    if (l == engine->plan.L - 1) return px_cuda_dropout(engine, mode, PX_RANDOM_DROPOUT_OUTPUT, 0, model->dropout_output);
-    return px_cuda_dropout(engine, mode, PX_RANDOM_DROPOUT_BETWEEN, l, model->dropout_between);
-}
-
-/* The operand H of layer l from step -1 on: [(T + 1) n, h]. */
-static void *layer_operand(const px_cuda *engine, int32_t l)
-{
-    const px_cuda_layer *layer = &engine->b.layer[l];
-    return engine->plan.low ? (void *)layer->h_low : (void *)layer->h;
-}
-
-void *px_cuda_up(const px_cuda *engine, px_cuda_shape shape, int32_t l)
-{
-    if (px_cuda_up_dropout(engine, shape.mode, l).threshold) return engine->b.layer[l].up;
-    return px_cuda_at(engine, layer_operand(engine, l), (size_t)shape.n * (size_t)engine->plan.h);
-}
 
 /* Is W_hh dropped in this window? */
 static int drops_weights(const px_cuda *engine, px_cuda_mode mode)
@@ -60,7 +40,7 @@ static px_status state_in(px_cuda *engine, px_cuda_shape shape, int32_t l)
     size_t count = (size_t)shape.n * (size_t)plan->h;
     const float *state = carried_state(engine, shape, l);
     PX_CUDA(cudaMemcpyAsync(layer->h, state, count * sizeof *state, cudaMemcpyDeviceToDevice, engine->compute));
-    if (plan->low) PX_CUDA(px_launch_layout_bf16(layer->h_low, state, count, engine->compute));
+    if (plan->bf16) PX_CUDA(px_launch_layout_bf16(layer->h_bf16, state, count, engine->compute));
     return PX_OK;
 }
 
@@ -79,7 +59,7 @@ static px_status input_products(px_cuda *engine, px_cuda_shape shape, int32_t l)
 {
     const px_cuda_plan *plan = &engine->plan;
     if (l == 0 && plan->d == 0) return PX_OK;
-    const void *x = l == 0 ? engine->b.x : px_cuda_up(engine, shape, l - 1);
+    const void *x = l == 0 ? engine->b.x : px_cuda_output(engine, shape, l - 1);
     float *z = engine->b.layer[l].h + (size_t)shape.n * (size_t)plan->h;
     return px_blas_nt(&engine->blas, shape.T * shape.n, plan->h, l == 0 ? plan->d : plan->h, x, px_cuda_operand(engine, PX_TENSOR_W_XH, l), 0, z);
 }
@@ -90,21 +70,21 @@ static px_status steps_forward(px_cuda *engine, px_cuda_shape shape, int32_t l)
     const px_cuda_plan *plan = &engine->plan;
     const px_cuda_layer *layer = &engine->b.layer[l];
     const void *w_hh = w_hh_of(engine, shape.mode, l);
-    px_dropout dropout = px_cuda_up_dropout(engine, shape.mode, l);
-    void *up = dropout.threshold ? layer->up : NULL;
+    px_dropout dropout = px_cuda_output_dropout(engine, shape.mode, l);
+    void *output = dropout.threshold ? layer->output : NULL;
     size_t step = (size_t)shape.n * (size_t)plan->h;
     for (int32_t t = 0; t < shape.T; t++) {
         size_t at = (size_t)t * step;
-        PX_TRY(px_blas_nt(&engine->blas, shape.n, plan->h, plan->h, px_cuda_at(engine, layer_operand(engine, l), at), w_hh, 0, engine->b.rec));
+        PX_TRY(px_blas_nt(&engine->blas, shape.n, plan->h, plan->h, px_cuda_at(engine, px_cuda_h(engine, l), at), w_hh, 0, engine->b.recurrent));
         px_step_forward_args args = {
             .xz = layer->h + at + step,
-            .rec = engine->b.rec,
+            .recurrent = engine->b.recurrent,
             .bias = px_cuda_tensor(engine, engine->b.weights, PX_TENSOR_B_H, l),
             .reset = engine->b.window.reset + (size_t)t * (size_t)shape.n,
             .h = layer->h + at + step,
-            .up = up ? px_cuda_as_float(engine, px_cuda_at(engine, up, at)) : NULL,
-            .h_low = plan->low ? layer->h_low + at + step : NULL,
-            .up_low = up ? px_cuda_as_low(engine, px_cuda_at(engine, up, at)) : NULL,
+            .output = output ? px_cuda_as_float(engine, px_cuda_at(engine, output, at)) : NULL,
+            .h_bf16 = plan->bf16 ? layer->h_bf16 + at + step : NULL,
+            .output_bf16 = output ? px_cuda_as_bf16(engine, px_cuda_at(engine, output, at)) : NULL,
             .window = engine->b.window.scalars,
             .dropout = dropout,
             .cell = plan->model.cell,
@@ -124,7 +104,7 @@ px_status px_cuda_recurrence_forward(px_cuda *engine, px_cuda_shape shape)
         if (drops_weights(engine, shape.mode)) {
             px_dropout dropout = weight_dropout(engine, shape.mode, l);
             void *w_hat = engine->b.layer[l].w_hat;
-            PX_CUDA(px_launch_recurrence_weight_dropout(px_cuda_as_float(engine, w_hat), px_cuda_as_low(engine, w_hat),
+            PX_CUDA(px_launch_recurrence_weight_dropout(px_cuda_as_float(engine, w_hat), px_cuda_as_bf16(engine, w_hat),
                                                         px_cuda_tensor(engine, engine->b.weights, PX_TENSOR_W_HH, l), &dropout,
                                                         engine->b.window.scalars, plan->h, 0, engine->compute));
         }
@@ -136,26 +116,26 @@ px_status px_cuda_recurrence_forward(px_cuda *engine, px_cuda_shape shape)
     return PX_OK;
 }
 
-/* dz_t = (drop(dup_t) + keep dZ_{t+1} W_hh^T) act'(h_t), from the last step to the first; dz replaces dup. */
-static px_status steps_backward(px_cuda *engine, px_cuda_shape shape, int32_t l, float *dup)
+/* dz_t = (drop(d_output_t) + keep dZ_{t+1} W_hh^T) act'(h_t), from the last step to the first; dz replaces d_output. */
+static px_status steps_backward(px_cuda *engine, px_cuda_shape shape, int32_t l, float *d_output)
 {
     const px_cuda_plan *plan = &engine->plan;
     const void *w_hh = w_hh_of(engine, shape.mode, l);
-    void *dz_operand = plan->low ? (void *)engine->b.dz_low : (void *)dup;
-    px_dropout dropout = px_cuda_up_dropout(engine, shape.mode, l);
+    void *dz_operand = plan->bf16 ? (void *)engine->b.dz_bf16 : (void *)d_output;
+    px_dropout dropout = px_cuda_output_dropout(engine, shape.mode, l);
     size_t step = (size_t)shape.n * (size_t)plan->h;
     for (int32_t t = shape.T - 1; t >= 0; t--) {
         size_t at = (size_t)t * step;
         int last = t == shape.T - 1;
         if (!last)
-            PX_TRY(px_blas_nn(&engine->blas, shape.n, plan->h, plan->h, px_cuda_at(engine, dz_operand, at + step), w_hh, 0, engine->b.rec));
+            PX_TRY(px_blas_nn(&engine->blas, shape.n, plan->h, plan->h, px_cuda_at(engine, dz_operand, at + step), w_hh, 0, engine->b.recurrent));
         px_step_backward_args args = {
-            .dup = dup + at,
-            .rec = last ? NULL : engine->b.rec,
+            .d_output = d_output + at,
+            .recurrent = last ? NULL : engine->b.recurrent,
             .h = engine->b.layer[l].h + at + step,
             .reset_next = last ? NULL : engine->b.window.reset + (size_t)(t + 1) * (size_t)shape.n,
-            .dz = dup + at,
-            .dz_low = plan->low ? engine->b.dz_low + at : NULL,
+            .dz = d_output + at,
+            .dz_bf16 = plan->bf16 ? engine->b.dz_bf16 + at : NULL,
             .window = engine->b.window.scalars,
             .dropout = dropout,
             .cell = plan->model.cell,
@@ -173,9 +153,9 @@ static px_status recurrent_weight_gradient(px_cuda *engine, px_cuda_shape shape,
 {
     const px_cuda_plan *plan = &engine->plan;
     size_t rows = (size_t)shape.T * (size_t)shape.n;
-    void *h_prev = layer_operand(engine, l);
+    void *h_prev = px_cuda_h(engine, l);
     float *dw_hh = px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_W_HH, l);
-    PX_CUDA(px_launch_recurrence_reset(h_prev, h_prev, engine->b.window.reset, plan->low ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32, rows, plan->h,
+    PX_CUDA(px_launch_recurrence_reset(h_prev, h_prev, engine->b.window.reset, plan->bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32, rows, plan->h,
                                        engine->compute));
     if (!drops_weights(engine, shape.mode)) return px_blas_tn(&engine->blas, plan->h, plan->h, (int)rows, dz, h_prev, 1, dw_hh);
     PX_TRY(px_blas_tn(&engine->blas, plan->h, plan->h, (int)rows, dz, h_prev, 0, engine->b.dw_hat));
@@ -190,26 +170,20 @@ static px_status input_gradients(px_cuda *engine, px_cuda_shape shape, int32_t l
     const px_cuda_plan *plan = &engine->plan;
     if (l == 0 && plan->d == 0) return PX_OK;
     int rows = shape.T * shape.n, width = l == 0 ? plan->d : plan->h;
-    const void *x = l == 0 ? engine->b.x : px_cuda_up(engine, shape, l - 1);
+    const void *x = l == 0 ? engine->b.x : px_cuda_output(engine, shape, l - 1);
     PX_TRY(px_blas_tn(&engine->blas, plan->h, width, rows, dz, x, 1, px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_W_XH, l)));
     return px_blas_nn(&engine->blas, rows, width, plan->h, dz, px_cuda_operand(engine, PX_TENSOR_W_XH, l), 0, dx);
 }
 
-/* The head has left the gradient of the top layer's outputs in d_up[0]; each layer down takes the other buffer. */
-px_status px_cuda_recurrence_backward(px_cuda *engine, px_cuda_shape shape)
+px_status px_cuda_recurrence_backward(px_cuda *engine, px_cuda_shape shape, int32_t l)
 {
     const px_cuda_plan *plan = &engine->plan;
     size_t rows = (size_t)shape.T * (size_t)shape.n;
-    for (int32_t l = plan->L - 1; l >= 0; l--) {
-        int side = (plan->L - 1 - l) % 2;
-        float *dz = engine->b.d_up[side];
-        PX_TRY(steps_backward(engine, shape, l, dz));
-        const void *dz_operand = plan->low ? (const void *)engine->b.dz_low : (const void *)dz;
-        PX_CUDA(px_launch_column_sum(px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_B_H, l), dz, PX_ELEMENT_FP32, rows, plan->h,
-                                     (size_t)plan->h, engine->b.column_partial, engine->compute));
-        PX_TRY(recurrent_weight_gradient(engine, shape, l, dz_operand));
-        PX_TRY(input_gradients(engine, shape, l, dz_operand, l > 0 ? engine->b.d_up[1 - side] : engine->b.dx));
-        if (l > 0) PX_TRY(px_cuda_reduce_mark(engine, shape, l)); /* layer 0 shares its part with the token table */
-    }
-    return PX_OK;
+    float *dz = px_cuda_d_output(engine, l); /* it replaces the gradient of the outputs */
+    PX_TRY(steps_backward(engine, shape, l, dz));
+    const void *dz_operand = plan->bf16 ? (const void *)engine->b.dz_bf16 : (const void *)dz;
+    PX_CUDA(px_launch_column_sum(px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_B_H, l), dz, PX_ELEMENT_FP32, rows, plan->h,
+                                 (size_t)plan->h, engine->b.column_partial, engine->compute));
+    PX_TRY(recurrent_weight_gradient(engine, shape, l, dz_operand));
+    return input_gradients(engine, shape, l, dz_operand, l > 0 ? px_cuda_d_output(engine, l - 1) : engine->b.dx);
 }

@@ -40,22 +40,19 @@ void px_cuda_reduce_destroy(px_cuda *engine)
     *r = (px_cuda_reduction){0};
 }
 
-px_status px_cuda_set_reducer(px_engine *base, const px_reducer *reducer)
+px_status px_cuda_reduce_set(px_cuda *engine, const px_reducer *reducer)
 {
-    px_cuda *engine = px_cuda_self(base);
-    PX_CUDA(cudaSetDevice(engine->ordinal));
     PX_TRY(px_cuda_wait_stream(engine, engine->compute));
     if (reducer) PX_TRY(create(engine));
     engine->reduction.reducer = reducer ? *reducer : (px_reducer){0};
     engine->reduction.under_way = 0;
-    px_cuda_graphs_clear(engine); /* they hold the marks, or lack them */
-    return px_cuda_graphs_prepare(engine);
+    return PX_OK;
 }
 
-px_status px_cuda_reduce_mark(px_cuda *engine, px_cuda_shape shape, int32_t l)
+px_status px_cuda_reduce_mark(px_cuda *engine, int32_t l)
 {
     px_cuda_reduction *r = &engine->reduction;
-    if (!r->reducer.start || shape.mode != PX_CUDA_TRAIN) return PX_OK;
+    if (!r->reducer.start) return PX_OK;
     PX_CUDA(cudaEventRecordWithFlags(r->final[l], engine->compute, engine->capturing ? cudaEventRecordExternal : cudaEventRecordDefault));
     return PX_OK;
 }
@@ -82,9 +79,4 @@ px_status px_cuda_reduce_finish(px_cuda *engine)
     PX_CUDA(cudaEventRecord(r->reduced, r->stream));
     PX_CUDA(cudaStreamWaitEvent(engine->compute, r->reduced, 0));
     return PX_OK;
-}
-
-float *px_cuda_reduce_poison(const px_cuda *engine)
-{
-    return engine->reduction.reducer.start ? px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_B_Q, 0) : NULL;
 }

@@ -49,7 +49,7 @@ px_status px_cuda_read(px_engine *base, px_section section, float *values)
 static px_status parameters_changed(px_cuda *engine)
 {
     px_cuda_buffers *b = &engine->b;
-    if (engine->plan.low) PX_CUDA(px_launch_layout_bf16(b->weights_low, b->weights, engine->plan.table.count, engine->compute));
+    if (engine->plan.bf16) PX_CUDA(px_launch_layout_bf16(b->weights_bf16, b->weights, engine->plan.table.count, engine->compute));
     return PX_OK;
 }
 

@@ -64,17 +64,11 @@ static void sort_by_token(const int32_t *tokens, size_t rows, int32_t V, int32_t
     for (size_t row = 0; row < rows; row++) order[count[tokens[row]]++] = (int32_t)row;
 }
 
-px_status px_cuda_stage_window(px_cuda *engine, const px_batch *batch)
+/* The batch into the pinned memory of a slot. */
+static void fill_window(const px_cuda *engine, px_cuda_window window, const px_batch *batch)
 {
-    px_cuda_staging *staging = &engine->staging;
-    const px_cuda_plan *plan = &engine->plan;
+    const px_cuda_staging *staging = &engine->staging;
     size_t rows = (size_t)batch->T * (size_t)batch->n;
-    int slot = staging->next;
-    PX_TRY(check_ids(batch, plan->V));
-    px_trace_push("stage", PX_COLOUR_STAGE);
-    PX_TRY(px_cuda_wait_event(engine, staging->copied[slot])); /* the pinned slot has been read */
-
-    px_cuda_window window = px_cuda_window_at(plan, engine->b.pinned_slot[slot]);
     *window.scalars = (px_window_scalars){.step = batch->step, .first_stream = batch->first_stream,
                                           .streams_in_all = batch->streams_in_all, .inv_count = batch->inv_count};
     memcpy(window.tokens, batch->tokens, rows * sizeof *window.tokens);
@@ -83,17 +77,40 @@ px_status px_cuda_stage_window(px_cuda *engine, const px_batch *batch)
     else
         memset(window.targets, 0xff, rows * sizeof *window.targets); /* -1 */
     memcpy(window.reset, batch->reset ? batch->reset : staging->no_reset, rows);
-    if (plan->shape.training) sort_by_token(batch->tokens, rows, plan->V, staging->count, window.order);
+    if (engine->plan.shape.training) sort_by_token(batch->tokens, rows, engine->plan.V, staging->count, window.order);
+}
 
+/* Pinned slot -> device slot -> the window that is computed on. */
+static px_status send_window(px_cuda *engine, int slot)
+{
+    px_cuda_staging *staging = &engine->staging;
+    size_t bytes = engine->plan.window_bytes;
     PX_CUDA(cudaStreamWaitEvent(staging->copy, staging->consumed[slot], 0)); /* the device slot has been read */
-    PX_CUDA(cudaMemcpyAsync(engine->b.slot[slot], engine->b.pinned_slot[slot], plan->window_bytes, cudaMemcpyHostToDevice, staging->copy));
+    PX_CUDA(cudaMemcpyAsync(engine->b.slot[slot], engine->b.pinned_slot[slot], bytes, cudaMemcpyHostToDevice, staging->copy));
     PX_CUDA(cudaEventRecord(staging->copied[slot], staging->copy));
     PX_CUDA(cudaStreamWaitEvent(engine->compute, staging->copied[slot], 0));
-    PX_CUDA(cudaMemcpyAsync(engine->b.window_block, engine->b.slot[slot], plan->window_bytes, cudaMemcpyDeviceToDevice, engine->compute));
+    PX_CUDA(cudaMemcpyAsync(engine->b.window_block, engine->b.slot[slot], bytes, cudaMemcpyDeviceToDevice, engine->compute));
     PX_CUDA(cudaEventRecord(staging->consumed[slot], engine->compute));
-    staging->next = 1 - slot;
-    px_trace_pop();
     return PX_OK;
+}
+
+static px_status stage_window(px_cuda *engine, const px_batch *batch)
+{
+    int slot = engine->staging.next;
+    PX_TRY(px_cuda_wait_event(engine, engine->staging.copied[slot])); /* the pinned slot has been read */
+    fill_window(engine, px_cuda_window_at(&engine->plan, engine->b.pinned_slot[slot]), batch);
+    PX_TRY(send_window(engine, slot));
+    engine->staging.next = 1 - slot;
+    return PX_OK;
+}
+
+px_status px_cuda_stage_window(px_cuda *engine, const px_batch *batch)
+{
+    PX_TRY(check_ids(batch, engine->plan.V));
+    px_trace_push("stage", PX_COLOUR_STAGE);
+    px_status status = stage_window(engine, batch);
+    px_trace_pop();
+    return status;
 }
 
 px_status px_cuda_stage_update(px_cuda *engine, const px_update_scalars *scalars)

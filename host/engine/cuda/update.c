@@ -14,7 +14,7 @@ px_status px_cuda_update_enqueue(px_cuda *engine)
         .moment1 = b->moment1,
         .moment2 = b->moment2,
         .average = b->average,
-        .weights_low = b->weights_low,
+        .weights_bf16 = b->weights_bf16,
         .count = count,
         .optimizer = &plan->optimizer,
         .scalars = b->update_scalars,

@@ -12,17 +12,59 @@ enum { GRAPH_STEPS_MAX = 2048 };
 
 static const char *const mode_name[] = {"accumulate", "evaluate", "next"};
 
-/* One phase inside its profiler range, with a time stamp at its end. */
-static px_status phase(px_cuda *engine, px_cuda_shape shape, px_phase which, const char *name, uint32_t colour,
-                       px_status (*enqueue)(px_cuda *, px_cuda_shape))
+/* Parts of the flat gradient that are final after a phase may be summed over ranks from there on. */
+static px_status head_backward(px_cuda *engine, px_cuda_shape shape)
 {
-    px_trace_push(name, colour);
-    px_status status = enqueue(engine, shape);
-    px_trace_pop();
-    PX_TRY(status);
-    return px_cuda_stamp(engine, (int)which);
+    PX_TRY(px_cuda_head(engine, shape));
+    return shape.mode == PX_CUDA_TRAIN ? px_cuda_reduce_mark(engine, engine->plan.L) : PX_OK;
 }
 
+static px_status layers_backward(px_cuda *engine, px_cuda_shape shape)
+{
+    for (int32_t l = engine->plan.L - 1; l >= 0; l--) {
+        PX_TRY(px_cuda_recurrence_backward(engine, shape, l));
+        if (l > 0) PX_TRY(px_cuda_reduce_mark(engine, l)); /* layer 0 shares its part with the token table */
+    }
+    return PX_OK;
+}
+
+static px_status embed_backward(px_cuda *engine, px_cuda_shape shape)
+{
+    PX_TRY(px_cuda_embed_backward(engine, shape));
+    return px_cuda_reduce_mark(engine, 0);
+}
+
+static px_status enqueue_update(px_cuda *engine, px_cuda_shape shape)
+{
+    (void)shape;
+    return px_cuda_update_enqueue(engine);
+}
+
+/* In the order of a step. */
+static const struct {
+    const char *name;
+    uint32_t colour;
+    px_status (*enqueue)(px_cuda *, px_cuda_shape);
+} phases[PX_PHASE_COUNT] = {
+    [PX_PHASE_EMBED] = {"embed", PX_COLOUR_EMBED, px_cuda_embed_forward},
+    [PX_PHASE_RECURRENCE_FORWARD] = {"recurrence forward", PX_COLOUR_RECURRENCE, px_cuda_recurrence_forward},
+    [PX_PHASE_HEAD] = {"head", PX_COLOUR_HEAD, head_backward},
+    [PX_PHASE_RECURRENCE_BACKWARD] = {"recurrence backward", PX_COLOUR_RECURRENCE, layers_backward},
+    [PX_PHASE_EMBED_BACKWARD] = {"embed backward", PX_COLOUR_EMBED, embed_backward},
+    [PX_PHASE_UPDATE] = {"update", PX_COLOUR_UPDATE, enqueue_update},
+};
+
+/* One phase inside its profiler range, with a time stamp at its end. */
+static px_status enqueue_phase(px_cuda *engine, px_cuda_shape shape, int which)
+{
+    px_trace_push(phases[which].name, phases[which].colour);
+    px_status status = phases[which].enqueue(engine, shape);
+    px_trace_pop();
+    PX_TRY(status);
+    return px_cuda_stamp(engine, which);
+}
+
+/* How many phases a window of that mode has. */
 static int phases_of(px_cuda_mode mode)
 {
     return mode == PX_CUDA_TRAIN ? PX_PHASE_UPDATE : mode == PX_CUDA_EVALUATE ? PX_PHASE_HEAD + 1 : PX_PHASE_RECURRENCE_FORWARD + 1;
@@ -31,18 +73,8 @@ static int phases_of(px_cuda_mode mode)
 static px_status enqueue_window(px_cuda *engine, px_cuda_shape shape)
 {
     PX_TRY(px_cuda_stamp(engine, -1));
-    PX_TRY(phase(engine, shape, PX_PHASE_EMBED, "embed", PX_COLOUR_EMBED, px_cuda_embed_forward));
-    PX_TRY(phase(engine, shape, PX_PHASE_RECURRENCE_FORWARD, "recurrence forward", PX_COLOUR_RECURRENCE, px_cuda_recurrence_forward));
-    if (shape.mode == PX_CUDA_NEXT) return PX_OK;
-    PX_TRY(phase(engine, shape, PX_PHASE_HEAD, "head", PX_COLOUR_HEAD, px_cuda_head));
-    if (shape.mode == PX_CUDA_EVALUATE) return PX_OK;
-    PX_TRY(phase(engine, shape, PX_PHASE_RECURRENCE_BACKWARD, "recurrence backward", PX_COLOUR_RECURRENCE, px_cuda_recurrence_backward));
-    return phase(engine, shape, PX_PHASE_EMBED_BACKWARD, "embed backward", PX_COLOUR_EMBED, px_cuda_embed_backward);
-}
-
-static px_status enqueue_update(px_cuda *engine, px_cuda_shape shape)
-{
-    return px_cuda_update_enqueue(engine);
+    for (int which = 0; which < phases_of(shape.mode); which++) PX_TRY(enqueue_phase(engine, shape, which));
+    return PX_OK;
 }
 
 /* Records what enqueue does into a graph that can be launched. */

@@ -1,0 +1,46 @@
+/* What the phases compute on: see operands.h. */
+#include "operands.h"
+#include "philox.h"
+
+px_dropout px_cuda_dropout(const px_cuda *engine, px_cuda_mode mode, uint32_t purpose, int32_t layer, double p)
+{
+    if (mode != PX_CUDA_TRAIN || p == 0) return (px_dropout){0};
+    return (px_dropout){
+        .seed = engine->plan.shape.seed,
+        .purpose = purpose,
+        .layer = (uint32_t)layer,
+        .threshold = px_dropout_threshold(p),
+        .scale = px_dropout_scale(p),
+        .T_max = engine->plan.shape.T,
+        .locked = engine->plan.model.dropout_locked,
+    };
+}
+
+px_dropout px_cuda_output_dropout(const px_cuda *engine, px_cuda_mode mode, int32_t l)
+{
+    const px_model_config *model = &engine->plan.model;
+    if (l == engine->plan.L - 1) return px_cuda_dropout(engine, mode, PX_RANDOM_DROPOUT_OUTPUT, 0, model->dropout_output);
+    return px_cuda_dropout(engine, mode, PX_RANDOM_DROPOUT_BETWEEN, l, model->dropout_between);
+}
+
+void *px_cuda_h(const px_cuda *engine, int32_t l)
+{
+    const px_cuda_layer *layer = &engine->b.layer[l];
+    return engine->plan.bf16 ? (void *)layer->h_bf16 : (void *)layer->h;
+}
+
+void *px_cuda_output(const px_cuda *engine, px_cuda_shape shape, int32_t l)
+{
+    if (px_cuda_output_dropout(engine, shape.mode, l).threshold) return engine->b.layer[l].output;
+    return px_cuda_at(engine, px_cuda_h(engine, l), (size_t)shape.n * (size_t)engine->plan.h);
+}
+
+float *px_cuda_d_output(const px_cuda *engine, int32_t l)
+{
+    return engine->b.d_output[(engine->plan.L - 1 - l) % 2];
+}
+
+float *px_cuda_poison(const px_cuda *engine)
+{
+    return engine->reduction.reducer.start ? px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_B_Q, 0) : NULL;
+}
