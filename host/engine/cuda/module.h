@@ -5,8 +5,8 @@
 #ifndef PX_CUDA_MODULE_H
 #define PX_CUDA_MODULE_H
 
-#include "../devices.h"
-#include "../engine.h"
+#include "devices.h"
+#include "engine.h"
 
 /* What the module needs of the program: where its error messages go. */
 typedef struct px_cuda_host {
