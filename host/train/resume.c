@@ -266,8 +266,8 @@ static px_status open_old(px_run *run, px_checkpoint *last, const char *folder, 
     px_status status = px_run_prepare(run, &config, hooks, result);
     px_config_free(&config);
     PX_TRY(status);
-    PX_TRY(px_run_folder_names(run));
-    return PX_OK;
+    run->state = last->state; /* says whether the run has ended */
+    return px_run_folder_names(run);
 }
 
 /* may_be_over 1: the result of a run that has ended is read back (nine digits) instead of being computed again. */
