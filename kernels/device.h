@@ -69,6 +69,25 @@ static __device__ __forceinline__ void store_once(float4 *p, float4 v)
 #endif
 }
 
+/* Between two looks at what another block will write. In the simulator others run meanwhile. */
+static __device__ __forceinline__ void spin_pause()
+{
+#if defined(PX_SIMULATOR)
+    px_sim::pause();
+#elif defined(__CUDA_ARCH__)
+    __nanosleep(20);
+#endif
+}
+
+/* In a kernel launched with `overlap`: waits until the kernels before it in the stream have ended and what they wrote can be seen. Without
+ * that attribute, and in the simulator, where a launch begins after the one before, it returns at once. */
+static __device__ __forceinline__ void dependency_wait()
+{
+#if !defined(PX_SIMULATOR) && defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
 static __device__ __forceinline__ float from_bf16(px_bf16 x)
 {
     return __uint_as_float(static_cast<uint32_t>(x) << 16);

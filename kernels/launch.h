@@ -2,10 +2,12 @@
  *
  * With nvcc the macros are what CUDA says; with PX_SIMULATOR (tests/cuda_on_cpu) the host compiler builds the very same .cu
  * files and simulator.h runs every CUDA thread as a fiber. Rules that keep both true: kernels are launched only through
- * PX_LAUNCH inside extern "C" launchers, shared memory is declared only with PX_SHARED and PX_DYN_SHARED at the top of a
+ * PX_LAUNCH and PX_LAUNCH_WITH inside extern "C" launchers, shared memory is declared only with PX_SHARED and PX_DYN_SHARED at the top of a
  * kernel or of a function that all threads of the block call, and everything beyond plain CUDA C++ comes from device.h. */
 #ifndef PX_LAUNCH_H
 #define PX_LAUNCH_H
+
+#include "launch_attributes.h"
 
 #ifdef PX_SIMULATOR
 #include "simulator.h"
@@ -22,17 +24,48 @@
 /* PX_LAUNCH(kernel, grid, block, shared_bytes, stream, arguments...) is the cudaError_t of this launch. Write a kernel with
  * several template arguments in parentheses. */
 #define PX_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
-    px_launch_kernel(kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
+    px_launch_kernel(px_launch_attributes{}, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
+
+/* The same with attributes. */
+#define PX_LAUNCH_WITH(attributes, kernel, grid, block, shared_bytes, stream, ...) \
+    px_launch_kernel(attributes, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
 
 /* Lets a kernel have more than 48 KiB of dynamic shared memory; once per kernel and device would do, repeating is cheap. */
 #define PX_ALLOW_SHARED(kernel, bytes) \
     cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes))
 
-template <class... P, class... A>
-static inline cudaError_t px_launch_kernel(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes,
-                                           cudaStream_t stream, A... arguments)
+/* Lets a kernel have clusters of more than 8 blocks, where the device has them. */
+#define PX_ALLOW_LARGE_CLUSTERS(kernel) cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1)
+
+/* The attributes as CUDA takes them; returns how many. list has room for all three. */
+static inline unsigned px_launch_list(const px_launch_attributes &wanted, cudaLaunchAttribute *list)
 {
+    unsigned count = 0;
+    if (wanted.cluster) {
+        list[count].id = cudaLaunchAttributeClusterDimension;
+        list[count].val.clusterDim.x = wanted.cluster;
+        list[count].val.clusterDim.y = list[count].val.clusterDim.z = 1;
+        count++;
+    }
+    if (wanted.cooperative) {
+        list[count].id = cudaLaunchAttributeCooperative;
+        list[count++].val.cooperative = 1;
+    }
+    if (wanted.overlap) {
+        list[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+        list[count++].val.programmaticStreamSerializationAllowed = 1;
+    }
+    return count;
+}
+
+template <class... P, class... A>
+static inline cudaError_t px_launch_kernel(const px_launch_attributes &wanted, void (*kernel)(P...), dim3 grid, dim3 block,
+                                           size_t shared_bytes, cudaStream_t stream, A... arguments)
+{
+    cudaLaunchAttribute list[3];
     cudaLaunchConfig_t config = {};
+    config.attrs = list;
+    config.numAttrs = px_launch_list(wanted, list);
     config.gridDim = grid;
     config.blockDim = block;
     config.dynamicSmemBytes = shared_bytes;

@@ -1,7 +1,8 @@
 /* The simulator itself: small kernels that do what CUDA defines, and small kernels that do what it forbids. */
 #include "control.h"
-#include "launch.h"
+#include "device.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -229,6 +230,57 @@ void launches_that_no_gpu_takes_are_refused(void **)
     assert_int_equal(PX_LAUNCH(reversed_kernel, 1, 32, 48 * 1024 + 1, nullptr, x.data(), 32), cudaSuccess);
 }
 
+void clusters_are_whole_and_no_larger_than_the_device_has(void **)
+{
+    std::vector<int> x(8 * 32 * 4);
+    px_launch_attributes four = {}, sixteen = {};
+    four.cluster = 4, sixteen.cluster = 16;
+    assert_int_equal(PX_LAUNCH_WITH(four, indices_kernel, 6, 32, 0, nullptr, x.data()), cudaErrorInvalidConfiguration);
+    assert_non_null(std::strstr(px_sim::last_fault(), "clusters of 4"));
+    assert_int_equal(PX_LAUNCH_WITH(sixteen, indices_kernel, 16, 32, 0, nullptr, x.data()), cudaErrorInvalidConfiguration);
+    assert_int_equal(PX_ALLOW_LARGE_CLUSTERS(indices_kernel), cudaSuccess);
+    assert_int_equal(PX_LAUNCH_WITH(sixteen, indices_kernel, 16, 32, 0, nullptr, x.data()), cudaSuccess);
+    for (int order = 0; order < px_sim::SCHEDULES; order++) {
+        px_sim::control().order = static_cast<px_sim::schedule>(order);
+        std::fill(x.begin(), x.end(), 0);
+        assert_int_equal(PX_LAUNCH_WITH(four, indices_kernel, dim3(8, 2, 1), 32, 0, nullptr, x.data()), cudaSuccess);
+        for (int i = 0; i < 16 * 32; i++) assert_int_equal(x[static_cast<size_t>(i)], 1 + i / 32 * 1000 + i % 32); /* each once */
+    }
+    px_sim::control() = px_sim::settings();
+}
+
+/* Every block says that it is here and waits for all the others, not for ever. */
+__global__ void all_here_kernel(int *flags, int *missed)
+{
+    volatile int *here = flags;
+    const unsigned blocks = gridDim.x;
+    here[blockIdx.x] = 1;
+    for (unsigned b = 0; b < blocks; b++) {
+        int left = 1000;
+        while (!here[b] && left-- > 0) spin_pause();
+        if (left < 0) missed[blockIdx.x] = 1;
+    }
+}
+
+void blocks_of_a_cooperative_launch_run_side_by_side(void **)
+{
+    px_launch_attributes together = {};
+    together.cooperative = true;
+    for (int order = 0; order < px_sim::SCHEDULES; order++) {
+        px_sim::control().order = static_cast<px_sim::schedule>(order);
+        std::vector<int> here(5), missed(5);
+        assert_int_equal(PX_LAUNCH_WITH(together, all_here_kernel, 5, 1, 0, nullptr, here.data(), missed.data()), cudaSuccess);
+        assert_true(missed == std::vector<int>(5));
+    }
+    px_sim::control() = px_sim::settings();
+    std::vector<int> here(5), missed(5); /* without it they come one after another */
+    assert_int_equal(PX_LAUNCH(all_here_kernel, 5, 1, 0, nullptr, here.data(), missed.data()), cudaSuccess);
+    assert_true(missed == std::vector<int>({1, 1, 1, 1, 0}));
+    px_sim::control().cooperative_limit = 4;
+    assert_int_equal(PX_LAUNCH_WITH(together, all_here_kernel, 5, 1, 0, nullptr, here.data(), missed.data()), cudaErrorInvalidConfiguration);
+    px_sim::control() = px_sim::settings();
+}
+
 int *only_this;
 
 void a_pointer_that_is_not_the_devices_is_refused(void **)
@@ -275,6 +327,8 @@ int main()
         cmocka_unit_test(shared_memory_that_nobody_wrote_is_NaN),
         cmocka_unit_test(what_cuda_forbids_is_a_fault_with_words),
         cmocka_unit_test(launches_that_no_gpu_takes_are_refused),
+        cmocka_unit_test(clusters_are_whole_and_no_larger_than_the_device_has),
+        cmocka_unit_test(blocks_of_a_cooperative_launch_run_side_by_side),
         cmocka_unit_test(a_pointer_that_is_not_the_devices_is_refused),
         cmocka_unit_test(schedules_differ_and_repeat),
     };

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -78,6 +79,7 @@ size_t ready_head;
 uint64_t random_state;
 char launch_token, end_token;
 std::map<const void *, size_t> &allowed = *new std::map<const void *, size_t>;
+std::set<const void *> &large_clusters = *new std::set<const void *>;
 
 unsigned draw(size_t n)
 {
@@ -176,6 +178,7 @@ void wait_as(state s)
     thread *me = self(), *next;
     me->now = s;
     next = choose();
+    if (next == me) return; /* it paused, and nobody else can run */
     give_context(next);
     go(me->context, next, false);
 }
@@ -378,11 +381,45 @@ void thread_main()
     }
 }
 
+/* A cluster's blocks are neighbours along x, so the grid must hold whole ones. */
+bool attributes_are_valid(const launch &what)
+{
+    const px_launch_attributes &a = what.attributes;
+    const unsigned portable = std::min(8u, control_.cluster_limit), most = large_clusters.count(what.function) ? control_.cluster_limit : portable;
+    if (a.cluster && (a.cluster > most || what.grid.x % a.cluster)) return false;
+    return !a.cooperative || static_cast<uint64_t>(what.grid.x) * what.grid.y * what.grid.z <= control_.cooperative_limit;
+}
+
+/* Blocks side by side: what the schedule has, but whole clusters, and all of a grid that may wait for itself. */
+unsigned resident_blocks(const launch &what, unsigned count)
+{
+    const unsigned wanted = std::max(1u, control_.resident), cluster = std::max(1u, what.attributes.cluster);
+    if (what.attributes.cooperative) return count;
+    return std::min(count, (wanted + cluster - 1) / cluster * cluster);
+}
+
+/* The order in which blocks begin: clusters in the schedule's order, their blocks too. */
+void order_blocks(unsigned count, unsigned cluster)
+{
+    const bool backward = control_.order == REVERSE || control_.order == DEPTH_FIRST_REVERSE;
+    order.resize(count);
+    for (unsigned i = 0; i < count; i++) order[i] = i;
+    if (backward) std::reverse(order.begin(), order.end());
+    if (control_.order != STICKY) return;
+    for (unsigned i = count / cluster; i > 1; i--) { /* whole clusters change places */
+        const unsigned j = draw(i);
+        if (j != i - 1) std::swap_ranges(&order[(i - 1) * cluster], &order[(i - 1) * cluster] + cluster, &order[j * cluster]);
+    }
+    for (unsigned first = 0; first < count; first += cluster)
+        for (unsigned i = cluster; i > 1; i--) std::swap(order[first + i - 1], order[first + draw(i)]);
+}
+
 bool launch_is_valid(const launch &what)
 {
     const dim3 g = what.grid, b = what.block;
     if (!g.x || !g.y || !g.z || !b.x || !b.y || !b.z) return false;
     if (g.x > 0x7fffffffu || g.y > 65535 || g.z > 65535 || b.x > 1024 || b.y > 1024 || b.z > 64 || b.x * b.y * b.z > 1024) return false;
+    if (!attributes_are_valid(what)) return false;
     if (what.shared_bytes <= 48 * 1024) return true;
     auto it = allowed.find(what.function);
     return it != allowed.end() && what.shared_bytes <= it->second && what.shared_bytes <= control_.shared_limit;
@@ -441,6 +478,16 @@ void barrier(const place *where)
     order_acquire(&b->barrier_token[phase & 1]);
 }
 
+void pause()
+{
+    thread *me = self();
+    inside simulator;
+    /* to where every other runnable thread comes before it, whatever the schedule */
+    if (newest_first()) ready.insert(ready.begin() + static_cast<std::ptrdiff_t>(ready_head), me);
+    else ready.push_back(me);
+    wait_as(READY);
+}
+
 uint64_t meet(warp_op op, unsigned mask, uint64_t value, unsigned source, const place *where)
 {
     thread *me = self();
@@ -495,12 +542,21 @@ cudaError_t allow_shared(const void *function, size_t bytes)
     return cudaSuccess;
 }
 
+cudaError_t allow_large_clusters(const void *function)
+{
+    if (control_.cluster_limit <= 8) return cudaErrorInvalidValue;
+    large_clusters.insert(function);
+    return cudaSuccess;
+}
+
 cudaError_t run(const launch &what, const std::function<void()> &kernel)
 {
     fault[0] = 0;
     if (!launch_is_valid(what)) {
-        std::snprintf(fault, sizeof fault, "%s: grid (%u,%u,%u), block (%u,%u,%u) or %zu bytes of shared memory: no GPU takes that",
-                      what.kernel, what.grid.x, what.grid.y, what.grid.z, what.block.x, what.block.y, what.block.z, what.shared_bytes);
+        std::snprintf(fault, sizeof fault,
+                      "%s: grid (%u,%u,%u), block (%u,%u,%u), clusters of %u%s or %zu bytes of shared memory: no GPU takes that", what.kernel,
+                      what.grid.x, what.grid.y, what.grid.z, what.block.x, what.block.y, what.block.z, what.attributes.cluster,
+                      what.attributes.cooperative ? ", cooperative," : "", what.shared_bytes);
         return cudaErrorInvalidConfiguration;
     }
     job = &what;
@@ -516,12 +572,8 @@ cudaError_t run(const launch &what, const std::function<void()> &kernel)
     caller = fiber_here();
     order_release(&launch_token);
     const unsigned count = grid_size.x * grid_size.y * grid_size.z;
-    order.resize(count);
-    for (unsigned i = 0; i < count; i++) order[i] = i;
-    if (control_.order == REVERSE || control_.order == DEPTH_FIRST_REVERSE) std::reverse(order.begin(), order.end());
-    if (control_.order == STICKY)
-        for (unsigned i = count; i > 1; i--) std::swap(order[i - 1], order[draw(i)]);
-    for (next_block = 0; next_block < count && next_block < std::max(1u, control_.resident);) add_block(order[next_block++]);
+    order_blocks(count, std::max(1u, what.attributes.cluster));
+    for (next_block = 0; next_block < resident_blocks(what, count);) add_block(order[next_block++]);
     thread *first = choose();
     give_context(first);
     go(caller, first, false);

@@ -14,6 +14,8 @@
 #undef __launch_bounds__
 #define __launch_bounds__(...)
 
+#include "launch_attributes.h"
+
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -43,9 +45,11 @@ struct launch {
     dim3 grid, block;
     size_t shared_bytes; /* dynamic */
     place where;
+    px_launch_attributes attributes;
 };
 
 void barrier(const place *where);
+void pause(); /* others run first: for loops that wait for another block */
 enum warp_op { SHUFFLE, SHUFFLE_XOR, SHUFFLE_UP, SHUFFLE_DOWN, BALLOT, ANY, ALL, SYNC };
 /* All lanes of mask meet; a shuffle returns the value of lane `source`, a vote the bits of all lanes' values. */
 uint64_t meet(warp_op op, unsigned mask, uint64_t value, unsigned source, const place *where);
@@ -53,6 +57,7 @@ uint64_t meet(warp_op op, unsigned mask, uint64_t value, unsigned source, const 
 void *shared_variable(const void *key, size_t bytes, size_t alignment);
 void *dynamic_shared();
 cudaError_t allow_shared(const void *function, size_t bytes);
+cudaError_t allow_large_clusters(const void *function);
 /* Hands a launch to the stream (control.h: by default it runs at once). */
 cudaError_t submit(const launch &what, cudaStream_t stream, std::function<void()> body);
 /* Whether a pointer argument may be one: tests and the fake runtime say what device memory is. */
@@ -63,10 +68,10 @@ template <class T> inline bool argument_is_valid(const T &) { return true; }
 template <class T> inline bool argument_is_valid(T *const &p) { return !p || is_device_pointer(p); }
 
 template <class... P, class... A>
-cudaError_t launch_kernel(const char *name, place where, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes,
-                          cudaStream_t stream, A... arguments)
+cudaError_t launch_kernel(const px_launch_attributes &attributes, const char *name, place where, void (*kernel)(P...), dim3 grid, dim3 block,
+                          size_t shared_bytes, cudaStream_t stream, A... arguments)
 {
-    const launch what = {name, reinterpret_cast<const void *>(kernel), grid, block, shared_bytes, where};
+    const launch what = {name, reinterpret_cast<const void *>(kernel), grid, block, shared_bytes, where, attributes};
     std::tuple<P...> values(static_cast<P>(arguments)...); /* copied now, as a launch copies its arguments */
     int index = 0, wrong = -1;
     std::apply([&](const auto &...x) { ((wrong = wrong < 0 && !argument_is_valid(x) ? index : wrong, index++), ...); }, values);
@@ -122,7 +127,10 @@ template <class T> inline T shuffle(warp_op op, unsigned mask, T v, unsigned sou
         px_sim::shared_variable(&name##_key_, sizeof(name##_type_), alignof(name##_type_)))
 #define PX_DYN_SHARED(type, name) type *name = static_cast<type *>(px_sim::dynamic_shared())
 #define PX_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
-    px_sim::launch_kernel(#kernel, {__FILE__, __LINE__}, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
+    px_sim::launch_kernel({}, #kernel, {__FILE__, __LINE__}, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
+#define PX_LAUNCH_WITH(attributes, kernel, grid, block, shared_bytes, stream, ...) \
+    px_sim::launch_kernel(attributes, #kernel, {__FILE__, __LINE__}, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
+#define PX_ALLOW_LARGE_CLUSTERS(kernel) px_sim::allow_large_clusters(reinterpret_cast<const void *>(kernel))
 #define PX_ALLOW_SHARED(kernel, bytes) px_sim::allow_shared(reinterpret_cast<const void *>(kernel), bytes)
 
 #define __syncthreads() px_sim::barrier(PX_SIM_HERE)
