@@ -152,6 +152,41 @@ typedef struct px_step_backward_args {
 } px_step_backward_args;
 cudaError_t px_launch_recurrence_backward(const px_step_backward_args *args, cudaStream_t stream);
 
+/* One step of a layer whose cell keeps gates (cells.h: G gates, S states), after its products. Shapes: "wide" is [n, G width], gate by
+ * gate in every row, the others [n,width]. Equations: host/model/cells.
+ * z wide: the input's term, turned into what the cell keeps. recurrent wide: H_{t-1} W_hh (written with beta = 0), left out in rows that reset
+ * marks, whose states before count as zeros. bias [G width]; bias_lone [width] and u with a lone gate, else NULL: u = keep * recurrent + bias_lone.
+ * before, now [S]: the states around the step. output, output_bf16, h_bf16: as px_step_forward_args. */
+typedef struct px_gates_forward_args {
+    const float *recurrent, *bias, *bias_lone;
+    const float *before[PX_CELL_STATES_MAX];
+    const uint8_t *reset;
+    float *z, *u, *now[PX_CELL_STATES_MAX], *output;
+    px_bf16 *h_bf16, *output_bf16;
+    const px_window_scalars *window;
+    px_dropout dropout;
+    px_cell cell;
+    int32_t n, width, t;
+} px_gates_forward_args;
+cudaError_t px_launch_gates_forward(const px_gates_forward_args *args, cudaStream_t stream);
+
+/* One step back. d_output: the gradient that comes down from above, before the mask of step t. recurrent, NULL at the last step: the next step's
+ * gradient of its H_{t-1} W_hh times W_hh (beta = 0); it and `returned` count as zero in rows that reset_next marks.
+ * z wide: what was kept, turned into dz, the gradient of the input's term; dz_bf16 a copy or NULL. u: kept, turned into the gradient of the
+ * lone gate's recurrent part. dz_hh and/or dz_hh_bf16 wide, with a lone gate: the gradient of H_{t-1} W_hh, which is dz but for that gate.
+ * returned [S]: what the step after returned to the states past W_hh, turned into what this step returns. */
+typedef struct px_gates_backward_args {
+    const float *d_output, *recurrent, *before[PX_CELL_STATES_MAX], *now[PX_CELL_STATES_MAX];
+    const uint8_t *reset, *reset_next;
+    float *z, *u, *dz_hh, *returned[PX_CELL_STATES_MAX];
+    px_bf16 *dz_bf16, *dz_hh_bf16;
+    const px_window_scalars *window;
+    px_dropout dropout;
+    px_cell cell;
+    int32_t n, width, t;
+} px_gates_backward_args;
+cudaError_t px_launch_gates_backward(const px_gates_backward_args *args, cudaStream_t stream);
+
 /* out = in, with rows of zeros where reset[row] != 0; out may be in. For H_{t-1} of a whole window before the product
  * dW_hh = sum_t (keep_t H_{t-1})^T dZ_t, and for a state before step 0. element: type of both; [rows,width]. */
 cudaError_t px_launch_recurrence_reset(void *out, const void *in, const uint8_t *reset, px_element element, size_t rows,
@@ -162,10 +197,10 @@ cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_bf16, const fl
                                          const px_window_scalars *window, int32_t T, int32_t n, int32_t width,
                                          cudaStream_t stream);
 
-/* Weight dropout of a square W_hh, index = out * h + in as it lies in memory, element = window.step * h^2 + index:
- * out = in * mask, or out += in * mask where accumulate (dW_hh += dW^ * mask). out may be in; out and/or out_bf16 [h,h]. */
+/* Weight dropout of W_hh, total = G h^2, index = out * h + in as it lies in memory, element = window.step * total + index:
+ * out = in * mask, or out += in * mask where accumulate (dW_hh += dW^ * mask). out may be in; out and/or out_bf16 [total]. */
 cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *out_bf16, const float *in, const px_dropout *dropout,
-                                                const px_window_scalars *window, int32_t h, int32_t accumulate,
+                                                const px_window_scalars *window, size_t total, int32_t accumulate,
                                                 cudaStream_t stream);
 
 /* Bias gradients: out[j] += sum over rows of in[row][j]. in [rows,cols] with row stride ld. partial: scratch of

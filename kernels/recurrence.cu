@@ -6,18 +6,7 @@
 #include "device.h"
 #include "dropout.h"
 
-/* The cells' equations in the kernels' precision (cells/maths.h). */
-typedef float px_real;
-#define PX_CELL_FUNCTION static __device__ __forceinline__
-PX_CELL_FUNCTION float px_real_tanh(float x)
-{
-    return tanhf(x);
-}
-PX_CELL_FUNCTION float px_real_sigmoid(float x)
-{
-    return 1 / (1 + expf(-x));
-}
-#include "cells/maths.h"
+#include "cell_maths.h"
 
 namespace {
 
@@ -272,12 +261,11 @@ extern "C" cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_bf1
 
 extern "C" cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *out_bf16, const float *in,
                                                            const px_dropout *dropout, const px_window_scalars *window,
-                                                           int32_t h, int32_t accumulate, cudaStream_t stream)
+                                                           size_t total, int32_t accumulate, cudaStream_t stream)
 {
-    if (h <= 0 || (accumulate && !out)) return cudaErrorInvalidValue;
-    const size_t total = static_cast<size_t>(h) * static_cast<size_t>(h);
+    if (total == 0 || (accumulate && !out)) return cudaErrorInvalidValue;
     const unsigned blocks = px_ceil_div(total, 4 * 256); /* once per window and layer: one quad per thread is enough */
-    /* the whole matrix is one row here, so h itself need not be a multiple of 4 */
+    /* the whole matrix is one row here, so its width need not be a multiple of 4 */
     if (px_aligned(out, sizeof(float), 4) && px_aligned(out_bf16, sizeof(px_bf16), 4) && px_aligned(in, sizeof(float), 4))
         return PX_LAUNCH(recurrence_weight_dropout_kernel<true>, blocks, 256, 0, stream, out, out_bf16, in, *dropout, window,
                          total, accumulate);

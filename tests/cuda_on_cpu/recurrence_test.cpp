@@ -211,8 +211,8 @@ void recurrence_weight_dropout_masks_weights_and_accumulates_gradients(void **)
             array<float> d_in(in), out(count), sum(before);
             array<px_bf16> low(count);
             scalar<px_window_scalars> d_window(w);
-            LAUNCHED(px_launch_recurrence_weight_dropout(out, low, d_in, &d, d_window, h, 0, nullptr));
-            LAUNCHED(px_launch_recurrence_weight_dropout(sum, nullptr, d_in, &d, d_window, h, 1, nullptr));
+            LAUNCHED(px_launch_recurrence_weight_dropout(out, low, d_in, &d, d_window, count, 0, nullptr));
+            LAUNCHED(px_launch_recurrence_weight_dropout(sum, nullptr, d_in, &d, d_window, count, 1, nullptr));
             expect_close("masked weights", out.read(), masked, 1e-7);
             expect_same("masked weights, bf16", low.read(), bf16s_of(out.read()));
             expect_close("gradient +=", sum.read(), added, 2e-7, &size);

@@ -67,11 +67,6 @@ void px_window_free(px_window *window)
     *window = (px_window){0};
 }
 
-int px_device_lacks(const char *device, px_cell cell)
-{
-    return strncmp(device, "cuda", 4) == 0 && px_cell_of(cell)->keeps;
-}
-
 px_engine *px_case_engine(const px_case *c, const char *device, int32_t threads, int32_t averaging)
 {
     return px_case_engine_in(c, device, threads, averaging, PX_FP32);

@@ -36,8 +36,6 @@ void px_window_free(px_window *window);
 
 /* An engine of that device and the case's shape, with its initial weights and (unless zero_state) a random state in both
  * STATE and EVAL_STATE. Ends the program with the engine's message where it cannot be made. */
-/* Whether a device does not have a cell yet: no GPU has those that keep gates. */
-int px_device_lacks(const char *device, px_cell cell);
 px_engine *px_case_engine(const px_case *c, const char *device, int32_t threads, int32_t averaging);
 /* The same in another precision than fp32. */
 px_engine *px_case_engine_in(const px_case *c, const char *device, int32_t threads, int32_t averaging, px_precision precision);

@@ -97,7 +97,6 @@ static void groups_of_streams_carry_their_states_and_add_up_to_the_whole_step(vo
 {
     (void)state;
     for (size_t k = 0; k < CASES; k++) {
-        if (px_device_lacks(device, cases[k].model.cell)) continue;
         px_case c = sized(&cases[k], STREAMS);
         px_engine *whole = engine_of(&cases[k], STREAMS, 0), *grouped = engine_of(&cases[k], EACH, GROUPS);
         px_parameters table;
@@ -169,7 +168,6 @@ static void a_reducer_is_given_every_part_once_from_the_output_layer_down(void *
 {
     (void)state;
     for (size_t k = 0; k < CASES; k++) {
-        if (px_device_lacks(device, cases[k].model.cell)) continue;
         px_case c = sized(&cases[k], STREAMS);
         px_engine *plain = engine_of(&cases[k], EACH, GROUPS), *reduced = engine_of(&cases[k], EACH, GROUPS);
         px_window window = px_case_window(&c, 0, 0);

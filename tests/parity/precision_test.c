@@ -137,7 +137,6 @@ static void error_is_at_most_twice_the_precisions_own(void **state)
 {
     const px_case *c = *state;
     int failures = 0;
-    if (px_device_lacks(device, c->model.cell)) skip();
     for (px_precision precision = PX_TF32; precision <= PX_BF16; precision++) {
         trio t = trio_create(c, precision);
         for (uint64_t step = 0; step < STEPS; step++) {

@@ -91,7 +91,6 @@ static void sections_are_read_as_they_were_written(void **state)
     (void)state;
     for (int k = 0; k < CASES; k++) {
         const px_case *c = cases[k];
-        if (px_device_lacks(device, c->model.cell)) continue;
         px_parameters table;
         float *written[PX_SECTION_EVAL_STATE + 1];
         PX_CHECK(px_parameters_make(&c->model, &table));
@@ -127,7 +126,6 @@ static void resumed_run_is_the_run_that_was_not_stopped(void **state)
     (void)state;
     for (int k = 0; k < 2 * CASES; k++) {
         const px_case *c = cases[k / 2];
-        if (px_device_lacks(device, c->model.cell)) continue;
         int in_the_middle = k % 2;
         px_engine *whole = px_case_engine(c, device, 2, 1), *first = px_case_engine(c, device, 2, 1);
         for (uint64_t step = 0; step < STEPS; step++) step_of(whole, c, step);
@@ -159,7 +157,6 @@ static void runs_repeat_to_the_bit(void **state)
     (void)state;
     for (int k = 0; k < CASES; k++) {
         const px_case *c = cases[k];
-        if (px_device_lacks(device, c->model.cell)) continue;
         px_engine *once = px_case_engine(c, device, 2, 1), *again = px_case_engine(c, device, 2, 1);
         for (uint64_t step = 0; step < 6; step++) step_of(once, c, step);
         for (uint64_t step = 0; step < 6; step++) step_of(again, c, step);

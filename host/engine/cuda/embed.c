@@ -1,7 +1,7 @@
 /* Embed: rows of a table for every token of the window, and the gradient of the table.
  *
  * Embedded input (d > 0): X = drop(E[token]), then the first layer's product over all rows (recurrence.c).
- * One-hot input (d = 0): the rows of W_xh are the first layer's term themselves, written where its H will stand. */
+ * One-hot input (d = 0): the rows of W_xh are the first layer's term themselves, written where that term belongs. */
 #include "operands.h"
 #include "philox.h"
 
@@ -13,13 +13,13 @@ px_status px_cuda_embed_forward(px_cuda *engine, px_cuda_shape shape)
     px_embed_args args = {
         .table = px_cuda_tensor(engine, b->weights, one_hot ? PX_TENSOR_W_XH : PX_TENSOR_EMBEDDING, 0),
         .tokens = b->window.tokens,
-        .out = one_hot ? b->layer[0].h + (size_t)shape.n * (size_t)plan->h : px_cuda_as_float(engine, b->x),
+        .out = one_hot ? px_cuda_input_term(engine, shape, 0) : px_cuda_as_float(engine, b->x),
         .out_bf16 = one_hot ? NULL : px_cuda_as_bf16(engine, b->x),
         .window = b->window.scalars,
         .dropout = px_cuda_dropout(engine, shape.mode, PX_RANDOM_DROPOUT_INPUT, 0, plan->model.dropout_input),
         .T = shape.T,
         .n = shape.n,
-        .width = one_hot ? plan->h : plan->d,
+        .width = one_hot ? plan->gate_rows : plan->d,
         .one_hot = one_hot ? plan->V : 0,
     };
     PX_CUDA(px_launch_embed_forward(&args, engine->compute));
@@ -33,7 +33,7 @@ px_status px_cuda_embed_backward(px_cuda *engine, px_cuda_shape shape)
     const px_cuda_buffers *b = &engine->b;
     int one_hot = plan->d == 0;
     px_embed_backward_args args = {
-        .dx = one_hot ? px_cuda_d_output(engine, 0) : b->dx, /* dZ of layer 0 has replaced it */
+        .dx = one_hot ? px_cuda_dz(engine, 0) : b->dx,
         .tokens = b->window.tokens,
         .order = b->window.order,
         .dtable = px_cuda_tensor(engine, b->gradients, one_hot ? PX_TENSOR_W_XH : PX_TENSOR_EMBEDDING, 0),
@@ -42,7 +42,7 @@ px_status px_cuda_embed_backward(px_cuda *engine, px_cuda_shape shape)
         .dropout = px_cuda_dropout(engine, shape.mode, PX_RANDOM_DROPOUT_INPUT, 0, plan->model.dropout_input),
         .T = shape.T,
         .n = shape.n,
-        .width = one_hot ? plan->h : plan->d,
+        .width = one_hot ? plan->gate_rows : plan->d,
         .one_hot = one_hot ? plan->V : 0,
     };
     PX_CUDA(px_launch_embed_backward(&args, engine->compute));

@@ -40,6 +40,17 @@ float *px_cuda_d_output(const px_cuda *engine, int32_t l)
     return engine->b.d_output[(engine->plan.L - 1 - l) % 2];
 }
 
+float *px_cuda_input_term(const px_cuda *engine, px_cuda_shape shape, int32_t l)
+{
+    const px_cuda_layer *layer = &engine->b.layer[l];
+    return layer->z ? layer->z : layer->h + (size_t)shape.n * (size_t)engine->plan.h;
+}
+
+float *px_cuda_dz(const px_cuda *engine, int32_t l)
+{
+    return engine->b.layer[l].z ? engine->b.layer[l].z : px_cuda_d_output(engine, l);
+}
+
 float *px_cuda_poison(const px_cuda *engine)
 {
     return engine->reduction.reducer.start ? px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_B_Q, 0) : NULL;

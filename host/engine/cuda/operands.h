@@ -46,6 +46,10 @@ void *px_cuda_h(const px_cuda *engine, int32_t l);
 void *px_cuda_output(const px_cuda *engine, px_cuda_shape shape, int32_t l);
 /* Gradient of layer l's output, [rows,h]: layers alternate between two buffers, the top one begins with the first. */
 float *px_cuda_d_output(const px_cuda *engine, int32_t l);
+/* Where the input's term of layer l [rows, G h] goes before the steps: z, or h in the place of H_1 to H_T. */
+float *px_cuda_input_term(const px_cuda *engine, px_cuda_shape shape, int32_t l);
+/* Where the backward pass leaves layer l's dZ [rows, G h]. */
+float *px_cuda_dz(const px_cuda *engine, int32_t l);
 /* Where a loss that is not finite must show on every rank: in the gradient. NULL without a reducer. */
 float *px_cuda_poison(const px_cuda *engine);
 

@@ -45,7 +45,7 @@ px_cuda_window px_cuda_window_at(const px_cuda_plan *plan, unsigned char *block)
 
 static void cut_parameters(const px_cuda_plan *plan, px_cuda_arena *arenas, px_cuda_buffers *b)
 {
-    size_t count = plan->table.count, state = (size_t)plan->L * (size_t)plan->shape.n * (size_t)plan->h * sizeof(float);
+    size_t count = plan->table.count, state = px_state_blocks(&plan->model) * (size_t)plan->shape.n * (size_t)plan->h * sizeof(float);
     px_cuda_arena *parameters = &arenas[PX_ARENA_PARAMETERS];
     b->weights = take(parameters, count * sizeof(float));
     b->weights_bf16 = take(parameters, plan->bf16 ? count * sizeof(px_bf16) : 0);
@@ -70,7 +70,7 @@ static void cut_forward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_
 {
     const px_model_config *model = &plan->model;
     size_t rows = plan->rows, h = (size_t)plan->h, d = (size_t)plan->d, n = (size_t)plan->shape.n;
-    size_t operand = plan->bf16 ? sizeof(px_bf16) : sizeof(float), h_rows = rows + n;
+    size_t operand = plan->bf16 ? sizeof(px_bf16) : sizeof(float), h_rows = rows + n, gates = (size_t)plan->gate_rows;
     int training = plan->shape.training;
     b->slot[0] = take(arena, plan->window_bytes);
     b->slot[1] = take(arena, plan->window_bytes);
@@ -80,12 +80,15 @@ static void cut_forward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_
     for (int32_t l = 0; l < plan->L; l++) {
         px_cuda_layer *layer = &b->layer[l];
         double dropout = l + 1 < plan->L ? model->dropout_between : model->dropout_output;
-        layer->h = take(arena, h_rows * h * sizeof(float));
+        for (int s = 0; s < plan->states; s++) layer->s[s] = take(arena, h_rows * h * sizeof(float));
+        layer->h = layer->s[0];
+        layer->z = take(arena, plan->keeps ? rows * gates * sizeof(float) : 0);
+        layer->u = take(arena, plan->lone != PX_NO_GATE ? rows * h * sizeof(float) : 0);
         layer->h_bf16 = take(arena, plan->bf16 ? h_rows * h * sizeof(px_bf16) : 0);
         layer->output = take(arena, training && dropout > 0 ? rows * h * operand : 0);
-        layer->w_hat = take(arena, training && model->dropout_weight > 0 ? h * h * operand : 0);
+        layer->w_hat = take(arena, training && model->dropout_weight > 0 ? gates * h * operand : 0);
     }
-    b->recurrent = take(arena, n * h * sizeof(float));
+    b->recurrent = take(arena, n * gates * sizeof(float));
     b->u = take(arena, plan->projection ? rows * d * operand : 0);
     b->u_wide = take(arena, plan->projection && plan->bf16 ? rows * d * sizeof(float) : 0);
     b->logits = take(arena, (size_t)plan->head_rows * (size_t)plan->V * sizeof(float));
@@ -95,15 +98,18 @@ static void cut_forward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_
 static void cut_backward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_buffers *b)
 {
     size_t rows = plan->rows, h = (size_t)plan->h, d = (size_t)plan->d, V = (size_t)plan->V, head_rows = (size_t)plan->head_rows;
+    size_t gates = (size_t)plan->gate_rows, n = (size_t)plan->shape.n;
     b->dlogits_bf16 = take(arena, plan->bf16 ? head_rows * V * sizeof(px_bf16) : 0);
     b->d_output[0] = take(arena, rows * h * sizeof(float));
     b->d_output[1] = take(arena, plan->L > 1 ? rows * h * sizeof(float) : 0);
-    b->dz_bf16 = take(arena, plan->bf16 ? rows * h * sizeof(px_bf16) : 0);
+    b->dz_bf16 = take(arena, plan->bf16 ? rows * gates * sizeof(px_bf16) : 0);
+    b->dz_hh = take(arena, plan->lone != PX_NO_GATE ? rows * gates * (plan->bf16 ? sizeof(px_bf16) : sizeof(float)) : 0);
+    for (int s = 0; s < plan->states; s++) b->returned[s] = take(arena, plan->keeps ? n * h * sizeof(float) : 0);
     b->dx = take(arena, rows * d * sizeof(float));
     b->du_bf16 = take(arena, plan->bf16 && plan->projection ? rows * d * sizeof(px_bf16) : 0);
-    b->dw_hat = take(arena, plan->model.dropout_weight > 0 ? h * h * sizeof(float) : 0);
-    b->embed_partial = take(arena, px_embed_partial_floats(rows, plan->d ? d : h) * sizeof(float));
-    size_t column = px_column_sum_partial_floats(rows, h), column_head = px_column_sum_partial_floats(head_rows, V);
+    b->dw_hat = take(arena, plan->model.dropout_weight > 0 ? gates * h * sizeof(float) : 0);
+    b->embed_partial = take(arena, px_embed_partial_floats(rows, plan->d ? d : gates) * sizeof(float));
+    size_t column = px_column_sum_partial_floats(rows, gates), column_head = px_column_sum_partial_floats(head_rows, V);
     b->column_partial = take(arena, (column > column_head ? column : column_head) * sizeof(float));
 }
 
@@ -148,13 +154,16 @@ px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_con
     plan->rows = (size_t)shape->T * (size_t)shape->n;
     if (plan->rows > (size_t)1 << 30)
         return px_fail(PX_ERR_ARGUMENT, "--batch %d times --steps %d: a window of more than 2^30 tokens; lower one", shape->n, shape->T);
-    if (px_cell_of(model->cell)->keeps)
-        return px_fail(PX_ERR_DEVICE, "--cell %s: not on a GPU yet; use --device cpu, or --cell tanh or relu", px_cell_of(model->cell)->name);
     PX_TRY(px_parameters_make(model, &plan->table));
     plan->d = model->embed;
     plan->h = model->hidden;
     plan->V = model->vocab;
     plan->L = model->layers;
+    const px_cell_info *cell = px_cell_of(model->cell);
+    plan->gate_rows = cell->gates * plan->h;
+    plan->states = cell->states;
+    plan->keeps = cell->keeps;
+    plan->lone = cell->lone;
     plan->groups = shape->groups > 1 ? shape->groups : 1;
     plan->k = model->tied ? plan->d : plan->h;
     plan->bf16 = shape->precision == PX_BF16;

@@ -35,16 +35,19 @@ typedef struct px_cuda_window {
 /* Buffers of one layer. */
 typedef struct px_cuda_layer {
     float *h;          /* [(T + 1) n, h]: rows of step -1 hold the carried state, the others first the input's term, then H_t */
-    px_bf16 *h_bf16;   /* [(T + 1) n, h] in bf16 mode, else NULL */
+    px_bf16 *h_bf16;    /* [(T + 1) n, h] in bf16 mode, else NULL */
+    float *s[PX_CELL_STATES_MAX]; /* every state of the cell so; s[0] is h */
+    float *z;          /* [rows, G h] where the cell keeps its gates: the input's term, then what is kept, then dZ; else NULL */
+    float *u;          /* [rows,h] of a lone gate: its recurrent part, then the gradient of that; else NULL */
     void *output;      /* operand [rows,h]: the dropped copy that goes up; NULL without dropout */
-    void *w_hat;       /* operand [h,h]: W_hh under weight dropout; NULL without */
+    void *w_hat;       /* operand [G h,h]: W_hh under weight dropout; NULL without */
 } px_cuda_layer;
 
 typedef struct px_cuda_buffers {
     /* parameters */
     float *weights;            /* [count], row layout */
-    px_bf16 *weights_bf16;     /* [count] in bf16 mode, else NULL */
-    float *state, *eval_state; /* [L,groups,n,h] only where training; [L,n,h] */
+    px_bf16 *weights_bf16;      /* [count] in bf16 mode, else NULL */
+    float *state, *eval_state; /* [S,L,groups,n,h] only where training; [S,L,n,h] */
     px_device_metrics *metrics;
     px_update_scalars *update_scalars;
     /* gradients, moments, averages; NULL where there are none */
@@ -56,17 +59,19 @@ typedef struct px_cuda_buffers {
     px_cuda_window window;     /* inside window_block */
     px_cuda_layer layer[PX_MAX_LAYERS];
     void *x;                   /* operand [rows,d]; NULL where d = 0 */
-    float *recurrent;          /* [n,h]: the recurrent product of one step */
+    float *recurrent;          /* [n, G h]: the recurrent product of one step */
+    float *returned[PX_CELL_STATES_MAX]; /* [n,h] where the cell keeps its gates: gradients that a step has returned past W_hh */
     void *u;                   /* operand [rows,d]: projected head input; NULL without projection */
     float *u_wide;             /* [rows,d] fp32 result of the projection in bf16 mode, else NULL */
     float *logits;             /* [head_rows,V] */
     px_bf16 *dlogits_bf16;     /* [head_rows,V] in bf16 mode where training */
     float *nll;                /* [rows] */
-    float *d_output[2];        /* [rows,h]: gradients of the layers' outputs, alternating; dZ replaces them */
-    px_bf16 *dz_bf16;          /* [rows,h] in bf16 mode */
+    float *d_output[2];            /* [rows,h]: gradients of the layers' outputs, alternating; dZ replaces them but where a layer has a z */
+    px_bf16 *dz_bf16;           /* [rows, G h] in bf16 mode */
+    void *dz_hh;               /* operand [rows, G h] with a lone gate: the gradient of H_{t-1} W_hh; else NULL, for it is dZ */
     float *dx;                 /* [rows,d]: gradient of the embedded input, before that of the projection */
-    px_bf16 *du_bf16;          /* [rows,d] in bf16 mode with a projection */
-    float *dw_hat;             /* [h,h]: gradient of the dropped W_hh */
+    px_bf16 *du_bf16;           /* [rows,d] in bf16 mode with a projection */
+    float *dw_hat;             /* [G h,h]: gradient of the dropped W_hh */
     float *embed_partial, *column_partial;
     /* workspace */
     void *blas_workspace;
@@ -85,6 +90,8 @@ typedef struct px_cuda_plan {
     px_parameters table;
     size_t rows;               /* T * n */
     int32_t d, h, V, L, k;
+    int32_t gate_rows, states; /* G h, S */
+    int32_t keeps, lone;       /* of the cell (cells.h) */
     int32_t groups;            /* of n streams each, at least 1 */
     int32_t bf16;              /* 1: bf16 operands */
     int32_t projection;        /* 1: tied with d != h */

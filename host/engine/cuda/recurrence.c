@@ -3,6 +3,7 @@
  *
  * Layers run one after the other on one stream. A wavefront over layers on two streams would cut the input products of the
  * upper layers into T small ones; it has not been measured on a GPU, so it is left out. */
+#include "gates.h"
 #include "operands.h"
 #include "philox.h"
 
@@ -12,35 +13,40 @@ static int drops_weights(const px_cuda *engine, px_cuda_mode mode)
     return mode == PX_CUDA_TRAIN && engine->plan.model.dropout_weight > 0;
 }
 
+static size_t w_hh_count(const px_cuda_plan *plan)
+{
+    return (size_t)plan->gate_rows * (size_t)plan->h;
+}
+
 static px_dropout weight_dropout(const px_cuda *engine, px_cuda_mode mode, int32_t l)
 {
     return px_cuda_dropout(engine, mode, PX_RANDOM_DROPOUT_WEIGHT, l, engine->plan.model.dropout_weight);
 }
 
-/* W_hh of this window as an operand [h,h]. */
+/* W_hh of this window as an operand [G h,h]. */
 static const void *w_hh_of(const px_cuda *engine, px_cuda_mode mode, int32_t l)
 {
     return drops_weights(engine, mode) ? engine->b.layer[l].w_hat : px_cuda_operand(engine, PX_TENSOR_W_HH, l);
 }
 
-/* Where the streams of this window have their state of layer l: [n,h] of eval_state [L,n,h] or of state [L,groups,n,h]. */
-static float *carried_state(const px_cuda *engine, px_cuda_shape shape, int32_t l)
+/* Where the streams of this window have their state s of layer l: [n,h] of eval_state [S,L,n,h] or of state [S,L,groups,n,h]. */
+static float *carried_state(const px_cuda *engine, px_cuda_shape shape, int s, int32_t l)
 {
     const px_cuda_plan *plan = &engine->plan;
-    size_t streams = (size_t)plan->shape.n * (size_t)plan->h;
-    if (shape.mode != PX_CUDA_TRAIN) return engine->b.eval_state + (size_t)l * streams;
-    return engine->b.state + ((size_t)l * (size_t)plan->groups + (size_t)shape.group) * streams;
+    size_t streams = (size_t)plan->shape.n * (size_t)plan->h, block = (size_t)s * (size_t)plan->L + (size_t)l;
+    if (shape.mode != PX_CUDA_TRAIN) return engine->b.eval_state + block * streams;
+    return engine->b.state + (block * (size_t)plan->groups + (size_t)shape.group) * streams;
 }
 
-/* The state before the window into the rows of step -1. */
+/* The states before the window into the rows of step -1. */
 static px_status state_in(px_cuda *engine, px_cuda_shape shape, int32_t l)
 {
     const px_cuda_plan *plan = &engine->plan;
     const px_cuda_layer *layer = &engine->b.layer[l];
     size_t count = (size_t)shape.n * (size_t)plan->h;
-    const float *state = carried_state(engine, shape, l);
-    PX_CUDA(cudaMemcpyAsync(layer->h, state, count * sizeof *state, cudaMemcpyDeviceToDevice, engine->compute));
-    if (plan->bf16) PX_CUDA(px_launch_layout_bf16(layer->h_bf16, state, count, engine->compute));
+    for (int s = 0; s < plan->states; s++)
+        PX_CUDA(cudaMemcpyAsync(layer->s[s], carried_state(engine, shape, s, l), count * sizeof(float), cudaMemcpyDeviceToDevice, engine->compute));
+    if (plan->bf16) PX_CUDA(px_launch_layout_bf16(layer->h_bf16, carried_state(engine, shape, 0, l), count, engine->compute));
     return PX_OK;
 }
 
@@ -48,20 +54,20 @@ static px_status state_out(px_cuda *engine, px_cuda_shape shape, int32_t l)
 {
     const px_cuda_plan *plan = &engine->plan;
     size_t count = (size_t)shape.n * (size_t)plan->h;
-    float *state = carried_state(engine, shape, l);
-    PX_CUDA(cudaMemcpyAsync(state, engine->b.layer[l].h + (size_t)shape.T * count, count * sizeof *state, cudaMemcpyDeviceToDevice,
-                            engine->compute));
+    for (int s = 0; s < plan->states; s++)
+        PX_CUDA(cudaMemcpyAsync(carried_state(engine, shape, s, l), engine->b.layer[l].s[s] + (size_t)shape.T * count, count * sizeof(float),
+                                cudaMemcpyDeviceToDevice, engine->compute));
     return PX_OK;
 }
 
-/* The input's term of every step, where H will stand: X W_xh. One-hot rows are there already (embed.c). */
+/* The input's term of every step: X W_xh. One-hot rows are there already (embed.c). */
 static px_status input_products(px_cuda *engine, px_cuda_shape shape, int32_t l)
 {
     const px_cuda_plan *plan = &engine->plan;
     if (l == 0 && plan->d == 0) return PX_OK;
     const void *x = l == 0 ? engine->b.x : px_cuda_output(engine, shape, l - 1);
-    float *z = engine->b.layer[l].h + (size_t)shape.n * (size_t)plan->h;
-    return px_blas_nt(&engine->blas, shape.T * shape.n, plan->h, l == 0 ? plan->d : plan->h, x, px_cuda_operand(engine, PX_TENSOR_W_XH, l), 0, z);
+    float *z = px_cuda_input_term(engine, shape, l);
+    return px_blas_nt(&engine->blas, shape.T * shape.n, plan->gate_rows, l == 0 ? plan->d : plan->h, x, px_cuda_operand(engine, PX_TENSOR_W_XH, l), 0, z);
 }
 
 /* h_t = act(xz_t + keep H_{t-1} W_hh + b), step by step. */
@@ -73,6 +79,7 @@ static px_status steps_forward(px_cuda *engine, px_cuda_shape shape, int32_t l)
     px_dropout dropout = px_cuda_output_dropout(engine, shape.mode, l);
     void *output = dropout.threshold ? layer->output : NULL;
     size_t step = (size_t)shape.n * (size_t)plan->h;
+    if (plan->keeps) return px_cuda_gates_forward(engine, shape, l, w_hh);
     for (int32_t t = 0; t < shape.T; t++) {
         size_t at = (size_t)t * step;
         PX_TRY(px_blas_nt(&engine->blas, shape.n, plan->h, plan->h, px_cuda_at(engine, px_cuda_h(engine, l), at), w_hh, 0, engine->b.recurrent));
@@ -106,7 +113,7 @@ px_status px_cuda_recurrence_forward(px_cuda *engine, px_cuda_shape shape)
             void *w_hat = engine->b.layer[l].w_hat;
             PX_CUDA(px_launch_recurrence_weight_dropout(px_cuda_as_float(engine, w_hat), px_cuda_as_bf16(engine, w_hat),
                                                         px_cuda_tensor(engine, engine->b.weights, PX_TENSOR_W_HH, l), &dropout,
-                                                        engine->b.window.scalars, plan->h, 0, engine->compute));
+                                                        engine->b.window.scalars, w_hh_count(plan), 0, engine->compute));
         }
         PX_TRY(state_in(engine, shape, l));
         PX_TRY(input_products(engine, shape, l));
@@ -124,6 +131,7 @@ static px_status steps_backward(px_cuda *engine, px_cuda_shape shape, int32_t l,
     void *dz_operand = plan->bf16 ? (void *)engine->b.dz_bf16 : (void *)d_output;
     px_dropout dropout = px_cuda_output_dropout(engine, shape.mode, l);
     size_t step = (size_t)shape.n * (size_t)plan->h;
+    if (plan->keeps) return px_cuda_gates_backward(engine, shape, l, w_hh);
     for (int32_t t = shape.T - 1; t >= 0; t--) {
         size_t at = (size_t)t * step;
         int last = t == shape.T - 1;
@@ -148,7 +156,7 @@ static px_status steps_backward(px_cuda *engine, px_cuda_shape shape, int32_t l,
     return PX_OK;
 }
 
-/* dW_hh += sum_t (keep_t H_{t-1})^T dZ_t. H is masked in place: nothing after this reads rows before the last step of it. */
+/* dW_hh += sum_t (keep_t H_{t-1})^T dz_t, dz_t [n, G h] the gradient of H_{t-1} W_hh. H is masked in place: nothing after this reads rows before the last step of it. */
 static px_status recurrent_weight_gradient(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *dz)
 {
     const px_cuda_plan *plan = &engine->plan;
@@ -157,10 +165,10 @@ static px_status recurrent_weight_gradient(px_cuda *engine, px_cuda_shape shape,
     float *dw_hh = px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_W_HH, l);
     PX_CUDA(px_launch_recurrence_reset(h_prev, h_prev, engine->b.window.reset, plan->bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32, rows, plan->h,
                                        engine->compute));
-    if (!drops_weights(engine, shape.mode)) return px_blas_tn(&engine->blas, plan->h, plan->h, (int)rows, dz, h_prev, 1, dw_hh);
-    PX_TRY(px_blas_tn(&engine->blas, plan->h, plan->h, (int)rows, dz, h_prev, 0, engine->b.dw_hat));
+    if (!drops_weights(engine, shape.mode)) return px_blas_tn(&engine->blas, plan->gate_rows, plan->h, (int)rows, dz, h_prev, 1, dw_hh);
+    PX_TRY(px_blas_tn(&engine->blas, plan->gate_rows, plan->h, (int)rows, dz, h_prev, 0, engine->b.dw_hat));
     px_dropout dropout = weight_dropout(engine, shape.mode, l);
-    PX_CUDA(px_launch_recurrence_weight_dropout(dw_hh, NULL, engine->b.dw_hat, &dropout, engine->b.window.scalars, plan->h, 1, engine->compute));
+    PX_CUDA(px_launch_recurrence_weight_dropout(dw_hh, NULL, engine->b.dw_hat, &dropout, engine->b.window.scalars, w_hh_count(plan), 1, engine->compute));
     return PX_OK;
 }
 
@@ -171,19 +179,20 @@ static px_status input_gradients(px_cuda *engine, px_cuda_shape shape, int32_t l
     if (l == 0 && plan->d == 0) return PX_OK;
     int rows = shape.T * shape.n, width = l == 0 ? plan->d : plan->h;
     const void *x = l == 0 ? engine->b.x : px_cuda_output(engine, shape, l - 1);
-    PX_TRY(px_blas_tn(&engine->blas, plan->h, width, rows, dz, x, 1, px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_W_XH, l)));
-    return px_blas_nn(&engine->blas, rows, width, plan->h, dz, px_cuda_operand(engine, PX_TENSOR_W_XH, l), 0, dx);
+    PX_TRY(px_blas_tn(&engine->blas, plan->gate_rows, width, rows, dz, x, 1, px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_W_XH, l)));
+    return px_blas_nn(&engine->blas, rows, width, plan->gate_rows, dz, px_cuda_operand(engine, PX_TENSOR_W_XH, l), 0, dx);
 }
 
 px_status px_cuda_recurrence_backward(px_cuda *engine, px_cuda_shape shape, int32_t l)
 {
     const px_cuda_plan *plan = &engine->plan;
     size_t rows = (size_t)shape.T * (size_t)shape.n;
-    float *dz = px_cuda_d_output(engine, l); /* it replaces the gradient of the outputs */
-    PX_TRY(steps_backward(engine, shape, l, dz));
+    PX_TRY(steps_backward(engine, shape, l, px_cuda_d_output(engine, l)));
+    float *dz = px_cuda_dz(engine, l);
     const void *dz_operand = plan->bf16 ? (const void *)engine->b.dz_bf16 : (const void *)dz;
-    PX_CUDA(px_launch_column_sum(px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_B_H, l), dz, PX_ELEMENT_FP32, rows, plan->h,
-                                 (size_t)plan->h, engine->b.column_partial, engine->compute));
-    PX_TRY(recurrent_weight_gradient(engine, shape, l, dz_operand));
+    PX_CUDA(px_launch_column_sum(px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_B_H, l), dz, PX_ELEMENT_FP32, rows, plan->gate_rows,
+                                 (size_t)plan->gate_rows, engine->b.column_partial, engine->compute));
+    PX_TRY(px_cuda_gates_lone_bias(engine, shape, l));
+    PX_TRY(recurrent_weight_gradient(engine, shape, l, plan->keeps ? px_cuda_gates_dz_hh(engine, l) : dz_operand));
     return input_gradients(engine, shape, l, dz_operand, l > 0 ? px_cuda_d_output(engine, l - 1) : engine->b.dx);
 }

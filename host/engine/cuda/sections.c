@@ -29,7 +29,7 @@ size_t px_cuda_section_count(const px_engine *base, px_section section)
     const px_cuda_plan *plan = &engine->plan;
     if (!section_of(engine, section)) return 0;
     size_t groups = section == PX_SECTION_STATE ? (size_t)plan->groups : 1;
-    return is_flat(section) ? plan->table.count : (size_t)plan->L * groups * (size_t)plan->shape.n * (size_t)plan->h;
+    return is_flat(section) ? plan->table.count : px_state_blocks(&plan->model) * groups * (size_t)plan->shape.n * (size_t)plan->h;
 }
 
 px_status px_cuda_read(px_engine *base, px_section section, float *values)

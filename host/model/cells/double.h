@@ -21,10 +21,10 @@ PX_CELL_FUNCTION double px_real_sigmoid(double x)
 #include "maths.h"
 
 /* A cell's two functions, for whoever chooses the cell at run time: px_cell_maths[cell]. */
-static const struct {
+static const struct { /* in the order of the enum */
     void (*forward)(px_cell_unit *), (*backward)(px_cell_unit *);
 } px_cell_maths[] = {
-#define PX_CELL_MATHS(NAME, name, label, torch, gates, states, keeps, lone, ones) [PX_CELL_##NAME] = {px_cell_##name##_forward, px_cell_##name##_backward},
+#define PX_CELL_MATHS(NAME, name, label, torch, gates, states, keeps, lone, ones) {px_cell_##name##_forward, px_cell_##name##_backward},
     PX_CELLS(PX_CELL_MATHS)
 #undef PX_CELL_MATHS
 };
