@@ -2,7 +2,7 @@
 #include "checkpoint.h"
 
 #include "check.h"
-#include "second_bias.h"
+#include "torch_weights.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,17 +45,14 @@ static int states_of(const px_config *config)
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */
 
-/* Only the weights have PyTorch's second bias; moments of a parameter that is not there would mean nothing. */
-static px_status declare_table(px_safetensors_writer *writer, const px_parameters *table, const char *prefix, int weights)
+/* One value for each parameter, under a name of its own: moments have no second bias, which would mean nothing. */
+static px_status declare_table(px_safetensors_writer *writer, const px_parameters *table, const char *prefix)
 {
     char name[NAME_BYTES];
     for (int32_t i = 0; i < table->tensor_count; i++) {
         const px_tensor *tensor = &table->tensor[i];
         int64_t shape[2] = {tensor->rows, tensor->cols};
-        if (weights && px_tensor_in_second_bias(tensor)) continue;
         PX_TRY(px_safetensors_declare(writer, full_name(name, prefix, tensor->name), tensor->dims, shape));
-        if (weights && tensor->role == PX_TENSOR_B_H)
-            PX_TRY(px_safetensors_declare(writer, full_name(name, prefix, px_parameters_second_bias(table, tensor).name), 1, shape));
     }
     return PX_OK;
 }
@@ -70,16 +67,18 @@ static px_status read_section(const px_checkpoint_source *source, px_section sec
     return source->sections.read(source->sections.holder, section, source->buffer);
 }
 
-static px_status write_table(px_safetensors_writer *writer, const px_checkpoint_source *source, px_section section, int weights)
+static px_status write_weights(px_safetensors_writer *writer, const px_checkpoint_source *source, px_section section)
+{
+    PX_TRY(read_section(source, section));
+    return px_torch_weights_write(writer, source->parameters, source->buffer);
+}
+
+static px_status write_table(px_safetensors_writer *writer, const px_checkpoint_source *source, px_section section)
 {
     const px_parameters *table = source->parameters;
     PX_TRY(read_section(source, section));
-    for (int32_t i = 0; i < table->tensor_count; i++) {
-        const px_tensor *tensor = &table->tensor[i];
-        if (weights && px_tensor_in_second_bias(tensor)) continue;
-        PX_TRY(px_safetensors_write(writer, source->buffer + tensor->offset, tensor->count));
-        if (weights && tensor->role == PX_TENSOR_B_H) PX_TRY(px_second_bias_write(writer, table, tensor, source->buffer));
-    }
+    for (int32_t i = 0; i < table->tensor_count; i++)
+        PX_TRY(px_safetensors_write(writer, source->buffer + table->tensor[i].offset, table->tensor[i].count));
     return PX_OK;
 }
 
@@ -120,16 +119,16 @@ static px_status write_all(px_safetensors_writer *writer, const px_checkpoint_so
     state_shape(source->config, shape);
 
     PX_TRY(declare_metadata(writer, source));
-    PX_TRY(declare_table(writer, table, "", 1));
-    if (whole && averaged) PX_TRY(declare_table(writer, table, CURRENT, 0));
-    if (moment1) PX_TRY(declare_table(writer, table, MOMENT1, 0));
-    if (moment2) PX_TRY(declare_table(writer, table, MOMENT2, 0));
+    PX_TRY(px_torch_weights_declare(writer, table));
+    if (whole && averaged) PX_TRY(declare_table(writer, table, CURRENT));
+    if (moment1) PX_TRY(declare_table(writer, table, MOMENT1));
+    if (moment2) PX_TRY(declare_table(writer, table, MOMENT2));
     for (int s = 0; whole && s < states_of(source->config); s++) PX_TRY(px_safetensors_declare(writer, STATES[s], 3, shape));
 
-    PX_TRY(write_table(writer, source, averaged ? PX_SECTION_AVERAGE : PX_SECTION_PARAMETERS, 1));
-    if (whole && averaged) PX_TRY(write_table(writer, source, PX_SECTION_PARAMETERS, 0));
-    if (moment1) PX_TRY(write_table(writer, source, PX_SECTION_MOMENT1, 0));
-    if (moment2) PX_TRY(write_table(writer, source, PX_SECTION_MOMENT2, 0));
+    PX_TRY(write_weights(writer, source, averaged ? PX_SECTION_AVERAGE : PX_SECTION_PARAMETERS));
+    if (whole && averaged) PX_TRY(write_table(writer, source, PX_SECTION_PARAMETERS));
+    if (moment1) PX_TRY(write_table(writer, source, PX_SECTION_MOMENT1));
+    if (moment2) PX_TRY(write_table(writer, source, PX_SECTION_MOMENT2));
     if (whole) {
         if (!source->hidden) PX_TRY(read_section(source, PX_SECTION_STATE));
         const float *states = source->hidden ? source->hidden : source->buffer;

@@ -62,9 +62,12 @@ typedef struct px_safetensors_writer px_safetensors_writer;
 px_status px_safetensors_create(const char *path, px_safetensors_writer **writer);
 /* Adds a metadata entry; text is UTF-8 without NUL (PX_ERR_ARGUMENT otherwise). */
 px_status px_safetensors_add_metadata(px_safetensors_writer *writer, const char *name, const char *text);
+/* A tensor of fp32, or of int32. */
 px_status px_safetensors_declare(px_safetensors_writer *writer, const char *name, int32_t dims, const int64_t *shape);
+px_status px_safetensors_declare_int32(px_safetensors_writer *writer, const char *name, int32_t dims, const int64_t *shape);
 /* Writes count values of the tensors declared, in order; the first call ends the declarations. */
 px_status px_safetensors_write(px_safetensors_writer *writer, const float *values, size_t count);
+px_status px_safetensors_write_int32(px_safetensors_writer *writer, const int32_t *values, size_t count);
 /* Sets the checksum, flushes and renames; the writer is gone in every case. On failure the old file is as it was. */
 px_status px_safetensors_commit(px_safetensors_writer *writer);
 void px_safetensors_abandon(px_safetensors_writer *writer); /* NULL does nothing; the old file stays */

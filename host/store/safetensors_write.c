@@ -73,14 +73,15 @@ px_status px_safetensors_add_metadata(px_safetensors_writer *writer, const char 
     return px_text_check(&writer->metadata, writer->file.path);
 }
 
-px_status px_safetensors_declare(px_safetensors_writer *writer, const char *name, int32_t dims, const int64_t *shape)
+/* Both types have 4 bytes. */
+static px_status declare(px_safetensors_writer *writer, const char *name, const char *dtype, int32_t dims, const int64_t *shape)
 {
     assert(!writer->begun && dims <= PX_SAFETENSORS_DIMS_MAX);
     px_text *header = &writer->tensors;
     size_t bytes = sizeof(float);
     px_text_append(header, ",", 1);
     px_text_json_string(header, name, strlen(name));
-    px_text_format(header, ":{\"dtype\":\"F32\",\"shape\":[");
+    px_text_format(header, ":{\"dtype\":\"%s\",\"shape\":[", dtype);
     for (int32_t i = 0; i < dims; i++) {
         px_text_format(header, "%s%lld", i ? "," : "", (long long)shape[i]);
         if (shape[i] < 0 || __builtin_mul_overflow(bytes, (size_t)shape[i], &bytes))
@@ -92,6 +93,16 @@ px_status px_safetensors_declare(px_safetensors_writer *writer, const char *name
     px_text_format(header, "],\"data_offsets\":[%zu,%zu]}", writer->declared, end);
     writer->declared = end;
     return px_text_check(header, writer->file.path);
+}
+
+px_status px_safetensors_declare(px_safetensors_writer *writer, const char *name, int32_t dims, const int64_t *shape)
+{
+    return declare(writer, name, "F32", dims, shape);
+}
+
+px_status px_safetensors_declare_int32(px_safetensors_writer *writer, const char *name, int32_t dims, const int64_t *shape)
+{
+    return declare(writer, name, "I32", dims, shape);
 }
 
 static px_status put(px_safetensors_writer *writer, const void *data, size_t bytes)
@@ -131,7 +142,7 @@ static px_status begin(px_safetensors_writer *writer)
     return status;
 }
 
-px_status px_safetensors_write(px_safetensors_writer *writer, const float *values, size_t count)
+static px_status write_values(px_safetensors_writer *writer, const void *values, size_t count)
 {
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "safetensors files are little-endian; this machine needs a swapped copy here and in safetensors.c"
@@ -140,6 +151,16 @@ px_status px_safetensors_write(px_safetensors_writer *writer, const float *value
     writer->written += count * sizeof(float);
     assert(writer->written <= writer->declared);
     return put(writer, values, count * sizeof(float));
+}
+
+px_status px_safetensors_write(px_safetensors_writer *writer, const float *values, size_t count)
+{
+    return write_values(writer, values, count);
+}
+
+px_status px_safetensors_write_int32(px_safetensors_writer *writer, const int32_t *values, size_t count)
+{
+    return write_values(writer, values, count);
 }
 
 px_status px_safetensors_commit(px_safetensors_writer *writer)
