@@ -5,11 +5,10 @@
 #include "commands.h"
 #include "options.h"
 #include "output.h"
+#include "registry.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static const char DEVICES[] = "cpu reference auto cuda";
 
 typedef struct writer {
     const px_command *command;
@@ -29,7 +28,7 @@ static void visit_option(const px_option *option, flag_function *each)
         size_t used = strlen(choices);
         snprintf(choices + used, sizeof choices - used, "%s%s", i ? " " : "", option->choices[i]);
     }
-    if (strcmp(option->name, "device") == 0) snprintf(choices, sizeof choices, "%s", DEVICES);
+    if (strcmp(option->name, "device") == 0) px_device_names(" ", " ", 0, choices, sizeof choices);
     if (choices[0]) value = VALUE_CHOICE;
     char help[160];
     each(option->name, value, choices, px_option_help(option, help, sizeof help), option->type == PX_OPTION_BOOL);
@@ -41,8 +40,10 @@ static void visit_flags(const px_command_line *line, flag_function *each)
     for (const px_flag *flag = line->flags; flag && flag->name; flag++) {
         int is_text = flag->kind != PX_FLAG_SWITCH && flag->kind != PX_FLAG_INT32 && flag->kind != PX_FLAG_INT64 && flag->kind != PX_FLAG_DOUBLE;
         int is_device = strcmp(flag->name, "device") == 0;
+        char devices[64];
+        px_device_names(" ", " ", 0, devices, sizeof devices);
         each(flag->name, flag->kind == PX_FLAG_SWITCH ? VALUE_NONE : is_device ? VALUE_CHOICE : is_text && px_flag_names_file(flag->value_name) ? VALUE_FILE : VALUE_NUMBER,
-             is_device ? DEVICES : "", flag->help, flag->kind == PX_FLAG_SWITCH);
+             is_device ? devices : "", flag->help, flag->kind == PX_FLAG_SWITCH);
     }
     if (line->config) each("config", VALUE_FILE, "", "read settings from FILE", 0);
     int takes_dropout = 0;

@@ -80,9 +80,27 @@ void px_device_numbered(const char *device, int k, char *name, size_t bytes)
     snprintf(name, bytes, "%s:%d", entry->name, k);
 }
 
+static size_t add_name(size_t used, const char *before, const char *name, const char *after, char *names, size_t bytes)
+{
+    const int length = used < bytes ? snprintf(names + used, bytes - used, "%s%s%s", before, name, after) : 0;
+    return used + (size_t)length;
+}
+
+void px_device_names(const char *between, const char *last, int with_numbers, char *names, size_t bytes)
+{
+    size_t used = add_name(0, "", AUTO, "", names, bytes);
+    for (size_t i = 0; i < px_engine_entry_count; i++) {
+        const px_engine_entry *entry = &px_engine_entries[i];
+        used = add_name(used, i + 1 == px_engine_entry_count ? last : between, entry->name, "", names, bytes);
+        if (entry->numbered && with_numbers) used = add_name(used, between, entry->name, ":k", names, bytes);
+    }
+}
+
 px_status px_device_unknown(const char *device)
 {
-    return px_fail(PX_ERR_DEVICE, "device \"%.40s%s\" is not known; use auto, cpu, cuda, cuda:k or reference", device, strlen(device) > 40 ? "..." : "");
+    char names[128];
+    px_device_names(", ", " or ", 1, names, sizeof names);
+    return px_fail(PX_ERR_DEVICE, "device \"%.40s%s\" is not known; use %s", device, strlen(device) > 40 ? "..." : "", names);
 }
 
 /* ---- finding ----------------------------------------------------------------------------------------------------- */

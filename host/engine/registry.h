@@ -29,6 +29,8 @@ const char *px_device_of_host(void);
 int px_device_is_auto(const char *device);
 /* 1: the name leaves open which of several devices it is: "auto", or a numbered engine without a number. */
 int px_device_is_open(const char *device);
+/* Every name that --device takes, with `between` between them and `last` before the last one; "name:k" too where with_numbers. */
+void px_device_names(const char *between, const char *last, int with_numbers, char *names, size_t bytes);
 /* Such a name with number k, into name [bytes]; for "auto" the first numbered engine's. */
 void px_device_numbered(const char *device, int k, char *name, size_t bytes);
 /* Records that there is no such device; PX_ERR_DEVICE. */
