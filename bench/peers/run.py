@@ -21,7 +21,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 # n, T, d, h, L, V: the sizes that the speed targets name. One-hot inputs are a row of W_xh to perplex, a product to nn.RNN;
-# the cases with d > 0 are the same work to everyone.
+# the cases with d > 0 are the same work to everyone. cell: tanh where none is named; GRU and LSTM have nn.GRU and nn.LSTM as peers.
 CASES = {
     "chars": dict(batch=32, steps=35, embed=0, hidden=512, layers=1, vocab=28),
     "chars-256": dict(batch=32, steps=35, embed=0, hidden=256, layers=1, vocab=28),
@@ -31,6 +31,8 @@ CASES = {
     "words": dict(batch=32, steps=35, embed=0, hidden=512, layers=1, vocab=10000),
     "words-embed": dict(batch=32, steps=35, embed=512, hidden=512, layers=1, vocab=10000),
     "one-stream": dict(batch=1, steps=35, embed=0, hidden=256, layers=1, vocab=28),
+    "gru": dict(batch=32, steps=35, embed=0, hidden=512, layers=1, vocab=28, cell="gru"),
+    "lstm": dict(batch=32, steps=35, embed=0, hidden=512, layers=1, vocab=28, cell="lstm"),
     "tiny": dict(batch=4, steps=8, embed=0, hidden=32, layers=1, vocab=28),
 }
 # The speed targets on GPUs: h = 512 and 1024, T = 64, embedded words: "gpu-512-32" is h = 512 with 32 streams.
@@ -95,6 +97,7 @@ class Ours:
         self.command += ["--precision", options.precision]
         for key in ("batch", "steps", "embed", "hidden", "layers", "vocab"):
             self.command += [f"--{key}", str(case[key])]
+        self.command += ["--cell", case.get("cell", "tanh")]
         self.result = self.run(0.1, ["--export", str(path)])
         self.losses = self.result["cases"][0]["losses"]
 
@@ -178,11 +181,16 @@ class Peer:
 def start_peers(options, name, threads, most_threads, path):
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     common = ["--case", str(path), "--device", options.device, "--threads", str(threads), "--precision", options.precision]
+    gated = "cell" in CASES[name]
     if options.torch_python:
         for variant in options.variants:
+            if gated and not variant.startswith("rnn"):
+                continue
             if variant != "rnn" and not (name in options.compile_cases and (threads == most_threads or options.quick)):
                 continue
             yield Peer(f"torch {variant}", [options.torch_python, str(HERE / "torch_peer.py"), "--variant", variant, *common], environment)
+    if gated:
+        return  # the other peers are written for tanh
     if options.jax_python:
         yield Peer("jax scan", [options.jax_python, str(HERE / "jax_peer.py"), *common], environment)
     if options.onednn and options.device == "cpu" and options.precision == "fp32":

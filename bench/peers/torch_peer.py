@@ -2,7 +2,7 @@
 """PyTorch as a peer: nn.RNN and a hand-written loop, eager or through torch.compile, on the CPU or a GPU.
 
 Variants:
-    rnn            nn.RNN, what a user picks; a one-hot input is F.one_hot as in Dive into Deep Learning 8.6, a learned one nn.Embedding
+    rnn            nn.RNN (or nn.GRU, nn.LSTM, as the case's weights are), what a user picks; a one-hot input is F.one_hot as in Dive into Deep Learning 8.6, a learned one nn.Embedding
     rnn-compile    the same model through torch.compile
     loop           tanh(x_t + h W_hh') step by step; a one-hot input is a row of W_xh, without a product
     loop-compile   that loop, unrolled over T by torch.compile
@@ -41,31 +41,42 @@ except ImportError as error:
 
 
 class Model(nn.Module):
-    """Embedding or one-hot, L layers of nn.RNN (tanh), a linear output layer."""
+    """Embedding or one-hot, L layers of nn.RNN (tanh), nn.GRU or nn.LSTM, a linear output layer."""
 
     def __init__(self, case, loop):
         super().__init__()
         weights = {name: torch.from_numpy(worker.to_numpy(entry)) for name, entry in case.items() if not name.startswith("bench.")}
         self.layers = sum(name.startswith("rnn.weight_hh_l") for name in weights)
-        self.hidden = weights["rnn.weight_hh_l0"].shape[0]
+        rows, self.hidden = weights["rnn.weight_hh_l0"].shape
+        kind = {1: nn.RNN, 3: nn.GRU, 4: nn.LSTM}[rows // self.hidden]
+        self.states = 2 if kind is nn.LSTM else 1
+        if loop and kind is not nn.RNN:
+            worker.fail("the loop by hand is of tanh units alone")
         self.vocab = weights["decoder.bias"].shape[0]
         self.loop = loop
         if "decoder.weight" not in weights:
             worker.fail("tied embeddings are not part of this comparison")
         width = weights["rnn.weight_ih_l0"].shape[1]
         self.encoder = nn.Embedding(self.vocab, width) if "encoder.weight" in weights else None
-        self.rnn = nn.RNN(width, self.hidden, self.layers)
+        self.rnn = kind(width, self.hidden, self.layers)
         self.decoder = nn.Linear(self.hidden, self.vocab)
         self.load_state_dict(weights)
-        for layer in range(self.layers):  # perplex has one bias; nn.RNN's second stays at zero
-            getattr(self.rnn, f"bias_hh_l{layer}").requires_grad_(False)
+        for layer in range(self.layers):  # perplex has one bias, but for the one inside a GRU's n; the rest of the second stays at zero
+            second = getattr(self.rnn, f"bias_hh_l{layer}")
+            if kind is nn.GRU:
+                inside = torch.arange(rows) >= 2 * self.hidden
+                second.register_hook(lambda gradient, inside=inside: gradient * inside.to(gradient))
+            else:
+                second.requires_grad_(False)
 
     def forward(self, tokens, state):
         if self.loop:
-            output, state = self.unrolled(tokens, state)
+            output, last = self.unrolled(tokens, state[0])
+            state = last.unsqueeze(0)
         else:
             x = self.encoder(tokens) if self.encoder is not None else F.one_hot(tokens, self.vocab).to(torch.float32)
-            output, state = self.rnn(x, state)
+            output, last = self.rnn(x, tuple(state) if self.states == 2 else state[0])
+            state = torch.stack(last) if self.states == 2 else last.unsqueeze(0)
         return self.decoder(output.reshape(-1, self.hidden)), state
 
     def unrolled(self, tokens, state):
@@ -111,7 +122,7 @@ class Peer:
         self.optimizer = torch.optim.SGD(self.parameters, lr=options.lr)
         self.run = torch.compile(self.forward) if options.variant.endswith("compile") else self.forward
         self.window = 0
-        self.zero = torch.zeros(self.model.layers, self.tokens.shape[2], self.model.hidden, device=self.device)
+        self.zero = torch.zeros(self.model.states, self.model.layers, self.tokens.shape[2], self.model.hidden, device=self.device)
         self.state = self.zero
 
     def forward(self, tokens, targets, state):

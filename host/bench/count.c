@@ -9,6 +9,7 @@
 
 typedef struct sizes {
     double n, T, rows, d, h, L, V;
+    double g, states, kept; /* G h; S; what the cell keeps of its gates, G h or 0 */
     int tied, projected;
     double parameters;
 } sizes;
@@ -17,10 +18,15 @@ static sizes sizes_of(const px_model_config *model, int32_t n, int32_t T)
 {
     sizes s = {.n = n, .T = T, .rows = (double)n * T, .d = model->embed, .h = model->hidden, .L = model->layers,
                .V = model->vocab, .tied = model->tied != 0};
+    const px_cell_info *cell = px_cell_of(model->cell);
+    s.g = cell->gates * s.h;
+    s.states = cell->states;
+    s.kept = cell->keeps ? s.g : 0;
     s.projected = s.tied && model->embed != model->hidden;
     double input = s.d > 0 ? s.d : s.V;
-    s.parameters = (s.d > 0 ? s.V * s.d : 0) + input * s.h + s.h * s.h + s.h          /* table, layer 0 */
-                 + (s.L - 1) * (2 * s.h * s.h + s.h)                                  /* layers above */
+    s.parameters = (s.d > 0 ? s.V * s.d : 0) + input * s.g + s.g * s.h + s.g          /* table, layer 0 */
+                 + (s.L - 1) * (2 * s.g * s.h + s.g)                                  /* layers above */
+                 + (cell->lone != PX_NO_GATE ? s.L * s.h : 0)
                  + (s.tied ? 0 : s.h * s.V) + (s.projected ? s.h * s.d : 0) + s.V;    /* head */
     return s;
 }
@@ -40,19 +46,19 @@ static double head_weights(const sizes *s)
 /* Rows of the table or of W_xh that a token fetches. */
 static double input_width(const sizes *s)
 {
-    return s->d > 0 ? s->d : s->h;
+    return s->d > 0 ? s->d : s->g;
 }
 
 static void count_forward(const sizes *s, px_work_count *c)
 {
-    double rows = s->rows, h2 = s->h * s->h;
+    double rows = s->rows, gh = s->g * s->h;
     c->tokens = rows;
     /* embed: X_t W_xh of the lowest layer; a one-hot input is a row, no product */
-    c->phase_flops[PX_PHASE_EMBED] = s->d > 0 ? rows * 2 * s->d * s->h : 0;
-    c->phase_bytes[PX_PHASE_EMBED] = 4 * (rows + rows * input_width(s) + rows * s->h + (s->d > 0 ? s->d * s->h : 0));
+    c->phase_flops[PX_PHASE_EMBED] = s->d > 0 ? rows * 2 * s->d * s->g : 0;
+    c->phase_bytes[PX_PHASE_EMBED] = 4 * (rows + rows * input_width(s) + rows * s->g + (s->d > 0 ? s->d * s->g : 0));
     /* recurrence: H_{t-1} W_hh for every layer, the input products of the layers above the lowest */
-    c->phase_flops[PX_PHASE_RECURRENCE_FORWARD] = rows * (s->L * 2 * h2 + (s->L - 1) * 2 * h2);
-    c->phase_bytes[PX_PHASE_RECURRENCE_FORWARD] = 4 * (s->L * (h2 + 2 * rows * s->h) + (s->L - 1) * (h2 + 2 * rows * s->h));
+    c->phase_flops[PX_PHASE_RECURRENCE_FORWARD] = rows * (s->L * 2 * gh + (s->L - 1) * 2 * gh);
+    c->phase_bytes[PX_PHASE_RECURRENCE_FORWARD] = 4 * (s->L * (gh + rows * (s->g + s->kept + s->states * s->h)) + (s->L - 1) * (gh + rows * (s->h + s->g)));
     /* head */
     c->phase_flops[PX_PHASE_HEAD] = rows * head_products(s);
     c->phase_bytes[PX_PHASE_HEAD] = 4 * (head_weights(s) + rows * s->h + 2 * rows);
@@ -61,9 +67,9 @@ static void count_forward(const sizes *s, px_work_count *c)
 
 static void count_weights(const sizes *s, px_work_count *c)
 {
-    const double matrix = 4 * s->h * s->h;
+    const double matrix = 4 * s->g * s->h;
     c->model_recurrent_bytes = (2 * s->L - 1) * matrix;
-    c->model_bytes = c->model_recurrent_bytes + 4 * (s->d * s->h + head_weights(s));
+    c->model_bytes = c->model_recurrent_bytes + 4 * (s->d * s->g + head_weights(s));
     c->loop_passes = s->L * (s->T - 1);
     c->loop_bytes = c->loop_passes > 0 ? matrix : 0;
 }
@@ -113,7 +119,7 @@ void px_count_train(const px_model_config *model, const px_optimizer_config *opt
                     px_work_count *count)
 {
     sizes s = sizes_of(model, n, T);
-    double rows = s.rows, h2 = s.h * s.h;
+    double rows = s.rows, gh = s.g * s.h;
     memset(count, 0, sizeof *count);
     count_forward(&s, count);
     double *flops = count->phase_flops, *bytes = count->phase_bytes;
@@ -122,12 +128,12 @@ void px_count_train(const px_model_config *model, const px_optimizer_config *opt
     bytes[PX_PHASE_HEAD] = 4 * (2 * head_weights(&s) + 2 * head_weights(&s) + 2 * rows * s.h + rows * s.h + 2 * rows);
     /* recurrence backward: dZ_{t+1} W_hh' for T - 1 steps (gradients stop at the window's start), dW_hh over all rows; the
      * layers above the lowest also dX and dW_xh */
-    flops[PX_PHASE_RECURRENCE_BACKWARD] = s.L * (s.n * (s.T - 1) * 2 * h2 + rows * 2 * h2) + (s.L - 1) * rows * 4 * h2;
-    bytes[PX_PHASE_RECURRENCE_BACKWARD] = 4 * (s.L * (3 * h2 + 5 * rows * s.h) + (s.L - 1) * (3 * h2 + 2 * rows * s.h));
+    flops[PX_PHASE_RECURRENCE_BACKWARD] = s.L * (s.n * (s.T - 1) * 2 * gh + rows * 2 * gh) + (s.L - 1) * rows * 4 * gh;
+    bytes[PX_PHASE_RECURRENCE_BACKWARD] = 4 * (s.L * (3 * gh + rows * ((2 + s.states) * s.h + 2 * s.g + s.kept)) + (s.L - 1) * (3 * gh + rows * (s.h + s.g)));
     /* embed backward: with a table dX and dW_xh, then rows added to the table's gradient; one-hot rows of dW_xh */
-    flops[PX_PHASE_EMBED_BACKWARD] = s.d > 0 ? rows * 4 * s.d * s.h : 0;
+    flops[PX_PHASE_EMBED_BACKWARD] = s.d > 0 ? rows * 4 * s.d * s.g : 0;
     bytes[PX_PHASE_EMBED_BACKWARD] =
-        4 * (rows * s.h + 2 * rows * input_width(&s) + (s.d > 0 ? 3 * s.d * s.h + rows * s.d : 0));
+        4 * (rows * s.g + 2 * rows * input_width(&s) + (s.d > 0 ? 3 * s.d * s.g + rows * s.d : 0));
     bytes[PX_PHASE_UPDATE] = s.parameters * update_bytes(optimizer);
     count->dependent_steps = s.L * (2 * s.T - 1);
     total(count);

@@ -119,6 +119,7 @@ static cJSON *model_part(const px_model_file *model)
     char class[40];
     snprintf(class, sizeof class, "torch.nn.%s", cell->torch);
     cJSON_AddStringToObject(object, "class", class);
+    cJSON_AddStringToObject(object, "cell", cell->name);
     if (strcmp(cell->torch, "RNN") == 0) cJSON_AddStringToObject(object, "nonlinearity", cell->name);
     px_json_count(object, "vocabulary", sizes->vocab);
     px_json_count(object, "embedding", sizes->embed);
@@ -198,6 +199,8 @@ static px_status print_result(const export_flags *flags, const px_model_file *mo
 static px_status write_model(const px_command_line *line, const export_flags *flags, px_model_file *model)
 {
     char weights[PATH_BYTES], card[PATH_BYTES], *text = NULL;
+    const px_cell_info *cell = px_cell_of(model->config.model.cell);
+    if (!cell->torch) return px_fail(PX_ERR_ARGUMENT, "export: a model of --cell %s; torch.nn has no module of that kind", cell->name);
     PX_TRY(settle_paths(flags->out, weights, card));
     PX_TRY(px_output_check(line, "out", weights, PX_FLAG_OUT_FILE));
     PX_TRY(px_output_check(line, "out", card, PX_FLAG_OUT_FILE));

@@ -1,4 +1,4 @@
-/* perplex import: a torch.nn.RNN language model becomes a model of perplex. */
+/* perplex import: a torch.nn.RNN, GRU or LSTM language model becomes a model of perplex. */
 #include "check.h"
 #include "commands.h"
 #include "file.h"
@@ -16,8 +16,8 @@
 
 static const char USAGE[] =
     "perplex import FILE.safetensors --out M.safetensors [--vocab LIST] [flags]\n"
-    "Reads a language model made of torch.nn.Embedding (or one-hot input), torch.nn.RNN and\n"
-    "torch.nn.Linear, and writes it as a model that eval, sample and the library take.\n"
+    "Reads a language model made of torch.nn.Embedding (or one-hot input), torch.nn.RNN (tanh, or relu\n"
+    "by --cell), GRU or LSTM, and torch.nn.Linear, and writes it as a model that eval, sample and the library take.\n"
     "LIST names its tokens in the order of its ids: a text with one token a line, a JSON list or object\n"
     "(token: id), a card of perplex export, a model or token file of perplex; or the word bytes.\n";
 static const char HELP_END[] =
@@ -88,7 +88,7 @@ static px_status import_model(import_flags *flags, const px_command_line *line, 
     flags->names.normalise = px_command_line_gave(line, "normalise") ? (int)config->normalise : -1;
     if (flags->vocab) PX_TRY(read_list(flags->vocab, &list));
     px_import_request request = {.path = flags->path, .vocabulary = flags->vocab ? &list : NULL, .names = flags->names,
-                                 .cell = config->model.cell, .encoder = flags->encoder, .rnn = flags->rnn, .decoder = flags->decoder};
+                                 .cell = config->model.cell, .cell_given = px_command_line_gave(line, "cell"), .encoder = flags->encoder, .rnn = flags->rnn, .decoder = flags->decoder};
     px_status status = px_signals_remove_unfinished(flags->out);
     if (status == PX_OK) status = px_model_import(&request, flags->out, &result);
     px_vocabulary_list_free(&list);
@@ -116,7 +116,7 @@ int px_cmd_import(int argc, char **argv)
     if (status == PX_OK && line.help)
         px_help_print(&line);
     else if (status == PX_OK && line.positional_count == 0)
-        status = px_fail(PX_ERR_ARGUMENT, "import: of what? give a .safetensors file that holds a torch.nn.RNN language model");
+        status = px_fail(PX_ERR_ARGUMENT, "import: of what? give a .safetensors file that holds a language model of torch.nn.RNN, GRU or LSTM");
     else if (status == PX_OK) {
         flags.path = line.positional[0];
         status = import_model(&flags, &line, &config);

@@ -123,7 +123,7 @@ static px_status find_prefix(px_foreign *foreign)
     if (!found && other)
         return px_fail(PX_ERR_INPUT, "%s: no tensor %s; its recurrent layer seems to be %.60s: name the module with --rnn", foreign->path, ending, other);
     if (!found)
-        return px_fail(PX_ERR_INPUT, "%s: no tensor %s: not a language model of torch.nn.RNN (its first tensor is %.60s)", foreign->path, ending,
+        return px_fail(PX_ERR_INPUT, "%s: no tensor %s: not a language model of torch.nn.RNN, GRU or LSTM (its first tensor is %.60s)", foreign->path, ending,
                        px_safetensors_count(foreign->file) ? px_safetensors_at(foreign->file, 0)->name : "not there");
     if (prefix >= sizeof foreign->prefix) return px_fail(PX_ERR_INPUT, "%s: %.60s...: the name is too long", foreign->path, found);
     memcpy(foreign->prefix, found, prefix);
@@ -159,15 +159,27 @@ static px_status missing(const px_foreign *foreign, const char *module, const ch
     return px_fail(PX_ERR_INPUT, "%s: tensor %s%s.%s is missing", foreign->path, foreign->prefix, module, name);
 }
 
-/* h, L and the width of the input from the recurrent layers. */
+/* The first cell of torch.nn with as many gates as weight_hh has row blocks; NULL: there is none. */
+static const px_cell_info *find_cell(px_foreign *foreign, const px_safetensor *hh)
+{
+    for (int cell = 0; cell < PX_CELL_COUNT; cell++) {
+        const px_cell_info *info = px_cell_of((px_cell)cell);
+        if (!info->torch || hh->shape[0] / info->gates != hh->shape[1] || hh->shape[0] % info->gates) continue;
+        foreign->sizes.cell = (px_cell)cell;
+        return info;
+    }
+    return NULL;
+}
+
+/* The cell, h, L and the width of the input from the recurrent layers. */
 static px_status read_layers(px_foreign *foreign, int64_t *input)
 {
     const px_safetensor *first = find_layer(foreign, "weight_hh", 0);
     if (first->dims != 2 || first->shape[1] < 1 || first->shape[1] > INT32_MAX) return wrong_shape(foreign, first, "[h,h]");
     int64_t h = first->shape[1];
-    if (first->shape[0] == 4 * h || first->shape[0] == 3 * h)
-        return px_fail(PX_ERR_INPUT, "%s: tensor %s has %lld rows for %lld units: weights of %s, which perplex does not have; only torch.nn.RNN can be imported",
-                       foreign->path, first->name, (long long)first->shape[0], (long long)h, first->shape[0] == 4 * h ? "an LSTM" : "a GRU");
+    const px_cell_info *cell = find_cell(foreign, first);
+    if (!cell) return wrong_shape(foreign, first, "[h,h] of an nn.RNN, [3 h,h] of an nn.GRU or [4 h,h] of an nn.LSTM");
+    const int64_t rows = cell->gates * h;
     if (px_foreign_find(foreign, foreign->rnn, "weight_hh_l0_reverse"))
         return px_fail(PX_ERR_INPUT, "%s: a bidirectional network: it reads what it would have to predict, and is no language model", foreign->path);
     int layers = 0;
@@ -177,12 +189,12 @@ static px_status read_layers(px_foreign *foreign, int64_t *input)
         char name[32];
         snprintf(name, sizeof name, !ih ? "weight_ih_l%d" : !b_ih ? "bias_ih_l%d" : "bias_hh_l%d", layers);
         if (!ih || !b_ih != !b_hh) return missing(foreign, foreign->rnn, name);
-        PX_TRY(expect(foreign, hh, h, h));
-        if (layers == 0 && ih->dims != 2) return wrong_shape(foreign, ih, "[h,d]");
+        PX_TRY(expect(foreign, hh, rows, h));
+        if (layers == 0 && ih->dims != 2) return wrong_shape(foreign, ih, "[G h,d]");
         if (layers == 0) *input = ih->shape[1];
-        PX_TRY(expect(foreign, ih, h, layers == 0 ? *input : h));
-        if (b_ih) PX_TRY(expect(foreign, b_ih, h, 0));
-        if (b_hh) PX_TRY(expect(foreign, b_hh, h, 0));
+        PX_TRY(expect(foreign, ih, rows, layers == 0 ? *input : h));
+        if (b_ih) PX_TRY(expect(foreign, b_ih, rows, 0));
+        if (b_hh) PX_TRY(expect(foreign, b_hh, rows, 0));
     }
     foreign->sizes.hidden = (int32_t)h;
     foreign->sizes.layers = layers;

@@ -15,7 +15,8 @@ typedef struct px_import_request {
     const char *path;              /* safetensors */
     px_vocabulary_list *vocabulary; /* NULL: the 256 bytes, where the model has 256 tokens */
     px_vocabulary_names names;
-    px_cell cell;  /* the file does not say */
+    px_cell cell;                  /* of one gate: what a torch.nn.RNN is, which the file does not say */
+    int cell_given;                /* 1: cell must be what the file holds; 0: a GRU or an LSTM is one by its shapes */
     const char *encoder, *rnn, *decoder; /* names of the modules; NULL = "encoder", "rnn", "decoder" */
 } px_import_request;
 

@@ -1,4 +1,4 @@
-/* Models of torch.nn.RNN: see model_exchange.h. What the file holds is foreign_tensors.c; here its rows are put into the order
+/* Models of torch.nn.RNN, GRU and LSTM: see model_exchange.h. What the file holds is foreign_tensors.c; here its rows are put into the order
  * of perplex's ids and written as a checkpoint. */
 #include "model_exchange.h"
 
@@ -43,7 +43,7 @@ static void put_rows(const importing *import, const px_tensor *to, float absent)
             out[(size_t)id * cols + k] = import->row[id] < 0 ? absent : import->scratch[(size_t)import->row[id] * cols + k];
 }
 
-/* A one-hot W_xh [h,V]: its columns are tokens. file_cols: V of the file. */
+/* A one-hot W_xh [G h,V]: its columns are tokens. file_cols: V of the file. */
 static void put_columns(const importing *import, const px_tensor *to, size_t file_cols)
 {
     float *out = import->weights + to->offset;
@@ -72,8 +72,13 @@ static px_status put_bias(const importing *import, const px_tensor *to, const px
     snprintf(name, sizeof name, "bias_hh_l%d", (int)to->layer);
     const px_safetensor *second = px_foreign_find(&import->foreign, import->foreign.rnn, name);
     if (!first || !second) return PX_OK;
+    const px_second_bias bias = px_parameters_second_bias(&import->table, to);
     PX_TRY(px_foreign_values(&import->foreign, first, out));
     PX_TRY(px_foreign_values(&import->foreign, second, import->scratch));
+    if (bias.tensor) { /* a lone gate's bias is a parameter by itself */
+        memcpy(import->weights + bias.tensor->offset, import->scratch + bias.before, bias.tensor->count * sizeof *out);
+        memset(import->scratch + bias.before, 0, bias.tensor->count * sizeof *out);
+    }
     for (size_t i = 0; i < to->count; i++)
         if (import->scratch[i] != 0) out[i] = (float)((double)out[i] + (double)import->scratch[i]);
     return PX_OK;
@@ -83,6 +88,7 @@ static px_status put_tensor(const importing *import, const px_tensor *to)
 {
     const px_safetensor *from = find_source(import, to);
     if (to->role == PX_TENSOR_B_H) return put_bias(import, to, from);
+    if (px_tensor_in_second_bias(to)) return PX_OK; /* put_bias has put it */
     if (from)
         PX_TRY(px_foreign_values(&import->foreign, from, import->scratch));
     else
@@ -118,6 +124,17 @@ static px_status read_vocabulary(importing *import, const px_import_request *req
     return status;
 }
 
+/* What was asked for, where the file's shapes allow it; else what they say. */
+static px_status settle_cell(importing *import, const px_import_request *request)
+{
+    const px_cell_info *found = px_cell_of(import->foreign.sizes.cell), *asked = px_cell_of(request->cell);
+    if (request->cell_given && (asked->gates != found->gates || !asked->torch))
+        return px_fail(PX_ERR_ARGUMENT, "--cell %s: %s holds an nn.%s; %s", asked->name, request->path, found->torch,
+                       found->gates == 1 ? "give tanh or relu" : "leave --cell away");
+    import->config.model.cell = asked->gates == found->gates ? request->cell : import->foreign.sizes.cell;
+    return PX_OK;
+}
+
 static px_status settle_config(importing *import, const px_import_request *request)
 {
     px_text_options options = px_vocabulary_options(import->vocabulary);
@@ -130,9 +147,7 @@ static px_status settle_config(importing *import, const px_import_request *reque
     sizes->hidden = found->hidden;
     sizes->layers = found->layers;
     sizes->tied = found->tied;
-    if (px_cell_of(request->cell)->keeps)
-        return px_fail(PX_ERR_ARGUMENT, "--cell %s: only torch.nn.RNN can be imported, of tanh or relu", px_cell_of(request->cell)->name);
-    sizes->cell = request->cell;
+    PX_TRY(settle_cell(import, request));
     if (px_parameters_make(sizes, &import->table) != PX_OK) return px_fail_context(PX_ERR_INPUT, "%s", request->path);
     return PX_OK;
 }

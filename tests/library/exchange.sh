@@ -32,6 +32,11 @@ agrees "nested prefixes" list.txt -- embed=5 prefix=_orig_mod.module.
 agrees "tied" list.txt -- embed=7 tied
 agrees "tied, the table under the decoder's name" list.txt -- embed=7 tied alias
 agrees "tied with a projection" list.txt -- embed=5 hidden=9 tied
+agrees "a GRU" list.txt -- gru
+agrees "a GRU, two layers, embedding" list.txt -- gru layers=2 embed=5 hidden=9
+agrees "an LSTM" list.txt --cell lstm -- lstm
+agrees "an LSTM, two layers, tied with a projection" list.txt -- lstm layers=2 embed=5 hidden=9 tied
+agrees "a GRU without biases" list.txt -- gru nobias
 agrees "without biases" list.txt -- nobias nodecoderbias
 for dtype in F16 BF16 F64; do agrees "$dtype" list.txt -- dtype=$dtype embed=5; done
 
@@ -62,7 +67,7 @@ run import words.safetensors --out padded.safetensors --vocab padded.list --json
 must "a <pad> among characters gets a private one" test "$(json placeholders)" = 1
 
 # ---- what was exported comes back as it was
-for flags in '--level byte' '--level char --embed 8 --tied' '--level word --layers 2 --embed 6' '--level char --normalise letters --nonlinearity relu --init-recurrent same'; do
+for flags in '--level byte' '--level char --embed 8 --tied' '--level word --layers 2 --embed 6' '--level word --cell gru --layers 2' '--level char --cell lstm --embed 6' '--level char --normalise letters --nonlinearity relu --init-recurrent same'; do
     rm -rf run
     # shellcheck disable=SC2086
     tiny_model run $flags
@@ -103,8 +108,9 @@ not_imported() {
     rm -f imported.safetensors
     refuses "$name" 2 "$pattern" import foreign.safetensors --out imported.safetensors "$@"
 }
-foreign lstm; not_imported "an LSTM" "weights of an LSTM.*only torch.nn.RNN" --vocab list.txt
-foreign gru; not_imported "a GRU" "weights of a GRU" --vocab list.txt
+foreign lstm; not_imported "an LSTM as something else" "holds an nn.LSTM; leave --cell away" --vocab list.txt --cell relu
+foreign; not_imported "an RNN as something else" "holds an nn.RNN; give tanh or relu" --vocab list.txt --cell gru
+foreign wrong=rnn.weight_hh_l0; not_imported "no cell has so many rows" "rnn.weight_hh_l0.*nn.GRU or" --vocab list.txt
 foreign reverse; not_imported "a bidirectional network" "bidirectional" --vocab list.txt
 foreign extra; not_imported "a tensor that does not belong" "attention.weight does not belong" --vocab list.txt
 foreign integer; not_imported "integers" "is I64" --vocab list.txt

@@ -1,9 +1,9 @@
-/* Writes the safetensors file of a small torch.nn.RNN language model and says its loss on a text, by loops in double of its own:
+/* Writes the safetensors file of a small torch.nn.RNN, GRU or LSTM language model and says its loss on a text, by loops in double of its own:
  * nothing here is shared with perplex.
  *
  *     foreign_model OUT TEXT SETTING...      prints the loss; TEXT's bytes are looked up in the model's list of tokens
- * settings: vocab=N embed=N hidden=N layers=N relu tied alias dtype=F32|F16|BF16|F64 prefix=P nobias nodecoderbias
- *           lstm gru reverse extra missing=NAME wrong=NAME integer
+ * settings: vocab=N embed=N hidden=N layers=N relu lstm gru tied alias dtype=F32|F16|BF16|F64 prefix=P nobias nodecoderbias
+ *           reverse extra missing=NAME wrong=NAME integer
  * Token i of the list is the character 'a' + i, but 0 is ' ' and 1 is <unk> (a byte that no text here has). */
 #include <math.h>
 #include <stdint.h>
@@ -99,7 +99,7 @@ static void write_file(const char *path)
 }
 
 typedef struct model {
-    int V, d, h, L, relu;
+    int V, d, h, L, relu, gates;
     tensor *encoder, *ih[MAX_LAYERS], *hh[MAX_LAYERS], *b_ih[MAX_LAYERS], *b_hh[MAX_LAYERS], *proj, *decoder, *bias;
 } model;
 
@@ -109,10 +109,50 @@ static int token_of(const model *m, int byte)
     return byte == ' ' ? 0 : byte >= 'a' + 2 && byte < 'a' + m->V ? byte - 'a' : 1;
 }
 
+/* Row i of weight_ih x + bias_ih, and of weight_hh H + bias_hh. */
+static double input_part(const model *m, int l, int i, const double *x, int inputs)
+{
+    double z = m->b_ih[l] ? m->b_ih[l]->value[i] : 0;
+    for (int k = 0; k < inputs; k++) z += m->ih[l]->value[i * inputs + k] * x[k];
+    return z;
+}
+
+static double hidden_part(const model *m, int l, int i, const double *H)
+{
+    double z = m->b_hh[l] ? m->b_hh[l]->value[i] : 0;
+    for (int k = 0; k < m->h; k++) z += m->hh[l]->value[i * m->h + k] * H[k];
+    return z;
+}
+
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+/* Unit i of layer l after a step, as PyTorch's documentation writes nn.RNN, nn.GRU and nn.LSTM; C: the LSTM's cell state, updated. */
+static double unit(const model *m, int l, int i, const double *x, int inputs, const double *H, double *C)
+{
+    double a[4], b[4];
+    for (int g = 0; g < m->gates; g++) {
+        a[g] = input_part(m, l, g * m->h + i, x, inputs);
+        b[g] = hidden_part(m, l, g * m->h + i, H);
+    }
+    if (m->gates == 3) {
+        double r = sigmoid(a[0] + b[0]), z = sigmoid(a[1] + b[1]), n = tanh(a[2] + r * b[2]);
+        return (1 - z) * n + z * H[i];
+    }
+    if (m->gates == 4) {
+        C[i] = sigmoid(a[1] + b[1]) * C[i] + sigmoid(a[0] + b[0]) * tanh(a[2] + b[2]);
+        return sigmoid(a[3] + b[3]) * tanh(C[i]);
+    }
+    double z = a[0] + b[0];
+    return m->relu ? (z > 0 ? z : 0) : tanh(z);
+}
+
 static double loss(const model *m, const char *path)
 {
     FILE *file = fopen(path, "rb");
-    double *state = calloc((size_t)(m->L * m->h), sizeof *state), *next = malloc(sizeof *next * (size_t)m->h), *logit = malloc(sizeof *logit * (size_t)m->V), sum = 0;
+    double *state = calloc((size_t)(m->L * m->h), sizeof *state), *cell = calloc((size_t)(m->L * m->h), sizeof *cell), *next = malloc(sizeof *next * (size_t)m->h), *logit = malloc(sizeof *logit * (size_t)m->V), sum = 0;
     int width = m->d ? m->d : m->V, previous = -1, byte;
     size_t count = 0;
     double *input = malloc(sizeof *input * (size_t)(width > m->h ? width : m->h));
@@ -125,12 +165,7 @@ static double loss(const model *m, const char *path)
             for (int i = 0; i < width; i++) input[i] = m->d ? m->encoder->value[previous * width + i] : i == previous;
             for (int l = 0; l < m->L; l++) {
                 double *H = state + l * m->h;
-                for (int i = 0; i < m->h; i++) {
-                    double z = m->b_ih[l] ? m->b_ih[l]->value[i] + m->b_hh[l]->value[i] : 0;
-                    for (int k = 0; k < inputs; k++) z += m->ih[l]->value[i * inputs + k] * input[k];
-                    for (int k = 0; k < m->h; k++) z += m->hh[l]->value[i * m->h + k] * H[k];
-                    next[i] = m->relu ? (z > 0 ? z : 0) : tanh(z);
-                }
+                for (int i = 0; i < m->h; i++) next[i] = unit(m, l, i, input, inputs, H, cell + l * m->h);
                 memcpy(H, next, sizeof *next * (size_t)m->h);
                 memcpy(input, next, sizeof *next * (size_t)m->h);
                 inputs = m->h;
@@ -157,6 +192,7 @@ static double loss(const model *m, const char *path)
     }
     fclose(file);
     free(state);
+    free(cell);
     free(next);
     free(logit);
     free(input);
@@ -187,6 +223,7 @@ int main(int argc, char **argv)
                .L = number(argc, argv, "layers", 1), .relu = setting(argc, argv, "relu", NULL)};
     int tied = setting(argc, argv, "tied", NULL), gates = setting(argc, argv, "lstm", NULL) ? 4 : setting(argc, argv, "gru", NULL) ? 3 : 1;
     const char *name;
+    m.gates = gates;
     setting(argc, argv, "dtype", &dtype);
     setting(argc, argv, "prefix", &prefix);
     if (m.d) m.encoder = add("encoder.weight", 2, m.V, m.d, 1);
@@ -218,7 +255,7 @@ int main(int argc, char **argv)
         if (setting(argc, argv, "wrong", &name) && strcmp(tensors[i].name, name) == 0) tensors[i].rows--;
         if (setting(argc, argv, "integer", NULL) && i == 0) tensors[i].dtype = "I64";
     }
-    double result = gates == 1 && !setting(argc, argv, "wrong", NULL) ? loss(&m, argv[2]) : 0;
+    double result = !setting(argc, argv, "wrong", NULL) ? loss(&m, argv[2]) : 0;
     write_file(argv[1]);
     printf("%.12f\n", result);
     for (int i = 0; i < tensor_count; i++) free(tensors[i].value);

@@ -22,11 +22,12 @@ TOKENS = sorted(set(TEXT))
 
 
 class Net(nn.Module):
-    def __init__(self, vocabulary, d, h, layers, nonlinearity, tied, bias):
+    def __init__(self, vocabulary, d, h, layers, cell, tied, bias):
         super().__init__()
         if d:
             self.encoder = nn.Embedding(vocabulary, d)
-        self.rnn = nn.RNN(d or vocabulary, h, layers, nonlinearity=nonlinearity, bias=bias)
+        gated = {"gru": nn.GRU, "lstm": nn.LSTM}.get(cell)
+        self.rnn = gated(d or vocabulary, h, layers, bias=bias) if gated else nn.RNN(d or vocabulary, h, layers, nonlinearity=cell, bias=bias)
         self.decoder = nn.Linear(h, vocabulary)
         self.vocabulary, self.one_hot = vocabulary, not d
         if tied:
@@ -58,7 +59,7 @@ def compare(perplex, folder, name, sizes, vocabulary, dtype=torch.float32, wrap=
     else:
         how({key: value.clone().contiguous() for key, value in saved.state_dict().items()}, folder / "net.safetensors")
     (folder / "text").write_bytes(raw)
-    flags = ["--nonlinearity", sizes[3]]
+    flags = ["--cell", sizes[3]]
     if vocabulary is not None:
         (folder / "tokens.json").write_text(json.dumps(vocabulary))
         flags += ["--vocab", folder / "tokens.json"]
@@ -82,6 +83,10 @@ def main():
         ("tied, saved by save_model", (16, 16, 1, "tanh", True, True), TOKENS, torch.float32, None, save_model),
         ("tied, both names", (16, 16, 1, "tanh", True, True), TOKENS),
         ("under a wrapper", (9, 24, 3, "tanh", False, True), TOKENS, torch.float32, "model"),
+        ("gru", (9, 24, 2, "gru", False, True), TOKENS),
+        ("gru, no bias, bytes", (0, 24, 1, "gru", False, False), None),
+        ("lstm", (0, 24, 2, "lstm", False, True), TOKENS),
+        ("lstm, tied", (16, 16, 1, "lstm", True, True), TOKENS),
         ("fp64", (9, 24, 1, "tanh", False, True), TOKENS, torch.float64),
         ("fp16", (9, 24, 1, "tanh", False, True), TOKENS, torch.float16),
         ("bf16", (9, 24, 1, "tanh", False, True), TOKENS, torch.bfloat16, "module"),

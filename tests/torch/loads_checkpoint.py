@@ -21,14 +21,15 @@ except ImportError as error:
 class LanguageModel(nn.Module):
     """The modules under the names that a checkpoint uses; tied models share encoder.weight with the output layer."""
 
-    def __init__(self, tensors, layers, nonlinearity):
+    def __init__(self, tensors, layers, cell):
         super().__init__()
         self.one_hot = "encoder.weight" not in tensors
-        hidden, width = tensors["rnn.weight_ih_l0"].shape
+        hidden, width = tensors["rnn.weight_hh_l0"].shape[1], tensors["rnn.weight_ih_l0"].shape[1]
         vocabulary = tensors["decoder.bias"].shape[0]
         if not self.one_hot:
             self.encoder = nn.Embedding(vocabulary, width)
-        self.rnn = nn.RNN(width, hidden, num_layers=layers, nonlinearity=nonlinearity)
+        self.rnn = {"gru": nn.GRU, "lstm": nn.LSTM}[cell](width, hidden, num_layers=layers) if cell in ("gru", "lstm") else nn.RNN(
+            width, hidden, num_layers=layers, nonlinearity=cell)
         tied = "decoder.weight" not in tensors
         self.proj = nn.Linear(hidden, width, bias=False) if "proj.weight" in tensors else nn.Identity()
         self.decoder = nn.Linear(width if tied else hidden, vocabulary)
@@ -59,7 +60,7 @@ def compare(perplex, folder, name, flags, checkpoint):
         tensors = {key: file.get_tensor(key) for key in file.keys()}
         lines = file.metadata()["perplex.vocabulary"].split("\n")
     layers = sum(key.startswith("rnn.weight_hh_l") for key in tensors)
-    module = LanguageModel(tensors, layers, "relu" if "relu" in flags else "tanh").double()
+    module = LanguageModel(tensors, layers, next((cell for cell in ("relu", "gru", "lstm") if cell in flags), "tanh")).double()
     # the vocabulary's text form: a line of options, then a token, a tab and its frequency per line, in the order of ids
     ids = {line.split("\t")[0]: number for number, line in enumerate(lines[1:]) if line}
     sequence = torch.tensor([ids[chr(byte)] for byte in held_out.read_bytes()])
@@ -76,6 +77,8 @@ def main():
         ("one_hot", [], "best.safetensors"),
         ("embedding_two_layers", ["--embed", 12, "--layers", 2], "best.safetensors"),
         ("tied_with_projection_relu", ["--embed", 12, "--tied", "--nonlinearity", "relu", "--init-recurrent", "same"], "best.safetensors"),
+        ("gru_two_layers", ["--cell", "gru", "--layers", 2], "last.safetensors"),
+        ("lstm_embedding", ["--cell", "lstm", "--embed", 12], "last.safetensors"),
         ("last_checkpoint_with_training_state", ["--embed", 33, "--tied"], "last.safetensors"),
     ]
     with tempfile.TemporaryDirectory() as name:

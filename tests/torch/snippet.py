@@ -46,6 +46,8 @@ def main():
         ["--level", "byte"],
         ["--level", "char", "--embed", 12, "--tied", "--layers", 2, "--nonlinearity", "relu", "--init-recurrent", "same"],
         ["--level", "word", "--embed", 16, "--min-count", 2],
+        ["--level", "char", "--cell", "gru", "--layers", 2],
+        ["--level", "byte", "--cell", "lstm", "--embed", 12, "--tied"],
     ]
     held = True
     with tempfile.TemporaryDirectory() as name:
