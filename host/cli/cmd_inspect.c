@@ -84,7 +84,10 @@ static void print_layer(const px_inspection *result, int32_t l, int relu)
 {
     const px_inspect_layer *layer = &result->layer[l];
     printf("layer %d\n", l);
-    printf("  spectral radius of W_hh  %.4f\n", layer->spectral_radius);
+    if (isfinite(layer->spectral_radius))
+        printf("  spectral radius of W_hh  %.4f\n", layer->spectral_radius);
+    else
+        printf("  spectral radius of W_hh  not for cells of several gates\n");
     printf("  saturated                %.2f %% of values (%s), %.2f %% of units always\n", 100 * layer->saturated, relu ? "H = 0" : "|H| > 0.99",
            100 * layer->always_saturated);
     if (layer->rate > 0)

@@ -20,10 +20,11 @@ typedef struct inspection_work {
     size_t L, h, K;
     size_t steps;            /* tokens that are inputs */
     size_t probes, group;    /* positions in all, and at most at once */
-    double *ring;            /* [K+1,L,h] the latest states; step t is at t mod (K+1) */
-    uint8_t *ring_reset;     /* [K+1] */
-    double *windows;         /* [group,K+1,L,h] */
-    uint8_t *resets;         /* [group,K+1] */
+    size_t depth, row;       /* records of a history, and their numbers (network.h) */
+    double *ring;            /* [depth,L,R,h] the latest records; step t is at t mod depth */
+    uint8_t *ring_reset;     /* [depth] */
+    double *windows;         /* [group,depth,L,R,h] */
+    uint8_t *resets;         /* [group,depth] */
     px_history history[GROUP_MAX];
     double *dh, *scratch;    /* [group,h]; px_network_scratch */
     double *norm;            /* [probes,L,K+1] */
@@ -48,8 +49,6 @@ static px_status work_make(inspection_work *w, const px_inspect_request *request
 {
     size_t tokens = request->range.end - request->range.begin, wanted = (size_t)(request->probes ? request->probes : PX_INSPECT_PROBES);
     *w = (inspection_work){.request = request, .L = (size_t)request->model->layers, .h = (size_t)request->model->hidden};
-    if (px_cell_of(request->model->cell)->keeps)
-        return px_fail(PX_ERR_ARGUMENT, "inspection: a model of %s; only tanh and ReLU can be looked into", px_cell_of(request->model->cell)->label);
     if (request->lags < 0 || request->lags > PX_INSPECT_MAX_LAGS)
         return px_fail(PX_ERR_ARGUMENT, "%d lags: from 0 to %d", request->lags, PX_INSPECT_MAX_LAGS);
     if (request->probes < 0) return px_fail(PX_ERR_ARGUMENT, "%d positions: at least one is needed", request->probes);
@@ -59,15 +58,17 @@ static px_status work_make(inspection_work *w, const px_inspect_request *request
         return px_fail(PX_ERR_INPUT, "%zu tokens are too few for %zu lags: at least %zu; take a longer text or fewer lags", tokens, w->K, w->K + 2);
     w->steps = tokens - 1;
     w->probes = w->steps - w->K < wanted ? w->steps - w->K : wanted;
-    size_t states = (w->K + 1) * w->L * w->h;
+    PX_TRY(px_network_create(request->model, request->parameters, request->weights, &w->network));
+    w->depth = px_network_depth(&w->network, w->K);
+    w->row = w->L * w->network.values * w->h;
+    size_t states = w->depth * w->row;
     w->group = (size_t)fmin(GROUP_MAX, fmax(1, GROUP_BYTES / (double)(states * sizeof *w->windows)));
     if (w->group > w->probes) w->group = w->probes;
 
-    PX_TRY(px_network_create(request->model, request->parameters, request->weights, &w->network));
-    w->ring = malloc(states * sizeof *w->ring);
-    w->ring_reset = malloc(w->K + 1);
+    w->ring = calloc(states, sizeof *w->ring);
+    w->ring_reset = calloc(w->depth, 1);
     w->windows = malloc(w->group * states * sizeof *w->windows);
-    w->resets = malloc(w->group * (w->K + 1));
+    w->resets = malloc(w->group * w->depth);
     w->dh = malloc(w->group * w->h * sizeof *w->dh);
     w->scratch = malloc(px_network_scratch(&w->network, w->group) * sizeof *w->scratch);
     w->norm = malloc(w->probes * w->L * (w->K + 1) * sizeof *w->norm);
@@ -82,8 +83,10 @@ static px_status work_make(inspection_work *w, const px_inspect_request *request
 static void count_saturated(inspection_work *w)
 {
     int relu = w->request->model->cell == PX_CELL_RELU;
-    const double *state = w->network.state;
-    for (size_t i = 0; i < w->L * w->h; i++) w->often[i] += relu ? state[i] == 0 : fabs(state[i]) > SATURATED;
+    for (size_t l = 0; l < w->L; l++) {
+        const double *state = px_network_h(&w->network, w->network.record, l);
+        for (size_t j = 0; j < w->h; j++) w->often[l * w->h + j] += relu ? state[j] == 0 : fabs(state[j]) > SATURATED;
+    }
 }
 
 static void finish_group(inspection_work *w)
@@ -94,14 +97,14 @@ static void finish_group(inspection_work *w)
     w->waiting = 0;
 }
 
-/* Position t joins the group: its states are copied out of the ring, lag 0 first. */
+/* Position t joins the group: its records are copied out of the ring, lag 0 first; one before the text is behind a reset. */
 static void add_position(inspection_work *w, size_t t, int32_t target, double *loss)
 {
-    size_t slot = w->waiting++, row = w->L * w->h, lags = w->K + 1;
-    double *states = w->windows + slot * lags * row;
-    uint8_t *resets = w->resets + slot * lags;
-    for (size_t k = 0; k < lags; k++) {
-        size_t from = (t - k) % lags;
+    size_t slot = w->waiting++, row = w->row;
+    double *states = w->windows + slot * w->depth * row;
+    uint8_t *resets = w->resets + slot * w->depth;
+    for (size_t k = 0; k < w->depth; k++) {
+        size_t from = (t + w->depth - k) % w->depth;
         memcpy(states + k * row, w->ring + from * row, row * sizeof *states);
         resets[k] = w->ring_reset[from];
     }
@@ -114,13 +117,13 @@ static px_status read_text(inspection_work *w, double *loss)
 {
     const px_inspect_request *request = w->request;
     int32_t ids[CHUNK + 1];
-    size_t row = w->L * w->h, next = 0, candidates = w->steps - w->K;
+    size_t next = 0, candidates = w->steps - w->K;
     *loss = 0;
     for (size_t begin = 0; begin < w->steps; begin += CHUNK) {
         size_t count = w->steps - begin < CHUNK ? w->steps - begin : CHUNK;
         PX_TRY(px_tokens_copy(request->range.tokens, request->range.begin + begin, count + 1, ids));
         for (size_t i = 0; i < count; i++) {
-            size_t t = begin + i, place = t % (w->K + 1);
+            size_t t = begin + i, place = t % w->depth;
             int reset = t == 0 || (request->reset_id >= 0 && ids[i] == request->reset_id);
             if (t % CHECK_EVERY == 0) {
                 if (request->stop && *request->stop) return px_fail(PX_STOPPED, "stopped while inspecting");
@@ -128,7 +131,7 @@ static px_status read_text(inspection_work *w, double *loss)
             }
             PX_TRY(px_network_step(&w->network, ids[i], reset));
             count_saturated(w);
-            memcpy(w->ring + place * row, w->network.state, row * sizeof *w->ring);
+            memcpy(w->ring + place * w->row, w->network.record, w->row * sizeof *w->ring);
             w->ring_reset[place] = (uint8_t)reset;
             /* position number p of P is the middle of the p-th of P equal stretches */
             if (next < w->probes && t == w->K + (size_t)(((double)next + 0.5) * (double)candidates / (double)w->probes)) {
@@ -207,7 +210,8 @@ static px_status sum_up(inspection_work *w, px_inspection *out)
         }
         layer->saturated = (double)often / (double)w->steps / (double)w->h;
         layer->always_saturated = (double)always / (double)w->h;
-        PX_TRY(px_spectral_radius(w->network.w_hh[l], w->h, &layer->spectral_radius));
+        layer->spectral_radius = NAN; /* of several gates there is not one W_hh whose powers are the gradient */
+        if (w->network.cell->gates == 1) PX_TRY(px_spectral_radius(w->network.w_hh[l], w->h, &layer->spectral_radius));
     }
     return PX_OK;
 }

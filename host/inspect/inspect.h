@@ -40,9 +40,9 @@ typedef struct px_inspect_layer {
                                    over the lags whose norm is above 0). Below 1 the gradient vanishes, above 1 it explodes.
                                    0 where nothing gets past lag 0; NaN with fewer than 2 lags to fit */
     int32_t reach;              /* the first lag whose norm is below 1 % of norm[0]; -1: none up to K */
-    double spectral_radius;     /* largest |eigenvalue| of W_hh: backward stable, error about 1e-15 h |W_hh| times the eigenvalue's
+    double spectral_radius;     /* largest |eigenvalue| of W_hh, NaN for cells of several gates: backward stable, error about 1e-15 h |W_hh| times the eigenvalue's
                                    own condition */
-    double saturated;           /* share of values with |H| > 0.99 (tanh), or H = 0 (ReLU), over all units and tokens read */
+    double saturated;           /* share of values with |H| > 0.99, or H = 0 (ReLU), over all units and tokens read */
     double always_saturated;    /* share of units that are so at every token read */
 } px_inspect_layer;
 
