@@ -15,12 +15,12 @@ px_status px_bench_source_open(const px_config *config, px_bench_source *source)
 {
     memset(source, 0, sizeof *source);
     source->config = config;
-    if (!config->data) return PX_OK;
+    if (!config->corpus.data) return PX_OK;
     px_corpus_request request = {
-        .data = config->data,
-        .text = {.level = config->level, .normalise = config->normalise, .invalid = config->invalid},
-        .min_count = config->min_count, .max_vocab = config->max_vocab, .split = {1, 0, 0},
-        .limit_tokens = config->limit_tokens};
+        .data = config->corpus.data,
+        .text = {.level = config->corpus.text.level, .normalise = config->corpus.text.normalise, .invalid = config->corpus.text.invalid},
+        .min_count = config->corpus.min_count, .max_vocab = config->corpus.max_vocab, .split = {1, 0, 0},
+        .limit_tokens = config->corpus.limit_tokens};
     PX_TRY(px_corpus_open(&request, &source->corpus));
     source->has_corpus = 1;
     return PX_OK;
@@ -57,8 +57,8 @@ px_status px_bench_source_minibatches(const px_bench_source *source, const px_be
 {
     *tokens = NULL;
     px_minibatch_options options = {
-        .n = c->batch, .T = c->steps, .random = source->config->partition == PX_PARTITION_RANDOM,
-        .reset_probability = source->config->reset_probability, .reset_id = -1, .seed = source->config->seed};
+        .n = c->batch, .T = c->steps, .random = source->config->minibatch.partition == PX_PARTITION_RANDOM,
+        .reset_probability = source->config->minibatch.reset_probability, .reset_id = -1, .seed = source->config->seed};
     if (source->has_corpus) {
         options.range = source->corpus.train;
     } else {

@@ -7,7 +7,7 @@
 
 typedef struct px_bench_source {
     const px_config *config;
-    px_corpus corpus;    /* open where config->data is given */
+    px_corpus corpus;    /* open where config->corpus.data is given */
     int has_corpus;
 } px_bench_source;
 

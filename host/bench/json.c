@@ -38,7 +38,7 @@ static void add_options(cJSON *root, const px_bench_options *options)
     cJSON_AddNumberToObject(object, "dropout_between", config->model.dropout_between);
     cJSON_AddNumberToObject(object, "dropout_output", config->model.dropout_output);
     cJSON_AddNumberToObject(object, "dropout_weight", config->model.dropout_weight);
-    cJSON_AddStringToObject(object, "tokens", config->data ? "text" : "synthetic");
+    cJSON_AddStringToObject(object, "tokens", config->corpus.data ? "text" : "synthetic");
     cJSON_AddNumberToObject(object, "spread_target", options->spread);
     cJSON_AddNumberToObject(object, "noisy_spread", options->noisy_spread);
     cJSON_AddNumberToObject(object, "case_seconds", options->case_seconds);

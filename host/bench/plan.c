@@ -60,7 +60,7 @@ void px_bench_config_default(px_config *config)
     config->optimizer.kind = PX_SGD; /* as in the book */
     config->optimizer.clip = 1;
     config->lr = px_bench_rate(PX_SGD);
-    config->reset_probability = 0;
+    config->minibatch.reset_probability = 0;
 }
 
 /* ---- a growing plan ---------------------------------------------------------------------------------------------- */
@@ -257,9 +257,9 @@ static px_status plan_sweeps(builder *b, const char *const *sweeps, size_t sweep
 
 static px_status fill(builder *b, const px_config *config, const char *preset, const char *const *sweeps, size_t sweep_count)
 {
-    if (preset && config->data)
+    if (preset && config->corpus.data)
         return px_fail(PX_ERR_ARGUMENT, "--preset and --data: a preset brings its own vocabulary; give --sweep or sizes with --data");
-    if (!preset) return sweep_count ? plan_sweeps(b, sweeps, sweep_count, config->data != NULL) : add(b, b->base, 0);
+    if (!preset) return sweep_count ? plan_sweeps(b, sweeps, sweep_count, config->corpus.data != NULL) : add(b, b->base, 0);
     if (sweep_count) return px_fail(PX_ERR_ARGUMENT, "--preset and --sweep: a preset brings its own sizes; give one of the two");
     const px_bench_preset *known = px_bench_preset_find(preset);
     if (!known)
@@ -279,8 +279,8 @@ px_status px_bench_plan_make(const px_config *config, const char *preset, const 
     builder b = {.plan = plan};
     b.all_threads = config->threads > 0 ? config->threads : px_machine_cores();
     b.base = (px_bench_case){
-        .batch = config->batch, .steps = config->steps, .hidden = config->model.hidden, .embed = config->model.embed,
-        .layers = config->model.layers, .vocab = config->data ? 0 : config->model.vocab > 0 ? config->model.vocab : 28,
+        .batch = config->minibatch.batch, .steps = config->minibatch.steps, .hidden = config->model.hidden, .embed = config->model.embed,
+        .layers = config->model.layers, .vocab = config->corpus.data ? 0 : config->model.vocab > 0 ? config->model.vocab : 28,
         .tied = config->model.tied, .precision = config->precision, .threads = b.all_threads};
     PX_TRY(px_sweep_devices(devices, &b.devices));
     if (strcmp(works, "phases") == 0) works = "data,embed,recurrence_forward,head,recurrence_backward,embed_backward,update";

@@ -62,7 +62,7 @@ static px_status write_network(const construct_flags *flags, const px_machine *m
     float *weights = NULL;
     px_status status;
     PX_TRY_GOTO(status, px_construct_vocabulary(machine, level, flags->automaton ? flags->automaton : "--cycle", &vocabulary), done);
-    config->level = px_vocabulary_options(vocabulary).level;
+    config->corpus.text.level = px_vocabulary_options(vocabulary).level;
     PX_TRY_GOTO(status, px_construct_sizes(machine, vocabulary, config->model.cell, &config->model), done);
     PX_TRY_GOTO(status, px_parameters_make(&config->model, &table), done);
     weights = malloc(table.count * sizeof *weights);
@@ -87,7 +87,7 @@ static px_status construct(const construct_flags *flags, const px_command_line *
         return px_fail(PX_ERR_ARGUMENT, "construct: of what? give one of --automaton FILE and --cycle 'WORDS ...'");
     if (!flags->out) return px_fail(PX_ERR_ARGUMENT, "construct: nowhere to write to; give --out M.safetensors");
     PX_TRY(flags->cycle ? px_machine_cycle(flags->cycle, &machine) : px_machine_open(flags->automaton, &machine));
-    int level = px_command_line_gave(line, "level") ? (int)config->level : flags->cycle ? PX_LEVEL_WORD : -1;
+    int level = px_command_line_gave(line, "level") ? (int)config->corpus.text.level : flags->cycle ? PX_LEVEL_WORD : -1;
     px_status status = write_network(flags, machine, level, config);
     px_machine_destroy(machine);
     return status;

@@ -129,7 +129,7 @@ static px_status score_text(const eval_flags *flags, const px_config *config, co
     px_progress_start(&progress, stderr);
     px_status status = flags->split_of[0]
         ? px_scored_text_split(flags->split_of[0], flags->split_of[1], config, model->vocabulary, &progress, &text)
-        : px_scored_text_watched(config->data, model->vocabulary, config->invalid, &progress, &text);
+        : px_scored_text_watched(config->corpus.data, model->vocabulary, config->corpus.text.invalid, &progress, &text);
     if (status != PX_OK) goto done;
     if ((size_t)flags->batch > text.range.end - text.range.begin - 1) {
         status = px_fail(PX_ERR_ARGUMENT, "--batch %d: %s has only %zu tokens to score; lower it", flags->batch, text.name, text.range.end - text.range.begin - 1);
@@ -169,9 +169,9 @@ static px_status check_flags(eval_flags *flags, const px_config *config)
 {
     if (!flags->model && flags->split_of[0]) flags->model = flags->split_of[0];
     if (!flags->model) return px_fail(PX_ERR_ARGUMENT, "eval: no model; give --model M, a .safetensors file or a run folder");
-    if ((config->valid || config->test) && !flags->split_of[0])
-        return px_fail(PX_ERR_ARGUMENT, "--%s: says where a text of --split-of lies now; a text of its own is given by --data", config->valid ? "valid" : "test");
-    if (!config->data && !flags->split_of[0])
+    if ((config->corpus.valid || config->corpus.test) && !flags->split_of[0])
+        return px_fail(PX_ERR_ARGUMENT, "--%s: says where a text of --split-of lies now; a text of its own is given by --data", config->corpus.valid ? "valid" : "test");
+    if (!config->corpus.data && !flags->split_of[0])
         return px_fail(PX_ERR_ARGUMENT, "eval: nothing to score; give --data FILE, --data - or --split-of RUN valid");
     if (flags->split_of[0] && strcmp(flags->split_of[1], "valid") != 0 && strcmp(flags->split_of[1], "test") != 0)
         return px_fail(PX_ERR_ARGUMENT, "--split-of %s %s: the part is valid or test", flags->split_of[0], flags->split_of[1]);

@@ -84,8 +84,8 @@ static px_status import_model(import_flags *flags, const px_command_line *line, 
     px_vocabulary_list list = {0};
     px_import_result result;
     if (!flags->out) return px_fail(PX_ERR_ARGUMENT, "import: nowhere to write to; give --out M.safetensors");
-    flags->names.level = px_command_line_gave(line, "level") ? (int)config->level : -1;
-    flags->names.normalise = px_command_line_gave(line, "normalise") ? (int)config->normalise : -1;
+    flags->names.level = px_command_line_gave(line, "level") ? (int)config->corpus.text.level : -1;
+    flags->names.normalise = px_command_line_gave(line, "normalise") ? (int)config->corpus.text.normalise : -1;
     if (flags->vocab) PX_TRY(read_list(flags->vocab, &list));
     px_import_request request = {.path = flags->path, .vocabulary = flags->vocab ? &list : NULL, .names = flags->names,
                                  .cell = config->model.cell, .cell_given = px_command_line_gave(line, "cell"), .encoder = flags->encoder, .rnn = flags->rnn, .decoder = flags->decoder};

@@ -108,7 +108,7 @@ static px_status inspect_text(const inspect_flags *flags, const px_config *confi
     px_progress progress;
     px_progress_start(&progress, stderr);
     px_status status = flags->split_of[0] ? px_scored_text_split(flags->split_of[0], flags->split_of[1], config, model->vocabulary, &progress, &text)
-                                          : px_scored_text_file(config->data, model->vocabulary, config->invalid, &text);
+                                          : px_scored_text_file(config->corpus.data, model->vocabulary, config->corpus.text.invalid, &text);
     if (status == PX_OK) {
         px_inspect_request request = {.model = &model->config.model, .parameters = &model->parameters, .weights = model->weights,
                                       .reset_id = model->reset_id, .range = text.range, .lags = flags->lags, .probes = flags->positions,
@@ -134,9 +134,9 @@ static px_status inspect(inspect_flags *flags, const px_config *config)
 {
     if (!flags->model && flags->split_of[0]) flags->model = flags->split_of[0];
     if (!flags->model) return px_fail(PX_ERR_ARGUMENT, "inspect: no model; give --model M, a .safetensors file or a run folder");
-    if ((config->valid || config->test) && !flags->split_of[0])
-        return px_fail(PX_ERR_ARGUMENT, "--%s: says where a text of --split-of lies now; a text of its own is given by --data", config->valid ? "valid" : "test");
-    if (!config->data && !flags->split_of[0])
+    if ((config->corpus.valid || config->corpus.test) && !flags->split_of[0])
+        return px_fail(PX_ERR_ARGUMENT, "--%s: says where a text of --split-of lies now; a text of its own is given by --data", config->corpus.valid ? "valid" : "test");
+    if (!config->corpus.data && !flags->split_of[0])
         return px_fail(PX_ERR_ARGUMENT, "inspect: no text to read; give --data FILE, --data - or --split-of RUN valid");
     if (flags->split_of[0] && strcmp(flags->split_of[1], "valid") != 0 && strcmp(flags->split_of[1], "test") != 0)
         return px_fail(PX_ERR_ARGUMENT, "--split-of %s %s: the part is valid or test", flags->split_of[0], flags->split_of[1]);

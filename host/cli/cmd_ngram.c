@@ -93,12 +93,12 @@ static int has(const ngram_part *part)
 static px_status follow_model(ngram_job *job, const px_command_line *line)
 {
     px_text_options text = px_vocabulary_options(job->model.vocabulary);
-    if (px_command_line_gave(line, "level") && job->config.level != text.level)
-        return px_fail(PX_ERR_ARGUMENT, "--level %s: the model's tokens are of level %s; leave --level out", px_level_name(job->config.level), px_level_name(text.level));
+    if (px_command_line_gave(line, "level") && job->config.corpus.text.level != text.level)
+        return px_fail(PX_ERR_ARGUMENT, "--level %s: the model's tokens are of level %s; leave --level out", px_level_name(job->config.corpus.text.level), px_level_name(text.level));
     if (px_command_line_gave(line, "min-count") || px_command_line_gave(line, "max-vocab") || px_command_line_gave(line, "normalise"))
         return px_fail(PX_ERR_ARGUMENT, "--normalise, --min-count, --max-vocab: with --model the vocabulary is the model's; leave them out");
-    job->config.level = text.level;
-    job->config.normalise = text.normalise;
+    job->config.corpus.text.level = text.level;
+    job->config.corpus.text.normalise = text.normalise;
     return PX_OK;
 }
 
@@ -118,9 +118,9 @@ static px_status open_texts(ngram_job *job, const px_command_line *line)
     if (!flags->split_of[0]) {
         PX_TRY(px_input_settle_level(line, &job->config));
         if (flags->model) PX_TRY(follow_model(job, line));
-        if (job->config.test && !job->config.valid && !px_command_line_gave(line, "split")) {
-            job->config.split[0] = 1; /* nothing of --data need lie idle */
-            job->config.split[1] = job->config.split[2] = 0;
+        if (job->config.corpus.test && !job->config.corpus.valid && !px_command_line_gave(line, "split")) {
+            job->config.corpus.split[0] = 1; /* nothing of --data need lie idle */
+            job->config.corpus.split[1] = job->config.corpus.split[2] = 0;
         }
     }
     if (flags->split_of[0])
@@ -141,9 +141,9 @@ static px_status open_texts(ngram_job *job, const px_command_line *line)
     if (!has(&job->part[job->result]))
         return flags->split_of[0]
             ? px_fail(PX_ERR_INPUT, "--split-of %s %s: this run has no such part; see split, valid and test in %s/config", flags->split_of[0], flags->split_of[1], flags->split_of[0])
-            : px_fail(PX_ERR_INPUT, "%s: nothing is left to score; give --test FILE or a --split such as 0.9,0.05,0.05", px_paths_name(job->config.data, name));
+            : px_fail(PX_ERR_INPUT, "%s: nothing is left to score; give --test FILE or a --split such as 0.9,0.05,0.05", px_paths_name(job->config.corpus.data, name));
     if (job->corpus.train.begin == job->corpus.train.end)
-        return px_fail(PX_ERR_INPUT, "%s: nothing is left to count n-grams in; the first share of --split is empty", px_paths_name(job->config.data, name));
+        return px_fail(PX_ERR_INPUT, "%s: nothing is left to count n-grams in; the first share of --split is empty", px_paths_name(job->config.corpus.data, name));
     return PX_OK;
 }
 
@@ -319,7 +319,7 @@ static int has_word(const char *const *words, const char *word)
 static px_status count_and_score(const ngram_flags *flags, const px_config *given, const px_command_line *line)
 {
     ngram_job job = {.flags = flags};
-    if (!given->data && !flags->split_of[0])
+    if (!given->corpus.data && !flags->split_of[0])
         return px_fail(PX_ERR_ARGUMENT, "ngram: no text to count n-grams in; give --data FILE, or --split-of RUN test");
     if (flags->split_of[0] && strcmp(flags->split_of[1], "valid") != 0 && strcmp(flags->split_of[1], "test") != 0)
         return px_fail(PX_ERR_ARGUMENT, "--split-of %s %s: the part is valid or test", flags->split_of[0], flags->split_of[1]);

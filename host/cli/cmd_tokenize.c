@@ -42,7 +42,7 @@ static void print_frequent(const px_vocabulary *vocabulary)
 static px_status print_result(const px_tokenize_result *result, const px_vocabulary *vocabulary, const px_config *config, const tokenize_flags *flags)
 {
     char name[PX_PATHS_NAME_BYTES];
-    px_paths_name(config->data, name);
+    px_paths_name(config->corpus.data, name);
     if (flags->json) {
         cJSON *object = cJSON_CreateObject();
         px_json_text(object, "data", name, strlen(name));
@@ -81,7 +81,7 @@ static px_status tokenize(const px_config *config, const tokenize_flags *flags)
     px_progress progress;
     px_tokenize_result result;
     px_vocabulary *given = NULL, *vocabulary = NULL;
-    if (!config->data) return px_fail(PX_ERR_ARGUMENT, "tokenize: nothing to read; give --data FILE, or --data - for standard input");
+    if (!config->corpus.data) return px_fail(PX_ERR_ARGUMENT, "tokenize: nothing to read; give --data FILE, or --data - for standard input");
     px_progress_start(&progress, stderr);
     px_corpus_request request;
     px_run_text_request(config, &request);
@@ -96,7 +96,7 @@ static px_status tokenize(const px_config *config, const tokenize_flags *flags)
     if (flags->vocabulary_from.count) PX_TRY_GOTO(status, count_vocabulary(&flags->vocabulary_from, &request, &given), done);
     request.vocabulary = given;
     if (given) request.text = px_vocabulary_options(given);
-    if (given) request.text.invalid = (int)config->invalid;
+    if (given) request.text.invalid = (int)config->corpus.text.invalid;
     if (flags->out) PX_TRY_GOTO(status, px_signals_remove_unfinished(flags->out), done);
     status = px_tokenize(&request, flags->out, &result, &vocabulary);
     px_progress_clear(&progress);

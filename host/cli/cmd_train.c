@@ -61,7 +61,7 @@ static px_status check_run_files(const px_command_line *line, const char *run)
 
 static px_status check_start(const px_command_line *line, const px_config *config, const train_flags *flags)
 {
-    if (!config->data) return px_fail(PX_ERR_ARGUMENT, "train: nothing to train on; give --data FILE (or --resume DIR to go on with a run)");
+    if (!config->corpus.data) return px_fail(PX_ERR_ARGUMENT, "train: nothing to train on; give --data FILE (or --resume DIR to go on with a run)");
     if (!config->run && !flags->dry_run) return px_fail(PX_ERR_ARGUMENT, "train: no place for the results; give --run DIR, a new folder");
     int goes_on = 0;
     if (flags->automatic) PX_TRY(px_train_can_resume(config->run, &goes_on));

@@ -199,8 +199,8 @@ px_status px_eval_lines(const eval_flags *flags, const px_config *config, const 
 {
     line_scorer scorer = {.flags = flags, .model = model, .ends_known = px_model_knows_line_ends(model->vocabulary)};
     px_paths paths;
-    PX_TRY(px_paths_split(config->data, &paths));
-    px_paths_name(config->data, scorer.name);
+    PX_TRY(px_paths_split(config->corpus.data, &paths));
+    px_paths_name(config->corpus.data, scorer.name);
     px_status status = PX_OK;
     scorer.group = calloc(1, sizeof *scorer.group);
     if (!scorer.group) {

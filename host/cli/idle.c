@@ -61,7 +61,7 @@ static const char *gain(const px_config *c)
 
 static const char *reset_probability(const px_config *c)
 {
-    return c->partition == PX_PARTITION_RANDOM && c->reset_probability > 0 ? "with --partition random every window starts from a zero state" : NULL;
+    return c->minibatch.partition == PX_PARTITION_RANDOM && c->minibatch.reset_probability > 0 ? "with --partition random every window starts from a zero state" : NULL;
 }
 
 static const char *cosine(const px_config *c)
@@ -101,8 +101,8 @@ static const char *rollback(const px_config *c)
 
 static const char *split(const px_config *c)
 {
-    if (c->valid && c->test) return "beside --valid and --test all of --data is trained on";
-    return c->valid ? "beside --valid all of --data is trained on, and only --test is tested" : NULL;
+    if (c->corpus.valid && c->corpus.test) return "beside --valid and --test all of --data is trained on";
+    return c->corpus.valid ? "beside --valid all of --data is trained on, and only --test is tested" : NULL;
 }
 
 static const struct {
@@ -124,9 +124,9 @@ void px_idle_flags(const px_command_line *line, const px_config *config, void (*
         snprintf(text, sizeof text, "warning: --%s %.60s has no effect: %s", rows[i].flag, value, reason);
         say(context, text);
     }
-    if (!config->valid && config->test && config->split[2] > 0) {
+    if (!config->corpus.valid && config->corpus.test && config->corpus.split[2] > 0) {
         snprintf(text, sizeof text, "warning: the last share of --split, %.10g of --data, is used for nothing: --test is what is tested; --split %.10g,%.10g,0 "
-                 "trains on it", config->split[2], 1 - config->split[1], config->split[1]);
+                 "trains on it", config->corpus.split[2], 1 - config->corpus.split[1], config->corpus.split[1]);
         say(context, text);
     }
     /* the default is for runs of some length; a trial of a few steps needs no word about it */

@@ -16,19 +16,19 @@ px_status px_input_settle_level(const px_command_line *line, px_config *config)
     int is_token_file = 0;
     px_vocabulary *vocabulary = NULL;
     struct stat info;
-    if (!config->data || stat(config->data, &info) != 0 || !S_ISREG(info.st_mode)) return PX_OK; /* several files are texts */
-    PX_TRY(px_input_is_token_file(config->data, &is_token_file));
+    if (!config->corpus.data || stat(config->corpus.data, &info) != 0 || !S_ISREG(info.st_mode)) return PX_OK; /* several files are texts */
+    PX_TRY(px_input_is_token_file(config->corpus.data, &is_token_file));
     if (!is_token_file) return PX_OK;
-    PX_TRY(px_token_file_vocabulary(config->data, &vocabulary));
+    PX_TRY(px_token_file_vocabulary(config->corpus.data, &vocabulary));
     px_text_options options = px_vocabulary_options(vocabulary);
     px_vocabulary_destroy(vocabulary);
-    const char *flag = px_command_line_typed(line, "level") && config->level != options.level ? "level" :
-                       px_command_line_typed(line, "normalise") && config->normalise != options.normalise ? "normalise" : NULL;
+    const char *flag = px_command_line_typed(line, "level") && config->corpus.text.level != options.level ? "level" :
+                       px_command_line_typed(line, "normalise") && config->corpus.text.normalise != options.normalise ? "normalise" : NULL;
     if (flag)
         return px_fail(PX_ERR_ARGUMENT, "--%s %s: %s is a token file of level %s, normalise %s; leave --%s out, or give the text itself", flag,
-                       px_command_line_typed(line, flag), config->data, px_level_name(options.level), px_normalise_name(options.normalise), flag);
-    config->level = options.level;
-    config->normalise = options.normalise;
+                       px_command_line_typed(line, flag), config->corpus.data, px_level_name(options.level), px_normalise_name(options.normalise), flag);
+    config->corpus.text.level = options.level;
+    config->corpus.text.normalise = options.normalise;
     return PX_OK;
 }
 

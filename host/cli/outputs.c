@@ -73,9 +73,9 @@ static px_status check_texts_of(const target *t, const char *folder)
     px_config config;
     px_status status = px_run_config(folder, &config);
     if (status != PX_OK) return status == PX_ERR_INPUT ? PX_OK : status; /* whoever reads the run says what is wrong with it */
-    status = check_texts(t, config.data);
-    if (status == PX_OK) status = check_texts(t, config.valid);
-    if (status == PX_OK) status = check_texts(t, config.test);
+    status = check_texts(t, config.corpus.data);
+    if (status == PX_OK) status = check_texts(t, config.corpus.valid);
+    if (status == PX_OK) status = check_texts(t, config.corpus.test);
     px_config_free(&config);
     return status;
 }
@@ -104,7 +104,7 @@ static px_status check_settings(const target *t)
 {
     const px_command_line *line = t->line;
     if (!line->config) return PX_OK;
-    const char *const names[] = {"data", "valid", "test"}, *const texts[] = {line->config->data, line->config->valid, line->config->test};
+    const char *const names[] = {"data", "valid", "test"}, *const texts[] = {line->config->corpus.data, line->config->corpus.valid, line->config->corpus.test};
     for (int i = 0; i < 3; i++)
         if (px_command_line_takes(line, px_config_find(names[i]))) PX_TRY(check_texts(t, texts[i]));
     for (size_t i = 0; i < line->config_files.count; i++) PX_TRY(check_input(t, line->config_files.value[i]));

@@ -64,9 +64,9 @@ px_status px_run_config(const char *run, px_config *config)
 
 static px_status move_texts(px_config *config, const px_config *elsewhere)
 {
-    if (elsewhere->data) PX_TRY(px_config_set(config, "data", elsewhere->data));
-    if (elsewhere->valid) PX_TRY(px_config_set(config, "valid", elsewhere->valid));
-    return elsewhere->test ? px_config_set(config, "test", elsewhere->test) : PX_OK;
+    if (elsewhere->corpus.data) PX_TRY(px_config_set(config, "data", elsewhere->corpus.data));
+    if (elsewhere->corpus.valid) PX_TRY(px_config_set(config, "valid", elsewhere->corpus.valid));
+    return elsewhere->corpus.test ? px_config_set(config, "test", elsewhere->corpus.test) : PX_OK;
 }
 
 px_status px_run_texts_open(const char *run, const char *part, const px_config *elsewhere, const px_vocabulary *vocabulary, px_progress *progress, px_config *config,
@@ -85,15 +85,15 @@ opened:
     px_config_free(&remembered);
     px_progress_clear(progress);
     if (status != PX_OK)
-        return elsewhere->data ? px_fail_context(status, "--split-of %s", run)
+        return elsewhere->corpus.data ? px_fail_context(status, "--split-of %s", run)
                                : px_fail_context(status, "--split-of %s (give --data FILE where its text lies elsewhere now)", run);
     const int is_valid = strcmp(part, "valid") == 0;
     const px_range range = is_valid ? corpus->valid : corpus->test;
-    const char *own = is_valid ? config->valid : config->test;
+    const char *own = is_valid ? config->corpus.valid : config->corpus.test;
     if (status == PX_OK && range.end - range.begin < 2)
         status = px_fail(PX_ERR_INPUT, "--split-of %s %s: this run has no such part; see split, valid and test in %s/config", run, part, run);
     if (status == PX_OK)
-        px_print(stderr, "note: --split-of %s: reads %s%s\n", run, px_paths_name(own ? own : config->data, name),
+        px_print(stderr, "note: --split-of %s: reads %s%s\n", run, px_paths_name(own ? own : config->corpus.data, name),
                 checked ? "" : "; without a checkpoint nothing tells whether it is the text of the run");
     else
         px_corpus_close(corpus);

@@ -17,4 +17,17 @@ const char *px_invalid_name(int invalid);
 /* What tokens of that level are, for a person: "bytes", "characters", "words". */
 const char *px_level_tokens(px_level level);
 
+/* How text becomes tokens.
+ *
+ * byte: every byte. char: every Unicode code point. word: what stands between white space (as Python's str.split has it: Unicode's
+ * White_Space and U+001C to U+001F), and "<eos>" for every '\n' (a last line without '\n' gives none). char and word need valid UTF-8.
+ * Normalised to letters, all but a-z and A-Z (made lower case) becomes space: "letters" gives one space for every run of
+ * other characters, at the text's ends too; "letters-by-line" strips every line and puts nothing between lines. Words of a
+ * normalised text are its runs of letters, the same in both ways; line ends give no <eos> there. */
+typedef struct px_text_options {
+    px_level level;
+    px_normalise normalise;
+    px_invalid invalid; /* UTF-8 that is none: an error that gives the byte offset, or replaced by U+FFFD */
+} px_text_options;
+
 #endif

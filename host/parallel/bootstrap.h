@@ -10,7 +10,7 @@
 #ifndef PX_BOOTSTRAP_H
 #define PX_BOOTSTRAP_H
 
-#include "rank_choices.h"
+#include "rank_settings.h"
 
 #include <perplex/status.h>
 #include <stddef.h>

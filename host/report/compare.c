@@ -29,7 +29,7 @@ static int comparable(px_run_data *const *runs, size_t count)
 {
     for (size_t i = 1; i < count; i++)
         if (runs[i]->vocabulary != runs[0]->vocabulary || runs[i]->valid_tokens != runs[0]->valid_tokens ||
-            runs[i]->config.level != runs[0]->config.level || runs[i]->config.normalise != runs[0]->config.normalise)
+            runs[i]->config.corpus.text.level != runs[0]->config.corpus.text.level || runs[i]->config.corpus.text.normalise != runs[0]->config.corpus.text.normalise)
             return 0;
     return 1;
 }

@@ -51,10 +51,10 @@ static px_status open_text(const px_run_data *run, px_model_file *model, const p
     px_config remembered;
     int checked;
     if (run->valid_tokens < 2) return px_fail(PX_ERR_INPUT, "the run has no validation text");
-    if (!config->data) return px_fail(PX_ERR_INPUT, "the run does not say what it was trained on");
-    PX_TRY(check_files(config->data));
-    if (config->valid) PX_TRY(check_files(config->valid));
-    if (config->test) PX_TRY(check_files(config->test));
+    if (!config->corpus.data) return px_fail(PX_ERR_INPUT, "the run does not say what it was trained on");
+    PX_TRY(check_files(config->corpus.data));
+    if (config->corpus.valid) PX_TRY(check_files(config->corpus.valid));
+    if (config->corpus.test) PX_TRY(check_files(config->corpus.test));
     PX_TRY(px_config_copy(&remembered, config));
     const px_run_text_reader reader = {model->vocabulary, options->progress, options->progress_context};
     px_status status = px_run_text_open(run->folder, &remembered, config, &reader, corpus, &checked);
@@ -63,7 +63,7 @@ static px_status open_text(const px_run_data *run, px_model_file *model, const p
     if (status == PX_OK && !checked && (int64_t)(corpus->valid.end - corpus->valid.begin) != run->valid_tokens) {
         char name[PX_PATHS_NAME_BYTES];
         status = px_fail(PX_ERR_INPUT, "%s: not the text that %s was trained with: it has changed",
-                         px_paths_name(config->valid ? config->valid : config->data, name), run->folder);
+                         px_paths_name(config->corpus.valid ? config->corpus.valid : config->corpus.data, name), run->folder);
     }
     if (status != PX_OK) px_corpus_close(corpus);
     return status;
@@ -125,18 +125,18 @@ static void write_bytes(px_text *out, const px_vocabulary *vocabulary, const int
 static void write_tokens(px_text *out, const px_model_file *model, const int32_t *ids, const float *nll, size_t count)
 {
     int32_t vocab = px_vocabulary_size(model->vocabulary);
-    if (model->config.level == PX_LEVEL_BYTE) {
+    if (model->config.corpus.text.level == PX_LEVEL_BYTE) {
         write_bytes(out, model->vocabulary, ids, nll, count, vocab);
         return;
     }
     for (size_t i = 0; i < count; i++) {
         size_t bytes;
         const char *token = px_vocabulary_token(model->vocabulary, ids[i], &bytes);
-        if (model->config.level == PX_LEVEL_WORD && bytes == 5 && memcmp(token, "<eos>", 5) == 0)
+        if (model->config.corpus.text.level == PX_LEVEL_WORD && bytes == 5 && memcmp(token, "<eos>", 5) == 0)
             write_token(out, "\n", 1, nll[i], vocab);
         else {
             write_token(out, token, bytes, nll[i], vocab);
-            if (model->config.level == PX_LEVEL_WORD) px_text_append(out, " ", 1);
+            if (model->config.corpus.text.level == PX_LEVEL_WORD) px_text_append(out, " ", 1);
         }
     }
 }
@@ -208,8 +208,8 @@ static px_status examine_text(px_text *out, const px_model_file *model, px_range
     if (whole > most + 1) range.end = range.begin + most + 1;
     int32_t n = range.end - range.begin > STREAMS * 1000 ? STREAMS : 1;
     PX_TRY_GOTO(status, px_model_file_engine(model, px_device_or_default(options->device), n, WINDOW, px_model_file_threads(model, options->threads, n), &engine), done);
-    size_t length = model->config.level == PX_LEVEL_WORD ? STRETCH_WORDS : STRETCH_TOKENS;
-    PX_TRY_GOTO(status, px_surprise_find(engine, range, model->reset_id, length, model->config.level == PX_LEVEL_WORD ? NULL : is_blank, model->vocabulary, options->progress, options->progress_context, &surprise), done);
+    size_t length = model->config.corpus.text.level == PX_LEVEL_WORD ? STRETCH_WORDS : STRETCH_TOKENS;
+    PX_TRY_GOTO(status, px_surprise_find(engine, range, model->reset_id, length, model->config.corpus.text.level == PX_LEVEL_WORD ? NULL : is_blank, model->vocabulary, options->progress, options->progress_context, &surprise), done);
     status = write_surprise(out, model, range, whole, &surprise);
 done:
     px_surprise_free(&surprise);
@@ -224,7 +224,7 @@ static px_status write_page(px_text *out, const px_model_file *model, const px_e
     int32_t prompt = px_sample_start(model->vocabulary), vocab = px_vocabulary_size(model->vocabulary);
     px_engine *engine = NULL;
     px_text_sink sink;
-    px_sample_options sample = {.length = model->config.level == PX_LEVEL_WORD ? SAMPLE_WORDS : SAMPLE_TOKENS, .temperature = 0.8, .top_p = 1,
+    px_sample_options sample = {.length = model->config.corpus.text.level == PX_LEVEL_WORD ? SAMPLE_WORDS : SAMPLE_TOKENS, .temperature = 0.8, .top_p = 1,
                                 .seed = model->config.seed, .count = 1, .prompt = &prompt, .prompt_count = 1, .exclude_unknown = vocab > 1,
                                 .token = px_text_sink_take, .context = &sink};
     PX_TRY(px_model_file_engine(model, px_device_or_default(options->device), 1, WINDOW, px_model_file_threads(model, options->threads, 1), &engine));

@@ -31,9 +31,9 @@ static void write_head(px_text *out, const px_run_data *run)
     px_text_format(out, " <span class=\"pill %s\">%s</span></h1>\n<p class=\"sub\">", px_run_condition_name(run->condition), px_run_condition_name(run->condition));
     px_html_string(out, px_run_data_model(run, model));
     px_text_format(out, ", %s parameters · vocabulary of %s %s · ", px_html_count(a, (double)run->parameters), px_html_count(b, (double)run->vocabulary),
-                   px_level_tokens(run->config.level));
+                   px_level_tokens(run->config.corpus.text.level));
     char text[PX_PATHS_NAME_BYTES];
-    px_html_string(out, run->config.data ? px_paths_name(run->config.data, text) : "no text");
+    px_html_string(out, run->config.corpus.data ? px_paths_name(run->config.corpus.data, text) : "no text");
     px_text_format(out, " · ");
     px_html_string(out, run->device);
     px_text_format(out, "</p></header>\n");

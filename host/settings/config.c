@@ -13,13 +13,8 @@
 void px_config_default(px_config *config)
 {
     *config = (px_config){
-        .level = PX_LEVEL_BYTE,
-        .min_count = 1,
-        .split = {0.9, 0.05, 0.05},
-        .batch = 32,
-        .steps = 35,
-        .partition = PX_PARTITION_SEQUENTIAL,
-        .reset_probability = 0.01,
+        .corpus = {.text = {.level = PX_LEVEL_BYTE}, .min_count = 1, .split = {0.9, 0.05, 0.05}},
+        .minibatch = {.batch = 32, .steps = 35, .partition = PX_PARTITION_SEQUENTIAL, .reset_probability = 0.01},
         .model = {.hidden = 512, .layers = 1, .cell = PX_CELL_TANH, .init = PX_INIT_UNIFORM, .init_scale = 1,
                   .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL, .init_gain = 1},
         .optimizer = {.kind = PX_ADAM, .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .alpha = 0.99, .epsilon = 1e-8, .clip = 1},
@@ -36,11 +31,7 @@ void px_config_default(px_config *config)
         .tensorboard = 1,
         .report = 1,
         .log_every = 100,
-        .leaves = 8,
-        .accumulate = 1,
-        .check_every = 1000,
-        .rank_timeout = 600,
-        .bootstrap_timeout = 300,
+        .ranks = {.leaves = 8, .accumulate = 1, .check_every = 1000, .timeout = 600, .bootstrap_timeout = 300},
     };
 }
 

@@ -6,11 +6,11 @@
 #ifndef PX_CONFIG_H
 #define PX_CONFIG_H
 
+#include "corpus_settings.h"
 #include "model_config.h"
 #include "optimizer.h"
 #include "precision.h"
-#include "rank_choices.h"
-#include "text_choices.h"
+#include "rank_settings.h"
 
 #include <perplex/status.h>
 #include <stddef.h>
@@ -26,22 +26,12 @@ typedef struct px_every {
 } px_every;
 
 typedef struct px_config {
-    /* corpus; strings are owned, NULL = not given; each of these three names one file or several (paths.h) */
-    char *data, *valid, *test;
-    px_level level;
-    px_normalise normalise;
-    px_invalid invalid;
-    int64_t min_count, max_vocab;      /* max_vocab counts <unk>; 0 = no bound */
-    double split[3];                   /* fractions by position of --data; used where no --valid / --test is given */
-    int64_t limit_tokens;              /* use only the first k tokens of --data; 0 = all */
-    char *reset_at;                    /* token that ends a document; NULL = none */
-    /* minibatches */
-    int32_t batch, steps;              /* n, T */
-    px_partition partition;
-    double reset_probability;
-    /* model and optimiser */
+    /* each room's; strings in them are owned by the configuration, NULL = not given */
+    px_corpus_settings corpus;
+    px_minibatch_settings minibatch;
     px_model_config model;
     px_optimizer_config optimizer;
+    px_rank_settings ranks;
     /* learning rate */
     double lr;
     px_schedule schedule;
@@ -65,14 +55,6 @@ typedef struct px_config {
     px_precision precision;
     int32_t threads;                   /* 0 = the cores this process may use */
     uint64_t seed;
-    /* many ranks */
-    px_reduce reduce;                  /* AUTO is settled at the first start */
-    int32_t leaves;                    /* tree: contiguous groups of streams whose gradients are added pairwise; a power of two */
-    int32_t accumulate;                /* windows that a rank cuts its streams of a step into */
-    int64_t check_every;               /* steps from one comparison of the ranks' weights to the next; 0 = at checkpoints alone */
-    double rank_timeout;               /* seconds that a rank waits for the others; 0 = for ever */
-    px_bootstrap_way bootstrap;                 /* how ranks meet */
-    double bootstrap_timeout;          /* seconds until all have */
     char *run;
     int32_t tensorboard, report;       /* 1: event files while it trains; report.html at its end */
     px_every checkpoint_every;         /* neither: at evaluations and at the end */

@@ -37,30 +37,30 @@ static px_status check_ranges(const px_config *config)
 
 static px_status check_corpus(const px_config *config)
 {
-    double sum = config->split[0] + config->split[1] + config->split[2];
+    double sum = config->corpus.split[0] + config->corpus.split[1] + config->corpus.split[2];
     for (int i = 0; i < 3; i++)
-        if (!(config->split[i] >= 0 && config->split[i] <= 1)) REFUSE("--split: %.10g is not a share from 0 to 1", config->split[i]);
-    if (!(config->split[0] > 0)) REFUSE("--split: nothing is left to train on; the first share must be above 0");
-    if (sum > 1 + 1e-9) REFUSE("--split %.10g,%.10g,%.10g: the shares add up to %.10g; they may add up to 1", config->split[0],
-                               config->split[1], config->split[2], sum);
-    if (config->max_vocab == 1) REFUSE("--max-vocab 1: only <unk> would be left; give at least 2, or 0 for all tokens");
-    if (config->max_vocab > INT_MAX) REFUSE("--max-vocab %lld: at most %d", (long long)config->max_vocab, INT_MAX);
-    if (config->limit_tokens == 1) REFUSE("--limit-tokens 1: at least 2 tokens are needed to predict one");
+        if (!(config->corpus.split[i] >= 0 && config->corpus.split[i] <= 1)) REFUSE("--split: %.10g is not a share from 0 to 1", config->corpus.split[i]);
+    if (!(config->corpus.split[0] > 0)) REFUSE("--split: nothing is left to train on; the first share must be above 0");
+    if (sum > 1 + 1e-9) REFUSE("--split %.10g,%.10g,%.10g: the shares add up to %.10g; they may add up to 1", config->corpus.split[0],
+                               config->corpus.split[1], config->corpus.split[2], sum);
+    if (config->corpus.max_vocab == 1) REFUSE("--max-vocab 1: only <unk> would be left; give at least 2, or 0 for all tokens");
+    if (config->corpus.max_vocab > INT_MAX) REFUSE("--max-vocab %lld: at most %d", (long long)config->corpus.max_vocab, INT_MAX);
+    if (config->corpus.limit_tokens == 1) REFUSE("--limit-tokens 1: at least 2 tokens are needed to predict one");
     return PX_OK;
 }
 
 static px_status check_sizes(const px_config *config)
 {
     const px_model_config *model = &config->model;
-    if ((int64_t)config->batch * config->steps > INT_MAX)
-        REFUSE("--batch %d --steps %d: %lld tokens a window are too many (at most %d); lower one of them", config->batch,
-               config->steps, (long long)config->batch * config->steps, INT_MAX);
+    if ((int64_t)config->minibatch.batch * config->minibatch.steps > INT_MAX)
+        REFUSE("--batch %d --steps %d: %lld tokens a window are too many (at most %d); lower one of them", config->minibatch.batch,
+               config->minibatch.steps, (long long)config->minibatch.batch * config->minibatch.steps, INT_MAX);
     if (model->tied && model->embed == 0) REFUSE("--tied: needs an embedding table to share; add --embed d, for example --embed %d", model->hidden);
     /* Beyond any machine's memory: refused here, so that no size overflows further on. Less is the engine's to judge. */
-    double floats = (double)model->layers * config->batch * config->steps * model->hidden + (double)model->layers * model->hidden * model->hidden;
+    double floats = (double)model->layers * config->minibatch.batch * config->minibatch.steps * model->hidden + (double)model->layers * model->hidden * model->hidden;
     if (floats > 0x1p42)
         REFUSE("--hidden %d --layers %d --batch %d --steps %d: needs %.0f TB of memory; lower them", model->hidden, model->layers,
-               config->batch, config->steps, floats * 4e-12);
+               config->minibatch.batch, config->minibatch.steps, floats * 4e-12);
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     if (processors > 0 && config->threads > 4 * processors)
         REFUSE("--threads %d: this machine has %ld processors; give --threads 0 to use all of them", config->threads, processors);
@@ -69,7 +69,7 @@ static px_status check_sizes(const px_config *config)
 
 static px_status check_training(const px_config *config)
 {
-    int validates = config->valid || config->split[1] > 0;
+    int validates = config->corpus.valid || config->corpus.split[1] > 0;
     const char *remedy = "give --valid FILE or a second share in --split";
     if (config->epochs == 0 && config->max_steps == 0 && config->early_stop == 0)
         REFUSE("nothing ends the run: give --epochs, --max-steps or --early-stop");
@@ -84,7 +84,7 @@ static px_status check_training(const px_config *config)
     if (config->checkpoint_every.seconds > 0 && config->on_nan == PX_ON_NAN_ROLLBACK)
         REFUSE("--checkpoint-every %llds: with --on-nan rollback the clock would decide how the run goes on; give a number of steps",
                (long long)config->checkpoint_every.seconds);
-    if (config->partition == PX_PARTITION_RANDOM && config->reset_at)
+    if (config->minibatch.partition == PX_PARTITION_RANDOM && config->corpus.reset_at)
         REFUSE("--reset-at: with --partition random every window starts from a zero state; leave one of them out");
     return PX_OK;
 }

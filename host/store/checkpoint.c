@@ -16,14 +16,14 @@ enum { NAME_BYTES = 80 };
 
 size_t px_checkpoint_buffer_count(const px_parameters *parameters, const px_config *config)
 {
-    size_t state = (size_t)px_cell_of(config->model.cell)->states * (size_t)config->model.layers * (size_t)config->batch * (size_t)config->model.hidden;
+    size_t state = (size_t)px_cell_of(config->model.cell)->states * (size_t)config->model.layers * (size_t)config->minibatch.batch * (size_t)config->model.hidden;
     return parameters->count > state ? parameters->count : state;
 }
 
 static void state_shape(const px_config *config, int64_t shape[3])
 {
     shape[0] = config->model.layers;
-    shape[1] = config->batch;
+    shape[1] = config->minibatch.batch;
     shape[2] = config->model.hidden;
 }
 
@@ -191,8 +191,8 @@ static px_status read_metadata(px_checkpoint *checkpoint)
     PX_TRY(px_vocabulary_read(text, strlen(text), checkpoint->path, &checkpoint->vocabulary));
     checkpoint->config.model.vocab = px_vocabulary_size(checkpoint->vocabulary);
     /* a run on a token file may have been given no level, or another: what counts is what its tokens are */
-    checkpoint->config.level = px_vocabulary_options(checkpoint->vocabulary).level;
-    checkpoint->config.normalise = px_vocabulary_options(checkpoint->vocabulary).normalise;
+    checkpoint->config.corpus.text.level = px_vocabulary_options(checkpoint->vocabulary).level;
+    checkpoint->config.corpus.text.normalise = px_vocabulary_options(checkpoint->vocabulary).normalise;
     PX_TRY(metadata(checkpoint, "perplex.state", &text));
     return px_run_state_read(&checkpoint->state, text, checkpoint->path);
 }

@@ -79,7 +79,7 @@ px_status px_model_file_open(const char *path, px_model_file *file)
         goto fail;
     }
     PX_TRY_GOTO(status, px_checkpoint_weights(&checkpoint, file->weights), fail);
-    if (px_model_reset_id(checkpoint.vocabulary, checkpoint.config.reset_at, &file->reset_id) != PX_OK) {
+    if (px_model_reset_id(checkpoint.vocabulary, checkpoint.config.corpus.reset_at, &file->reset_id) != PX_OK) {
         status = px_fail_context(PX_ERR_INPUT, "%s: damaged", checkpoint.path);
         goto fail;
     }

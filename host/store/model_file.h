@@ -16,7 +16,7 @@ typedef struct px_model_file {
     int averaged;                /* 1: best weights are averaged weights */
     uint64_t corpus_hash;        /* of the training, validation and test tokens; 0 where there were none (an imported model) */
     int64_t tokens;              /* scored in training */
-    int32_t reset_id;            /* id of config.reset_at, the token that ends a document; -1 = none */
+    int32_t reset_id;            /* id of config.corpus.reset_at, the token that ends a document; -1 = none */
     float *weights;              /* [parameters.count], file layout: what evaluation and sampling use */
 } px_model_file;
 

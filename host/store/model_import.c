@@ -140,8 +140,8 @@ static px_status settle_config(importing *import, const px_import_request *reque
     px_text_options options = px_vocabulary_options(import->vocabulary);
     const px_model_config *found = &import->foreign.sizes;
     px_model_config *sizes = &import->config.model;
-    import->config.level = options.level;
-    import->config.normalise = options.normalise;
+    import->config.corpus.text.level = options.level;
+    import->config.corpus.text.normalise = options.normalise;
     sizes->vocab = px_vocabulary_size(import->vocabulary);
     sizes->embed = found->embed;
     sizes->hidden = found->hidden;

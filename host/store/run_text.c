@@ -20,7 +20,7 @@ enum { TEXTS = sizeof KEYS / sizeof KEYS[0] };
 
 static const char *files_of(const px_config *config, int text)
 {
-    return text == 0 ? config->data : text == 1 ? config->valid : config->test;
+    return text == 0 ? config->corpus.data : text == 1 ? config->corpus.valid : config->corpus.test;
 }
 
 /* Another place for one path of a text. malloc'ed; NULL: no memory. */
@@ -107,10 +107,10 @@ px_status px_run_text_follow(px_config *config, const px_config *remembered, con
 
 void px_run_text_request(const px_config *config, px_corpus_request *request)
 {
-    *request = (px_corpus_request){.data = config->data, .valid = config->valid, .test = config->test,
-                                   .text = {config->level, config->normalise, config->invalid},
-                                   .min_count = config->min_count, .max_vocab = config->max_vocab,
-                                   .split = {config->split[0], config->split[1], config->split[2]}, .limit_tokens = config->limit_tokens};
+    *request = (px_corpus_request){.data = config->corpus.data, .valid = config->corpus.valid, .test = config->corpus.test,
+                                   .text = {config->corpus.text.level, config->corpus.text.normalise, config->corpus.text.invalid},
+                                   .min_count = config->corpus.min_count, .max_vocab = config->corpus.max_vocab,
+                                   .split = {config->corpus.split[0], config->corpus.split[1], config->corpus.split[2]}, .limit_tokens = config->corpus.limit_tokens};
 }
 
 /* ---- whether they are the run's ------------------------------------------------------------------------------------ */

@@ -102,7 +102,7 @@ static px_status read_together(px_run *run, reading *readings, int32_t n)
 /* The state of the last stream of training, which read the text's end, becomes stream `at` of the evaluation state. carried [S,L,batch,h]. */
 static px_status carry_state(px_run *run, const float *carried, int32_t at)
 {
-    size_t L = px_state_blocks(&run->config.model), all = (size_t)run->config.batch, n = (size_t)run->engine->shape.n, h = (size_t)run->config.model.hidden;
+    size_t L = px_state_blocks(&run->config.model), all = (size_t)run->config.minibatch.batch, n = (size_t)run->engine->shape.n, h = (size_t)run->config.model.hidden;
     memset(run->buffer, 0, L * n * h * sizeof *run->buffer);
     for (size_t l = 0; l < L; l++) memcpy(run->buffer + (l * n + (size_t)at) * h, carried + (l * all + all - 1) * h, h * sizeof *carried);
     return px_engine_write(run->engine, PX_SECTION_EVAL_STATE, run->buffer);
@@ -138,7 +138,7 @@ static px_status evaluate_alone(px_run *run)
     for (int32_t i = 0; i < count; i++) targets += targets_of(&readings[i]);
     if (targets > WORTH_A_LINE) px_run_line(run, "scoring the %s on whole texts, each as one stream", run->result->of_last ? "last weights" : "best model");
 
-    const size_t states = px_state_blocks(&run->config.model) * (size_t)run->config.batch * (size_t)run->config.model.hidden;
+    const size_t states = px_state_blocks(&run->config.model) * (size_t)run->config.minibatch.batch * (size_t)run->config.model.hidden;
     float *carried = malloc(states * sizeof *carried);
     px_status status = carried ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for the evaluation at the end");
     if (status == PX_OK && run->hidden)

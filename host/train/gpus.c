@@ -40,8 +40,8 @@ static px_status listen(void *comm)
 px_status px_run_open_nccl(px_run *run)
 {
     char id[PX_NCCL_ID_BYTES] = {0}, text[128];
-    const px_nccl_options options = {.rank = run->comm->rank, .size = run->comm->size, .start_timeout_s = run->config.bootstrap_timeout,
-                                     .stall_timeout_s = run->config.rank_timeout > 0 ? run->config.rank_timeout : 1e9,
+    const px_nccl_options options = {.rank = run->comm->rank, .size = run->comm->size, .start_timeout_s = run->config.ranks.bootstrap_timeout,
+                                     .stall_timeout_s = run->config.ranks.timeout > 0 ? run->config.ranks.timeout : 1e9,
                                      .listen = listen, .listen_context = run->comm};
     px_status status = px_nccl_load(NULL);
     if (status == PX_OK && px_run_leads(run)) status = px_nccl_new_id(id);

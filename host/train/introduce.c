@@ -47,7 +47,7 @@ px_status px_run_introduce(px_run *run)
     px_engine_memory memory;
     char a[32], b[32], input[48], device[256];
     px_run_line(run, "corpus: %s tokens to train on, vocabulary of %s (%s)", px_text_count(a, (long long)length(run->corpus.train)),
-                px_text_count(b, model->vocab), px_level_tokens(run->config.level));
+                px_text_count(b, model->vocab), px_level_tokens(run->config.corpus.text.level));
     warn_of_vocabulary(run);
     PX_TRY(introduce_part(run, "validation", run->corpus.valid));
     PX_TRY(introduce_part(run, "test", run->corpus.test));

@@ -184,7 +184,7 @@ static px_status after_step(px_run *run)
     if (config->checkpoint_every.seconds > 0) PX_TRY(px_run_decide(run, &save_due)); /* rank 0's clock */
     int end = end_reason(run) != PX_END_NONE;
 
-    if (config->check_every > 0 && state->step % config->check_every == 0) PX_TRY(px_run_compare_ranks(run));
+    if (config->ranks.check_every > 0 && state->step % config->ranks.check_every == 0) PX_TRY(px_run_compare_ranks(run));
     if (!(run->reads_each_step || epoch_ended || log_due || evaluation_due || save_due || end)) return PX_OK;
     PX_TRY(px_run_sync(run));
     if (run->bad.bad_step >= 0) return px_run_not_finite(run);

@@ -49,7 +49,7 @@ static px_status same_corpus(const px_run *run, const px_checkpoint *last)
     if (px_vocabulary_hash(run->corpus.vocabulary) != px_vocabulary_hash(last->vocabulary) ||
         run->state.corpus_hash != last->state.corpus_hash)
         return px_fail(PX_ERR_INPUT, "%s: not the text that %s was started with (or its validation or test text has changed); a run can only be resumed on the same one",
-                       px_paths_name(run->config.data, name), run->folder);
+                       px_paths_name(run->config.corpus.data, name), run->folder);
     return PX_OK;
 }
 
@@ -72,9 +72,9 @@ static px_status open_same_texts(px_run *run, const px_checkpoint *last)
 {
     px_status status = px_run_open_texts(run);
     if (status == PX_OK) return same_corpus(run, last);
-    PX_TRY(find_moved(status, "data", run->config.data));
-    PX_TRY(find_moved(status, "valid", run->config.valid));
-    PX_TRY(find_moved(status, "test", run->config.test));
+    PX_TRY(find_moved(status, "data", run->config.corpus.data));
+    PX_TRY(find_moved(status, "valid", run->config.corpus.valid));
+    PX_TRY(find_moved(status, "test", run->config.corpus.test));
     return status;
 }
 
@@ -89,7 +89,7 @@ static px_status find_texts(px_run *run, const px_checkpoint *last)
     PX_TRY(px_run_text_follow(&run->config, &last->config, last->folder, run->folder, &follows));
     if (!follows) return px_fail(status, "%s", reason);
     PX_TRY(open_same_texts(run, last));
-    px_run_line(run, "note: the run's folder was moved; its text is read beside it: %s", px_paths_name(run->config.data, name));
+    px_run_line(run, "note: the run's folder was moved; its text is read beside it: %s", px_paths_name(run->config.corpus.data, name));
     return PX_OK;
 }
 

@@ -36,28 +36,28 @@ static size_t length(px_range range)
 static px_status open_corpus(px_run *run)
 {
     const px_config *config = &run->config;
-    if (!config->data) return px_fail(PX_ERR_ARGUMENT, "there is nothing to train on; give --data FILE");
+    if (!config->corpus.data) return px_fail(PX_ERR_ARGUMENT, "there is nothing to train on; give --data FILE");
     px_corpus_request request;
     px_run_text_request(config, &request);
     char name[PX_PATHS_NAME_BYTES];
     PX_TRY(px_corpus_open(&request, &run->corpus));
     if (length(run->corpus.train) < 2)
-        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to train on; at least 2 are needed", px_paths_name(config->data, name), length(run->corpus.train));
+        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to train on; at least 2 are needed", px_paths_name(config->corpus.data, name), length(run->corpus.train));
     /* a given text must be usable; a share by position may round to nothing */
-    if (config->valid && length(run->corpus.valid) < 2)
-        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to validate on; at least 2 are needed", px_paths_name(config->valid, name), length(run->corpus.valid));
-    if (config->test && length(run->corpus.test) < 2)
-        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to test on; at least 2 are needed", px_paths_name(config->test, name), length(run->corpus.test));
+    if (config->corpus.valid && length(run->corpus.valid) < 2)
+        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to validate on; at least 2 are needed", px_paths_name(config->corpus.valid, name), length(run->corpus.valid));
+    if (config->corpus.test && length(run->corpus.test) < 2)
+        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to test on; at least 2 are needed", px_paths_name(config->corpus.test, name), length(run->corpus.test));
     run->validates = length(run->corpus.valid) >= 2;
     if (!run->validates && (config->early_stop > 0 || config->schedule == PX_SCHEDULE_PLATEAU || config->average == PX_AVERAGE_STALL))
         return px_fail(PX_ERR_ARGUMENT, "%s: too short for the validation that --early-stop, --schedule plateau or --average stall needs; give --valid FILE",
-                       px_paths_name(config->data, name));
+                       px_paths_name(config->corpus.data, name));
     run->config.model.vocab = px_vocabulary_size(run->corpus.vocabulary);
-    run->config.level = px_vocabulary_options(run->corpus.vocabulary).level; /* a token file's is its own */
-    run->config.normalise = px_vocabulary_options(run->corpus.vocabulary).normalise;
+    run->config.corpus.text.level = px_vocabulary_options(run->corpus.vocabulary).level; /* a token file's is its own */
+    run->config.corpus.text.normalise = px_vocabulary_options(run->corpus.vocabulary).normalise;
     run->vocabulary = px_vocabulary_write(run->corpus.vocabulary);
     if (!run->vocabulary) return px_fail(PX_ERR_MEMORY, "no memory for the vocabulary's text");
-    return px_model_reset_id(run->corpus.vocabulary, config->reset_at, &run->reset_id);
+    return px_model_reset_id(run->corpus.vocabulary, config->corpus.reset_at, &run->reset_id);
 }
 
 /* ---- sizes --------------------------------------------------------------------------------------------------------- */
@@ -76,9 +76,9 @@ static int64_t steps_of_epochs(const px_minibatches *windows, int64_t epochs)
 static px_status open_windows(px_run *run)
 {
     px_config *config = &run->config;
-    px_minibatch_options options = {.range = run->corpus.train, .n = config->batch, .T = config->steps,
-                                    .random = config->partition == PX_PARTITION_RANDOM,
-                                    .reset_probability = config->reset_probability, .reset_id = run->reset_id, .seed = config->seed};
+    px_minibatch_options options = {.range = run->corpus.train, .n = config->minibatch.batch, .T = config->minibatch.steps,
+                                    .random = config->minibatch.partition == PX_PARTITION_RANDOM,
+                                    .reset_probability = config->minibatch.reset_probability, .reset_id = run->reset_id, .seed = config->seed};
     PX_TRY(px_minibatches_create(&options, &run->windows));
     run->epochs = config->epochs;
     run->steps_in_all = config->epochs > 0 ? steps_of_epochs(run->windows, config->epochs) : 0;
@@ -91,7 +91,7 @@ static px_status open_windows(px_run *run)
 static px_status open_engine(px_run *run)
 {
     const px_config *config = &run->config;
-    px_engine_shape shape = {.n = run->share.n, .groups = run->share.windows, .T = config->steps, .training = 1, .averaging = config->average != PX_AVERAGE_NONE,
+    px_engine_shape shape = {.n = run->share.n, .groups = run->share.windows, .T = config->minibatch.steps, .training = 1, .averaging = config->average != PX_AVERAGE_NONE,
                              .threads = config->threads, .precision = config->precision, .seed = config->seed};
     PX_TRY(px_parameters_make(&config->model, &run->parameters));
     PX_TRY(px_engine_create(run->device, &config->model, &config->optimizer, &shape, &run->engine));
@@ -135,8 +135,8 @@ px_status px_run_prepare(px_run *run, const px_config *config, const px_train_ho
     PX_TRY(px_engine_find(run->device, &ops, &ordinal));
     run->on_cpu = ops->on_host;
     PX_TRY(px_share_make(&run->config, run->comm->rank, run->comm->size, run->on_cpu, &run->share));
-    run->config.reduce = run->share.reduce; /* settled for all jobs of this run */
-    if (run->comm->size > 1 && config->data && px_paths_hold(config->data, "-"))
+    run->config.ranks.reduce = run->share.reduce; /* settled for all jobs of this run */
+    if (run->comm->size > 1 && config->corpus.data && px_paths_hold(config->corpus.data, "-"))
         return px_fail(PX_ERR_ARGUMENT, "--data -: only one of %d ranks has a standard input; give a file", (int)run->comm->size);
     return PX_OK;
 }

@@ -7,21 +7,21 @@
 
 static px_reduce settled(const px_config *config, int32_t ranks, int on_cpu)
 {
-    if (config->reduce != PX_REDUCE_AUTO) return config->reduce;
+    if (config->ranks.reduce != PX_REDUCE_AUTO) return config->ranks.reduce;
     return ranks == 1 ? PX_REDUCE_NONE : on_cpu ? PX_REDUCE_TREE : PX_REDUCE_FAST;
 }
 
 static px_status check_tree(const px_config *config, int32_t ranks)
 {
-    const int32_t leaves = config->leaves;
-    const int64_t parts = (int64_t)ranks * config->accumulate;
+    const int32_t leaves = config->ranks.leaves;
+    const int64_t parts = (int64_t)ranks * config->ranks.accumulate;
     if (leaves & (leaves - 1)) REFUSE("--leaves %d: must be a power of two, such as 8", (int)leaves);
-    if (config->batch % leaves)
-        REFUSE("--batch %d --leaves %d: the leaves must divide the batch; give --batch %d, or --leaves 1, 2, 4, ... that divides it", (int)config->batch,
-               (int)leaves, (int)(config->batch / leaves + 1) * leaves);
+    if (config->minibatch.batch % leaves)
+        REFUSE("--batch %d --leaves %d: the leaves must divide the batch; give --batch %d, or --leaves 1, 2, 4, ... that divides it", (int)config->minibatch.batch,
+               (int)leaves, (int)(config->minibatch.batch / leaves + 1) * leaves);
     if (leaves % parts)
         REFUSE("%d rank%s, --accumulate %d, --leaves %d: ranks times accumulation must divide the leaves; start 1, 2, 4, ... up to %d ranks, or give "
-               "other --leaves to a new run", (int)ranks, ranks == 1 ? "" : "s", (int)config->accumulate, (int)leaves, (int)leaves);
+               "other --leaves to a new run", (int)ranks, ranks == 1 ? "" : "s", (int)config->ranks.accumulate, (int)leaves, (int)leaves);
     return PX_OK;
 }
 
@@ -33,15 +33,15 @@ px_status px_share_make(const px_config *config, int32_t rank, int32_t ranks, in
     if (share->reduce == PX_REDUCE_TREE) {
         if (!on_cpu) REFUSE("--reduce tree: for CPUs; on GPUs give --reduce fast");
         PX_TRY(check_tree(config, ranks));
-        share->windows = config->leaves / ranks;
+        share->windows = config->ranks.leaves / ranks;
     } else {
-        const int64_t parts = (int64_t)ranks * config->accumulate;
-        if (config->batch % parts)
-            REFUSE("--batch %d, %d rank%s, --accumulate %d: ranks times accumulation must divide the batch; %d streams would do", (int)config->batch,
-                   (int)ranks, ranks == 1 ? "" : "s", (int)config->accumulate, (int)((config->batch / parts + 1) * parts));
-        share->windows = config->accumulate;
+        const int64_t parts = (int64_t)ranks * config->ranks.accumulate;
+        if (config->minibatch.batch % parts)
+            REFUSE("--batch %d, %d rank%s, --accumulate %d: ranks times accumulation must divide the batch; %d streams would do", (int)config->minibatch.batch,
+                   (int)ranks, ranks == 1 ? "" : "s", (int)config->ranks.accumulate, (int)((config->minibatch.batch / parts + 1) * parts));
+        share->windows = config->ranks.accumulate;
     }
-    share->streams = config->batch / ranks;
+    share->streams = config->minibatch.batch / ranks;
     share->first = rank * share->streams;
     share->n = share->streams / share->windows;
     return PX_OK;

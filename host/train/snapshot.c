@@ -46,7 +46,7 @@ static px_status write_sample(px_run *run)
 {
     int32_t prompt = px_sample_start(run->corpus.vocabulary);
     px_text_sink sink;
-    px_sample_options options = {.length = run->config.level == PX_LEVEL_WORD ? SAMPLE_WORDS : SAMPLE_TOKENS, .temperature = 1, .top_p = 1,
+    px_sample_options options = {.length = run->config.corpus.text.level == PX_LEVEL_WORD ? SAMPLE_WORDS : SAMPLE_TOKENS, .temperature = 1, .top_p = 1,
                                  .seed = run->config.seed, .count = 1, .prompt = &prompt, .prompt_count = 1,
                                  .exclude_unknown = run->config.model.vocab > 1, .token = px_text_sink_take, .context = &sink};
     px_text_sink_start(&sink, run->corpus.vocabulary, NULL, NULL);
@@ -72,7 +72,7 @@ static px_status read_activations(px_run *run, float **values, size_t *count)
     float *state = malloc(px_state_blocks(&run->config.model) * streams * h * sizeof *state);
     px_status status;
     *values = NULL;
-    PX_TRY_GOTO(status, px_minibatches_create_eval(run->corpus.valid, (int32_t)n, run->config.steps, run->reset_id, 0, &minibatches), done);
+    PX_TRY_GOTO(status, px_minibatches_create_eval(run->corpus.valid, (int32_t)n, run->config.minibatch.steps, run->reset_id, 0, &minibatches), done);
     size_t windows = (size_t)px_minibatches_per_epoch(minibatches, 0), most = 1 + ACTIVATION_VALUES / (L * n * h);
     if (windows > ACTIVATION_WINDOWS) windows = ACTIVATION_WINDOWS;
     if (windows > most) windows = most;

@@ -21,8 +21,8 @@
 static px_evaluate_options fast_options(const px_run *run)
 {
     size_t targets = run->corpus.valid.end - run->corpus.valid.begin - 1;
-    int32_t n = run->config.batch;
-    return (px_evaluate_options){.n = targets < (size_t)n ? (int32_t)targets : n, .T = run->config.steps,
+    int32_t n = run->config.minibatch.batch;
+    return (px_evaluate_options){.n = targets < (size_t)n ? (int32_t)targets : n, .T = run->config.minibatch.steps,
                                  .reset_id = run->reset_id, .stop = run->hooks->stop};
 }
 

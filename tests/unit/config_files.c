@@ -64,15 +64,15 @@ static void what_was_written_reads_back_as_the_same_configuration(void **state)
         assert_int_equal(px_config_set(&config, "optimizer", "rmsprop"), PX_OK);
         assert_int_equal(px_config_set(&config, "tied", "true"), PX_OK);
         config.lr = 1.0 / 3;
-        config.split[0] = 0.7;
+        config.corpus.split[0] = 0.7;
         config.seed = UINT64_MAX;
         char *text = px_config_write(&config);
         assert_non_null(text);
         if (read_text(&again, text) != PX_OK) fail_msg("%s", px_error_message());
-        assert_string_equal(again.data, strings[i]);
+        assert_string_equal(again.corpus.data, strings[i]);
         char *second = px_config_write(&again);
         assert_string_equal(text, second);
-        assert_true(again.lr == config.lr && again.seed == UINT64_MAX && again.split[0] == 0.7);
+        assert_true(again.lr == config.lr && again.seed == UINT64_MAX && again.corpus.split[0] == 0.7);
         free(text);
         free(second);
         px_config_free(&config);
@@ -87,7 +87,7 @@ static void blanks_comments_and_carriage_returns_do_not_matter(void **state)
     assert_int_equal(read_text(&config, "# a comment\r\n\r\n  hidden=64   # units\r\n\tlayers\t=\t2\r\ndata = \"a # b\" # c\nlr = 1"), PX_OK);
     assert_int_equal(config.model.hidden, 64);
     assert_int_equal(config.model.layers, 2);
-    assert_string_equal(config.data, "a # b");
+    assert_string_equal(config.corpus.data, "a # b");
     assert_true(config.lr == 1);
     px_config_free(&config);
 }

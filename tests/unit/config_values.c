@@ -141,9 +141,9 @@ static void an_empty_text_takes_a_string_away_again(void **state)
     px_config config;
     px_config_default(&config);
     assert_int_equal(px_config_set(&config, "valid", "v.txt"), PX_OK);
-    assert_string_equal(config.valid, "v.txt");
+    assert_string_equal(config.corpus.valid, "v.txt");
     assert_int_equal(px_config_set(&config, "valid", ""), PX_OK);
-    assert_null(config.valid);
+    assert_null(config.corpus.valid);
 }
 
 static void a_copy_is_independent(void **state)
@@ -152,9 +152,9 @@ static void a_copy_is_independent(void **state)
     px_config_default(&config);
     assert_int_equal(px_config_set(&config, "data", "a.txt"), PX_OK);
     assert_int_equal(px_config_copy(&copy, &config), PX_OK);
-    assert_ptr_not_equal(copy.data, config.data);
+    assert_ptr_not_equal(copy.corpus.data, config.corpus.data);
     px_config_free(&config);
-    assert_string_equal(copy.data, "a.txt");
+    assert_string_equal(copy.corpus.data, "a.txt");
     px_config_free(&copy);
 }
 

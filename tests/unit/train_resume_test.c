@@ -174,7 +174,7 @@ static void check_config_of_0_1_0(const char *engine, int relu)
     assert_px_ok(px_config_set(&config, "device", engine));
     assert_px_ok(px_config_check(&config));
     assert_int_equal(config.model.cell, relu ? PX_CELL_RELU : PX_CELL_TANH);
-    assert_true(config.model.hidden == 33 && config.model.embed == 7 && config.optimizer.kind == PX_SGD && config.batch == 3);
+    assert_true(config.model.hidden == 33 && config.model.embed == 7 && config.optimizer.kind == PX_SGD && config.minibatch.batch == 3);
     px_config_free(&config);
     free(text);
 }

@@ -1,5 +1,5 @@
-/* The names of what there is to choose of several ranks: see rank_choices.h. */
-#include "rank_choices.h"
+/* The names of what there is to choose of several ranks: see rank_settings.h. */
+#include "rank_settings.h"
 
 #include <stddef.h>
 
