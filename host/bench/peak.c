@@ -92,7 +92,7 @@ static void choose_kernel(void)
     size_t counts[8] = {0};
     for (int turn = 0; turn < CHOICE_TURNS; turn++) {
         const px_fma_kernel *kernel = px_fma_kernels();
-        for (size_t i = 0; kernel[i].name && i < sizeof counts / sizeof counts[0]; i++) {
+        for (size_t i = 0; i < sizeof counts / sizeof counts[0] && kernel[i].name; i++) {
             if (counts[i] == 0) counts[i] = 1 << 12;
             double rate = rate_by_cpu_time(&kernel[i], &counts[i]);
             if (!(rate > best_rate)) continue;

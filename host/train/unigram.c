@@ -30,8 +30,9 @@ static px_status count(px_range range, int64_t *counts)
 px_status px_run_unigram_loss(const px_corpus *corpus, double *loss)
 {
     size_t V = (size_t)px_vocabulary_size(corpus->vocabulary);
-    int64_t *trained = calloc(2 * V, sizeof *trained), *scored = trained + V;
+    int64_t *trained = calloc(2 * V, sizeof *trained);
     if (!trained) return px_fail(PX_ERR_MEMORY, "no memory to count %zu tokens", V);
+    int64_t *scored = trained + V;
     px_range train = bounded(corpus->train), text = bounded(corpus->valid.end - corpus->valid.begin >= 2 ? corpus->valid : corpus->train);
     double sum = 0, all = (double)(train.end - train.begin) + (double)V, tokens = 0;
     px_status status = count(train, trained);
