@@ -121,10 +121,8 @@ extern "C" cudaError_t px_launch_embed_forward(const px_embed_args *args, cudaSt
     const bool aligned = px_aligned(args->table, sizeof(float), width) && px_aligned(args->out, sizeof(float), width) &&
                          px_aligned(args->out_bf16, sizeof(px_bf16), width);
     const bool drop = args->dropout.threshold != 0;
-    if (aligned && drop) return PX_LAUNCH((embed_forward_kernel<true, true>), g.grid, g.block, 0, stream, *args);
-    if (aligned) return PX_LAUNCH((embed_forward_kernel<true, false>), g.grid, g.block, 0, stream, *args);
-    if (drop) return PX_LAUNCH((embed_forward_kernel<false, true>), g.grid, g.block, 0, stream, *args);
-    return PX_LAUNCH((embed_forward_kernel<false, false>), g.grid, g.block, 0, stream, *args);
+    return PX_SWITCH(aligned, ALIGNED, PX_SWITCH(drop, DROP,
+                     PX_LAUNCH((embed_forward_kernel<ALIGNED, DROP>), g.grid, g.block, 0, stream, *args)));
 }
 
 extern "C" cudaError_t px_launch_embed_backward(const px_embed_backward_args *args, cudaStream_t stream)
@@ -137,12 +135,8 @@ extern "C" cudaError_t px_launch_embed_backward(const px_embed_backward_args *ar
     const bool aligned = px_aligned(args->dx, sizeof(float), width) && px_aligned(args->dtable, sizeof(float), width) &&
                          px_aligned(args->partial, sizeof(float), width);
     const bool drop = args->dropout.threshold != 0;
-    cudaError_t error;
-    if (aligned && drop) error = PX_LAUNCH((embed_backward_runs_kernel<true, true>), g.grid, g.block, 0, stream, *args);
-    else if (aligned) error = PX_LAUNCH((embed_backward_runs_kernel<true, false>), g.grid, g.block, 0, stream, *args);
-    else if (drop) error = PX_LAUNCH((embed_backward_runs_kernel<false, true>), g.grid, g.block, 0, stream, *args);
-    else error = PX_LAUNCH((embed_backward_runs_kernel<false, false>), g.grid, g.block, 0, stream, *args);
-    if (error != cudaSuccess || rows <= PX_EMBED_CHUNK) return error; /* one chunk: no border to cross */
-    if (aligned) return PX_LAUNCH(embed_backward_join_kernel<true>, g.grid, g.block, 0, stream, *args);
-    return PX_LAUNCH(embed_backward_join_kernel<false>, g.grid, g.block, 0, stream, *args);
+    PX_TRY_CUDA(PX_SWITCH(aligned, ALIGNED, PX_SWITCH(drop, DROP,
+                PX_LAUNCH((embed_backward_runs_kernel<ALIGNED, DROP>), g.grid, g.block, 0, stream, *args))));
+    if (rows <= PX_EMBED_CHUNK) return cudaSuccess; /* one chunk: no border to cross */
+    return PX_SWITCH(aligned, ALIGNED, PX_LAUNCH(embed_backward_join_kernel<ALIGNED>, g.grid, g.block, 0, stream, *args));
 }

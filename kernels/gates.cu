@@ -155,14 +155,12 @@ template <px_cell CELL> struct launch_of<CELL, true> {
     static cudaError_t forward(const px_gates_forward_args *args, bool aligned, cudaStream_t stream)
     {
         const row_grid g = row_grid_for(static_cast<size_t>(args->n), static_cast<size_t>(args->width), 128); /* as recurrence_forward */
-        if (aligned) return PX_LAUNCH((gates_forward_kernel<CELL, true>), g.grid, g.block, 0, stream, *args);
-        return PX_LAUNCH((gates_forward_kernel<CELL, false>), g.grid, g.block, 0, stream, *args);
+        return PX_SWITCH(aligned, ALIGNED, PX_LAUNCH((gates_forward_kernel<CELL, ALIGNED>), g.grid, g.block, 0, stream, *args));
     }
     static cudaError_t backward(const px_gates_backward_args *args, bool aligned, cudaStream_t stream)
     {
         const row_grid g = row_grid_for(static_cast<size_t>(args->n), static_cast<size_t>(args->width), 128);
-        if (aligned) return PX_LAUNCH((gates_backward_kernel<CELL, true>), g.grid, g.block, 0, stream, *args);
-        return PX_LAUNCH((gates_backward_kernel<CELL, false>), g.grid, g.block, 0, stream, *args);
+        return PX_SWITCH(aligned, ALIGNED, PX_LAUNCH((gates_backward_kernel<CELL, ALIGNED>), g.grid, g.block, 0, stream, *args));
     }
 };
 

@@ -305,8 +305,7 @@ template <class IN, class OUT> cudaError_t launch_loss(const px_head_args &a, cu
     if (a.V <= 1024) return launch_warp<IN, OUT>(a, stream);
     const bool aligned = px_aligned(a.logits, sizeof(IN), a.ld) && px_aligned(a.bias, sizeof(float), 4) &&
                          (!a.dlogits || px_aligned(a.dlogits, sizeof(OUT), a.ld_d));
-    if (aligned) return launch_block<IN, OUT, true>(a, stream);
-    return launch_block<IN, OUT, false>(a, stream);
+    return PX_SWITCH(aligned, ALIGNED, launch_block<IN, OUT, ALIGNED>(a, stream));
 }
 
 } // namespace
@@ -341,9 +340,8 @@ extern "C" cudaError_t px_launch_head_softmax(float *probabilities, const float 
     const unsigned blocks = static_cast<unsigned>(rows), threads = threads_for(V, 512);
     const bool aligned = px_aligned(probabilities, sizeof(float), static_cast<size_t>(V)) &&
                          px_aligned(logits, sizeof(float), ld) && px_aligned(bias, sizeof(float), 4);
-    if (aligned)
-        return PX_LAUNCH(head_softmax_kernel<true>, blocks, threads, 0, stream, probabilities, logits, bias, V, ld);
-    return PX_LAUNCH(head_softmax_kernel<false>, blocks, threads, 0, stream, probabilities, logits, bias, V, ld);
+    return PX_SWITCH(aligned, ALIGNED,
+                     PX_LAUNCH(head_softmax_kernel<ALIGNED>, blocks, threads, 0, stream, probabilities, logits, bias, V, ld));
 }
 
 extern "C" cudaError_t px_launch_head_uniforms(double *out, uint64_t seed, uint64_t position, uint64_t streams,

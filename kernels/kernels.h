@@ -152,6 +152,26 @@ typedef struct px_step_backward_args {
 } px_step_backward_args;
 cudaError_t px_launch_recurrence_backward(const px_step_backward_args *args, cudaStream_t stream);
 
+/* The same steps with their product in the same kernel (recurrence_fused.cu); step.recurrent is NULL. operand: type of h_before, dz_after and
+ * w_hh [width out, width in]; sums are fp32, in an order that depends on width alone. overlap = 1: the kernel may begin while the one before
+ * it in the stream ends (compute capability 9.0), which must itself be one of these.
+ * Forward: h_before [n,width], the operand H_{t-1}. Backward: dz_after [n,width], the operand dZ_{t+1}, NULL at the last step. */
+typedef struct px_fused_forward_args {
+    px_step_forward_args step;
+    const void *h_before, *w_hh;
+    px_element operand;
+    int32_t overlap;
+} px_fused_forward_args;
+cudaError_t px_launch_recurrence_fused_forward(const px_fused_forward_args *args, cudaStream_t stream);
+
+typedef struct px_fused_backward_args {
+    px_step_backward_args step;
+    const void *dz_after, *w_hh;
+    px_element operand;
+    int32_t overlap;
+} px_fused_backward_args;
+cudaError_t px_launch_recurrence_fused_backward(const px_fused_backward_args *args, cudaStream_t stream);
+
 /* One step of a layer whose cell keeps gates (cells.h: G gates, S states), after its products. Shapes: "wide" is [n, G width], gate by
  * gate in every row, the others [n,width]. Equations: host/model/cells.
  * z wide: the input's term, turned into what the cell keeps. recurrent wide: H_{t-1} W_hh (written with beta = 0), left out in rows that reset

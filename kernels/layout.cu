@@ -33,9 +33,8 @@ extern "C" cudaError_t px_launch_layout_bf16(px_bf16 *out, const float *in, size
 {
     if (count == 0) return cudaSuccess;
     const unsigned blocks = px_ceil_div(count, 4 * 256); /* bound by memory: one quad per thread */
-    if (px_aligned(in, sizeof(float), 4) && px_aligned(out, sizeof(px_bf16), 4))
-        return PX_LAUNCH(layout_bf16_kernel<true>, blocks, 256, 0, stream, out, in, count);
-    return PX_LAUNCH(layout_bf16_kernel<false>, blocks, 256, 0, stream, out, in, count);
+    const bool aligned = px_aligned(in, sizeof(float), 4) && px_aligned(out, sizeof(px_bf16), 4);
+    return PX_SWITCH(aligned, ALIGNED, PX_LAUNCH(layout_bf16_kernel<ALIGNED>, blocks, 256, 0, stream, out, in, count));
 }
 
 extern "C" cudaError_t px_launch_layout_transpose(float *out, const float *in, int32_t rows, int32_t cols, cudaStream_t stream)

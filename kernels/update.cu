@@ -133,8 +133,7 @@ template <px_optimizer KIND> cudaError_t launch_apply(const px_update_args &a, c
     const bool aligned = px_aligned(a.weights, sizeof(float), 4) && px_aligned(a.gradients, sizeof(float), 4) &&
                          px_aligned(a.moment1, sizeof(float), 4) && px_aligned(a.moment2, sizeof(float), 4) &&
                          px_aligned(a.average, sizeof(float), 4) && px_aligned(a.weights_bf16, sizeof(px_bf16), 4);
-    if (aligned) return PX_LAUNCH((update_apply_kernel<KIND, true>), blocks, 256, 0, stream, a, c);
-    return PX_LAUNCH((update_apply_kernel<KIND, false>), blocks, 256, 0, stream, a, c);
+    return PX_SWITCH(aligned, ALIGNED, PX_LAUNCH((update_apply_kernel<KIND, ALIGNED>), blocks, 256, 0, stream, a, c));
 }
 
 } // namespace
@@ -143,9 +142,8 @@ extern "C" cudaError_t px_launch_update_norm(double *partial, const float *gradi
 {
     /* at most 1,024 blocks of 256 with 8 quads and more each: few enough partial sums for one block to add */
     const unsigned blocks = static_cast<unsigned>(px_norm_partials(count));
-    if (px_aligned(gradients, sizeof(float), 4))
-        return PX_LAUNCH(update_norm_kernel<true>, blocks, 256, 0, stream, partial, gradients, count);
-    return PX_LAUNCH(update_norm_kernel<false>, blocks, 256, 0, stream, partial, gradients, count);
+    return PX_SWITCH(px_aligned(gradients, sizeof(float), 4), ALIGNED,
+                     PX_LAUNCH(update_norm_kernel<ALIGNED>, blocks, 256, 0, stream, partial, gradients, count));
 }
 
 extern "C" cudaError_t px_launch_update_decide(px_device_metrics *metrics, const double *partial, size_t partials,

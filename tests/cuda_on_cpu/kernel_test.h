@@ -198,6 +198,7 @@ template <class T> void append(std::vector<float> &to, const std::vector<T> &fro
 /* The groups of tests: one per kernel file. */
 int run_embed_tests();
 int run_recurrence_tests();
+int run_fused_tests();
 int run_gates_tests();
 int run_head_tests();
 int run_update_tests();

@@ -1,8 +1,10 @@
 # Planted faults: each copies the kernels, changes one line as a programmer might by mistake, and must be caught by the tests.
 #
-# px_planted(NAME n VARIANT plain|address|thread FILE f OLD text NEW text SOURCE k GROUP g SAYS regex)
-#   FILE is changed (the text must be there exactly once, so that a fault cannot go stale), SOURCE.cu is compiled anew, the tests of
-#   GROUP run under VARIANT, and what they say must match SAYS.
+# px_planted(NAME n VARIANT plain|address|thread FILE f OLD code NEW code SOURCE k GROUP g SAYS regex)
+#   FILE is changed, SOURCE.cu is compiled anew, the tests of GROUP run under VARIANT, and what they say must match SAYS. The copy is made
+#   while building (plant.cmake); OLD is code without its comments, in any white space, and must be there exactly once, else the test fails
+#   and says that the fault is stale.
+file(GLOB px_planted_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/*.h)
 function(px_planted)
   cmake_parse_arguments(PARSE_ARGV 0 P "" "NAME;VARIANT;FILE;OLD;NEW;SOURCE;GROUP;SAYS" "")
   set(suffix _${P_VARIANT})
@@ -13,26 +15,19 @@ function(px_planted)
     return()
   endif()
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/planted/${P_NAME})
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/${P_FILE})
-  file(READ ${CMAKE_SOURCE_DIR}/kernels/${P_FILE} text)
-  string(FIND "${text}" "${P_OLD}" first)
-  string(FIND "${text}" "${P_OLD}" last REVERSE)
-  if(first EQUAL -1 OR NOT first EQUAL last)
-    message(FATAL_ERROR "tests/cuda_on_cpu/planted.cmake: ${P_NAME}: kernels/${P_FILE} does not hold this text exactly once: ${P_OLD}")
-  endif()
-  string(REPLACE "${P_OLD}" "${P_NEW}" text "${text}")
-  file(MAKE_DIRECTORY ${folder})
-  file(GENERATE OUTPUT ${folder}/${P_FILE} CONTENT "${text}")
-  if(NOT P_FILE STREQUAL "${P_SOURCE}.cu")
-    # the source looks for headers beside itself first, so it must lie beside the changed one
-    configure_file(${CMAKE_SOURCE_DIR}/kernels/${P_SOURCE}.cu ${folder}/${P_SOURCE}.cu COPYONLY)
-  endif()
-  foreach(header device.h dropout.h) # they include each other, the changed one too
-    if(NOT P_FILE STREQUAL "${header}")
-      configure_file(${CMAKE_SOURCE_DIR}/kernels/${header} ${folder}/${header} COPYONLY)
-    endif()
-  endforeach()
-  file(CONFIGURE OUTPUT ${folder}/planted.cpp CONTENT "#include \"${P_SOURCE}.cu\"\n")
+  set(kernels ${CMAKE_SOURCE_DIR}/kernels)
+  file(CONFIGURE OUTPUT ${folder}.cmake @ONLY CONTENT "set(NAME [==[@P_NAME@]==])
+set(KERNELS [==[@kernels@]==])
+set(FOLDER [==[@folder@]==])
+set(FILE [==[@P_FILE@]==])
+set(SOURCE [==[@P_SOURCE@]==])
+set(OLD [==[@P_OLD@]==])
+set(NEW [==[@P_NEW@]==])
+")
+  add_custom_command(OUTPUT ${folder}/planted.cpp
+    COMMAND ${CMAKE_COMMAND} -D FAULT=${folder}.cmake -P ${CMAKE_CURRENT_SOURCE_DIR}/plant.cmake
+    DEPENDS ${folder}.cmake ${CMAKE_CURRENT_SOURCE_DIR}/plant.cmake ${kernels}/${P_SOURCE}.cu ${kernels}/${P_FILE} ${px_planted_headers}
+    COMMENT "Planting ${P_NAME}" VERBATIM)
   set(flags -O0 -w) # compiled once, run for a second
   if(px_sanitizer_${P_VARIANT})
     list(APPEND flags -g1 -fsanitize=${px_sanitizer_${P_VARIANT}} -fno-sanitize-recover=all -fno-omit-frame-pointer)
@@ -51,24 +46,27 @@ endfunction()
 
 # Barriers: the result is wrong in some order, and the thread sanitizer sees the race in any.
 px_planted(NAME barrier_after_writing VARIANT plain FILE device.h SOURCE head GROUP head
-  OLD "__syncthreads(); /* all warps have written */" NEW "" SAYS "got .* want")
+  OLD "if (lane == 0) scratch[warp] = v; __syncthreads();" NEW "if (lane == 0) scratch[warp] = v;" SAYS "got .* want")
 px_planted(NAME barrier_after_writing_race VARIANT thread FILE device.h SOURCE update GROUP update
-  OLD "__syncthreads(); /* all warps have written */" NEW "" SAYS "data race")
+  OLD "if (lane == 0) scratch[warp] = v; __syncthreads();" NEW "if (lane == 0) scratch[warp] = v;" SAYS "data race")
 px_planted(NAME barrier_before_reuse VARIANT thread FILE device.h SOURCE head GROUP head
-  OLD "__syncthreads(); /* the last call's readers are done */" NEW "" SAYS "data race")
+  OLD "__syncthreads(); if (lane == 0) scratch[warp] = v;" NEW "if (lane == 0) scratch[warp] = v;" SAYS "data race")
 px_planted(NAME barrier_in_transpose VARIANT plain FILE layout.cu SOURCE layout GROUP layout
-  OLD "__syncthreads(); /* the tile is read by other threads than wrote it */" NEW "" SAYS "transpose.*got .* want")
+  OLD "__syncthreads();" NEW "" SAYS "transpose.*got .* want")
 px_planted(NAME barrier_in_column_sum VARIANT plain FILE recurrence.cu SOURCE recurrence GROUP recurrence
-  OLD "__syncthreads(); /* column sums of this segment are complete */" NEW "" SAYS "column sums.*got .* want")
+  OLD "sums[threadIdx.y * blockDim.x + threadIdx.x] = sum; __syncthreads();" NEW "sums[threadIdx.y * blockDim.x + threadIdx.x] = sum;"
+  SAYS "column sums.*got .* want")
+px_planted(NAME barrier_between_slices VARIANT plain FILE recurrence_fused.cu SOURCE recurrence_fused GROUP recurrence_fused
+  OLD "sums[threadIdx.x] = mine; __syncthreads();" NEW "sums[threadIdx.x] = mine;" SAYS "got .* want")
 px_planted(NAME barrier_that_some_skip VARIANT plain FILE recurrence.cu SOURCE recurrence GROUP recurrence
-  OLD "    sums[threadIdx.y * blockDim.x + threadIdx.x] = sum;"
-  NEW "    if (count <= 0) return; sums[threadIdx.y * blockDim.x + threadIdx.x] = sum;" SAYS "returned")
+  OLD "sums[threadIdx.y * blockDim.x + threadIdx.x] = sum;"
+  NEW "if (count <= 0) return; sums[threadIdx.y * blockDim.x + threadIdx.x] = sum;" SAYS "returned")
 
 # Warps.
 px_planted(NAME shuffle_without_all_lanes VARIANT plain FILE head.cu SOURCE head GROUP head
-  OLD "if (row >= a.rows) return; /* whole warps */" NEW "if (row >= a.rows || lane >= a.V) return;" SAYS "takes no part")
+  OLD "if (row >= a.rows) return;" NEW "if (row >= a.rows || lane >= a.V) return;" SAYS "takes no part")
 px_planted(NAME shuffle_under_divergence VARIANT plain FILE head.cu SOURCE head GROUP head
-  OLD "    max = warp_reduce<op_max>(max);" NEW "    if (lane < a.V) max = warp_reduce<op_max>(max);" SAYS "warp function")
+  OLD "max = warp_reduce<op_max>(max);" NEW "if (lane < a.V) max = warp_reduce<op_max>(max);" SAYS "warp function")
 
 # Indices and alignment.
 px_planted(NAME index_one_too_far VARIANT address FILE embed.cu SOURCE embed GROUP embed
@@ -88,11 +86,13 @@ px_planted(NAME two_writers_of_a_row VARIANT thread FILE embed.cu SOURCE embed G
   OLD "if (leading || trailing) {" NEW "if (false) {" SAYS "data race|dtable.*got .* want")
 px_planted(NAME last_part_of_a_run_lost VARIANT plain FILE embed.cu SOURCE embed GROUP embed
   OLD "c <= low; c++" NEW "c < low; c++" SAYS "dtable.*got .* want")
+px_planted(NAME slice_lost VARIANT plain FILE recurrence_fused.cu SOURCE recurrence_fused GROUP recurrence_fused
+  OLD "warp < WARPS; warp++" NEW "warp < WARPS - 1; warp++" SAYS "got .* want")
 px_planted(NAME target_never_written VARIANT plain FILE head.cu SOURCE head GROUP head
   OLD "if (target >= j && target - j < 4) o_target[0] = pick(o, target - j);" NEW "" SAYS "got -?nan")
 
 # Meaning.
-px_planted(NAME reset_ignored VARIANT plain FILE recurrence.cu SOURCE recurrence GROUP recurrence
+px_planted(NAME reset_ignored VARIANT plain FILE step.h SOURCE recurrence GROUP recurrence
   OLD "if (!(a.reset && a.reset[row])) z = z + recurrent;" NEW "z = z + recurrent;" SAYS "got -?nan")
 px_planted(NAME mask_of_another_lane VARIANT plain FILE dropout.h SOURCE recurrence GROUP recurrence
   OLD "v.y = shift == 1 ? a.z" NEW "v.y = shift == 1 ? a.y" SAYS "got .* want")
