@@ -88,6 +88,7 @@ static void add_memory(cJSON *object, const px_bench_measure *m)
 static void add_measurements(cJSON *object, const px_bench_measure *m)
 {
     cJSON_AddStringToObject(object, "device_text", m->device_text);
+    if (m->recurrence != PX_RECURRENCE_AUTO) cJSON_AddStringToObject(object, "recurrence", px_recurrence_name(m->recurrence));
     cJSON_AddNumberToObject(object, "tokens_per_s", m->tokens_per_s.median);
     cJSON_AddNumberToObject(object, "tokens_per_s_q1", m->tokens_per_s.q1);
     cJSON_AddNumberToObject(object, "tokens_per_s_q3", m->tokens_per_s.q3);

@@ -86,6 +86,8 @@ static px_status read_measure(const char *path, const cJSON *object, px_bench_me
     PX_TRY(read_case(path, object, &m->c));
     m->measured = 1;
     text(object, "device_text", m->device_text, sizeof m->device_text);
+    const int32_t recurrence = choice(object, "recurrence", px_recurrence_names); /* not there: no choice, or an earlier version */
+    m->recurrence = recurrence < 0 ? PX_RECURRENCE_AUTO : (px_recurrence)recurrence;
     m->rounds = whole(object, "rounds");
     m->disturbed = whole(object, "disturbed");
     m->contended = is_true(object, "contended");

@@ -43,6 +43,13 @@ static int is_training(const px_bench_case *c)
     return c->work == PX_BENCH_TRAIN || px_bench_work_is_part(c->work);
 }
 
+static px_engine_shape shape_of(const px_runner *r)
+{
+    const px_bench_case *c = &r->c;
+    return (px_engine_shape){.n = c->batch, .T = c->steps, .training = is_training(c), .threads = c->threads, .precision = c->precision,
+                             .recurrence = r->options->config->recurrence, .seed = r->options->config->seed};
+}
+
 static px_status make_weights(px_runner *r)
 {
     px_parameters table;
@@ -69,8 +76,7 @@ static void count_work(const px_runner *r, px_work_count *work)
 static px_status create(px_runner *r, const px_bench_source *source)
 {
     const px_bench_case *c = &r->c;
-    px_engine_shape shape = {.n = c->batch, .T = c->steps, .training = is_training(c), .threads = c->threads, .precision = c->precision,
-                             .seed = r->options->config->seed};
+    px_engine_shape shape = shape_of(r);
     if (c->work == (px_bench_work)(PX_BENCH_PHASE + PX_PHASE_EMBED) && c->embed == 0 && !(r->model.dropout_input > 0))
         return px_fail(PX_ERR_ARGUMENT, "embed: a one-hot input is a row of weights that the recurrence reads in place, so this phase has "
                                         "nothing to do; give --embed");
@@ -346,8 +352,8 @@ px_status px_runner_finish(px_runner *r, const px_peak *peak, px_bench_measure *
     m->loss_count = r->loss_count;
     memcpy(m->loss, r->loss, sizeof m->loss);
     m->resident_bytes = r->resident_bytes;
-    px_engine_shape shape = {.n = r->c.batch, .T = r->c.steps, .training = is_training(&r->c), .threads = r->c.threads,
-                             .precision = r->c.precision};
+    px_engine_shape shape = shape_of(r);
+    m->recurrence = px_engine_recurrence(r->engine);
     PX_TRY(px_engine_memory_of(r->c.device, &r->model, &r->optimizer, &shape, &m->memory));
     return px_engine_describe(r->engine, m->device_text, sizeof m->device_text);
 }

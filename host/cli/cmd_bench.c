@@ -40,7 +40,7 @@ static const char HELP_END[] =
 static const char *const SETTINGS[] = {
     "data", "level", "normalise", "invalid", "min-count", "max-vocab", "limit-tokens", "batch", "steps", "partition", "embed", "hidden",
     "layers", "tied", "cell", "dropout-input", "dropout-between", "dropout-output", "dropout-weight", "dropout-locked",
-    "optimizer", "clip", "precision", "threads", "seed", NULL};
+    "optimizer", "clip", "precision", "recurrence", "threads", "seed", NULL};
 
 /* What a preset or a sweep decides, so that a flag beside a preset would be ignored without a word. */
 static const char *const SIZES[] = {"batch", "steps", "embed", "hidden", "layers", "tied", NULL};

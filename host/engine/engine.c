@@ -21,15 +21,26 @@ static px_status check_not_negative(const char *name, double value)
     return PX_OK;
 }
 
-static px_status check_precision(const px_engine_ops *ops, px_precision precision)
+/* The names of a mask's bits, for a person: "fp32, tf32". */
+static void list_names(unsigned mask, const char *const *names, char *text, size_t bytes)
 {
-    char names[48] = "";
     size_t used = 0;
-    if (ops->precisions >> precision & 1) return PX_OK;
-    for (int p = 0; p < PX_PRECISION_COUNT; p++)
-        if (ops->precisions >> p & 1)
-            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", px_precision_name((px_precision)p));
-    return px_fail(PX_ERR_DEVICE, "device %s: computes in %s only; leave --precision away or use a GPU", ops->name, names);
+    text[0] = 0;
+    for (int i = 0; names[i] && used < bytes; i++)
+        if (mask >> i & 1) used += (size_t)snprintf(text + used, bytes - used, "%s%s", used ? ", " : "", names[i]);
+}
+
+/* What an engine has several kinds of, and this one lacks the kind asked for. */
+static px_status check_kinds(const px_engine_ops *ops, const px_engine_shape *shape)
+{
+    char names[64];
+    list_names(ops->precisions, px_precision_names, names, sizeof names);
+    if (!(ops->precisions >> shape->precision & 1))
+        return px_fail(PX_ERR_DEVICE, "device %s: computes in %s only; leave --precision away or use a GPU", ops->name, names);
+    list_names(ops->recurrences | 1 << PX_RECURRENCE_AUTO, px_recurrence_names, names, sizeof names);
+    if (shape->recurrence != PX_RECURRENCE_AUTO && !(ops->recurrences >> shape->recurrence & 1))
+        return px_fail(PX_ERR_DEVICE, "device %s: has no --recurrence %s; it has %s", ops->name, px_recurrence_name(shape->recurrence), names);
+    return PX_OK;
 }
 
 /* What no engine can run, whatever the device. */
@@ -75,7 +86,7 @@ px_status px_engine_create(const char *device, const px_model_config *model, con
     int ordinal = 0;
     *engine = NULL;
     PX_TRY(px_engine_find(device, &ops, &ordinal));
-    PX_TRY(check_precision(ops, shape->precision));
+    PX_TRY(check_kinds(ops, shape));
     PX_TRY(check_setting(model, optimizer, shape));
     PX_TRY(ops->create(model, optimizer, shape, ordinal, engine));
     (*engine)->ops = ops;
@@ -90,7 +101,7 @@ px_status px_engine_memory_of(const char *device, const px_model_config *model, 
     const px_engine_ops *ops = NULL;
     int ordinal = 0;
     PX_TRY(px_engine_find(device, &ops, &ordinal));
-    PX_TRY(check_precision(ops, shape->precision));
+    PX_TRY(check_kinds(ops, shape));
     PX_TRY(check_setting(model, optimizer, shape));
     return ops->memory(model, optimizer, shape, memory);
 }
@@ -243,6 +254,11 @@ px_status px_engine_run_phase(px_engine *engine, px_phase phase, const px_batch 
         return px_fail(PX_ERR_DEVICE, "device %s: runs whole steps only, no phase alone; --work train gives the phases' times within a step",
                        engine->ops->name);
     return engine->ops->run_phase(engine, phase, batch, update);
+}
+
+px_recurrence px_engine_recurrence(const px_engine *engine)
+{
+    return engine->ops->recurrence ? engine->ops->recurrence(engine) : PX_RECURRENCE_AUTO;
 }
 
 px_status px_engine_describe(const px_engine *engine, char *buffer, size_t buffer_bytes)

@@ -12,6 +12,7 @@
 #include "model_config.h"
 #include "optimizer.h"
 #include "parameters.h"
+#include "recurrence_choice.h"
 #include "precision.h"
 #include "reducer.h"
 #include "sections.h"
@@ -26,6 +27,7 @@ typedef struct px_engine_shape {
     int32_t averaging;       /* 1: a buffer of averaged weights is allocated */
     int32_t threads;         /* CPU engines; 0 = cores of this process */
     px_precision precision;  /* of the operands of matrix products; px_engine_ops.precisions */
+    px_recurrence recurrence; /* how the steps are computed; px_engine_ops.recurrences */
     uint64_t seed;
     int32_t groups;          /* a step of groups * n streams is accumulated in windows of n: the engine holds the carried training
                                 state of all of them, and px_batch.group says whose a window is. 0 or 1: there is one group */
@@ -77,6 +79,7 @@ typedef struct px_engine_ops {
     const char *name;        /* "cpu": as in the registry */
     int on_host;             /* 1: computes on the processor, so that reading metrics waits for nothing */
     unsigned precisions;     /* 1 << px_precision for each that it has */
+    unsigned recurrences;    /* 1 << px_recurrence for each that it has; AUTO is every engine's */
     px_status (*memory)(const px_model_config *, const px_optimizer_config *, const px_engine_shape *, px_engine_memory *);
     px_status (*create)(const px_model_config *, const px_optimizer_config *, const px_engine_shape *, int ordinal, px_engine **);
     void (*destroy)(px_engine *);
@@ -91,6 +94,7 @@ typedef struct px_engine_ops {
     px_status (*swap_average)(px_engine *);
     px_status (*metrics)(px_engine *, int reset, px_metrics *);
     px_status (*phase_times)(px_engine *, int reset, px_phase_times *);
+    px_recurrence (*recurrence)(const px_engine *); /* the way that creation took; NULL: there is one alone */
     px_status (*describe)(const px_engine *, char *buffer, size_t buffer_bytes);
     /* Optional, NULL where a device does not offer it; the benchmark uses them. */
     px_status (*peak)(int ordinal, px_precision, px_device_peak *);
@@ -146,6 +150,9 @@ px_sections px_engine_sections(px_engine *engine);
 px_status px_engine_swap_average(px_engine *engine);
 px_status px_engine_metrics(px_engine *engine, int reset, px_metrics *metrics);
 px_status px_engine_phase_times(px_engine *engine, int reset, px_phase_times *times);
+/* How the steps are computed; AUTO where the engine has no choice. What AUTO became is a pure function of device, shapes and version: a run
+ * keeps it, and asks for it when it is resumed. */
+px_recurrence px_engine_recurrence(const px_engine *engine);
 /* One line for a person: device, instruction set or compute capability, threads, libraries. */
 px_status px_engine_describe(const px_engine *engine, char *buffer, size_t buffer_bytes);
 /* For measuring: one phase of a training step alone, on what accumulate() of this very batch left; only phase_times() tells

@@ -27,6 +27,7 @@ void px_config_default(px_config *config)
         .average_patience = 1,
         .rollback_factor = 0.5,
         .precision = PX_FP32,
+        .recurrence = PX_RECURRENCE_AUTO,
         .seed = 1,
         .tensorboard = 1,
         .report = 1,

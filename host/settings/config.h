@@ -11,6 +11,7 @@
 #include "optimizer.h"
 #include "precision.h"
 #include "rank_settings.h"
+#include "recurrence_choice.h"
 
 #include <perplex/status.h>
 #include <stddef.h>
@@ -53,6 +54,7 @@ typedef struct px_config {
     /* running */
     char *device;
     px_precision precision;
+    px_recurrence recurrence;          /* AUTO is settled at the first start, where the device has a choice */
     int32_t threads;                   /* 0 = the cores this process may use */
     uint64_t seed;
     char *run;

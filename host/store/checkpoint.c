@@ -186,6 +186,7 @@ static px_status read_metadata(px_checkpoint *checkpoint)
     PX_TRY(metadata(checkpoint, "perplex.averaged", &text));
     checkpoint->averaged = strcmp(text, "1") == 0;
     PX_TRY(metadata(checkpoint, "perplex.config", &text));
+    checkpoint->config.recurrence = PX_RECURRENCE_STEP; /* files without the setting are of versions that knew this way alone */
     PX_TRY(px_config_read(&checkpoint->config, text, strlen(text), checkpoint->path));
     PX_TRY(metadata(checkpoint, "perplex.vocabulary", &text));
     PX_TRY(px_vocabulary_read(text, strlen(text), checkpoint->path, &checkpoint->vocabulary));

@@ -90,11 +90,13 @@ static px_status open_windows(px_run *run)
 
 static px_status open_engine(px_run *run)
 {
-    const px_config *config = &run->config;
+    px_config *config = &run->config;
     px_engine_shape shape = {.n = run->share.n, .groups = run->share.windows, .T = config->minibatch.steps, .training = 1, .averaging = config->average != PX_AVERAGE_NONE,
-                             .threads = config->threads, .precision = config->precision, .seed = config->seed};
+                             .threads = config->threads, .precision = config->precision, .recurrence = config->recurrence,
+                             .seed = config->seed};
     PX_TRY(px_parameters_make(&config->model, &run->parameters));
     PX_TRY(px_engine_create(run->device, &config->model, &config->optimizer, &shape, &run->engine));
+    if (config->recurrence == PX_RECURRENCE_AUTO) config->recurrence = px_engine_recurrence(run->engine); /* settled for all jobs of this run */
     run->reads_each_step = run->on_cpu;
     size_t count = px_checkpoint_buffer_count(&run->parameters, config);
     run->buffer = calloc(count, sizeof *run->buffer);

@@ -195,6 +195,66 @@ static void the_prediction_is_what_is_allocated(void **state)
     }
 }
 
+/* ---- variants ------------------------------------------------------------------------------------------------------- */
+
+static px_status make_by(px_recurrence recurrence, px_cell cell, px_engine **engine)
+{
+    px_model_config model = every_buffer.model;
+    px_engine_shape shape = {.n = every_buffer.n, .T = every_buffer.T, .training = 1, .averaging = 1, .recurrence = recurrence, .seed = SEED};
+    model.cell = cell;
+    *engine = NULL;
+    PX_TRY(px_cuda_ops.create(&model, &every_buffer.optimizer, &shape, 0, engine));
+    (*engine)->ops = &px_cuda_ops;
+    (*engine)->model = model;
+    (*engine)->shape = shape;
+    return PX_OK;
+}
+
+static void a_variant_is_taken_by_name_and_says_so(void **state)
+{
+    static const px_recurrence names[] = {PX_RECURRENCE_STEP, PX_RECURRENCE_FUSED};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char text[256], want[40];
+        px_engine *engine;
+        PX_CHECK(make_by(names[i], PX_CELL_TANH, &engine));
+        assert_int_equal(px_engine_recurrence(engine), names[i]);
+        PX_CHECK(px_engine_describe(engine, text, sizeof text));
+        snprintf(want, sizeof want, "recurrence %s,", px_recurrence_name(names[i]));
+        assert_non_null(strstr(text, want));
+        /* only the step's product needs a buffer of its own */
+        assert_int_equal(px_cuda_self(engine)->b.recurrent != NULL, names[i] == PX_RECURRENCE_STEP);
+        PX_CHECK(write_initial_weights(&every_buffer, engine));
+        PX_CHECK(train(&every_buffer, engine));
+        px_engine_destroy(engine);
+        assert_nothing_is_left();
+    }
+}
+
+/* auto is a function of device, shapes and version: neither a second creation nor other free memory changes it. */
+static void auto_takes_the_same_variant_whatever_is_free(void **state)
+{
+    for (int i = 0; i < 2; i++) {
+        px_engine *engine;
+        px_fake_control()->memory_bytes = (size_t)(i ? 40 : 400) << 20;
+        PX_CHECK(make_by(PX_RECURRENCE_AUTO, PX_CELL_TANH, &engine));
+        assert_int_equal(px_engine_recurrence(engine), PX_RECURRENCE_STEP); /* what has been measured on GPUs */
+        px_engine_destroy(engine);
+    }
+}
+
+static void a_variant_that_does_not_fit_is_refused_with_those_that_do(void **state)
+{
+    px_engine *engine;
+    assert_int_equal(make_by(PX_RECURRENCE_FUSED, PX_CELL_LSTM, &engine), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "--recurrence fused"));
+    assert_non_null(strstr(px_error_message(), "cells of one gate"));
+    assert_non_null(strstr(px_error_message(), "auto, step"));
+    assert_null(strstr(px_error_message(), "step, fused"));
+    assert_nothing_is_left();
+    PX_CHECK(make_by(PX_RECURRENCE_AUTO, PX_CELL_LSTM, &engine));
+    px_engine_destroy(engine);
+}
+
 /* ---- order ---------------------------------------------------------------------------------------------------------- */
 
 static void lazy_streams_in_any_order_give_the_same_bits_as_eager_ones(void **state)
@@ -667,6 +727,9 @@ int main(void)
         TEST(a_failure_at_each_creation_in_turn_ends_cleanly),
         TEST(too_small_a_gpu_names_what_was_asked_what_is_free_and_the_flag),
         TEST(the_prediction_is_what_is_allocated),
+        TEST(a_variant_is_taken_by_name_and_says_so),
+        TEST(auto_takes_the_same_variant_whatever_is_free),
+        TEST(a_variant_that_does_not_fit_is_refused_with_those_that_do),
         TEST(lazy_streams_in_any_order_give_the_same_bits_as_eager_ones),
         TEST(a_wait_that_is_left_out_is_caught),
         TEST(a_window_is_captured_once_per_shape_and_replayed),

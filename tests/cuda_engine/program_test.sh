@@ -54,6 +54,28 @@ expect 0 "sampling on the CPU" "$program" sample --model "$work/parts/last.safet
 cmp -s "$work/out" "$work/sampled" || fail "the same seed samples another text on the GPU"
 expect 0 "the plan" train --device cuda --dry-run --run "$work/none"
 
+says "recurrence step"
+
+# Variants of the recurrence: what auto became is kept with the run, and what a run has is what its resume takes.
+grep -q "^recurrence = step" "$work/whole/config" || fail "the run does not keep what auto became"
+expect 0 "another variant" train --device cuda --recurrence fused --max-steps 12 --checkpoint-every 6 --run "$work/fused"
+says "recurrence fused"
+expect 0 "its first half" train --device cuda --recurrence fused --max-steps 6 --schedule-steps 12 --run "$work/fused-parts"
+expect 0 "its second half" "$program" train --resume "$work/fused-parts" --max-steps 12
+says "recurrence fused"
+expect 0 "the variant whole" "$program" eval --model "$work/fused/last.safetensors" --data "$work/text" --per-token "$work/whole.tsv" --device cuda
+expect 0 "the variant resumed" "$program" eval --model "$work/fused-parts/last.safetensors" --data "$work/text" --per-token "$work/parts.tsv" --device cuda
+cmp -s "$work/whole.tsv" "$work/parts.tsv" || fail "a resumed training with --recurrence fused is not bitwise the uninterrupted one"
+expect 2 "a variant that the CPU has not" "$program" train --resume "$work/fused-parts" --device cpu --max-steps 14
+says "has no --recurrence fused; it has auto, step"
+expect 0 "one that it has" "$program" train --resume "$work/fused-parts" --device cpu --recurrence step --max-steps 14
+expect 2 "a variant that there is not" train --device cuda --recurrence persistent --max-steps 2 --run "$work/none"
+says "auto, step"
+expect 2 "a variant for other cells" train --device cuda --recurrence fused --cell lstm --max-steps 2 --run "$work/none"
+says "cells of one gate"
+expect 0 "a measurement" "$program" bench --device cuda --recurrence fused --hidden 8 --batch 2 --steps 4 --spread 0.9 --case-seconds 0.1 --json
+tr -d ' \t\n' <"$work/out" | grep -q '"recurrence":"fused"' || fail "bench does not name the variant"
+
 export PERPLEX_FAKE_DRIVER=0
 expect 2 "cuda without a driver" train --device cuda --max-steps 2 --run "$work/none"
 says "no NVIDIA driver is installed"

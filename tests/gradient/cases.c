@@ -84,9 +84,21 @@ void px_test_skip_missing_isa(void)
     exit(77);
 }
 
+/* The way that PERPLEX_TEST_RECURRENCE names, for what every way is for: so each test of a device tests each of its ways. */
+static px_recurrence asked_recurrence(px_cell cell, px_precision precision)
+{
+    const char *asked = getenv("PERPLEX_TEST_RECURRENCE");
+    if (!asked || px_cell_of(cell)->keeps || precision == PX_TF32) return PX_RECURRENCE_AUTO;
+    for (int k = 0; k < PX_RECURRENCE_COUNT; k++)
+        if (strcmp(asked, px_recurrence_names[k]) == 0) return (px_recurrence)k;
+    fprintf(stderr, "PERPLEX_TEST_RECURRENCE=%s: no such way\n", asked);
+    exit(1);
+}
+
 px_engine *px_case_engine_in(const px_case *c, const char *device, int32_t threads, int32_t averaging, px_precision precision)
 {
     px_engine_shape shape = {.n = c->n, .T = c->T, .training = 1, .averaging = averaging, .threads = threads, .precision = precision, .seed = SEED};
+    if (strncmp(device, "cuda", 4) == 0) shape.recurrence = asked_recurrence(c->model.cell, precision);
     px_engine *engine;
     px_parameters table;
     require(px_engine_create(device, &c->model, &c->optimizer, &shape, &engine), c->name);

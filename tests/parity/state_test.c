@@ -301,6 +301,25 @@ static void engine_says_what_it_is_and_where_its_time_goes(void **state)
     px_engine_destroy(engine);
 }
 
+static void one_phase_alone_is_the_only_one_timed(void **state)
+{
+    (void)state;
+    px_engine *engine = px_case_engine(&everything, device, 1, 1);
+    px_window window = px_case_window(&everything, 0, 0);
+    const px_update update = {.lr = 1e-3};
+    px_phase_times times;
+    if (!engine->ops->run_phase) print_message("%s runs no phase alone\n", device);
+    for (int which = 0; engine->ops->run_phase && which < PX_PHASE_COUNT; which++) {
+        PX_CHECK(px_engine_accumulate(engine, &window.batch));
+        PX_CHECK(px_engine_phase_times(engine, 1, &times));
+        for (int k = 0; k < 3; k++) PX_CHECK(px_engine_run_phase(engine, (px_phase)which, &window.batch, &update));
+        PX_CHECK(px_engine_phase_times(engine, 1, &times));
+        for (int phase = 0; phase < PX_PHASE_COUNT; phase++) assert_int_equal(times.seconds[phase] > 0, phase == which);
+    }
+    px_window_free(&window);
+    px_engine_destroy(engine);
+}
+
 int main(int argc, char **argv)
 {
     px_test_skip_missing_isa();
@@ -313,6 +332,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(swapped_averages_are_what_is_evaluated),
         cmocka_unit_test(token_ids_outside_the_vocabulary_are_refused),
         cmocka_unit_test(engine_refuses_what_it_was_not_made_for),
+        cmocka_unit_test(one_phase_alone_is_the_only_one_timed),
         cmocka_unit_test(engine_says_what_it_is_and_where_its_time_goes),
     };
     if (argc > 1) device = argv[1];

@@ -360,6 +360,7 @@ const px_engine_ops px_cpu_ops = {
     .name = "cpu",
     .on_host = 1,
     .precisions = 1 << PX_FP32,
+    .recurrences = 1 << PX_RECURRENCE_STEP,
     .memory = cpu_memory,
     .create = cpu_create,
     .destroy = cpu_destroy,

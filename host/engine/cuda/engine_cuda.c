@@ -1,5 +1,6 @@
 /* The CUDA engine: creation, and the calls of the seam. What each call enqueues is in the phase files; see engine_cuda.h. */
 #include "engine_cuda.h"
+#include "variants.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,9 +15,9 @@ static px_status cuda_memory(const px_model_config *model, const px_optimizer_co
     px_cuda_plan plan;
     px_device_info info = {.l2_bytes = 0};
     int ordinal = 0;
-    /* the chunk of the head depends on the GPU's L2 cache; without a GPU a common size is assumed */
+    /* the chunk of the head and the variant of the recurrence depend on the GPU; without one a common L2 cache is assumed */
     if (cudaGetDevice(&ordinal) != cudaSuccess || px_cuda_device_info(ordinal, &info) != PX_OK) cudaGetLastError();
-    PX_TRY(px_cuda_plan_make(model, optimizer, shape, info.l2_bytes, &plan));
+    PX_TRY(px_cuda_plan_make(model, optimizer, shape, &info, &plan));
     *memory = px_cuda_plan_memory(&plan);
     return PX_OK;
 }
@@ -93,7 +94,7 @@ static px_status cuda_create(const px_model_config *model, const px_optimizer_co
     engine->use_graphs = !(graphs && strcmp(graphs, "0") == 0);
     PX_TRY_GOTO(status, open_device(engine), fail);
     PX_TRY_GOTO(status, check_precision(engine, shape->precision), fail);
-    PX_TRY_GOTO(status, px_cuda_plan_make(model, optimizer, shape, engine->info.l2_bytes, &engine->plan), fail);
+    PX_TRY_GOTO(status, px_cuda_plan_make(model, optimizer, shape, &engine->info, &engine->plan), fail);
     PX_TRY_GOTO(status, px_cuda_memory_create(engine), fail);
     PX_TRY_GOTO(status, create_scratch(engine), fail);
     PX_TRY_GOTO(status, px_blas_create(&engine->blas, shape->precision, engine->compute, engine->b.blas_workspace), fail);
@@ -146,6 +147,15 @@ static px_status cuda_update(px_engine *base, const px_update *update)
     if (update->loss_not_finite) PX_CUDA(cudaMemsetAsync(engine->b.gradients, 0xff, sizeof *engine->b.gradients, engine->compute));
     PX_TRY(px_cuda_stage_update(engine, &scalars));
     return px_cuda_run_update(engine);
+}
+
+static px_status cuda_run_phase(px_engine *base, px_phase phase, const px_batch *batch, const px_update *update)
+{
+    px_cuda *engine = px_cuda_self(base);
+    if (phase == PX_PHASE_UPDATE) return cuda_update(base, update);
+    PX_CUDA(cudaSetDevice(engine->ordinal));
+    PX_TRY(px_cuda_stage_window(engine, batch));
+    return px_cuda_run_phase(engine, (px_cuda_shape){PX_CUDA_TRAIN, batch->T, batch->n, batch->group}, phase);
 }
 
 static px_status cuda_set_reducer(px_engine *base, const px_reducer *reducer)
@@ -205,6 +215,11 @@ static px_status cuda_metrics(px_engine *base, int reset, px_metrics *metrics)
     return PX_OK;
 }
 
+static px_recurrence cuda_recurrence(const px_engine *base)
+{
+    return ((const px_cuda *)base)->plan.variant->name;
+}
+
 static px_status cuda_describe(const px_engine *base, char *buffer, size_t buffer_bytes)
 {
     const px_cuda *engine = (const px_cuda *)base;
@@ -213,15 +228,16 @@ static px_status cuda_describe(const px_engine *base, char *buffer, size_t buffe
     cublasGetProperty(MAJOR_VERSION, &major);
     cublasGetProperty(MINOR_VERSION, &minor);
     cublasGetProperty(PATCH_LEVEL, &patch);
-    snprintf(buffer, buffer_bytes, "cuda:%d %s, capability %d.%d, %d multiprocessors, %s, cuBLAS %d.%d.%d, CUDA %d.%d, driver CUDA %d.%d",
-             engine->ordinal, info->name, info->major, info->minor, info->multiprocessors, px_precision_name(engine->plan.shape.precision), major, minor,
-             patch, info->runtime_version / 1000, info->runtime_version % 1000 / 10, info->driver_version / 1000, info->driver_version % 1000 / 10);
+    snprintf(buffer, buffer_bytes, "cuda:%d %s, capability %d.%d, %d multiprocessors, %s, recurrence %s, cuBLAS %d.%d.%d, CUDA %d.%d, driver CUDA %d.%d",
+             engine->ordinal, info->name, info->major, info->minor, info->multiprocessors, px_precision_name(engine->plan.shape.precision),
+             px_recurrence_name(engine->plan.variant->name), major, minor, patch, info->runtime_version / 1000, info->runtime_version % 1000 / 10, info->driver_version / 1000, info->driver_version % 1000 / 10);
     return PX_OK;
 }
 
 const px_engine_ops px_cuda_ops = {
     .name = "cuda",
     .precisions = 1 << PX_FP32 | 1 << PX_TF32 | 1 << PX_BF16,
+    .recurrences = 1 << PX_RECURRENCE_STEP | 1 << PX_RECURRENCE_FUSED,
     .memory = cuda_memory,
     .create = cuda_create,
     .destroy = cuda_destroy,
@@ -236,8 +252,10 @@ const px_engine_ops px_cuda_ops = {
     .swap_average = px_cuda_swap_average,
     .metrics = cuda_metrics,
     .phase_times = px_cuda_phase_times,
+    .recurrence = cuda_recurrence,
     .describe = cuda_describe,
     .peak = px_cuda_peak,
     .energy = px_cuda_energy,
+    .run_phase = cuda_run_phase,
     .set_reducer = cuda_set_reducer,
 };

@@ -47,7 +47,7 @@ enum { PX_CUDA_STAMPS = PX_PHASE_UPDATE + 1 };
 typedef struct px_cuda_stamps {
     cudaEvent_t at[PX_CUDA_STAMPS]; /* the start, and the end of each phase of a window */
     cudaEvent_t update[2];
-    int phases;                 /* phases of the window that has been recorded and not been read; 0 = none */
+    int first, phases;          /* phases [first, phases) of the window that has been recorded and not been read; phases 0 = none */
     int update_pending;
 } px_cuda_stamps;
 
@@ -57,9 +57,10 @@ typedef struct px_cuda_timing {
     double seconds[PX_PHASE_COUNT];
 } px_cuda_timing;
 
-/* A captured window, or the captured update. */
+/* A captured window, or a part of one. */
 typedef struct px_cuda_graph {
     px_cuda_shape shape;
+    int first, last;            /* its phases [first, last) */
     int stamps;                 /* -1: without, 0 or 1: with that set of stamps */
     cudaGraphExec_t exec;       /* NULL: an empty place */
     uint64_t last_used;
@@ -118,6 +119,8 @@ px_status px_cuda_stage_update(px_cuda *engine, const px_update_scalars *scalars
 /* Runs a staged window: replays its graph, capturing it first where it is new. */
 px_status px_cuda_run_window(px_cuda *engine, px_cuda_shape shape);
 px_status px_cuda_run_update(px_cuda *engine);
+/* For measuring: one phase of a staged training window, after all that come before it; only its own time is counted. */
+px_status px_cuda_run_phase(px_cuda *engine, px_cuda_shape shape, px_phase which);
 /* Captures the update and the full training window, so that what this loads and allocates happens before the first step. */
 px_status px_cuda_graphs_prepare(px_cuda *engine);
 /* Forgets what was captured: prepare may follow. */
@@ -145,8 +148,8 @@ void px_cuda_timing_destroy(px_cuda *engine);
 px_status px_cuda_stamp(px_cuda *engine, int phase);
 /* Before a window: makes room in the set of stamps that comes next, waiting for its window where it has not been read. */
 px_status px_cuda_timing_begin(px_cuda *engine);
-/* After a window of that many phases has been enqueued; and around an update. */
-void px_cuda_timing_end(px_cuda *engine, int phases);
+/* After phases [first, last) of a window have been enqueued; and around an update. */
+void px_cuda_timing_end(px_cuda *engine, int first, int last);
 px_status px_cuda_timing_update_begin(px_cuda *engine);
 px_status px_cuda_timing_update_end(px_cuda *engine);
 px_status px_cuda_phase_times(px_engine *engine, int reset, px_phase_times *times);

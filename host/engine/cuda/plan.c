@@ -2,6 +2,7 @@
 #include "plan.h"
 #include "blas.h"
 #include "check.h"
+#include "variants.h"
 
 #include <string.h>
 
@@ -88,7 +89,7 @@ static void cut_forward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_
         layer->output = take(arena, training && dropout > 0 ? rows * h * operand : 0);
         layer->w_hat = take(arena, training && model->dropout_weight > 0 ? gates * h * operand : 0);
     }
-    b->recurrent = take(arena, n * gates * sizeof(float));
+    b->recurrent = take(arena, plan->variant->workspace(plan));
     b->u = take(arena, plan->projection ? rows * d * operand : 0);
     b->u_wide = take(arena, plan->projection && plan->bf16 ? rows * d * sizeof(float) : 0);
     b->logits = take(arena, (size_t)plan->head_rows * (size_t)plan->V * sizeof(float));
@@ -145,8 +146,8 @@ static int32_t head_rows(size_t rows, int32_t V, size_t l2_bytes)
     return (int32_t)(fit < rows ? fit : rows);
 }
 
-px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape, size_t l2_bytes,
-                            px_cuda_plan *plan)
+px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape,
+                            const px_device_info *info, px_cuda_plan *plan)
 {
     *plan = (px_cuda_plan){.model = *model, .optimizer = *optimizer, .shape = *shape};
     if (shape->n < 1 || shape->T < 1)
@@ -171,7 +172,8 @@ px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_con
     plan->has_moment1 = px_optimizer_of(optimizer->kind)->moment1;
     plan->has_moment2 = px_optimizer_of(optimizer->kind)->moment2;
     plan->swap_count = plan->table.count < SWAP_FLOATS ? plan->table.count : SWAP_FLOATS;
-    plan->head_rows = head_rows(plan->rows, plan->V, l2_bytes);
+    plan->head_rows = head_rows(plan->rows, plan->V, info->l2_bytes);
+    PX_TRY(px_cuda_choose_variant(plan, info, &plan->variant));
     plan->window_bytes = round_up(round_up(sizeof(px_window_scalars)) +
                                   plan->rows * ((shape->training ? 3 : 2) * sizeof(int32_t) + sizeof(uint8_t)));
     px_cuda_arena arenas[PX_ARENA_COUNT] = {0};

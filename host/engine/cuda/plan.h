@@ -9,8 +9,11 @@
 #ifndef PX_CUDA_PLAN_H
 #define PX_CUDA_PLAN_H
 
+#include "devices.h"
 #include "engine.h"
 #include "kernels.h"
+
+typedef struct px_cuda_variant px_cuda_variant; /* variants.h */
 
 typedef enum px_cuda_arena_kind {
     PX_ARENA_PARAMETERS, PX_ARENA_GRADIENTS, PX_ARENA_MOMENTS, PX_ARENA_AVERAGES, PX_ARENA_ACTIVATIONS, PX_ARENA_WORKSPACE,
@@ -59,7 +62,7 @@ typedef struct px_cuda_buffers {
     px_cuda_window window;     /* inside window_block */
     px_cuda_layer layer[PX_MAX_LAYERS];
     void *x;                   /* operand [rows,d]; NULL where d = 0 */
-    float *recurrent;          /* [n, G h]: the recurrent product of one step */
+    float *recurrent;          /* the variant's workspace: of "step" [n, G h], the recurrent product of one step */
     float *returned[PX_CELL_STATES_MAX]; /* [n,h] where the cell keeps its gates: gradients that a step has returned past W_hh */
     void *u;                   /* operand [rows,d]: projected head input; NULL without projection */
     float *u_wide;             /* [rows,d] fp32 result of the projection in bf16 mode, else NULL */
@@ -97,14 +100,16 @@ typedef struct px_cuda_plan {
     int32_t projection;        /* 1: tied with d != h */
     int32_t has_moment1, has_moment2;
     int32_t head_rows;         /* rows of a chunk of logits */
+    const px_cuda_variant *variant; /* of the recurrence */
     size_t window_bytes;
     size_t swap_count;         /* floats that are exchanged at a time */
     size_t bytes[PX_ARENA_COUNT];
 } px_cuda_plan;
 
-/* l2_bytes: the device's L2 cache, 0 = not known (a common size is assumed). PX_ERR_ARGUMENT for impossible sizes. */
-px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape, size_t l2_bytes,
-                            px_cuda_plan *plan);
+/* info: the device; zeros: not known, and an L2 cache of a common size is assumed. PX_ERR_ARGUMENT for impossible sizes, PX_ERR_DEVICE where
+ * the variant asked for is not for them. */
+px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape,
+                            const px_device_info *info, px_cuda_plan *plan);
 /* Hands out all buffers; arenas[i].base has plan->bytes[i] bytes, or is NULL where that is 0. */
 void px_cuda_plan_cut(const px_cuda_plan *plan, px_cuda_arena arenas[PX_ARENA_COUNT], px_cuda_buffers *buffers);
 /* The pointers into one staged window. */

@@ -1,11 +1,12 @@
-/* Recurrence: per layer one product for all inputs, then per step one product H_{t-1} W_hh for the whole minibatch and one
- * fused kernel; backward the same in reverse, then the weight gradients as products over all steps.
+/* Recurrence: per layer one product for all inputs, then the steps, by the variant that the plan has chosen (variants.h); backward the same
+ * in reverse, then the weight gradients as products over all steps.
  *
  * Layers run one after the other on one stream. A wavefront over layers on two streams would cut the input products of the
  * upper layers into T small ones; it has not been measured on a GPU, so it is left out. */
 #include "gates.h"
 #include "operands.h"
 #include "philox.h"
+#include "variants.h"
 
 /* Is W_hh dropped in this window? */
 static int drops_weights(const px_cuda *engine, px_cuda_mode mode)
@@ -70,40 +71,6 @@ static px_status input_products(px_cuda *engine, px_cuda_shape shape, int32_t l)
     return px_blas_nt(&engine->blas, shape.T * shape.n, plan->gate_rows, l == 0 ? plan->d : plan->h, x, px_cuda_operand(engine, PX_TENSOR_W_XH, l), 0, z);
 }
 
-/* h_t = act(xz_t + keep H_{t-1} W_hh + b), step by step. */
-static px_status steps_forward(px_cuda *engine, px_cuda_shape shape, int32_t l)
-{
-    const px_cuda_plan *plan = &engine->plan;
-    const px_cuda_layer *layer = &engine->b.layer[l];
-    const void *w_hh = w_hh_of(engine, shape.mode, l);
-    px_dropout dropout = px_cuda_output_dropout(engine, shape.mode, l);
-    void *output = dropout.threshold ? layer->output : NULL;
-    size_t step = (size_t)shape.n * (size_t)plan->h;
-    if (plan->keeps) return px_cuda_gates_forward(engine, shape, l, w_hh);
-    for (int32_t t = 0; t < shape.T; t++) {
-        size_t at = (size_t)t * step;
-        PX_TRY(px_blas_nt(&engine->blas, shape.n, plan->h, plan->h, px_cuda_at(engine, px_cuda_h(engine, l), at), w_hh, 0, engine->b.recurrent));
-        px_step_forward_args args = {
-            .xz = layer->h + at + step,
-            .recurrent = engine->b.recurrent,
-            .bias = px_cuda_tensor(engine, engine->b.weights, PX_TENSOR_B_H, l),
-            .reset = engine->b.window.reset + (size_t)t * (size_t)shape.n,
-            .h = layer->h + at + step,
-            .output = output ? px_cuda_as_float(engine, px_cuda_at(engine, output, at)) : NULL,
-            .h_bf16 = plan->bf16 ? layer->h_bf16 + at + step : NULL,
-            .output_bf16 = output ? px_cuda_as_bf16(engine, px_cuda_at(engine, output, at)) : NULL,
-            .window = engine->b.window.scalars,
-            .dropout = dropout,
-            .cell = plan->model.cell,
-            .n = shape.n,
-            .width = plan->h,
-            .t = t,
-        };
-        PX_CUDA(px_launch_recurrence_forward(&args, engine->compute));
-    }
-    return PX_OK;
-}
-
 px_status px_cuda_recurrence_forward(px_cuda *engine, px_cuda_shape shape)
 {
     const px_cuda_plan *plan = &engine->plan;
@@ -117,46 +84,14 @@ px_status px_cuda_recurrence_forward(px_cuda *engine, px_cuda_shape shape)
         }
         PX_TRY(state_in(engine, shape, l));
         PX_TRY(input_products(engine, shape, l));
-        PX_TRY(steps_forward(engine, shape, l));
+        PX_TRY(plan->variant->forward(engine, shape, l, w_hh_of(engine, shape.mode, l)));
         PX_TRY(state_out(engine, shape, l));
     }
     return PX_OK;
 }
 
-/* dz_t = (drop(d_output_t) + keep dZ_{t+1} W_hh^T) act'(h_t), from the last step to the first; dz replaces d_output. */
-static px_status steps_backward(px_cuda *engine, px_cuda_shape shape, int32_t l, float *d_output)
-{
-    const px_cuda_plan *plan = &engine->plan;
-    const void *w_hh = w_hh_of(engine, shape.mode, l);
-    void *dz_operand = plan->bf16 ? (void *)engine->b.dz_bf16 : (void *)d_output;
-    px_dropout dropout = px_cuda_output_dropout(engine, shape.mode, l);
-    size_t step = (size_t)shape.n * (size_t)plan->h;
-    if (plan->keeps) return px_cuda_gates_backward(engine, shape, l, w_hh);
-    for (int32_t t = shape.T - 1; t >= 0; t--) {
-        size_t at = (size_t)t * step;
-        int last = t == shape.T - 1;
-        if (!last)
-            PX_TRY(px_blas_nn(&engine->blas, shape.n, plan->h, plan->h, px_cuda_at(engine, dz_operand, at + step), w_hh, 0, engine->b.recurrent));
-        px_step_backward_args args = {
-            .d_output = d_output + at,
-            .recurrent = last ? NULL : engine->b.recurrent,
-            .h = engine->b.layer[l].h + at + step,
-            .reset_next = last ? NULL : engine->b.window.reset + (size_t)(t + 1) * (size_t)shape.n,
-            .dz = d_output + at,
-            .dz_bf16 = plan->bf16 ? engine->b.dz_bf16 + at : NULL,
-            .window = engine->b.window.scalars,
-            .dropout = dropout,
-            .cell = plan->model.cell,
-            .n = shape.n,
-            .width = plan->h,
-            .t = t,
-        };
-        PX_CUDA(px_launch_recurrence_backward(&args, engine->compute));
-    }
-    return PX_OK;
-}
-
-/* dW_hh += sum_t (keep_t H_{t-1})^T dz_t, dz_t [n, G h] the gradient of H_{t-1} W_hh. H is masked in place: nothing after this reads rows before the last step of it. */
+/* dW_hh += sum_t (keep_t H_{t-1})^T dz_t, dz_t [n, G h] the gradient of H_{t-1} W_hh. H is masked in place: nothing after this reads
+ * rows before the last step of it. */
 static px_status recurrent_weight_gradient(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *dz)
 {
     const px_cuda_plan *plan = &engine->plan;
@@ -187,7 +122,7 @@ px_status px_cuda_recurrence_backward(px_cuda *engine, px_cuda_shape shape, int3
 {
     const px_cuda_plan *plan = &engine->plan;
     size_t rows = (size_t)shape.T * (size_t)shape.n;
-    PX_TRY(steps_backward(engine, shape, l, px_cuda_d_output(engine, l)));
+    PX_TRY(plan->variant->backward(engine, shape, l, w_hh_of(engine, shape.mode, l)));
     float *dz = px_cuda_dz(engine, l);
     const void *dz_operand = plan->bf16 ? (const void *)engine->b.dz_bf16 : (const void *)dz;
     PX_CUDA(px_launch_column_sum(px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_B_H, l), dz, PX_ELEMENT_FP32, rows, plan->gate_rows,

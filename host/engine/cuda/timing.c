@@ -19,7 +19,7 @@ static px_status harvest(px_cuda *engine, px_cuda_stamps *stamps)
     double *seconds = engine->timing.seconds;
     if (stamps->phases) {
         PX_TRY(px_cuda_wait_event(engine, stamps->at[stamps->phases]));
-        for (int phase = 0; phase < stamps->phases; phase++) PX_TRY(elapsed(stamps->at[phase], stamps->at[phase + 1], &seconds[phase]));
+        for (int phase = stamps->first; phase < stamps->phases; phase++) PX_TRY(elapsed(stamps->at[phase], stamps->at[phase + 1], &seconds[phase]));
         stamps->phases = 0;
     }
     if (stamps->update_pending) {
@@ -74,9 +74,12 @@ px_status px_cuda_timing_begin(px_cuda *engine)
     return harvest(engine, &timing->stamps[timing->set]);
 }
 
-void px_cuda_timing_end(px_cuda *engine, int phases)
+void px_cuda_timing_end(px_cuda *engine, int first, int last)
 {
-    if (engine->timing.on) engine->timing.stamps[engine->timing.set].phases = phases;
+    px_cuda_stamps *stamps = &engine->timing.stamps[engine->timing.set];
+    if (!engine->timing.on) return;
+    stamps->first = first;
+    stamps->phases = last;
 }
 
 px_status px_cuda_timing_update_begin(px_cuda *engine)

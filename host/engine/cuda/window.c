@@ -34,24 +34,17 @@ static px_status embed_backward(px_cuda *engine, px_cuda_shape shape)
     return px_cuda_reduce_mark(engine, 0);
 }
 
-static px_status enqueue_update(px_cuda *engine, px_cuda_shape shape)
-{
-    (void)shape;
-    return px_cuda_update_enqueue(engine);
-}
-
-/* In the order of a step. */
+/* Those of a window, in its order; the update is a graph of its own. */
 static const struct {
     const char *name;
     uint32_t colour;
     px_status (*enqueue)(px_cuda *, px_cuda_shape);
-} phases[PX_PHASE_COUNT] = {
+} phases[PX_PHASE_UPDATE] = {
     [PX_PHASE_EMBED] = {"embed", PX_COLOUR_EMBED, px_cuda_embed_forward},
     [PX_PHASE_RECURRENCE_FORWARD] = {"recurrence forward", PX_COLOUR_RECURRENCE, px_cuda_recurrence_forward},
     [PX_PHASE_HEAD] = {"head", PX_COLOUR_HEAD, head_backward},
     [PX_PHASE_RECURRENCE_BACKWARD] = {"recurrence backward", PX_COLOUR_RECURRENCE, layers_backward},
     [PX_PHASE_EMBED_BACKWARD] = {"embed backward", PX_COLOUR_EMBED, embed_backward},
-    [PX_PHASE_UPDATE] = {"update", PX_COLOUR_UPDATE, enqueue_update},
 };
 
 /* One phase inside its profiler range, with a time stamp at its end. */
@@ -70,20 +63,21 @@ static int phases_of(px_cuda_mode mode)
     return mode == PX_CUDA_TRAIN ? PX_PHASE_UPDATE : mode == PX_CUDA_EVALUATE ? PX_PHASE_HEAD + 1 : PX_PHASE_RECURRENCE_FORWARD + 1;
 }
 
-static px_status enqueue_window(px_cuda *engine, px_cuda_shape shape)
+/* Phases [first, last) of a window, between their stamps. */
+static px_status enqueue_phases(px_cuda *engine, px_cuda_shape shape, int first, int last)
 {
-    PX_TRY(px_cuda_stamp(engine, -1));
-    for (int which = 0; which < phases_of(shape.mode); which++) PX_TRY(enqueue_phase(engine, shape, which));
+    PX_TRY(px_cuda_stamp(engine, first - 1));
+    for (int which = first; which < last; which++) PX_TRY(enqueue_phase(engine, shape, which));
     return PX_OK;
 }
 
-/* Records what enqueue does into a graph that can be launched. */
-static px_status capture(px_cuda *engine, px_cuda_shape shape, px_status (*enqueue)(px_cuda *, px_cuda_shape), cudaGraphExec_t *exec)
+/* Records phases into a graph that can be launched. */
+static px_status capture(px_cuda *engine, px_cuda_shape shape, int first, int last, cudaGraphExec_t *exec)
 {
     cudaGraph_t graph = NULL;
     PX_CUDA(cudaStreamBeginCapture(engine->compute, cudaStreamCaptureModeThreadLocal));
     engine->capturing = 1;
-    px_status status = enqueue(engine, shape);
+    px_status status = first == PX_PHASE_UPDATE ? px_cuda_update_enqueue(engine) : enqueue_phases(engine, shape, first, last);
     engine->capturing = 0;
     cudaError_t error = cudaStreamEndCapture(engine->compute, &graph); /* also after a failure: the stream must be usable again */
     if (status == PX_OK && error == cudaSuccess) error = cudaGraphInstantiate(exec, graph, 0);
@@ -97,34 +91,34 @@ static px_status capture(px_cuda *engine, px_cuda_shape shape, px_status (*enque
 }
 
 /* The place of that graph in the cache: the one that holds it, else an empty one, else the one used longest ago. */
-static px_cuda_graph *find_graph(px_cuda *engine, px_cuda_shape shape, int stamps)
+static px_cuda_graph *find_graph(px_cuda *engine, px_cuda_shape shape, int first, int last, int stamps)
 {
     px_cuda_graph *oldest = &engine->graph[0];
     for (int i = 0; i < engine->graphs; i++) {
         px_cuda_graph *graph = &engine->graph[i];
-        if (graph->exec && graph->stamps == stamps && graph->shape.mode == shape.mode && graph->shape.T == shape.T && graph->shape.n == shape.n &&
-            graph->shape.group == shape.group)
+        if (graph->exec && graph->stamps == stamps && graph->first == first && graph->last == last && graph->shape.mode == shape.mode &&
+            graph->shape.T == shape.T && graph->shape.n == shape.n && graph->shape.group == shape.group)
             return graph;
         if (graph->last_used < oldest->last_used) oldest = graph;
     }
     if (oldest->exec) cudaGraphExecDestroy(oldest->exec); /* one that still runs is freed when it has ended */
-    *oldest = (px_cuda_graph){.shape = shape, .stamps = stamps};
+    *oldest = (px_cuda_graph){.shape = shape, .first = first, .last = last, .stamps = stamps};
     return oldest;
 }
 
-static px_status ready_graph(px_cuda *engine, px_cuda_shape shape, px_cuda_graph **graph)
+static px_status ready_graph(px_cuda *engine, px_cuda_shape shape, int first, int last, px_cuda_graph **graph)
 {
-    *graph = find_graph(engine, shape, engine->timing.on ? engine->timing.set : -1);
-    if (!(*graph)->exec) PX_TRY(capture(engine, shape, enqueue_window, &(*graph)->exec));
+    *graph = find_graph(engine, shape, first, last, engine->timing.on ? engine->timing.set : -1);
+    if (!(*graph)->exec) PX_TRY(capture(engine, shape, first, last, &(*graph)->exec));
     (*graph)->last_used = ++engine->clock;
     return PX_OK;
 }
 
-static px_status launch_window(px_cuda *engine, px_cuda_shape shape)
+static px_status launch_phases(px_cuda *engine, px_cuda_shape shape, int first, int last)
 {
     px_cuda_graph *graph;
-    if (!engine->use_graphs || shape.T > GRAPH_STEPS_MAX) return enqueue_window(engine, shape);
-    PX_TRY(ready_graph(engine, shape, &graph));
+    if (!engine->use_graphs || shape.T > GRAPH_STEPS_MAX) return enqueue_phases(engine, shape, first, last);
+    PX_TRY(ready_graph(engine, shape, first, last, &graph));
     PX_CUDA(cudaGraphLaunch(graph->exec, engine->compute));
     return PX_OK;
 }
@@ -133,17 +127,27 @@ px_status px_cuda_run_window(px_cuda *engine, px_cuda_shape shape)
 {
     PX_TRY(px_cuda_timing_begin(engine));
     px_trace_push(mode_name[shape.mode], PX_COLOUR_WINDOW);
-    px_status status = launch_window(engine, shape);
+    px_status status = launch_phases(engine, shape, 0, phases_of(shape.mode));
     px_trace_pop();
     PX_TRY(status);
-    px_cuda_timing_end(engine, phases_of(shape.mode));
+    px_cuda_timing_end(engine, 0, phases_of(shape.mode));
+    return PX_OK;
+}
+
+/* What comes before is run again each time: phases turn their input into their output in place. Both parts are graphs, as in a training. */
+px_status px_cuda_run_phase(px_cuda *engine, px_cuda_shape shape, px_phase which)
+{
+    PX_TRY(px_cuda_timing_begin(engine));
+    if (which > 0) PX_TRY(launch_phases(engine, shape, 0, (int)which));
+    PX_TRY(launch_phases(engine, shape, (int)which, (int)which + 1));
+    px_cuda_timing_end(engine, (int)which, (int)which + 1);
     return PX_OK;
 }
 
 static px_status ready_update(px_cuda *engine)
 {
     if (engine->update_graph) return PX_OK;
-    return capture(engine, (px_cuda_shape){PX_CUDA_TRAIN, 0, 0, 0}, enqueue_update, &engine->update_graph);
+    return capture(engine, (px_cuda_shape){PX_CUDA_TRAIN, 0, 0, 0}, PX_PHASE_UPDATE, PX_PHASE_UPDATE + 1, &engine->update_graph);
 }
 
 static px_status launch_update(px_cuda *engine)
@@ -177,7 +181,7 @@ px_status px_cuda_graphs_prepare(px_cuda *engine)
     PX_TRY(ready_update(engine));
     if (shape->T > GRAPH_STEPS_MAX) return PX_OK;
     for (int32_t group = 0; group < engine->plan.groups; group++)
-        PX_TRY(ready_graph(engine, (px_cuda_shape){PX_CUDA_TRAIN, shape->T, shape->n, group}, &graph));
+        PX_TRY(ready_graph(engine, (px_cuda_shape){PX_CUDA_TRAIN, shape->T, shape->n, group}, 0, PX_PHASE_UPDATE, &graph));
     return PX_OK;
 }
 

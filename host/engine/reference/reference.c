@@ -866,6 +866,7 @@ const px_engine_ops px_reference_ops = {
     .name = "reference",
     .on_host = 1,
     .precisions = 1 << PX_FP32 | 1 << PX_TF32 | 1 << PX_BF16,
+    .recurrences = 1 << PX_RECURRENCE_STEP,
     .memory = reference_memory,
     .create = reference_create,
     .destroy = reference_destroy,

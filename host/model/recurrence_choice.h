@@ -1,0 +1,15 @@
+/* How a layer's steps are computed, where an engine has several ways: the values of --recurrence. */
+#ifndef PX_RECURRENCE_CHOICE_H
+#define PX_RECURRENCE_CHOICE_H
+
+typedef enum px_recurrence {
+    PX_RECURRENCE_AUTO,  /* the engine's choice, a pure function of device, shapes and version */
+    PX_RECURRENCE_STEP,  /* one product and one kernel a step: every device, cell and size */
+    PX_RECURRENCE_FUSED, /* one kernel a step, which makes the product itself */
+    PX_RECURRENCE_COUNT
+} px_recurrence;
+
+extern const char *const px_recurrence_names[]; /* in the order of the enum, ended by NULL */
+const char *px_recurrence_name(px_recurrence recurrence); /* "step" */
+
+#endif
