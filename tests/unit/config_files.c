@@ -158,7 +158,7 @@ static void a_range_is_checked_where_a_program_filled_the_struct(void **state)
 
 static void a_resumed_run_may_change_its_length_threads_device_and_intervals_only(void **state)
 {
-    static const char *const free_settings[] = {"epochs", "max-steps", "threads", "device", "checkpoint-every", "keep", "log-every", "run",
+    static const char *const free_settings[] = {"epochs", "max-steps", "threads", "device", "recurrence", "checkpoint-every", "keep", "log-every", "run",
                                                 "accumulate", "check-every", "rank-timeout", "bootstrap", "bootstrap-timeout",
                                                 "recurrence", /* another device may lack the run's way */
                                                 /* they may lie elsewhere: what they hold is compared when they are opened */
