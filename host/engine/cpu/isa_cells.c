@@ -46,17 +46,33 @@ typedef struct cell_shape {
     cell_maths *forward, *backward;
 } cell_shape;
 
+/* A cell of one gate that keeps nothing, in H's place. */
+INLINE void forward_in_place(const cell_shape cell, float *x, long units)
+{
+#pragma omp simd
+    for (long j = 0; j < units; j++) {
+        px_cell_unit c;
+        c.z[0] = x[j];
+        cell.forward(&c);
+        x[j] = c.now[0];
+    }
+}
+
 INLINE void forward_row(const cell_shape cell, const px_cell_rows *t, long i)
 {
     const long h = t->h;
-    float *z = t->z[i] + t->first, *now[PX_CELL_STATES_MAX] = {t->now[0][i] + t->first};
+    if (!cell.keeps) {
+        forward_in_place(cell, t->now[0][i] + t->first, t->units);
+        return;
+    }
+    float *z = t->z[i] + t->first, *now[PX_CELL_STATES_MAX] = {0};
     const float *before[PX_CELL_STATES_MAX] = {0}, *u = NULL, *x = NULL, *bias = NULL;
     if (cell.lone != PX_NO_GATE) {
         u = t->z_hh[i] + cell.lone * h + t->first;
         x = t->x[i] + cell.lone * h + t->first;
         bias = t->bias + cell.lone * h + t->first;
     }
-    for (int s = 0; cell.keeps && s < cell.states; s++) {
+    for (int s = 0; s < cell.states; s++) {
         before[s] = t->before[s][i] + t->first;
         now[s] = t->now[s][i] + t->first;
     }
@@ -67,11 +83,10 @@ INLINE void forward_row(const cell_shape cell, const px_cell_rows *t, long i)
         for (int g = 0; g < cell.gates; g++) c.z[g] = g == cell.lone ? x[j] + bias[j] : z[g * h + j];
         if (cell.lone != PX_NO_GATE) c.u = u[j];
 #pragma GCC unroll 8
-        for (int s = 0; s < cell.states; s++) c.before[s] = cell.keeps ? before[s][j] : 0;
+        for (int s = 0; s < cell.states; s++) c.before[s] = before[s][j];
         cell.forward(&c);
 #pragma GCC unroll 8
-        for (int g = 0; g < cell.gates; g++)
-            if (cell.keeps) z[g * h + j] = c.z[g];
+        for (int g = 0; g < cell.gates; g++) z[g * h + j] = c.z[g];
 #pragma GCC unroll 8
         for (int s = 0; s < cell.states; s++) now[s][j] = c.now[s];
     }
