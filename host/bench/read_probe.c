@@ -22,6 +22,7 @@ struct px_read_probe {
     int32_t threads;
     px_arena arena;
     float *data;
+    size_t count;  /* of data */
     int touched;
 };
 
@@ -48,12 +49,14 @@ px_status px_read_probe_create(int32_t threads, size_t bytes, px_read_probe **pr
     if (!p) return px_fail(PX_ERR_MEMORY, "bench: no memory for a probe");
     p->threads = threads;
     bytes = (size_t)units_of(p, bytes) * UNIT * sizeof(float);
-    px_status status = px_arena_create(&p->arena, bytes > LEAST_BYTES ? bytes : LEAST_BYTES, "a probe that reads as much as the weights");
+    const size_t room = px_arena_round(bytes);
+    px_status status = px_arena_create(&p->arena, room > LEAST_BYTES ? room : LEAST_BYTES, "a probe that reads as much as the weights");
     if (status != PX_OK) {
         free(p);
         return status;
     }
     p->data = px_arena_take(&p->arena, bytes);
+    p->count = bytes / sizeof *p->data;
     *probe = p;
     return PX_OK;
 }
@@ -68,8 +71,7 @@ void px_read_probe_destroy(px_read_probe *probe)
 /* Pages that were never written are all the same one. */
 static void touch_all(px_read_probe *probe)
 {
-    const size_t count = probe->arena.used / sizeof(float);
-    for (size_t i = 0; i < count; i++) probe->data[i] = 1;
+    for (size_t i = 0; i < probe->count; i++) probe->data[i] = 1;
     probe->touched = 1;
 }
 
