@@ -308,15 +308,23 @@ static void one_phase_alone_is_the_only_one_timed(void **state)
     px_window window = px_case_window(&everything, 0, 0);
     const px_update update = {.lr = 1e-3};
     px_phase_times times;
+    const size_t count = px_engine_section_count(engine, PX_SECTION_PARAMETERS);
+    float *before = malloc(count * sizeof *before), *after = malloc(count * sizeof *after);
+    assert_true(before && after);
     if (!engine->ops->run_phase) print_message("%s runs no phase alone\n", device);
     for (int which = 0; engine->ops->run_phase && which < PX_PHASE_COUNT; which++) {
         PX_CHECK(px_engine_accumulate(engine, &window.batch));
         PX_CHECK(px_engine_phase_times(engine, 1, &times));
+        PX_CHECK(px_engine_read(engine, PX_SECTION_PARAMETERS, before));
         for (int k = 0; k < 3; k++) PX_CHECK(px_engine_run_phase(engine, (px_phase)which, &window.batch, &update));
         PX_CHECK(px_engine_phase_times(engine, 1, &times));
+        PX_CHECK(px_engine_read(engine, PX_SECTION_PARAMETERS, after));
+        assert_int_equal(memcmp(before, after, count * sizeof *before) != 0, which == PX_PHASE_UPDATE);
         for (int phase = 0; phase < PX_PHASE_COUNT; phase++) /* how long it took is not judged; that the others took nothing is */
             assert_true(phase == which ? times.seconds[phase] >= 0 : times.seconds[phase] == 0);
     }
+    free(before);
+    free(after);
     px_window_free(&window);
     px_engine_destroy(engine);
 }
