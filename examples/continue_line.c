@@ -21,7 +21,8 @@ static px_status show(px_model *model, px_session *session, const char *line)
     for (size_t i = 0; i < score.count; i++) {
         size_t bytes;
         const char *token = px_model_token(model, score.ids[i], &bytes);
-        printf("%10.4f  %.*s\n", score.log_probabilities[i], token[0] == '\n' ? 2 : (int)bytes, token[0] == '\n' ? "\\n" : token);
+        printf("%10.4f  %.*s\n", score.log_probabilities[i], token[0] == '\n' ? 2 : (int)bytes,
+               token[0] == '\n' ? "\\n" : token);
     }
     printf("%10.4f  nats for the whole line of %zu tokens\n", score.log_probability, score.count);
     px_line_score_free(&score);

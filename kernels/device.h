@@ -1,7 +1,9 @@
-/* The CUDA vocabulary of the kernels beyond the language itself: quads of elements, bfloat16, reductions of a warp and a block.
+/* The CUDA vocabulary of the kernels beyond the language itself: quads of elements, bfloat16, reductions of a warp and
+ * a block.
  *
- * What uses PTX or an intrinsic has a plain C++ twin of the same name in namespace px_twin: the simulator runs the twin, and on
- * a GPU tests/cuda_on_cpu/conformance.cu compares both. Everything else compiles everywhere as it stands. */
+ * What uses PTX or an intrinsic has a plain C++ twin of the same name in namespace px_twin: the simulator runs the
+ * twin, and on a GPU tests/cuda_on_cpu/conformance.cu compares both. Everything else compiles everywhere as it stands.
+ */
 #ifndef PX_DEVICE_H
 #define PX_DEVICE_H
 
@@ -13,9 +15,10 @@
 
 enum { PX_WARP = 32 };
 
-/* ---- twins ---------------------------------------------------------------------------------------------------------- */
+/* ---- twins ------------------------------------------------------------------------------------------------------- */
 
-namespace px_twin {
+namespace px_twin
+{
 
 /* Nearest even; NaN becomes the one that hardware makes. */
 static inline __host__ __device__ px_bf16 to_bf16(float x)
@@ -26,15 +29,9 @@ static inline __host__ __device__ px_bf16 to_bf16(float x)
     return static_cast<px_bf16>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
-static inline __host__ __device__ float4 load_once(const float4 *p)
-{
-    return *p;
-}
+static inline __host__ __device__ float4 load_once(const float4 *p) { return *p; }
 
-static inline __host__ __device__ void store_once(float4 *p, float4 v)
-{
-    *p = v;
-}
+static inline __host__ __device__ void store_once(float4 *p, float4 v) { *p = v; }
 
 } // namespace px_twin
 
@@ -79,8 +76,9 @@ static __device__ __forceinline__ void spin_pause()
 #endif
 }
 
-/* In a kernel launched with `overlap`: waits until the kernels before it in the stream have ended and what they wrote can be seen. Without
- * that attribute, and in the simulator, where a launch begins after the one before, it returns at once. */
+/* In a kernel launched with `overlap`: waits until the kernels before it in the stream have ended and what they wrote
+ * can be seen. Without that attribute, and in the simulator, where a launch begins after the one before, it returns at
+ * once. */
 static __device__ __forceinline__ void dependency_wait()
 {
 #if !defined(PX_SIMULATOR) && defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
@@ -88,18 +86,14 @@ static __device__ __forceinline__ void dependency_wait()
 #endif
 }
 
-static __device__ __forceinline__ float from_bf16(px_bf16 x)
-{
-    return __uint_as_float(static_cast<uint32_t>(x) << 16);
-}
+static __device__ __forceinline__ float from_bf16(px_bf16 x) { return __uint_as_float(static_cast<uint32_t>(x) << 16); }
 
-/* ---- quads: four neighbouring elements of a row, the unit of work of a thread ------------------------------------------- */
+/* ---- quads: four neighbouring elements of a row, the unit of work of a thread ------------------------------------ */
 
-/* ALIGNED: the row starts at a multiple of 4 elements of an aligned buffer, and one access of 16 (bf16: 8) bytes moves a
- * whole quad. Otherwise, and for the last, partial quad, elements are moved one by one; count of them exist (1..4), the rest
- * read as fill. */
-template <bool ALIGNED>
-static __device__ __forceinline__ float4 load_quad(const float *p, int count, float fill = 0.0f)
+/* ALIGNED: the row starts at a multiple of 4 elements of an aligned buffer, and one access of 16 (bf16: 8) bytes moves
+ * a whole quad. Otherwise, and for the last, partial quad, elements are moved one by one; count of them exist (1..4),
+ * the rest read as fill. */
+template <bool ALIGNED> static __device__ __forceinline__ float4 load_quad(const float *p, int count, float fill = 0.0f)
 {
     if (ALIGNED && count >= 4) return *reinterpret_cast<const float4 *>(p);
     float4 v;
@@ -168,17 +162,14 @@ static __device__ __forceinline__ float4 operator*(float4 a, float b)
     return make_float4(a.x * b, a.y * b, a.z * b, a.w * b);
 }
 
-/* ---- which thread does which quad ------------------------------------------------------------------------------------ */
+/* ---- which thread does which quad -------------------------------------------------------------------------------- */
 
 /* A grid over rows x quads of a row: threadIdx.x counts quads, threadIdx.y rows, so that no thread divides. */
 struct row_grid {
     dim3 grid, block;
 };
 
-static inline unsigned px_ceil_div(size_t a, size_t b)
-{
-    return static_cast<unsigned>((a + b - 1) / b);
-}
+static inline unsigned px_ceil_div(size_t a, size_t b) { return static_cast<unsigned>((a + b - 1) / b); }
 
 /* x is the power of two that covers a row's quads, at most `threads`; rows fill the rest of the block. Grid x runs over
  * rows, which may be many (up to 2^31 - 1), grid y over pieces of a row. */
@@ -209,7 +200,7 @@ static inline bool px_aligned(const void *base, size_t element_bytes, size_t ld)
     return ld % 4 == 0 && reinterpret_cast<uintptr_t>(base) % (4 * element_bytes) == 0;
 }
 
-/* ---- reductions: every order is fixed by the sizes ------------------------------------------------------------------------ */
+/* ---- reductions: every order is fixed by the sizes --------------------------------------------------------------- */
 
 struct op_sum {
     template <class T> static __device__ __forceinline__ T of(T a, T b) { return a + b; }
@@ -226,8 +217,9 @@ template <class OP, class T> static __device__ __forceinline__ T warp_reduce(T v
     return v;
 }
 
-/* All threads of a block of full warps (one dimension) call it and all get the result. scratch: 32 values in shared memory,
- * free again after the next barrier that all threads pass; the first barrier makes it safe to call twice in a row. */
+/* All threads of a block of full warps (one dimension) call it and all get the result. scratch: 32 values in shared
+ * memory, free again after the next barrier that all threads pass; the first barrier makes it safe to call twice in a
+ * row. */
 template <class OP, class T> static __device__ __forceinline__ T block_reduce(T v, T *scratch, T identity)
 {
     const unsigned lane = threadIdx.x % PX_WARP, warp = threadIdx.x / PX_WARP, warps = blockDim.x / PX_WARP;

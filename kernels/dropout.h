@@ -1,7 +1,7 @@
 /* Dropout masks on the device: cuRAND's Philox, called without state, at the elements that host/base/philox.h names.
  *
- * Masks are never stored: forward and backward passes compute the same bits again. One Philox block serves four neighbouring
- * elements, so a thread that works on a quad of an aligned row pays for one block. */
+ * Masks are never stored: forward and backward passes compute the same bits again. One Philox block serves four
+ * neighbouring elements, so a thread that works on a quad of an aligned row pays for one block. */
 #ifndef PX_KERNEL_DROPOUT_H
 #define PX_KERNEL_DROPOUT_H
 
@@ -11,10 +11,10 @@
 
 static __device__ __forceinline__ uint4 dropout_block(const px_dropout &dropout, uint64_t block)
 {
-    const uint4 counter = make_uint4(static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), dropout.layer,
-                                     dropout.purpose);
-    return curand_Philox4x32_10(counter, make_uint2(static_cast<uint32_t>(dropout.seed),
-                                                    static_cast<uint32_t>(dropout.seed >> 32)));
+    const uint4 counter =
+        make_uint4(static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), dropout.layer, dropout.purpose);
+    return curand_Philox4x32_10(
+        counter, make_uint2(static_cast<uint32_t>(dropout.seed), static_cast<uint32_t>(dropout.seed >> 32)));
 }
 
 static __device__ __forceinline__ float dropout_factor(const px_dropout &dropout, uint32_t lane)
@@ -48,8 +48,8 @@ static __device__ __forceinline__ float dropout_one(const px_dropout &dropout, u
 }
 
 /* Element of column 0 of stream i at step t: px_mask_element of philox.h with j = 0. */
-static __device__ __forceinline__ uint64_t dropout_row(const px_dropout &dropout, const px_window_scalars *window, int t, int i,
-                                                       int width)
+static __device__ __forceinline__ uint64_t dropout_row(const px_dropout &dropout, const px_window_scalars *window,
+                                                       int t, int i, int width)
 {
     uint64_t row = window->step * window->streams_in_all + window->first_stream + static_cast<uint64_t>(i);
     if (!dropout.locked) row = row * static_cast<uint64_t>(dropout.T_max) + static_cast<uint64_t>(t);

@@ -1,21 +1,25 @@
 /* Phase embed on the GPU: rows of a table for the tokens of a window, and the gradient of that table.
  *
- * Forward is a gather, off the critical path of the recurrence. Backward is a segment sum without atomics over a window's
- * rows in the order of their tokens (`order`, a stable counting sort by the host): chunks of PX_EMBED_CHUNK places are
- * summed independently of how long a token's run is, so that a byte model's thousand spaces do not end in one thread; a
- * second kernel joins the runs that cross a chunk's border, in order. Each row of the table has one writer. */
+ * Forward is a gather, off the critical path of the recurrence. Backward is a segment sum without atomics over a
+ * window's rows in the order of their tokens (`order`, a stable counting sort by the host): chunks of PX_EMBED_CHUNK
+ * places are summed independently of how long a token's run is, so that a byte model's thousand spaces do not end in
+ * one thread; a second kernel joins the runs that cross a chunk's border, in order. Each row of the table has one
+ * writer. */
 #include "device.h"
 #include "dropout.h"
 
-namespace {
+namespace
+{
 
-/* Factors of a quad of the input at row = t * n + i: of its own four elements, or, one-hot, of the one element j = token. */
+/* Factors of a quad of the input at row = t * n + i: of its own four elements, or, one-hot, of the one element j =
+ * token. */
 __device__ __forceinline__ float4 input_mask(const px_dropout &dropout, const px_window_scalars *window, int row, int n,
                                              int width, int column, int one_hot, int token)
 {
     const int t = row / n, i = row - t * n;
     if (one_hot) {
-        const float m = dropout_one(dropout, dropout_row(dropout, window, t, i, one_hot) + static_cast<uint64_t>(token));
+        const float m =
+            dropout_one(dropout, dropout_row(dropout, window, t, i, one_hot) + static_cast<uint64_t>(token));
         return make_float4(m, m, m, m);
     }
     return dropout_quad(dropout, dropout_row(dropout, window, t, i, width) + static_cast<uint64_t>(column));
@@ -35,13 +39,11 @@ template <bool ALIGNED, bool DROP> __global__ void __launch_bounds__(256) embed_
 }
 
 /* Token at a place of the sorted order. */
-__device__ __forceinline__ int token_at(const px_embed_backward_args &a, int at)
-{
-    return a.tokens[a.order[at]];
-}
+__device__ __forceinline__ int token_at(const px_embed_backward_args &a, int at) { return a.tokens[a.order[at]]; }
 
-/* Sums the runs of one chunk of `order` for one quad of columns. A run inside the chunk goes straight to the table. A run
- * that comes from the chunk before leaves its sum in partial[chunk][0], one that only goes on into the next in [1]. */
+/* Sums the runs of one chunk of `order` for one quad of columns. A run inside the chunk goes straight to the table. A
+ * run that comes from the chunk before leaves its sum in partial[chunk][0], one that only goes on into the next in [1].
+ */
 template <bool ALIGNED, bool DROP>
 __global__ void __launch_bounds__(128) embed_backward_runs_kernel(const px_embed_backward_args a)
 {
@@ -79,20 +81,23 @@ __global__ void __launch_bounds__(128) embed_backward_runs_kernel(const px_embed
 }
 
 /* Joins the runs that cross borders: the chunk in which such a run begins adds up its parts in order. */
-template <bool ALIGNED> __global__ void __launch_bounds__(128) embed_backward_join_kernel(const px_embed_backward_args a)
+template <bool ALIGNED>
+__global__ void __launch_bounds__(128) embed_backward_join_kernel(const px_embed_backward_args a)
 {
     const int rows = a.T * a.n, chunk = static_cast<int>(row_of_thread()), chunks = (rows - 1) / PX_EMBED_CHUNK + 1;
     const int column = static_cast<int>(quad_of_thread() * 4), count = a.width - column;
     if (chunk >= chunks - 1 || count <= 0) return; /* nothing can go on after the last chunk */
     const int begin = chunk * PX_EMBED_CHUNK, end = begin + PX_EMBED_CHUNK, token = token_at(a, end - 1);
-    if (token_at(a, end) != token) return;                                                  /* no run crosses */
+    if (token_at(a, end) != token) return;                                                   /* no run crosses */
     if (begin > 0 && token_at(a, begin) == token && token_at(a, begin - 1) == token) return; /* it began earlier */
     /* the last chunk that begins with this token: tokens ascend along `order`, so halving finds it */
     int low = chunk + 1, high = chunks;
     while (high - low > 1) {
         const int middle = low + (high - low) / 2;
-        if (token_at(a, middle * PX_EMBED_CHUNK) == token) low = middle;
-        else high = middle;
+        if (token_at(a, middle * PX_EMBED_CHUNK) == token)
+            low = middle;
+        else
+            high = middle;
     }
     const size_t width = static_cast<size_t>(a.width);
     float4 sum = load_quad<ALIGNED>(a.partial + (2 * static_cast<size_t>(chunk) + 1) * width + column, count);
@@ -106,7 +111,8 @@ template <bool ALIGNED> __global__ void __launch_bounds__(128) embed_backward_jo
 /* Rows are counted in int32, as `order` holds them. */
 bool window_is_valid(int T, int n, int width)
 {
-    return T >= 0 && n >= 0 && width > 0 && static_cast<size_t>(T) * static_cast<size_t>(n) < (1u << 31) - 256 * PX_EMBED_CHUNK;
+    return T >= 0 && n >= 0 && width > 0 &&
+           static_cast<size_t>(T) * static_cast<size_t>(n) < (1u << 31) - 256 * PX_EMBED_CHUNK;
 }
 
 } // namespace
@@ -114,29 +120,36 @@ bool window_is_valid(int T, int n, int width)
 extern "C" cudaError_t px_launch_embed_forward(const px_embed_args *args, cudaStream_t stream)
 {
     if (!window_is_valid(args->T, args->n, args->width)) return cudaErrorInvalidValue;
-    const size_t rows = static_cast<size_t>(args->T) * static_cast<size_t>(args->n), width = static_cast<size_t>(args->width);
+    const size_t rows = static_cast<size_t>(args->T) * static_cast<size_t>(args->n),
+                 width = static_cast<size_t>(args->width);
     if (rows == 0) return cudaSuccess;
     /* bound by memory: 256 threads, one quad each, keep enough 16-byte reads in flight without a loop */
     const row_grid g = row_grid_for(rows, width, 256);
     const bool aligned = px_aligned(args->table, sizeof(float), width) && px_aligned(args->out, sizeof(float), width) &&
                          px_aligned(args->out_bf16, sizeof(px_bf16), width);
     const bool drop = args->dropout.threshold != 0;
-    return PX_SWITCH(aligned, ALIGNED, PX_SWITCH(drop, DROP,
-                     PX_LAUNCH((embed_forward_kernel<ALIGNED, DROP>), g.grid, g.block, 0, stream, *args)));
+    return PX_SWITCH(
+        aligned, ALIGNED,
+        PX_SWITCH(drop, DROP, PX_LAUNCH((embed_forward_kernel<ALIGNED, DROP>), g.grid, g.block, 0, stream, *args)));
 }
 
 extern "C" cudaError_t px_launch_embed_backward(const px_embed_backward_args *args, cudaStream_t stream)
 {
     if (!window_is_valid(args->T, args->n, args->width)) return cudaErrorInvalidValue;
-    const size_t rows = static_cast<size_t>(args->T) * static_cast<size_t>(args->n), width = static_cast<size_t>(args->width);
+    const size_t rows = static_cast<size_t>(args->T) * static_cast<size_t>(args->n),
+                 width = static_cast<size_t>(args->width);
     if (rows == 0) return cudaSuccess;
-    /* each thread walks a chunk of rows, so there are few threads: blocks of 128 spread them over more multiprocessors */
+    /* each thread walks a chunk of rows, so there are few threads: blocks of 128 spread them over more multiprocessors
+     */
     const row_grid g = row_grid_for(px_ceil_div(rows, PX_EMBED_CHUNK), width, 128);
     const bool aligned = px_aligned(args->dx, sizeof(float), width) && px_aligned(args->dtable, sizeof(float), width) &&
                          px_aligned(args->partial, sizeof(float), width);
     const bool drop = args->dropout.threshold != 0;
-    PX_TRY_CUDA(PX_SWITCH(aligned, ALIGNED, PX_SWITCH(drop, DROP,
-                PX_LAUNCH((embed_backward_runs_kernel<ALIGNED, DROP>), g.grid, g.block, 0, stream, *args))));
+    PX_TRY_CUDA(PX_SWITCH(
+        aligned, ALIGNED,
+        PX_SWITCH(drop, DROP,
+                  PX_LAUNCH((embed_backward_runs_kernel<ALIGNED, DROP>), g.grid, g.block, 0, stream, *args))));
     if (rows <= PX_EMBED_CHUNK) return cudaSuccess; /* one chunk: no border to cross */
-    return PX_SWITCH(aligned, ALIGNED, PX_LAUNCH(embed_backward_join_kernel<ALIGNED>, g.grid, g.block, 0, stream, *args));
+    return PX_SWITCH(aligned, ALIGNED,
+                     PX_LAUNCH(embed_backward_join_kernel<ALIGNED>, g.grid, g.block, 0, stream, *args));
 }

@@ -1,24 +1,22 @@
-/* Phase head on the GPU: softmax, loss and gradient of rows of logits; the sum of the losses; probabilities and uniforms
- * for decoding.
+/* Phase head on the GPU: softmax, loss and gradient of rows of logits; the sum of the losses; probabilities and
+ * uniforms for decoding.
  *
  * One pass over a row that fits: up to 1,024 columns in the registers of a warp, up to what a block may have in shared
  * memory after that; wider rows are read twice (running maximum and sum first). The sum leaves the target out:
  *     S' = sum over j != target of exp(o_j - max),  S = S' + exp(o_target - max)
  *     nll = log(1 + S') where the target is the maximum, else (max - o_target) + log S;   d_target = -S' / S
- * so that neither a loss close to 0 nor the gradient of a nearly certain target is a difference of two numbers close to 1.
- * Infinite logits follow host/model/loss.h: exp(o - max) is 1 where o = max, also where both are infinite. */
+ * so that neither a loss close to 0 nor the gradient of a nearly certain target is a difference of two numbers close
+ * to 1. Infinite logits follow host/model/loss.h: exp(o - max) is 1 where o = max, also where both are infinite. */
 #include "device.h"
 #include "philox.h"
 
 #include <curand_philox4x32_x.h>
 
-namespace {
+namespace
+{
 
 /* exp(o - max) with its limits. */
-__device__ __forceinline__ float weight_of(float o, float max)
-{
-    return o == max ? 1.0f : expf(o - max);
-}
+__device__ __forceinline__ float weight_of(float o, float max) { return o == max ? 1.0f : expf(o - max); }
 
 /* What a row comes to: others = S', of the target o_t. */
 struct row_loss {
@@ -30,8 +28,10 @@ __device__ __forceinline__ row_loss finish_row(float max, float others, float ta
     row_loss r;
     r.target_weight = weight_of(target, max);
     const float sum = others + r.target_weight;
-    if (target == max) r.nll = target == -INFINITY ? INFINITY : log1pf(others);
-    else r.nll = (max - target) + logf(sum);
+    if (target == max)
+        r.nll = target == -INFINITY ? INFINITY : log1pf(others);
+    else
+        r.nll = (max - target) + logf(sum);
     r.scale = inv_count / sum;
     return r;
 }
@@ -109,23 +109,18 @@ __device__ __forceinline__ float4 with(float4 v, int index, float value)
 
 __device__ __forceinline__ float4 weights_of(float4 o, float max, int count)
 {
-    return make_float4(weight_of(o.x, max), count > 1 ? weight_of(o.y, max) : 0.0f, count > 2 ? weight_of(o.z, max) : 0.0f,
-                       count > 3 ? weight_of(o.w, max) : 0.0f);
+    return make_float4(weight_of(o.x, max), count > 1 ? weight_of(o.y, max) : 0.0f,
+                       count > 2 ? weight_of(o.z, max) : 0.0f, count > 3 ? weight_of(o.w, max) : 0.0f);
 }
 
-__device__ __forceinline__ float max_of(float4 v)
-{
-    return fmaxf(fmaxf(v.x, v.y), fmaxf(v.z, v.w));
-}
+__device__ __forceinline__ float max_of(float4 v) { return fmaxf(fmaxf(v.x, v.y), fmaxf(v.z, v.w)); }
 
-__device__ __forceinline__ float sum_of(float4 v)
-{
-    return (v.x + v.y) + (v.z + v.w);
-}
+__device__ __forceinline__ float sum_of(float4 v) { return (v.x + v.y) + (v.z + v.w); }
 
-/* One block per row, the row in dynamic shared memory (V rounded up to quads): global memory is read once. A thread comes back
- * only to quads that it wrote itself, so barriers are needed for the reductions alone. */
-template <class IN, class OUT, bool ALIGNED> __global__ void __launch_bounds__(1024) head_loss_shared_kernel(const px_head_args a)
+/* One block per row, the row in dynamic shared memory (V rounded up to quads): global memory is read once. A thread
+ * comes back only to quads that it wrote itself, so barriers are needed for the reductions alone. */
+template <class IN, class OUT, bool ALIGNED>
+__global__ void __launch_bounds__(1024) head_loss_shared_kernel(const px_head_args a)
 {
     PX_DYN_SHARED(float4, values);
     PX_SHARED(float, scratch, [PX_WARP]);
@@ -133,7 +128,8 @@ template <class IN, class OUT, bool ALIGNED> __global__ void __launch_bounds__(1
     const size_t row = blockIdx.x;
     const IN *logits = static_cast<const IN *>(a.logits) + row * a.ld;
     OUT *gradient = static_cast<OUT *>(a.dlogits) + row * a.ld_d;
-    const int target = a.targets[row], first = static_cast<int>(threadIdx.x) * 4, stride = static_cast<int>(blockDim.x) * 4;
+    const int target = a.targets[row], first = static_cast<int>(threadIdx.x) * 4,
+              stride = static_cast<int>(blockDim.x) * 4;
     if (target < 0) { /* not scored; the same for the whole block */
         if (threadIdx.x == 0) a.nll[row] = 0;
         clear_row<OUT, ALIGNED>(gradient, a.V);
@@ -164,8 +160,9 @@ template <class IN, class OUT, bool ALIGNED> __global__ void __launch_bounds__(1
     }
 }
 
-/* Maximum of a row and sum of exp(o_j - max) over j != target (target -1: over all), in one pass over global memory: each
- * thread keeps a running maximum and rescales its sum when that grows, then the block merges them. All threads get both. */
+/* Maximum of a row and sum of exp(o_j - max) over j != target (target -1: over all), in one pass over global memory:
+ * each thread keeps a running maximum and rescales its sum when that grows, then the block merges them. All threads get
+ * both. */
 struct row_sum {
     float max, others;
 };
@@ -189,7 +186,8 @@ __device__ __forceinline__ row_sum sum_row(const IN *logits, const float *bias, 
 }
 
 /* One block per row of any width, read twice (once where only the loss is asked for). */
-template <class IN, class OUT, bool ALIGNED> __global__ void __launch_bounds__(512) head_loss_wide_kernel(const px_head_args a)
+template <class IN, class OUT, bool ALIGNED>
+__global__ void __launch_bounds__(512) head_loss_wide_kernel(const px_head_args a)
 {
     PX_SHARED(float, scratch, [PX_WARP]);
     const size_t row = blockIdx.x;
@@ -220,7 +218,8 @@ template <class IN, class OUT, bool ALIGNED> __global__ void __launch_bounds__(5
 
 /* One block: thread k adds rows k, k + 1024, ... in double, then the block's tree. */
 __global__ void __launch_bounds__(1024)
-    head_loss_sum_kernel(px_device_metrics *metrics, const float *nll, const int32_t *targets, size_t rows, int training, float *poison)
+    head_loss_sum_kernel(px_device_metrics *metrics, const float *nll, const int32_t *targets, size_t rows,
+                         int training, float *poison)
 {
     PX_SHARED(double, scratch, [PX_WARP]);
     PX_SHARED(long long, counts, [PX_WARP]);
@@ -255,14 +254,15 @@ __global__ void __launch_bounds__(512)
     }
 }
 
-__global__ void __launch_bounds__(128) head_uniforms_kernel(double *out, uint64_t seed, uint64_t first, uint32_t purpose, int n)
+__global__ void __launch_bounds__(128)
+    head_uniforms_kernel(double *out, uint64_t seed, uint64_t first, uint32_t purpose, int n)
 {
     const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
     if (i >= n) return;
     const uint64_t e = first + static_cast<uint64_t>(i), block = e / 4;
-    const uint4 v = curand_Philox4x32_10(
-        make_uint4(static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), 0, purpose),
-        make_uint2(static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)));
+    const uint4 v =
+        curand_Philox4x32_10(make_uint4(static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), 0, purpose),
+                             make_uint2(static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)));
     const unsigned lane = static_cast<unsigned>(e % 4);
     out[i] = static_cast<double>(lane == 0 ? v.x : lane == 1 ? v.y : lane == 2 ? v.z : v.w) * 0x1p-32;
 }
@@ -289,12 +289,14 @@ unsigned threads_for(int V, unsigned most)
 
 template <class IN, class OUT, bool ALIGNED> cudaError_t launch_block(const px_head_args &a, cudaStream_t stream)
 {
-    const size_t STATIC_BYTES = 1024, PLAIN_BYTES = 48 * 1024; /* left for static arrays; what every device gives unasked */
+    const size_t STATIC_BYTES = 1024,
+                 PLAIN_BYTES = 48 * 1024; /* left for static arrays; what every device gives unasked */
     const size_t bytes = (static_cast<size_t>(a.V) + 3) / 4 * sizeof(float4);
     const unsigned rows = static_cast<unsigned>(a.rows);
     if (a.dlogits && bytes + STATIC_BYTES <= (a.shared_bytes > PLAIN_BYTES ? a.shared_bytes : PLAIN_BYTES)) {
         /* wide rows leave room for few blocks on a multiprocessor, so such blocks are large */
-        if (bytes + STATIC_BYTES > PLAIN_BYTES) PX_TRY_CUDA(PX_ALLOW_SHARED((head_loss_shared_kernel<IN, OUT, ALIGNED>), bytes));
+        if (bytes + STATIC_BYTES > PLAIN_BYTES)
+            PX_TRY_CUDA(PX_ALLOW_SHARED((head_loss_shared_kernel<IN, OUT, ALIGNED>), bytes));
         return PX_LAUNCH((head_loss_shared_kernel<IN, OUT, ALIGNED>), rows, threads_for(a.V, 1024), bytes, stream, a);
     }
     return PX_LAUNCH((head_loss_wide_kernel<IN, OUT, ALIGNED>), rows, threads_for(a.V, 512), 0, stream, a);
@@ -316,7 +318,8 @@ extern "C" cudaError_t px_launch_head_loss(const px_head_args *args, cudaStream_
     const size_t V = static_cast<size_t>(a.V);
     if (a.V <= 0 || a.ld < V || (a.dlogits && a.ld_d < V) || a.rows > 0x7fffffffu) return cudaErrorInvalidValue;
     if (a.rows == 0) return cudaSuccess;
-    const bool in_bf16 = a.logits_type == PX_ELEMENT_BF16, out_bf16 = a.dlogits ? a.dlogits_type == PX_ELEMENT_BF16 : in_bf16;
+    const bool in_bf16 = a.logits_type == PX_ELEMENT_BF16,
+               out_bf16 = a.dlogits ? a.dlogits_type == PX_ELEMENT_BF16 : in_bf16;
     if (a.dlogits == a.logits && (in_bf16 != out_bf16 || a.ld != a.ld_d)) return cudaErrorInvalidValue;
     if (!in_bf16 && !out_bf16) return launch_loss<float, float>(a, stream);
     if (!in_bf16) return launch_loss<float, px_bf16>(a, stream);
@@ -324,8 +327,8 @@ extern "C" cudaError_t px_launch_head_loss(const px_head_args *args, cudaStream_
     return cudaErrorInvalidValue; /* bf16 logits with an fp32 gradient: nothing needs it */
 }
 
-extern "C" cudaError_t px_launch_head_loss_sum(px_device_metrics *metrics, const float *nll, const int32_t *targets, size_t rows,
-                                               int32_t training, float *poison, cudaStream_t stream)
+extern "C" cudaError_t px_launch_head_loss_sum(px_device_metrics *metrics, const float *nll, const int32_t *targets,
+                                               size_t rows, int32_t training, float *poison, cudaStream_t stream)
 {
     if (rows == 0) return cudaSuccess;
     /* one block: one order; a window's 10^4 rows are 10 reads per thread */
@@ -340,8 +343,9 @@ extern "C" cudaError_t px_launch_head_softmax(float *probabilities, const float 
     const unsigned blocks = static_cast<unsigned>(rows), threads = threads_for(V, 512);
     const bool aligned = px_aligned(probabilities, sizeof(float), static_cast<size_t>(V)) &&
                          px_aligned(logits, sizeof(float), ld) && px_aligned(bias, sizeof(float), 4);
-    return PX_SWITCH(aligned, ALIGNED,
-                     PX_LAUNCH(head_softmax_kernel<ALIGNED>, blocks, threads, 0, stream, probabilities, logits, bias, V, ld));
+    return PX_SWITCH(
+        aligned, ALIGNED,
+        PX_LAUNCH(head_softmax_kernel<ALIGNED>, blocks, threads, 0, stream, probabilities, logits, bias, V, ld));
 }
 
 extern "C" cudaError_t px_launch_head_uniforms(double *out, uint64_t seed, uint64_t position, uint64_t streams,

@@ -1,16 +1,17 @@
 /* The CUDA kernels of perplex, seen from the host: one launcher for each thing that a kernel does.
  *
  * host/engine/cuda owns buffers, streams, cuBLAS products and graphs, and calls these between the products. Every
- * launcher only launches: it allocates nothing, waits for nothing, keeps no state, may be captured into a CUDA graph, and
- * returns the error of the launch (cudaErrorInvalidValue for sizes that no kernel here takes). Sizes of 0 rows launch
- * nothing and succeed. What changes from one replay of a graph to the next is read from device memory: px_window_scalars,
- * px_update_scalars, token ids, marks.
+ * launcher only launches: it allocates nothing, waits for nothing, keeps no state, may be captured into a CUDA graph,
+ * and returns the error of the launch (cudaErrorInvalidValue for sizes that no kernel here takes). Sizes of 0 rows
+ * launch nothing and succeed. What changes from one replay of a graph to the next is read from device memory:
+ * px_window_scalars, px_update_scalars, token ids, marks.
  *
- * Letters: n streams, T steps, V vocabulary, d embedding, h hidden; "width" is h, d or V, whatever a row is long. Arrays
- * over a window are [T,n,width], row = t * n + i, rows = T * n below 2^31 - 8192. All pointers are device pointers, all
- * arrays row-major and dense unless a row stride (ld, in elements) stands beside them. Nothing needs more than the alignment
- * of its type; rows aligned to 16 bytes (width a multiple of 4, base aligned) take a path with 16-byte accesses.
- * No kernel uses atomics on floats: every sum has one order, fixed by the sizes alone, so results repeat bitwise.
+ * Letters: n streams, T steps, V vocabulary, d embedding, h hidden; "width" is h, d or V, whatever a row is long.
+ * Arrays over a window are [T,n,width], row = t * n + i, rows = T * n below 2^31 - 8192. All pointers are device
+ * pointers, all arrays row-major and dense unless a row stride (ld, in elements) stands beside them. Nothing needs more
+ * than the alignment of its type; rows aligned to 16 bytes (width a multiple of 4, base aligned) take a path with
+ * 16-byte accesses. No kernel uses atomics on floats: every sum has one order, fixed by the sizes alone, so results
+ * repeat bitwise.
  *
  * Formulas: docs/DESIGN.md, "The model, once"; the same names as host/engine/reference. */
 #ifndef PX_KERNELS_H
@@ -31,7 +32,7 @@ typedef uint16_t px_bf16; /* bits of a bfloat16: the upper half of a float, roun
 
 typedef enum px_element { PX_ELEMENT_FP32, PX_ELEMENT_BF16 } px_element;
 
-/* ---- what lives in device memory and changes between replays ------------------------------------------------------- */
+/* ---- what lives in device memory and changes between replays ----------------------------------------------------- */
 
 /* Numbers of one window; staged with its tokens. */
 typedef struct px_window_scalars {
@@ -43,30 +44,30 @@ typedef struct px_window_scalars {
 
 /* Numbers of one update; written by the host before the update graph is launched. */
 typedef struct px_update_scalars {
-    uint64_t step;           /* px_update.step; remembered as bad_step where loss or norm is not finite */
+    uint64_t step; /* px_update.step; remembered as bad_step where loss or norm is not finite */
     double lr;
-    double average_weight;   /* after the step: average += average_weight * (w - average); 0 = none */
-    double bias1, bias2;     /* Adam, AdamW: 1 - beta^(steps taken, this one included); the host computes them in double */
+    double average_weight; /* after the step: average += average_weight * (w - average); 0 = none */
+    double bias1, bias2; /* Adam, AdamW: 1 - beta^(steps taken, this one included); the host computes them in double */
 } px_update_scalars;
 
 /* Counters of the device; read (and, where metrics() resets, rewritten) by the host. Start: zeros, bad_step = -1. */
 typedef struct px_device_metrics {
-    double loss_sum;         /* nats over scored tokens since the host last cleared it */
-    int64_t tokens;          /* scored tokens in loss_sum */
-    double step_loss;        /* nats accumulated by training windows since the last update; checked and cleared by it */
-    double grad_norm;        /* global norm before clipping, of the last update */
-    int64_t updates;         /* updates applied */
-    int64_t bad_step;        /* first step whose step_loss or norm was not finite, -1 if none. While >= 0 no update is
+    double loss_sum;   /* nats over scored tokens since the host last cleared it */
+    int64_t tokens;    /* scored tokens in loss_sum */
+    double step_loss;  /* nats accumulated by training windows since the last update; checked and cleared by it */
+    double grad_norm;  /* global norm before clipping, of the last update */
+    int64_t updates;   /* updates applied */
+    int64_t bad_step;  /* first step whose step_loss or norm was not finite, -1 if none. While >= 0 no update is
                                 applied; the host writes -1 when it writes the parameters anew */
-    double bad_norm;         /* norm at bad_step */
-    float clip_factor;       /* of the current update: theta / max(theta, norm), 1 without clipping */
-    int32_t skip;            /* 1: the current update is not applied */
+    double bad_norm;   /* norm at bad_step */
+    float clip_factor; /* of the current update: theta / max(theta, norm), 1 without clipping */
+    int32_t skip;      /* 1: the current update is not applied */
 } px_device_metrics;
 
-/* One kind of dropout mask (host/base/philox.h). threshold 0 = no dropout; the struct may then be all zeros. The mask of
- * element j of stream i at step t is lane e % 4 of Philox block e / 4 of (seed, purpose, layer), with
- * e = px_mask_element(window.step, window.streams_in_all, window.first_stream + i, T_max, t, width, j, locked);
- * kept (lane >= threshold) values are multiplied by scale, others are 0. */
+/* One kind of dropout mask (host/base/philox.h). threshold 0 = no dropout; the struct may then be all zeros. The mask
+ * of element j of stream i at step t is lane e % 4 of Philox block e / 4 of (seed, purpose, layer), with e =
+ * px_mask_element(window.step, window.streams_in_all, window.first_stream + i, T_max, t, width, j, locked); kept (lane
+ * >= threshold) values are multiplied by scale, others are 0. */
 typedef struct px_dropout {
     uint64_t seed;
     uint32_t purpose, layer; /* px_random_purpose */
@@ -76,7 +77,7 @@ typedef struct px_dropout {
     int32_t locked;          /* 1: the same mask at every t */
 } px_dropout;
 
-/* ---- embed ---------------------------------------------------------------------------------------------------------- */
+/* ---- embed ------------------------------------------------------------------------------------------------------- */
 
 /* Rows of a table for every token of a window.
  * table [V,width]: E (width = d) or the one-hot W_xh (width = h); tokens [rows] in [0,V).
@@ -96,10 +97,10 @@ cudaError_t px_launch_embed_forward(const px_embed_args *args, cudaStream_t stre
 
 /* Gradient of the table: dtable[token] += sum over the token's rows of dx[row] * mask.
  * dx [rows,width]; dtable [V,width].
- * order [rows]: the permutation of 0..rows-1 that sorts rows by token, stable (rows of one token ascend): what a counting
- * sort by token gives. The host makes it while it stages the window, and it travels with the window.
- * partial: scratch of px_embed_partial_floats(rows, width) floats, one for each stream that may run this kernel.
- * Order of a token's sum: within runs of PX_EMBED_CHUNK places of `order`, then over the runs, then onto dtable. */
+ * order [rows]: the permutation of 0..rows-1 that sorts rows by token, stable (rows of one token ascend): what a
+ * counting sort by token gives. The host makes it while it stages the window, and it travels with the window. partial:
+ * scratch of px_embed_partial_floats(rows, width) floats, one for each stream that may run this kernel. Order of a
+ * token's sum: within runs of PX_EMBED_CHUNK places of `order`, then over the runs, then onto dtable. */
 typedef struct px_embed_backward_args {
     const float *dx;
     const int32_t *tokens, *order;
@@ -115,15 +116,14 @@ static inline size_t px_embed_partial_floats(size_t rows, size_t width)
 }
 cudaError_t px_launch_embed_backward(const px_embed_backward_args *args, cudaStream_t stream);
 
-/* ---- recurrence ----------------------------------------------------------------------------------------------------- */
+/* ---- recurrence -------------------------------------------------------------------------------------------------- */
 
 /* One step of one layer, after the product: h = act(xz + keep * recurrent + b), keep = 0 where reset, else 1.
- * xz [n,width]: the input's term; recurrent [n,width]: H_{t-1} W_hh (written with beta = 0), or NULL where it is zero or has been
- * accumulated onto xz already (then without resets). reset [n] or NULL: row t of the window's marks; the product of a
- * marked row is left out (whatever it is), so H_{t-1} needs no masked copy here.
- * h [n,width] (may be xz); h_bf16 [n,width] or NULL: the operand of the next product in bf16.
- * output, output_bf16 [n,width] or NULL: h * mask, the copy that goes to the layer above or to the head; h itself stays whole.
- * Masks belong to step t of the window. */
+ * xz [n,width]: the input's term; recurrent [n,width]: H_{t-1} W_hh (written with beta = 0), or NULL where it is zero
+ * or has been accumulated onto xz already (then without resets). reset [n] or NULL: row t of the window's marks; the
+ * product of a marked row is left out (whatever it is), so H_{t-1} needs no masked copy here. h [n,width] (may be xz);
+ * h_bf16 [n,width] or NULL: the operand of the next product in bf16. output, output_bf16 [n,width] or NULL: h * mask,
+ * the copy that goes to the layer above or to the head; h itself stays whole. Masks belong to step t of the window. */
 typedef struct px_step_forward_args {
     const float *xz, *recurrent, *bias;
     const uint8_t *reset;
@@ -137,9 +137,10 @@ typedef struct px_step_forward_args {
 cudaError_t px_launch_recurrence_forward(const px_step_forward_args *args, cudaStream_t stream);
 
 /* One step back: dz = (d_output * mask + keep * recurrent) * act'(h), keep = 0 where reset_next, else 1.
- * d_output [n,width] or NULL (zero): the gradient that comes down from above, at step t, before the mask of step t is applied.
- * recurrent [n,width] or NULL at the last step: dZ_{t+1} W_hh^T (written with beta = 0). reset_next [n] or NULL: marks of step
- * t + 1. h [n,width]: H_t, kept by the forward pass. dz [n,width] (may be d_output); dz_bf16 [n,width] or NULL. */
+ * d_output [n,width] or NULL (zero): the gradient that comes down from above, at step t, before the mask of step t is
+ * applied. recurrent [n,width] or NULL at the last step: dZ_{t+1} W_hh^T (written with beta = 0). reset_next [n] or
+ * NULL: marks of step t + 1. h [n,width]: H_t, kept by the forward pass. dz [n,width] (may be d_output); dz_bf16
+ * [n,width] or NULL. */
 typedef struct px_step_backward_args {
     const float *d_output, *recurrent, *h;
     const uint8_t *reset_next;
@@ -152,10 +153,11 @@ typedef struct px_step_backward_args {
 } px_step_backward_args;
 cudaError_t px_launch_recurrence_backward(const px_step_backward_args *args, cudaStream_t stream);
 
-/* The same steps with their product in the same kernel (recurrence_fused.cu); step.recurrent is NULL. operand: type of h_before, dz_after and
- * w_hh [width out, width in]; sums are fp32, in an order that depends on width alone. overlap = 1: the kernel may begin while the one before
- * it in the stream ends (compute capability 9.0), which must itself be one of these.
- * Forward: h_before [n,width], the operand H_{t-1}. Backward: dz_after [n,width], the operand dZ_{t+1}, NULL at the last step. */
+/* The same steps with their product in the same kernel (recurrence_fused.cu); step.recurrent is NULL. operand: type of
+ * h_before, dz_after and w_hh [width out, width in]; sums are fp32, in an order that depends on width alone. overlap =
+ * 1: the kernel may begin while the one before it in the stream ends (compute capability 9.0), which must itself be one
+ * of these. Forward: h_before [n,width], the operand H_{t-1}. Backward: dz_after [n,width], the operand dZ_{t+1}, NULL
+ * at the last step. */
 typedef struct px_fused_forward_args {
     px_step_forward_args step;
     const void *h_before, *w_hh;
@@ -172,11 +174,12 @@ typedef struct px_fused_backward_args {
 } px_fused_backward_args;
 cudaError_t px_launch_recurrence_fused_backward(const px_fused_backward_args *args, cudaStream_t stream);
 
-/* One step of a layer whose cell keeps gates (cells.h: G gates, S states), after its products. Shapes: "wide" is [n, G width], gate by
- * gate in every row, the others [n,width]. Equations: host/model/cells.
- * z wide: the input's term, turned into what the cell keeps. recurrent wide: H_{t-1} W_hh (written with beta = 0), left out in rows that reset
- * marks, whose states before count as zeros. bias [G width]; bias_lone [width] and u with a lone gate, else NULL: u = keep * recurrent + bias_lone.
- * before, now [S]: the states around the step. output, output_bf16, h_bf16: as px_step_forward_args. */
+/* One step of a layer whose cell keeps gates (cells.h: G gates, S states), after its products. Shapes: "wide" is [n, G
+ * width], gate by gate in every row, the others [n,width]. Equations: host/model/cells. z wide: the input's term,
+ * turned into what the cell keeps. recurrent wide: H_{t-1} W_hh (written with beta = 0), left out in rows that reset
+ * marks, whose states before count as zeros. bias [G width]; bias_lone [width] and u with a lone gate, else NULL: u =
+ * keep * recurrent + bias_lone. before, now [S]: the states around the step. output, output_bf16, h_bf16: as
+ * px_step_forward_args. */
 typedef struct px_gates_forward_args {
     const float *recurrent, *bias, *bias_lone;
     const float *before[PX_CELL_STATES_MAX];
@@ -190,11 +193,12 @@ typedef struct px_gates_forward_args {
 } px_gates_forward_args;
 cudaError_t px_launch_gates_forward(const px_gates_forward_args *args, cudaStream_t stream);
 
-/* One step back. d_output: the gradient that comes down from above, before the mask of step t. recurrent, NULL at the last step: the next step's
- * gradient of its H_{t-1} W_hh times W_hh (beta = 0); it and `returned` count as zero in rows that reset_next marks.
- * z wide: what was kept, turned into dz, the gradient of the input's term; dz_bf16 a copy or NULL. u: kept, turned into the gradient of the
- * lone gate's recurrent part. dz_hh and/or dz_hh_bf16 wide, with a lone gate: the gradient of H_{t-1} W_hh, which is dz but for that gate.
- * returned [S]: what the step after returned to the states past W_hh, turned into what this step returns. */
+/* One step back. d_output: the gradient that comes down from above, before the mask of step t. recurrent, NULL at the
+ * last step: the next step's gradient of its H_{t-1} W_hh times W_hh (beta = 0); it and `returned` count as zero in
+ * rows that reset_next marks. z wide: what was kept, turned into dz, the gradient of the input's term; dz_bf16 a copy
+ * or NULL. u: kept, turned into the gradient of the lone gate's recurrent part. dz_hh and/or dz_hh_bf16 wide, with a
+ * lone gate: the gradient of H_{t-1} W_hh, which is dz but for that gate. returned [S]: what the step after returned to
+ * the states past W_hh, turned into what this step returns. */
 typedef struct px_gates_backward_args {
     const float *d_output, *recurrent, *before[PX_CELL_STATES_MAX], *now[PX_CELL_STATES_MAX];
     const uint8_t *reset, *reset_next;
@@ -212,19 +216,22 @@ cudaError_t px_launch_gates_backward(const px_gates_backward_args *args, cudaStr
 cudaError_t px_launch_recurrence_reset(void *out, const void *in, const uint8_t *reset, px_element element, size_t rows,
                                        int32_t width, cudaStream_t stream);
 
-/* Dropout over a whole window: out and/or out_bf16 [T*n,width] = in * mask; out may be in. Also the backward of itself. */
+/* Dropout over a whole window: out and/or out_bf16 [T*n,width] = in * mask; out may be in. Also the backward of itself.
+ */
 cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_bf16, const float *in, const px_dropout *dropout,
                                          const px_window_scalars *window, int32_t T, int32_t n, int32_t width,
                                          cudaStream_t stream);
 
-/* Weight dropout of W_hh, total = G h^2, index = out * h + in as it lies in memory, element = window.step * total + index:
- * out = in * mask, or out += in * mask where accumulate (dW_hh += dW^ * mask). out may be in; out and/or out_bf16 [total]. */
-cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *out_bf16, const float *in, const px_dropout *dropout,
-                                                const px_window_scalars *window, size_t total, int32_t accumulate,
-                                                cudaStream_t stream);
+/* Weight dropout of W_hh, total = G h^2, index = out * h + in as it lies in memory, element = window.step * total +
+ * index: out = in * mask, or out += in * mask where accumulate (dW_hh += dW^ * mask). out may be in; out and/or
+ * out_bf16 [total]. */
+cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *out_bf16, const float *in,
+                                                const px_dropout *dropout, const px_window_scalars *window,
+                                                size_t total, int32_t accumulate, cudaStream_t stream);
 
 /* Bias gradients: out[j] += sum over rows of in[row][j]. in [rows,cols] with row stride ld. partial: scratch of
- * px_column_sum_partial_floats(rows, cols) floats. Order: rows of a segment of PX_COLUMN_SEGMENT rows, then segments. */
+ * px_column_sum_partial_floats(rows, cols) floats. Order: rows of a segment of PX_COLUMN_SEGMENT rows, then segments.
+ */
 enum { PX_COLUMN_SEGMENT = 128 };
 static inline size_t px_column_sum_partial_floats(size_t rows, size_t cols)
 {
@@ -233,18 +240,18 @@ static inline size_t px_column_sum_partial_floats(size_t rows, size_t cols)
 cudaError_t px_launch_column_sum(float *out, const void *in, px_element element, size_t rows, int32_t cols, size_t ld,
                                  float *partial, cudaStream_t stream);
 
-/* ---- head ----------------------------------------------------------------------------------------------------------- */
+/* ---- head -------------------------------------------------------------------------------------------------------- */
 
 /* Loss and gradient of a chunk of rows of logits.
  * logits [rows,V], row stride ld: U W_hq without bias; bias [V] is added inside.
- * targets [rows]: in [0,V), or -1: not scored (nll 0, gradient 0). nll [rows]: -log softmax(logits + bias)[target] in nats,
- * +inf where the target's probability is 0; infinite logits as in host/model/loss.h; a NaN stays a NaN.
- * dlogits [rows,V], row stride ld_d, or NULL: the loss alone. (softmax - onehot) * window.inv_count.
- * dlogits may be logits itself where both have the same element type and row stride; then the gradient replaces them.
- * Types: fp32 -> fp32, fp32 -> bf16 (another buffer), bf16 -> bf16; all arithmetic is fp32.
- * ld that is a multiple of 4 gives rows 16-byte (bf16: 8-byte) accesses whatever V is; the padding is not touched.
- * shared_bytes: what a block may have on this device (cudaDevAttrMaxSharedMemoryPerBlockOptin). Rows up to 1,024 wide stay
- * in the registers of a warp; rows that fit in shared memory are read once; wider ones twice. */
+ * targets [rows]: in [0,V), or -1: not scored (nll 0, gradient 0). nll [rows]: -log softmax(logits + bias)[target] in
+ * nats, +inf where the target's probability is 0; infinite logits as in host/model/loss.h; a NaN stays a NaN. dlogits
+ * [rows,V], row stride ld_d, or NULL: the loss alone. (softmax - onehot) * window.inv_count. dlogits may be logits
+ * itself where both have the same element type and row stride; then the gradient replaces them. Types: fp32 -> fp32,
+ * fp32 -> bf16 (another buffer), bf16 -> bf16; all arithmetic is fp32. ld that is a multiple of 4 gives rows 16-byte
+ * (bf16: 8-byte) accesses whatever V is; the padding is not touched. shared_bytes: what a block may have on this device
+ * (cudaDevAttrMaxSharedMemoryPerBlockOptin). Rows up to 1,024 wide stay in the registers of a warp; rows that fit in
+ * shared memory are read once; wider ones twice. */
 typedef struct px_head_args {
     void *logits, *dlogits;
     px_element logits_type, dlogits_type;
@@ -257,24 +264,26 @@ typedef struct px_head_args {
 } px_head_args;
 cudaError_t px_launch_head_loss(const px_head_args *args, cudaStream_t stream);
 
-/* metrics.loss_sum += sum of nll, metrics.tokens += scored rows; step_loss += the sum too where training != 0. In double.
- * poison, where not NULL and training: becomes NaN where the sum is not finite, so that a gradient summed over ranks shows it to all. */
+/* metrics.loss_sum += sum of nll, metrics.tokens += scored rows; step_loss += the sum too where training != 0. In
+ * double. poison, where not NULL and training: becomes NaN where the sum is not finite, so that a gradient summed over
+ * ranks shows it to all. */
 cudaError_t px_launch_head_loss_sum(px_device_metrics *metrics, const float *nll, const int32_t *targets, size_t rows,
                                     int32_t training, float *poison, cudaStream_t stream);
 
-/* probabilities [rows,V] = softmax(logits + bias); logits [rows,V] fp32, row stride ld; may be the same buffer if ld = V. */
+/* probabilities [rows,V] = softmax(logits + bias); logits [rows,V] fp32, row stride ld; may be the same buffer if ld =
+ * V. */
 cudaError_t px_launch_head_softmax(float *probabilities, const float *logits, const float *bias, size_t rows, int32_t V,
                                    size_t ld, cudaStream_t stream);
 
 /* The uniforms behind sampled tokens: out[i] = px_uniform(element position * streams + first_stream + i of
  * (seed, PX_RANDOM_SAMPLE, layer 0)), i < n. */
-cudaError_t px_launch_head_uniforms(double *out, uint64_t seed, uint64_t position, uint64_t streams, uint64_t first_stream,
-                                    int32_t n, cudaStream_t stream);
+cudaError_t px_launch_head_uniforms(double *out, uint64_t seed, uint64_t position, uint64_t streams,
+                                    uint64_t first_stream, int32_t n, cudaStream_t stream);
 
-/* ---- update --------------------------------------------------------------------------------------------------------- */
+/* ---- update ------------------------------------------------------------------------------------------------------ */
 
-/* The global norm, in two launches: partial[b] = sum of squares of block b's share, in double; then one block adds them in
- * order, writes metrics.grad_norm, clip_factor and skip, counts the update, and remembers the first bad step.
+/* The global norm, in two launches: partial[b] = sum of squares of block b's share, in double; then one block adds them
+ * in order, writes metrics.grad_norm, clip_factor and skip, counts the update, and remembers the first bad step.
  * partial: px_norm_partials(count) doubles. clip = 0: no clipping. */
 enum { PX_NORM_BLOCKS_MAX = 1024, PX_NORM_SHARE = 8192 };
 static inline size_t px_norm_partials(size_t count)
@@ -287,11 +296,10 @@ cudaError_t px_launch_update_norm(double *partial, const float *gradients, size_
 cudaError_t px_launch_update_decide(px_device_metrics *metrics, const double *partial, size_t partials,
                                     const px_update_scalars *scalars, double clip, cudaStream_t stream);
 
-/* The optimiser's step (optimizer_step.h) over the flat buffers, each [count], from g = clip_factor * gradients: g += decay w, or where
- * decay is decoupled w -= lr decay w before it. Then average += average_weight * (w - average) where average is not NULL, and
- * weights_bf16 = bf16(w) where not NULL.
- * Nothing but the gradients changes where metrics.skip; gradients are cleared in every case.
- * Unused moments are NULL. */
+/* The optimiser's step (optimizer_step.h) over the flat buffers, each [count], from g = clip_factor * gradients: g +=
+ * decay w, or where decay is decoupled w -= lr decay w before it. Then average += average_weight * (w - average) where
+ * average is not NULL, and weights_bf16 = bf16(w) where not NULL. Nothing but the gradients changes where metrics.skip;
+ * gradients are cleared in every case. Unused moments are NULL. */
 typedef struct px_update_args {
     float *weights, *gradients, *moment1, *moment2, *average;
     px_bf16 *weights_bf16;
@@ -302,7 +310,7 @@ typedef struct px_update_args {
 } px_update_args;
 cudaError_t px_launch_update_apply(const px_update_args *args, cudaStream_t stream);
 
-/* ---- layout --------------------------------------------------------------------------------------------------------- */
+/* ---- layout ------------------------------------------------------------------------------------------------------ */
 
 /* out [count] = bf16(in), rounded to nearest even. */
 cudaError_t px_launch_layout_bf16(px_bf16 *out, const float *in, size_t count, cudaStream_t stream);

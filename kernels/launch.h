@@ -1,9 +1,10 @@
 /* How kernels are launched and get shared memory: the one macro family, so that a kernel need not know where it runs.
  *
- * With nvcc the macros are what CUDA says; with PX_SIMULATOR (tests/cuda_on_cpu) the host compiler builds the very same .cu
- * files and simulator.h runs every CUDA thread as a fiber. Rules that keep both true: kernels are launched only through
- * PX_LAUNCH and PX_LAUNCH_WITH inside extern "C" launchers, shared memory is declared only with PX_SHARED and PX_DYN_SHARED at the top of a
- * kernel or of a function that all threads of the block call, and everything beyond plain CUDA C++ comes from device.h. */
+ * With nvcc the macros are what CUDA says; with PX_SIMULATOR (tests/cuda_on_cpu) the host compiler builds the very same
+ * .cu files and simulator.h runs every CUDA thread as a fiber. Rules that keep both true: kernels are launched only
+ * through PX_LAUNCH and PX_LAUNCH_WITH inside extern "C" launchers, shared memory is declared only with PX_SHARED and
+ * PX_DYN_SHARED at the top of a kernel or of a function that all threads of the block call, and everything beyond plain
+ * CUDA C++ comes from device.h. */
 #ifndef PX_LAUNCH_H
 #define PX_LAUNCH_H
 
@@ -15,23 +16,25 @@
 
 #include <cuda_runtime.h>
 
-/* PX_SHARED(float, name, [32]): a block's static shared array. PX_DYN_SHARED(float, name): its dynamic shared memory. */
+/* PX_SHARED(float, name, [32]): a block's static shared array. PX_DYN_SHARED(float, name): its dynamic shared memory.
+ */
 #define PX_SHARED(type, name, ...) __shared__ type name __VA_ARGS__
-#define PX_DYN_SHARED(type, name)                                   \
-    extern __shared__ __align__(16) unsigned char px_dyn_shared_[]; \
+#define PX_DYN_SHARED(type, name)                                                                                      \
+    extern __shared__ __align__(16) unsigned char px_dyn_shared_[];                                                    \
     type *name = reinterpret_cast<type *>(px_dyn_shared_)
 
-/* PX_LAUNCH(kernel, grid, block, shared_bytes, stream, arguments...) is the cudaError_t of this launch. Write a kernel with
- * several template arguments in parentheses. */
-#define PX_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
+/* PX_LAUNCH(kernel, grid, block, shared_bytes, stream, arguments...) is the cudaError_t of this launch. Write a kernel
+ * with several template arguments in parentheses. */
+#define PX_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                                      \
     px_launch_kernel(px_launch_attributes{}, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
 
 /* The same with attributes. */
-#define PX_LAUNCH_WITH(attributes, kernel, grid, block, shared_bytes, stream, ...) \
+#define PX_LAUNCH_WITH(attributes, kernel, grid, block, shared_bytes, stream, ...)                                     \
     px_launch_kernel(attributes, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
 
-/* Lets a kernel have more than 48 KiB of dynamic shared memory; once per kernel and device would do, repeating is cheap. */
-#define PX_ALLOW_SHARED(kernel, bytes) \
+/* Lets a kernel have more than 48 KiB of dynamic shared memory; once per kernel and device would do, repeating is
+ * cheap. */
+#define PX_ALLOW_SHARED(kernel, bytes)                                                                                 \
     cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes))
 
 /* Lets a kernel have clusters of more than 8 blocks, where the device has them. */
@@ -59,8 +62,8 @@ static inline unsigned px_launch_list(const px_launch_attributes &wanted, cudaLa
 }
 
 template <class... P, class... A>
-static inline cudaError_t px_launch_kernel(const px_launch_attributes &wanted, void (*kernel)(P...), dim3 grid, dim3 block,
-                                           size_t shared_bytes, cudaStream_t stream, A... arguments)
+static inline cudaError_t px_launch_kernel(const px_launch_attributes &wanted, void (*kernel)(P...), dim3 grid,
+                                           dim3 block, size_t shared_bytes, cudaStream_t stream, A... arguments)
 {
     cudaLaunchAttribute list[3];
     cudaLaunchConfig_t config = {};
@@ -75,25 +78,25 @@ static inline cudaError_t px_launch_kernel(const px_launch_attributes &wanted, v
 
 #endif
 
-/* Evaluates a launch with NAME, a constant that it may use as a template argument, being what the condition is: one launch of
- * kernel<ALIGNED> instead of a ladder with one for each case. They nest:
- *     return PX_SWITCH(aligned, ALIGNED, PX_SWITCH(drops, DROP, PX_LAUNCH((kernel<ALIGNED, DROP>), grid, block, 0, stream, args))); */
-#define PX_SWITCH(condition, NAME, ...)     \
-    [&] {                                   \
-        if (condition) {                    \
-            constexpr bool NAME = true;     \
-            return __VA_ARGS__;             \
-        } else {                            \
-            constexpr bool NAME = false;    \
-            return __VA_ARGS__;             \
-        }                                   \
+/* Evaluates a launch with NAME, a constant that it may use as a template argument, being what the condition is: one
+ * launch of kernel<ALIGNED> instead of a ladder with one for each case. They nest: return PX_SWITCH(aligned, ALIGNED,
+ * PX_SWITCH(drops, DROP, PX_LAUNCH((kernel<ALIGNED, DROP>), grid, block, 0, stream, args))); */
+#define PX_SWITCH(condition, NAME, ...)                                                                                \
+    [&] {                                                                                                              \
+        if (condition) {                                                                                               \
+            constexpr bool NAME = true;                                                                                \
+            return __VA_ARGS__;                                                                                        \
+        } else {                                                                                                       \
+            constexpr bool NAME = false;                                                                               \
+            return __VA_ARGS__;                                                                                        \
+        }                                                                                                              \
     }()
 
 /* Every launcher's way out on a failed launch. */
-#define PX_TRY_CUDA(call)                              \
-    do {                                               \
-        cudaError_t px_error_ = (call);                \
-        if (px_error_ != cudaSuccess) return px_error_; \
+#define PX_TRY_CUDA(call)                                                                                              \
+    do {                                                                                                               \
+        cudaError_t px_error_ = (call);                                                                                \
+        if (px_error_ != cudaSuccess) return px_error_;                                                                \
     } while (0)
 
 #endif

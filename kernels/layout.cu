@@ -1,11 +1,13 @@
 /* Layout on the GPU: bfloat16 copies, and the transpose between a one-hot W_xh in memory [V,h] and in files [h,V]. */
 #include "device.h"
 
-namespace {
+namespace
+{
 
 enum { TILE = 32, TILE_ROWS = 8 };
 
-template <bool ALIGNED> __global__ void __launch_bounds__(256) layout_bf16_kernel(px_bf16 *out, const float *in, size_t count)
+template <bool ALIGNED>
+__global__ void __launch_bounds__(256) layout_bf16_kernel(px_bf16 *out, const float *in, size_t count)
 {
     const size_t at = (static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 4;
     if (at >= count) return;
@@ -13,9 +15,10 @@ template <bool ALIGNED> __global__ void __launch_bounds__(256) layout_bf16_kerne
     store_quad<ALIGNED>(out + at, load_quad<ALIGNED>(in + at, left), left);
 }
 
-/* A tile of 32 x 32 goes through shared memory, so that both sides move whole lines; the 33rd column keeps a tile's column
- * in 32 different banks. */
-__global__ void __launch_bounds__(TILE *TILE_ROWS) layout_transpose_kernel(float *out, const float *in, int rows, int cols)
+/* A tile of 32 x 32 goes through shared memory, so that both sides move whole lines; the 33rd column keeps a tile's
+ * column in 32 different banks. */
+__global__ void __launch_bounds__(TILE *TILE_ROWS)
+    layout_transpose_kernel(float *out, const float *in, int rows, int cols)
 {
     PX_SHARED(float, tile, [TILE][TILE + 1]);
     const int x = static_cast<int>(threadIdx.x), y = static_cast<int>(threadIdx.y);
@@ -37,7 +40,8 @@ extern "C" cudaError_t px_launch_layout_bf16(px_bf16 *out, const float *in, size
     return PX_SWITCH(aligned, ALIGNED, PX_LAUNCH(layout_bf16_kernel<ALIGNED>, blocks, 256, 0, stream, out, in, count));
 }
 
-extern "C" cudaError_t px_launch_layout_transpose(float *out, const float *in, int32_t rows, int32_t cols, cudaStream_t stream)
+extern "C" cudaError_t px_launch_layout_transpose(float *out, const float *in, int32_t rows, int32_t cols,
+                                                  cudaStream_t stream)
 {
     if (rows <= 0 || cols <= 0) return cudaErrorInvalidValue;
     const dim3 grid(px_ceil_div(static_cast<size_t>(rows), TILE), px_ceil_div(static_cast<size_t>(cols), TILE), 1);

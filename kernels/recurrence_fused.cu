@@ -1,11 +1,14 @@
-/* Phase recurrence, variant "fused": a step is one kernel, which makes its own product H_{t-1} W_hh instead of asking cuBLAS for it.
+/* Phase recurrence, variant "fused": a step is one kernel, which makes its own product H_{t-1} W_hh instead of asking
+ * cuBLAS for it.
  *
- * For layers whose product is so small that two launches a step cost more than the product. A block makes STREAMS rows of 4 QUADS
- * columns; its warps take a slice of k each, and the first warp adds their sums in order. So the order of a sum depends on the layer's
- * width alone, and a row has the same bits whatever rows go with it. The next step reads all columns of H_t, hence one launch a step. */
+ * For layers whose product is so small that two launches a step cost more than the product. A block makes STREAMS rows
+ * of 4 QUADS columns; its warps take a slice of k each, and the first warp adds their sums in order. So the order of a
+ * sum depends on the layer's width alone, and a row has the same bits whatever rows go with it. The next step reads all
+ * columns of H_t, hence one launch a step. */
 #include "step.h"
 
-namespace {
+namespace
+{
 
 enum { WARPS = 8, STREAMS = 8, QUADS = 4 }; /* STREAMS * QUADS lanes */
 
@@ -36,12 +39,14 @@ __device__ __forceinline__ float dot(float4 a, float4 b, float sum)
     return fmaf(a.w, b.w, fmaf(a.z, b.z, fmaf(a.y, b.y, fmaf(a.x, b.x, sum))));
 }
 
-/* sum_k x[k] w[column + i][k] over the slice, i < 4: forward, w [width out, width in]. Columns that do not exist read the last one. */
+/* sum_k x[k] w[column + i][k] over the slice, i < 4: forward, w [width out, width in]. Columns that do not exist read
+ * the last one. */
 template <class OPERAND, bool ALIGNED>
 __device__ __forceinline__ float4 product_forward(const OPERAND *x, const OPERAND *w, int width, const fused_place &p)
 {
     const OPERAND *w0 = w + static_cast<size_t>(p.column) * width;
-    const OPERAND *w1 = p.count > 1 ? w0 + width : w0, *w2 = p.count > 2 ? w1 + width : w1, *w3 = p.count > 3 ? w2 + width : w2;
+    const OPERAND *w1 = p.count > 1 ? w0 + width : w0, *w2 = p.count > 2 ? w1 + width : w1,
+                  *w3 = p.count > 3 ? w2 + width : w2;
     float4 sum = make_float4(0, 0, 0, 0);
 #pragma unroll 2
     for (int k = p.begin; k < p.end; k += 4) {
@@ -121,7 +126,8 @@ dim3 fused_grid(int32_t n, int32_t width)
 
 template <class OPERAND> bool operands_are_aligned(const void *x, const void *w, int32_t width)
 {
-    return px_aligned(x, sizeof(OPERAND), static_cast<size_t>(width)) && px_aligned(w, sizeof(OPERAND), static_cast<size_t>(width));
+    return px_aligned(x, sizeof(OPERAND), static_cast<size_t>(width)) &&
+           px_aligned(w, sizeof(OPERAND), static_cast<size_t>(width));
 }
 
 template <class OPERAND> cudaError_t launch_forward(const px_fused_forward_args &a, cudaStream_t stream)
@@ -130,8 +136,8 @@ template <class OPERAND> cudaError_t launch_forward(const px_fused_forward_args 
     attributes.overlap = a.overlap != 0;
     const bool aligned = step_is_aligned(a.step) && operands_are_aligned<OPERAND>(a.h_before, a.w_hh, a.step.width);
     return PX_SWITCH(aligned, ALIGNED,
-                     PX_LAUNCH_WITH(attributes, (recurrence_fused_forward_kernel<OPERAND, ALIGNED>), fused_grid(a.step.n, a.step.width),
-                                    WARPS * PX_WARP, 0, stream, a));
+                     PX_LAUNCH_WITH(attributes, (recurrence_fused_forward_kernel<OPERAND, ALIGNED>),
+                                    fused_grid(a.step.n, a.step.width), WARPS * PX_WARP, 0, stream, a));
 }
 
 template <class OPERAND> cudaError_t launch_backward(const px_fused_backward_args &a, cudaStream_t stream)
@@ -140,22 +146,25 @@ template <class OPERAND> cudaError_t launch_backward(const px_fused_backward_arg
     attributes.overlap = a.overlap != 0;
     const bool aligned = step_is_aligned(a.step) && operands_are_aligned<OPERAND>(a.dz_after, a.w_hh, a.step.width);
     return PX_SWITCH(aligned, ALIGNED,
-                     PX_LAUNCH_WITH(attributes, (recurrence_fused_backward_kernel<OPERAND, ALIGNED>), fused_grid(a.step.n, a.step.width),
-                                    WARPS * PX_WARP, 0, stream, a));
+                     PX_LAUNCH_WITH(attributes, (recurrence_fused_backward_kernel<OPERAND, ALIGNED>),
+                                    fused_grid(a.step.n, a.step.width), WARPS * PX_WARP, 0, stream, a));
 }
 
 } // namespace
 
 extern "C" cudaError_t px_launch_recurrence_fused_forward(const px_fused_forward_args *args, cudaStream_t stream)
 {
-    if (args->step.n < 0 || args->step.width <= 0 || args->step.recurrent || !args->h_before) return cudaErrorInvalidValue;
+    if (args->step.n < 0 || args->step.width <= 0 || args->step.recurrent || !args->h_before)
+        return cudaErrorInvalidValue;
     if (args->step.n == 0) return cudaSuccess;
-    return args->operand == PX_ELEMENT_BF16 ? launch_forward<px_bf16>(*args, stream) : launch_forward<float>(*args, stream);
+    return args->operand == PX_ELEMENT_BF16 ? launch_forward<px_bf16>(*args, stream)
+                                            : launch_forward<float>(*args, stream);
 }
 
 extern "C" cudaError_t px_launch_recurrence_fused_backward(const px_fused_backward_args *args, cudaStream_t stream)
 {
     if (args->step.n < 0 || args->step.width <= 0 || args->step.recurrent) return cudaErrorInvalidValue;
     if (args->step.n == 0) return cudaSuccess;
-    return args->operand == PX_ELEMENT_BF16 ? launch_backward<px_bf16>(*args, stream) : launch_backward<float>(*args, stream);
+    return args->operand == PX_ELEMENT_BF16 ? launch_backward<px_bf16>(*args, stream)
+                                            : launch_backward<float>(*args, stream);
 }

@@ -1,5 +1,6 @@
-/* What a step of the recurrence does with one quad of one row once the product is known: the same for every variant, whether the product
- * came from cuBLAS (recurrence.cu) or is made in the same kernel (recurrence_fused.cu). Cells of one gate that keep nothing but H. */
+/* What a step of the recurrence does with one quad of one row once the product is known: the same for every variant,
+ * whether the product came from cuBLAS (recurrence.cu) or is made in the same kernel (recurrence_fused.cu). Cells of
+ * one gate that keep nothing but H. */
 #ifndef PX_KERNEL_STEP_H
 #define PX_KERNEL_STEP_H
 
@@ -12,8 +13,10 @@ static __device__ __forceinline__ float cell_forward(px_cell cell, float z)
 {
     px_cell_unit unit;
     unit.z[0] = z;
-    if (cell == PX_CELL_RELU) px_cell_relu_forward(&unit);
-    else px_cell_tanh_forward(&unit);
+    if (cell == PX_CELL_RELU)
+        px_cell_relu_forward(&unit);
+    else
+        px_cell_tanh_forward(&unit);
     return unit.now[0];
 }
 
@@ -22,20 +25,24 @@ static __device__ __forceinline__ float cell_backward(px_cell cell, float h, flo
     px_cell_unit unit;
     unit.now[0] = h;
     unit.d[0] = dh;
-    if (cell == PX_CELL_RELU) px_cell_relu_backward(&unit);
-    else px_cell_tanh_backward(&unit);
+    if (cell == PX_CELL_RELU)
+        px_cell_relu_backward(&unit);
+    else
+        px_cell_tanh_backward(&unit);
     return unit.z[0];
 }
 
 /* The mask of the step's quad. */
 template <class ARGS> static __device__ __forceinline__ float4 step_mask(const ARGS &a, size_t row, int column)
 {
-    return dropout_quad(a.dropout, dropout_row(a.dropout, a.window, a.t, static_cast<int>(row), a.width) + static_cast<uint64_t>(column));
+    return dropout_quad(a.dropout, dropout_row(a.dropout, a.window, a.t, static_cast<int>(row), a.width) +
+                                       static_cast<uint64_t>(column));
 }
 
 /* h = act(xz + keep * recurrent + b) of count columns from `column` on. */
 template <bool ALIGNED>
-static __device__ __forceinline__ void step_forward(const px_step_forward_args &a, size_t row, int column, int count, float4 recurrent)
+static __device__ __forceinline__ void step_forward(const px_step_forward_args &a, size_t row, int column, int count,
+                                                    float4 recurrent)
 {
     const size_t at = row * a.width + column;
     float4 z = load_quad<ALIGNED>(a.xz + at, count);
@@ -57,7 +64,8 @@ static __device__ __forceinline__ void step_forward(const px_step_forward_args &
 
 /* dz = (d_output * mask + keep * recurrent) * act'(h), recurrent = dz_next W_hh. */
 template <bool ALIGNED>
-static __device__ __forceinline__ void step_backward(const px_step_backward_args &a, size_t row, int column, int count, float4 recurrent)
+static __device__ __forceinline__ void step_backward(const px_step_backward_args &a, size_t row, int column, int count,
+                                                     float4 recurrent)
 {
     const size_t at = row * a.width + column;
     const float4 h = load_quad<ALIGNED>(a.h + at, count);

@@ -1,11 +1,12 @@
 /* Phase update on the GPU: global norm, decision, optimiser step. Nothing is read by the host between them.
  *
  * Three launches over the one flat buffer, replayed as a graph: squares summed per block in double; one block adds the
- * partial sums, finds the clip factor and whether the step is finite; then one pass reads and writes everything that the
- * optimiser owns and clears the gradients. Learning rate, step and decision live in device memory. */
+ * partial sums, finds the clip factor and whether the step is finite; then one pass reads and writes everything that
+ * the optimiser owns and clears the gradients. Learning rate, step and decision live in device memory. */
 #include "device.h"
 
-namespace {
+namespace
+{
 
 template <bool ALIGNED>
 __global__ void __launch_bounds__(256) update_norm_kernel(double *partial, const float *gradients, size_t count)
@@ -22,8 +23,8 @@ __global__ void __launch_bounds__(256) update_norm_kernel(double *partial, const
     if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
 
-__global__ void __launch_bounds__(256) update_decide_kernel(px_device_metrics *metrics, const double *partial, int partials,
-                                                            const px_update_scalars *scalars, double clip)
+__global__ void __launch_bounds__(256) update_decide_kernel(px_device_metrics *metrics, const double *partial,
+                                                            int partials, const px_update_scalars *scalars, double clip)
 {
     PX_SHARED(double, scratch, [PX_WARP]);
     double sum = 0;
@@ -54,7 +55,8 @@ struct step_numbers : constants {
     float lr, step_size, root_bias2, average_weight, clip;
 };
 
-#define PX_STEP(name) __device__ __forceinline__ float step_##name(const step_numbers *s, float g, float w, float *m, float *v)
+#define PX_STEP(name)                                                                                                  \
+    __device__ __forceinline__ float step_##name(const step_numbers *s, float g, float w, float *m, float *v)
 #define PX_STEP_ROOT(x) sqrtf(x)
 #define PX_STEP_MEAN(s, m) ((s)->step_size * (m))
 #define PX_STEP_DEVIATION(s, v) (sqrtf(v) / (s)->root_bias2)
@@ -62,13 +64,13 @@ struct step_numbers : constants {
 
 /* What a row of optimizer.h says, known when a kernel is compiled. */
 template <px_optimizer KIND> struct row;
-#define ROW(NAME, name, step, moment1, moment2, decoupled, rate, settings)                                                         \
-    template <> struct row<PX_##NAME> {                                                                                            \
-        static constexpr bool FIRST = moment1, SECOND = moment2, DECOUPLED = decoupled;                                            \
-        static __device__ __forceinline__ float next(const step_numbers *s, float g, float w, float *m, float *v)                  \
-        {                                                                                                                          \
-            return step_##step(s, g, w, m, v);                                                                                     \
-        }                                                                                                                          \
+#define ROW(NAME, name, step, moment1, moment2, decoupled, rate, settings)                                             \
+    template <> struct row<PX_##NAME> {                                                                                \
+        static constexpr bool FIRST = moment1, SECOND = moment2, DECOUPLED = decoupled;                                \
+        static __device__ __forceinline__ float next(const step_numbers *s, float g, float w, float *m, float *v)      \
+        {                                                                                                              \
+            return step_##step(s, g, w, m, v);                                                                         \
+        }                                                                                                              \
     };
 PX_OPTIMIZERS(ROW)
 #undef ROW
@@ -77,8 +79,10 @@ template <px_optimizer KIND>
 __device__ __forceinline__ float step_of(const step_numbers &s, float g, float w, float &m, float &v)
 {
     g *= s.clip;
-    if (row<KIND>::DECOUPLED) w -= s.lr * s.decay * w;
-    else g += s.decay * w;
+    if (row<KIND>::DECOUPLED)
+        w -= s.lr * s.decay * w;
+    else
+        g += s.decay * w;
     return row<KIND>::next(&s, g, w, &m, &v);
 }
 
@@ -100,22 +104,29 @@ __global__ void __launch_bounds__(256) update_apply_kernel(const px_update_args 
     s.average_weight = static_cast<float>(a.scalars->average_weight);
     s.clip = a.metrics->clip_factor;
     float4 w = load_quad<ALIGNED>(a.weights + at, count), m = zero, v = zero;
-    /* moments are touched once per step: they should not push weights, needed at once by the next step, out of the L2 cache */
+    /* moments are touched once per step: they should not push weights, needed at once by the next step, out of the L2
+     * cache */
     const bool whole = ALIGNED && count == 4;
     if (FIRST)
-        m = whole ? load_once(reinterpret_cast<const float4 *>(a.moment1 + at)) : load_quad<ALIGNED>(a.moment1 + at, count);
+        m = whole ? load_once(reinterpret_cast<const float4 *>(a.moment1 + at))
+                  : load_quad<ALIGNED>(a.moment1 + at, count);
     if (SECOND)
-        v = whole ? load_once(reinterpret_cast<const float4 *>(a.moment2 + at)) : load_quad<ALIGNED>(a.moment2 + at, count);
+        v = whole ? load_once(reinterpret_cast<const float4 *>(a.moment2 + at))
+                  : load_quad<ALIGNED>(a.moment2 + at, count);
     w.x = step_of<KIND>(s, g.x, w.x, m.x, v.x);
     w.y = step_of<KIND>(s, g.y, w.y, m.y, v.y);
     w.z = step_of<KIND>(s, g.z, w.z, m.z, v.z);
     w.w = step_of<KIND>(s, g.w, w.w, m.w, v.w);
     store_quad<ALIGNED>(a.weights + at, w, count);
     if (a.weights_bf16) store_quad<ALIGNED>(a.weights_bf16 + at, w, count);
-    if (FIRST && whole) store_once(reinterpret_cast<float4 *>(a.moment1 + at), m);
-    else if (FIRST) store_quad<ALIGNED>(a.moment1 + at, m, count);
-    if (SECOND && whole) store_once(reinterpret_cast<float4 *>(a.moment2 + at), v);
-    else if (SECOND) store_quad<ALIGNED>(a.moment2 + at, v, count);
+    if (FIRST && whole)
+        store_once(reinterpret_cast<float4 *>(a.moment1 + at), m);
+    else if (FIRST)
+        store_quad<ALIGNED>(a.moment1 + at, m, count);
+    if (SECOND && whole)
+        store_once(reinterpret_cast<float4 *>(a.moment2 + at), v);
+    else if (SECOND)
+        store_quad<ALIGNED>(a.moment2 + at, v, count);
     if (!a.average || !(s.average_weight > 0)) return;
     float4 average = load_quad<ALIGNED>(a.average + at, count);
     average = average + (w + average * -1.0f) * s.average_weight;
@@ -125,10 +136,12 @@ __global__ void __launch_bounds__(256) update_apply_kernel(const px_update_args 
 template <px_optimizer KIND> cudaError_t launch_apply(const px_update_args &a, cudaStream_t stream)
 {
     const px_optimizer_config &o = *a.optimizer;
-    const constants c = {static_cast<float>(o.momentum), static_cast<float>(o.beta1),   static_cast<float>(o.beta2),
-                         static_cast<float>(o.alpha),    static_cast<float>(o.epsilon), static_cast<float>(o.weight_decay),
-                         static_cast<float>(1 - o.beta1), static_cast<float>(1 - o.beta2),  static_cast<float>(1 - o.alpha)};
-    /* bound by memory: up to five streams of 16-byte accesses per thread; no loop, so that blocks end and others start */
+    const constants c = {
+        static_cast<float>(o.momentum),  static_cast<float>(o.beta1),     static_cast<float>(o.beta2),
+        static_cast<float>(o.alpha),     static_cast<float>(o.epsilon),   static_cast<float>(o.weight_decay),
+        static_cast<float>(1 - o.beta1), static_cast<float>(1 - o.beta2), static_cast<float>(1 - o.alpha)};
+    /* bound by memory: up to five streams of 16-byte accesses per thread; no loop, so that blocks end and others start
+     */
     const unsigned blocks = px_ceil_div(a.count, 4 * 256);
     const bool aligned = px_aligned(a.weights, sizeof(float), 4) && px_aligned(a.gradients, sizeof(float), 4) &&
                          px_aligned(a.moment1, sizeof(float), 4) && px_aligned(a.moment2, sizeof(float), 4) &&
@@ -150,14 +163,16 @@ extern "C" cudaError_t px_launch_update_decide(px_device_metrics *metrics, const
                                                const px_update_scalars *scalars, double clip, cudaStream_t stream)
 {
     if (partials > PX_NORM_BLOCKS_MAX) return cudaErrorInvalidValue;
-    return PX_LAUNCH(update_decide_kernel, 1, 256, 0, stream, metrics, partial, static_cast<int>(partials), scalars, clip);
+    return PX_LAUNCH(update_decide_kernel, 1, 256, 0, stream, metrics, partial, static_cast<int>(partials), scalars,
+                     clip);
 }
 
 extern "C" cudaError_t px_launch_update_apply(const px_update_args *args, cudaStream_t stream)
 {
     if (args->count == 0) return cudaSuccess;
     switch (args->optimizer->kind) {
-#define CASE(NAME, ...) case PX_##NAME: return launch_apply<PX_##NAME>(*args, stream);
+#define CASE(NAME, ...)                                                                                                \
+    case PX_##NAME: return launch_apply<PX_##NAME>(*args, stream);
         PX_OPTIMIZERS(CASE)
 #undef CASE
     case PX_OPTIMIZER_COUNT: break;

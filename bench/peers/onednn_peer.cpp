@@ -1,8 +1,8 @@
 // oneDNN's own vanilla RNN primitive as a peer: a whole training step around it, as a careful user would write it.
 //
-// The recurrence of each layer, forward and backward, is dnnl::vanilla_rnn; the output layer is dnnl_sgemm with a threaded
-// softmax; clipping and SGD are plain loops. A one-hot input is given to the primitive as what it is to it, a dense matrix, so
-// only small vocabularies take part that way; larger ones come with learned embeddings (d > 0).
+// The recurrence of each layer, forward and backward, is dnnl::vanilla_rnn; the output layer is dnnl_sgemm with a
+// threaded softmax; clipping and SGD are plain loops. A one-hot input is given to the primitive as what it is to it, a
+// dense matrix, so only small vocabularies take part that way; larger ones come with learned embeddings (d > 0).
 // Conversation as in worker.py: onednn_peer CASE.safetensors THREADS. Builds with oneDNN 2.x and 3.x.
 #include <cjson/cJSON.h>
 #include <dnnl.hpp>
@@ -34,7 +34,7 @@ static const int64_t LARGEST_ONE_HOT = 1024;
     std::exit(0);
 }
 
-// ---- the case that perplex exported ---------------------------------------------------------------------------------------
+// ---- the case that perplex exported ---------------------------------------------------------------------------------
 struct Tensor {
     std::vector<int64_t> shape;
     std::vector<char> bytes;
@@ -59,7 +59,8 @@ static std::map<std::string, Tensor> read_case(const char *path)
         int64_t begin = static_cast<int64_t>(cJSON_GetArrayItem(range, 0)->valuedouble);
         int64_t end = static_cast<int64_t>(cJSON_GetArrayItem(range, 1)->valuedouble);
         Tensor tensor;
-        cJSON_ArrayForEach(size, cJSON_GetObjectItem(entry, "shape")) tensor.shape.push_back(static_cast<int64_t>(size->valuedouble));
+        cJSON_ArrayForEach(size, cJSON_GetObjectItem(entry, "shape"))
+            tensor.shape.push_back(static_cast<int64_t>(size->valuedouble));
         tensor.bytes.resize(static_cast<size_t>(end - begin));
         file.seekg(static_cast<std::streamoff>(8 + length + static_cast<uint64_t>(begin)));
         file.read(tensor.bytes.data(), end - begin);
@@ -79,7 +80,7 @@ static std::vector<float> transposed(const Tensor &t)
     return out;
 }
 
-// ---- one recurrent layer --------------------------------------------------------------------------------------------------
+// ---- one recurrent layer --------------------------------------------------------------------------------------------
 struct Layer {
     int64_t T, n, in, h;
     std::vector<float> w_layer, w_iter, bias, dw_layer, dw_iter, dbias; // plain layouts
@@ -96,31 +97,45 @@ struct Layer {
           bias(b.f32(), b.f32() + b.shape[0]), dw_layer(w_layer.size()), dw_iter(w_iter.size()), dbias(bias.size())
     {
         const auto f32 = memory::data_type::f32;
-        memory::desc src_d({T, n, in}, f32, tag::tnc), dst_d({T, n, h}, f32, tag::tnc), iter_d({1, 1, n, h}, f32, tag::ldnc);
-        memory::desc wl({1, 1, in, 1, h}, f32, tag::any), wi({1, 1, h, 1, h}, f32, tag::any), bd({1, 1, 1, h}, f32, tag::ldgo);
+        memory::desc src_d({T, n, in}, f32, tag::tnc), dst_d({T, n, h}, f32, tag::tnc),
+            iter_d({1, 1, n, h}, f32, tag::ldnc);
+        memory::desc wl({1, 1, in, 1, h}, f32, tag::any), wi({1, 1, h, 1, h}, f32, tag::any),
+            bd({1, 1, 1, h}, f32, tag::ldgo);
         const auto tanh = dnnl::algorithm::eltwise_tanh;
         const auto way = dnnl::rnn_direction::unidirectional_left2right;
 #if DNNL_VERSION_MAJOR >= 3
         forward_desc = {engine, dnnl::prop_kind::forward_training, tanh, way, src_d, iter_d, wl, wi, bd, dst_d, iter_d};
+        // one row of arguments for each of the two passes
+        // clang-format off
         backward_desc = {engine, dnnl::prop_kind::backward, tanh, way, src_d, iter_d, wl, wi, bd, dst_d, iter_d,
                          src_d, iter_d, wl, wi, bd, dst_d, iter_d, forward_desc};
+        // clang-format on
 #else
-        forward_desc = {{dnnl::prop_kind::forward_training, tanh, way, src_d, iter_d, wl, wi, bd, dst_d, iter_d}, engine};
-        backward_desc = {{dnnl::prop_kind::backward, tanh, way, src_d, iter_d, wl, wi, bd, dst_d, iter_d, src_d, iter_d, wl, wi, bd, dst_d, iter_d},
-                         engine, forward_desc};
+        forward_desc = {{dnnl::prop_kind::forward_training, tanh, way, src_d, iter_d, wl, wi, bd, dst_d, iter_d},
+                        engine};
+        backward_desc = {{dnnl::prop_kind::backward, tanh, way, src_d, iter_d, wl, wi, bd, dst_d, iter_d, src_d, iter_d,
+                          wl, wi, bd, dst_d, iter_d},
+                         engine,
+                         forward_desc};
 #endif
         forward = dnnl::vanilla_rnn_forward(forward_desc);
         backward = dnnl::vanilla_rnn_backward(backward_desc);
-        src = memory(src_d, engine), dsrc = memory(src_d, engine), dst = memory(dst_d, engine), ddst = memory(dst_d, engine);
-        src_iter = memory(iter_d, engine), dst_iter = memory(iter_d, engine), dsrc_iter = memory(iter_d, engine), ddst_iter = memory(iter_d, engine);
+        src = memory(src_d, engine), dsrc = memory(src_d, engine), dst = memory(dst_d, engine),
+        ddst = memory(dst_d, engine);
+        src_iter = memory(iter_d, engine), dst_iter = memory(iter_d, engine), dsrc_iter = memory(iter_d, engine),
+        ddst_iter = memory(iter_d, engine);
         workspace = memory(forward_desc.workspace_desc(), engine);
         memory::desc pl({1, 1, in, 1, h}, f32, tag::ldigo), pi({1, 1, h, 1, h}, f32, tag::ldigo);
-        plain_layer = memory(pl, engine, w_layer.data()), plain_iter = memory(pi, engine, w_iter.data()), plain_bias = memory(bd, engine, bias.data());
+        plain_layer = memory(pl, engine, w_layer.data()), plain_iter = memory(pi, engine, w_iter.data()),
+        plain_bias = memory(bd, engine, bias.data());
         plain_dlayer = memory(pl, engine, dw_layer.data()), plain_diter = memory(pi, engine, dw_iter.data());
         plain_dbias = memory(bd, engine, dbias.data());
-        fwd_layer = like(forward_desc.weights_layer_desc(), plain_layer, engine), fwd_iter = like(forward_desc.weights_iter_desc(), plain_iter, engine);
-        bwd_layer = like(backward_desc.weights_layer_desc(), plain_layer, engine), bwd_iter = like(backward_desc.weights_iter_desc(), plain_iter, engine);
-        dlayer = like(backward_desc.diff_weights_layer_desc(), plain_dlayer, engine), diter = like(backward_desc.diff_weights_iter_desc(), plain_diter, engine);
+        fwd_layer = like(forward_desc.weights_layer_desc(), plain_layer, engine),
+        fwd_iter = like(forward_desc.weights_iter_desc(), plain_iter, engine);
+        bwd_layer = like(backward_desc.weights_layer_desc(), plain_layer, engine),
+        bwd_iter = like(backward_desc.weights_iter_desc(), plain_iter, engine);
+        dlayer = like(backward_desc.diff_weights_layer_desc(), plain_dlayer, engine),
+        diter = like(backward_desc.diff_weights_iter_desc(), plain_diter, engine);
     }
 
     // The plain memory itself where the primitive wants that layout, a new one where it must be reordered.
@@ -138,9 +153,14 @@ struct Layer {
     {
         bring(stream, plain_layer, fwd_layer);
         bring(stream, plain_iter, fwd_iter);
-        forward.execute(stream, {{DNNL_ARG_SRC_LAYER, src}, {DNNL_ARG_SRC_ITER, src_iter}, {DNNL_ARG_WEIGHTS_LAYER, fwd_layer},
-                                 {DNNL_ARG_WEIGHTS_ITER, fwd_iter}, {DNNL_ARG_BIAS, plain_bias}, {DNNL_ARG_DST_LAYER, dst},
-                                 {DNNL_ARG_DST_ITER, dst_iter}, {DNNL_ARG_WORKSPACE, workspace}});
+        forward.execute(stream, {{DNNL_ARG_SRC_LAYER, src},
+                                 {DNNL_ARG_SRC_ITER, src_iter},
+                                 {DNNL_ARG_WEIGHTS_LAYER, fwd_layer},
+                                 {DNNL_ARG_WEIGHTS_ITER, fwd_iter},
+                                 {DNNL_ARG_BIAS, plain_bias},
+                                 {DNNL_ARG_DST_LAYER, dst},
+                                 {DNNL_ARG_DST_ITER, dst_iter},
+                                 {DNNL_ARG_WORKSPACE, workspace}});
     }
 
     void run_backward(dnnl::stream &stream)
@@ -148,12 +168,21 @@ struct Layer {
         bring(stream, plain_layer, bwd_layer);
         bring(stream, plain_iter, bwd_iter);
         clear(dlayer), clear(diter), clear(plain_dbias), clear(ddst_iter); // the primitive adds to its weight gradients
-        backward.execute(stream, {{DNNL_ARG_SRC_LAYER, src}, {DNNL_ARG_SRC_ITER, src_iter}, {DNNL_ARG_WEIGHTS_LAYER, bwd_layer},
-                                  {DNNL_ARG_WEIGHTS_ITER, bwd_iter}, {DNNL_ARG_BIAS, plain_bias}, {DNNL_ARG_DST_LAYER, dst},
-                                  {DNNL_ARG_DST_ITER, dst_iter}, {DNNL_ARG_WORKSPACE, workspace}, {DNNL_ARG_DIFF_SRC_LAYER, dsrc},
-                                  {DNNL_ARG_DIFF_SRC_ITER, dsrc_iter}, {DNNL_ARG_DIFF_WEIGHTS_LAYER, dlayer},
-                                  {DNNL_ARG_DIFF_WEIGHTS_ITER, diter}, {DNNL_ARG_DIFF_BIAS, plain_dbias},
-                                  {DNNL_ARG_DIFF_DST_LAYER, ddst}, {DNNL_ARG_DIFF_DST_ITER, ddst_iter}});
+        backward.execute(stream, {{DNNL_ARG_SRC_LAYER, src},
+                                  {DNNL_ARG_SRC_ITER, src_iter},
+                                  {DNNL_ARG_WEIGHTS_LAYER, bwd_layer},
+                                  {DNNL_ARG_WEIGHTS_ITER, bwd_iter},
+                                  {DNNL_ARG_BIAS, plain_bias},
+                                  {DNNL_ARG_DST_LAYER, dst},
+                                  {DNNL_ARG_DST_ITER, dst_iter},
+                                  {DNNL_ARG_WORKSPACE, workspace},
+                                  {DNNL_ARG_DIFF_SRC_LAYER, dsrc},
+                                  {DNNL_ARG_DIFF_SRC_ITER, dsrc_iter},
+                                  {DNNL_ARG_DIFF_WEIGHTS_LAYER, dlayer},
+                                  {DNNL_ARG_DIFF_WEIGHTS_ITER, diter},
+                                  {DNNL_ARG_DIFF_BIAS, plain_dbias},
+                                  {DNNL_ARG_DIFF_DST_LAYER, ddst},
+                                  {DNNL_ARG_DIFF_DST_ITER, ddst_iter}});
         bring(stream, dlayer, plain_dlayer);
         bring(stream, diter, plain_diter);
     }
@@ -161,12 +190,9 @@ struct Layer {
     static void clear(memory &m) { std::memset(m.get_data_handle(), 0, m.get_desc().get_size()); }
 };
 
-static float *data_of(memory &m)
-{
-    return static_cast<float *>(m.get_data_handle());
-}
+static float *data_of(memory &m) { return static_cast<float *>(m.get_data_handle()); }
 
-// ---- the model ------------------------------------------------------------------------------------------------------------
+// ---- the model ------------------------------------------------------------------------------------------------------
 struct Model {
     dnnl::engine engine{dnnl::engine::kind::cpu, 0};
     dnnl::stream stream{engine};
@@ -183,7 +209,8 @@ struct Model {
         W = tokens.shape[0], T = tokens.shape[1], n = tokens.shape[2];
         V = tensors["decoder.weight"].shape[0], h = tensors["decoder.weight"].shape[1];
         d = tensors.count("encoder.weight") ? tensors["encoder.weight"].shape[1] : 0;
-        if (d == 0 && V > LARGEST_ONE_HOT) refuse("the primitive would multiply a dense one-hot matrix of this vocabulary");
+        if (d == 0 && V > LARGEST_ONE_HOT)
+            refuse("the primitive would multiply a dense one-hot matrix of this vocabulary");
         logits.resize(static_cast<size_t>(T * n * V));
         reset();
     }
@@ -194,7 +221,8 @@ struct Model {
         layers.reserve(16); // memories point into the layers' vectors
         for (int l = 0; tensors.count("rnn.weight_hh_l" + std::to_string(l)); l++) {
             const std::string index = std::to_string(l);
-            layers.emplace_back(engine, T, n, tensors["rnn.weight_ih_l" + index], tensors["rnn.weight_hh_l" + index], tensors["rnn.bias_ih_l" + index]);
+            layers.emplace_back(engine, T, n, tensors["rnn.weight_ih_l" + index], tensors["rnn.weight_hh_l" + index],
+                                tensors["rnn.bias_ih_l" + index]);
         }
         auto copy = [this](const char *name) {
             const Tensor &t = tensors[name];
@@ -213,7 +241,8 @@ struct Model {
         const int64_t rows = T * n, width = layers[0].in;
 #pragma omp parallel for
         for (int64_t r = 0; r < rows; r++) {
-            if (d > 0) std::memcpy(x + r * d, &table[static_cast<size_t>(ids[r] * d)], static_cast<size_t>(d) * sizeof(float));
+            if (d > 0)
+                std::memcpy(x + r * d, &table[static_cast<size_t>(ids[r] * d)], static_cast<size_t>(d) * sizeof(float));
             else {
                 std::memset(x + r * width, 0, static_cast<size_t>(width) * sizeof(float));
                 x[r * width + ids[r]] = 1;
@@ -251,10 +280,12 @@ struct Model {
         // db_q: each thread its own columns, rows in order
 #pragma omp parallel
         {
-            const int64_t threads = omp_get_num_threads(), me = omp_get_thread_num(), begin = V * me / threads, end = V * (me + 1) / threads;
+            const int64_t threads = omp_get_num_threads(), me = omp_get_thread_num(), begin = V * me / threads,
+                          end = V * (me + 1) / threads;
             for (int64_t v = begin; v < end; v++) db_q[static_cast<size_t>(v)] = 0;
             for (int64_t r = 0; r < rows; r++)
-                for (int64_t v = begin; v < end; v++) db_q[static_cast<size_t>(v)] += logits[static_cast<size_t>(r * V + v)];
+                for (int64_t v = begin; v < end; v++)
+                    db_q[static_cast<size_t>(v)] += logits[static_cast<size_t>(r * V + v)];
         }
         return loss / static_cast<double>(rows);
     }
@@ -270,7 +301,8 @@ struct Model {
 
     void update()
     {
-        std::vector<std::pair<std::vector<float> *, std::vector<float> *>> all = {{&table, &dtable}, {&w_hq, &dw_hq}, {&b_q, &db_q}};
+        std::vector<std::pair<std::vector<float> *, std::vector<float> *>> all = {
+            {&table, &dtable}, {&w_hq, &dw_hq}, {&b_q, &db_q}};
         for (Layer &l : layers) {
             all.push_back({&l.w_layer, &l.dw_layer});
             all.push_back({&l.w_iter, &l.dw_iter});
@@ -296,7 +328,8 @@ struct Model {
     double step()
     {
         const int64_t at = window % W, rows = T * n;
-        const int32_t *ids = tensors["bench.tokens"].i32() + at * rows, *targets = tensors["bench.targets"].i32() + at * rows;
+        const int32_t *ids = tensors["bench.tokens"].i32() + at * rows,
+                      *targets = tensors["bench.targets"].i32() + at * rows;
         window++;
         embed(ids);
         for (size_t l = 0; l < layers.size(); l++) {
@@ -343,8 +376,8 @@ int main(int argc, char **argv)
     omp_set_num_threads(std::atoi(argv[2]));
     Model model(argv[1]);
     const dnnl_version_t *version = dnnl_version();
-    std::cout << "{\"ready\": true, \"versions\": {\"onednn\": \"" << version->major << "." << version->minor << "." << version->patch
-              << "\", \"threads\": " << argv[2] << "}}" << std::endl;
+    std::cout << "{\"ready\": true, \"versions\": {\"onednn\": \"" << version->major << "." << version->minor << "."
+              << version->patch << "\", \"threads\": " << argv[2] << "}}" << std::endl;
     std::string line;
     while (std::getline(std::cin, line)) {
         std::istringstream words(line);

@@ -13,8 +13,8 @@
 static void run_onednn(product_data *d)
 {
     const product *p = d->p;
-    dnnl_sgemm(p->transposed_a ? 'T' : 'N', p->transposed_b ? 'T' : 'N', p->m, p->n, p->k, 1, d->a, p->transposed_a ? p->m : p->k, d->b,
-               p->transposed_b ? p->k : p->n, p->accumulate ? 1 : 0, d->c, p->n);
+    dnnl_sgemm(p->transposed_a ? 'T' : 'N', p->transposed_b ? 'T' : 'N', p->m, p->n, p->k, 1, d->a,
+               p->transposed_a ? p->m : p->k, d->b, p->transposed_b ? p->k : p->n, p->accumulate ? 1 : 0, d->c, p->n);
 }
 #endif
 
@@ -24,9 +24,9 @@ static void run_onednn(product_data *d)
 static void run_openblas(product_data *d)
 {
     const product *p = d->p;
-    cblas_sgemm(CblasRowMajor, p->transposed_a ? CblasTrans : CblasNoTrans, p->transposed_b ? CblasTrans : CblasNoTrans, (int)p->m, (int)p->n,
-                (int)p->k, 1, d->a, (int)(p->transposed_a ? p->m : p->k), d->b, (int)(p->transposed_b ? p->k : p->n), p->accumulate ? 1 : 0, d->c,
-                (int)p->n);
+    cblas_sgemm(CblasRowMajor, p->transposed_a ? CblasTrans : CblasNoTrans, p->transposed_b ? CblasTrans : CblasNoTrans,
+                (int)p->m, (int)p->n, (int)p->k, 1, d->a, (int)(p->transposed_a ? p->m : p->k), d->b,
+                (int)(p->transposed_b ? p->k : p->n), p->accumulate ? 1 : 0, d->c, (int)p->n);
 }
 #endif
 
@@ -35,7 +35,8 @@ static void run_perplex(product_data *d)
 {
     const product *p = d->p;
     if (p->transposed_a)
-        px_product_packed_rows(&d->context, p->m, p->k, px_transposed(d->a, (size_t)p->m), &d->panels, 0, p->accumulate, d->c, (size_t)p->n);
+        px_product_packed_rows(&d->context, p->m, p->k, px_transposed(d->a, (size_t)p->m), &d->panels, 0, p->accumulate,
+                               d->c, (size_t)p->n);
     else
         px_product_panels(&d->context, p->m, d->a, (size_t)p->k, &d->panels, NULL, p->accumulate, d->c, (size_t)p->n);
 }
@@ -66,7 +67,8 @@ int contenders_list(contender *list)
     return count;
 }
 
-/* Largest error of C beyond what rounding allows: k roundings of sums of |a b|, in whatever order they are taken. NULL: none. */
+/* Largest error of C beyond what rounding allows: k roundings of sums of |a b|, in whatever order they are taken. NULL:
+ * none. */
 static const char *wrong_element(const product_data *d, const float *before, char text[160])
 {
     const product *p = d->p;
@@ -90,8 +92,13 @@ static const char *wrong_element(const product_data *d, const float *before, cha
 static int check_one(const contender *who, const product *p, px_team *team)
 {
     char text[160];
-    product_data d = {.p = p, .a = floats((size_t)(p->m * p->k)), .b = floats((size_t)(p->k * p->n)), .c = floats((size_t)(p->m * p->n)),
-                      .context = {.isa = who->isa, .team = team, .scratch = floats(px_product_scratch_floats(px_team_threads(team)))}};
+    product_data d = {.p = p,
+                      .a = floats((size_t)(p->m * p->k)),
+                      .b = floats((size_t)(p->k * p->n)),
+                      .c = floats((size_t)(p->m * p->n)),
+                      .context = {.isa = who->isa,
+                                  .team = team,
+                                  .scratch = floats(px_product_scratch_floats(px_team_threads(team)))}};
     float *before = floats((size_t)(p->m * p->n));
     fill(d.a, (size_t)(p->m * p->k), 1);
     fill(d.b, (size_t)(p->k * p->n), 2);
@@ -101,8 +108,10 @@ static int check_one(const contender *who, const product *p, px_team *team)
     product_pack(who, &d);
     who->run(&d);
     const char *wrong = wrong_element(&d, before, text);
-    if (wrong) fprintf(stderr, "products: %s: m=%ld n=%ld k=%ld%s%s%s: %s\n", who->name, p->m, p->n, p->k, p->transposed_a ? " A transposed" : "",
-                       p->transposed_b ? " B transposed" : "", p->accumulate ? " added" : "", wrong);
+    if (wrong)
+        fprintf(stderr, "products: %s: m=%ld n=%ld k=%ld%s%s%s: %s\n", who->name, p->m, p->n, p->k,
+                p->transposed_a ? " A transposed" : "", p->transposed_b ? " B transposed" : "",
+                p->accumulate ? " added" : "", wrong);
     free(d.a), free(d.b), free(d.c), free(d.context.scratch), free(d.panels.data), free(before);
     return wrong != NULL;
 }
@@ -115,7 +124,11 @@ int products_check(const contender *list, int count, px_team *team)
         if (list[i].set_threads) list[i].set_threads(px_team_threads(team));
         for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
             for (int form = 0; form < 6; form++) {
-                const product p = {.m = sizes[s][0], .n = sizes[s][1], .k = sizes[s][2], .transposed_a = form % 3 == 1, .transposed_b = form % 3 == 2,
+                const product p = {.m = sizes[s][0],
+                                   .n = sizes[s][1],
+                                   .k = sizes[s][2],
+                                   .transposed_a = form % 3 == 1,
+                                   .transposed_b = form % 3 == 2,
                                    .accumulate = form / 3};
                 failed |= check_one(&list[i], &p, team);
             }

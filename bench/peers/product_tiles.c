@@ -1,4 +1,5 @@
-/* The register tile alone (isa.h), on one thread: which shapes are slow is seen at once, on a processor that is met for the first time. */
+/* The register tile alone (isa.h), on one thread: which shapes are slow is seen at once, on a processor that is met for
+ * the first time. */
 #include "products.h"
 
 #include "machine.h"
@@ -12,7 +13,7 @@ enum { TILE_K = 512, MOST_ROWS = 32, MOST_PANELS = 4, MOST_ROUNDS = 64, L2_BYTES
 typedef struct tile_run {
     const px_isa *isa;
     int rows, panels;
-    long k, total;       /* depth and number of panels in turn */
+    long k, total; /* depth and number of panels in turn */
     float *b;
     const float *a[MOST_ROWS];
     float *out[MOST_ROWS];
@@ -25,8 +26,13 @@ static double run_tiles(const tile_run *r, long times)
     const long groups = r->total / r->panels;
     for (long i = 0; i < times; i++) {
         const long at = i % groups * r->panels, next = (i + 1) % groups * r->panels;
-        const px_tile t = {.a = r->a, .b = r->b + (size_t)at * panel, .panel_stride = panel, .next = r->b + (size_t)next * panel, .k = r->k,
-                           .out = r->out, .columns = (long)r->panels * r->isa->panel};
+        const px_tile t = {.a = r->a,
+                           .b = r->b + (size_t)at * panel,
+                           .panel_stride = panel,
+                           .next = r->b + (size_t)next * panel,
+                           .k = r->k,
+                           .out = r->out,
+                           .columns = (long)r->panels * r->isa->panel};
         r->isa->tile(r->rows, r->panels, &t);
     }
     return 2.0 * (double)(times * r->rows * r->panels * r->isa->panel) * (double)r->k;
@@ -51,9 +57,14 @@ static double gflops_of(const tile_run *r, int rounds)
 /* GFLOP/s with panels of k rows, as many as make `bytes`, in turn. */
 static double measure(const px_isa *isa, int rows, int panels, long k, size_t bytes, int rounds)
 {
-    tile_run r = {.isa = isa, .rows = rows, .panels = panels, .k = k, .total = (long)(bytes / (sizeof(float) * (size_t)k * (size_t)isa->panel))};
+    tile_run r = {.isa = isa,
+                  .rows = rows,
+                  .panels = panels,
+                  .k = k,
+                  .total = (long)(bytes / (sizeof(float) * (size_t)k * (size_t)isa->panel))};
     if (r.total < panels) r.total = panels;
-    const size_t panel = (size_t)k * (size_t)isa->panel, row = (size_t)k + 16, width = (size_t)MOST_PANELS * (size_t)isa->panel;
+    const size_t panel = (size_t)k * (size_t)isa->panel, row = (size_t)k + 16,
+                 width = (size_t)MOST_PANELS * (size_t)isa->panel;
     float *a = floats((size_t)rows * row), *out = floats((size_t)rows * width);
     r.b = floats((size_t)r.total * panel);
     fill(r.b, (size_t)r.total * panel, 1);
@@ -91,7 +102,8 @@ cJSON *tiles_measure(int rounds)
         double probes[MOST_ROUNDS];
         for (int i = 0; i < rounds; i++) probes[i] = fma_gflops(one, (*isa)->name);
         const double peak = median(probes, rounds);
-        for (int rows = 1; rows <= (*isa)->tile_rows && rows <= MOST_ROWS; rows++) add_tile(list, *isa, rows, 1, peak, rounds);
+        for (int rows = 1; rows <= (*isa)->tile_rows && rows <= MOST_ROWS; rows++)
+            add_tile(list, *isa, rows, 1, peak, rounds);
         for (int rows = 1; rows <= 3; rows++) add_tile(list, *isa, rows, 5 - rows, peak, rounds);
     }
     px_team_destroy(one);

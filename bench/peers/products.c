@@ -1,7 +1,9 @@
-/* products [--threads LIST] [--rounds N] [--small] [--commit ID] [--json FILE] [--markdown FILE]     or     products --check
+/* products [--threads LIST] [--rounds N] [--small] [--commit ID] [--json FILE] [--markdown FILE]     or     products
+ * --check
  *
- * Times every product of the sizes of `perplex bench --preset quick` (n=32, T=35): perplex's own for each instruction set of the processor,
- * oneDNN's and OpenBLAS's, in turns, beside the peak measured between the turns; then the register tile alone. --small leaves out V=10,000;
+ * Times every product of the sizes of `perplex bench --preset quick` (n=32, T=35): perplex's own for each instruction
+ * set of the processor, oneDNN's and OpenBLAS's, in turns, beside the peak measured between the turns; then the
+ * register tile alone. --small leaves out V=10,000;
  * --check only compares every contender's results with a plain loop in double. */
 #include "products.h"
 
@@ -24,7 +26,7 @@ typedef struct options {
     const char *commit, *json, *markdown;
 } options;
 
-/* ---- what products.h promises ------------------------------------------------------------------------------------------- */
+/* ---- what products.h promises ------------------------------------------------------------------------------------ */
 static int ascending(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -79,7 +81,8 @@ static double probe_kernel(px_team *team, const px_fma_kernel *kernel)
         const double begin = px_clock();
         px_team_together(team, px_team_threads(team), run_probe, &p);
         const double seconds = px_clock() - begin;
-        if (seconds > 0.005) return kernel->flops_per_iteration * (double)p.iterations * px_team_threads(team) / seconds * 1e-9;
+        if (seconds > 0.005)
+            return kernel->flops_per_iteration * (double)p.iterations * px_team_threads(team) / seconds * 1e-9;
     }
 }
 
@@ -92,7 +95,7 @@ double fma_gflops(px_team *team, const char *isa_name)
     return best;
 }
 
-/* ---- the products of a step ------------------------------------------------------------------------------------------------ */
+/* ---- the products of a step -------------------------------------------------------------------------------------- */
 static int add_head(product *list, int count, long h, long V)
 {
     list[count++] = (product){"head: logits", h, V, ROWS, V, h, 0, 1, 0};
@@ -117,7 +120,7 @@ static int list_products(product *list, int small)
     return small ? count : add_head(list, count, 512, 10000);
 }
 
-/* ---- measuring ---------------------------------------------------------------------------------------------------------------- */
+/* ---- measuring --------------------------------------------------------------------------------------------------- */
 typedef struct samples {
     double run_s[MAX_CONTENDERS][MAX_ROUNDS], pack_s[MAX_CONTENDERS][MAX_ROUNDS], peak[MAX_ROUNDS], use[MAX_ROUNDS];
 } samples;
@@ -137,7 +140,8 @@ static void probe_peak(px_team *team, double *gflops, double *use)
     *use = (cpu_seconds() - cpu) / (px_clock() - begin) / px_team_threads(team);
 }
 
-/* Threads of another library may still be spinning: they get time to fall asleep, and this one's are woken by a run that does not count. */
+/* Threads of another library may still be spinning: they get time to fall asleep, and this one's are woken by a run
+ * that does not count. */
 static double time_runs(const contender *who, product_data *d)
 {
     nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
@@ -181,7 +185,10 @@ static cJSON *measure_product(const contender *list, int count, const product *p
 {
     static samples s;
     const int threads = px_team_threads(team);
-    product_data d = {.p = p, .a = floats((size_t)(p->m * p->k)), .b = floats((size_t)(p->k * p->n)), .c = floats((size_t)(p->m * p->n)),
+    product_data d = {.p = p,
+                      .a = floats((size_t)(p->m * p->k)),
+                      .b = floats((size_t)(p->k * p->n)),
+                      .c = floats((size_t)(p->m * p->n)),
                       .context = {.team = team, .scratch = floats(px_product_scratch_floats(threads))}};
     px_panels panels[MAX_CONTENDERS] = {{0}};
     fill(d.a, (size_t)(p->m * p->k), 1);
@@ -229,7 +236,7 @@ static void measure_threads(const contender *list, int count, int threads, const
     px_team_destroy(team);
 }
 
-/* ---- the report ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the report -------------------------------------------------------------------------------------------------- */
 static double number(const cJSON *object, const char *name)
 {
     return cJSON_GetObjectItemCaseSensitive(object, name)->valuedouble;
@@ -244,20 +251,25 @@ static void write_products(FILE *out, const cJSON *root)
 {
     const cJSON *p, *by;
     const cJSON *products = cJSON_GetObjectItem(root, "products");
-    fprintf(out, "GFLOP/s (share of the peak in the same turns); the last figure of perplex's first column: microseconds to pack B, which is not in the time.\n"
+    fprintf(out, "GFLOP/s (share of the peak in the same turns); the last figure of perplex's first column: "
+                 "microseconds to pack B, which is not in the time.\n"
                  "Contended: another program took a core, and the row says little.\n\n");
     fprintf(out, "| product | m, n, k | threads | peak |");
-    cJSON_ArrayForEach(by, cJSON_GetObjectItem(cJSON_GetArrayItem(products, 0), "by")) fprintf(out, " %s |", text(by, "name"));
+    cJSON_ArrayForEach(by, cJSON_GetObjectItem(cJSON_GetArrayItem(products, 0), "by"))
+        fprintf(out, " %s |", text(by, "name"));
     fprintf(out, "\n| --- | --: | --: | --: |");
-    for (int i = cJSON_GetArraySize(cJSON_GetObjectItem(cJSON_GetArrayItem(products, 0), "by")); i > 0; i--) fprintf(out, " --: |");
+    for (int i = cJSON_GetArraySize(cJSON_GetObjectItem(cJSON_GetArrayItem(products, 0), "by")); i > 0; i--)
+        fprintf(out, " --: |");
     fprintf(out, "\n");
-    cJSON_ArrayForEach(p, products) {
+    cJSON_ArrayForEach(p, products)
+    {
         const double peak = number(p, "peak_gflops");
         const char *contended = cJSON_IsTrue(cJSON_GetObjectItem(p, "contended")) ? " (contended)" : "";
-        fprintf(out, "| %s | %.0f, %.0f, %.0f | %.0f | %.1f%s |", text(p, "what"), number(p, "m"), number(p, "n"), number(p, "k"),
-                number(p, "threads"), peak, contended);
+        fprintf(out, "| %s | %.0f, %.0f, %.0f | %.0f | %.1f%s |", text(p, "what"), number(p, "m"), number(p, "n"),
+                number(p, "k"), number(p, "threads"), peak, contended);
         int first = 1;
-        cJSON_ArrayForEach(by, cJSON_GetObjectItem(p, "by")) {
+        cJSON_ArrayForEach(by, cJSON_GetObjectItem(p, "by"))
+        {
             fprintf(out, " %.1f (%.0f %%)", number(by, "gflops"), 100 * number(by, "gflops") / peak);
             if (first) fprintf(out, ", %.0f us", 1e6 * number(by, "pack_seconds"));
             fprintf(out, " |");
@@ -270,12 +282,16 @@ static void write_products(FILE *out, const cJSON *root)
 static void write_tiles(FILE *out, const cJSON *root)
 {
     const cJSON *t;
-    fprintf(out, "\nThe register tile alone, one thread, GFLOP/s (share of that instruction set's own multiply-adds); panels that lie in the first- and in\n"
-                 "the second-level cache.\n\n| instruction set | rows | columns | L1 | L2 |\n| --- | --: | --: | --: | --: |\n");
-    cJSON_ArrayForEach(t, cJSON_GetObjectItem(root, "tiles")) {
+    fprintf(
+        out,
+        "\nThe register tile alone, one thread, GFLOP/s (share of that instruction set's own multiply-adds); panels "
+        "that lie in the first- and in\n"
+        "the second-level cache.\n\n| instruction set | rows | columns | L1 | L2 |\n| --- | --: | --: | --: | --: |\n");
+    cJSON_ArrayForEach(t, cJSON_GetObjectItem(root, "tiles"))
+    {
         const double peak = number(t, "peak_gflops"), near = number(t, "l1_gflops"), far = number(t, "l2_gflops");
-        fprintf(out, "| %s | %.0f | %.0f | %.1f (%.0f %%) | %.1f (%.0f %%) |\n", text(t, "isa"), number(t, "rows"), number(t, "columns"), near,
-                100 * near / peak, far, 100 * far / peak);
+        fprintf(out, "| %s | %.0f | %.0f | %.1f (%.0f %%) | %.1f (%.0f %%) |\n", text(t, "isa"), number(t, "rows"),
+                number(t, "columns"), near, 100 * near / peak, far, 100 * far / peak);
     }
 }
 
@@ -283,7 +299,9 @@ static int write_file(const char *path, const cJSON *root, int markdown)
 {
     FILE *out = fopen(path, "w");
     if (out && markdown) {
-        fprintf(out, "# Products alone\n\n%s, %s, commit %s; n=32, T=35. Medians of %.0f turns; the same operands again and again, so what fits in a cache is there.\n\n",
+        fprintf(out,
+                "# Products alone\n\n%s, %s, commit %s; n=32, T=35. Medians of %.0f turns; the same operands again and "
+                "again, so what fits in a cache is there.\n\n",
                 text(root, "processor"), text(root, "date"), text(root, "commit"), number(root, "rounds"));
         write_products(out, root);
         write_tiles(out, root);
@@ -316,7 +334,10 @@ static cJSON *begin_report(const options *o)
 
 static int wrong_usage(const char *why)
 {
-    fprintf(stderr, "products: %s; usage: products [--threads 1,2] [--rounds 1..64] [--small] [--commit ID] [--json FILE] [--markdown FILE] | --check\n", why);
+    fprintf(stderr,
+            "products: %s; usage: products [--threads 1,2] [--rounds 1..64] [--small] [--commit ID] [--json FILE] "
+            "[--markdown FILE] | --check\n",
+            why);
     return 2;
 }
 
@@ -336,12 +357,15 @@ static int read_threads(const char *list, options *o)
 
 static int read_options(int argc, char **argv, options *o)
 {
-    static const struct option names[] = {{"threads", 1, NULL, 't'}, {"rounds", 1, NULL, 'r'}, {"small", 0, NULL, 's'}, {"check", 0, NULL, 'c'},
-                                          {"commit", 1, NULL, 'i'}, {"json", 1, NULL, 'j'}, {"markdown", 1, NULL, 'm'}, {0}};
+    static const struct option names[] = {
+        {"threads", 1, NULL, 't'}, {"rounds", 1, NULL, 'r'}, {"small", 0, NULL, 's'},    {"check", 0, NULL, 'c'},
+        {"commit", 1, NULL, 'i'},  {"json", 1, NULL, 'j'},   {"markdown", 1, NULL, 'm'}, {0}};
     const int cores = px_machine_cores();
     *o = (options){.threads = {1, cores}, .thread_count = cores > 1 ? 2 : 1, .rounds = 5, .commit = "unknown"};
     for (int flag; (flag = getopt_long(argc, argv, "", names, NULL)) != -1;) switch (flag) {
-        case 't': if (!read_threads(optarg, o)) return wrong_usage("--threads needs numbers"); break;
+        case 't':
+            if (!read_threads(optarg, o)) return wrong_usage("--threads needs numbers");
+            break;
         case 'r': o->rounds = atoi(optarg); break;
         case 's': o->small = 1; break;
         case 'c': o->check = 1; break;
@@ -354,8 +378,8 @@ static int read_options(int argc, char **argv, options *o)
     return o->rounds < 1 || o->rounds > MAX_ROUNDS ? wrong_usage("--rounds is out of range") : 0;
 }
 
-/* OpenBLAS's threads go on looking for work for 2^26 clock ticks after a product, on the cores of whoever comes next; 2^20 are half a
- * millisecond. It reads the variable before main begins. */
+/* OpenBLAS's threads go on looking for work for 2^26 clock ticks after a product, on the cores of whoever comes next;
+ * 2^20 are half a millisecond. It reads the variable before main begins. */
 static void start_again_with_short_spins(char **argv)
 {
     static const char name[] = "OPENBLAS_THREAD_TIMEOUT";

@@ -40,15 +40,17 @@ static px_status read_count(const char *flag, const char *text, uint64_t *value)
     char *end;
     errno = 0;
     *value = strtoull(text, &end, 10);
-    if (errno || end == text || *end || strchr(text, '-')) return px_fail(PX_ERR_ARGUMENT, "--%s %s: a whole number is needed", flag, text);
+    if (errno || end == text || *end || strchr(text, '-'))
+        return px_fail(PX_ERR_ARGUMENT, "--%s %s: a whole number is needed", flag, text);
     return PX_OK;
 }
 
 static px_status read_flags(int argc, char **argv, request *r, int *done)
 {
-    static const struct option flags[] = {{"symbols", 1, NULL, 'n'}, {"seed", 1, NULL, 's'}, {"out", 1, NULL, 'o'}, {"words", 0, NULL, 'w'},
-                                          {"json", 0, NULL, 'j'}, {"cycle", 1, NULL, 'c'}, {"random", 1, NULL, 'r'}, {"score-from", 1, NULL, 'k'},
-                                          {"list", 0, NULL, 'l'}, {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    static const struct option flags[] = {
+        {"symbols", 1, NULL, 'n'}, {"seed", 1, NULL, 's'},  {"out", 1, NULL, 'o'},    {"words", 0, NULL, 'w'},
+        {"json", 0, NULL, 'j'},    {"cycle", 1, NULL, 'c'}, {"random", 1, NULL, 'r'}, {"score-from", 1, NULL, 'k'},
+        {"list", 0, NULL, 'l'},    {"help", 0, NULL, 'h'},  {NULL, 0, NULL, 0}};
     int flag;
     opterr = 0;
     while ((flag = getopt_long(argc, argv, "", flags, NULL)) != -1) switch (flag) {
@@ -58,14 +60,22 @@ static px_status read_flags(int argc, char **argv, request *r, int *done)
         case 'o': r->out = strcmp(optarg, "-") == 0 ? NULL : optarg; break;
         case 'w': r->words = 1; break;
         case 'j': r->json = 1; break;
-        case 'c': r->cycle = optarg; r->words = 1; break;
+        case 'c':
+            r->cycle = optarg;
+            r->words = 1;
+            break;
         case 'r': r->random = optarg; break;
-        case 'h': fputs(help, stdout); *done = 1; return PX_OK;
-        case 'l':
-            for (const px_machine_builtin *b = px_machine_builtins; b->name; b++) printf("%-12s %s\n", b->name, b->about);
+        case 'h':
+            fputs(help, stdout);
             *done = 1;
             return PX_OK;
-        default: return px_fail(PX_ERR_ARGUMENT, "%s: unknown flag, or a value is missing; see --help", argv[optind - 1]);
+        case 'l':
+            for (const px_machine_builtin *b = px_machine_builtins; b->name; b++)
+                printf("%-12s %s\n", b->name, b->about);
+            *done = 1;
+            return PX_OK;
+        default:
+            return px_fail(PX_ERR_ARGUMENT, "%s: unknown flag, or a value is missing; see --help", argv[optind - 1]);
         }
     if (optind < argc) r->name = argv[optind++];
     if (optind < argc || (r->name != NULL) + (r->cycle != NULL) + (r->random != NULL) != 1)
@@ -106,7 +116,8 @@ static void tell(const request *r, const px_machine *m, double sample_bits, FILE
 {
     const char *kind = r->cycle ? "cycle" : r->random ? "random" : r->name;
     if (!r->json) {
-        px_print(stream, "%s: %d states, %d symbols, %.12g bits per symbol, perplexity %.12g", kind, m->states, m->symbol_count, m->entropy_bits, exp2(m->entropy_bits));
+        px_print(stream, "%s: %d states, %d symbols, %.12g bits per symbol, perplexity %.12g", kind, m->states,
+                 m->symbol_count, m->entropy_bits, exp2(m->entropy_bits));
         if (!isnan(sample_bits)) fprintf(stream, "; this text: %.12g bits per symbol", sample_bits);
         fputc('\n', stream);
         return;
@@ -118,8 +129,10 @@ static void tell(const request *r, const px_machine *m, double sample_bits, FILE
         else
             fputc(*c, stream);
     }
-    fprintf(stream, "\", \"states\": %d, \"alphabet\": %d, \"symbols\": %llu, \"bits_per_symbol\": %.17g, \"perplexity\": %.17g, \"sample_bits\": ", m->states,
-            m->symbol_count, (unsigned long long)r->symbols, m->entropy_bits, exp2(m->entropy_bits));
+    fprintf(stream,
+            "\", \"states\": %d, \"alphabet\": %d, \"symbols\": %llu, \"bits_per_symbol\": %.17g, \"perplexity\": "
+            "%.17g, \"sample_bits\": ",
+            m->states, m->symbol_count, (unsigned long long)r->symbols, m->entropy_bits, exp2(m->entropy_bits));
     if (isnan(sample_bits))
         fputs("null}\n", stream);
     else
@@ -130,7 +143,8 @@ static px_status run(const request *r)
 {
     px_machine *machine;
     double sample_bits = NAN;
-    if (r->out && r->name && px_file_is_same(r->out, r->name)) return px_fail(PX_ERR_ARGUMENT, "--out %s: that is the source, which is read; give another name", r->out);
+    if (r->out && r->name && px_file_is_same(r->out, r->name))
+        return px_fail(PX_ERR_ARGUMENT, "--out %s: that is the source, which is read; give another name", r->out);
     PX_TRY(make_machine(r, &machine));
     px_status status = PX_OK;
     if (r->out) {
@@ -146,7 +160,8 @@ static px_status run(const request *r)
     } else if (r->symbols)
         status = write_symbols(r, machine, stdout, &sample_bits);
     if (status == PX_OK) tell(r, machine, sample_bits, r->symbols && !r->out ? stderr : stdout);
-    if (status == PX_OK && fflush(stdout) != 0) status = px_fail(PX_ERR_IO, "the text cannot be written: %s", strerror(errno));
+    if (status == PX_OK && fflush(stdout) != 0)
+        status = px_fail(PX_ERR_IO, "the text cannot be written: %s", strerror(errno));
     px_machine_destroy(machine);
     return status;
 }

@@ -24,7 +24,8 @@ const px_machine_edge *px_machine_step(const px_machine *m, int32_t *state, uint
 {
     size_t begin = m->first[*state], end = m->first[*state + 1], at = begin;
     double u = px_uniform(px_random_u32(seed, PX_RANDOM_SYNTHETIC, 0, draw)), below = 0;
-    while (at + 1 < end && u >= (below += m->edges[at].probability)) at++; /* the last edge takes what rounding leaves */
+    while (at + 1 < end && u >= (below += m->edges[at].probability))
+        at++; /* the last edge takes what rounding leaves */
     *state = m->edges[at].next;
     return &m->edges[at];
 }
@@ -46,11 +47,13 @@ static void fill_reachability(const px_machine *m, reachability *r)
     for (int32_t s = 0; s < m->states; s++) {
         uint64_t *row = r->bits + (size_t)s * r->words;
         row[s / 64] |= (uint64_t)1 << (s % 64);
-        for (size_t e = m->first[s]; e < m->first[s + 1]; e++) row[m->edges[e].next / 64] |= (uint64_t)1 << (m->edges[e].next % 64);
+        for (size_t e = m->first[s]; e < m->first[s + 1]; e++)
+            row[m->edges[e].next / 64] |= (uint64_t)1 << (m->edges[e].next % 64);
     }
     for (int32_t via = 0; via < m->states; via++)
         for (int32_t s = 0; s < m->states; s++)
-            for (size_t w = 0; reaches(r, s, via) && w < r->words; w++) r->bits[(size_t)s * r->words + w] |= r->bits[(size_t)via * r->words + w];
+            for (size_t w = 0; reaches(r, s, via) && w < r->words; w++)
+                r->bits[(size_t)s * r->words + w] |= r->bits[(size_t)via * r->words + w];
 }
 
 /* A state is recurrent if every state that it reaches reaches it. */
@@ -68,15 +71,19 @@ static px_status find_closed_set(const px_machine *m, const char *source, const 
     for (int32_t s = 0; s < m->states; s++) {
         if (!reaches(r, 0, s) || closed[s] || !recurrent(m, r, s)) continue;
         if (found >= 0)
-            return px_fail(PX_ERR_INPUT, "%s: from state %s the machine may end around state %s or around state %s, so that its entropy is a matter of chance; "
-                           "connect them", source, m->state_names[0], m->state_names[found], m->state_names[s]);
+            return px_fail(PX_ERR_INPUT,
+                           "%s: from state %s the machine may end around state %s or around state %s, so that its "
+                           "entropy is a matter of chance; "
+                           "connect them",
+                           source, m->state_names[0], m->state_names[found], m->state_names[s]);
         found = s;
         for (int32_t t = 0; t < m->states; t++) closed[t] = (uint8_t)reaches(r, s, t);
     }
     return PX_OK; /* a finite machine always has one */
 }
 
-/* Solves pi (P - I) = 0 with sum pi = 1 over the k states of `member`: Gaussian elimination with the largest pivot. a [k,k+1]. */
+/* Solves pi (P - I) = 0 with sum pi = 1 over the k states of `member`: Gaussian elimination with the largest pivot. a
+ * [k,k+1]. */
 static px_status solve_stationary(px_machine *m, const int32_t *member, int32_t k, const int32_t *index, double *a)
 {
     size_t width = (size_t)k + 1;
@@ -90,9 +97,11 @@ static px_status solve_stationary(px_machine *m, const int32_t *member, int32_t 
     for (int32_t column = 0; column < k; column++) {
         int32_t pivot = column;
         for (int32_t row = column + 1; row < k; row++)
-            if (fabs(a[(size_t)row * width + (size_t)column]) > fabs(a[(size_t)pivot * width + (size_t)column])) pivot = row;
+            if (fabs(a[(size_t)row * width + (size_t)column]) > fabs(a[(size_t)pivot * width + (size_t)column]))
+                pivot = row;
         double *top = a + (size_t)column * width, *best = a + (size_t)pivot * width;
-        if (best[column] == 0) return px_fail(PX_ERR_INTERNAL, "the stationary distribution of a source could not be solved for");
+        if (best[column] == 0)
+            return px_fail(PX_ERR_INTERNAL, "the stationary distribution of a source could not be solved for");
         for (size_t i = (size_t)column; pivot != column && i < width; i++) {
             double kept = top[i];
             top[i] = best[i];
@@ -113,7 +122,8 @@ static px_status solve_stationary(px_machine *m, const int32_t *member, int32_t 
 static double state_entropy(const px_machine *m, int32_t state)
 {
     double bits = 0;
-    for (size_t e = m->first[state]; e < m->first[state + 1]; e++) bits -= m->edges[e].probability * log2(m->edges[e].probability);
+    for (size_t e = m->first[state]; e < m->first[state + 1]; e++)
+        bits -= m->edges[e].probability * log2(m->edges[e].probability);
     return bits > 0 ? bits : 0; /* -1 log2 1 is -0 */
 }
 
@@ -127,7 +137,8 @@ px_status px_machine_finish(px_machine *m, const char *source)
     m->stationary = calloc(k_max, sizeof *m->stationary);
     reach.bits = calloc(k_max * reach.words, sizeof *reach.bits);
     px_status status = PX_OK;
-    if (!closed || !reach.bits || !member || !index || !a || !m->stationary) status = px_fail(PX_ERR_MEMORY, "%s: no memory for its %d states", source, m->states);
+    if (!closed || !reach.bits || !member || !index || !a || !m->stationary)
+        status = px_fail(PX_ERR_MEMORY, "%s: no memory for its %d states", source, m->states);
     if (status == PX_OK) {
         fill_reachability(m, &reach);
         status = find_closed_set(m, source, &reach, closed);
@@ -142,7 +153,8 @@ px_status px_machine_finish(px_machine *m, const char *source)
         status = solve_stationary(m, member, k, index, a);
     }
     m->entropy_bits = 0;
-    for (int32_t s = 0; status == PX_OK && s < m->states; s++) m->entropy_bits += m->stationary[s] * state_entropy(m, s);
+    for (int32_t s = 0; status == PX_OK && s < m->states; s++)
+        m->entropy_bits += m->stationary[s] * state_entropy(m, s);
     free(closed);
     free(reach.bits);
     free(member);

@@ -13,7 +13,8 @@ const px_machine_builtin px_machine_builtins[] = {
     {"coin", "a fair coin: 1 bit", "s a 1/2 s\ns b 1/2 s\n"},
     {"biased", "a coin that falls on b once in ten: 0.469 bits", "s a 0.9 s\ns b 0.1 s\n"},
     {"golden-mean", "no two b in a row: 2/3 bit", "a a 1/2 a\na b 1/2 b\nb a 1 a\n"},
-    {"even", "b only in runs of even length, so that all of the past matters: 2/3 bit", "a a 1/2 a\na b 1/2 b\nb b 1 a\n"},
+    {"even", "b only in runs of even length, so that all of the past matters: 2/3 bit",
+     "a a 1/2 a\na b 1/2 b\nb b 1 a\n"},
     {"brackets", "brackets up to depth 4 around letters: the depth must be remembered",
      "0 ( 3/4 1\n0 . 1/4 0\n"
      "1 ( 1/3 2\n1 x 1/3 1\n1 ) 1/3 0\n"
@@ -43,16 +44,17 @@ typedef struct name_index {
     struct {
         const char *name; /* the machine's */
         int32_t number;
-    } *entry;
+    } * entry;
     size_t room;
 } name_index;
 
 typedef struct reading {
     px_machine *machine;
-    line_edge *edges;        /* in the order of the lines */
+    line_edge *edges; /* in the order of the lines */
     size_t edge_count, edge_room, line;
     name_index states, symbols;
-    uint32_t *edge_of[PX_MACHINE_MAX_STATES]; /* of each state that has one, [PX_MACHINE_MAX_SYMBOLS]: 1 + number of the edge; 0 = none yet */
+    uint32_t *edge_of[PX_MACHINE_MAX_STATES]; /* of each state that has one, [PX_MACHINE_MAX_SYMBOLS]: 1 + number of the
+                                                 edge; 0 = none yet */
     const char *source;
 } reading;
 
@@ -67,8 +69,10 @@ static size_t place_of(const name_index *index, size_t count, const char *name)
     size_t low = 0, high = count;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        if (strcmp(index->entry[middle].name, name) < 0) low = middle + 1;
-        else high = middle;
+        if (strcmp(index->entry[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }
@@ -135,21 +139,27 @@ static px_status add_edge(reading *r, const char *state, char *symbol, const cha
 {
     px_machine *m = r->machine;
     line_edge e = {.line = r->line};
-    if (!unescape(symbol)) return px_fail(PX_ERR_INPUT, "%s:%zu: in a symbol a backslash is followed by s, n or another one", r->source, r->line);
+    if (!unescape(symbol))
+        return px_fail(PX_ERR_INPUT, "%s:%zu: in a symbol a backslash is followed by s, n or another one", r->source,
+                       r->line);
     if (!read_probability(probability, &e.probability))
-        return px_fail(PX_ERR_INPUT, "%s:%zu: %s is not a probability above 0 and up to 1", r->source, r->line, probability);
+        return px_fail(PX_ERR_INPUT, "%s:%zu: %s is not a probability above 0 and up to 1", r->source, r->line,
+                       probability);
     e.state = number_of(&r->states, &m->state_names, &m->states, PX_MACHINE_MAX_STATES, state);
     if (e.state >= 0) e.next = number_of(&r->states, &m->state_names, &m->states, PX_MACHINE_MAX_STATES, next);
-    if (e.state >= 0 && e.next >= 0) e.symbol = number_of(&r->symbols, &m->symbols, &m->symbol_count, PX_MACHINE_MAX_SYMBOLS, symbol);
+    if (e.state >= 0 && e.next >= 0)
+        e.symbol = number_of(&r->symbols, &m->symbols, &m->symbol_count, PX_MACHINE_MAX_SYMBOLS, symbol);
     if (e.state == -2 || e.next == -2 || e.symbol == -2) return no_memory(r);
     if (e.state < 0 || e.next < 0 || e.symbol < 0)
-        return px_fail(PX_ERR_INPUT, "%s:%zu: more than %d states or %d symbols", r->source, r->line, PX_MACHINE_MAX_STATES, PX_MACHINE_MAX_SYMBOLS);
+        return px_fail(PX_ERR_INPUT, "%s:%zu: more than %d states or %d symbols", r->source, r->line,
+                       PX_MACHINE_MAX_STATES, PX_MACHINE_MAX_SYMBOLS);
     uint32_t **row = &r->edge_of[e.state];
     if (!*row && !(*row = calloc(PX_MACHINE_MAX_SYMBOLS, sizeof **row))) return no_memory(r);
     uint32_t *here = *row + e.symbol;
     if (*here)
-        return px_fail(PX_ERR_INPUT, "%s:%zu: state %s emits this symbol on line %zu already: the symbols would not tell the states", r->source, r->line,
-                       state, r->edges[*here - 1].line);
+        return px_fail(PX_ERR_INPUT,
+                       "%s:%zu: state %s emits this symbol on line %zu already: the symbols would not tell the states",
+                       r->source, r->line, state, r->edges[*here - 1].line);
     if (r->edge_count == r->edge_room) {
         size_t room = 2 * r->edge_room + 16;
         line_edge *grown = realloc(r->edges, room * sizeof *grown);
@@ -171,7 +181,8 @@ static px_status read_line(reading *r, char *line)
         field[fields++] = word;
     }
     if (fields == 0) return PX_OK;
-    if (fields != 4) return px_fail(PX_ERR_INPUT, "%s:%zu: a line is STATE SYMBOL PROBABILITY NEXT", r->source, r->line);
+    if (fields != 4)
+        return px_fail(PX_ERR_INPUT, "%s:%zu: a line is STATE SYMBOL PROBABILITY NEXT", r->source, r->line);
     return add_edge(r, field[0], field[1], field[2], field[3]);
 }
 
@@ -200,9 +211,12 @@ static px_status group_edges(reading *r)
     sort_edges(r);
     for (int32_t s = 0; s < m->states; s++) {
         double sum = 0;
-        if (m->first[s] == m->first[s + 1]) return px_fail(PX_ERR_INPUT, "%s: state %s leads to nowhere", r->source, m->state_names[s]);
+        if (m->first[s] == m->first[s + 1])
+            return px_fail(PX_ERR_INPUT, "%s: state %s leads to nowhere", r->source, m->state_names[s]);
         for (size_t e = m->first[s]; e < m->first[s + 1]; e++) sum += m->edges[e].probability;
-        if (fabs(sum - 1) > 1e-9) return px_fail(PX_ERR_INPUT, "%s: the probabilities of state %s add up to %.10g, not to 1", r->source, m->state_names[s], sum);
+        if (fabs(sum - 1) > 1e-9)
+            return px_fail(PX_ERR_INPUT, "%s: the probabilities of state %s add up to %.10g, not to 1", r->source,
+                           m->state_names[s], sum);
         for (size_t e = m->first[s]; e < m->first[s + 1]; e++) m->edges[e].probability /= sum;
     }
     return PX_OK;
@@ -273,7 +287,9 @@ px_status px_machine_cycle(const char *words, px_machine **machine)
         fprintf(out, " 1 %zu\n", (at + 1) % count);
     }
     px_status status = fclose(out) == 0 ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for a cycle of words");
-    if (status == PX_OK) status = count > 0 ? px_machine_read(text, bytes, "cycle", machine) : px_fail(PX_ERR_ARGUMENT, "a cycle needs a word at least");
+    if (status == PX_OK)
+        status = count > 0 ? px_machine_read(text, bytes, "cycle", machine)
+                           : px_fail(PX_ERR_ARGUMENT, "a cycle needs a word at least");
     free(copy);
     free(text);
     return status;
@@ -282,7 +298,8 @@ px_status px_machine_cycle(const char *words, px_machine **machine)
 px_status px_machine_random(int32_t states, int32_t symbols, uint64_t seed, px_machine **machine)
 {
     if (states < 1 || states > PX_MACHINE_MAX_STATES || symbols < 1 || symbols > 26)
-        return px_fail(PX_ERR_ARGUMENT, "%d states and %d symbols: 1 to %d states and 1 to 26 symbols (the letters)", states, symbols, PX_MACHINE_MAX_STATES);
+        return px_fail(PX_ERR_ARGUMENT, "%d states and %d symbols: 1 to %d states and 1 to 26 symbols (the letters)",
+                       states, symbols, PX_MACHINE_MAX_STATES);
     char *text = NULL;
     size_t bytes = 0;
     FILE *out = open_memstream(&text, &bytes);
@@ -298,12 +315,14 @@ px_status px_machine_random(int32_t states, int32_t symbols, uint64_t seed, px_m
         for (int32_t x = 0; x < symbols; x++) {
             uint64_t element = ((uint64_t)s * (uint64_t)symbols + (uint64_t)x) * 2 + 1;
             /* The first symbol goes round all states, so that each can be reached from each. */
-            uint64_t next = x == 0 ? (uint64_t)(s + 1) % (uint64_t)states
-                                   : (uint64_t)px_random_u32(seed, PX_RANDOM_SYNTHETIC, 1, element) * (uint64_t)states >> 32;
+            uint64_t next =
+                x == 0 ? (uint64_t)(s + 1) % (uint64_t)states
+                       : (uint64_t)px_random_u32(seed, PX_RANDOM_SYNTHETIC, 1, element) * (uint64_t)states >> 32;
             fprintf(out, "%d %c %.17g %llu\n", s, 'a' + x, weight[x] / sum, (unsigned long long)next);
         }
     }
-    px_status status = fclose(out) == 0 ? px_machine_read(text, bytes, "random source", machine) : px_fail(PX_ERR_MEMORY, "no memory for a source of %d states", states);
+    px_status status = fclose(out) == 0 ? px_machine_read(text, bytes, "random source", machine)
+                                        : px_fail(PX_ERR_MEMORY, "no memory for a source of %d states", states);
     free(text);
     return status;
 }

@@ -23,8 +23,10 @@ px_status px_arena_create(px_arena *arena, size_t bytes, const char *what)
     if (available == 0 || bytes <= available)
         base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED)
-        return px_fail(PX_ERR_MEMORY, "memory for %s: %.1f MiB asked, %.1f MiB available; lower --hidden, --batch, --steps or --layers",
-                       what, (double)bytes / 1048576.0, (double)available / 1048576.0);
+        return px_fail(
+            PX_ERR_MEMORY,
+            "memory for %s: %.1f MiB asked, %.1f MiB available; lower --hidden, --batch, --steps or --layers", what,
+            (double)bytes / 1048576.0, (double)available / 1048576.0);
 #ifdef MADV_HUGEPAGE
     if (bytes >= (size_t)4 << 20) madvise(base, bytes, MADV_HUGEPAGE); /* fewer TLB misses on wide weights */
 #endif
@@ -46,7 +48,8 @@ void *px_arena_take(px_arena *arena, size_t bytes)
 {
     size_t rounded = px_arena_round(bytes);
     if (rounded > arena->bytes - arena->used) {
-        fprintf(stderr, "perplex: an arena of %zu bytes was asked for %zu beyond %zu\n", arena->bytes, rounded, arena->used);
+        fprintf(stderr, "perplex: an arena of %zu bytes was asked for %zu beyond %zu\n", arena->bytes, rounded,
+                arena->used);
         abort();
     }
     void *block = arena->base + arena->used;

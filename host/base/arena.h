@@ -8,8 +8,9 @@
  *       px_arena_take(b0)                   px_arena_take(b1)
  *       <---- px_arena_round(b0) ------->   <-- px_arena_round(b1) -->
  *
- * "to 64" fills a block up to the next multiple of 64 bytes. "zone" is there under AddressSanitizer alone: 64 bytes that, like the filling and
- * what is not taken yet, no one may touch, so that a write past a buffer ends the program with both places named. */
+ * "to 64" fills a block up to the next multiple of 64 bytes. "zone" is there under AddressSanitizer alone: 64 bytes
+ * that, like the filling and what is not taken yet, no one may touch, so that a write past a buffer ends the program
+ * with both places named. */
 #ifndef PX_ARENA_H
 #define PX_ARENA_H
 
@@ -35,10 +36,7 @@ typedef struct px_arena {
 } px_arena;
 
 /* Bytes that a block of that size takes in an arena. */
-static inline size_t px_arena_round(size_t bytes)
-{
-    return ((bytes + 63) & ~(size_t)63) + PX_ARENA_RED_ZONE;
-}
+static inline size_t px_arena_round(size_t bytes) { return ((bytes + 63) & ~(size_t)63) + PX_ARENA_RED_ZONE; }
 
 /* Allocates. PX_ERR_MEMORY says what ("activations"), how much was asked and how much this machine has left; memory is
  * refused up front where it exceeds what is available, rather than when it is touched. */

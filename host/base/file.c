@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- calls that a signal may interrupt ------------------------------------------------------------------------------- */
+/* ---- calls that a signal may interrupt --------------------------------------------------------------------------- */
 
 int px_open(const char *path, int flags, mode_t mode)
 {
@@ -84,13 +84,10 @@ int px_make_folder(const char *path, mode_t mode)
     return result;
 }
 
-/* ---- streams ----------------------------------------------------------------------------------------------------------- */
+/* ---- streams ----------------------------------------------------------------------------------------------------- */
 
 /* The cookie is the descriptor itself. */
-static int descriptor_of(void *cookie)
-{
-    return (int)(intptr_t)cookie;
-}
+static int descriptor_of(void *cookie) { return (int)(intptr_t)cookie; }
 
 static ssize_t stream_read(void *cookie, char *buffer, size_t bytes)
 {
@@ -110,14 +107,12 @@ static int stream_seek(void *cookie, off64_t *offset, int whence)
     return 0;
 }
 
-static int stream_close(void *cookie)
-{
-    return close(descriptor_of(cookie));
-}
+static int stream_close(void *cookie) { return close(descriptor_of(cookie)); }
 
 FILE *px_stream(int descriptor, const char *mode)
 {
-    cookie_io_functions_t functions = {.read = stream_read, .write = stream_write, .seek = stream_seek, .close = stream_close};
+    cookie_io_functions_t functions = {
+        .read = stream_read, .write = stream_write, .seek = stream_seek, .close = stream_close};
     return fopencookie((void *)(intptr_t)descriptor, mode, functions);
 }
 
@@ -160,7 +155,7 @@ char *px_memory_end(px_memory_stream *memory)
     return memory->text;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 px_status px_file_open(const char *path, px_file *file)
 {
@@ -172,7 +167,8 @@ px_status px_file_open(const char *path, px_file *file)
     if (fstat(file->descriptor, &info) != 0)
         status = px_fail_system(errno, "%s", path);
     else if (!S_ISREG(info.st_mode))
-        status = px_fail(PX_ERR_INPUT, "%s: %s, a regular file is needed", path, S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
+        status = px_fail(PX_ERR_INPUT, "%s: %s, a regular file is needed", path,
+                         S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
     else
         file->bytes = (size_t)info.st_size;
     if (status != PX_OK) px_file_close(file);
@@ -233,7 +229,7 @@ px_status px_file_read_start(const char *path, void *buffer, size_t bytes, size_
     return status;
 }
 
-/* ---- folders ------------------------------------------------------------------------------------------------------------ */
+/* ---- folders ----------------------------------------------------------------------------------------------------- */
 
 px_status px_folder_open(const char *path, px_folder *folder)
 {
@@ -260,7 +256,7 @@ void px_folder_close(px_folder *folder)
     folder->listing = NULL;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------------ */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 static px_status open_temporary(px_atomic_file *file)
 {
@@ -288,7 +284,8 @@ px_status px_atomic_open(const char *path, px_atomic_file *file)
     *file = (px_atomic_file){.descriptor = -1};
     /* a rename would put a file in the place of a device or a pipe, such as /dev/null */
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-        return px_fail(PX_ERR_IO, "%s: %s, only a regular file is replaced; give another name", path, S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
+        return px_fail(PX_ERR_IO, "%s: %s, only a regular file is replaced; give another name", path,
+                       S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
     size_t length = strlen(path) + 32;
     file->path = strdup(path);
     file->temporary = malloc(length);
@@ -330,7 +327,8 @@ px_status px_atomic_commit(px_atomic_file *file)
 {
     int error = 0;
     errno = 0;
-    if (fflush(file->stream) != 0 || ferror(file->stream) || px_sync(file->descriptor) != 0) error = errno ? errno : EIO;
+    if (fflush(file->stream) != 0 || ferror(file->stream) || px_sync(file->descriptor) != 0)
+        error = errno ? errno : EIO;
     if (fclose(file->stream) != 0 && !error) error = errno ? errno : EIO;
     file->stream = NULL;
     if (!error && px_rename(file->temporary, file->path) != 0) error = errno;

@@ -18,15 +18,9 @@ static void *watched_malloc(size_t bytes)
     return block;
 }
 
-void px_json_watch(void)
-{
-    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = watched_malloc, .free_fn = free});
-}
+void px_json_watch(void) { cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = watched_malloc, .free_fn = free}); }
 
-void px_json_lost(void)
-{
-    lost = 1;
-}
+void px_json_lost(void) { lost = 1; }
 
 px_status px_json_write(cJSON *object, int formatted, const char *what, char **text)
 {
@@ -36,14 +30,16 @@ px_status px_json_write(cJSON *object, int formatted, const char *what, char **t
     return *text ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory for the JSON output", what);
 }
 
-px_status px_json_parse(const char *text, size_t bytes, const char *place, const char *wrong, const char **end, cJSON **root)
+px_status px_json_parse(const char *text, size_t bytes, const char *place, const char *wrong, const char **end,
+                        cJSON **root)
 {
     errno = 0; /* cJSON returns NULL for both; malloc says which */
     *root = cJSON_ParseWithLengthOpts(text, bytes, end, 0);
     if (*root) return PX_OK;
     int memory = errno == ENOMEM;
     if (memory) lost = 0;
-    return memory ? px_fail(PX_ERR_MEMORY, "%s: no memory to read it", place) : px_fail(PX_ERR_INPUT, "%s: %s", place, wrong);
+    return memory ? px_fail(PX_ERR_MEMORY, "%s: no memory to read it", place)
+                  : px_fail(PX_ERR_INPUT, "%s: %s", place, wrong);
 }
 
 px_status px_json_bound(const char *text, size_t bytes, size_t values_max, const char *place)
@@ -52,15 +48,19 @@ px_status px_json_bound(const char *text, size_t bytes, size_t values_max, const
     int in_string = 0;
     for (size_t i = 0; i < bytes; i++) {
         const char c = text[i];
-        if (in_string && c == '\\') i++;
-        else if (c == '"') in_string = !in_string;
-        else if (!in_string) values += c == ',' || c == '[' || c == '{';
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string)
+            values += c == ',' || c == '[' || c == '{';
     }
     if (values <= values_max) return PX_OK;
-    return px_fail(PX_ERR_INPUT, "%s: JSON of %zu values; what belongs here has at most %zu", place, values, values_max);
+    return px_fail(PX_ERR_INPUT, "%s: JSON of %zu values; what belongs here has at most %zu", place, values,
+                   values_max);
 }
 
-/* ---- members ------------------------------------------------------------------------------------------------------------ */
+/* ---- members ----------------------------------------------------------------------------------------------------- */
 
 void px_json_number(cJSON *object, const char *name, double value)
 {

@@ -8,7 +8,8 @@
 int px_machine_cores(void);
 /* Processors on which this process may run: the affinity mask, cut to the cgroup's CPU quota. At least 1. */
 int px_machine_processors(void);
-/* Bytes that can still be allocated without swapping: the least of MemAvailable, the cgroup's and the process's limits; 0 = unknown. */
+/* Bytes that can still be allocated without swapping: the least of MemAvailable, the cgroup's and the process's limits;
+ * 0 = unknown. */
 size_t px_memory_available(void);
 /* Resident bytes of this process now; 0 = unknown. */
 size_t px_memory_resident(void);

@@ -6,10 +6,7 @@
 
 static void (*told)(const char *text);
 
-void px_note_to(void (*tell)(const char *text))
-{
-    told = tell;
-}
+void px_note_to(void (*tell)(const char *text)) { told = tell; }
 
 void px_note(const char *format, ...)
 {

@@ -1,4 +1,5 @@
-/* What a person should know of an input although the work goes on. The program prints it (cli/main.c); a library keeps silent. */
+/* What a person should know of an input although the work goes on. The program prints it (cli/main.c); a library keeps
+ * silent. */
 #ifndef PX_NOTE_H
 #define PX_NOTE_H
 

@@ -23,7 +23,8 @@ px_status px_paths_split(const char *text, px_paths *paths)
 {
     size_t count = count_of(text);
     *paths = (px_paths){.text = strdup(text), .path = malloc(count * sizeof *paths->path), .count = count};
-    px_status status = paths->text && paths->path ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for the names of %zu files", count);
+    px_status status =
+        paths->text && paths->path ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for the names of %zu files", count);
     char *at = paths->text;
     for (size_t i = 0; status == PX_OK && i < count; i++) {
         char *end = count > 1 ? strchr(at, '\n') : NULL;
@@ -41,7 +42,9 @@ px_status px_paths_join(const char *const *path, size_t count, char **text)
     size_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
         if (count > 1 && strchr(path[i], '\n'))
-            return px_fail(PX_ERR_ARGUMENT, "%s: of several files none has a line end in its name; rename it, or give it alone", path[i]);
+            return px_fail(PX_ERR_ARGUMENT,
+                           "%s: of several files none has a line end in its name; rename it, or give it alone",
+                           path[i]);
         bytes += strlen(path[i]) + 1;
     }
     if (!(*text = malloc(bytes))) return px_fail(PX_ERR_MEMORY, "no memory for the names of %zu files", count);
@@ -74,7 +77,9 @@ const char *px_paths_name(const char *text, char name[PX_PATHS_NAME_BYTES])
 {
     size_t count = count_of(text), first = count > 1 ? strcspn(text, "\n") : strlen(text);
     const char *shown = first == 1 && *text == '-' ? "standard input" : text;
-    int bytes = shown != text ? (int)strlen(shown) : first < PX_PATHS_NAME_BYTES - 40 ? (int)first : PX_PATHS_NAME_BYTES - 40;
+    int bytes = shown != text                      ? (int)strlen(shown)
+                : first < PX_PATHS_NAME_BYTES - 40 ? (int)first
+                                                   : PX_PATHS_NAME_BYTES - 40;
     if (count == 1)
         snprintf(name, PX_PATHS_NAME_BYTES, "%.*s", bytes, shown);
     else
@@ -100,7 +105,8 @@ static size_t append_names(char *out, size_t length, const char *path)
     for (const char *name; (name = next_name(&path, &bytes)) != NULL;) {
         if (bytes == 1 && name[0] == '.') continue;
         if (bytes == 2 && name[0] == '.' && name[1] == '.') {
-            while (length > 0 && out[--length] != '/') {}
+            while (length > 0 && out[--length] != '/') {
+            }
             continue;
         }
         out[length++] = '/';
@@ -132,7 +138,8 @@ char *px_path_moved(const char *path, const char *from, const char *to)
         const size_t shared = shared_bytes(file, old);
         moved = malloc(strlen(to) + 2 + path_bytes);
         size_t length = moved ? append_names(moved, 0, to) : 0, bytes;
-        for (const char *up = old + shared; moved && next_name(&up, &bytes);) length = append_names(moved, length, "..");
+        for (const char *up = old + shared; moved && next_name(&up, &bytes);)
+            length = append_names(moved, length, "..");
         if (moved) append_names(moved, length, file + shared);
     }
     free(file);
@@ -145,13 +152,14 @@ static void tidy(char *absolute)
 {
     struct stat before, after;
     char *plain = malloc(strlen(absolute) + 2);
-    if (plain && append_names(plain, 0, absolute) > 0 && stat(absolute, &before) == 0 && stat(plain, &after) == 0 && before.st_dev == after.st_dev &&
-        before.st_ino == after.st_ino)
+    if (plain && append_names(plain, 0, absolute) > 0 && stat(absolute, &before) == 0 && stat(plain, &after) == 0 &&
+        before.st_dev == after.st_dev && before.st_ino == after.st_ino)
         memcpy(absolute, plain, strlen(plain) + 1); /* never longer: absolute begins with a slash */
     free(plain);
 }
 
-/* The working folder as the shell names it: a home that is mounted elsewhere on each machine has one name on all of them. */
+/* The working folder as the shell names it: a home that is mounted elsewhere on each machine has one name on all of
+ * them. */
 char *px_path_absolute(const char *path)
 {
     char *folder = path[0] == '/' || strcmp(path, "-") == 0 ? NULL : get_current_dir_name(), *absolute = NULL;

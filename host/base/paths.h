@@ -1,5 +1,5 @@
-/* Several files in one setting (--data A B): their paths with a newline between. A text that is the path of a file as it stands is
- * one path, whatever is in it. */
+/* Several files in one setting (--data A B): their paths with a newline between. A text that is the path of a file as
+ * it stands is one path, whatever is in it. */
 #ifndef PX_PATHS_H
 #define PX_PATHS_H
 
@@ -7,9 +7,9 @@
 #include <stddef.h>
 
 typedef struct px_paths {
-    char *text;         /* owned: the paths, each ended by NUL */
-    const char **path;  /* [count] */
-    size_t count;       /* at least 1 */
+    char *text;        /* owned: the paths, each ended by NUL */
+    const char **path; /* [count] */
+    size_t count;      /* at least 1 */
 } px_paths;
 
 /* PX_ERR_ARGUMENT for an empty path among several; PX_ERR_MEMORY. */
@@ -24,11 +24,12 @@ enum { PX_PATHS_NAME_BYTES = 600 };
 /* For a person: "a.txt", "standard input", "a.txt and 3 more files". */
 const char *px_paths_name(const char *text, char name[PX_PATHS_NAME_BYTES]);
 
-/* Where a path lies after the folder `from` beside it was moved to `to`: the path relative to `from`, seen from `to`. All three are
- * absolute; "." and ".." are resolved in the names alone, so that none of them need exist. malloc'ed; NULL: no memory. */
+/* Where a path lies after the folder `from` beside it was moved to `to`: the path relative to `from`, seen from `to`.
+ * All three are absolute; "." and ".." are resolved in the names alone, so that none of them need exist. malloc'ed;
+ * NULL: no memory. */
 char *px_path_moved(const char *path, const char *from, const char *to);
-/* The path as it is found from any working folder: an absolute one, "-", or any where the working folder is gone, stays as it is.
- * malloc'ed; NULL: no memory. */
+/* The path as it is found from any working folder: an absolute one, "-", or any where the working folder is gone, stays
+ * as it is. malloc'ed; NULL: no memory. */
 char *px_path_absolute(const char *path);
 
 #endif

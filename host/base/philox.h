@@ -10,7 +10,8 @@
 
 #include <stdint.h>
 
-/* What a stream of random numbers is for; part of the counter. Numbers are fixed: checkpoints and tests rely on them. */
+/* What a stream of random numbers is for; part of the counter. Numbers are fixed: checkpoints and tests rely on them.
+ */
 typedef enum px_random_purpose {
     PX_RANDOM_INIT = 1,            /* initial weights; layer = index of the tensor in the parameter table */
     PX_RANDOM_DROPOUT_INPUT = 2,   /* masks of the embedded input; layer 0; width d, or V where the input is one-hot */
@@ -52,27 +53,15 @@ static inline uint32_t px_random_u32(uint64_t seed, uint32_t purpose, uint32_t l
 }
 
 /* Uniform in [0, 1), 32 bits; uniform in (0, 1), never 0, for logarithms. */
-static inline double px_uniform(uint32_t lane)
-{
-    return (double)lane * 0x1p-32;
-}
+static inline double px_uniform(uint32_t lane) { return (double)lane * 0x1p-32; }
 
-static inline double px_uniform_open(uint32_t lane)
-{
-    return ((double)lane + 0.5) * 0x1p-32;
-}
+static inline double px_uniform_open(uint32_t lane) { return ((double)lane + 0.5) * 0x1p-32; }
 
 /* Dropout: an element is kept iff its lane >= px_dropout_threshold(p); kept values are multiplied by
  * px_dropout_scale(p). Integers are compared, never floats, so every engine drops the same elements. p in [0, 1). */
-static inline uint32_t px_dropout_threshold(double p)
-{
-    return (uint32_t)(p * 4294967296.0);
-}
+static inline uint32_t px_dropout_threshold(double p) { return (uint32_t)(p * 4294967296.0); }
 
-static inline float px_dropout_scale(double p)
-{
-    return (float)(1.0 / (1.0 - p));
-}
+static inline float px_dropout_scale(double p) { return (float)(1.0 / (1.0 - p)); }
 
 /* Index of an activation mask's element. T_max is the configured number of steps, also in a shorter window;
  * stream is global (first_stream + i). Locked masks (the same at every t) leave t out. */

@@ -17,7 +17,4 @@ locale_t px_plain_locale_enter(void)
     return uselocale(plain);
 }
 
-void px_plain_locale_leave(const locale_t *before)
-{
-    uselocale(*before);
-}
+void px_plain_locale_leave(const locale_t *before) { uselocale(*before); }

@@ -21,7 +21,8 @@ static size_t harmless(const char *text, size_t bytes, int flags)
     return (size_t)used;
 }
 
-/* What is shown for the first character of text: at most 4 bytes in shown, their number in *length. Returns how many bytes of text that is. */
+/* What is shown for the first character of text: at most 4 bytes in shown, their number in *length. Returns how many
+ * bytes of text that is. */
 static size_t show_one(const char *text, size_t bytes, int flags, char shown[4], size_t *length)
 {
     const size_t used = harmless(text, bytes, flags);
@@ -65,10 +66,7 @@ static void print_shown(FILE *out, const char *text, size_t bytes)
 
 static _Thread_local int lost;
 
-int px_print_lost(void)
-{
-    return lost;
-}
+int px_print_lost(void) { return lost; }
 
 void px_print(FILE *out, const char *format, ...)
 {

@@ -1,5 +1,5 @@
-/* Numbers for people: "1,234,567", "1.5 MB", "2 min 05 s", "3.4100". Each is written into a buffer of 32 bytes that the caller gives, and which
- * is returned. */
+/* Numbers for people: "1,234,567", "1.5 MB", "2 min 05 s", "3.4100". Each is written into a buffer of 32 bytes that the
+ * caller gives, and which is returned. */
 #ifndef PX_QUANTITY_H
 #define PX_QUANTITY_H
 

@@ -31,21 +31,12 @@ const char *px_status_text(px_status status)
     return (unsigned)status < STATUS_COUNT ? statuses[status].text : "unknown status";
 }
 
-int px_status_exit_code(px_status status)
-{
-    return (unsigned)status < STATUS_COUNT ? statuses[status].exit_code : 1;
-}
+int px_status_exit_code(px_status status) { return (unsigned)status < STATUS_COUNT ? statuses[status].exit_code : 1; }
 
-const char *px_error_message(void)
-{
-    return message;
-}
+const char *px_error_message(void) { return message; }
 
 /* raw may hold anything that stands in a file: the message is one line that a terminal can show. */
-static void record(const char *raw)
-{
-    px_printable(message, sizeof message, raw, strlen(raw), 0);
-}
+static void record(const char *raw) { px_printable(message, sizeof message, raw, strlen(raw), 0); }
 
 void px_record_failure(const char *format, ...)
 {
@@ -87,10 +78,7 @@ px_status px_record_system(int error, const char *format, ...)
     return status_of(error);
 }
 
-int px_error_system(void)
-{
-    return system_error;
-}
+int px_error_system(void) { return system_error; }
 
 void px_record_context(const char *format, ...)
 {

@@ -1,10 +1,11 @@
 /* The team of threads: see team.h.
  *
- * A phase's pieces are shared out in order, and a thread takes those of its own share first, then what others have left: rows that one phase
- * wrote are read by the next on the core that has them in its caches. A ticket for each share says which phase is on and how many of the
- * share's pieces are left: epoch << 32 | left. A piece is taken by decreasing it with compare-and-swap, which fails where the phase has
- * moved on, so a thread that comes late can take nothing of a phase that is over, and what it read of the phase's description is only
- * used where the ticket has not changed since. */
+ * A phase's pieces are shared out in order, and a thread takes those of its own share first, then what others have
+ * left: rows that one phase wrote are read by the next on the core that has them in its caches. A ticket for each share
+ * says which phase is on and how many of the share's pieces are left: epoch << 32 | left. A piece is taken by
+ * decreasing it with compare-and-swap, which fails where the phase has moved on, so a thread that comes late can take
+ * nothing of a phase that is over, and what it read of the phase's description is only used where the ticket has not
+ * changed since. */
 #include "team.h"
 
 #include "check.h"
@@ -22,11 +23,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How long a wait spins. A phase's threads come within microseconds of one another unless one of them has no core; then it is away for
- * a scheduler's slice, milliseconds, and whoever spins keeps it from coming back. So a wait that was long makes the next one short. */
+/* How long a wait spins. A phase's threads come within microseconds of one another unless one of them has no core; then
+ * it is away for a scheduler's slice, milliseconds, and whoever spins keeps it from coming back. So a wait that was
+ * long makes the next one short. */
 enum {
-    SPIN_NS = 30000,      /* usually: as long as a sleeping thread takes to wake up */
-    SPIN_LATE_NS = 3000,  /* after a wait longer than LATE_NS */
+    SPIN_NS = 30000,     /* usually: as long as a sleeping thread takes to wake up */
+    SPIN_LATE_NS = 3000, /* after a wait longer than LATE_NS */
     LATE_NS = 400000,
     SPINS_A_LOOK = 32,    /* pauses between looks at the clock */
     DISTURBED_MEMORY = 64 /* phases for which one late thread counts */
@@ -50,10 +52,10 @@ struct px_team {
     _Atomic(void *) context;
     _Atomic long count, grain, pieces;
     _Atomic int one_each, stop;
-    _Atomic int disturbed;               /* counts down from DISTURBED_MEMORY */
+    _Atomic int disturbed; /* counts down from DISTURBED_MEMORY */
     int threads;
-    team_thread *thread;                 /* [threads]; 0 is the caller's */
-    _Atomic uint64_t *ticket;            /* [threads] */
+    team_thread *thread;      /* [threads]; 0 is the caller's */
+    _Atomic uint64_t *ticket; /* [threads] */
 };
 
 static inline void pause_briefly(void)
@@ -95,8 +97,10 @@ static int spin_while(_Atomic uint32_t *word, uint32_t value, int64_t begin, int
     return 0;
 }
 
-/* Waits until *word is no longer `value`: spins, then sleeps with *sleepers raised. *spin_ns follows how long it took. */
-static void wait_while(px_team *team, _Atomic uint32_t *word, uint32_t value, _Atomic int *sleepers, int64_t *spin_ns, int counts)
+/* Waits until *word is no longer `value`: spins, then sleeps with *sleepers raised. *spin_ns follows how long it took.
+ */
+static void wait_while(px_team *team, _Atomic uint32_t *word, uint32_t value, _Atomic int *sleepers, int64_t *spin_ns,
+                       int counts)
 {
     if (atomic_load_explicit(word, memory_order_acquire) != value) return;
     const int64_t begin = now_ns();
@@ -127,12 +131,16 @@ static int take_piece(px_team *team, int number, int owner, uint32_t epoch)
         if ((uint32_t)(ticket >> 32) != epoch || left == 0) return 0;
         const px_team_body body = atomic_load_explicit(&team->body, memory_order_relaxed);
         void *context = atomic_load_explicit(&team->context, memory_order_relaxed);
-        const long count = atomic_load_explicit(&team->count, memory_order_relaxed), grain = atomic_load_explicit(&team->grain, memory_order_relaxed);
+        const long count = atomic_load_explicit(&team->count, memory_order_relaxed),
+                   grain = atomic_load_explicit(&team->grain, memory_order_relaxed);
         const long pieces = atomic_load_explicit(&team->pieces, memory_order_relaxed);
-        if (!atomic_compare_exchange_weak_explicit(&team->ticket[owner], &ticket, ticket - 1, memory_order_acq_rel, memory_order_acquire)) continue;
+        if (!atomic_compare_exchange_weak_explicit(&team->ticket[owner], &ticket, ticket - 1, memory_order_acq_rel,
+                                                   memory_order_acquire))
+            continue;
         const long begin = (share_begin(team, pieces, owner + 1) - (long)left) * grain;
         body(context, number, begin, begin + grain < count ? begin + grain : count);
-        if (atomic_fetch_add(&team->done, 1) + 1 == (uint32_t)pieces && atomic_load(&team->waiting)) wake(&team->done, 1);
+        if (atomic_fetch_add(&team->done, 1) + 1 == (uint32_t)pieces && atomic_load(&team->waiting))
+            wake(&team->done, 1);
         return 1;
     }
 }
@@ -192,7 +200,8 @@ static void run(px_team *team, long count, long grain, int one_each, px_team_bod
     wait_for_pieces(team, (uint32_t)pieces);
 }
 
-/* A phase begins: also one that the caller does alone, or a team whose phases are all such would never try again to be more. */
+/* A phase begins: also one that the caller does alone, or a team whose phases are all such would never try again to be
+ * more. */
 static void forget_disturbance(px_team *team)
 {
     const int disturbed = atomic_load_explicit(&team->disturbed, memory_order_relaxed);
@@ -220,10 +229,7 @@ void px_team_together(px_team *team, int parts, px_team_body body, void *context
         run(team, parts, 1, 1, body, context);
 }
 
-int px_team_disturbed(const px_team *team)
-{
-    return atomic_load_explicit(&team->disturbed, memory_order_relaxed) > 0;
-}
+int px_team_disturbed(const px_team *team) { return atomic_load_explicit(&team->disturbed, memory_order_relaxed) > 0; }
 
 void px_team_meet(px_team *team, px_meeting *meeting, unsigned parts)
 {
@@ -239,10 +245,7 @@ void px_team_meet(px_team *team, px_meeting *meeting, unsigned parts)
     wait_while(team, &meeting->turn, turn, &meeting->sleepers, &spin_ns, 1);
 }
 
-int px_team_threads(const px_team *team)
-{
-    return team->threads;
-}
+int px_team_threads(const px_team *team) { return team->threads; }
 
 /* Starts thread i with every signal blocked. */
 static int start(px_team *team, int i)
@@ -281,7 +284,8 @@ px_status px_team_create(int threads, px_team **result)
         const int error = start(team, i);
         if (!error) continue;
         px_team_destroy(team);
-        return px_fail(PX_ERR_MEMORY, "thread %d of %d cannot be started: %s; give fewer --threads", i + 1, threads, strerror(error));
+        return px_fail(PX_ERR_MEMORY, "thread %d of %d cannot be started: %s; give fewer --threads", i + 1, threads,
+                       strerror(error));
     }
     *result = team;
     return PX_OK;

@@ -1,12 +1,13 @@
 /* A team of threads for work that comes in short phases, with nothing to learn from who does what.
  *
- * A phase is cut into pieces, shared out in order. A thread takes those of its own share, then any that are left, so that a thread
- * that has no core (another program has it, it was stopped, a cgroup's quota is used up) holds up only the piece that it has begun.
- * Whoever waits spins for some microseconds, since the next phase is usually near, and then sleeps (futex): a thread that is waited for finds a core.
+ * A phase is cut into pieces, shared out in order. A thread takes those of its own share, then any that are left, so
+ * that a thread that has no core (another program has it, it was stopped, a cgroup's quota is used up) holds up only
+ * the piece that it has begun. Whoever waits spins for some microseconds, since the next phase is usually near, and
+ * then sleeps (futex): a thread that is waited for finds a core.
  *
- * Results must not depend on which thread takes a piece, nor on how many threads there are. The threads of a team block all
- * signals: handlers run on the threads of the program that made it. A team is used by one thread at a time; that thread is its
- * thread 0. Teams do not survive fork(). */
+ * Results must not depend on which thread takes a piece, nor on how many threads there are. The threads of a team block
+ * all signals: handlers run on the threads of the program that made it. A team is used by one thread at a time; that
+ * thread is its thread 0. Teams do not survive fork(). */
 #ifndef PX_TEAM_H
 #define PX_TEAM_H
 
@@ -23,13 +24,14 @@ px_status px_team_create(int threads, px_team **team);
 void px_team_destroy(px_team *team);
 int px_team_threads(const px_team *team);
 
-/* body over [0, count) in pieces of `grain` (>= 1; the last may be shorter); returns when all are done, and what they wrote is seen
- * by the caller. One piece, or a team of one, runs on the caller alone. */
+/* body over [0, count) in pieces of `grain` (>= 1; the last may be shorter); returns when all are done, and what they
+ * wrote is seen by the caller. One piece, or a team of one, runs on the caller alone. */
 void px_team_for(px_team *team, long count, long grain, px_team_body body, void *context);
-/* body once for each part [i, i+1) of `parts` <= threads, each on a thread of its own: the parts may wait for one another. */
+/* body once for each part [i, i+1) of `parts` <= threads, each on a thread of its own: the parts may wait for one
+ * another. */
 void px_team_together(px_team *team, int parts, px_team_body body, void *context);
-/* 1: of late, threads of this team had to wait for one that had no core. Phases in which threads wait for one another often are
- * then better run by fewer. Timed: nothing that reaches a result may depend on it. */
+/* 1: of late, threads of this team had to wait for one that had no core. Phases in which threads wait for one another
+ * often are then better run by fewer. Timed: nothing that reaches a result may depend on it. */
 int px_team_disturbed(const px_team *team);
 
 /* Where parts of px_team_together meet. Zeroed memory is a fresh one; 64-byte aligned. */

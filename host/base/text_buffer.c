@@ -57,7 +57,8 @@ void px_text_append_utf8(px_text *text, const char *data, size_t bytes)
 {
     for (size_t i = 0; i < bytes;) {
         utf8proc_int32_t code;
-        utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)data + i, (utf8proc_ssize_t)(bytes - i), &code);
+        utf8proc_ssize_t used =
+            utf8proc_iterate((const utf8proc_uint8_t *)data + i, (utf8proc_ssize_t)(bytes - i), &code);
         int good = used > 0 && code != 0;
         px_text_append(text, good ? data + i : "\xef\xbf\xbd", good ? (size_t)used : 3);
         i += good ? (size_t)used : 1;

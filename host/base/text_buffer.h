@@ -1,6 +1,7 @@
 /* A growing piece of text: what headers of checkpoints and lines of metrics.jsonl are made in.
  *
- * Running out of memory is remembered instead of returned, so that a caller appends freely and asks once, at the end. */
+ * Running out of memory is remembered instead of returned, so that a caller appends freely and asks once, at the end.
+ */
 #ifndef PX_TEXT_BUFFER_H
 #define PX_TEXT_BUFFER_H
 
@@ -11,10 +12,10 @@ typedef struct px_text {
     char *data;   /* NUL-terminated once anything was appended; NULL before */
     size_t bytes; /* without the NUL */
     size_t room;
-    int failed;   /* 1: memory ran out; what is there is not whole */
+    int failed; /* 1: memory ran out; what is there is not whole */
 } px_text;
 
-void px_text_free(px_text *text); /* zeroed afterwards */
+void px_text_free(px_text *text);  /* zeroed afterwards */
 void px_text_clear(px_text *text); /* empty again; memory is kept */
 void px_text_append(px_text *text, const char *data, size_t bytes);
 /* Any bytes as UTF-8 without NUL: what is not valid, and NUL, becomes U+FFFD. */

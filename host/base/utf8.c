@@ -17,7 +17,8 @@ int px_utf8_is_valid(const char *text, size_t bytes)
 {
     utf8proc_int32_t code;
     for (size_t i = 0; i < bytes;) {
-        const utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(bytes - i), &code);
+        const utf8proc_ssize_t used =
+            utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(bytes - i), &code);
         if (used <= 0) return 0;
         i += (size_t)used;
     }
@@ -27,7 +28,8 @@ int px_utf8_is_valid(const char *text, size_t bytes)
 int px_utf8_is_control(int32_t code)
 {
     const int is_c0_or_c1 = code < 0x20 || (code >= 0x7f && code < 0xa0);
-    return is_c0_or_c1 || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069); /* overrides and isolates of direction */
+    return is_c0_or_c1 || (code >= 0x202a && code <= 0x202e) ||
+           (code >= 0x2066 && code <= 0x2069); /* overrides and isolates of direction */
 }
 
 size_t px_utf8_length(const char *text, size_t bytes)

@@ -17,18 +17,20 @@
 
 enum { MIN_ROUNDS = 5 };
 
-/* What the book prints at the end of its two trainings: the speed of the last epoch, with data, transfers and clipping, on a
- * GPU that it does not name. Checked in the notebooks as its authors rendered them on 2023-08-18: d2l-ai/d2l-zh-pytorch-slides,
- * commit 341c193b, chapter_recurrent-neural-networks/. */
+/* What the book prints at the end of its two trainings: the speed of the last epoch, with data, transfers and clipping,
+ * on a GPU that it does not name. Checked in the notebooks as its authors rendered them on 2023-08-18:
+ * d2l-ai/d2l-zh-pytorch-slides, commit 341c193b, chapter_recurrent-neural-networks/. */
 static const struct published {
     int32_t hidden;
     double tokens_per_s;
     const char *source;
 } published[] = {
-    {512, 67212.6, "Dive into Deep Learning, Chinese 2nd edition (2.0.0, PyTorch), 8.5, from scratch, one unnamed GPU: "
-                    "zh.d2l.ai/chapter_recurrent-neural-networks/rnn-scratch.html"},
-    {256, 404413.8, "Dive into Deep Learning, Chinese 2nd edition (2.0.0, PyTorch), 8.6, nn.RNN, one unnamed GPU: "
-                    "zh.d2l.ai/chapter_recurrent-neural-networks/rnn-concise.html"},
+    {512, 67212.6,
+     "Dive into Deep Learning, Chinese 2nd edition (2.0.0, PyTorch), 8.5, from scratch, one unnamed GPU: "
+     "zh.d2l.ai/chapter_recurrent-neural-networks/rnn-scratch.html"},
+    {256, 404413.8,
+     "Dive into Deep Learning, Chinese 2nd edition (2.0.0, PyTorch), 8.6, nn.RNN, one unnamed GPU: "
+     "zh.d2l.ai/chapter_recurrent-neural-networks/rnn-concise.html"},
 };
 
 void px_bench_options_default(px_bench_options *options)
@@ -43,30 +45,30 @@ typedef struct run {
     px_bench_result *result;
     px_bench_source source;
     double started;
-    double **probes;        /* per entry of result->peaks: every probe of this run */
+    double **probes; /* per entry of result->peaks: every probe of this run */
     size_t *probe_counts;
     px_status first_failure;
     char first_message[256];
 } run;
 
-static int stopped(const run *r)
-{
-    return r->options->stop && *r->options->stop;
-}
+static int stopped(const run *r) { return r->options->stop && *r->options->stop; }
 
 static void tell(const run *r, size_t done, const char *text)
 {
     if (r->options->progress) r->options->progress(r->options->context, done, r->plan->count, text);
 }
 
-/* The peaks for a case's device, threads and precision: measured where they are first met. The host's engines share theirs. */
+/* The peaks for a case's device, threads and precision: measured where they are first met. The host's engines share
+ * theirs. */
 static px_status find_peak(run *r, const px_bench_case *c, size_t done, px_peak **peak)
 {
     px_bench_result *result = r->result;
     const char *device = px_peak_is_host(c->device) ? px_device_of_host() : c->device;
     for (size_t i = 0; i < result->peak_count; i++) {
         *peak = &result->peaks[i];
-        if (strcmp((*peak)->device, device) == 0 && (*peak)->threads == c->threads && (*peak)->precision == c->precision) return PX_OK;
+        if (strcmp((*peak)->device, device) == 0 && (*peak)->threads == c->threads &&
+            (*peak)->precision == c->precision)
+            return PX_OK;
     }
     char text[128];
     snprintf(text, sizeof text, "peaks of %s, %d thread%s", device, c->threads, c->threads == 1 ? "" : "s");
@@ -104,7 +106,7 @@ static void settle_peaks(run *r)
 
 /* ---- a group ----------------------------------------------------------------------------------------------------- */
 typedef struct group {
-    size_t first, count;                 /* into the plan and the result */
+    size_t first, count; /* into the plan and the result */
     px_runner *runner[PX_BENCH_MAX_GROUP];
     px_peak *peak[PX_BENCH_MAX_GROUP];
 } group;
@@ -146,11 +148,13 @@ static int32_t fewest_rounds(const group *g)
 {
     int32_t fewest = INT32_MAX;
     for (size_t i = 0; i < g->count; i++)
-        if (g->runner[i] && px_runner_samples(g->runner[i])->count < fewest) fewest = px_runner_samples(g->runner[i])->count;
+        if (g->runner[i] && px_runner_samples(g->runner[i])->count < fewest)
+            fewest = px_runner_samples(g->runner[i])->count;
     return fewest;
 }
 
-/* Repeats in turns: there and back, so that no case always follows the same one, until all are certain or time is up. */
+/* Repeats in turns: there and back, so that no case always follows the same one, until all are certain or time is up.
+ */
 static void measure_rounds(run *r, group *g, double seconds)
 {
     double begin = px_clock();
@@ -207,8 +211,8 @@ static void repeat_noisy(run *r, group *g, double seconds)
 
 static int same_sizes(const px_bench_case *a, const px_bench_case *b)
 {
-    return a->work == b->work && a->batch == b->batch && a->steps == b->steps && a->hidden == b->hidden && a->embed == b->embed &&
-           a->layers == b->layers && a->vocab == b->vocab && a->tied == b->tied;
+    return a->work == b->work && a->batch == b->batch && a->steps == b->steps && a->hidden == b->hidden &&
+           a->embed == b->embed && a->layers == b->layers && a->vocab == b->vocab && a->tied == b->tied;
 }
 
 /* The largest difference to the losses of the group's first measured case of the same sizes. */
@@ -229,7 +233,9 @@ static void compare_losses(px_bench_measure *measures, size_t count)
 static void find_published(px_bench_measure *m)
 {
     const px_bench_case *c = &m->c;
-    if (c->work != PX_BENCH_TRAIN || c->batch != 32 || c->steps != 35 || c->vocab != 28 || c->layers != 1 || c->embed != 0) return;
+    if (c->work != PX_BENCH_TRAIN || c->batch != 32 || c->steps != 35 || c->vocab != 28 || c->layers != 1 ||
+        c->embed != 0)
+        return;
     for (size_t i = 0; i < sizeof published / sizeof published[0]; i++)
         if (published[i].hidden == c->hidden) {
             m->published_tokens_per_s = published[i].tokens_per_s;
@@ -291,7 +297,8 @@ static px_status prepare(run *r)
         m->loss_difference = m->joules_per_token = m->share_of_peak = m->share_of_roofline = m->share_of_floor = NAN;
         m->roofline_s = m->recurrence_floor_s = m->weight_gb_s = m->read_gb_s = NAN;
     }
-    if (r->options->export_path) return px_bench_export(r->options->export_path, &result->measures[0].c, r->options, &r->source);
+    if (r->options->export_path)
+        return px_bench_export(r->options->export_path, &result->measures[0].c, r->options, &r->source);
     return PX_OK;
 }
 
@@ -300,7 +307,8 @@ static void measure_all(run *r)
     const px_bench_result *result = r->result;
     for (size_t i = 0; i < result->count && !stopped(r);) {
         group g = {.first = i};
-        while (i < result->count && g.count < PX_BENCH_MAX_GROUP && result->measures[i].c.group == result->measures[g.first].c.group) {
+        while (i < result->count && g.count < PX_BENCH_MAX_GROUP &&
+               result->measures[i].c.group == result->measures[g.first].c.group) {
             g.count++;
             i++;
         }

@@ -8,19 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WINDOWS = 64 };                       /* synthetic windows before they repeat ... */
-static const size_t MAX_TOKENS = 4u << 20;   /* ... or fewer, so that large cases stay small in memory */
+enum { WINDOWS = 64 };                     /* synthetic windows before they repeat ... */
+static const size_t MAX_TOKENS = 4u << 20; /* ... or fewer, so that large cases stay small in memory */
 
 px_status px_bench_source_open(const px_config *config, px_bench_source *source)
 {
     memset(source, 0, sizeof *source);
     source->config = config;
     if (!config->corpus.data) return PX_OK;
-    px_corpus_request request = {
-        .data = config->corpus.data,
-        .text = {.level = config->corpus.text.level, .normalise = config->corpus.text.normalise, .invalid = config->corpus.text.invalid},
-        .min_count = config->corpus.min_count, .max_vocab = config->corpus.max_vocab, .split = {1, 0, 0},
-        .limit_tokens = config->corpus.limit_tokens};
+    px_corpus_request request = {.data = config->corpus.data,
+                                 .text = {.level = config->corpus.text.level,
+                                          .normalise = config->corpus.text.normalise,
+                                          .invalid = config->corpus.text.invalid},
+                                 .min_count = config->corpus.min_count,
+                                 .max_vocab = config->corpus.max_vocab,
+                                 .split = {1, 0, 0},
+                                 .limit_tokens = config->corpus.limit_tokens};
     PX_TRY(px_corpus_open(&request, &source->corpus));
     source->has_corpus = 1;
     return PX_OK;
@@ -44,7 +47,8 @@ static px_status synthetic(const px_bench_source *source, const px_bench_case *c
     size_t count = window * windows + 1; /* the last one is a target only */
     size_t available = px_memory_available();
     if (available > 0 && count > available / (2 * sizeof(int32_t))) /* the ids, and their copy */
-        return px_fail(PX_ERR_MEMORY, "bench: no memory for %zu synthetic tokens of n=%d, T=%d", count, c->batch, c->steps);
+        return px_fail(PX_ERR_MEMORY, "bench: no memory for %zu synthetic tokens of n=%d, T=%d", count, c->batch,
+                       c->steps);
     int32_t *ids = malloc(count * sizeof *ids);
     if (!ids) return px_fail(PX_ERR_MEMORY, "bench: no memory for %zu synthetic tokens", count);
     px_status status = px_synthetic_tokens(source->config->seed, c->vocab, count, ids);
@@ -53,12 +57,16 @@ static px_status synthetic(const px_bench_source *source, const px_bench_case *c
     return status;
 }
 
-px_status px_bench_source_minibatches(const px_bench_source *source, const px_bench_case *c, px_tokens **tokens, px_minibatches **minibatches)
+px_status px_bench_source_minibatches(const px_bench_source *source, const px_bench_case *c, px_tokens **tokens,
+                                      px_minibatches **minibatches)
 {
     *tokens = NULL;
-    px_minibatch_options options = {
-        .n = c->batch, .T = c->steps, .random = source->config->minibatch.partition == PX_PARTITION_RANDOM,
-        .reset_probability = source->config->minibatch.reset_probability, .reset_id = -1, .seed = source->config->seed};
+    px_minibatch_options options = {.n = c->batch,
+                                    .T = c->steps,
+                                    .random = source->config->minibatch.partition == PX_PARTITION_RANDOM,
+                                    .reset_probability = source->config->minibatch.reset_probability,
+                                    .reset_id = -1,
+                                    .seed = source->config->seed};
     if (source->has_corpus) {
         options.range = source->corpus.train;
     } else {

@@ -7,7 +7,7 @@
 
 typedef struct px_bench_source {
     const px_config *config;
-    px_corpus corpus;    /* open where config->corpus.data is given */
+    px_corpus corpus; /* open where config->corpus.data is given */
     int has_corpus;
 } px_bench_source;
 
@@ -17,6 +17,7 @@ void px_bench_source_close(px_bench_source *source);
 int32_t px_bench_source_vocab(const px_bench_source *source);
 /* Windows for a case, through the same code that a training reads its corpus with. tokens gets synthetic tokens, to be
  * destroyed after the minibatches; NULL with a text. The same case always gets the same windows, on every device. */
-px_status px_bench_source_minibatches(const px_bench_source *source, const px_bench_case *c, px_tokens **tokens, px_minibatches **minibatches);
+px_status px_bench_source_minibatches(const px_bench_source *source, const px_bench_case *c, px_tokens **tokens,
+                                      px_minibatches **minibatches);
 
 #endif

@@ -33,8 +33,8 @@ static int differs(const px_bench_case *const *cases, size_t count, px_case_fiel
     return 0;
 }
 
-static void write_fields(const px_bench_case *const *cases, size_t count, px_case_field skip, int differing, const px_bench_case *c,
-                         const char *between, char *buffer, size_t buffer_bytes)
+static void write_fields(const px_bench_case *const *cases, size_t count, px_case_field skip, int differing,
+                         const px_bench_case *c, const char *between, char *buffer, size_t buffer_bytes)
 {
     char text[48];
     size_t used = 0;
@@ -47,13 +47,15 @@ static void write_fields(const px_bench_case *const *cases, size_t count, px_cas
     }
 }
 
-void px_case_common(const px_bench_case *const *cases, size_t count, px_case_field skip, char *buffer, size_t buffer_bytes)
+void px_case_common(const px_bench_case *const *cases, size_t count, px_case_field skip, char *buffer,
+                    size_t buffer_bytes)
 {
     buffer[0] = 0;
     if (count > 0) write_fields(cases, count, skip, 0, cases[0], ", ", buffer, buffer_bytes);
 }
 
-void px_case_label(const px_bench_case *const *cases, size_t count, px_case_field skip, const px_bench_case *c, char *buffer, size_t buffer_bytes)
+void px_case_label(const px_bench_case *const *cases, size_t count, px_case_field skip, const px_bench_case *c,
+                   char *buffer, size_t buffer_bytes)
 {
     write_fields(cases, count, skip, 1, c, " ", buffer, buffer_bytes);
 }

@@ -1,9 +1,10 @@
 /* Comparison of two results (bench.h).
  *
- * Speeds are compared as shares of the peak that each run measured beside the case, so that two machines of one kind, or one
- * machine on two days, can be held together. A regression is a loss of more than max(10 %, 3 x the pooled spread), where the
- * spread is the relative interquartile range of a case's repeats. A case whose spread is above 6 % although it was
- * measured twice, or which never had the machine to itself, or had time for fewer than three repeats, is too noisy to judge. */
+ * Speeds are compared as shares of the peak that each run measured beside the case, so that two machines of one kind,
+ * or one machine on two days, can be held together. A regression is a loss of more than max(10 %, 3 x the pooled
+ * spread), where the spread is the relative interquartile range of a case's repeats. A case whose spread is above 6 %
+ * although it was measured twice, or which never had the machine to itself, or had time for fewer than three repeats,
+ * is too noisy to judge. */
 #include "bench.h"
 
 #include "check.h"
@@ -19,7 +20,7 @@ static const double LEAST_LOSS = 0.10, SPREADS = 3, NOISY_SPREAD = 0.06, LEAST_R
 
 typedef struct row {
     const char *name;
-    double speed, spread;   /* share of peak, or tokens/s where there is no peak */
+    double speed, spread; /* share of peak, or tokens/s where there is no peak */
     int is_share, noisy;
 } row;
 
@@ -30,9 +31,13 @@ static px_status read_row(const char *path, const cJSON *item, row *out)
     double tokens = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(item, "tokens_per_s"));
     double spread = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(item, "spread"));
     double rounds = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(item, "rounds"));
-    if (!name || !(tokens > 0) || !(spread >= 0)) return px_fail(PX_ERR_INPUT, "%s: a case lacks its name, tokens_per_s or spread", path);
-    *out = (row){.name = name, .speed = tokens, .spread = spread,
-                 .noisy = spread > NOISY_SPREAD || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "contended")) || rounds < LEAST_REPEATS};
+    if (!name || !(tokens > 0) || !(spread >= 0))
+        return px_fail(PX_ERR_INPUT, "%s: a case lacks its name, tokens_per_s or spread", path);
+    *out = (row){.name = name,
+                 .speed = tokens,
+                 .spread = spread,
+                 .noisy = spread > NOISY_SPREAD || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "contended")) ||
+                          rounds < LEAST_REPEATS};
     if (cJSON_IsNumber(share) && share->valuedouble > 0) {
         out->speed = share->valuedouble;
         out->is_share = 1;
@@ -54,10 +59,7 @@ static int by_name(const void *a, const void *b)
     return order ? order : (x->place > y->place) - (x->place < y->place);
 }
 
-static int name_only(const void *key, const void *element)
-{
-    return strcmp(key, ((const named *)element)->name);
-}
+static int name_only(const void *key, const void *element) { return strcmp(key, ((const named *)element)->name); }
 
 /* [*count], allocated; NULL without memory. Cases without a name are left out. */
 static named *index_cases(const cJSON *cases, size_t *count)
@@ -66,7 +68,8 @@ static named *index_cases(const cJSON *cases, size_t *count)
     named *list = malloc(((size_t)cJSON_GetArraySize(cases) + 1) * sizeof *list);
     size_t kept = 0, places = 0;
     if (!list) return NULL;
-    cJSON_ArrayForEach(item, cases) {
+    cJSON_ArrayForEach(item, cases)
+    {
         const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name"));
         if (name) list[kept++] = (named){name, item, places++};
     }
@@ -79,7 +82,7 @@ static named *index_cases(const cJSON *cases, size_t *count)
 
 static void judge(const row *old, const row *new, double old_tokens, double new_tokens, px_bench_verdict *v, FILE *out)
 {
-    double pooled = sqrt((old->spread * old->spread + new->spread * new->spread) / 2);
+    double pooled = sqrt((old->spread * old->spread + new->spread *new->spread) / 2);
     double allowed = fmax(LEAST_LOSS, SPREADS * pooled);
     int shares = old->is_share && new->is_share;
     double ratio = shares ? new->speed / old->speed : new_tokens / old_tokens;
@@ -95,29 +98,34 @@ static void judge(const row *old, const row *new, double old_tokens, double new_
         verdict = "faster";
         v->improvements++;
     }
-    if (shares) fprintf(out, "| %s | %.1f %% | %.1f %% |", old->name, 100 * old->speed, 100 * new->speed);
-    else fprintf(out, "| %s | %.0f tokens/s | %.0f tokens/s |", old->name, old_tokens, new_tokens);
+    if (shares)
+        fprintf(out, "| %s | %.1f %% | %.1f %% |", old->name, 100 * old->speed, 100 * new->speed);
+    else
+        fprintf(out, "| %s | %.0f tokens/s | %.0f tokens/s |", old->name, old_tokens, new_tokens);
     fprintf(out, " %+.1f %% | %.1f %% | %s |\n", 100 * (ratio - 1), 100 * allowed, verdict);
 }
 
 /* Whose figures these are: one line each, so that two machines are not taken for one. */
 static void write_origin(FILE *out, const char *which, const char *path, const cJSON *root)
 {
-    const char *processor = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "machine"), "processor"));
+    const char *processor = cJSON_GetStringValue(
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "machine"), "processor"));
     const char *commit = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "commit"));
     const char *date = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "date"));
     const cJSON *complete = cJSON_GetObjectItemCaseSensitive(root, "complete");
-    fprintf(out, "%s: %s: commit %s, %s, %s%s\n", which, path, commit ? commit : "unknown", date ? date : "no date", processor ? processor : "unknown processor",
-            cJSON_IsFalse(complete) ? ", stopped before the end" : "");
+    fprintf(out, "%s: %s: commit %s, %s, %s%s\n", which, path, commit ? commit : "unknown", date ? date : "no date",
+            processor ? processor : "unknown processor", cJSON_IsFalse(complete) ? ", stopped before the end" : "");
 }
 
 /* Every old case beside the new one of its name; new_cases [new_count] in the order of names. */
-static px_status compare_cases(const char *old_path, const cJSON *old_cases, const char *new_path, const named *new_cases, size_t new_count,
-                               px_bench_verdict *v, FILE *out)
+static px_status compare_cases(const char *old_path, const cJSON *old_cases, const char *new_path,
+                               const named *new_cases, size_t new_count, px_bench_verdict *v, FILE *out)
 {
     const cJSON *item;
-    fprintf(out, "\n| case | old, of peak | new, of peak | change | allowed loss | verdict |\n|---|---|---|---|---|---|\n");
-    cJSON_ArrayForEach(item, old_cases) {
+    fprintf(out,
+            "\n| case | old, of peak | new, of peak | change | allowed loss | verdict |\n|---|---|---|---|---|---|\n");
+    cJSON_ArrayForEach(item, old_cases)
+    {
         row old, new;
         PX_TRY(read_row(old_path, item, &old));
         const named *found = bsearch(old.name, new_cases, new_count, sizeof *new_cases, name_only);
@@ -141,11 +149,12 @@ static px_status compare(const char *old_path, const cJSON *old_root, const char
     if (!new_cases) return px_fail(PX_ERR_MEMORY, "%s: no memory for its cases", new_path);
     write_origin(out, "old", old_path, old_root);
     write_origin(out, "new", new_path, new_root);
-    px_status status = compare_cases(old_path, cJSON_GetObjectItemCaseSensitive(old_root, "cases"), new_path, new_cases, count, v, out);
+    px_status status = compare_cases(old_path, cJSON_GetObjectItemCaseSensitive(old_root, "cases"), new_path, new_cases,
+                                     count, v, out);
     free(new_cases);
     if (status != PX_OK) return status;
-    fprintf(out, "\n%d compared: %d regression%s, %d faster, %d too noisy to judge, %d missing\n", v->compared, v->regressions,
-            v->regressions == 1 ? "" : "s", v->improvements, v->noisy, v->missing);
+    fprintf(out, "\n%d compared: %d regression%s, %d faster, %d too noisy to judge, %d missing\n", v->compared,
+            v->regressions, v->regressions == 1 ? "" : "s", v->improvements, v->noisy, v->missing);
     if (v->compared == 0) return px_fail(PX_ERR_INPUT, "%s and %s have no case in common", old_path, new_path);
     return PX_OK;
 }

@@ -16,18 +16,24 @@ typedef struct sizes {
 
 static sizes sizes_of(const px_model_config *model, int32_t n, int32_t T)
 {
-    sizes s = {.n = n, .T = T, .rows = (double)n * T, .d = model->embed, .h = model->hidden, .L = model->layers,
-               .V = model->vocab, .tied = model->tied != 0};
+    sizes s = {.n = n,
+               .T = T,
+               .rows = (double)n * T,
+               .d = model->embed,
+               .h = model->hidden,
+               .L = model->layers,
+               .V = model->vocab,
+               .tied = model->tied != 0};
     const px_cell_info *cell = px_cell_of(model->cell);
     s.g = cell->gates * s.h;
     s.states = cell->states;
     s.kept = cell->keeps ? s.g : 0;
     s.projected = s.tied && model->embed != model->hidden;
     double input = s.d > 0 ? s.d : s.V;
-    s.parameters = (s.d > 0 ? s.V * s.d : 0) + input * s.g + s.g * s.h + s.g          /* table, layer 0 */
-                 + (s.L - 1) * (2 * s.g * s.h + s.g)                                  /* layers above */
-                 + (cell->lone != PX_NO_GATE ? s.L * s.h : 0)
-                 + (s.tied ? 0 : s.h * s.V) + (s.projected ? s.h * s.d : 0) + s.V;    /* head */
+    s.parameters = (s.d > 0 ? s.V * s.d : 0) + input * s.g + s.g * s.h + s.g /* table, layer 0 */
+                   + (s.L - 1) * (2 * s.g * s.h + s.g)                       /* layers above */
+                   + (cell->lone != PX_NO_GATE ? s.L * s.h : 0) + (s.tied ? 0 : s.h * s.V) +
+                   (s.projected ? s.h * s.d : 0) + s.V; /* head */
     return s;
 }
 
@@ -38,16 +44,10 @@ static double head_products(const sizes *s)
     return 2 * width * s->V + (s->projected ? 2 * s->h * s->d : 0);
 }
 
-static double head_weights(const sizes *s)
-{
-    return (s->tied ? s->d : s->h) * s->V + (s->projected ? s->h * s->d : 0);
-}
+static double head_weights(const sizes *s) { return (s->tied ? s->d : s->h) * s->V + (s->projected ? s->h * s->d : 0); }
 
 /* Rows of the table or of W_xh that a token fetches. */
-static double input_width(const sizes *s)
-{
-    return s->d > 0 ? s->d : s->g;
-}
+static double input_width(const sizes *s) { return s->d > 0 ? s->d : s->g; }
 
 static void count_forward(const sizes *s, px_work_count *c)
 {
@@ -58,7 +58,8 @@ static void count_forward(const sizes *s, px_work_count *c)
     c->phase_bytes[PX_PHASE_EMBED] = 4 * (rows + rows * input_width(s) + rows * s->g + (s->d > 0 ? s->d * s->g : 0));
     /* recurrence: H_{t-1} W_hh for every layer, the input products of the layers above the lowest */
     c->phase_flops[PX_PHASE_RECURRENCE_FORWARD] = rows * (s->L * 2 * gh + (s->L - 1) * 2 * gh);
-    c->phase_bytes[PX_PHASE_RECURRENCE_FORWARD] = 4 * (s->L * (gh + rows * (s->g + s->kept + s->states * s->h)) + (s->L - 1) * (gh + rows * (s->h + s->g)));
+    c->phase_bytes[PX_PHASE_RECURRENCE_FORWARD] =
+        4 * (s->L * (gh + rows * (s->g + s->kept + s->states * s->h)) + (s->L - 1) * (gh + rows * (s->h + s->g)));
     /* head */
     c->phase_flops[PX_PHASE_HEAD] = rows * head_products(s);
     c->phase_bytes[PX_PHASE_HEAD] = 4 * (head_weights(s) + rows * s->h + 2 * rows);
@@ -107,8 +108,8 @@ void px_count_decode(const px_model_config *model, int32_t n, px_work_count *cou
     total(count);
 }
 
-/* Bytes of the update per parameter: the norm reads the gradient; the step reads gradient and weight, writes the weight and
- * clears the gradient; a moment is read and written. */
+/* Bytes of the update per parameter: the norm reads the gradient; the step reads gradient and weight, writes the weight
+ * and clears the gradient; a moment is read and written. */
 static double update_bytes(const px_optimizer_config *optimizer)
 {
     const px_optimizer_row *row = px_optimizer_of(optimizer->kind);
@@ -123,13 +124,15 @@ void px_count_train(const px_model_config *model, const px_optimizer_config *opt
     memset(count, 0, sizeof *count);
     count_forward(&s, count);
     double *flops = count->phase_flops, *bytes = count->phase_bytes;
-    /* head: dH and dW beside the forward product; the weights are read twice, their gradient is added to, dH is written */
+    /* head: dH and dW beside the forward product; the weights are read twice, their gradient is added to, dH is written
+     */
     flops[PX_PHASE_HEAD] *= 3;
     bytes[PX_PHASE_HEAD] = 4 * (2 * head_weights(&s) + 2 * head_weights(&s) + 2 * rows * s.h + rows * s.h + 2 * rows);
-    /* recurrence backward: dZ_{t+1} W_hh' for T - 1 steps (gradients stop at the window's start), dW_hh over all rows; the
-     * layers above the lowest also dX and dW_xh */
+    /* recurrence backward: dZ_{t+1} W_hh' for T - 1 steps (gradients stop at the window's start), dW_hh over all rows;
+     * the layers above the lowest also dX and dW_xh */
     flops[PX_PHASE_RECURRENCE_BACKWARD] = s.L * (s.n * (s.T - 1) * 2 * gh + rows * 2 * gh) + (s.L - 1) * rows * 4 * gh;
-    bytes[PX_PHASE_RECURRENCE_BACKWARD] = 4 * (s.L * (3 * gh + rows * ((2 + s.states) * s.h + 2 * s.g + s.kept)) + (s.L - 1) * (3 * gh + rows * (s.h + s.g)));
+    bytes[PX_PHASE_RECURRENCE_BACKWARD] = 4 * (s.L * (3 * gh + rows * ((2 + s.states) * s.h + 2 * s.g + s.kept)) +
+                                               (s.L - 1) * (3 * gh + rows * (s.h + s.g)));
     /* embed backward: with a table dX and dW_xh, then rows added to the table's gradient; one-hot rows of dW_xh */
     flops[PX_PHASE_EMBED_BACKWARD] = s.d > 0 ? rows * 4 * s.d * s.g : 0;
     bytes[PX_PHASE_EMBED_BACKWARD] =
@@ -139,8 +142,8 @@ void px_count_train(const px_model_config *model, const px_optimizer_config *opt
     total(count);
 }
 
-void px_count_phase(const px_model_config *model, const px_optimizer_config *optimizer, int32_t n, int32_t T, px_phase phase,
-                    px_work_count *count)
+void px_count_phase(const px_model_config *model, const px_optimizer_config *optimizer, int32_t n, int32_t T,
+                    px_phase phase, px_work_count *count)
 {
     px_work_count whole;
     px_count_train(model, optimizer, n, T, &whole);

@@ -7,16 +7,17 @@
 #include "engine.h"
 
 typedef struct px_work_count {
-    double tokens;                       /* scored tokens of a step */
-    double flops, bytes;                 /* of a whole step */
+    double tokens;       /* scored tokens of a step */
+    double flops, bytes; /* of a whole step */
     double phase_flops[PX_PHASE_COUNT];
     double phase_bytes[PX_PHASE_COUNT];
-    double dependent_steps;              /* steps that must follow one another: L T forward, L (T - 1) backward */
-    /* Evaluation and decoding, else 0: bytes of weights that a step must read, however few its streams. Every matrix once, from where
-     * the model lies between two steps; then W_hh of each layer again for each further step of the window, from where it lies meanwhile. */
-    double model_bytes;                  /* all matrices: W_hh, W_xh above the lowest layer (of it too with d > 0), head */
-    double model_recurrent_bytes;        /* of these, what the recurrence reads: W_hh and W_xh above the lowest layer */
-    double loop_bytes, loop_passes;      /* W_hh of one layer; L (T - 1) */
+    double dependent_steps; /* steps that must follow one another: L T forward, L (T - 1) backward */
+    /* Evaluation and decoding, else 0: bytes of weights that a step must read, however few its streams. Every matrix
+     * once, from where the model lies between two steps; then W_hh of each layer again for each further step of the
+     * window, from where it lies meanwhile. */
+    double model_bytes;             /* all matrices: W_hh, W_xh above the lowest layer (of it too with d > 0), head */
+    double model_recurrent_bytes;   /* of these, what the recurrence reads: W_hh and W_xh above the lowest layer */
+    double loop_bytes, loop_passes; /* W_hh of one layer; L (T - 1) */
 } px_work_count;
 
 /* A training step (forward, backward, update) of n streams and T steps. */
@@ -25,8 +26,8 @@ void px_count_train(const px_model_config *model, const px_optimizer_config *opt
 /* Forward and loss only. */
 void px_count_evaluate(const px_model_config *model, int32_t n, int32_t T, px_work_count *count);
 /* One phase of a training step alone. */
-void px_count_phase(const px_model_config *model, const px_optimizer_config *optimizer, int32_t n, int32_t T, px_phase phase,
-                    px_work_count *count);
+void px_count_phase(const px_model_config *model, const px_optimizer_config *optimizer, int32_t n, int32_t T,
+                    px_phase phase, px_work_count *count);
 /* Making one window: ids, targets and reset marks are written, ids are read; no operations. */
 void px_count_data(int32_t n, int32_t T, px_work_count *count);
 /* Bytes of weights that a step must read; 0 but for evaluation and decoding. */

@@ -13,8 +13,9 @@ static const struct key {
     const char *name;
     size_t offset;
 } keys[] = {
-    {"hidden", offsetof(px_bench_case, hidden)}, {"batch", offsetof(px_bench_case, batch)}, {"steps", offsetof(px_bench_case, steps)},
-    {"vocab", offsetof(px_bench_case, vocab)},   {"layers", offsetof(px_bench_case, layers)}, {"embed", offsetof(px_bench_case, embed)},
+    {"hidden", offsetof(px_bench_case, hidden)}, {"batch", offsetof(px_bench_case, batch)},
+    {"steps", offsetof(px_bench_case, steps)},   {"vocab", offsetof(px_bench_case, vocab)},
+    {"layers", offsetof(px_bench_case, layers)}, {"embed", offsetof(px_bench_case, embed)},
 };
 
 static int32_t size_of(const px_bench_case *c, const struct key *key)
@@ -27,9 +28,9 @@ static int same_but(const px_bench_case *a, const px_bench_case *b, const struct
 {
     px_bench_case x = *a;
     *(int32_t *)((char *)&x + key->offset) = size_of(b, key);
-    return x.work == b->work && x.batch == b->batch && x.steps == b->steps && x.hidden == b->hidden && x.embed == b->embed &&
-           x.layers == b->layers && x.vocab == b->vocab && x.tied == b->tied && x.precision == b->precision &&
-           x.threads == b->threads && (any_device || strcmp(x.device, b->device) == 0);
+    return x.work == b->work && x.batch == b->batch && x.steps == b->steps && x.hidden == b->hidden &&
+           x.embed == b->embed && x.layers == b->layers && x.vocab == b->vocab && x.tied == b->tied &&
+           x.precision == b->precision && x.threads == b->threads && (any_device || strcmp(x.device, b->device) == 0);
 }
 
 /* The other device's measure at exactly the same sizes. */
@@ -54,7 +55,8 @@ static int make(const px_bench_result *result, const px_bench_measure *first, co
     snprintf(out->other, sizeof out->other, "%s", device);
     for (size_t i = 0; i < result->count; i++) {
         const px_bench_measure *base = &result->measures[i], *other;
-        if (!base->measured || !same_but(&first->c, &base->c, key, 0) || !(other = partner(result, base, device))) continue;
+        if (!base->measured || !same_but(&first->c, &base->c, key, 0) || !(other = partner(result, base, device)))
+            continue;
         int32_t size = size_of(&base->c, key);
         double ratio = other->tokens_per_s.median / base->tokens_per_s.median;
         points++;
@@ -77,7 +79,8 @@ static int is_known(const px_bench_result *result, const px_bench_crossover *mad
 {
     for (size_t i = 0; i < result->crossover_count; i++) {
         const px_bench_crossover *c = &result->crossovers[i];
-        if (strcmp(c->key, made->key) == 0 && strcmp(c->other, made->other) == 0 && same_but(&c->at, &made->at, key, 0)) return 1;
+        if (strcmp(c->key, made->key) == 0 && strcmp(c->other, made->other) == 0 && same_but(&c->at, &made->at, key, 0))
+            return 1;
     }
     return 0;
 }
@@ -94,7 +97,9 @@ px_status px_bench_find_crossovers(const px_bench_plan *plan, px_bench_result *r
             if (!base->measured || (i > 0 && result->measures[i - 1].c.group == base->c.group)) continue;
             for (size_t j = i + 1; j < result->count && result->measures[j].c.group == base->c.group; j++) {
                 px_bench_crossover made;
-                if (!make(result, base, result->measures[j].c.device, &keys[k], &made) || is_known(result, &made, &keys[k])) continue;
+                if (!make(result, base, result->measures[j].c.device, &keys[k], &made) ||
+                    is_known(result, &made, &keys[k]))
+                    continue;
                 px_bench_crossover *grown = realloc(result->crossovers, (result->crossover_count + 1) * sizeof *grown);
                 if (!grown) return px_fail(PX_ERR_MEMORY, "bench: no memory for crossovers");
                 grown[result->crossover_count++] = made;

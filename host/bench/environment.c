@@ -56,8 +56,10 @@ static void add_clock(cJSON *machine)
 static void add_environment_variable(cJSON *object, const char *name)
 {
     const char *value = getenv(name);
-    if (value) cJSON_AddStringToObject(object, name, value);
-    else cJSON_AddNullToObject(object, name);
+    if (value)
+        cJSON_AddStringToObject(object, name, value);
+    else
+        cJSON_AddNullToObject(object, name);
 }
 
 void px_environment_add(cJSON *object)

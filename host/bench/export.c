@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-static px_status declare(px_safetensors_writer *writer, const px_parameters *table, const px_bench_case *c, int64_t windows)
+static px_status declare(px_safetensors_writer *writer, const px_parameters *table, const px_bench_case *c,
+                         int64_t windows)
 {
     const int64_t shape[] = {windows, c->steps, c->batch};
     PX_TRY(px_torch_weights_declare(writer, table));
@@ -14,10 +15,12 @@ static px_status declare(px_safetensors_writer *writer, const px_parameters *tab
     return px_safetensors_declare_int32(writer, "bench.targets", 3, shape);
 }
 
-static px_status write_weights(px_safetensors_writer *writer, const px_parameters *table, const px_model_config *model, uint64_t seed)
+static px_status write_weights(px_safetensors_writer *writer, const px_parameters *table, const px_model_config *model,
+                               uint64_t seed)
 {
     float *weights = malloc(table->count * sizeof *weights);
-    px_status status = weights ? px_parameters_init(table, model, seed, weights) : px_fail(PX_ERR_MEMORY, "export: no memory for weights");
+    px_status status = weights ? px_parameters_init(table, model, seed, weights)
+                               : px_fail(PX_ERR_MEMORY, "export: no memory for weights");
     if (status == PX_OK) status = px_torch_weights_write(writer, table, weights);
     free(weights);
     return status;
@@ -28,15 +31,18 @@ static px_status write_windows(px_safetensors_writer *writer, px_minibatches *mi
     px_batch batch;
     for (int64_t w = 0; w < windows; w++) {
         PX_TRY(px_minibatches_get(minibatches, 0, w, (uint64_t)w, &batch));
-        PX_TRY(px_safetensors_write_int32(writer, targets ? batch.targets : batch.tokens, (size_t)batch.T * (size_t)batch.n));
+        PX_TRY(px_safetensors_write_int32(writer, targets ? batch.targets : batch.tokens,
+                                          (size_t)batch.T * (size_t)batch.n));
     }
     return PX_OK;
 }
 
-static px_status write_file(px_safetensors_writer *writer, const px_bench_case *c, const px_bench_options *options, px_minibatches *minibatches)
+static px_status write_file(px_safetensors_writer *writer, const px_bench_case *c, const px_bench_options *options,
+                            px_minibatches *minibatches)
 {
     px_model_config model = options->config->model;
-    model.vocab = c->vocab, model.embed = c->embed, model.hidden = c->hidden, model.layers = c->layers, model.tied = c->tied;
+    model.vocab = c->vocab, model.embed = c->embed, model.hidden = c->hidden, model.layers = c->layers,
+    model.tied = c->tied;
     px_parameters table;
     PX_TRY(px_parameters_make(&model, &table));
     int64_t windows = px_minibatches_per_epoch(minibatches, 0);
@@ -46,7 +52,8 @@ static px_status write_file(px_safetensors_writer *writer, const px_bench_case *
     return write_windows(writer, minibatches, windows, 1);
 }
 
-px_status px_bench_export(const char *path, const px_bench_case *c, const px_bench_options *options, const px_bench_source *source)
+px_status px_bench_export(const char *path, const px_bench_case *c, const px_bench_options *options,
+                          const px_bench_source *source)
 {
     if (source->has_corpus)
         return px_fail(PX_ERR_ARGUMENT, "--export: windows of a text differ in length; leave out --data");

@@ -27,7 +27,8 @@ px_status px_bench_write_folder(const px_bench_result *result, const px_bench_op
                                 const char *folder, char *note, size_t note_bytes)
 {
     note[0] = 0;
-    if (px_make_folder(folder, 0777) != 0 && errno != EEXIST) return px_fail(PX_ERR_IO, "%s: cannot be made: %s", folder, strerror(errno));
+    if (px_make_folder(folder, 0777) != 0 && errno != EEXIST)
+        return px_fail(PX_ERR_IO, "%s: cannot be made: %s", folder, strerror(errno));
     PX_TRY(write_file(folder, "bench.json", px_bench_json(result, options, command)));
     PX_TRY(write_file(folder, "bench.csv", px_bench_csv(result)));
     PX_TRY(write_file(folder, "bench.md", px_bench_markdown(result, options)));

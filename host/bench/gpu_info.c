@@ -1,5 +1,5 @@
-/* GPUs, driver and clocks for a result (gpu_info.h). The library (NVML) comes with the driver, so it is looked for at run time;
- * the few declarations that are used stand here, as its documentation gives them. */
+/* GPUs, driver and clocks for a result (gpu_info.h). The library (NVML) comes with the driver, so it is looked for at
+ * run time; the few declarations that are used stand here, as its documentation gives them. */
 #include "gpu_info.h"
 
 #include <dlfcn.h>
@@ -34,12 +34,20 @@ typedef struct nvml {
 /* 0 where a function is missing: the library is older than all that this program runs on. */
 static int find(void *library, nvml *n)
 {
-    const struct { const char *name; void **place; } wanted[] = {
-        {"nvmlInit_v2", (void **)&n->start}, {"nvmlShutdown", (void **)&n->end},
-        {"nvmlSystemGetDriverVersion", (void **)&n->driver}, {"nvmlDeviceGetCount_v2", (void **)&n->count},
-        {"nvmlDeviceGetHandleByIndex_v2", (void **)&n->by_index}, {"nvmlDeviceGetName", (void **)&n->name},
-        {"nvmlDeviceGetPciInfo_v3", (void **)&n->pci}, {"nvmlDeviceGetClockInfo", (void **)&n->clock},
-        {"nvmlDeviceGetMaxClockInfo", (void **)&n->clock_max}, {"nvmlDeviceGetEnforcedPowerLimit", (void **)&n->power_limit},
+    const struct {
+        const char *name;
+        void **place;
+    } wanted[] = {
+        {"nvmlInit_v2", (void **)&n->start},
+        {"nvmlShutdown", (void **)&n->end},
+        {"nvmlSystemGetDriverVersion", (void **)&n->driver},
+        {"nvmlDeviceGetCount_v2", (void **)&n->count},
+        {"nvmlDeviceGetHandleByIndex_v2", (void **)&n->by_index},
+        {"nvmlDeviceGetName", (void **)&n->name},
+        {"nvmlDeviceGetPciInfo_v3", (void **)&n->pci},
+        {"nvmlDeviceGetClockInfo", (void **)&n->clock},
+        {"nvmlDeviceGetMaxClockInfo", (void **)&n->clock_max},
+        {"nvmlDeviceGetEnforcedPowerLimit", (void **)&n->power_limit},
         {"nvmlDeviceGetTemperature", (void **)&n->temperature},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
@@ -49,8 +57,10 @@ static int find(void *library, nvml *n)
 
 static void add(cJSON *object, const char *name, int code, double value)
 {
-    if (code == 0) cJSON_AddNumberToObject(object, name, value);
-    else cJSON_AddNullToObject(object, name);
+    if (code == 0)
+        cJSON_AddNumberToObject(object, name, value);
+    else
+        cJSON_AddNullToObject(object, name);
 }
 
 static cJSON *describe(const nvml *n, nvml_device device)

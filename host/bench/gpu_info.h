@@ -4,8 +4,8 @@
 
 #include <cjson/cJSON.h>
 
-/* Adds "nvidia": the driver's version and each GPU's name, bus, clocks, power limit and temperature at this moment; null where
- * the library is not there or does not start. A single value that a GPU does not give is null. */
+/* Adds "nvidia": the driver's version and each GPU's name, bus, clocks, power limit and temperature at this moment;
+ * null where the library is not there or does not start. A single value that a GPU does not give is null. */
 void px_gpu_info_add(cJSON *object);
 
 #endif

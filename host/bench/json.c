@@ -11,8 +11,10 @@
 /* NaN and infinity have no JSON: what is not known is null. */
 static void add_number(cJSON *object, const char *name, double value)
 {
-    if (isfinite(value)) cJSON_AddNumberToObject(object, name, value);
-    else cJSON_AddNullToObject(object, name);
+    if (isfinite(value))
+        cJSON_AddNumberToObject(object, name, value);
+    else
+        cJSON_AddNullToObject(object, name);
 }
 
 static void add_measured(cJSON *object, const char *name, double value) /* 0 = not measured */
@@ -63,7 +65,8 @@ static void add_case_sizes(cJSON *object, const px_bench_case *c)
 
 static void add_phases(cJSON *object, const px_bench_measure *m)
 {
-    cJSON *seconds = cJSON_AddObjectToObject(object, "phases"), *rates = cJSON_AddObjectToObject(object, "phase_gflops");
+    cJSON *seconds = cJSON_AddObjectToObject(object, "phases"),
+          *rates = cJSON_AddObjectToObject(object, "phase_gflops");
     cJSON_AddNumberToObject(seconds, "data", m->data_s);
     for (int p = 0; p < PX_PHASE_COUNT; p++) {
         const char *name = px_phase_name((px_phase)p);
@@ -88,7 +91,8 @@ static void add_memory(cJSON *object, const px_bench_measure *m)
 static void add_measurements(cJSON *object, const px_bench_measure *m)
 {
     cJSON_AddStringToObject(object, "device_text", m->device_text);
-    if (m->recurrence != PX_RECURRENCE_AUTO) cJSON_AddStringToObject(object, "recurrence", px_recurrence_name(m->recurrence));
+    if (m->recurrence != PX_RECURRENCE_AUTO)
+        cJSON_AddStringToObject(object, "recurrence", px_recurrence_name(m->recurrence));
     cJSON_AddNumberToObject(object, "tokens_per_s", m->tokens_per_s.median);
     cJSON_AddNumberToObject(object, "tokens_per_s_q1", m->tokens_per_s.q1);
     cJSON_AddNumberToObject(object, "tokens_per_s_q3", m->tokens_per_s.q3);

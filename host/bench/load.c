@@ -61,10 +61,15 @@ static int32_t choice(const cJSON *object, const char *name, const char *const *
 static px_status read_case(const char *path, const cJSON *object, px_bench_case *c)
 {
     int32_t work = choice(object, "work", px_sweep_works), precision = choice(object, "precision", px_precision_names);
-    *c = (px_bench_case){
-        .group = whole(object, "group"), .batch = whole(object, "batch"), .steps = whole(object, "steps"), .hidden = whole(object, "hidden"),
-        .embed = whole(object, "embed"), .layers = whole(object, "layers"), .vocab = whole(object, "vocab"),
-        .tied = is_true(object, "tied"), .threads = whole(object, "threads")};
+    *c = (px_bench_case){.group = whole(object, "group"),
+                         .batch = whole(object, "batch"),
+                         .steps = whole(object, "steps"),
+                         .hidden = whole(object, "hidden"),
+                         .embed = whole(object, "embed"),
+                         .layers = whole(object, "layers"),
+                         .vocab = whole(object, "vocab"),
+                         .tied = is_true(object, "tied"),
+                         .threads = whole(object, "threads")};
     text(object, "device", c->device, sizeof c->device);
     if (work < 0 || precision < 0 || c->batch < 1 || c->hidden < 1 || !c->device[0])
         return px_fail(PX_ERR_INPUT, "%s: a case lacks its work, device, sizes or precision", path);
@@ -86,13 +91,15 @@ static px_status read_measure(const char *path, const cJSON *object, px_bench_me
     PX_TRY(read_case(path, object, &m->c));
     m->measured = 1;
     text(object, "device_text", m->device_text, sizeof m->device_text);
-    const int32_t recurrence = choice(object, "recurrence", px_recurrence_names); /* not there: no choice, or an earlier version */
+    const int32_t recurrence =
+        choice(object, "recurrence", px_recurrence_names); /* not there: no choice, or an earlier version */
     m->recurrence = recurrence < 0 ? PX_RECURRENCE_AUTO : (px_recurrence)recurrence;
     m->rounds = whole(object, "rounds");
     m->disturbed = whole(object, "disturbed");
     m->contended = is_true(object, "contended");
     m->noisy = is_true(object, "noisy");
-    m->tokens_per_s = (px_bench_quartiles){.median = number(object, "tokens_per_s"), .q1 = number(object, "tokens_per_s_q1"),
+    m->tokens_per_s = (px_bench_quartiles){.median = number(object, "tokens_per_s"),
+                                           .q1 = number(object, "tokens_per_s_q1"),
                                            .q3 = number(object, "tokens_per_s_q3")};
     m->spread = number(object, "spread");
     m->step_s = number(object, "step_s");
@@ -103,9 +110,12 @@ static px_status read_measure(const char *path, const cJSON *object, px_bench_me
     m->gb_s = number_or_0(object, "gb_s");
     m->weight_gb_s = number(object, "weight_gb_s");
     m->read_gb_s = number(object, "read_gb_s");
-    m->peak = (px_peak){.threads = m->c.threads, .precision = m->c.precision, .gflops = number_or_0(object, "peak_gflops"),
+    m->peak = (px_peak){.threads = m->c.threads,
+                        .precision = m->c.precision,
+                        .gflops = number_or_0(object, "peak_gflops"),
                         .copy_gb_s = number_or_0(object, "copy_gb_s")};
-    snprintf(m->peak.device, sizeof m->peak.device, "%s", px_peak_is_host(m->c.device) ? px_device_of_host() : m->c.device);
+    snprintf(m->peak.device, sizeof m->peak.device, "%s",
+             px_peak_is_host(m->c.device) ? px_device_of_host() : m->c.device);
     m->share_of_peak = number(object, "share_of_peak");
     m->share_of_roofline = number(object, "share_of_roofline");
     m->share_of_floor = number(object, "share_of_floor");
@@ -121,9 +131,12 @@ static px_status read_measure(const char *path, const cJSON *object, px_bench_me
 static void read_peak(const cJSON *object, px_peak *peak)
 {
     int32_t precision = choice(object, "precision", px_precision_names);
-    *peak = (px_peak){.threads = whole(object, "threads"), .precision = precision < 0 ? PX_FP32 : (px_precision)precision,
-                      .gflops = number_or_0(object, "gflops"), .gflops_best = number_or_0(object, "gflops_best"),
-                      .copy_gb_s = number_or_0(object, "copy_gb_s"), .step_latency_s = number_or_0(object, "step_latency_s")};
+    *peak = (px_peak){.threads = whole(object, "threads"),
+                      .precision = precision < 0 ? PX_FP32 : (px_precision)precision,
+                      .gflops = number_or_0(object, "gflops"),
+                      .gflops_best = number_or_0(object, "gflops_best"),
+                      .copy_gb_s = number_or_0(object, "copy_gb_s"),
+                      .step_latency_s = number_or_0(object, "step_latency_s")};
     text(object, "device", peak->device, sizeof peak->device);
     text(object, "instruction_set", peak->instruction_set, sizeof peak->instruction_set);
 }
@@ -131,14 +144,16 @@ static void read_peak(const cJSON *object, px_peak *peak)
 /* Adds a file's cases and peaks to what the result has already. */
 static px_status append(const char *path, const cJSON *root, px_bench_result *result)
 {
-    const cJSON *cases = cJSON_GetObjectItemCaseSensitive(root, "cases"), *peaks = cJSON_GetObjectItemCaseSensitive(root, "peaks"), *item;
+    const cJSON *cases = cJSON_GetObjectItemCaseSensitive(root, "cases"),
+                *peaks = cJSON_GetObjectItemCaseSensitive(root, "peaks"), *item;
     size_t more_cases = (size_t)cJSON_GetArraySize(cases), more_peaks = (size_t)cJSON_GetArraySize(peaks);
     px_bench_measure *measures = realloc(result->measures, (result->count + more_cases + 1) * sizeof *measures);
     if (measures) result->measures = measures;
     px_peak *grown = realloc(result->peaks, (result->peak_count + more_peaks + 1) * sizeof *grown);
     if (grown) result->peaks = grown;
     if (!measures || !grown) return px_fail(PX_ERR_MEMORY, "%s: no memory for its cases", path);
-    cJSON_ArrayForEach(item, cases) {
+    cJSON_ArrayForEach(item, cases)
+    {
         memset(&result->measures[result->count], 0, sizeof *result->measures);
         PX_TRY(read_measure(path, item, &result->measures[result->count]));
         result->count++;
@@ -157,12 +172,14 @@ px_status px_bench_json_read(const char *path, cJSON **root)
     size_t bytes;
     PX_TRY(px_file_read(path, FILE_LIMIT, &content, &bytes));
     px_status status = px_json_bound(content, bytes, VALUES_MAX, path);
-    if (status == PX_OK) status = px_json_parse(content, bytes, path, "not JSON; give a result of perplex bench --json", NULL, root);
+    if (status == PX_OK)
+        status = px_json_parse(content, bytes, path, "not JSON; give a result of perplex bench --json", NULL, root);
     free(content);
     PX_TRY(status);
     const char *format = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(*root, "format"));
     double version = number(*root, "version");
-    if (format && strcmp(format, "perplex-bench") == 0 && version == 1 && cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(*root, "cases")))
+    if (format && strcmp(format, "perplex-bench") == 0 && version == 1 &&
+        cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(*root, "cases")))
         return PX_OK;
     cJSON_Delete(*root);
     *root = NULL;

@@ -19,7 +19,8 @@
 
 enum { CHOICE_TURNS = 4, PROBES = 9, COPY_PASSES = 7, BARRIERS = 400, BARRIER_PASSES = 25 };
 static const double PROBE_SECONDS = 0.01;
-static const size_t COPY_BYTES = (size_t)128 << 20; /* per array: above every last-level cache that a core can fill alone */
+static const size_t COPY_BYTES = (size_t)128
+                                 << 20; /* per array: above every last-level cache that a core can fill alone */
 
 int px_peak_is_host(const char *device)
 {
@@ -30,8 +31,8 @@ int px_peak_is_host(const char *device)
 
 static volatile float sink; /* written so that the work is not thrown away */
 
-/* GFLOP/s of a kernel on this thread per second of its own CPU time, which does not pass while another program has the core; *count
- * iterations, made more until they take 2 ms. */
+/* GFLOP/s of a kernel on this thread per second of its own CPU time, which does not pass while another program has the
+ * core; *count iterations, made more until they take 2 ms. */
 static double rate_by_cpu_time(const px_fma_kernel *kernel, size_t *count)
 {
     for (;;) {
@@ -80,8 +81,8 @@ static double probe(const px_fma_kernel *kernel, int32_t threads, size_t count)
     return kernel->flops_per_iteration * (double)count * (team ? threads : 1) / (px_clock() - begin) * 1e-9;
 }
 
-/* The kernel that ran fastest on this processor, and how many iterations take PROBE_SECONDS; widest is not always best where wide
- * vectors lower the clock. The kernels take turns, so that a neighbour on the same core slows them all. */
+/* The kernel that ran fastest on this processor, and how many iterations take PROBE_SECONDS; widest is not always best
+ * where wide vectors lower the clock. The kernels take turns, so that a neighbour on the same core slows them all. */
 static px_fma_kernel best_kernel;
 static size_t best_iterations;
 static double best_rate; /* of one thread, GFLOP/s by its own CPU time */

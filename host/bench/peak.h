@@ -13,11 +13,12 @@ typedef struct px_peak {
     char device[32];
     int32_t threads;
     px_precision precision;
-    char instruction_set[24];   /* "avx2", or the device's name for what did the product */
-    double gflops;              /* median of the probes, 1e9 operations per second; 0 = not measured */
-    double gflops_best;         /* the best single probe */
-    double copy_gb_s;           /* bytes read plus bytes written; 0 = not measured */
-    double step_latency_s;      /* least cost of one dependent step beyond its product: a barrier, a launch; 0 with 1 thread */
+    char instruction_set[24]; /* "avx2", or the device's name for what did the product */
+    double gflops;            /* median of the probes, 1e9 operations per second; 0 = not measured */
+    double gflops_best;       /* the best single probe */
+    double copy_gb_s;         /* bytes read plus bytes written; 0 = not measured */
+    double
+        step_latency_s; /* least cost of one dependent step beyond its product: a barrier, a launch; 0 with 1 thread */
 } px_peak;
 
 /* Measures all of a device's peaks. PX_OK with zeros where the device offers no measurement. */

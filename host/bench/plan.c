@@ -36,10 +36,7 @@ const char *px_bench_work_name(px_bench_work work)
     }
 }
 
-int px_bench_work_is_part(px_bench_work work)
-{
-    return work >= PX_BENCH_DATA;
-}
+int px_bench_work_is_part(px_bench_work work) { return work >= PX_BENCH_DATA; }
 
 void px_bench_case_name(const px_bench_case *c, char *buffer, size_t buffer_bytes)
 {
@@ -48,10 +45,7 @@ void px_bench_case_name(const px_bench_case *c, char *buffer, size_t buffer_byte
              px_precision_name(c->precision), c->threads, c->device);
 }
 
-double px_bench_rate(px_optimizer kind)
-{
-    return px_optimizer_of(kind)->rate / 10;
-}
+double px_bench_rate(px_optimizer kind) { return px_optimizer_of(kind)->rate / 10; }
 
 void px_bench_config_default(px_config *config)
 {
@@ -67,7 +61,7 @@ void px_bench_config_default(px_config *config)
 typedef struct builder {
     px_bench_plan *plan;
     size_t room;
-    px_bench_case base;          /* sizes not named by a preset: work, precision, tied, ... */
+    px_bench_case base; /* sizes not named by a preset: work, precision, tied, ... */
     int32_t all_threads, next_group;
     px_sweep devices, works;
 } builder;
@@ -88,7 +82,8 @@ static px_status push(builder *b, const px_bench_case *c)
     return PX_OK;
 }
 
-/* One size on every device, for every kind of work; each kind is a group of its own unless `keep` goes on with the last. */
+/* One size on every device, for every kind of work; each kind is a group of its own unless `keep` goes on with the
+ * last. */
 static px_status add(builder *b, px_bench_case c, int keep)
 {
     for (int32_t w = 0; w < b->works.count; w++) {
@@ -148,7 +143,8 @@ static px_status plan_quick(builder *b)
     return all > 1 ? add_inference(b, 1, 512, all) : PX_OK;
 }
 
-static px_status plan_grid(builder *b, const int32_t *hidden, const int32_t *batch, const int32_t *vocab, const int32_t *layers)
+static px_status plan_grid(builder *b, const int32_t *hidden, const int32_t *batch, const int32_t *vocab,
+                           const int32_t *layers)
 {
     for (int i = 0; vocab[i]; i++)
         for (int j = 0; layers[j]; j++)
@@ -180,7 +176,8 @@ static px_status plan_full(builder *b)
     return plan_grid(b, hidden, n32, vocab, layers);
 }
 
-/* Dive into Deep Learning 8.5 (from scratch, 512 units) and 8.6 (concise, 256 units), both n=32, T=35, 28 characters. */
+/* Dive into Deep Learning 8.5 (from scratch, 512 units) and 8.6 (concise, 256 units), both n=32, T=35, 28 characters.
+ */
 static px_status plan_seed_chapter(builder *b)
 {
     PX_TRY(add_size(b, 32, 35, 512, 28, 1, b->all_threads, 0));
@@ -195,10 +192,14 @@ typedef struct axis {
 } axis;
 
 static const axis axes[] = {
-    {"hidden", offsetof(px_bench_case, hidden), 1, 1 << 16},     {"batch", offsetof(px_bench_case, batch), 1, 1 << 20},
-    {"steps", offsetof(px_bench_case, steps), 1, 1 << 20},       {"vocab", offsetof(px_bench_case, vocab), 2, 1 << 24},
-    {"layers", offsetof(px_bench_case, layers), 1, PX_MAX_LAYERS}, {"embed", offsetof(px_bench_case, embed), 0, 1 << 16},
-    {"threads", offsetof(px_bench_case, threads), 1, 4096},      {"precision", offsetof(px_bench_case, precision), 0, 2},
+    {"hidden", offsetof(px_bench_case, hidden), 1, 1 << 16},
+    {"batch", offsetof(px_bench_case, batch), 1, 1 << 20},
+    {"steps", offsetof(px_bench_case, steps), 1, 1 << 20},
+    {"vocab", offsetof(px_bench_case, vocab), 2, 1 << 24},
+    {"layers", offsetof(px_bench_case, layers), 1, PX_MAX_LAYERS},
+    {"embed", offsetof(px_bench_case, embed), 0, 1 << 16},
+    {"threads", offsetof(px_bench_case, threads), 1, 4096},
+    {"precision", offsetof(px_bench_case, precision), 0, 2},
 };
 enum { AXES = sizeof axes / sizeof axes[0] };
 
@@ -216,17 +217,16 @@ static px_status parse_sweep(const char *text, px_sweep *values, int *which)
         return px_sweep_numbers(what, equals + 1, axes[i].min, axes[i].max, values);
     }
     return px_fail(PX_ERR_ARGUMENT,
-                   "--sweep %s: expected key=a..b or key=a,b,c with hidden, batch, steps, vocab, layers, embed, threads or precision",
+                   "--sweep %s: expected key=a..b or key=a,b,c with hidden, batch, steps, vocab, layers, embed, "
+                   "threads or precision",
                    text);
 }
 
-static int32_t *field(px_bench_case *c, const axis *a)
-{
-    return (int32_t *)((char *)c + a->offset);
-}
+static int32_t *field(px_bench_case *c, const axis *a) { return (int32_t *)((char *)c + a->offset); }
 
 /* The product of all axes; the first sweep given varies slowest, and a device fastest of all. */
-static px_status expand(builder *b, const px_sweep *values, const int *which, size_t axis_count, size_t depth, px_bench_case c)
+static px_status expand(builder *b, const px_sweep *values, const int *which, size_t axis_count, size_t depth,
+                        px_bench_case c)
 {
     if (depth == axis_count) return add(b, c, 0);
     for (int32_t i = 0; i < values[depth].count; i++) {
@@ -245,25 +245,31 @@ static px_status plan_sweeps(builder *b, const char *const *sweeps, size_t sweep
         PX_TRY(parse_sweep(sweeps[i], &values[i], &which[i]));
         for (size_t j = 0; j < i; j++)
             if (which[j] == which[i])
-                return px_fail(PX_ERR_ARGUMENT, "--sweep %s: \"%s\" is swept already; give all its values at once", sweeps[i],
-                               axes[which[i]].name);
+                return px_fail(PX_ERR_ARGUMENT, "--sweep %s: \"%s\" is swept already; give all its values at once",
+                               sweeps[i], axes[which[i]].name);
         if (has_data && strcmp(axes[which[i]].name, "vocab") == 0)
-            return px_fail(PX_ERR_ARGUMENT, "--sweep %s: the text of --data brings its own vocabulary; use --max-vocab", sweeps[i]);
+            return px_fail(PX_ERR_ARGUMENT, "--sweep %s: the text of --data brings its own vocabulary; use --max-vocab",
+                           sweeps[i]);
         if (values[i].count > 1)
             snprintf(b->plan->swept[b->plan->swept_count++], sizeof b->plan->swept[0], "%s", axes[which[i]].name);
     }
     return expand(b, values, which, sweep_count, 0, b->base);
 }
 
-static px_status fill(builder *b, const px_config *config, const char *preset, const char *const *sweeps, size_t sweep_count)
+static px_status fill(builder *b, const px_config *config, const char *preset, const char *const *sweeps,
+                      size_t sweep_count)
 {
     if (preset && config->corpus.data)
-        return px_fail(PX_ERR_ARGUMENT, "--preset and --data: a preset brings its own vocabulary; give --sweep or sizes with --data");
-    if (!preset) return sweep_count ? plan_sweeps(b, sweeps, sweep_count, config->corpus.data != NULL) : add(b, b->base, 0);
-    if (sweep_count) return px_fail(PX_ERR_ARGUMENT, "--preset and --sweep: a preset brings its own sizes; give one of the two");
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--preset and --data: a preset brings its own vocabulary; give --sweep or sizes with --data");
+    if (!preset)
+        return sweep_count ? plan_sweeps(b, sweeps, sweep_count, config->corpus.data != NULL) : add(b, b->base, 0);
+    if (sweep_count)
+        return px_fail(PX_ERR_ARGUMENT, "--preset and --sweep: a preset brings its own sizes; give one of the two");
     const px_bench_preset *known = px_bench_preset_find(preset);
     if (!known)
-        return px_fail(PX_ERR_ARGUMENT, "--preset %s: not known; use smoke, quick, standard, full or seed-chapter", preset);
+        return px_fail(PX_ERR_ARGUMENT, "--preset %s: not known; use smoke, quick, standard, full or seed-chapter",
+                       preset);
     snprintf(b->plan->preset, sizeof b->plan->preset, "%s", preset);
     if (strcmp(preset, "smoke") == 0) return plan_smoke(b);
     if (strcmp(preset, "quick") == 0) return plan_quick(b);
@@ -278,12 +284,20 @@ px_status px_bench_plan_make(const px_config *config, const char *preset, const 
     memset(plan, 0, sizeof *plan);
     builder b = {.plan = plan};
     b.all_threads = config->threads > 0 ? config->threads : px_machine_cores();
-    b.base = (px_bench_case){
-        .batch = config->minibatch.batch, .steps = config->minibatch.steps, .hidden = config->model.hidden, .embed = config->model.embed,
-        .layers = config->model.layers, .vocab = config->corpus.data ? 0 : config->model.vocab > 0 ? config->model.vocab : 28,
-        .tied = config->model.tied, .precision = config->precision, .threads = b.all_threads};
+    b.base = (px_bench_case){.batch = config->minibatch.batch,
+                             .steps = config->minibatch.steps,
+                             .hidden = config->model.hidden,
+                             .embed = config->model.embed,
+                             .layers = config->model.layers,
+                             .vocab = config->corpus.data       ? 0
+                                      : config->model.vocab > 0 ? config->model.vocab
+                                                                : 28,
+                             .tied = config->model.tied,
+                             .precision = config->precision,
+                             .threads = b.all_threads};
     PX_TRY(px_sweep_devices(devices, &b.devices));
-    if (strcmp(works, "phases") == 0) works = "data,embed,recurrence_forward,head,recurrence_backward,embed_backward,update";
+    if (strcmp(works, "phases") == 0)
+        works = "data,embed,recurrence_forward,head,recurrence_backward,embed_backward,update";
     PX_TRY(px_sweep_names("--work", works, px_sweep_works, &b.works));
     px_status status = fill(&b, config, preset, sweeps, sweep_count);
     if (status != PX_OK) px_bench_plan_free(plan);

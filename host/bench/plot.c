@@ -18,16 +18,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The grey of texts and axes has the same contrast, 4.3, on white and on GitHub's dark page (#0d1117); the lines' colours have 3 or
- * more on both. The background is left transparent. */
+/* The grey of texts and axes has the same contrast, 4.3, on white and on GitHub's dark page (#0d1117); the lines'
+ * colours have 3 or more on both. The background is left transparent. */
 void px_plot_style(FILE *out, const char *title, const char *subtitle)
 {
-    static const char *const colour[] = {"#2f81f7", "#d9730d", "#2da44e", "#a371f7", "#e5534b", "#1b9aaa", "#a5783f", "#8b8f98"};
-    for (int i = 0; i < 8; i++) fprintf(out, "set linetype %d linecolor rgb '%s' linewidth 2 pointtype 7 pointsize 0.6\n", i + 1, colour[i]);
+    static const char *const colour[] = {"#2f81f7", "#d9730d", "#2da44e", "#a371f7",
+                                         "#e5534b", "#1b9aaa", "#a5783f", "#8b8f98"};
+    for (int i = 0; i < 8; i++)
+        fprintf(out, "set linetype %d linecolor rgb '%s' linewidth 2 pointtype 7 pointsize 0.6\n", i + 1, colour[i]);
     fprintf(out, "grey = '#757b85'\nset title \"%s\\n%s\" textcolor rgb grey noenhanced\n", title, subtitle);
-    fprintf(out, "set border 3 linecolor rgb grey\nset tics nomirror textcolor rgb grey\nset xlabel textcolor rgb grey\n"
-                 "set ylabel textcolor rgb grey\nset grid linecolor rgb '#a0757b85' linewidth 0.5 dashtype solid\n"
-                 "set key outside right top reverse Left textcolor rgb grey noenhanced samplen 2\n");
+    fprintf(out,
+            "set border 3 linecolor rgb grey\nset tics nomirror textcolor rgb grey\nset xlabel textcolor rgb grey\n"
+            "set ylabel textcolor rgb grey\nset grid linecolor rgb '#a0757b85' linewidth 0.5 dashtype solid\n"
+            "set key outside right top reverse Left textcolor rgb grey noenhanced samplen 2\n");
 }
 
 /* Runs gnuplot on a script with the terminal and output given before it. 0 if it worked, 127 if it is not installed. */
@@ -48,8 +51,10 @@ static const struct picture {
     const char *name;
     int (*script)(FILE *out, const px_bench_result *result);
 } pictures[] = {
-    {"speed-hidden", px_plot_speed_over_hidden}, {"speed-batch", px_plot_speed_over_batch},
-    {"phases", px_plot_phases}, {"roofline", px_plot_roofline},
+    {"speed-hidden", px_plot_speed_over_hidden},
+    {"speed-batch", px_plot_speed_over_batch},
+    {"phases", px_plot_phases},
+    {"roofline", px_plot_roofline},
 };
 
 const char *px_bench_picture(size_t index)
@@ -70,13 +75,15 @@ static void draw_files(const char *folder, const char *name, int height, int png
     *failed = draw(script, terminal, picture);
 }
 
-static px_status plot(const px_bench_result *result, const char *folder, const struct picture *picture, int png, int *failed)
+static px_status plot(const px_bench_result *result, const char *folder, const struct picture *picture, int png,
+                      int *failed)
 {
     char path[PATH_MAX];
     px_memory_stream memory;
     PX_TRY(px_memory_open(&memory, "bench: a plot"));
     FILE *out = memory.stream;
-    fprintf(out, "# gnuplot -e \"set terminal svg size 920,400; set output '%s.svg'\" %s.gp\n", picture->name, picture->name);
+    fprintf(out, "# gnuplot -e \"set terminal svg size 920,400; set output '%s.svg'\" %s.gp\n", picture->name,
+            picture->name);
     int height = picture->script(out, result);
     char *text = px_memory_end(&memory);
     px_status status = text ? PX_OK : px_fail(PX_ERR_MEMORY, "bench: no memory for a plot");
@@ -94,12 +101,19 @@ px_status px_bench_plot(const px_bench_result *result, const char *folder, int p
     char path[PATH_MAX];
     int failed = 0;
     note[0] = 0;
-    if (strchr(folder, '\'')) return px_fail(PX_ERR_ARGUMENT, "%s: a folder for plots may not have a quote in its name", folder);
-    if (px_make_folder(folder, 0777) != 0 && errno != EEXIST) return px_fail(PX_ERR_IO, "%s: cannot be made: %s", folder, strerror(errno));
+    if (strchr(folder, '\''))
+        return px_fail(PX_ERR_ARGUMENT, "%s: a folder for plots may not have a quote in its name", folder);
+    if (px_make_folder(folder, 0777) != 0 && errno != EEXIST)
+        return px_fail(PX_ERR_IO, "%s: cannot be made: %s", folder, strerror(errno));
     snprintf(path, sizeof path, "%s/plots", folder);
-    if (px_make_folder(path, 0777) != 0 && errno != EEXIST) return px_fail(PX_ERR_IO, "%s: cannot be made: %s", path, strerror(errno));
-    for (size_t i = 0; i < sizeof pictures / sizeof pictures[0]; i++) PX_TRY(plot(result, folder, &pictures[i], png, &failed));
-    if (failed == 127) snprintf(note, note_bytes, "gnuplot was not found: plots/*.gp are written but not drawn (apt-get install gnuplot-nox)");
-    else if (failed) snprintf(note, note_bytes, "gnuplot failed (status %d): see plots/*.gp", failed);
+    if (px_make_folder(path, 0777) != 0 && errno != EEXIST)
+        return px_fail(PX_ERR_IO, "%s: cannot be made: %s", path, strerror(errno));
+    for (size_t i = 0; i < sizeof pictures / sizeof pictures[0]; i++)
+        PX_TRY(plot(result, folder, &pictures[i], png, &failed));
+    if (failed == 127)
+        snprintf(note, note_bytes,
+                 "gnuplot was not found: plots/*.gp are written but not drawn (apt-get install gnuplot-nox)");
+    else if (failed)
+        snprintf(note, note_bytes, "gnuplot failed (status %d): see plots/*.gp", failed);
     return PX_OK;
 }

@@ -10,8 +10,8 @@ enum { LINES_MAX = 64 };
 typedef struct lines {
     const px_bench_result *result;
     px_case_field axis;
-    int *line_of;                    /* [result->count] */
-    const px_bench_case **first;     /* [line] a case of each */
+    int *line_of;                /* [result->count] */
+    const px_bench_case **first; /* [line] a case of each */
     int count;
 } lines;
 
@@ -39,10 +39,7 @@ static int find_same_sizes(const lines *l, int line)
     return line;
 }
 
-static int is_shown(const px_bench_measure *m)
-{
-    return m->measured && !px_bench_work_is_part(m->c.work);
-}
+static int is_shown(const px_bench_measure *m) { return m->measured && !px_bench_work_is_part(m->c.work); }
 
 /* Gives every measure with a neighbour on its line a number. 0 where memory ran out. */
 static int find_lines(lines *l)
@@ -89,7 +86,8 @@ static void write_line(FILE *out, const lines *l, int line)
         for (size_t i = 0; i < l->result->count; i++) {
             const px_bench_measure *m = &l->result->measures[i];
             if (l->line_of[i] == line && axis_value(&m->c, l->axis) == value)
-                fprintf(out, "%d %.6g %.6g %.6g\n", value, m->tokens_per_s.median, m->tokens_per_s.q1, m->tokens_per_s.q3);
+                fprintf(out, "%d %.6g %.6g %.6g\n", value, m->tokens_per_s.median, m->tokens_per_s.q1,
+                        m->tokens_per_s.q3);
         }
     fprintf(out, "EOD\n");
 }
@@ -107,7 +105,8 @@ static void write_tics(FILE *out, const lines *l)
     fprintf(out, "set logscale x 2\nset xrange [%.4g:%.4g]\nset xtics (", least / 1.15, largest * 1.15);
     int written = 0;
     for (int64_t tic = 1; tic <= 2 * (int64_t)largest; tic *= 2)
-        if ((double)tic >= least / 1.15 && (double)tic <= largest * 1.15) fprintf(out, "%s%lld", written++ ? ", " : "", (long long)tic);
+        if ((double)tic >= least / 1.15 && (double)tic <= largest * 1.15)
+            fprintf(out, "%s%lld", written++ ? ", " : "", (long long)tic);
     if (!written) fprintf(out, "%d", least);
     fprintf(out, ")\n");
 }
@@ -120,18 +119,21 @@ static int write_script(FILE *out, lines *l)
     if (l->count > LINES_MAX) l->count = LINES_MAX; /* more than eye and page can hold */
     int height = 360 + (l->count > 14 ? 20 * (l->count - 14) : 0);
     px_case_common(l->first, (size_t)l->count, l->axis, common, sizeof common);
-    px_plot_style(out, l->axis == PX_CASE_BATCH ? "Tokens per second over streams" : "Tokens per second over hidden units", common);
+    px_plot_style(out,
+                  l->axis == PX_CASE_BATCH ? "Tokens per second over streams" : "Tokens per second over hidden units",
+                  common);
     for (int line = 0; line < l->count; line++) write_line(out, l, line);
     write_tics(out, l);
-    fprintf(out, "set xlabel '%s'\nset ylabel 'tokens/s: median, quartiles'\nset logscale y\nset format y '%%.0s%%c'\nplot ",
+    fprintf(out,
+            "set xlabel '%s'\nset ylabel 'tokens/s: median, quartiles'\nset logscale y\nset format y '%%.0s%%c'\nplot ",
             l->axis == PX_CASE_BATCH ? "n, streams" : "h, hidden units");
     /* a device after the first one is dashed, in the colour of the same sizes on the first */
     int colours = 0;
     for (int line = 0; line < l->count; line++) {
         int dash = strcmp(l->first[line]->device, l->first[0]->device) == 0 ? 1 : 2, same = find_same_sizes(l, line);
         colour[line] = same < line ? colour[same] : colours++ % 8 + 1;
-        fprintf(out, "%s$line%d using 1:2:3:4 with yerrorlines linetype %d dashtype %d title columnheader(1)", line ? ", \\\n     " : "", line,
-                colour[line], dash);
+        fprintf(out, "%s$line%d using 1:2:3:4 with yerrorlines linetype %d dashtype %d title columnheader(1)",
+                line ? ", \\\n     " : "", line, colour[line], dash);
     }
     fprintf(out, "\n");
     return height;

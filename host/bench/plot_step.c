@@ -7,7 +7,7 @@
 
 enum { ROWS_MAX = 48, ROW_HEIGHT = 19 };
 
-/* ---- shares of a step: a bar for each case ------------------------------------------------------------------------- */
+/* ---- shares of a step: a bar for each case ----------------------------------------------------------------------- */
 
 static size_t choose_rows(const px_bench_result *result, const px_bench_measure **rows, const px_bench_case **cases)
 {
@@ -23,7 +23,8 @@ static size_t choose_rows(const px_bench_result *result, const px_bench_measure 
 
 static const char *bar_name(int part)
 {
-    static const char *const names[] = {"data", "embed", "recurrence", "head", "recurrence back", "embed back", "update"};
+    static const char *const names[] = {"data",       "embed", "recurrence", "head", "recurrence back",
+                                        "embed back", "update"};
     return names[part];
 }
 
@@ -54,8 +55,11 @@ int px_plot_phases(FILE *out, const px_bench_result *result)
     px_case_common(cases, count, PX_CASE_FIELDS, text, sizeof text);
     px_plot_style(out, "Where a step's time goes", text);
     for (int part = 0; part <= PX_PHASE_COUNT; part++) write_part(out, rows, count, part);
-    fprintf(out, "set xrange [0:100]\nset yrange [%.1f:-0.6]\nset format x '%%g %%%%'\nunset grid\nset border 1\nset style fill solid 1 noborder\n"
-                 "set key outside bottom center horizontal width 1 samplen 1\nset ytics scale 0 noenhanced (", (double)count - 0.4);
+    fprintf(out,
+            "set xrange [0:100]\nset yrange [%.1f:-0.6]\nset format x '%%g %%%%'\nunset grid\nset border 1\nset style "
+            "fill solid 1 noborder\n"
+            "set key outside bottom center horizontal width 1 samplen 1\nset ytics scale 0 noenhanced (",
+            (double)count - 0.4);
     for (size_t i = 0; i < count; i++) {
         px_case_label(cases, count, PX_CASE_FIELDS, cases[i], text, sizeof text);
         fprintf(out, "%s\"%s\" %zu", i ? ", " : "", text[0] ? text : "step", i);
@@ -67,24 +71,22 @@ int px_plot_phases(FILE *out, const px_bench_result *result)
     }
     fprintf(out, ")\nplot ");
     for (int part = 0; part <= PX_PHASE_COUNT; part++)
-        fprintf(out, "%s$part%d using (($2+$3)/2):1:2:3:($1-0.38):($1+0.38) with boxxyerror linecolor rgb '%s' title '%s'", part ? ", \\\n     " : "",
-                part, colour[part], bar_name(part));
+        fprintf(out,
+                "%s$part%d using (($2+$3)/2):1:2:3:($1-0.38):($1+0.38) with boxxyerror linecolor rgb '%s' title '%s'",
+                part ? ", \\\n     " : "", part, colour[part], bar_name(part));
     fprintf(out, "\n");
     return 120 + ROW_HEIGHT * (int)count;
 }
 
-/* ---- roofline ------------------------------------------------------------------------------------------------------ */
+/* ---- roofline ---------------------------------------------------------------------------------------------------- */
 
 static int is_under(const px_bench_measure *m, const px_peak *peak)
 {
-    return m->measured && m->gflops > 0 && m->work.bytes > 0 && m->peak.threads == peak->threads && m->peak.precision == peak->precision &&
-           strcmp(m->peak.device, peak->device) == 0;
+    return m->measured && m->gflops > 0 && m->work.bytes > 0 && m->peak.threads == peak->threads &&
+           m->peak.precision == peak->precision && strcmp(m->peak.device, peak->device) == 0;
 }
 
-static int has_roof(const px_peak *peak)
-{
-    return peak->gflops > 0 && peak->copy_gb_s > 0;
-}
+static int has_roof(const px_peak *peak) { return peak->gflops > 0 && peak->copy_gb_s > 0; }
 
 static void widen(double value, double *least, double *largest)
 {
@@ -93,7 +95,8 @@ static void widen(double value, double *least, double *largest)
 }
 
 /* The cases of one device and thread count; *x and *y ranges take them in. Returns how many there are. */
-static int write_points(FILE *out, const px_bench_result *result, const px_peak *peak, size_t index, double x[2], double y[2])
+static int write_points(FILE *out, const px_bench_result *result, const px_peak *peak, size_t index, double x[2],
+                        double y[2])
 {
     int points = 0;
     fprintf(out, "$points%zu << EOD\n", index);
@@ -123,8 +126,11 @@ int px_plot_roofline(FILE *out, const px_bench_result *result)
         roofs++;
     }
     if (roofs == 0) return 0;
-    fprintf(out, "set key outside bottom center horizontal width 2\nset logscale xy\nset xrange [%.4g:%.4g]\nset yrange [%.4g:%.4g]\nset xlabel 'operations per byte'\nset ylabel 'GFLOP/s'\n"
-                 "set samples 500\nplot ", x[0] / 2.5, x[1] * 2.5, y[0] / 2, y[1] * 1.8);
+    fprintf(out,
+            "set key outside bottom center horizontal width 2\nset logscale xy\nset xrange [%.4g:%.4g]\nset yrange "
+            "[%.4g:%.4g]\nset xlabel 'operations per byte'\nset ylabel 'GFLOP/s'\n"
+            "set samples 500\nplot ",
+            x[0] / 2.5, x[1] * 2.5, y[0] / 2, y[1] * 1.8);
     int roof = 0;
     for (size_t i = 0; i < result->peak_count; i++) {
         const px_peak *p = &result->peaks[i];
@@ -132,10 +138,13 @@ int px_plot_roofline(FILE *out, const px_bench_result *result)
         for (size_t j = 0; j < result->count; j++) points += is_under(&result->measures[j], p);
         if (!has_roof(p) || points == 0) continue;
         roof++;
-        fprintf(out, "%s%.6g * x < %.6g ? %.6g * x : %.6g with lines linetype %d title '%s, %d thread%s: %.0f GFLOP/s, %.0f GB/s', \\\n"
-                     "     $points%zu using 1:2 with points linetype %d title '%d case%s'",
-                roof > 1 ? ", \\\n     " : "", p->copy_gb_s, p->gflops, p->copy_gb_s, p->gflops, roof, p->device, p->threads,
-                p->threads == 1 ? "" : "s", p->gflops, p->copy_gb_s, i, roof, points, points == 1 ? "" : "s");
+        fprintf(out,
+                "%s%.6g * x < %.6g ? %.6g * x : %.6g with lines linetype %d title '%s, %d thread%s: %.0f GFLOP/s, %.0f "
+                "GB/s', \\\n"
+                "     $points%zu using 1:2 with points linetype %d title '%d case%s'",
+                roof > 1 ? ", \\\n     " : "", p->copy_gb_s, p->gflops, p->copy_gb_s, p->gflops, roof, p->device,
+                p->threads, p->threads == 1 ? "" : "s", p->gflops, p->copy_gb_s, i, roof, points,
+                points == 1 ? "" : "s");
     }
     fprintf(out, "\n");
     return 380;

@@ -13,8 +13,8 @@
 static const double PROBE_SECONDS = 0.003;
 enum {
     UNIT = PX_READ_FLOATS,
-    BLOCK = 256 * UNIT,             /* 128 KiB: read forwards, also in a pass that goes backwards */
-    LEAST_BYTES = 4 << 20,          /* an arena of this size gets large pages, as an engine's does */
+    BLOCK = 256 * UNIT,    /* 128 KiB: read forwards, also in a pass that goes backwards */
+    LEAST_BYTES = 4 << 20, /* an arena of this size gets large pages, as an engine's does */
     MOST_PASSES = 1 << 20
 };
 
@@ -22,7 +22,7 @@ struct px_read_probe {
     int32_t threads;
     px_arena arena;
     float *data;
-    size_t count;  /* of data */
+    size_t count; /* of data */
     int touched;
 };
 
@@ -32,7 +32,7 @@ typedef struct read_run {
     px_meeting meeting;
     int32_t threads;
     const px_read_probe *probe;
-    long units;            /* of all threads together */
+    long units; /* of all threads together */
     int passes;
     double begin, end;
 } read_run;
@@ -50,7 +50,8 @@ px_status px_read_probe_create(int32_t threads, size_t bytes, px_read_probe **pr
     p->threads = threads;
     bytes = (size_t)units_of(p, bytes) * UNIT * sizeof(float);
     const size_t room = px_arena_round(bytes);
-    px_status status = px_arena_create(&p->arena, room > LEAST_BYTES ? room : LEAST_BYTES, "a probe that reads as much as the weights");
+    px_status status = px_arena_create(&p->arena, room > LEAST_BYTES ? room : LEAST_BYTES,
+                                       "a probe that reads as much as the weights");
     if (status != PX_OK) {
         free(p);
         return status;
@@ -121,7 +122,8 @@ double px_read_probe_take(px_read_probe *probe, size_t bytes)
     /* passes until they take a quarter of a probe bring the caches into their state and say how many a probe needs */
     int passes = 2;
     double seconds = seconds_of(probe, team, units, passes);
-    for (; seconds < PROBE_SECONDS / 4 && passes < MOST_PASSES; seconds = seconds_of(probe, team, units, passes)) passes *= 2;
+    for (; seconds < PROBE_SECONDS / 4 && passes < MOST_PASSES; seconds = seconds_of(probe, team, units, passes))
+        passes *= 2;
     const double wanted = PROBE_SECONDS / seconds * passes;
     passes = wanted > MOST_PASSES ? MOST_PASSES : wanted > 2 ? (int)wanted : 2;
     return (double)units * UNIT * sizeof(float) * passes / seconds_of(probe, team, units, passes) * 1e-9;

@@ -1,5 +1,6 @@
-/* One case being measured (runner.h). Everything goes through the engine seam, as a training does: the windows come from
- * minibatches, a step is accumulate + update, and a repeat ends with px_engine_metrics, which waits for the device. */
+/* One case being measured (runner.h). Everything goes through the engine seam, as a training does: the windows come
+ * from minibatches, a step is accumulate + update, and a repeat ends with px_engine_metrics, which waits for the
+ * device. */
 #include "runner.h"
 
 #include "check.h"
@@ -14,40 +15,42 @@
 struct px_runner {
     px_bench_case c;
     const px_bench_options *options;
-    int on_host;                   /* the engine runs on this processor */
+    int on_host; /* the engine runs on this processor */
     px_model_config model;
     px_optimizer_config optimizer;
     px_engine *engine;
     px_tokens *tokens;
     px_minibatches *minibatches;
     int64_t per_epoch;
-    float *probabilities;          /* [n,V], decoding only */
-    uint64_t step;                 /* steps done */
-    px_batch batch;                /* the window of the last step */
-    int32_t row;                   /* decoding: next row of the window */
-    double data_s;                 /* time spent making windows since the repeat began */
-    int64_t scored;                /* tokens done since the repeat began */
+    float *probabilities; /* [n,V], decoding only */
+    uint64_t step;        /* steps done */
+    px_batch batch;       /* the window of the last step */
+    int32_t row;          /* decoding: next row of the window */
+    double data_s;        /* time spent making windows since the repeat began */
+    int64_t scored;       /* tokens done since the repeat began */
     int32_t steps_per_round;
-    double warm_step_s;            /* seconds of one warm step */
+    double warm_step_s; /* seconds of one warm step */
     size_t resident_before, resident_bytes;
     double loss[PX_BENCH_LOSSES];
     int32_t loss_count;
     px_samples samples;
-    px_work_count work;            /* of one step */
-    px_read_probe *read;           /* of as many bytes as its weights have; NULL but for evaluation and decoding on the host */
+    px_work_count work;  /* of one step */
+    px_read_probe *read; /* of as many bytes as its weights have; NULL but for evaluation and decoding on the host */
     double joules, joule_tokens;
 };
 
-static int is_training(const px_bench_case *c)
-{
-    return c->work == PX_BENCH_TRAIN || px_bench_work_is_part(c->work);
-}
+static int is_training(const px_bench_case *c) { return c->work == PX_BENCH_TRAIN || px_bench_work_is_part(c->work); }
 
 static px_engine_shape shape_of(const px_runner *r)
 {
     const px_bench_case *c = &r->c;
-    return (px_engine_shape){.n = c->batch, .T = c->steps, .training = is_training(c), .threads = c->threads, .precision = c->precision,
-                             .recurrence = r->options->config->recurrence, .seed = r->options->config->seed};
+    return (px_engine_shape){.n = c->batch,
+                             .T = c->steps,
+                             .training = is_training(c),
+                             .threads = c->threads,
+                             .precision = c->precision,
+                             .recurrence = r->options->config->recurrence,
+                             .seed = r->options->config->seed};
 }
 
 static px_status make_weights(px_runner *r)
@@ -69,7 +72,9 @@ static void count_work(const px_runner *r, px_work_count *work)
     case PX_BENCH_EVALUATE: px_count_evaluate(&r->model, r->c.batch, r->c.steps, work); break;
     case PX_BENCH_DECODE: px_count_decode(&r->model, r->c.batch, work); break;
     case PX_BENCH_DATA: px_count_data(r->c.batch, r->c.steps, work); break;
-    default: px_count_phase(&r->model, &r->optimizer, r->c.batch, r->c.steps, (px_phase)(r->c.work - PX_BENCH_PHASE), work); break;
+    default:
+        px_count_phase(&r->model, &r->optimizer, r->c.batch, r->c.steps, (px_phase)(r->c.work - PX_BENCH_PHASE), work);
+        break;
     }
 }
 
@@ -78,21 +83,27 @@ static px_status create(px_runner *r, const px_bench_source *source)
     const px_bench_case *c = &r->c;
     px_engine_shape shape = shape_of(r);
     if (c->work == (px_bench_work)(PX_BENCH_PHASE + PX_PHASE_EMBED) && c->embed == 0 && !(r->model.dropout_input > 0))
-        return px_fail(PX_ERR_ARGUMENT, "embed: a one-hot input is a row of weights that the recurrence reads in place, so this phase has "
-                                        "nothing to do; give --embed");
-    PX_TRY(px_engine_create(c->device, &r->model, &r->optimizer, &shape, &r->engine)); /* first: it refuses what no memory holds */
+        return px_fail(
+            PX_ERR_ARGUMENT,
+            "embed: a one-hot input is a row of weights that the recurrence reads in place, so this phase has "
+            "nothing to do; give --embed");
+    PX_TRY(px_engine_create(c->device, &r->model, &r->optimizer, &shape,
+                            &r->engine)); /* first: it refuses what no memory holds */
     PX_TRY(px_bench_source_minibatches(source, c, &r->tokens, &r->minibatches));
     r->per_epoch = px_minibatches_per_epoch(r->minibatches, 0);
     PX_TRY(make_weights(r));
     if (c->work == PX_BENCH_DECODE) {
         r->probabilities = malloc((size_t)c->batch * (size_t)c->vocab * sizeof *r->probabilities);
-        if (!r->probabilities) return px_fail(PX_ERR_MEMORY, "bench: no memory for probabilities [%d,%d]", c->batch, c->vocab);
+        if (!r->probabilities)
+            return px_fail(PX_ERR_MEMORY, "bench: no memory for probabilities [%d,%d]", c->batch, c->vocab);
     }
-    if (r->on_host && r->work.model_bytes > 0) PX_TRY(px_read_probe_create(c->threads, (size_t)r->work.model_bytes, &r->read));
+    if (r->on_host && r->work.model_bytes > 0)
+        PX_TRY(px_read_probe_create(c->threads, (size_t)r->work.model_bytes, &r->read));
     return PX_OK;
 }
 
-px_status px_runner_create(const px_bench_case *c, const px_bench_options *options, const px_bench_source *source, px_runner **runner)
+px_status px_runner_create(const px_bench_case *c, const px_bench_options *options, const px_bench_source *source,
+                           px_runner **runner)
 {
     px_runner *r = calloc(1, sizeof *r);
     if (!r) return px_fail(PX_ERR_MEMORY, "bench: no memory for a case");
@@ -187,7 +198,8 @@ static px_status one_step(px_runner *r)
     r->step++;
     if (r->options->slow_down > 0) { /* a planted loss of speed: waits for its share of the time that the step took */
         double now = px_clock(), until = now + (now - begin) * r->options->slow_down;
-        while (px_clock() < until) {}
+        while (px_clock() < until) {
+        }
     }
     return PX_OK;
 }
@@ -208,7 +220,8 @@ static px_status check_finite(px_runner *r, px_metrics *metrics)
 {
     PX_TRY(px_engine_metrics(r->engine, 1, metrics));
     if (r->c.work == PX_BENCH_TRAIN && metrics->bad_step >= 0)
-        return px_fail(PX_ERR_NUMERIC, "loss or gradient was not finite at step %lld; give a smaller --lr", (long long)metrics->bad_step);
+        return px_fail(PX_ERR_NUMERIC, "loss or gradient was not finite at step %lld; give a smaller --lr",
+                       (long long)metrics->bad_step);
     return PX_OK;
 }
 
@@ -223,7 +236,8 @@ px_status px_runner_warm(px_runner *r)
         PX_TRY(check_finite(r, &metrics));
         last = px_clock() - started;
         if (!px_bench_work_is_part(r->c.work))
-            r->loss[r->loss_count++] = r->c.work == PX_BENCH_DECODE ? decode_loss(r) : metrics.loss_sum / (double)metrics.tokens;
+            r->loss[r->loss_count++] =
+                r->c.work == PX_BENCH_DECODE ? decode_loss(r) : metrics.loss_sum / (double)metrics.tokens;
         if (r->options->stop && *r->options->stop) break;
         /* slow cases keep fewer losses: at least two, then no more than a third of the case's time */
         if (i >= 1 && px_clock() - begin > r->options->case_seconds / 3) break;
@@ -263,10 +277,12 @@ px_status px_runner_round(px_runner *r)
     double joules_before = 0, joules_after = 0;
     if (s->count == PX_SAMPLES_MAX) return PX_OK;
     take_probes(r);
-    if (r->warm_step_s < r->options->round_seconds / 4) PX_TRY(one_step(r)); /* brings the caches back from the neighbour's case */
+    if (r->warm_step_s < r->options->round_seconds / 4)
+        PX_TRY(one_step(r)); /* brings the caches back from the neighbour's case */
     PX_TRY(px_engine_metrics(r->engine, 1, &metrics));
     PX_TRY(px_engine_phase_times(r->engine, 1, &phases));
-    int has_energy = r->engine->ops->energy && r->engine->ops->energy(r->engine, &joules_before) == PX_OK; /* some GPUs count none */
+    int has_energy =
+        r->engine->ops->energy && r->engine->ops->energy(r->engine, &joules_before) == PX_OK; /* some GPUs count none */
     r->data_s = 0;
     r->scored = 0;
     double cpu = px_samples_cpu_seconds(), begin = px_clock();
@@ -279,7 +295,8 @@ px_status px_runner_round(px_runner *r)
         r->joule_tokens += (double)r->scored;
     }
     PX_TRY(px_engine_phase_times(r->engine, 1, &phases));
-    if (r->c.work >= PX_BENCH_PHASE) seconds = phases.seconds[r->c.work - PX_BENCH_PHASE]; /* without what set the phase up */
+    if (r->c.work >= PX_BENCH_PHASE)
+        seconds = phases.seconds[r->c.work - PX_BENCH_PHASE]; /* without what set the phase up */
     if (r->c.work == PX_BENCH_DATA) seconds = r->data_s;
     int32_t k = s->count++, steps = r->steps_per_round;
     s->tokens_per_s[k] = (double)r->scored / seconds;
@@ -291,10 +308,7 @@ px_status px_runner_round(px_runner *r)
     return PX_OK;
 }
 
-const px_samples *px_runner_samples(const px_runner *r)
-{
-    return &r->samples;
-}
+const px_samples *px_runner_samples(const px_runner *r) { return &r->samples; }
 
 void px_runner_forget(px_runner *r)
 {
@@ -303,11 +317,13 @@ void px_runner_forget(px_runner *r)
     r->joules = r->joule_tokens = 0;
 }
 
-/* Seconds in which a step's weights can be read, at the rates of the probes; the recurrence's alone. NaN where none was taken. */
+/* Seconds in which a step's weights can be read, at the rates of the probes; the recurrence's alone. NaN where none was
+ * taken. */
 static double weights_seconds(const px_runner *r, double *recurrence)
 {
     const px_work_count *work = &r->work;
-    const double model = px_samples_rate(&r->samples, r->samples.model_read), loop = px_samples_rate(&r->samples, r->samples.loop_read);
+    const double model = px_samples_rate(&r->samples, r->samples.model_read),
+                 loop = px_samples_rate(&r->samples, r->samples.loop_read);
     const double loops = work->loop_passes > 0 ? work->loop_passes * work->loop_bytes / loop : 0;
     if (!r->read || !(model > 0)) return *recurrence = NAN;
     *recurrence = (work->model_recurrent_bytes / model + loops) * 1e-9;
@@ -321,17 +337,22 @@ static void fill_shares(const px_runner *r, px_bench_measure *m)
     m->share_of_peak = peak_flops > 0 && m->work.flops > 0 ? m->gflops / peak->gflops : NAN;
     double recurrence_weights, weights = weights_seconds(r, &recurrence_weights);
     m->read_gb_s = px_count_weight_bytes(&m->work) / weights * 1e-9;
-    m->weight_gb_s = weights > 0 ? m->tokens_per_s.median * px_count_weight_bytes(&m->work) / m->work.tokens * 1e-9 : NAN;
-    m->roofline_s = !(peak_flops > 0) ? NAN : weights > 0 ? fmax(m->work.flops / peak_flops, weights)
-                    : copy > 0 ? fmax(m->work.flops / peak_flops, m->work.bytes / copy) : NAN;
+    m->weight_gb_s =
+        weights > 0 ? m->tokens_per_s.median * px_count_weight_bytes(&m->work) / m->work.tokens * 1e-9 : NAN;
+    m->roofline_s = !(peak_flops > 0) ? NAN
+                    : weights > 0     ? fmax(m->work.flops / peak_flops, weights)
+                    : copy > 0        ? fmax(m->work.flops / peak_flops, m->work.bytes / copy)
+                                      : NAN;
     /* a window of a real text may be shorter than T: rates are per token, so the share is taken there too */
     m->share_of_roofline = m->roofline_s / m->work.tokens * m->tokens_per_s.median;
-    double recurrent = m->work.phase_flops[PX_PHASE_RECURRENCE_FORWARD] + m->work.phase_flops[PX_PHASE_RECURRENCE_BACKWARD];
+    double recurrent =
+        m->work.phase_flops[PX_PHASE_RECURRENCE_FORWARD] + m->work.phase_flops[PX_PHASE_RECURRENCE_BACKWARD];
     double spent = m->phase_s[PX_PHASE_RECURRENCE_FORWARD] + m->phase_s[PX_PHASE_RECURRENCE_BACKWARD];
     /* fmax takes the other number where one is not known */
     m->recurrence_floor_s = NAN;
     if (peak_flops > 0 && recurrent > 0)
-        m->recurrence_floor_s = fmax(recurrent / peak_flops, recurrence_weights) + m->work.dependent_steps * peak->step_latency_s;
+        m->recurrence_floor_s =
+            fmax(recurrent / peak_flops, recurrence_weights) + m->work.dependent_steps * peak->step_latency_s;
     m->share_of_floor = spent > 0 ? m->recurrence_floor_s / spent : NAN;
 }
 

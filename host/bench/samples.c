@@ -39,7 +39,8 @@ static px_bench_quartiles quartiles(const px_samples *s, const double *values)
     int all = mark_undisturbed(s, kept) < PX_SAMPLES_LEAST;
     for (int32_t i = 0; i < s->count; i++)
         if (all || kept[i]) chosen[n++] = values[i];
-    return (px_bench_quartiles){.median = px_quantile(chosen, n, 0.5), .q1 = px_quantile(chosen, n, 0.25), .q3 = px_quantile(chosen, n, 0.75)};
+    return (px_bench_quartiles){
+        .median = px_quantile(chosen, n, 0.5), .q1 = px_quantile(chosen, n, 0.25), .q3 = px_quantile(chosen, n, 0.75)};
 }
 
 int32_t px_samples_undisturbed(const px_samples *s)
@@ -55,10 +56,7 @@ int px_samples_contended(const px_samples *s)
     return mark_undisturbed(s, kept) < PX_SAMPLES_LEAST && s->count >= PX_SAMPLES_LEAST;
 }
 
-px_bench_quartiles px_samples_speed(const px_samples *s)
-{
-    return quartiles(s, s->tokens_per_s);
-}
+px_bench_quartiles px_samples_speed(const px_samples *s) { return quartiles(s, s->tokens_per_s); }
 
 /* Relative interquartile range; infinite without repeats. */
 static double spread_of(const px_samples *s)

@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const px_sweep_works[] = {"train", "evaluate", "decode", "data", "embed", "recurrence_forward", "head", "recurrence_backward",
-                                      "embed_backward", "update", NULL};
+const char *const px_sweep_works[] = {
+    "train",          "evaluate", "decode", "data", "embed", "recurrence_forward", "head", "recurrence_backward",
+    "embed_backward", "update",   NULL};
 
 /* Cuts the next part up to a comma into part; returns where the rest begins, NULL after the last one. */
 static const char *next_part(const char *text, char *part, size_t part_bytes)
@@ -35,7 +36,8 @@ static px_status number(const char *what, const char *text, char **end, int32_t 
     if (*end == text || text[0] == ' ')
         return px_fail(PX_ERR_ARGUMENT, "%s: \"%s\" is no whole number; write a..b (doubling) or a,b,c", what, text);
     if (errno || parsed < min || parsed > max)
-        return px_fail(PX_ERR_ARGUMENT, "%s: %.*s is out of range; %d to %d is accepted", what, (int)(*end - text), text, min, max);
+        return px_fail(PX_ERR_ARGUMENT, "%s: %.*s is out of range; %d to %d is accepted", what, (int)(*end - text),
+                       text, min, max);
     *value = (int32_t)parsed;
     return PX_OK;
 }
@@ -51,9 +53,12 @@ px_status px_sweep_numbers(const char *what, const char *text, int32_t min, int3
         PX_TRY(number(what, part, &end, min, max, &low));
         high = low;
         if (strncmp(end, "..", 2) == 0) PX_TRY(number(what, end + 2, &end, min, max, &high));
-        if (*end) return px_fail(PX_ERR_ARGUMENT, "%s: \"%s\" is not understood; write a..b (doubling) or a,b,c", what, part);
-        if (high < low) return px_fail(PX_ERR_ARGUMENT, "%s: %d..%d runs backwards; write %d..%d", what, low, high, high, low);
-        if (high > low && low == 0) return px_fail(PX_ERR_ARGUMENT, "%s: a range cannot start at 0, since it doubles", what);
+        if (*end)
+            return px_fail(PX_ERR_ARGUMENT, "%s: \"%s\" is not understood; write a..b (doubling) or a,b,c", what, part);
+        if (high < low)
+            return px_fail(PX_ERR_ARGUMENT, "%s: %d..%d runs backwards; write %d..%d", what, low, high, high, low);
+        if (high > low && low == 0)
+            return px_fail(PX_ERR_ARGUMENT, "%s: a range cannot start at 0, since it doubles", what);
         for (int64_t value = low; value < high; value *= 2) PX_TRY(append(what, sweep, (int32_t)value));
         PX_TRY(append(what, sweep, high));
     }

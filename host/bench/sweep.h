@@ -16,8 +16,8 @@ typedef struct px_sweep {
 /* Names in the order of their values, ended by NULL. */
 extern const char *const px_sweep_works[];
 
-/* "a..b" is a, 2a, 4a ... up to b, and b itself; "a,b,c" is a list; both may be mixed. what is the whole argument, for the
- * message. PX_ERR_ARGUMENT says what is wrong: no number, out of range, backwards, twice the same. */
+/* "a..b" is a, 2a, 4a ... up to b, and b itself; "a,b,c" is a list; both may be mixed. what is the whole argument, for
+ * the message. PX_ERR_ARGUMENT says what is wrong: no number, out of range, backwards, twice the same. */
 px_status px_sweep_numbers(const char *what, const char *text, int32_t min, int32_t max, px_sweep *sweep);
 px_status px_sweep_names(const char *what, const char *text, const char *const *names, px_sweep *sweep);
 /* Devices are only split here; whether they exist is the engine's to say. */

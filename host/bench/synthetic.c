@@ -20,8 +20,10 @@ px_status px_synthetic_tokens(uint64_t seed, int32_t vocab, size_t count, int32_
         int32_t low = 0, high = vocab - 1; /* the first r with cumulative[r] > u */
         while (low < high) {
             int32_t middle = low + (high - low) / 2;
-            if (cumulative[middle] > u) high = middle;
-            else low = middle + 1;
+            if (cumulative[middle] > u)
+                high = middle;
+            else
+                low = middle + 1;
         }
         ids[i] = low;
     }

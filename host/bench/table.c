@@ -15,16 +15,20 @@
 /* "87.3 %", or "-" where there is no figure. */
 static const char *percent(char buffer[16], double share)
 {
-    if (isfinite(share)) snprintf(buffer, 16, "%.1f %%", 100 * share);
-    else snprintf(buffer, 16, "-");
+    if (isfinite(share))
+        snprintf(buffer, 16, "%.1f %%", 100 * share);
+    else
+        snprintf(buffer, 16, "-");
     return buffer;
 }
 
 /* A figure with so many decimals, "-" where there is none. */
 static const char *figure(char buffer[32], double value, int decimals, int known)
 {
-    if (known) snprintf(buffer, 32, "%.*f", decimals, value);
-    else snprintf(buffer, 32, "-");
+    if (known)
+        snprintf(buffer, 32, "%.*f", decimals, value);
+    else
+        snprintf(buffer, 32, "-");
     return buffer;
 }
 
@@ -109,20 +113,27 @@ static void result_cells(px_text_table *table, const px_bench_measure *m, int in
 {
     char a[32], b[32], share[16];
     px_text_table_cell(table, "%s", px_text_count(a, llround(m->tokens_per_s.median)));
-    px_text_table_cell(table, "%s to %s", px_text_count(a, llround(m->tokens_per_s.q1)), px_text_count(b, llround(m->tokens_per_s.q3)));
+    px_text_table_cell(table, "%s to %s", px_text_count(a, llround(m->tokens_per_s.q1)),
+                       px_text_count(b, llround(m->tokens_per_s.q3)));
     px_text_table_cell(table, "%s", m->contended ? "contended" : m->noisy ? "noisy" : "");
     px_text_table_cell(table, "%.1f", m->gflops);
     px_text_table_cell(table, "%s", percent(share, m->share_of_peak));
     px_text_table_cell(table, "%.1f", m->gb_s);
-    if (isfinite(m->read_gb_s)) px_text_table_cell(table, "%.1f of %.1f", m->weight_gb_s, m->read_gb_s);
-    else px_text_table_cell(table, "-");
+    if (isfinite(m->read_gb_s))
+        px_text_table_cell(table, "%.1f of %.1f", m->weight_gb_s, m->read_gb_s);
+    else
+        px_text_table_cell(table, "-");
     px_text_table_cell(table, "%s", percent(share, m->share_of_roofline));
     px_text_table_cell(table, "%s", percent(share, m->share_of_floor));
     px_text_table_cell(table, "%.1f MB", (double)m->memory.total * 1e-6);
     px_text_table_cell(table, "%s", figure(a, m->joules_per_token * 1e6, 2, isfinite(m->joules_per_token)));
-    if (isfinite(m->loss_difference)) px_text_table_cell(table, "%.1e", m->loss_difference);
-    else px_text_table_cell(table, "-");
-    px_text_table_cell(table, "%s", in_book && m->published_tokens_per_s > 0 ? px_text_count(a, llround(m->published_tokens_per_s)) : "-");
+    if (isfinite(m->loss_difference))
+        px_text_table_cell(table, "%.1e", m->loss_difference);
+    else
+        px_text_table_cell(table, "-");
+    px_text_table_cell(table, "%s",
+                       in_book && m->published_tokens_per_s > 0 ? px_text_count(a, llround(m->published_tokens_per_s))
+                                                                : "-");
 }
 
 static int write_speeds(FILE *out, const px_bench_result *result)
@@ -147,14 +158,16 @@ static int write_phases(FILE *out, const px_bench_result *result)
     px_text_table table;
     char text[16];
     int rows = 0;
-    for (size_t i = 0; i < result->count; i++) rows += result->measures[i].measured && !px_bench_work_is_part(result->measures[i].c.work);
+    for (size_t i = 0; i < result->count; i++)
+        rows += result->measures[i].measured && !px_bench_work_is_part(result->measures[i].c.work);
     if (rows == 0) return 0;
     fprintf(out, "\nShares of a step; their sum is held against the whole step.\n\n");
     px_text_table_start(&table);
     size_columns(&table);
     px_text_table_column(&table, "step", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
     px_text_table_column(&table, "data", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
-    for (int p = 0; p < PX_PHASE_COUNT; p++) px_text_table_column(&table, px_phase_name((px_phase)p), PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
+    for (int p = 0; p < PX_PHASE_COUNT; p++)
+        px_text_table_column(&table, px_phase_name((px_phase)p), PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
     px_text_table_column(&table, "sum", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
     for (size_t i = 0; i < result->count; i++) {
         const px_bench_measure *m = &result->measures[i];
@@ -162,13 +175,15 @@ static int write_phases(FILE *out, const px_bench_result *result)
         size_cells(&table, &m->c);
         px_text_table_cell(&table, "%.3f ms", m->step_s * 1e3);
         px_text_table_cell(&table, "%s", percent(text, m->data_s / m->step_s));
-        for (int p = 0; p < PX_PHASE_COUNT; p++) px_text_table_cell(&table, "%s", percent(text, m->phase_s[p] / m->step_s));
+        for (int p = 0; p < PX_PHASE_COUNT; p++)
+            px_text_table_cell(&table, "%s", percent(text, m->phase_s[p] / m->step_s));
         px_text_table_cell(&table, "%s", percent(text, m->phase_sum));
     }
     return px_text_table_end(&table, out);
 }
 
-/* What the columns do not say by themselves: failures, whose losses are compared with whose, where a figure was published. */
+/* What the columns do not say by themselves: failures, whose losses are compared with whose, where a figure was
+ * published. */
 static void write_notes(FILE *out, const px_bench_result *result)
 {
     int compared = 0;
@@ -182,16 +197,20 @@ static void write_notes(FILE *out, const px_bench_result *result)
             fprintf(out, "\nIn the book, h=%d: %s\n", m->c.hidden, m->published_source);
     }
     if (compared)
-        fprintf(out, "\nLosses: the largest difference of the first steps' losses, in nats per token, to those of the first device at the same sizes,\n"
+        fprintf(out, "\nLosses: the largest difference of the first steps' losses, in nats per token, to those of the "
+                     "first device at the same sizes,\n"
                      "from the same weights and batches.\n");
 }
 
 /* The sizes that a crossover holds for: all but the swept one, without a device. */
 static const char *crossover_sizes(const px_bench_crossover *c, char *buffer, size_t buffer_bytes)
 {
-    static const struct { const char *key; px_case_field field; } keys[] = {
-        {"hidden", PX_CASE_HIDDEN}, {"batch", PX_CASE_BATCH}, {"steps", PX_CASE_STEPS}, {"vocab", PX_CASE_VOCAB},
-        {"layers", PX_CASE_LAYERS}, {"embed", PX_CASE_EMBED},
+    static const struct {
+        const char *key;
+        px_case_field field;
+    } keys[] = {
+        {"hidden", PX_CASE_HIDDEN}, {"batch", PX_CASE_BATCH},   {"steps", PX_CASE_STEPS},
+        {"vocab", PX_CASE_VOCAB},   {"layers", PX_CASE_LAYERS}, {"embed", PX_CASE_EMBED},
     };
     px_bench_case at = c->at;
     const px_bench_case *one = &at;
@@ -209,8 +228,10 @@ static void write_crossovers(FILE *out, const px_bench_result *result)
         const px_bench_crossover *c = &result->crossovers[i];
         char sizes[192];
         fprintf(out, "\n%s: ", crossover_sizes(c, sizes, sizeof sizes));
-        if (c->from > 0) fprintf(out, "%s is faster than %s from %s = %d on; ", c->other, c->base, c->key, c->from);
-        else fprintf(out, "%s is not faster than %s at the largest %s; ", c->other, c->base, c->key);
+        if (c->from > 0)
+            fprintf(out, "%s is faster than %s from %s = %d on; ", c->other, c->base, c->key, c->from);
+        else
+            fprintf(out, "%s is not faster than %s at the largest %s; ", c->other, c->base, c->key);
         fprintf(out, "at %d by a factor of %.3g\n", c->largest, c->ratio_at_largest);
     }
 }
@@ -225,14 +246,17 @@ char *px_bench_markdown(const px_bench_result *result, const px_bench_options *o
     memory.failed |= write_phases(out, result);
     write_notes(out, result);
     write_crossovers(out, result);
-    if (options->slow_down > 0) fprintf(out, "\nEvery step was delayed by %.0f %% of its time (--slow-down).\n", 100 * options->slow_down);
+    if (options->slow_down > 0)
+        fprintf(out, "\nEvery step was delayed by %.0f %% of its time (--slow-down).\n", 100 * options->slow_down);
     return px_memory_end(&memory);
 }
 
 static void csv_number(FILE *out, double value)
 {
-    if (isfinite(value)) fprintf(out, ",%.9g", value);
-    else fprintf(out, ",");
+    if (isfinite(value))
+        fprintf(out, ",%.9g", value);
+    else
+        fprintf(out, ",");
 }
 
 char *px_bench_csv(const px_bench_result *result)
@@ -240,17 +264,20 @@ char *px_bench_csv(const px_bench_result *result)
     px_memory_stream memory;
     if (px_memory_open(&memory, "bench") != PX_OK) return NULL;
     FILE *out = memory.stream;
-    fprintf(out, "work,device,batch,steps,embed,hidden,layers,vocab,tied,precision,threads,rounds,tokens_per_s,tokens_per_s_q1,"
-                 "tokens_per_s_q3,spread,noisy,step_s,gflops,gb_s,peak_gflops,copy_gb_s,share_of_peak,share_of_roofline,"
-                 "share_of_floor,weight_gb_s,read_gb_s,memory_bytes,joules_per_token,data_s");
+    fprintf(
+        out,
+        "work,device,batch,steps,embed,hidden,layers,vocab,tied,precision,threads,rounds,tokens_per_s,tokens_per_s_q1,"
+        "tokens_per_s_q3,spread,noisy,step_s,gflops,gb_s,peak_gflops,copy_gb_s,share_of_peak,share_of_roofline,"
+        "share_of_floor,weight_gb_s,read_gb_s,memory_bytes,joules_per_token,data_s");
     for (int p = 0; p < PX_PHASE_COUNT; p++) fprintf(out, ",%s_s", px_phase_name((px_phase)p));
     fprintf(out, "\n");
     for (size_t i = 0; i < result->count; i++) {
         const px_bench_measure *m = &result->measures[i];
         const px_bench_case *c = &m->c;
         if (!m->measured) continue;
-        fprintf(out, "%s,%s,%d,%d,%d,%d,%d,%d,%d,%s,%d,%d", px_bench_work_name(c->work), c->device, c->batch, c->steps, c->embed,
-                c->hidden, c->layers, c->vocab, c->tied, px_precision_name(c->precision), c->threads, m->rounds);
+        fprintf(out, "%s,%s,%d,%d,%d,%d,%d,%d,%d,%s,%d,%d", px_bench_work_name(c->work), c->device, c->batch, c->steps,
+                c->embed, c->hidden, c->layers, c->vocab, c->tied, px_precision_name(c->precision), c->threads,
+                m->rounds);
         csv_number(out, m->tokens_per_s.median);
         csv_number(out, m->tokens_per_s.q1);
         csv_number(out, m->tokens_per_s.q3);

@@ -7,10 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void px_text_table_start(px_text_table *table)
-{
-    memset(table, 0, sizeof *table);
-}
+void px_text_table_start(px_text_table *table) { memset(table, 0, sizeof *table); }
 
 void px_text_table_column(px_text_table *table, const char *title, int align, int show)
 {
@@ -45,10 +42,7 @@ void px_text_table_cell(px_text_table *table, const char *format, ...)
     table->cells++;
 }
 
-static const char *at(const px_text_table *t, size_t row, size_t column)
-{
-    return t->cell[row * t->columns + column];
-}
+static const char *at(const px_text_table *t, size_t row, size_t column) { return t->cell[row * t->columns + column]; }
 
 static int is_same_everywhere(const px_text_table *t, size_t rows, size_t column)
 {
@@ -75,7 +69,11 @@ static void fold(const px_text_table *t, size_t rows, unsigned char *shown, FILE
         if (column->show != PX_COLUMN_FOLD_VALUE && column->show != PX_COLUMN_FOLD_NAMED) continue;
         shown[i] = !is_same_everywhere(t, rows, i);
         if (shown[i] || !at(t, 0, i)[0]) continue;
-        fprintf(out, "%s%s%s%s", folded++ ? ", " : rows > 1 ? "All: " : "", column->show == PX_COLUMN_FOLD_NAMED ? column->title : "",
+        fprintf(out, "%s%s%s%s",
+                folded++   ? ", "
+                : rows > 1 ? "All: "
+                           : "",
+                column->show == PX_COLUMN_FOLD_NAMED ? column->title : "",
                 column->show == PX_COLUMN_FOLD_NAMED ? "=" : "", at(t, 0, i));
     }
     if (folded) fprintf(out, "\n\n");
@@ -84,8 +82,10 @@ static void fold(const px_text_table *t, size_t rows, unsigned char *shown, FILE
 static void write_cell(FILE *out, const char *text, size_t width, int align)
 {
     int padding = (int)width - px_utf8_columns(text);
-    if (align == PX_COLUMN_NUMBER) fprintf(out, " %*s%s |", padding, "", text);
-    else fprintf(out, " %s%*s |", text, padding, "");
+    if (align == PX_COLUMN_NUMBER)
+        fprintf(out, " %*s%s |", padding, "", text);
+    else
+        fprintf(out, " %s%*s |", text, padding, "");
 }
 
 static void write_rule(FILE *out, size_t width, int align)

@@ -1,5 +1,6 @@
-/* perplex bench: measures training, evaluation and decoding, compares two results, draws saved ones again. What is measured and how it is
- * counted is host/bench and bench/README.md; here are the flags, the progress line and where results go. */
+/* perplex bench: measures training, evaluation and decoding, compares two results, draws saved ones again. What is
+ * measured and how it is counted is host/bench and bench/README.md; here are the flags, the progress line and where
+ * results go. */
 #include "bench.h"
 #include "check.h"
 #include "commands.h"
@@ -38,9 +39,11 @@ static const char HELP_END[] =
     "status 1).\n";
 
 static const char *const SETTINGS[] = {
-    "data", "level", "normalise", "invalid", "min-count", "max-vocab", "limit-tokens", "batch", "steps", "partition", "embed", "hidden",
-    "layers", "tied", "cell", "dropout-input", "dropout-between", "dropout-output", "dropout-weight", "dropout-locked",
-    "optimizer", "clip", "precision", "recurrence", "threads", "seed", NULL};
+    "data",           "level",          "normalise", "invalid",       "min-count",       "max-vocab",
+    "limit-tokens",   "batch",          "steps",     "partition",     "embed",           "hidden",
+    "layers",         "tied",           "cell",      "dropout-input", "dropout-between", "dropout-output",
+    "dropout-weight", "dropout-locked", "optimizer", "clip",          "precision",       "recurrence",
+    "threads",        "seed",           NULL};
 
 /* What a preset or a sweep decides, so that a flag beside a preset would be ignored without a word. */
 static const char *const SIZES[] = {"batch", "steps", "embed", "hidden", "layers", "tied", NULL};
@@ -58,9 +61,13 @@ static px_status check(const px_command_line *line, const bench_flags *flags)
 {
     for (int i = 0; flags->preset && SIZES[i]; i++)
         if (px_command_line_gave(line, SIZES[i]))
-            return px_fail(PX_ERR_ARGUMENT, "--preset %s and --%s: a preset brings its own sizes; leave one of the two out", flags->preset, SIZES[i]);
+            return px_fail(PX_ERR_ARGUMENT,
+                           "--preset %s and --%s: a preset brings its own sizes; leave one of the two out",
+                           flags->preset, SIZES[i]);
     if (flags->preset && flags->vocab > 0)
-        return px_fail(PX_ERR_ARGUMENT, "--preset %s and --vocab: a preset brings its own sizes; leave one of the two out", flags->preset);
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--preset %s and --vocab: a preset brings its own sizes; leave one of the two out",
+                       flags->preset);
     return PX_OK;
 }
 
@@ -97,8 +104,10 @@ static px_status print_list(const px_bench_plan *plan, int json)
     for (size_t i = 0; i < plan->count; i++) {
         char name[160];
         px_bench_case_name(&plan->cases[i], name, sizeof name);
-        if (json) cJSON_AddItemToArray(list, cJSON_CreateString(name));
-        else printf("%s\n", name);
+        if (json)
+            cJSON_AddItemToArray(list, cJSON_CreateString(name));
+        else
+            printf("%s\n", name);
     }
     return json ? px_json_print(list) : PX_OK;
 }
@@ -113,7 +122,8 @@ static char *join(int argc, char **argv)
     return px_memory_end(&memory);
 }
 
-static px_status print_result(const px_bench_result *result, const px_bench_options *options, const bench_flags *flags, const char *command)
+static px_status print_result(const px_bench_result *result, const px_bench_options *options, const bench_flags *flags,
+                              const char *command)
 {
     if (flags->out) {
         char note[256];
@@ -122,10 +132,13 @@ static px_status print_result(const px_bench_result *result, const px_bench_opti
     }
     char *text = flags->json ? px_bench_json(result, options, command) : px_bench_markdown(result, options);
     if (!text) return px_fail(PX_ERR_MEMORY, "bench: no memory for the report");
-    if (flags->json) printf("%s\n", text);
-    else px_print(stdout, "%s", text);
+    if (flags->json)
+        printf("%s\n", text);
+    else
+        px_print(stdout, "%s", text);
     free(text);
-    if (flags->out && !flags->json) px_print(stdout, "\nwritten: %s/bench.json, bench.csv, bench.md, plots\n", flags->out);
+    if (flags->out && !flags->json)
+        px_print(stdout, "\nwritten: %s/bench.json, bench.csv, bench.md, plots\n", flags->out);
     return PX_OK;
 }
 
@@ -137,7 +150,9 @@ static int report_gaps(const px_bench_result *result)
         measured += (size_t)result->measures[i].measured;
         failed += result->measures[i].failure[0] != 0;
     }
-    if (failed > 0) fprintf(stderr, "perplex: bench: %zu of %zu cases could not be measured; the report says why\n", failed, result->count);
+    if (failed > 0)
+        fprintf(stderr, "perplex: bench: %zu of %zu cases could not be measured; the report says why\n", failed,
+                result->count);
     if (result->complete) return 0;
     fprintf(stderr, "perplex: bench: stopped; %zu of %zu cases were measured and are kept\n", measured, result->count);
     return 1;
@@ -152,8 +167,8 @@ static px_status measure(px_config *config, const bench_flags *flags, const char
     px_bench_options_default(&options);
     config->model.vocab = flags->vocab;
     config->lr = flags->lr > 0 ? flags->lr : px_bench_rate(config->optimizer.kind);
-    PX_TRY(px_bench_plan_make(config, flags->preset, flags->sweep.value, flags->sweep.count, px_device_or_default(flags->device),
-                              flags->work ? flags->work : "train", &plan));
+    PX_TRY(px_bench_plan_make(config, flags->preset, flags->sweep.value, flags->sweep.count,
+                              px_device_or_default(flags->device), flags->work ? flags->work : "train", &plan));
     if (flags->list) {
         px_status listed = print_list(&plan, flags->json);
         px_bench_plan_free(&plan);
@@ -226,25 +241,37 @@ int px_cmd_bench(int argc, char **argv)
     const px_flag own[] = {
         {"preset", "NAME", PX_FLAG_STRING, &flags.preset, 0, 0, "a fixed set of sizes, see below"},
         {"sweep", "KEY=a..b ...", PX_FLAG_LIST, &flags.sweep, 0, 0, "every combination of the values, see below"},
-        {"device", "LIST", PX_FLAG_STRING, &flags.device, 0, 0, "measured side by side: cpu, reference, cuda:0 ... [cpu]"},
+        {"device", "LIST", PX_FLAG_STRING, &flags.device, 0, 0,
+         "measured side by side: cpu, reference, cuda:0 ... [cpu]"},
         {"work", "LIST", PX_FLAG_STRING, &flags.work, 0, 0, "what is measured, see below [train]"},
         {"vocab", "V", PX_FLAG_INT32, &flags.vocab, 2, 1 << 24, "vocabulary of synthetic tokens [28]"},
-        {"spread", "x", PX_FLAG_DOUBLE, &flags.spread, 1e-6, 1, "repeat until the median is known to this share of it [0.01]"},
-        {"case-seconds", "s", PX_FLAG_DOUBLE, &flags.case_seconds, 0.01, 86400, "... or for this long [4; presets have their own]"},
+        {"spread", "x", PX_FLAG_DOUBLE, &flags.spread, 1e-6, 1,
+         "repeat until the median is known to this share of it [0.01]"},
+        {"case-seconds", "s", PX_FLAG_DOUBLE, &flags.case_seconds, 0.01, 86400,
+         "... or for this long [4; presets have their own]"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the result as JSON on standard output (bench/schema.json)"},
-        {"out", "DIR", PX_FLAG_OUT_NAME, &flags.out, 0, 0, "write bench.json, bench.csv, bench.md and plots (SVG) there"},
+        {"out", "DIR", PX_FLAG_OUT_NAME, &flags.out, 0, 0,
+         "write bench.json, bench.csv, bench.md and plots (SVG) there"},
         {"png", NULL, PX_FLAG_SWITCH, &flags.png, 0, 0, "plots as PNG too"},
         {"plot", "FILE ...", PX_FLAG_LIST, &flags.plot, 0, 0, "draw the plots of saved results, together, into --out"},
         {"compare", "OLD NEW", PX_FLAG_PAIR, flags.compare, 0, 0, "compare two results; exit status 3 on a regression"},
-        {"lr", "x", PX_FLAG_DOUBLE, &flags.lr, 1e-12, 1e6, "learning rate [a tenth of what train has for the optimizer]"},
+        {"lr", "x", PX_FLAG_DOUBLE, &flags.lr, 1e-12, 1e6,
+         "learning rate [a tenth of what train has for the optimizer]"},
         {"list", NULL, PX_FLAG_SWITCH, &flags.list, 0, 0, "print the cases, measure nothing"},
-        {"export", "FILE", PX_FLAG_OUT_FILE, &flags.export_path, 0, 0, "also write the first case's weights and batches, for a peer"},
-        {"slow-down", "x", PX_FLAG_DOUBLE, &flags.slow_down, 0, 100, "testing aid: delay every step by this share of its time"},
+        {"export", "FILE", PX_FLAG_OUT_FILE, &flags.export_path, 0, 0,
+         "also write the first case's weights and batches, for a peer"},
+        {"slow-down", "x", PX_FLAG_DOUBLE, &flags.slow_down, 0, 100,
+         "testing aid: delay every step by this share of its time"},
         {0},
     };
     px_config config;
     px_bench_config_default(&config);
-    px_command_line line = {.command = "bench", .usage = USAGE, .flags = own, .settings = SETTINGS, .help_end = HELP_END, .config = &config};
+    px_command_line line = {.command = "bench",
+                            .usage = USAGE,
+                            .flags = own,
+                            .settings = SETTINGS,
+                            .help_end = HELP_END,
+                            .config = &config};
     int code = 0;
     px_status status = px_command_line_read(&line, argc, argv);
     if (status == PX_OK && line.help) {

@@ -1,6 +1,7 @@
-/* perplex completion bash|zsh|man: what an installation holds beside the program. Everything is taken from the tables that
- * --help prints, so that it cannot say anything else: each command is asked for its help, and its command line is caught
- * before it is printed (px_help_visit). */
+/* perplex completion bash|zsh|man: what an installation holds beside the program. Everything is taken from the tables
+ * that
+ * --help prints, so that it cannot say anything else: each command is asked for its help, and its command line is
+ * caught before it is printed (px_help_visit). */
 #include "check.h"
 #include "commands.h"
 #include "options.h"
@@ -16,14 +17,21 @@ typedef struct writer {
 
 /* ---- what may follow a flag ------------------------------------------------------------------------------------- */
 
-typedef enum value_kind { VALUE_NONE, VALUE_CHOICE, VALUE_NUMBER, VALUE_FILE } value_kind; /* NUMBER: or a word that nobody can guess */
+typedef enum value_kind {
+    VALUE_NONE,
+    VALUE_CHOICE,
+    VALUE_NUMBER,
+    VALUE_FILE
+} value_kind; /* NUMBER: or a word that nobody can guess */
 
 typedef void flag_function(const char *name, value_kind value, const char *choices, const char *help, int may_negate);
 
 static void visit_option(const px_option *option, flag_function *each)
 {
     char choices[256] = "";
-    value_kind value = option->type == PX_OPTION_STRING && px_flag_names_file(option->value_name) ? VALUE_FILE : option->type == PX_OPTION_BOOL ? VALUE_NONE : VALUE_NUMBER;
+    value_kind value = option->type == PX_OPTION_STRING && px_flag_names_file(option->value_name) ? VALUE_FILE
+                       : option->type == PX_OPTION_BOOL                                           ? VALUE_NONE
+                                                                                                  : VALUE_NUMBER;
     for (int i = 0; option->choices && option->choices[i]; i++) {
         size_t used = strlen(choices);
         snprintf(choices + used, sizeof choices - used, "%s%s", i ? " " : "", option->choices[i]);
@@ -38,11 +46,16 @@ static void visit_option(const px_option *option, flag_function *each)
 static void visit_flags(const px_command_line *line, flag_function *each)
 {
     for (const px_flag *flag = line->flags; flag && flag->name; flag++) {
-        int is_text = flag->kind != PX_FLAG_SWITCH && flag->kind != PX_FLAG_INT32 && flag->kind != PX_FLAG_INT64 && flag->kind != PX_FLAG_DOUBLE;
+        int is_text = flag->kind != PX_FLAG_SWITCH && flag->kind != PX_FLAG_INT32 && flag->kind != PX_FLAG_INT64 &&
+                      flag->kind != PX_FLAG_DOUBLE;
         int is_device = strcmp(flag->name, "device") == 0;
         char devices[64];
         px_device_names(" ", " ", 0, devices, sizeof devices);
-        each(flag->name, flag->kind == PX_FLAG_SWITCH ? VALUE_NONE : is_device ? VALUE_CHOICE : is_text && px_flag_names_file(flag->value_name) ? VALUE_FILE : VALUE_NUMBER,
+        each(flag->name,
+             flag->kind == PX_FLAG_SWITCH                      ? VALUE_NONE
+             : is_device                                       ? VALUE_CHOICE
+             : is_text && px_flag_names_file(flag->value_name) ? VALUE_FILE
+                                                               : VALUE_NUMBER,
              is_device ? devices : "", flag->help, flag->kind == PX_FLAG_SWITCH);
     }
     if (line->config) each("config", VALUE_FILE, "", "read settings from FILE", 0);
@@ -106,7 +119,11 @@ static void zsh_flag(const char *name, value_kind value, const char *choices, co
 {
     printf(" \\\n            '--%s[", name);
     zsh_text(help);
-    printf("]%s%s%s'", value == VALUE_NONE ? "" : value == VALUE_FILE ? ":file:_files" : value == VALUE_CHOICE ? ":value:(" : ":value: ",
+    printf("]%s%s%s'",
+           value == VALUE_NONE     ? ""
+           : value == VALUE_FILE   ? ":file:_files"
+           : value == VALUE_CHOICE ? ":value:("
+                                   : ":value: ",
            choices, value == VALUE_CHOICE ? ")" : "");
     if (may_negate) printf(" \\\n            '--no-%s[not so]'", name);
 }
@@ -118,7 +135,7 @@ static void visit_zsh(void *context, const px_command_line *line)
     printf(" \\\n            '*:file:_files' ;;\n");
 }
 
-/* ---- the manual page ---------------------------------------------------------------------------------------------- */
+/* ---- the manual page --------------------------------------------------------------------------------------------- */
 
 /* Text for troff: hyphens that can be copied, no escapes, no requests. */
 static void man_text(const char *text, size_t bytes)
@@ -185,7 +202,8 @@ static void visit_man(void *context, const px_command_line *line)
 
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
-static void visit_all(const px_command *commands, size_t count, void (*visit)(void *context, const px_command_line *line))
+static void visit_all(const px_command *commands, size_t count,
+                      void (*visit)(void *context, const px_command_line *line))
 {
     for (size_t i = 0; i < count; i++) {
         writer w = {.command = &commands[i]};
@@ -263,18 +281,22 @@ static void write_man(const px_command *commands, size_t count)
 {
     printf(".TH PERPLEX 1 \"\" \"perplex %s\" \"User Commands\"\n"
            ".SH NAME\nperplex \\- trains, evaluates and samples recurrent language models\n"
-           ".SH SYNOPSIS\n.B perplex\n.I COMMAND\n[flags]\n.br\n.B perplex\n.I COMMAND\n.B \\-\\-help\n.br\n.B perplex \\-\\-version\n"
+           ".SH SYNOPSIS\n.B perplex\n.I COMMAND\n[flags]\n.br\n.B perplex\n.I COMMAND\n.B \\-\\-help\n.br\n.B perplex "
+           "\\-\\-version\n"
            ".SH DESCRIPTION\n"
-           "Recurrent language models over bytes, characters or words, trained by truncated back\\-propagation through time.\n"
+           "Recurrent language models over bytes, characters or words, trained by truncated back\\-propagation through "
+           "time.\n"
            "A value in brackets is the default. Every flag that is a setting may stand in a file too, as a line\n"
            ".IR \"name = value\" :\n"
            "see\n.BR \\-\\-config .\n"
-           ".SH COMMANDS\n", PERPLEX_VERSION);
+           ".SH COMMANDS\n",
+           PERPLEX_VERSION);
     visit_all(commands, count, visit_man);
     printf(".SH ENVIRONMENT\n"
            ".TP\n.B NO_COLOR\nset and not empty: nothing is coloured.\n"
            ".TP\n.B OMP_NUM_THREADS, SLURM_CPUS_PER_TASK\nhow many cores there are, where \\-\\-threads is not given.\n"
-           ".TP\n.B PERPLEX_CUDA_MODULE\nthe file of the CUDA engine, where it lies neither beside the program nor in its installation.\n"
+           ".TP\n.B PERPLEX_CUDA_MODULE\nthe file of the CUDA engine, where it lies neither beside the program nor in "
+           "its installation.\n"
            ".TP\n.B PERPLEX_DATASETS\na folder where corpora lie.\n"
            ".TP\n.B TMPDIR\nwhere texts are spooled.\n"
            ".SH \"EXIT STATUS\"\n"
@@ -294,7 +316,9 @@ int px_cmd_completion(int argc, char **argv, const px_command *commands, size_t 
     else if (strcmp(what, "--help") == 0)
         puts("usage: perplex completion bash|zsh|man\nWrites that shell's completion, or the manual page.");
     else
-        return px_output_fail(px_fail(PX_ERR_ARGUMENT, "completion%s%.40s: give bash, zsh or man: what is written is that shell's completion, or the manual page",
-                                      *what ? " " : "", what));
+        return px_output_fail(px_fail(
+            PX_ERR_ARGUMENT,
+            "completion%s%.40s: give bash, zsh or man: what is written is that shell's completion, or the manual page",
+            *what ? " " : "", what));
     return px_output_end(PX_OK);
 }

@@ -32,7 +32,8 @@ typedef struct construct_flags {
     int json;
 } construct_flags;
 
-static px_status print_result(const construct_flags *flags, const px_machine *machine, const px_vocabulary *vocabulary, const px_config *config, size_t weights)
+static px_status print_result(const construct_flags *flags, const px_machine *machine, const px_vocabulary *vocabulary,
+                              const px_config *config, size_t weights)
 {
     int level = px_vocabulary_options(vocabulary).level;
     if (flags->json) {
@@ -49,9 +50,11 @@ static px_status print_result(const construct_flags *flags, const px_machine *ma
         return px_json_print(object);
     }
     char a[32];
-    px_print(stdout, "%s: %d states and %d symbols (level %s) as %d %s units, %s parameters\n", flags->out, machine->states, machine->symbol_count, px_level_name(level),
-           config->model.hidden, px_cell_of(config->model.cell)->label, px_text_count(a, (long long)weights));
-    printf("entropy of the source: %.6f bits per token, perplexity %.6f\n", machine->entropy_bits, exp2(machine->entropy_bits));
+    px_print(stdout, "%s: %d states and %d symbols (level %s) as %d %s units, %s parameters\n", flags->out,
+             machine->states, machine->symbol_count, px_level_name(level), config->model.hidden,
+             px_cell_of(config->model.cell)->label, px_text_count(a, (long long)weights));
+    printf("entropy of the source: %.6f bits per token, perplexity %.6f\n", machine->entropy_bits,
+           exp2(machine->entropy_bits));
     return PX_OK;
 }
 
@@ -61,7 +64,9 @@ static px_status write_network(const construct_flags *flags, const px_machine *m
     px_parameters table;
     float *weights = NULL;
     px_status status;
-    PX_TRY_GOTO(status, px_construct_vocabulary(machine, level, flags->automaton ? flags->automaton : "--cycle", &vocabulary), done);
+    PX_TRY_GOTO(status,
+                px_construct_vocabulary(machine, level, flags->automaton ? flags->automaton : "--cycle", &vocabulary),
+                done);
     config->corpus.text.level = px_vocabulary_options(vocabulary).level;
     PX_TRY_GOTO(status, px_construct_sizes(machine, vocabulary, config->model.cell, &config->model), done);
     PX_TRY_GOTO(status, px_parameters_make(&config->model, &table), done);
@@ -87,7 +92,9 @@ static px_status construct(const construct_flags *flags, const px_command_line *
         return px_fail(PX_ERR_ARGUMENT, "construct: of what? give one of --automaton FILE and --cycle 'WORDS ...'");
     if (!flags->out) return px_fail(PX_ERR_ARGUMENT, "construct: nowhere to write to; give --out M.safetensors");
     PX_TRY(flags->cycle ? px_machine_cycle(flags->cycle, &machine) : px_machine_open(flags->automaton, &machine));
-    int level = px_command_line_gave(line, "level") ? (int)config->corpus.text.level : flags->cycle ? PX_LEVEL_WORD : -1;
+    int level = px_command_line_gave(line, "level") ? (int)config->corpus.text.level
+                : flags->cycle                      ? PX_LEVEL_WORD
+                                                    : -1;
     px_status status = write_network(flags, machine, level, config);
     px_machine_destroy(machine);
     return status;
@@ -97,7 +104,8 @@ int px_cmd_construct(int argc, char **argv)
 {
     construct_flags flags = {0};
     const px_flag own[] = {
-        {"automaton", "FILE", PX_FLAG_STRING, &flags.automaton, 0, 0, "the source: a file, or the name of one that is built in"},
+        {"automaton", "FILE", PX_FLAG_STRING, &flags.automaton, 0, 0,
+         "the source: a file, or the name of one that is built in"},
         {"cycle", "WORDS", PX_FLAG_STRING, &flags.cycle, 0, 0, "words that follow each other in a circle"},
         {"out", "M", PX_FLAG_OUT_FILE, &flags.out, 0, 0, "the model to write"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "what was made, as one JSON object on standard output"},
@@ -105,7 +113,12 @@ int px_cmd_construct(int argc, char **argv)
     };
     px_config config;
     px_config_default(&config);
-    px_command_line line = {.command = "construct", .usage = USAGE, .flags = own, .settings = SETTINGS, .config = &config, .help_end = HELP_END};
+    px_command_line line = {.command = "construct",
+                            .usage = USAGE,
+                            .flags = own,
+                            .settings = SETTINGS,
+                            .config = &config,
+                            .help_end = HELP_END};
     px_status status = px_command_line_read(&line, argc, argv);
     if (status == PX_OK && line.help)
         px_help_print(&line);

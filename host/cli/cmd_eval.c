@@ -43,7 +43,8 @@ static px_status write_token(void *context, int32_t id, double nll)
 {
     token_writer *writer = context;
     char text[PX_TOKEN_TEXT_BYTES];
-    if (fprintf(writer->output.stream, "%s\t%.9g\n", px_input_token_text(writer->vocabulary, id, text), nll == 0 ? 0 : -nll) < 0)
+    if (fprintf(writer->output.stream, "%s\t%.9g\n", px_input_token_text(writer->vocabulary, id, text),
+                nll == 0 ? 0 : -nll) < 0)
         return px_text_output_failed(&writer->output);
     return PX_OK;
 }
@@ -68,12 +69,16 @@ static px_status count_words(const px_vocabulary *vocabulary, const px_scored_te
 
 void px_eval_note_unknown(const px_vocabulary *vocabulary, int64_t unknown)
 {
-    int never = px_vocabulary_frequency(vocabulary, 0) == 0 && px_vocabulary_size(vocabulary) > 1 && px_vocabulary_frequency(vocabulary, 1) > 0;
+    int never = px_vocabulary_frequency(vocabulary, 0) == 0 && px_vocabulary_size(vocabulary) > 1 &&
+                px_vocabulary_frequency(vocabulary, 1) > 0;
     if (unknown > 0 && never)
-        px_note("the model has never seen <unk>, which stands for %lld tokens here: their probabilities mean nothing (--min-count 2 trains it)", (long long)unknown);
+        px_note("the model has never seen <unk>, which stands for %lld tokens here: their probabilities mean nothing "
+                "(--min-count 2 trains it)",
+                (long long)unknown);
 }
 
-static px_status print_json(const px_evaluation *result, const eval_flags *flags, const px_scored_text *text, size_t words)
+static px_status print_json(const px_evaluation *result, const eval_flags *flags, const px_scored_text *text,
+                            size_t words)
 {
     cJSON *object = cJSON_CreateObject();
     px_json_text(object, "model", flags->model, strlen(flags->model));
@@ -98,7 +103,8 @@ static px_status print_json(const px_evaluation *result, const eval_flags *flags
 }
 
 /* Beside tokens on standard output the result goes to standard error. */
-static px_status print_result(const px_evaluation *result, const eval_flags *flags, const px_scored_text *text, size_t words, int level)
+static px_status print_result(const px_evaluation *result, const eval_flags *flags, const px_scored_text *text,
+                              size_t words, int level)
 {
     FILE *out = flags->per_token && strcmp(flags->per_token, "-") == 0 ? stderr : stdout;
     static const char *const tokens_called[] = {"byte", "character", "token"};
@@ -108,13 +114,15 @@ static px_status print_result(const px_evaluation *result, const eval_flags *fla
     fprintf(out, "per %-10s%.5f nats, %.5f bits\n", tokens_called[level], result->loss, result->bits_per_token);
     if (text->bytes > 0 && level != PX_LEVEL_BYTE)
         fprintf(out, "per byte      %.5f nats, %.5f bits\n", result->loss * (double)result->tokens / text->bytes,
-               result->bits_per_token * (double)result->tokens / text->bytes);
+                result->bits_per_token * (double)result->tokens / text->bytes);
     if (result->unknown > 0 && result->unknown < result->tokens)
-        fprintf(out, "known tokens  perplexity %s, without the %s that are <unk>\n", px_text_perplexity(a, exp(result->known_loss)), px_text_count(b, result->unknown));
+        fprintf(out, "known tokens  perplexity %s, without the %s that are <unk>\n",
+                px_text_perplexity(a, exp(result->known_loss)), px_text_count(b, result->unknown));
     if (words > 0)
-        fprintf(out, "per word      perplexity %s, of %s words and line ends\n", px_text_perplexity(a, per_word(result, words)), px_text_count(b, (long long)words));
-    fprintf(out, "tokens        %s scored, %s unknown, in %s\n", px_text_count(a, result->tokens), px_text_count(b, result->unknown),
-           px_text_seconds(c, result->seconds));
+        fprintf(out, "per word      perplexity %s, of %s words and line ends\n",
+                px_text_perplexity(a, per_word(result, words)), px_text_count(b, (long long)words));
+    fprintf(out, "tokens        %s scored, %s unknown, in %s\n", px_text_count(a, result->tokens),
+            px_text_count(b, result->unknown), px_text_seconds(c, result->seconds));
     return PX_OK;
 }
 
@@ -127,22 +135,32 @@ static px_status score_text(const eval_flags *flags, const px_config *config, co
     size_t words = 0;
     px_progress progress;
     px_progress_start(&progress, stderr);
-    px_status status = flags->split_of[0]
-        ? px_scored_text_split(flags->split_of[0], flags->split_of[1], config, model->vocabulary, &progress, &text)
-        : px_scored_text_watched(config->corpus.data, model->vocabulary, config->corpus.text.invalid, &progress, &text);
+    px_status status = flags->split_of[0] ? px_scored_text_split(flags->split_of[0], flags->split_of[1], config,
+                                                                 model->vocabulary, &progress, &text)
+                                          : px_scored_text_watched(config->corpus.data, model->vocabulary,
+                                                                   config->corpus.text.invalid, &progress, &text);
     if (status != PX_OK) goto done;
     if ((size_t)flags->batch > text.range.end - text.range.begin - 1) {
-        status = px_fail(PX_ERR_ARGUMENT, "--batch %d: %s has only %zu tokens to score; lower it", flags->batch, text.name, text.range.end - text.range.begin - 1);
+        status = px_fail(PX_ERR_ARGUMENT, "--batch %d: %s has only %zu tokens to score; lower it", flags->batch,
+                         text.name, text.range.end - text.range.begin - 1);
         goto done;
     }
     if (flags->batch > 1)
-        fprintf(stderr, "note: --batch %d cuts the text into %d streams that each start cold, from a zero state; one stream (the default) carries it through\n",
+        fprintf(stderr,
+                "note: --batch %d cuts the text into %d streams that each start cold, from a zero state; one stream "
+                "(the default) carries it through\n",
                 flags->batch, flags->batch);
     if (flags->per_token) PX_TRY_GOTO(status, px_text_output_open("per-token", flags->per_token, &writer.output), done);
     writer.vocabulary = model->vocabulary;
-    PX_TRY_GOTO(status, px_model_file_engine(model, px_device_or_default(config->device), flags->batch, flags->steps, px_model_file_threads(model, config->threads, flags->batch), &engine), done);
-    px_evaluate_options options = {.n = flags->batch, .T = flags->steps, .reset_id = model->reset_id,
-                                   .progress = px_progress_hook_share, .progress_context = &progress};
+    PX_TRY_GOTO(status,
+                px_model_file_engine(model, px_device_or_default(config->device), flags->batch, flags->steps,
+                                     px_model_file_threads(model, config->threads, flags->batch), &engine),
+                done);
+    px_evaluate_options options = {.n = flags->batch,
+                                   .T = flags->steps,
+                                   .reset_id = model->reset_id,
+                                   .progress = px_progress_hook_share,
+                                   .progress_context = &progress};
     if (flags->per_token) {
         options.per_token = write_token;
         options.context = &writer;
@@ -153,8 +171,9 @@ static px_status score_text(const eval_flags *flags, const px_config *config, co
     if (status == PX_OK) status = count_words(model->vocabulary, &text, &words);
     if (status == PX_OK) px_eval_note_unknown(model->vocabulary, result.unknown);
     if (status == PX_OK)
-        status = flags->json ? print_json(&result, flags, &text, words)
-                             : print_result(&result, flags, &text, words, px_vocabulary_options(model->vocabulary).level);
+        status = flags->json
+                     ? print_json(&result, flags, &text, words)
+                     : print_result(&result, flags, &text, words, px_vocabulary_options(model->vocabulary).level);
 done:
     px_progress_clear(&progress);
     status = px_text_output_close(&writer.output, status);
@@ -168,22 +187,31 @@ done:
 static px_status check_flags(eval_flags *flags, const px_config *config)
 {
     if (!flags->model && flags->split_of[0]) flags->model = flags->split_of[0];
-    if (!flags->model) return px_fail(PX_ERR_ARGUMENT, "eval: no model; give --model M, a .safetensors file or a run folder");
+    if (!flags->model)
+        return px_fail(PX_ERR_ARGUMENT, "eval: no model; give --model M, a .safetensors file or a run folder");
     if ((config->corpus.valid || config->corpus.test) && !flags->split_of[0])
-        return px_fail(PX_ERR_ARGUMENT, "--%s: says where a text of --split-of lies now; a text of its own is given by --data", config->corpus.valid ? "valid" : "test");
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--%s: says where a text of --split-of lies now; a text of its own is given by --data",
+                       config->corpus.valid ? "valid" : "test");
     if (!config->corpus.data && !flags->split_of[0])
         return px_fail(PX_ERR_ARGUMENT, "eval: nothing to score; give --data FILE, --data - or --split-of RUN valid");
     if (flags->split_of[0] && strcmp(flags->split_of[1], "valid") != 0 && strcmp(flags->split_of[1], "test") != 0)
-        return px_fail(PX_ERR_ARGUMENT, "--split-of %s %s: the part is valid or test", flags->split_of[0], flags->split_of[1]);
-    if (flags->lines && flags->split_of[0]) return px_fail(PX_ERR_ARGUMENT, "--lines: needs --data FILE, whose lines are scored");
+        return px_fail(PX_ERR_ARGUMENT, "--split-of %s %s: the part is valid or test", flags->split_of[0],
+                       flags->split_of[1]);
+    if (flags->lines && flags->split_of[0])
+        return px_fail(PX_ERR_ARGUMENT, "--lines: needs --data FILE, whose lines are scored");
     if (flags->lines && flags->per_token) return px_fail(PX_ERR_ARGUMENT, "--lines and --per-token: give one of them");
-    if (flags->lines && flags->batch > 1) return px_fail(PX_ERR_ARGUMENT, "--lines and --batch: each line is a stream of its own; leave --batch out");
+    if (flags->lines && flags->batch > 1)
+        return px_fail(PX_ERR_ARGUMENT, "--lines and --batch: each line is a stream of its own; leave --batch out");
     if (flags->per_token && flags->batch > 1)
-        return px_fail(PX_ERR_ARGUMENT, "--per-token: tokens are written in order, which needs one stream; leave --batch out");
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--per-token: tokens are written in order, which needs one stream; leave --batch out");
     if (flags->json && flags->per_token && strcmp(flags->per_token, "-") == 0)
-        return px_fail(PX_ERR_ARGUMENT, "--per-token - and --json: both are for standard output; give --per-token FILE");
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--per-token - and --json: both are for standard output; give --per-token FILE");
     if ((int64_t)flags->batch * flags->steps > INT32_MAX)
-        return px_fail(PX_ERR_ARGUMENT, "--batch %d --steps %d: too many tokens a window; lower one of them", flags->batch, flags->steps);
+        return px_fail(PX_ERR_ARGUMENT, "--batch %d --steps %d: too many tokens a window; lower one of them",
+                       flags->batch, flags->steps);
     return PX_OK;
 }
 
@@ -202,17 +230,21 @@ int px_cmd_eval(int argc, char **argv)
     eval_flags flags = {.batch = 1, .steps = DEFAULT_STEPS};
     const px_flag own[] = {
         {"model", "M", PX_FLAG_STRING, &flags.model, 0, 0, "the model; if not given, that of --split-of"},
-        {"split-of", "RUN valid|test", PX_FLAG_PAIR, &flags.split_of, 0, 0, "score that part of the text that RUN was trained on"},
-        {"batch", "n", PX_FLAG_INT32, &flags.batch, 1, 1 << 16, "n streams at once: faster, each starts from a zero state [1]"},
+        {"split-of", "RUN valid|test", PX_FLAG_PAIR, &flags.split_of, 0, 0,
+         "score that part of the text that RUN was trained on"},
+        {"batch", "n", PX_FLAG_INT32, &flags.batch, 1, 1 << 16,
+         "n streams at once: faster, each starts from a zero state [1]"},
         {"steps", "T", PX_FLAG_INT32, &flags.steps, 1, 1 << 20, "tokens per window: memory and speed only [256]"},
-        {"per-token", "FILE", PX_FLAG_OUT_TEXT, &flags.per_token, 0, 0, "write each token and its log-probability; - is standard output"},
+        {"per-token", "FILE", PX_FLAG_OUT_TEXT, &flags.per_token, 0, 0,
+         "write each token and its log-probability; - is standard output"},
         {"lines", NULL, PX_FLAG_SWITCH, &flags.lines, 0, 0, "score each line on its own, as between two line ends"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the result as one JSON object on standard output"},
         {0},
     };
     px_config config;
     px_config_default(&config);
-    px_command_line line = {.command = "eval", .usage = USAGE, .flags = own, .settings = SETTINGS, .config = &config, .help_end = HELP_END};
+    px_command_line line = {
+        .command = "eval", .usage = USAGE, .flags = own, .settings = SETTINGS, .config = &config, .help_end = HELP_END};
     px_status status = px_command_line_read(&line, argc, argv);
     if (status == PX_OK && line.help)
         px_help_print(&line);

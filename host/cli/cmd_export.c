@@ -35,7 +35,7 @@ typedef struct export_flags {
 enum { PATH_BYTES = 4300, METRICS_LIMIT = 1 << 30, END_LINE_BYTES = 1 << 16 };
 static const char SUFFIX[] = ".safetensors";
 
-/* ---- where it goes ------------------------------------------------------------------------------------------------ */
+/* ---- where it goes ----------------------------------------------------------------------------------------------- */
 
 /* The two paths; makes the folder where one is given. */
 static px_status settle_paths(const char *out, char weights[PATH_BYTES], char card[PATH_BYTES])
@@ -50,8 +50,10 @@ static px_status settle_paths(const char *out, char weights[PATH_BYTES], char ca
         return PX_OK;
     }
     if (exists && !S_ISDIR(info.st_mode))
-        return px_fail(PX_ERR_ARGUMENT, "--out %s: a file is there; give a folder, or a name that ends with %s", out, SUFFIX);
-    if (!exists && px_make_folder(out, 0777) != 0) return px_fail(PX_ERR_IO, "--out %s: the folder cannot be made: %s", out, strerror(errno));
+        return px_fail(PX_ERR_ARGUMENT, "--out %s: a file is there; give a folder, or a name that ends with %s", out,
+                       SUFFIX);
+    if (!exists && px_make_folder(out, 0777) != 0)
+        return px_fail(PX_ERR_IO, "--out %s: the folder cannot be made: %s", out, strerror(errno));
     snprintf(weights, PATH_BYTES, "%s/model.safetensors", out);
     snprintf(card, PATH_BYTES, "%s/model.json", out);
     return PX_OK;
@@ -63,9 +65,10 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* ---- the card ----------------------------------------------------------------------------------------------------- */
+/* ---- the card ---------------------------------------------------------------------------------------------------- */
 
-/* Every token in the order of ids; a byte b is the character U+00b. cJSON has no text with NUL in it: the list is written raw. */
+/* Every token in the order of ids; a byte b is the character U+00b. cJSON has no text with NUL in it: the list is
+ * written raw. */
 static px_status add_tokens(cJSON *object, const px_vocabulary *vocabulary)
 {
     px_text text = {0};
@@ -102,7 +105,9 @@ static px_status read_end(const char *model, cJSON **end)
     while (bytes > 0 && text[bytes - 1] == '\n') text[--bytes] = 0;
     line = strrchr(text, '\n');
     line = line ? line + 1 : text;
-    px_status status = strlen(line) > END_LINE_BYTES ? PX_ERR_INPUT : px_json_parse(line, strlen(line), path, "its last line is no JSON", NULL, end);
+    px_status status = strlen(line) > END_LINE_BYTES
+                           ? PX_ERR_INPUT
+                           : px_json_parse(line, strlen(line), path, "its last line is no JSON", NULL, end);
     free(text);
     const cJSON *event = cJSON_GetObjectItemCaseSensitive(*end, "event");
     if (cJSON_IsString(event) && strcmp(event->valuestring, "end") == 0) return PX_OK;
@@ -147,7 +152,8 @@ static px_status make_card(const export_flags *flags, const px_model_file *model
 {
     cJSON *end;
     PX_TRY(read_end(flags->model, &end));
-    cJSON *card = cJSON_CreateObject(), *vocabulary = px_json_vocabulary(model->vocabulary), *corpus = cJSON_CreateObject();
+    cJSON *card = cJSON_CreateObject(), *vocabulary = px_json_vocabulary(model->vocabulary),
+          *corpus = cJSON_CreateObject();
     char hash[24];
     const char *name = base_name(weights);
     cJSON_AddStringToObject(card, "format", "perplex-model-card 1");
@@ -179,9 +185,10 @@ static px_status write_card(const char *path, const char *text)
     return px_atomic_end(&file, status);
 }
 
-/* ---- the command -------------------------------------------------------------------------------------------------- */
+/* ---- the command ------------------------------------------------------------------------------------------------- */
 
-static px_status print_result(const export_flags *flags, const px_model_file *model, const char *weights, const char *card)
+static px_status print_result(const export_flags *flags, const px_model_file *model, const char *weights,
+                              const char *card)
 {
     char count[32];
     if (flags->json) {
@@ -192,7 +199,8 @@ static px_status print_result(const export_flags *flags, const px_model_file *mo
         px_json_count(object, "parameters", (long long)model->parameters.weights);
         return px_json_print(object);
     }
-    px_print(stdout, "written: %s (%s parameters), %s\n", weights, px_text_count(count, (long long)model->parameters.weights), card);
+    px_print(stdout, "written: %s (%s parameters), %s\n", weights,
+             px_text_count(count, (long long)model->parameters.weights), card);
     return PX_OK;
 }
 
@@ -200,7 +208,9 @@ static px_status write_model(const px_command_line *line, const export_flags *fl
 {
     char weights[PATH_BYTES], card[PATH_BYTES], *text = NULL;
     const px_cell_info *cell = px_cell_of(model->config.model.cell);
-    if (!cell->torch) return px_fail(PX_ERR_ARGUMENT, "export: a model of --cell %s; torch.nn has no module of that kind", cell->name);
+    if (!cell->torch)
+        return px_fail(PX_ERR_ARGUMENT, "export: a model of --cell %s; torch.nn has no module of that kind",
+                       cell->name);
     PX_TRY(settle_paths(flags->out, weights, card));
     PX_TRY(px_output_check(line, "out", weights, PX_FLAG_OUT_FILE));
     PX_TRY(px_output_check(line, "out", card, PX_FLAG_OUT_FILE));
@@ -218,8 +228,10 @@ done:
 static px_status export_model(const px_command_line *line, const export_flags *flags)
 {
     px_model_file model;
-    if (!flags->model) return px_fail(PX_ERR_ARGUMENT, "export: no model; give --model M, a .safetensors file or a run folder");
-    if (!flags->out) return px_fail(PX_ERR_ARGUMENT, "export: nowhere to write to; give --out DIR or --out FILE.safetensors");
+    if (!flags->model)
+        return px_fail(PX_ERR_ARGUMENT, "export: no model; give --model M, a .safetensors file or a run folder");
+    if (!flags->out)
+        return px_fail(PX_ERR_ARGUMENT, "export: nowhere to write to; give --out DIR or --out FILE.safetensors");
     PX_TRY(px_input_model(flags->model, &model));
     px_status status = write_model(line, flags, &model);
     px_model_file_close(&model);
@@ -231,7 +243,8 @@ int px_cmd_export(int argc, char **argv)
     export_flags flags = {0};
     const px_flag own[] = {
         {"model", "M", PX_FLAG_STRING, &flags.model, 0, 0, "the model"},
-        {"out", "DIR|FILE", PX_FLAG_OUT_NAME, &flags.out, 0, 0, "a folder, made where it is missing, or FILE.safetensors"},
+        {"out", "DIR|FILE", PX_FLAG_OUT_NAME, &flags.out, 0, 0,
+         "a folder, made where it is missing, or FILE.safetensors"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "what was written, as one JSON object on standard output"},
         {0},
     };

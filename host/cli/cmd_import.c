@@ -69,13 +69,19 @@ static px_status print_result(const import_flags *flags, const px_import_result 
         return px_json_print(object);
     }
     char input[40];
-    snprintf(input, sizeof input, sizes->embed ? "embedding of %d%s" : "one-hot input", sizes->embed, sizes->tied ? ", tied" : "");
-    px_print(stdout, "%s: %d layer%s of %d %s units, %s, vocabulary of %s; %s parameters, from %s%s%s\n", flags->out, sizes->layers, sizes->layers > 1 ? "s" : "",
-           sizes->hidden, px_cell_of(sizes->cell)->label, input, px_text_count(a, sizes->vocab),
-           px_text_count(b, (long long)result->weights), result->dtype, result->prefix[0] ? " under " : "", result->prefix);
-    if (result->unknown_added) fprintf(stderr, "note: its vocabulary has no <unk>; one was added that has probability 0 (--unk names the list's own)\n");
+    snprintf(input, sizeof input, sizes->embed ? "embedding of %d%s" : "one-hot input", sizes->embed,
+             sizes->tied ? ", tied" : "");
+    px_print(stdout, "%s: %d layer%s of %d %s units, %s, vocabulary of %s; %s parameters, from %s%s%s\n", flags->out,
+             sizes->layers, sizes->layers > 1 ? "s" : "", sizes->hidden, px_cell_of(sizes->cell)->label, input,
+             px_text_count(a, sizes->vocab), px_text_count(b, (long long)result->weights), result->dtype,
+             result->prefix[0] ? " under " : "", result->prefix);
+    if (result->unknown_added)
+        fprintf(
+            stderr,
+            "note: its vocabulary has no <unk>; one was added that has probability 0 (--unk names the list's own)\n");
     if (result->placeholders > 0)
-        fprintf(stderr, "note: %zu tokens such as <pad> are no characters; they stand as U+F0000 and up\n", result->placeholders);
+        fprintf(stderr, "note: %zu tokens such as <pad> are no characters; they stand as U+F0000 and up\n",
+                result->placeholders);
     return PX_OK;
 }
 
@@ -87,8 +93,14 @@ static px_status import_model(import_flags *flags, const px_command_line *line, 
     flags->names.level = px_command_line_gave(line, "level") ? (int)config->corpus.text.level : -1;
     flags->names.normalise = px_command_line_gave(line, "normalise") ? (int)config->corpus.text.normalise : -1;
     if (flags->vocab) PX_TRY(read_list(flags->vocab, &list));
-    px_import_request request = {.path = flags->path, .vocabulary = flags->vocab ? &list : NULL, .names = flags->names,
-                                 .cell = config->model.cell, .cell_given = px_command_line_gave(line, "cell"), .encoder = flags->encoder, .rnn = flags->rnn, .decoder = flags->decoder};
+    px_import_request request = {.path = flags->path,
+                                 .vocabulary = flags->vocab ? &list : NULL,
+                                 .names = flags->names,
+                                 .cell = config->model.cell,
+                                 .cell_given = px_command_line_gave(line, "cell"),
+                                 .encoder = flags->encoder,
+                                 .rnn = flags->rnn,
+                                 .decoder = flags->decoder};
     px_status status = px_signals_remove_unfinished(flags->out);
     if (status == PX_OK) status = px_model_import(&request, flags->out, &result);
     px_vocabulary_list_free(&list);
@@ -100,9 +112,11 @@ int px_cmd_import(int argc, char **argv)
     import_flags flags = {0};
     const px_flag own[] = {
         {"out", "M", PX_FLAG_OUT_FILE, &flags.out, 0, 0, "the model to write"},
-        {"vocab", "LIST", PX_FLAG_STRING, &flags.vocab, 0, 0, "its tokens; without it a model of 256 tokens is one of bytes"},
+        {"vocab", "LIST", PX_FLAG_STRING, &flags.vocab, 0, 0,
+         "its tokens; without it a model of 256 tokens is one of bytes"},
         {"unk", "TOKEN", PX_FLAG_STRING, &flags.names.unknown, 0, 0, "the list's token for what it lacks [<unk>]"},
-        {"eos", "TOKEN", PX_FLAG_STRING, &flags.names.line_end, 0, 0, "the list's token for a line end, at the level of words [<eos>]"},
+        {"eos", "TOKEN", PX_FLAG_STRING, &flags.names.line_end, 0, 0,
+         "the list's token for a line end, at the level of words [<eos>]"},
         {"encoder", "NAME", PX_FLAG_STRING, &flags.encoder, 0, 0, "name of the embedding's module [encoder]"},
         {"rnn", "NAME", PX_FLAG_STRING, &flags.rnn, 0, 0, "name of the recurrent layer's module [rnn]"},
         {"decoder", "NAME", PX_FLAG_STRING, &flags.decoder, 0, 0, "name of the output layer's module [decoder]"},
@@ -111,12 +125,20 @@ int px_cmd_import(int argc, char **argv)
     };
     px_config config;
     px_config_default(&config);
-    px_command_line line = {.command = "import", .usage = USAGE, .flags = own, .settings = SETTINGS, .config = &config, .max_positional = 1, .help_end = HELP_END};
+    px_command_line line = {.command = "import",
+                            .usage = USAGE,
+                            .flags = own,
+                            .settings = SETTINGS,
+                            .config = &config,
+                            .max_positional = 1,
+                            .help_end = HELP_END};
     px_status status = px_command_line_read(&line, argc, argv);
     if (status == PX_OK && line.help)
         px_help_print(&line);
     else if (status == PX_OK && line.positional_count == 0)
-        status = px_fail(PX_ERR_ARGUMENT, "import: of what? give a .safetensors file that holds a language model of torch.nn.RNN, GRU or LSTM");
+        status = px_fail(
+            PX_ERR_ARGUMENT,
+            "import: of what? give a .safetensors file that holds a language model of torch.nn.RNN, GRU or LSTM");
     else if (status == PX_OK) {
         flags.path = line.positional[0];
         status = import_model(&flags, &line, &config);

@@ -53,14 +53,16 @@ static px_status print_model(const char *path, const px_model_file *model)
 {
     const px_model_config *sizes = &model->config.model;
     char a[32], b[32];
-    px_print(stdout, "%s: a model, step %s, epoch %lld%s\n", path, px_text_count(a, model->step), (long long)model->epoch, model->averaged ? ", averaged weights" : "");
+    px_print(stdout, "%s: a model, step %s, epoch %lld%s\n", path, px_text_count(a, model->step),
+             (long long)model->epoch, model->averaged ? ", averaged weights" : "");
     if (!isnan(model->valid_loss))
-        printf("validation  loss %.5f, perplexity %s\n", model->valid_loss, px_text_perplexity(a, exp(model->valid_loss)));
+        printf("validation  loss %.5f, perplexity %s\n", model->valid_loss,
+               px_text_perplexity(a, exp(model->valid_loss)));
     px_text_options options = px_vocabulary_options(model->vocabulary);
     printf("vocabulary  %s tokens, level %s, normalised: %s\n", px_text_count(a, px_vocabulary_size(model->vocabulary)),
            px_level_name(options.level), px_normalise_name(options.normalise));
-    printf("dimensions  input [T,n,%d], hidden state [%d,n,%d], output [T,n,%d]\n", sizes->embed ? sizes->embed : sizes->vocab, sizes->layers,
-           sizes->hidden, sizes->vocab);
+    printf("dimensions  input [T,n,%d], hidden state [%d,n,%d], output [T,n,%d]\n",
+           sizes->embed ? sizes->embed : sizes->vocab, sizes->layers, sizes->hidden, sizes->vocab);
     printf("parameters  %s\n", px_text_count(a, (long long)model->parameters.weights));
     for (int32_t i = 0; i < model->parameters.tensor_count; i++) {
         const px_tensor *tensor = &model->parameters.tensor[i];
@@ -101,9 +103,10 @@ static px_status show_tokens(const char *path, int json)
         char a[32], b[32], c[32], d[32];
         px_text_options options = px_vocabulary_options(corpus.vocabulary);
         px_print(stdout, "%s: a token file, %s tokens of %s, %s unknown\n", path, px_text_count(a, (long long)count),
-               px_text_bytes(b, (double)px_tokens_text_bytes(corpus.data)), px_text_count(c, (long long)unknown));
-        printf("vocabulary  %s tokens, level %s, normalised: %s\n", px_text_count(d, px_vocabulary_size(corpus.vocabulary)),
-               px_level_name(options.level), px_normalise_name(options.normalise));
+                 px_text_bytes(b, (double)px_tokens_text_bytes(corpus.data)), px_text_count(c, (long long)unknown));
+        printf("vocabulary  %s tokens, level %s, normalised: %s\n",
+               px_text_count(d, px_vocabulary_size(corpus.vocabulary)), px_level_name(options.level),
+               px_normalise_name(options.normalise));
     }
     px_corpus_close(&corpus);
     return status;
@@ -124,7 +127,8 @@ static px_status show_devices(int json)
 {
     char text[256], bytes[32];
     cJSON *list = cJSON_CreateArray();
-    snprintf(text, sizeof text, "%s, %d thread%s", px_machine_processor(), px_machine_cores(), px_machine_cores() == 1 ? "" : "s");
+    snprintf(text, sizeof text, "%s, %d thread%s", px_machine_processor(), px_machine_cores(),
+             px_machine_cores() == 1 ? "" : "s");
     double memory = (double)px_memory_available();
     for (size_t i = 0; i < px_engine_entry_count; i++) {
         const px_engine_entry *entry = &px_engine_entries[i];
@@ -143,12 +147,13 @@ static px_status show_devices(int json)
     for (int i = 0; i < count && i < 64; i++) {
         char name[32], free_bytes[32];
         px_device_numbered("auto", gpus[i].ordinal, name, sizeof name);
-        snprintf(text, sizeof text, "%s, capability %d.%d, driver for CUDA %d.%d", gpus[i].name, gpus[i].major, gpus[i].minor,
-                 gpus[i].driver_version / 1000, gpus[i].driver_version % 1000 / 10);
+        snprintf(text, sizeof text, "%s, capability %d.%d, driver for CUDA %d.%d", gpus[i].name, gpus[i].major,
+                 gpus[i].minor, gpus[i].driver_version / 1000, gpus[i].driver_version % 1000 / 10);
         cJSON_AddItemToArray(list, device_json(name, text, (double)gpus[i].memory_bytes));
         if (!json)
-            px_print(stdout, "%-10s %s, %s of memory, %s free\n", name, text, px_text_bytes(bytes, (double)gpus[i].memory_bytes),
-                   px_text_bytes(free_bytes, (double)gpus[i].free_bytes));
+            px_print(stdout, "%-10s %s, %s of memory, %s free\n", name, text,
+                     px_text_bytes(bytes, (double)gpus[i].memory_bytes),
+                     px_text_bytes(free_bytes, (double)gpus[i].free_bytes));
     }
     if (status != PX_OK) fprintf(json ? stderr : stdout, "no GPU: %s\n", px_error_message());
 #endif
@@ -190,7 +195,8 @@ int px_cmd_info(int argc, char **argv)
     else if (status == PX_OK && devices)
         status = show_devices(json);
     else if (status == PX_OK && line.positional_count == 0)
-        status = px_fail(PX_ERR_ARGUMENT, "info: of what? give a .safetensors file, a run folder or a token file; or --devices");
+        status = px_fail(PX_ERR_ARGUMENT,
+                         "info: of what? give a .safetensors file, a run folder or a token file; or --devices");
     else if (status == PX_OK)
         status = show(line.positional[0], json);
     int code = px_output_end(status);

@@ -1,4 +1,5 @@
-/* perplex ngram: the baseline beside the network. Counting and smoothing are host/ngram, the network's part is px_evaluate. */
+/* perplex ngram: the baseline beside the network. Counting and smoothing are host/ngram, the network's part is
+ * px_evaluate. */
 #include "check.h"
 #include "commands.h"
 #include "evaluate.h"
@@ -32,14 +33,15 @@ static const char HELP_END[] =
     "the two; its weight is found on the validation part and used on the test part. The result is that\n"
     "of the test part where there is one, else of the validation part; --split-of names the part.\n";
 
-static const char *const SETTINGS[] = {"data", "valid", "test", "level", "normalise", "invalid", "min-count", "max-vocab", "split",
-                                       "limit-tokens", "device", "threads", NULL};
+static const char *const SETTINGS[] = {"data",    "valid",     "test",      "level", "normalise",
+                                       "invalid", "min-count", "max-vocab", "split", "limit-tokens",
+                                       "device",  "threads",   NULL};
 enum { DEFAULT_ORDER = 5, WINDOW = 256, VALID = 0, TEST = 1 };
 
 typedef struct ngram_flags {
     const char *model, *split_of[2];
     int32_t order;
-    int lines;                     /* -1: where tokens end lines */
+    int lines; /* -1: where tokens end lines */
     int json;
 } ngram_flags;
 
@@ -48,55 +50,50 @@ typedef struct ngram_part {
     const char *name;
     px_range range;
     px_ngram_result ngram;
-    double *ngram_nll, *network_nll;   /* [tokens]; only with a network */
+    double *ngram_nll, *network_nll; /* [tokens]; only with a network */
     double network_loss, mixed_loss;
 } ngram_part;
 
 typedef struct ngram_job {
     const ngram_flags *flags;
-    px_config config;              /* what the corpus is opened with */
-    px_model_file model;           /* weights NULL: no network */
+    px_config config;    /* what the corpus is opened with */
+    px_model_file model; /* weights NULL: no network */
     px_corpus corpus;
     px_ngram *ngram;
     ngram_part part[2];
-    int32_t line_end;              /* -1: n-grams go on across line ends */
-    int result;                    /* the part that is asked for */
-    double weight;                 /* of the network in the mixture */
+    int32_t line_end; /* -1: n-grams go on across line ends */
+    int result;       /* the part that is asked for */
+    double weight;    /* of the network in the mixture */
     int weight_from;
     double seconds;
     px_progress progress;
 } ngram_job;
 
-static void show_counting(void *context, double share)
-{
-    px_progress_hook_what(context, "counting n-grams", share);
-}
+static void show_counting(void *context, double share) { px_progress_hook_what(context, "counting n-grams", share); }
 
-static void show_scoring(void *context, double share)
-{
-    px_progress_hook_what(context, "scoring with n-grams", share);
-}
+static void show_scoring(void *context, double share) { px_progress_hook_what(context, "scoring with n-grams", share); }
 
 static void show_network(void *context, double share)
 {
     px_progress_hook_what(context, "scoring with the network", share);
 }
 
-static int has(const ngram_part *part)
-{
-    return part->range.end - part->range.begin >= 2;
-}
+static int has(const ngram_part *part) { return part->range.end - part->range.begin >= 2; }
 
-/* ---- texts -------------------------------------------------------------------------------------------------------- */
+/* ---- texts ------------------------------------------------------------------------------------------------------- */
 
 /* Options that would contradict the model's vocabulary are refused, others follow it. */
 static px_status follow_model(ngram_job *job, const px_command_line *line)
 {
     px_text_options text = px_vocabulary_options(job->model.vocabulary);
     if (px_command_line_gave(line, "level") && job->config.corpus.text.level != text.level)
-        return px_fail(PX_ERR_ARGUMENT, "--level %s: the model's tokens are of level %s; leave --level out", px_level_name(job->config.corpus.text.level), px_level_name(text.level));
-    if (px_command_line_gave(line, "min-count") || px_command_line_gave(line, "max-vocab") || px_command_line_gave(line, "normalise"))
-        return px_fail(PX_ERR_ARGUMENT, "--normalise, --min-count, --max-vocab: with --model the vocabulary is the model's; leave them out");
+        return px_fail(PX_ERR_ARGUMENT, "--level %s: the model's tokens are of level %s; leave --level out",
+                       px_level_name(job->config.corpus.text.level), px_level_name(text.level));
+    if (px_command_line_gave(line, "min-count") || px_command_line_gave(line, "max-vocab") ||
+        px_command_line_gave(line, "normalise"))
+        return px_fail(
+            PX_ERR_ARGUMENT,
+            "--normalise, --min-count, --max-vocab: with --model the vocabulary is the model's; leave them out");
     job->config.corpus.text.level = text.level;
     job->config.corpus.text.normalise = text.normalise;
     return PX_OK;
@@ -107,7 +104,8 @@ static px_status open_texts_of_run(ngram_job *job)
 {
     px_config given = job->config;
     job->config = (px_config){0};
-    px_status status = px_run_texts_open(job->flags->split_of[0], job->flags->split_of[1], &given, job->model.vocabulary, &job->progress, &job->config, &job->corpus);
+    px_status status = px_run_texts_open(job->flags->split_of[0], job->flags->split_of[1], &given,
+                                         job->model.vocabulary, &job->progress, &job->config, &job->corpus);
     px_config_free(&given);
     return status;
 }
@@ -136,14 +134,21 @@ static px_status open_texts(ngram_job *job, const px_command_line *line)
     px_progress_clear(&job->progress);
     job->part[VALID] = (ngram_part){.name = "valid", .range = job->corpus.valid};
     job->part[TEST] = (ngram_part){.name = "test", .range = job->corpus.test};
-    job->result = flags->split_of[0] ? (strcmp(flags->split_of[1], "test") == 0 ? TEST : VALID) : has(&job->part[TEST]) ? TEST : VALID;
+    job->result = flags->split_of[0]      ? (strcmp(flags->split_of[1], "test") == 0 ? TEST : VALID)
+                  : has(&job->part[TEST]) ? TEST
+                                          : VALID;
     char name[PX_PATHS_NAME_BYTES];
     if (!has(&job->part[job->result]))
         return flags->split_of[0]
-            ? px_fail(PX_ERR_INPUT, "--split-of %s %s: this run has no such part; see split, valid and test in %s/config", flags->split_of[0], flags->split_of[1], flags->split_of[0])
-            : px_fail(PX_ERR_INPUT, "%s: nothing is left to score; give --test FILE or a --split such as 0.9,0.05,0.05", px_paths_name(job->config.corpus.data, name));
+                   ? px_fail(PX_ERR_INPUT,
+                             "--split-of %s %s: this run has no such part; see split, valid and test in %s/config",
+                             flags->split_of[0], flags->split_of[1], flags->split_of[0])
+                   : px_fail(PX_ERR_INPUT,
+                             "%s: nothing is left to score; give --test FILE or a --split such as 0.9,0.05,0.05",
+                             px_paths_name(job->config.corpus.data, name));
     if (job->corpus.train.begin == job->corpus.train.end)
-        return px_fail(PX_ERR_INPUT, "%s: nothing is left to count n-grams in; the first share of --split is empty", px_paths_name(job->config.corpus.data, name));
+        return px_fail(PX_ERR_INPUT, "%s: nothing is left to count n-grams in; the first share of --split is empty",
+                       px_paths_name(job->config.corpus.data, name));
     return PX_OK;
 }
 
@@ -155,13 +160,15 @@ static px_status find_line_end(ngram_job *job)
     int words = text.level == PX_LEVEL_WORD;
     job->line_end = -1;
     if (job->flags->lines == 0 || (job->flags->lines < 0 && !words)) return PX_OK;
-    job->line_end = text.normalise != PX_NORMALISE_NONE ? -1 : words ? px_vocabulary_id(vocabulary, "<eos>", 5) : px_vocabulary_id(vocabulary, "\n", 1);
+    job->line_end = text.normalise != PX_NORMALISE_NONE ? -1
+                    : words                             ? px_vocabulary_id(vocabulary, "<eos>", 5)
+                                                        : px_vocabulary_id(vocabulary, "\n", 1);
     if (job->line_end < 0 && job->flags->lines > 0)
         return px_fail(PX_ERR_ARGUMENT, "--lines: the training text has no line ends as tokens; leave it out");
     return PX_OK;
 }
 
-/* ---- the network -------------------------------------------------------------------------------------------------- */
+/* ---- the network ------------------------------------------------------------------------------------------------- */
 
 typedef struct nll_list {
     double *next;
@@ -178,8 +185,13 @@ static px_status score_network(ngram_job *job, px_engine *engine, ngram_part *pa
 {
     nll_list list = {part->network_nll};
     px_evaluation result;
-    px_evaluate_options options = {.n = 1, .T = WINDOW, .reset_id = job->model.reset_id, .per_token = keep_nll, .context = &list,
-                                   .progress = show_network, .progress_context = &job->progress};
+    px_evaluate_options options = {.n = 1,
+                                   .T = WINDOW,
+                                   .reset_id = job->model.reset_id,
+                                   .per_token = keep_nll,
+                                   .context = &list,
+                                   .progress = show_network,
+                                   .progress_context = &job->progress};
     PX_TRY(px_evaluate(engine, part->range, &options, &result));
     part->network_loss = result.loss;
     return PX_OK;
@@ -190,7 +202,8 @@ static px_status mix(ngram_job *job, const px_config *given)
 {
     px_engine *engine;
     px_status status = PX_OK;
-    PX_TRY(px_model_file_engine(&job->model, px_device_or_default(given->device), 1, WINDOW, px_model_file_threads(&job->model, given->threads, 1), &engine));
+    PX_TRY(px_model_file_engine(&job->model, px_device_or_default(given->device), 1, WINDOW,
+                                px_model_file_threads(&job->model, given->threads, 1), &engine));
     for (int p = VALID; status == PX_OK && p <= TEST; p++)
         if (has(&job->part[p])) status = score_network(job, engine, &job->part[p]);
     px_engine_destroy(engine);
@@ -200,12 +213,14 @@ static px_status mix(ngram_job *job, const px_config *given)
     job->weight = px_mixture_best(from->network_nll, from->ngram_nll, (size_t)from->ngram.tokens);
     for (int p = VALID; p <= TEST; p++) {
         ngram_part *part = &job->part[p];
-        if (has(part)) part->mixed_loss = px_mixture_loss(part->network_nll, part->ngram_nll, (size_t)part->ngram.tokens, job->weight);
+        if (has(part))
+            part->mixed_loss =
+                px_mixture_loss(part->network_nll, part->ngram_nll, (size_t)part->ngram.tokens, job->weight);
     }
     return PX_OK;
 }
 
-/* ---- the result --------------------------------------------------------------------------------------------------- */
+/* ---- the result -------------------------------------------------------------------------------------------------- */
 
 static void add_part(cJSON *object, const ngram_job *job, const ngram_part *part)
 {
@@ -256,8 +271,9 @@ static px_status print_json(const ngram_job *job)
 static void print_result(const ngram_job *job)
 {
     char a[32], b[32], c[32], d[32];
-    printf("%d-grams of %s tokens (level %s, vocabulary of %s), modified Kneser-Ney%s; %s, in %s\n", px_ngram_order(job->ngram),
-           px_text_count(a, (long long)(job->corpus.train.end - job->corpus.train.begin)), px_level_name(px_vocabulary_options(job->corpus.vocabulary).level),
+    printf("%d-grams of %s tokens (level %s, vocabulary of %s), modified Kneser-Ney%s; %s, in %s\n",
+           px_ngram_order(job->ngram), px_text_count(a, (long long)(job->corpus.train.end - job->corpus.train.begin)),
+           px_level_name(px_vocabulary_options(job->corpus.vocabulary).level),
            px_text_count(b, px_vocabulary_size(job->corpus.vocabulary)), job->line_end >= 0 ? ", line by line" : "",
            px_text_bytes(c, (double)px_ngram_bytes(job->ngram)), px_text_seconds(d, job->seconds));
     printf("            %12s %12s", "n-grams", "bits");
@@ -266,16 +282,20 @@ static void print_result(const ngram_job *job)
     for (int p = VALID; p <= TEST; p++) {
         const ngram_part *part = &job->part[p];
         if (!has(part)) continue;
-        printf("%-12s%12s %12.5f", part->name, px_text_perplexity(a, part->ngram.perplexity), part->ngram.bits_per_token);
-        if (job->model.weights) printf(" %12s %12s", px_text_perplexity(b, exp(part->network_loss)), px_text_perplexity(c, exp(part->mixed_loss)));
+        printf("%-12s%12s %12.5f", part->name, px_text_perplexity(a, part->ngram.perplexity),
+               part->ngram.bits_per_token);
+        if (job->model.weights)
+            printf(" %12s %12s", px_text_perplexity(b, exp(part->network_loss)),
+                   px_text_perplexity(c, exp(part->mixed_loss)));
         printf(" %12s", px_text_count(d, part->ngram.tokens));
         printf(" %9s\n", px_text_count(d, part->ngram.unknown));
     }
     if (job->model.weights)
-        printf("mixture     %.4f network + %.4f n-grams, found on the %s part\n", job->weight, 1 - job->weight, job->part[job->weight_from].name);
+        printf("mixture     %.4f network + %.4f n-grams, found on the %s part\n", job->weight, 1 - job->weight,
+               job->part[job->weight_from].name);
 }
 
-/* ---- the command -------------------------------------------------------------------------------------------------- */
+/* ---- the command ------------------------------------------------------------------------------------------------- */
 
 static px_status run_job(ngram_job *job, const px_config *given, const px_command_line *line)
 {
@@ -284,7 +304,11 @@ static px_status run_job(ngram_job *job, const px_config *given, const px_comman
     if (flags->model) PX_TRY(px_input_model(flags->model, &job->model));
     PX_TRY(open_texts(job, line));
     PX_TRY(find_line_end(job));
-    px_ngram_options options = {.order = flags->order, .line_end = job->line_end, .vocab = px_vocabulary_size(job->corpus.vocabulary), .progress = show_counting, .progress_context = &job->progress};
+    px_ngram_options options = {.order = flags->order,
+                                .line_end = job->line_end,
+                                .vocab = px_vocabulary_size(job->corpus.vocabulary),
+                                .progress = show_counting,
+                                .progress_context = &job->progress};
     PX_TRY(px_ngram_create(job->corpus.train, &options, &job->ngram));
     options.progress = show_scoring;
     for (int p = VALID; p <= TEST; p++) {
@@ -294,7 +318,8 @@ static px_status run_job(ngram_job *job, const px_config *given, const px_comman
         if (flags->model) {
             part->ngram_nll = malloc(tokens * sizeof *part->ngram_nll);
             part->network_nll = malloc(tokens * sizeof *part->network_nll);
-            if (!part->ngram_nll || !part->network_nll) return px_fail(PX_ERR_MEMORY, "no memory for the losses of %zu tokens", tokens);
+            if (!part->ngram_nll || !part->network_nll)
+                return px_fail(PX_ERR_MEMORY, "no memory for the losses of %zu tokens", tokens);
         }
         PX_TRY(px_ngram_score(job->ngram, part->range, &options, part->ngram_nll, &part->ngram));
     }
@@ -302,7 +327,8 @@ static px_status run_job(ngram_job *job, const px_config *given, const px_comman
     px_progress_clear(&job->progress);
     job->seconds = px_clock() - started;
     if (flags->model && job->weight_from == TEST)
-        fprintf(stderr, "note: there is no validation part, so the mixture's weight was found on the test part itself\n");
+        fprintf(stderr,
+                "note: there is no validation part, so the mixture's weight was found on the test part itself\n");
     if (flags->json) return print_json(job);
     print_result(job);
     return PX_OK;
@@ -322,10 +348,13 @@ static px_status count_and_score(const ngram_flags *flags, const px_config *give
     if (!given->corpus.data && !flags->split_of[0])
         return px_fail(PX_ERR_ARGUMENT, "ngram: no text to count n-grams in; give --data FILE, or --split-of RUN test");
     if (flags->split_of[0] && strcmp(flags->split_of[1], "valid") != 0 && strcmp(flags->split_of[1], "test") != 0)
-        return px_fail(PX_ERR_ARGUMENT, "--split-of %s %s: the part is valid or test", flags->split_of[0], flags->split_of[1]);
+        return px_fail(PX_ERR_ARGUMENT, "--split-of %s %s: the part is valid or test", flags->split_of[0],
+                       flags->split_of[1]);
     for (size_t i = 0; flags->split_of[0] && i < line->given_count; i++)
         if (!has_word(BESIDE_SPLIT_OF, line->given[2 * i]))
-            return px_fail(PX_ERR_ARGUMENT, "--%s and --split-of: texts and tokens are those of the run; give one of them", line->given[2 * i]);
+            return px_fail(PX_ERR_ARGUMENT,
+                           "--%s and --split-of: texts and tokens are those of the run; give one of them",
+                           line->given[2 * i]);
     PX_TRY(px_config_copy(&job.config, given));
     px_progress_start(&job.progress, stderr);
     px_status status = run_job(&job, given, line);
@@ -346,15 +375,22 @@ int px_cmd_ngram(int argc, char **argv)
     ngram_flags flags = {.order = DEFAULT_ORDER, .lines = -1};
     const px_flag own[] = {
         {"order", "K", PX_FLAG_INT32, &flags.order, 1, PX_NGRAM_MAX_ORDER, "predict from the K-1 tokens before [5]"},
-        {"split-of", "RUN valid|test", PX_FLAG_PAIR, &flags.split_of, 0, 0, "count what RUN was trained on, score that part of its text"},
+        {"split-of", "RUN valid|test", PX_FLAG_PAIR, &flags.split_of, 0, 0,
+         "count what RUN was trained on, score that part of its text"},
         {"model", "M", PX_FLAG_STRING, &flags.model, 0, 0, "a network to compare and to mix with, on its vocabulary"},
-        {"lines", NULL, PX_FLAG_SWITCH, &flags.lines, 0, 0, "no n-gram goes on across a line end [words: yes; else --no-lines]"},
+        {"lines", NULL, PX_FLAG_SWITCH, &flags.lines, 0, 0,
+         "no n-gram goes on across a line end [words: yes; else --no-lines]"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the result as one JSON object on standard output"},
         {0},
     };
     px_config config;
     px_config_default(&config);
-    px_command_line line = {.command = "ngram", .usage = USAGE, .flags = own, .settings = SETTINGS, .config = &config, .help_end = HELP_END};
+    px_command_line line = {.command = "ngram",
+                            .usage = USAGE,
+                            .flags = own,
+                            .settings = SETTINGS,
+                            .config = &config,
+                            .help_end = HELP_END};
     px_status status = px_command_line_read(&line, argc, argv);
     if (status == PX_OK && line.help)
         px_help_print(&line);

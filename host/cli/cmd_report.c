@@ -21,12 +21,19 @@ static px_status report(const px_command_line *line, const px_config *config, co
 {
     px_progress progress;
     char path[4200];
-    if (line->positional_count == 0) return px_fail(PX_ERR_ARGUMENT, "report: of which run? give its folder: perplex report RUN");
+    if (line->positional_count == 0)
+        return px_fail(PX_ERR_ARGUMENT, "report: of which run? give its folder: perplex report RUN");
     px_text_output output = {0};
     if (out) PX_TRY(px_text_output_open("out", out, &output));
     px_progress_start(&progress, stderr);
-    px_report_request request = {.folders = line->positional, .count = (size_t)line->positional_count, .stream = output.stream, .out = out, .device = config->device,
-                                 .threads = config->threads, .progress = progress.live ? px_progress_hook_what : NULL, .progress_context = &progress};
+    px_report_request request = {.folders = line->positional,
+                                 .count = (size_t)line->positional_count,
+                                 .stream = output.stream,
+                                 .out = out,
+                                 .device = config->device,
+                                 .threads = config->threads,
+                                 .progress = progress.live ? px_progress_hook_what : NULL,
+                                 .progress_context = &progress};
     px_status status = px_report_write(&request, path);
     px_progress_clear(&progress);
     status = px_text_output_close(&output, status);
@@ -43,7 +50,12 @@ int px_cmd_report(int argc, char **argv)
     };
     px_config config;
     px_config_default(&config);
-    px_command_line line = {.command = "report", .usage = USAGE, .flags = own, .settings = SETTINGS, .config = &config, .max_positional = PX_REPORT_RUNS_MAX};
+    px_command_line line = {.command = "report",
+                            .usage = USAGE,
+                            .flags = own,
+                            .settings = SETTINGS,
+                            .config = &config,
+                            .max_positional = PX_REPORT_RUNS_MAX};
     px_status status = px_command_line_read(&line, argc, argv);
     if (status == PX_OK && line.help)
         px_help_print(&line);

@@ -15,15 +15,15 @@
 #include <string.h>
 #include <time.h>
 
-static const char USAGE[] =
-    "perplex runs [DIR] [--sort KEY] [--json]      DIR: where run folders are looked for [.]\n"
-    "Lists run folders: state, steps, best validation perplexity, speed, size and device.\n";
+static const char USAGE[] = "perplex runs [DIR] [--sort KEY] [--json]      DIR: where run folders are looked for [.]\n"
+                            "Lists run folders: state, steps, best validation perplexity, speed, size and device.\n";
 
 enum { COLUMNS = 9, CELL_BYTES = 256 };
 
-/* ---- for people ----------------------------------------------------------------------------------------------------- */
+/* ---- for people -------------------------------------------------------------------------------------------------- */
 
-static const char *const TITLES[COLUMNS] = {"run", "state", "steps", "perplexity", "tokens/s", "parameters", "model", "device", "last line"};
+static const char *const TITLES[COLUMNS] = {"run",        "state", "steps",  "perplexity", "tokens/s",
+                                            "parameters", "model", "device", "last line"};
 static const int RIGHT[COLUMNS] = {0, 0, 1, 1, 1, 1, 0, 0, 0};
 
 typedef char row[COLUMNS][CELL_BYTES];
@@ -58,8 +58,10 @@ static void fill(row cells, const px_run_entry *e, double now)
     }
     snprintf(cells[1], CELL_BYTES, "%s", px_run_condition_name(e->condition));
     snprintf(cells[2], CELL_BYTES, "%s", px_text_count(count, e->steps));
-    snprintf(cells[3], CELL_BYTES, "%s", isnan(e->best_perplexity) ? "-" : px_text_perplexity(count, e->best_perplexity));
-    snprintf(cells[4], CELL_BYTES, "%s", isfinite(e->tokens_per_s) ? px_text_count(count, (long long)(e->tokens_per_s + 0.5)) : "-");
+    snprintf(cells[3], CELL_BYTES, "%s",
+             isnan(e->best_perplexity) ? "-" : px_text_perplexity(count, e->best_perplexity));
+    snprintf(cells[4], CELL_BYTES, "%s",
+             isfinite(e->tokens_per_s) ? px_text_count(count, (long long)(e->tokens_per_s + 0.5)) : "-");
     snprintf(cells[5], CELL_BYTES, "%s", px_text_count(count, e->parameters));
     snprintf(cells[6], CELL_BYTES, "%s", e->model);
     px_input_escape(e->device, strlen(e->device), cells[7], CELL_BYTES);
@@ -97,14 +99,15 @@ static px_status print_table(const px_run_list *list, const char *folder)
             if (px_utf8_columns(rows[i][c]) > width[c]) width[c] = px_utf8_columns(rows[i][c]);
     }
     print_row(rows[0], width, NULL);
-    for (size_t i = 0; i < list->count; i++) print_row(rows[i + 1], width, coloured ? state_colour(&list->entry[i]) : NULL);
+    for (size_t i = 0; i < list->count; i++)
+        print_row(rows[i + 1], width, coloured ? state_colour(&list->entry[i]) : NULL);
     for (size_t i = 0; i < list->count; i++)
         if (list->entry[i].status != PX_OK) printf("%s\n", list->entry[i].error);
     free(rows);
     return PX_OK;
 }
 
-/* ---- for programs --------------------------------------------------------------------------------------------------- */
+/* ---- for programs ------------------------------------------------------------------------------------------------ */
 
 static px_status print_json(const px_run_list *list)
 {
@@ -136,7 +139,7 @@ static px_status print_json(const px_run_list *list)
     return px_json_print(object);
 }
 
-/* ---- the command ---------------------------------------------------------------------------------------------------- */
+/* ---- the command ------------------------------------------------------------------------------------------------- */
 
 static px_status read_order(const char *text, px_run_order *order)
 {
@@ -146,8 +149,12 @@ static px_status read_order(const char *text, px_run_order *order)
             return PX_OK;
         }
     size_t near = px_nearest(text, px_run_order_names, PX_RUN_ORDERS);
-    if (near < PX_RUN_ORDERS) return px_fail(PX_ERR_ARGUMENT, "--sort %.40s: no such order; did you mean %s?", text, px_run_order_names[near]);
-    return px_fail(PX_ERR_ARGUMENT, "--sort %.40s: no such order; there are name, state, steps, perplexity, speed, parameters and time", text);
+    if (near < PX_RUN_ORDERS)
+        return px_fail(PX_ERR_ARGUMENT, "--sort %.40s: no such order; did you mean %s?", text,
+                       px_run_order_names[near]);
+    return px_fail(PX_ERR_ARGUMENT,
+                   "--sort %.40s: no such order; there are name, state, steps, perplexity, speed, parameters and time",
+                   text);
 }
 
 static px_status list_runs(const px_command_line *line, const char *sort, int json)
@@ -168,7 +175,8 @@ int px_cmd_runs(int argc, char **argv)
     const char *sort = "name";
     int json = 0;
     const px_flag own[] = {
-        {"sort", "KEY", PX_FLAG_STRING, &sort, 0, 0, "name, state, steps, perplexity, speed, parameters or time [name]"},
+        {"sort", "KEY", PX_FLAG_STRING, &sort, 0, 0,
+         "name, state, steps, perplexity, speed, parameters or time [name]"},
         {"json", NULL, PX_FLAG_SWITCH, &json, 0, 0, "as one JSON object on standard output"},
         {0},
     };

@@ -38,20 +38,24 @@ typedef struct sample_flags {
 typedef struct sample_prompt {
     int32_t *ids;
     size_t count;
-    int given;       /* 0: made up by px_sample_start, not shown */
+    int given; /* 0: made up by px_sample_start, not shown */
 } sample_prompt;
 
-static px_status encode_prompt(const sample_flags *flags, const px_vocabulary *vocabulary, const char *text, size_t bytes,
-                               sample_prompt *prompt)
+static px_status encode_prompt(const sample_flags *flags, const px_vocabulary *vocabulary, const char *text,
+                               size_t bytes, sample_prompt *prompt)
 {
     size_t unknown;
     char token[64];
-    const char *source = flags->prompt ? "--prompt" : strcmp(flags->prompt_file, "-") == 0 ? "standard input" : flags->prompt_file;
+    const char *source = flags->prompt                          ? "--prompt"
+                         : strcmp(flags->prompt_file, "-") == 0 ? "standard input"
+                                                                : flags->prompt_file;
     PX_TRY(px_vocabulary_encode(vocabulary, text, bytes, source, &prompt->ids, &prompt->count, &unknown, token));
     if (token[0] && !flags->unk_ok) {
         const char *kind = px_vocabulary_options(vocabulary).level == PX_LEVEL_WORD ? "word" : "character";
-        return px_fail(PX_ERR_ARGUMENT, "%s: the model's vocabulary lacks the %s '%s'; change the prompt, or give --unk-ok to read it as <unk>",
-                       source, kind, token);
+        return px_fail(
+            PX_ERR_ARGUMENT,
+            "%s: the model's vocabulary lacks the %s '%s'; change the prompt, or give --unk-ok to read it as <unk>",
+            source, kind, token);
     }
     return PX_OK;
 }
@@ -67,7 +71,8 @@ static px_status read_prompt(const sample_flags *flags, const px_vocabulary *voc
     else if (flags->prompt_file) {
         PX_TRY(px_input_read_all(flags->prompt_file, PROMPT_LIMIT, &text, &bytes));
         size_t mark = 0;
-        if (px_vocabulary_options(vocabulary).level != PX_LEVEL_BYTE) status = px_text_form_check(flags->prompt_file, text, bytes, &mark);
+        if (px_vocabulary_options(vocabulary).level != PX_LEVEL_BYTE)
+            status = px_text_form_check(flags->prompt_file, text, bytes, &mark);
         if (status == PX_OK) status = encode_prompt(flags, vocabulary, text + mark, bytes - mark, prompt);
         free(text);
     }
@@ -84,7 +89,7 @@ static px_status read_prompt(const sample_flags *flags, const px_vocabulary *voc
 
 typedef struct sample_writer {
     const sample_flags *flags;
-    px_text_sink *sinks;   /* [count]; the first writes as it goes, the others are kept until it is done */
+    px_text_sink *sinks; /* [count]; the first writes as it goes, the others are kept until it is done */
 } sample_writer;
 
 static px_status print_texts(sample_writer *writer)
@@ -126,8 +131,8 @@ static px_status print_json(const sample_writer *writer, uint64_t seed)
     return px_json_print(object);
 }
 
-static px_status write_texts(const sample_flags *flags, const px_config *config, const px_model_file *model, const sample_prompt *prompt,
-                             px_engine *engine)
+static px_status write_texts(const sample_flags *flags, const px_config *config, const px_model_file *model,
+                             const sample_prompt *prompt, px_engine *engine)
 {
     sample_writer writer = {.flags = flags, .sinks = calloc((size_t)flags->count, sizeof *writer.sinks)};
     px_status status = PX_OK;
@@ -138,10 +143,21 @@ static px_status write_texts(const sample_flags *flags, const px_config *config,
     }
     if (!flags->json && flags->count > 1) printf("--- 1 of %d ---\n", flags->count);
     for (int32_t i = 0; i < flags->count; i++)
-        PX_TRY_GOTO(status, px_text_sink_add_prompt(&writer.sinks[i], prompt->ids, prompt->count, prompt->given && flags->echo), done);
-    px_sample_options options = {.length = flags->length, .temperature = flags->temperature, .top_k = flags->top_k, .top_p = flags->top_p,
-                                 .greedy = flags->greedy, .seed = config->seed, .count = flags->count, .prompt = prompt->ids,
-                                 .prompt_count = prompt->count, .exclude_unknown = !flags->unk_ok, .token = px_text_sink_take, .context = writer.sinks};
+        PX_TRY_GOTO(status,
+                    px_text_sink_add_prompt(&writer.sinks[i], prompt->ids, prompt->count, prompt->given && flags->echo),
+                    done);
+    px_sample_options options = {.length = flags->length,
+                                 .temperature = flags->temperature,
+                                 .top_k = flags->top_k,
+                                 .top_p = flags->top_p,
+                                 .greedy = flags->greedy,
+                                 .seed = config->seed,
+                                 .count = flags->count,
+                                 .prompt = prompt->ids,
+                                 .prompt_count = prompt->count,
+                                 .exclude_unknown = !flags->unk_ok,
+                                 .token = px_text_sink_take,
+                                 .context = writer.sinks};
     PX_TRY_GOTO(status, px_sample(engine, model->config.model.vocab, &options), done);
     for (int32_t i = 0; i < flags->count; i++) PX_TRY_GOTO(status, writer.sinks[i].status, done);
     status = flags->json ? print_json(&writer, config->seed) : print_texts(&writer);
@@ -156,7 +172,8 @@ static void note_idle(const sample_flags *flags)
 {
     int greedy = flags->greedy || flags->temperature == 0;
     const char *why = flags->greedy ? "--greedy" : "--temperature 0";
-    if (flags->greedy && flags->temperature != 1 && flags->temperature != 0) fprintf(stderr, "note: --temperature has no effect beside --greedy\n");
+    if (flags->greedy && flags->temperature != 1 && flags->temperature != 0)
+        fprintf(stderr, "note: --temperature has no effect beside --greedy\n");
     if (greedy && flags->top_k > 0) fprintf(stderr, "note: --top-k has no effect beside %s\n", why);
     if (greedy && flags->top_p < 1) fprintf(stderr, "note: --top-p has no effect beside %s\n", why);
     if (greedy && flags->count > 1) fprintf(stderr, "note: with %s all %d texts are the same\n", why, flags->count);
@@ -169,14 +186,19 @@ static px_status sample(const sample_flags *flags, const px_config *config)
     px_model_file model;
     sample_prompt prompt = {0};
     px_engine *engine = NULL;
-    if (!flags->model) return px_fail(PX_ERR_ARGUMENT, "sample: no model; give --model M, a .safetensors file or a run folder");
-    if (flags->prompt && flags->prompt_file) return px_fail(PX_ERR_ARGUMENT, "--prompt and --prompt-file: give one of them");
+    if (!flags->model)
+        return px_fail(PX_ERR_ARGUMENT, "sample: no model; give --model M, a .safetensors file or a run folder");
+    if (flags->prompt && flags->prompt_file)
+        return px_fail(PX_ERR_ARGUMENT, "--prompt and --prompt-file: give one of them");
     if (flags->stop && !*flags->stop) return px_fail(PX_ERR_ARGUMENT, "--stop '': the text to stop at is empty");
     note_idle(flags);
     PX_TRY(px_input_model(flags->model, &model));
     px_status status;
     PX_TRY_GOTO(status, read_prompt(flags, model.vocabulary, &prompt), done);
-    PX_TRY_GOTO(status, px_model_file_engine(&model, px_device_or_default(config->device), flags->count, PROMPT_WINDOW, px_model_file_threads(&model, config->threads, flags->count), &engine), done);
+    PX_TRY_GOTO(status,
+                px_model_file_engine(&model, px_device_or_default(config->device), flags->count, PROMPT_WINDOW,
+                                     px_model_file_threads(&model, config->threads, flags->count), &engine),
+                done);
     status = write_texts(flags, config, &model, &prompt, engine);
 done:
     px_engine_destroy(engine);
@@ -192,11 +214,15 @@ int px_cmd_sample(int argc, char **argv)
         {"model", "M", PX_FLAG_STRING, &flags.model, 0, 0, "the model"},
         {"prompt", "TEXT", PX_FLAG_STRING, &flags.prompt, 0, 0, "how the text begins"},
         {"prompt-file", "FILE", PX_FLAG_STRING, &flags.prompt_file, 0, 0, "the same from a file; - is standard input"},
-        {"echo", NULL, PX_FLAG_SWITCH, &flags.echo, 0, 0, "begin with the prompt; --no-echo writes only what is new [yes]"},
+        {"echo", NULL, PX_FLAG_SWITCH, &flags.echo, 0, 0,
+         "begin with the prompt; --no-echo writes only what is new [yes]"},
         {"length", "k", PX_FLAG_INT64, &flags.length, 0, 1e15, "tokens to make [500]"},
-        {"temperature", "x", PX_FLAG_DOUBLE, &flags.temperature, 0, 1e6, "below 1: safer, above 1: bolder, 0: as --greedy [1]"},
-        {"top-k", "k", PX_FLAG_INT32, &flags.top_k, 0, 2147483647, "draw from the k most probable tokens; 0: from all [0]"},
-        {"top-p", "p", PX_FLAG_DOUBLE, &flags.top_p, 1e-9, 1, "draw from the fewest tokens that have that probability together [1]"},
+        {"temperature", "x", PX_FLAG_DOUBLE, &flags.temperature, 0, 1e6,
+         "below 1: safer, above 1: bolder, 0: as --greedy [1]"},
+        {"top-k", "k", PX_FLAG_INT32, &flags.top_k, 0, 2147483647,
+         "draw from the k most probable tokens; 0: from all [0]"},
+        {"top-p", "p", PX_FLAG_DOUBLE, &flags.top_p, 1e-9, 1,
+         "draw from the fewest tokens that have that probability together [1]"},
         {"greedy", NULL, PX_FLAG_SWITCH, &flags.greedy, 0, 0, "always take the most probable token"},
         {"stop", "TEXT", PX_FLAG_STRING, &flags.stop, 0, 0, "end before the first TEXT that is made"},
         {"count", "k", PX_FLAG_INT32, &flags.count, 1, MAX_COUNT, "texts to make, side by side [1]"},
@@ -206,7 +232,12 @@ int px_cmd_sample(int argc, char **argv)
     };
     px_config config;
     px_config_default(&config);
-    px_command_line line = {.command = "sample", .usage = USAGE, .flags = own, .settings = SETTINGS, .config = &config, .help_end = HELP_END};
+    px_command_line line = {.command = "sample",
+                            .usage = USAGE,
+                            .flags = own,
+                            .settings = SETTINGS,
+                            .config = &config,
+                            .help_end = HELP_END};
     px_status status = px_command_line_read(&line, argc, argv);
     if (status == PX_OK && line.help)
         px_help_print(&line);

@@ -42,16 +42,19 @@ typedef struct train_flags {
 /* What a person means by leaving flags out: --max-steps alone bounds the run; a learning rate fits its optimiser. */
 static void settle_defaults(px_config *config, const px_command_line *line)
 {
-    if (px_command_line_gave(line, "max-steps") && config->max_steps > 0 && !px_command_line_gave(line, "epochs")) config->epochs = 0;
+    if (px_command_line_gave(line, "max-steps") && config->max_steps > 0 && !px_command_line_gave(line, "epochs"))
+        config->epochs = 0;
     if (!px_command_line_gave(line, "lr")) config->lr = px_optimizer_of(config->optimizer.kind)->rate;
 }
 
 /* A text or a configuration that lies where the run's own files go would be lost. */
 static px_status check_run_files(const px_command_line *line, const char *run)
 {
-    static const char *const names[] = {"config", "metrics.jsonl", "report.html", "lock", "best.safetensors", "last.safetensors"};
+    static const char *const names[] = {"config", "metrics.jsonl",    "report.html",
+                                        "lock",   "best.safetensors", "last.safetensors"};
     char path[4200];
-    if (strcmp(run, "-") == 0) return px_fail(PX_ERR_ARGUMENT, "--run -: a run needs a folder (./- for one that is called -)");
+    if (strcmp(run, "-") == 0)
+        return px_fail(PX_ERR_ARGUMENT, "--run -: a run needs a folder (./- for one that is called -)");
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", run, names[i]);
         PX_TRY(px_output_check_inputs(line, "run", path));
@@ -61,8 +64,11 @@ static px_status check_run_files(const px_command_line *line, const char *run)
 
 static px_status check_start(const px_command_line *line, const px_config *config, const train_flags *flags)
 {
-    if (!config->corpus.data) return px_fail(PX_ERR_ARGUMENT, "train: nothing to train on; give --data FILE (or --resume DIR to go on with a run)");
-    if (!config->run && !flags->dry_run) return px_fail(PX_ERR_ARGUMENT, "train: no place for the results; give --run DIR, a new folder");
+    if (!config->corpus.data)
+        return px_fail(PX_ERR_ARGUMENT,
+                       "train: nothing to train on; give --data FILE (or --resume DIR to go on with a run)");
+    if (!config->run && !flags->dry_run)
+        return px_fail(PX_ERR_ARGUMENT, "train: no place for the results; give --run DIR, a new folder");
     int goes_on = 0;
     if (flags->automatic) PX_TRY(px_train_can_resume(config->run, &goes_on));
     if (config->run && !goes_on) PX_TRY(check_run_files(line, config->run));
@@ -72,10 +78,13 @@ static px_status check_start(const px_command_line *line, const px_config *confi
 static void print_plan(FILE *out, const px_train_plan *plan, const px_config *config)
 {
     char a[32], b[32], c[32], d[32], e[32], f[32];
-    fprintf(out, "corpus      %s tokens to train on, %s to validate, %s to test; vocabulary %s\n", px_text_count(a, plan->train_tokens),
-            px_text_count(b, plan->valid_tokens), px_text_count(c, plan->test_tokens), px_text_count(d, plan->vocabulary));
+    fprintf(out, "corpus      %s tokens to train on, %s to validate, %s to test; vocabulary %s\n",
+            px_text_count(a, plan->train_tokens), px_text_count(b, plan->valid_tokens),
+            px_text_count(c, plan->test_tokens), px_text_count(d, plan->vocabulary));
     fprintf(out, "model       %s parameters\n", px_text_count(a, plan->parameters));
-    fprintf(out, "memory      %s: parameters %s, gradients %s, moments %s, averages %s,\n            activations %s, workspace %s\n",
+    fprintf(out,
+            "memory      %s: parameters %s, gradients %s, moments %s, averages %s,\n            activations %s, "
+            "workspace %s\n",
             px_text_bytes(a, (double)plan->memory.total), px_text_bytes(b, (double)plan->memory.parameters),
             px_text_bytes(c, (double)plan->memory.gradients), px_text_bytes(d, (double)plan->memory.moments),
             px_text_bytes(e, (double)plan->memory.averages), px_text_bytes(f, (double)plan->memory.activations),
@@ -84,7 +93,8 @@ static void print_plan(FILE *out, const px_train_plan *plan, const px_config *co
     fprintf(out, "epoch       %s steps, %s at %s tokens/s\n", px_text_count(a, plan->steps_per_epoch),
             px_text_seconds(b, plan->seconds_per_epoch), px_text_count(c, (long long)(plan->tokens_per_s + 0.5)));
     if (config->epochs > 0 && config->max_steps == 0)
-        fprintf(out, "whole run   %s for %lld epochs\n", px_text_seconds(a, plan->seconds_per_epoch * (double)config->epochs), (long long)config->epochs);
+        fprintf(out, "whole run   %s for %lld epochs\n",
+                px_text_seconds(a, plan->seconds_per_epoch * (double)config->epochs), (long long)config->epochs);
     else if (config->max_steps > 0 && plan->steps_per_epoch > 0)
         fprintf(out, "whole run   %s for %s steps\n",
                 px_text_seconds(a, plan->seconds_per_epoch / (double)plan->steps_per_epoch * (double)config->max_steps),
@@ -120,24 +130,32 @@ static void print_result(FILE *out, const px_train_result *result, px_status sta
 {
     char a[32], b[32], c[32], word[4 * 4096 + 16];
     if (status == PX_STOPPED) {
-        px_print(out, "stopped at step %s with a checkpoint%s; go on with: perplex train --resume %s\n", px_text_count(a, result->steps),
-                 stop == PX_STOP_TIME ? ", because its time was over" : "", px_text_shell(word, sizeof word, run));
+        px_print(out, "stopped at step %s with a checkpoint%s; go on with: perplex train --resume %s\n",
+                 px_text_count(a, result->steps), stop == PX_STOP_TIME ? ", because its time was over" : "",
+                 px_text_shell(word, sizeof word, run));
         return;
     }
     if (result->finished == 2) px_print(out, "%s: this run had already ended; its result:\n", run);
     fprintf(out, "done: %s steps, %s tokens in %s; training perplexity %s\n", px_text_count(a, result->steps),
-            px_text_count(b, result->tokens), px_text_seconds(c, result->seconds), px_text_perplexity((char[32]){0}, exp(result->train_loss)));
+            px_text_count(b, result->tokens), px_text_seconds(c, result->seconds),
+            px_text_perplexity((char[32]){0}, exp(result->train_loss)));
     if (!isnan(result->best_valid_loss)) {
         fprintf(out, "best: step %s, validation perplexity %s", px_text_count(a, result->best_step),
                 px_text_perplexity(b, exp(result->best_valid_loss)));
         if (result->of_last) fprintf(out, ", but best.safetensors is missing\nlast weights: validation perplexity");
-        if (!isnan(result->valid_loss_zero)) fprintf(out, "%s one stream from a zero state %s", result->of_last ? "," : ";", px_text_perplexity(a, exp(result->valid_loss_zero)));
-        if (!isnan(result->valid_loss_carried)) fprintf(out, ", from the state of training %s", px_text_perplexity(a, exp(result->valid_loss_carried)));
+        if (!isnan(result->valid_loss_zero))
+            fprintf(out, "%s one stream from a zero state %s", result->of_last ? "," : ";",
+                    px_text_perplexity(a, exp(result->valid_loss_zero)));
+        if (!isnan(result->valid_loss_carried))
+            fprintf(out, ", from the state of training %s", px_text_perplexity(a, exp(result->valid_loss_carried)));
         fprintf(out, "\n");
     }
-    if (!isnan(result->test_loss_zero)) fprintf(out, "test: perplexity %s\n", px_text_perplexity(a, exp(result->test_loss_zero)));
+    if (!isnan(result->test_loss_zero))
+        fprintf(out, "test: perplexity %s\n", px_text_perplexity(a, exp(result->test_loss_zero)));
     const char *model = result->best_path[0] ? result->best_path : result->last_path;
-    if (model[0]) px_print(out, "model: %s\ntry:   perplex sample --model %s --length 500\n", model, px_text_shell(word, sizeof word, model));
+    if (model[0])
+        px_print(out, "model: %s\ntry:   perplex sample --model %s --length 500\n", model,
+                 px_text_shell(word, sizeof word, model));
 }
 
 static void add_loss(cJSON *object, const char *loss_name, const char *perplexity_name, double loss)
@@ -186,7 +204,8 @@ static px_status limit_time(const train_flags *flags, const px_train_hooks *hook
     PX_TRY(px_time_limit_find(flags->time_limit, flags->time_margin, hooks->comm->rank == 0, &limit));
     if (limit.seconds <= 0) return PX_OK;
     px_signals_stop_after(limit.seconds);
-    snprintf(line, sizeof line, "time: stops with a checkpoint after %s (%s)", px_text_seconds(text, limit.seconds), limit.source);
+    snprintf(line, sizeof line, "time: stops with a checkpoint after %s (%s)", px_text_seconds(text, limit.seconds),
+             limit.source);
     if (hooks->comm->rank == 0) hooks->line(hooks->context, line);
     return PX_OK;
 }
@@ -195,8 +214,10 @@ static px_status limit_time(const train_flags *flags, const px_train_hooks *hook
 static px_status check_tensorboard(const px_config *config, const px_command_line *line)
 {
     if (!px_command_line_gave(line, "tensorboard") || !config->tensorboard || px_events_built_in()) return PX_OK;
-    return px_fail(PX_ERR_ARGUMENT, "--tensorboard: this perplex was built without event files; install protobuf-c-compiler, libprotobuf-c-dev and "
-                                    "libisal-dev and build it again, or leave the flag out");
+    return px_fail(
+        PX_ERR_ARGUMENT,
+        "--tensorboard: this perplex was built without event files; install protobuf-c-compiler, libprotobuf-c-dev and "
+        "libisal-dev and build it again, or leave the flag out");
 }
 
 /* A training that is done stays done, whatever happens to the page about it. */
@@ -204,18 +225,28 @@ static void write_report(const char *run)
 {
     int written;
     px_note_to(NULL); /* what is to be known of the texts was told when they were first read */
-    if (px_report_at_end(run, &written) != PX_OK) fprintf(stderr, "warning: no report was written: %s\n", px_error_message());
+    if (px_report_at_end(run, &written) != PX_OK)
+        fprintf(stderr, "warning: no report was written: %s\n", px_error_message());
 }
 
-static px_status start_or_resume(px_config *config, px_command_line *line, const train_flags *flags, const px_run_observer *observer, const atomic_int *stop,
-                                 px_comm *comm)
+static px_status start_or_resume(px_config *config, px_command_line *line, const train_flags *flags,
+                                 const px_run_observer *observer, const atomic_int *stop, px_comm *comm)
 {
     PX_TRY(px_comm_agree(comm, check_tensorboard(config, line)));
     px_progress progress;
     px_progress_start(&progress, flags->json ? stderr : stdout);
-    px_train_hooks hooks = {.context = &progress, .line = px_progress_hook_line, .progress = px_progress_hook_training,
-                            .evaluation = px_progress_hook_evaluation, .observer = observer, .comm = comm, .stop = stop};
-    px_train_result result = {.train_loss = NAN, .best_valid_loss = NAN, .valid_loss_zero = NAN, .valid_loss_carried = NAN, .test_loss_zero = NAN};
+    px_train_hooks hooks = {.context = &progress,
+                            .line = px_progress_hook_line,
+                            .progress = px_progress_hook_training,
+                            .evaluation = px_progress_hook_evaluation,
+                            .observer = observer,
+                            .comm = comm,
+                            .stop = stop};
+    px_train_result result = {.train_loss = NAN,
+                              .best_valid_loss = NAN,
+                              .valid_loss_zero = NAN,
+                              .valid_loss_carried = NAN,
+                              .test_loss_zero = NAN};
     px_status status;
     const char *run = flags->resume ? flags->resume : config->run;
     static const char *const none[] = {NULL};
@@ -251,10 +282,13 @@ int px_cmd_train(int argc, char **argv)
     px_join_flags join = PX_JOIN_FLAGS_START;
     px_comm *comm = NULL;
     const px_flag own[] = {
-        {"resume", "DIR|auto", PX_FLAG_STRING, &flags.resume, 0, 0, "go on with the run in DIR; auto: in --run, or start it"},
-        {"time-limit", "TIME", PX_FLAG_STRING, &flags.time_limit, 0, 0, "stop with a checkpoint before 30m, 1:30:00, ... are over; or none"},
+        {"resume", "DIR|auto", PX_FLAG_STRING, &flags.resume, 0, 0,
+         "go on with the run in DIR; auto: in --run, or start it"},
+        {"time-limit", "TIME", PX_FLAG_STRING, &flags.time_limit, 0, 0,
+         "stop with a checkpoint before 30m, 1:30:00, ... are over; or none"},
         {"time-margin", "TIME", PX_FLAG_STRING, &flags.time_margin, 0, 0, "how long before"},
-        {"dry-run", NULL, PX_FLAG_SWITCH, &flags.dry_run, 0, 0, "print sizes, bytes and the predicted time per epoch; train nothing"},
+        {"dry-run", NULL, PX_FLAG_SWITCH, &flags.dry_run, 0, 0,
+         "print sizes, bytes and the predicted time per epoch; train nothing"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the result as one JSON object on standard output"},
         PX_JOIN_FLAG_ROWS(join),
         {0},
@@ -271,12 +305,17 @@ int px_cmd_train(int argc, char **argv)
     if (status == PX_OK && flags.resume && strcmp(flags.resume, "auto") == 0) {
         flags.resume = NULL;
         flags.automatic = 1;
-        if (!config.run) status = px_fail(PX_ERR_ARGUMENT, "--resume auto: starts a run or goes on with it; say which by --run DIR (a folder of the name auto is ./auto)");
+        if (!config.run)
+            status = px_fail(PX_ERR_ARGUMENT, "--resume auto: starts a run or goes on with it; say which by --run DIR "
+                                              "(a folder of the name auto is ./auto)");
     }
     if (status == PX_OK && flags.resume && px_command_line_gave(&line, "run"))
-        status = px_fail(PX_ERR_ARGUMENT, "--resume goes on in its own folder; leave --run out (--resume auto starts or goes on in --run)");
+        status =
+            px_fail(PX_ERR_ARGUMENT,
+                    "--resume goes on in its own folder; leave --run out (--resume auto starts or goes on in --run)");
     if (status == PX_OK && (flags.resume || flags.automatic) && flags.dry_run)
-        status = px_fail(PX_ERR_ARGUMENT, "--dry-run is for a new run; leave --resume out (perplex info DIR shows an old one)");
+        status = px_fail(PX_ERR_ARGUMENT,
+                         "--dry-run is for a new run; leave --resume out (perplex info DIR shows an old one)");
     const px_run_observer *observer = px_events_observer_create();
     const atomic_int *stop;
     if (status == PX_OK) status = px_signals_stop_flag(&stop);
@@ -285,7 +324,8 @@ int px_cmd_train(int argc, char **argv)
     if (status != PX_OK && status != PX_STOPPED) px_comm_tell(comm);
     px_events_observer_destroy(observer);
 done:
-    /* A run that stopped with a checkpoint wants to go on, whatever became of standard output: that is what a batch system must see. */
+    /* A run that stopped with a checkpoint wants to go on, whatever became of standard output: that is what a batch
+     * system must see. */
     if (status == PX_STOPPED && px_output_flush() != PX_OK) px_output_fail(PX_ERR_IO);
     int code = status == PX_STOPPED ? px_status_exit_code(status) : px_output_end(status);
     px_comm_close(comm, status);

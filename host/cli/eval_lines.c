@@ -1,4 +1,5 @@
-/* perplex eval --lines: scores for rescoring lists. Lines are read as they come and scored in groups of bounded size. */
+/* perplex eval --lines: scores for rescoring lists. Lines are read as they come and scored in groups of bounded size.
+ */
 #include "eval.h"
 #include "check.h"
 #include "evaluate.h"
@@ -30,13 +31,13 @@ typedef struct line_group {
 typedef struct line_scorer {
     const eval_flags *flags;
     const px_model_file *model;
-    const char *source;          /* the file being read */
+    const char *source;             /* the file being read */
     char name[PX_PATHS_NAME_BYTES]; /* of all */
-    px_status failure;           /* of reading it */
+    px_status failure;              /* of reading it */
     px_engine *engine;
     line_group *group;
-    int ends_known;              /* the model knows line ends */
-    cJSON *scores;               /* --json */
+    int ends_known; /* the model knows line ends */
+    cJSON *scores;  /* --json */
     px_sequence_score total;
     int64_t lines, lines_before; /* before: those of earlier files */
     px_progress progress;
@@ -61,7 +62,8 @@ static void show_progress(line_scorer *scorer)
 {
     char text[128], count[32], tokens[32];
     if (!px_progress_is_due(&scorer->progress) || (!scorer->flags->json && px_output_is_terminal())) return;
-    snprintf(text, sizeof text, "scoring  %s lines, %s tokens", px_text_count(count, scorer->lines), px_text_count(tokens, scorer->total.tokens));
+    snprintf(text, sizeof text, "scoring  %s lines, %s tokens", px_text_count(count, scorer->lines),
+             px_text_count(tokens, scorer->total.tokens));
     px_progress_show(&scorer->progress, text);
 }
 
@@ -103,7 +105,8 @@ static px_status add_line(line_scorer *scorer, const char *text, size_t bytes)
     int32_t *ids;
     size_t count;
     char source[700];
-    snprintf(source, sizeof source, "%.600s: line %lld", scorer->source, (long long)(scorer->lines - scorer->lines_before) + 1);
+    snprintf(source, sizeof source, "%.600s: line %lld", scorer->source,
+             (long long)(scorer->lines - scorer->lines_before) + 1);
     if (!scorer->ends_known) {
         text++;
         bytes -= 2;
@@ -143,7 +146,8 @@ static px_status read_stream(line_scorer *scorer, FILE *file)
         framed[bytes + 2] = 0;
         status = add_line(scorer, framed, (size_t)bytes + 2);
     }
-    /* getline ends so at the end, where reading failed (recorded by px_text_stream), and where a line does not fit into memory */
+    /* getline ends so at the end, where reading failed (recorded by px_text_stream), and where a line does not fit into
+     * memory */
     if (status == PX_OK && scorer->failure != PX_OK) status = scorer->failure;
     if (status == PX_OK && !feof(file)) status = px_fail_system(errno, "%s: cannot be read", scorer->source);
     free(framed);
@@ -171,12 +175,14 @@ static px_status read_files(line_scorer *scorer, const px_paths *paths)
 static px_status print_totals(line_scorer *scorer)
 {
     const px_sequence_score *total = &scorer->total;
-    const double loss = total->nll / (double)total->tokens, known = exp(total->known_nll / (double)(total->tokens - total->unknown));
+    const double loss = total->nll / (double)total->tokens,
+                 known = exp(total->known_nll / (double)(total->tokens - total->unknown));
     char a[32], b[32], c[32], d[32];
     if (!scorer->flags->json) {
-        fprintf(stderr, "%s lines, %s tokens (%s unknown), perplexity %s", px_text_count(a, scorer->lines), px_text_count(b, total->tokens),
-                px_text_count(c, total->unknown), px_text_perplexity(d, exp(loss)));
-        if (total->unknown > 0 && total->unknown < total->tokens) fprintf(stderr, ", %s without <unk>", px_text_perplexity(d, known));
+        fprintf(stderr, "%s lines, %s tokens (%s unknown), perplexity %s", px_text_count(a, scorer->lines),
+                px_text_count(b, total->tokens), px_text_count(c, total->unknown), px_text_perplexity(d, exp(loss)));
+        if (total->unknown > 0 && total->unknown < total->tokens)
+            fprintf(stderr, ", %s without <unk>", px_text_perplexity(d, known));
         fputc('\n', stderr);
         return PX_OK;
     }
@@ -207,13 +213,17 @@ px_status px_eval_lines(const eval_flags *flags, const px_config *config, const 
         status = px_fail(PX_ERR_MEMORY, "no memory to hold lines");
         goto done;
     }
-    PX_TRY_GOTO(status, px_model_file_engine(model, px_device_or_default(config->device), LINE_STREAMS, LINE_STEPS, px_model_file_threads(model, config->threads, LINE_STREAMS), &scorer.engine), done);
+    PX_TRY_GOTO(status,
+                px_model_file_engine(model, px_device_or_default(config->device), LINE_STREAMS, LINE_STEPS,
+                                     px_model_file_threads(model, config->threads, LINE_STREAMS), &scorer.engine),
+                done);
     if (flags->json) scorer.scores = cJSON_CreateArray();
     px_progress_start(&scorer.progress, stderr);
     status = read_files(&scorer, &paths);
     px_progress_clear(&scorer.progress);
     if (status == PX_OK && scorer.total.tokens == 0)
-        status = px_fail(PX_ERR_INPUT, "%s: its %lld lines hold no token to score", scorer.name, (long long)scorer.lines);
+        status =
+            px_fail(PX_ERR_INPUT, "%s: its %lld lines hold no token to score", scorer.name, (long long)scorer.lines);
     if (status == PX_OK) px_eval_note_unknown(model->vocabulary, scorer.total.unknown);
     if (status == PX_OK) status = print_totals(&scorer);
 done:

@@ -1,5 +1,5 @@
-/* What --help prints: usage, the command's own flags, and its settings in the groups of the table, with the defaults that
- * this command starts from (its px_config as it was before anything was read). */
+/* What --help prints: usage, the command's own flags, and its settings in the groups of the table, with the defaults
+ * that this command starts from (its px_config as it was before anything was read). */
 #include "options.h"
 #include "registry.h"
 
@@ -9,7 +9,8 @@
 enum { LEFT_COLUMN = 30 };
 
 static const char *const GROUP_TITLES[PX_GROUP_COUNT] = {
-    "Corpus", "Minibatches", "Model", "Dropout", "Optimizer", "Learning rate", "Length, validation, averaging", "Running",
+    "Corpus",  "Minibatches", "Model", "Dropout", "Optimizer", "Learning rate", "Length, validation, averaging",
+    "Running",
 };
 
 typedef void row_function(void *context, const char *left, const char *help, const char *fallback);
@@ -58,7 +59,8 @@ void px_help_rows(const px_command_line *line, row_function *row, void *context)
         for (size_t i = 0; i < px_option_count; i++) {
             if ((int)px_options[i].group != group || !px_command_line_takes(line, &px_options[i])) continue;
             if (!titled) row(context, NULL, GROUP_TITLES[group], "");
-            if (!titled && group == PX_GROUP_DROPOUT) row(context, "--dropout p", "sets --dropout-between and --dropout-output at once", "");
+            if (!titled && group == PX_GROUP_DROPOUT)
+                row(context, "--dropout p", "sets --dropout-between and --dropout-output at once", "");
             titled = 1;
             setting_row(&px_options[i], line->config, row, context);
         }

@@ -5,12 +5,10 @@
 
 static const px_command_line *command;
 
-void px_hint_command(const px_command_line *line)
-{
-    command = line;
-}
+void px_hint_command(const px_command_line *line) { command = line; }
 
-/* The next "--name" of this command in the text before end: not inside a word, and not behind the name of another program. */
+/* The next "--name" of this command in the text before end: not inside a word, and not behind the name of another
+ * program. */
 static const char *next_flag(const char *text, const char *end, size_t *name_bytes)
 {
     static const char *const others[] = {"perplex ", "mpirun ", "srun ", "cmake ", "pip "};
@@ -67,8 +65,9 @@ typedef struct alternative {
 
 enum { ALTERNATIVES = 16 };
 
-/* Takes a part apart and judges it; returns how many there are, 0 where there are too many. *cut: some do not stay. What names no flag goes with
- * the one before ("--level char or byte"), unless it begins anew: behind ", or ", or by "a ". */
+/* Takes a part apart and judges it; returns how many there are, 0 where there are too many. *cut: some do not stay.
+ * What names no flag goes with the one before ("--level char or byte"), unless it begins anew: behind ", or ", or by "a
+ * ". */
 static int judge(const char *text, const char *end, alternative *list, int *cut)
 {
     size_t joint = 0, before = 0, name;
@@ -77,7 +76,8 @@ static int judge(const char *text, const char *end, alternative *list, int *cut)
     for (const char *at = text; at < end; at = list[count - 1].end + joint, before = joint) {
         if (count == ALTERNATIVES) return 0;
         const char *close = alternative_end(at, end, &joint);
-        int anew = count == 0 || before == strlen(", or ") || strncmp(at, "a ", 2) == 0 || next_flag(at, close, &name) != NULL;
+        int anew =
+            count == 0 || before == strlen(", or ") || strncmp(at, "a ", 2) == 0 || next_flag(at, close, &name) != NULL;
         list[count] = (alternative){at, close, anew ? has_all(at, close) : list[count - 1].stays};
         *cut |= !list[count++].stays;
     }

@@ -27,41 +27,37 @@ static const char *of_optimizers(const px_config *c, unsigned setting)
     int count = 0;
     if (px_optimizer_of(c->optimizer.kind)->settings & setting) return NULL;
     for (int kind = 0; kind < PX_OPTIMIZER_COUNT; kind++)
-        if (px_optimizer_of((px_optimizer)kind)->settings & setting) names[count++] = px_optimizer_of((px_optimizer)kind)->name;
+        if (px_optimizer_of((px_optimizer)kind)->settings & setting)
+            names[count++] = px_optimizer_of((px_optimizer)kind)->name;
     size_t used = (size_t)snprintf(text, sizeof text, "it is for --optimizer ");
     for (int i = 0; i < count && used < sizeof text; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i == 0 ? "" : i == count - 1 ? " and " : ", ", names[i]);
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s",
+                                 i == 0           ? ""
+                                 : i == count - 1 ? " and "
+                                                  : ", ",
+                                 names[i]);
     return text;
 }
 
-static const char *momentum(const px_config *c)
-{
-    return of_optimizers(c, PX_USES_MOMENTUM);
-}
+static const char *momentum(const px_config *c) { return of_optimizers(c, PX_USES_MOMENTUM); }
 
-static const char *betas(const px_config *c)
-{
-    return of_optimizers(c, PX_USES_BETAS);
-}
+static const char *betas(const px_config *c) { return of_optimizers(c, PX_USES_BETAS); }
 
-static const char *alpha(const px_config *c)
-{
-    return of_optimizers(c, PX_USES_ALPHA);
-}
+static const char *alpha(const px_config *c) { return of_optimizers(c, PX_USES_ALPHA); }
 
-static const char *epsilon(const px_config *c)
-{
-    return of_optimizers(c, PX_USES_EPSILON);
-}
+static const char *epsilon(const px_config *c) { return of_optimizers(c, PX_USES_EPSILON); }
 
 static const char *gain(const px_config *c)
 {
-    return c->model.init_recurrent == PX_INIT_RECURRENT_SAME ? "it is for --init-recurrent orthogonal and identity" : NULL;
+    return c->model.init_recurrent == PX_INIT_RECURRENT_SAME ? "it is for --init-recurrent orthogonal and identity"
+                                                             : NULL;
 }
 
 static const char *reset_probability(const px_config *c)
 {
-    return c->minibatch.partition == PX_PARTITION_RANDOM && c->minibatch.reset_probability > 0 ? "with --partition random every window starts from a zero state" : NULL;
+    return c->minibatch.partition == PX_PARTITION_RANDOM && c->minibatch.reset_probability > 0
+               ? "with --partition random every window starts from a zero state"
+               : NULL;
 }
 
 static const char *cosine(const px_config *c)
@@ -76,7 +72,9 @@ static const char *step(const px_config *c)
 
 static const char *factor(const px_config *c)
 {
-    return c->schedule != PX_SCHEDULE_STEP && c->schedule != PX_SCHEDULE_PLATEAU ? "it is for --schedule step and plateau" : NULL;
+    return c->schedule != PX_SCHEDULE_STEP && c->schedule != PX_SCHEDULE_PLATEAU
+               ? "it is for --schedule step and plateau"
+               : NULL;
 }
 
 static const char *plateau(const px_config *c)
@@ -109,13 +107,28 @@ static const struct {
     const char *flag;
     idle_reason *reason;
 } rows[] = {
-    {"dropout-between", between}, {"dropout-locked", locked}, {"momentum", momentum}, {"beta1", betas}, {"beta2", betas}, {"alpha", alpha},
-    {"epsilon", epsilon}, {"init-gain", gain}, {"reset-probability", reset_probability}, {"schedule-steps", cosine}, {"lr-min", cosine},
-    {"lr-step-every", step}, {"lr-factor", factor}, {"lr-patience", plateau}, {"average-from", average_from},
-    {"average-patience", average_patience}, {"rollback-factor", rollback}, {"split", split},
+    {"dropout-between", between},
+    {"dropout-locked", locked},
+    {"momentum", momentum},
+    {"beta1", betas},
+    {"beta2", betas},
+    {"alpha", alpha},
+    {"epsilon", epsilon},
+    {"init-gain", gain},
+    {"reset-probability", reset_probability},
+    {"schedule-steps", cosine},
+    {"lr-min", cosine},
+    {"lr-step-every", step},
+    {"lr-factor", factor},
+    {"lr-patience", plateau},
+    {"average-from", average_from},
+    {"average-patience", average_patience},
+    {"rollback-factor", rollback},
+    {"split", split},
 };
 
-void px_idle_flags(const px_command_line *line, const px_config *config, void (*say)(void *context, const char *text), void *context)
+void px_idle_flags(const px_command_line *line, const px_config *config, void (*say)(void *context, const char *text),
+                   void *context)
 {
     char text[256];
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -125,14 +138,19 @@ void px_idle_flags(const px_command_line *line, const px_config *config, void (*
         say(context, text);
     }
     if (!config->corpus.valid && config->corpus.test && config->corpus.split[2] > 0) {
-        snprintf(text, sizeof text, "warning: the last share of --split, %.10g of --data, is used for nothing: --test is what is tested; --split %.10g,%.10g,0 "
-                 "trains on it", config->corpus.split[2], 1 - config->corpus.split[1], config->corpus.split[1]);
+        snprintf(text, sizeof text,
+                 "warning: the last share of --split, %.10g of --data, is used for nothing: --test is what is tested; "
+                 "--split %.10g,%.10g,0 "
+                 "trains on it",
+                 config->corpus.split[2], 1 - config->corpus.split[1], config->corpus.split[1]);
         say(context, text);
     }
     /* the default is for runs of some length; a trial of a few steps needs no word about it */
-    if (px_command_line_typed(line, "warmup-steps") && config->max_steps > 0 && config->warmup_steps >= config->max_steps && config->schedule_steps <= config->max_steps) {
-        snprintf(text, sizeof text, "warning: --warmup-steps %lld: the learning rate rises to the end, as there are %lld steps", (long long)config->warmup_steps,
-                 (long long)config->max_steps);
+    if (px_command_line_typed(line, "warmup-steps") && config->max_steps > 0 &&
+        config->warmup_steps >= config->max_steps && config->schedule_steps <= config->max_steps) {
+        snprintf(text, sizeof text,
+                 "warning: --warmup-steps %lld: the learning rate rises to the end, as there are %lld steps",
+                 (long long)config->warmup_steps, (long long)config->max_steps);
         say(context, text);
     }
 }

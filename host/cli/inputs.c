@@ -16,17 +16,22 @@ px_status px_input_settle_level(const px_command_line *line, px_config *config)
     int is_token_file = 0;
     px_vocabulary *vocabulary = NULL;
     struct stat info;
-    if (!config->corpus.data || stat(config->corpus.data, &info) != 0 || !S_ISREG(info.st_mode)) return PX_OK; /* several files are texts */
+    if (!config->corpus.data || stat(config->corpus.data, &info) != 0 || !S_ISREG(info.st_mode))
+        return PX_OK; /* several files are texts */
     PX_TRY(px_input_is_token_file(config->corpus.data, &is_token_file));
     if (!is_token_file) return PX_OK;
     PX_TRY(px_token_file_vocabulary(config->corpus.data, &vocabulary));
     px_text_options options = px_vocabulary_options(vocabulary);
     px_vocabulary_destroy(vocabulary);
-    const char *flag = px_command_line_typed(line, "level") && config->corpus.text.level != options.level ? "level" :
-                       px_command_line_typed(line, "normalise") && config->corpus.text.normalise != options.normalise ? "normalise" : NULL;
+    const char *flag = px_command_line_typed(line, "level") && config->corpus.text.level != options.level ? "level"
+                       : px_command_line_typed(line, "normalise") && config->corpus.text.normalise != options.normalise
+                           ? "normalise"
+                           : NULL;
     if (flag)
-        return px_fail(PX_ERR_ARGUMENT, "--%s %s: %s is a token file of level %s, normalise %s; leave --%s out, or give the text itself", flag,
-                       px_command_line_typed(line, flag), config->corpus.data, px_level_name(options.level), px_normalise_name(options.normalise), flag);
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--%s %s: %s is a token file of level %s, normalise %s; leave --%s out, or give the text itself",
+                       flag, px_command_line_typed(line, flag), config->corpus.data, px_level_name(options.level),
+                       px_normalise_name(options.normalise), flag);
     config->corpus.text.level = options.level;
     config->corpus.text.normalise = options.normalise;
     return PX_OK;
@@ -51,7 +56,8 @@ px_status px_input_model(const char *path, px_model_file *model)
 {
     PX_TRY(px_model_file_open(path, model));
     if (model->from_last)
-        px_print(stderr, "note: %s holds no best.safetensors; this is its last.safetensors, of step %lld\n", path, (long long)model->step);
+        px_print(stderr, "note: %s holds no best.safetensors; this is its last.safetensors, of step %lld\n", path,
+                 (long long)model->step);
     return PX_OK;
 }
 
@@ -101,7 +107,8 @@ px_status px_input_read_all(const char *path, size_t limit, char **text, size_t 
         char *larger = room < limit ? realloc(buffer, 2 * room) : NULL;
         if (!larger) {
             free(buffer);
-            if (room >= limit) return px_fail(PX_ERR_INPUT, "standard input: more than %zu bytes, which is too much here", limit);
+            if (room >= limit)
+                return px_fail(PX_ERR_INPUT, "standard input: more than %zu bytes, which is too much here", limit);
         }
         buffer = larger;
         room *= 2;
@@ -132,5 +139,7 @@ px_status px_input_check_token_file(const char *path)
 {
     int is_one;
     PX_TRY(px_input_is_token_file(path, &is_one));
-    return is_one ? PX_OK : px_fail(PX_ERR_INPUT, "%s: neither a model (.safetensors) nor a token file (perplex tokenize --out)", path);
+    return is_one ? PX_OK
+                  : px_fail(PX_ERR_INPUT,
+                            "%s: neither a model (.safetensors) nor a token file (perplex tokenize --out)", path);
 }

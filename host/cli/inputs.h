@@ -11,15 +11,15 @@
 
 enum { PX_TOKEN_TEXT_BYTES = 256 };
 
-/* Where --data is a token file, level and normalise are the file's; PX_ERR_ARGUMENT where the command line says another one. A
- * configuration file, which states every setting, is not asked. */
+/* Where --data is a token file, level and normalise are the file's; PX_ERR_ARGUMENT where the command line says another
+ * one. A configuration file, which states every setting, is not asked. */
 px_status px_input_settle_level(const px_command_line *line, px_config *config);
 /* px_model_file_open for a command: says on standard error where a run's last weights stand in for its best ones. */
 px_status px_input_model(const char *path, px_model_file *model);
 /* The vocabulary of a token file, a checkpoint or a run folder. The caller destroys it. */
 px_status px_input_vocabulary(const char *path, px_vocabulary **vocabulary);
-/* 1 if path is a folder or begins like a .safetensors file: a model; 0 for anything else, a missing file too. A failure says that the file
- * could not be looked at. */
+/* 1 if path is a folder or begins like a .safetensors file: a model; 0 for anything else, a missing file too. A failure
+ * says that the file could not be looked at. */
 px_status px_input_is_model(const char *path, int *is_model);
 /* A token for a person or a table: control characters, backslash and what is not UTF-8 escaped (\n, \t, \\, \xNN). */
 const char *px_input_token_text(const px_vocabulary *vocabulary, int32_t id, char buffer[PX_TOKEN_TEXT_BYTES]);

@@ -24,7 +24,9 @@ px_status px_join(const px_join_flags *flags, const px_config *config, const ato
         px_print(stdout, "%s\n", text);
         return PX_OK;
     }
-    status = px_comm_open(&ranks, &(px_comm_options){config->ranks.timeout, config->ranks.bootstrap, config->ranks.bootstrap_timeout}, comm);
+    status = px_comm_open(
+        &ranks, &(px_comm_options){config->ranks.timeout, config->ranks.bootstrap, config->ranks.bootstrap_timeout},
+        comm);
     if (status != PX_OK) return status;
     (*comm)->signalled = stop;
     (*comm)->notice = say;

@@ -44,14 +44,13 @@ static void print_help(FILE *out)
 {
     fprintf(out, "usage: perplex COMMAND [flags]\nTrains, evaluates and samples recurrent language models.\n\n");
     for (int i = 0; i < COMMAND_COUNT; i++) fprintf(out, "  %-10s %s\n", COMMANDS[i].name, COMMANDS[i].help);
-    fprintf(out,
-            "\nperplex COMMAND --help lists a command's flags; perplex --version says which perplex this is.\n"
-            "A first run:\n"
-            "  perplex train --data book.txt --run runs/book\n"
-            "  perplex eval --split-of runs/book test\n"
-            "  perplex sample --model runs/book --prompt 'It was ' --length 500\n"
-            "Exit status: 0 done; 1 failed while running; 2 wrong input or device; 75 stopped with a\n"
-            "checkpoint, run again.\n");
+    fprintf(out, "\nperplex COMMAND --help lists a command's flags; perplex --version says which perplex this is.\n"
+                 "A first run:\n"
+                 "  perplex train --data book.txt --run runs/book\n"
+                 "  perplex eval --split-of runs/book test\n"
+                 "  perplex sample --model runs/book --prompt 'It was ' --length 500\n"
+                 "Exit status: 0 done; 1 failed while running; 2 wrong input or device; 75 stopped with a\n"
+                 "checkpoint, run again.\n");
 }
 
 static int unknown_command(const char *name)
@@ -60,8 +59,8 @@ static int unknown_command(const char *name)
     for (int i = 0; i < COMMAND_COUNT; i++) names[i] = COMMANDS[i].name;
     size_t found = px_nearest(name, names, COMMAND_COUNT);
     px_status status = found < COMMAND_COUNT
-        ? px_fail(PX_ERR_ARGUMENT, "%.60s: no such command; did you mean %s?", name, names[found])
-        : px_fail(PX_ERR_ARGUMENT, "%.60s: no such command; perplex --help lists them", name);
+                           ? px_fail(PX_ERR_ARGUMENT, "%.60s: no such command; did you mean %s?", name, names[found])
+                           : px_fail(PX_ERR_ARGUMENT, "%.60s: no such command; perplex --help lists them", name);
     return px_output_fail(status);
 }
 

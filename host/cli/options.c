@@ -49,15 +49,13 @@ static int takes_name(const px_command_line *line, const char *name)
     return option && px_command_line_takes(line, option);
 }
 
-static int is_known_setting(const char *name)
-{
-    return strcmp(name, "dropout") == 0 || px_config_find(name) != NULL;
-}
+static int is_known_setting(const char *name) { return strcmp(name, "dropout") == 0 || px_config_find(name) != NULL; }
 
 static px_status unknown_flag(const px_command_line *line, const char *name)
 {
     if (is_known_setting(name))
-        return px_fail(PX_ERR_ARGUMENT, "--%s: not a flag of %s; perplex %s --help lists its flags", name, line->command, line->command);
+        return px_fail(PX_ERR_ARGUMENT, "--%s: not a flag of %s; perplex %s --help lists its flags", name,
+                       line->command, line->command);
     const char *names[160];
     size_t count = 0;
     for (const px_flag *flag = line->flags; flag && flag->name && count < 60; flag++) names[count++] = flag->name;
@@ -67,8 +65,11 @@ static px_status unknown_flag(const px_command_line *line, const char *name)
     if (line->config) names[count++] = "config";
     names[count++] = "help";
     size_t found = px_nearest(name, names, count);
-    if (found < count) return px_fail(PX_ERR_ARGUMENT, "--%.60s: no such flag of %s; did you mean --%s?", name, line->command, names[found]);
-    return px_fail(PX_ERR_ARGUMENT, "--%.60s: no such flag of %s; perplex %s --help lists its flags", name, line->command, line->command);
+    if (found < count)
+        return px_fail(PX_ERR_ARGUMENT, "--%.60s: no such flag of %s; did you mean --%s?", name, line->command,
+                       names[found]);
+    return px_fail(PX_ERR_ARGUMENT, "--%.60s: no such flag of %s; perplex %s --help lists its flags", name,
+                   line->command, line->command);
 }
 
 int px_command_line_has(const px_command_line *line, const char *name)
@@ -117,28 +118,27 @@ static px_status set_flag(const px_flag *flag, const char *value)
             *(int *)flag->place = value[0] == 't';
             return PX_OK;
         }
-        return px_fail(PX_ERR_ARGUMENT, "--%s %.100s: not accepted; it takes no value, or true or false", flag->name, value);
+        return px_fail(PX_ERR_ARGUMENT, "--%s %.100s: not accepted; it takes no value, or true or false", flag->name,
+                       value);
     case PX_FLAG_STRING:
     case PX_FLAG_OUT_FILE:
     case PX_FLAG_OUT_TEXT:
-    case PX_FLAG_OUT_NAME:
-        *(const char **)flag->place = value;
-        return PX_OK;
-    case PX_FLAG_PAIR:
-        return px_fail(PX_ERR_ARGUMENT, "--%s: give its two values on the command line", flag->name);
+    case PX_FLAG_OUT_NAME: *(const char **)flag->place = value; return PX_OK;
+    case PX_FLAG_PAIR: return px_fail(PX_ERR_ARGUMENT, "--%s: give its two values on the command line", flag->name);
     case PX_FLAG_LIST: {
         px_flag_list *list = flag->place;
-        if (list->count == PX_FLAG_LIST_MAX) return px_fail(PX_ERR_ARGUMENT, "--%s: at most %d values", flag->name, PX_FLAG_LIST_MAX);
+        if (list->count == PX_FLAG_LIST_MAX)
+            return px_fail(PX_ERR_ARGUMENT, "--%s: at most %d values", flag->name, PX_FLAG_LIST_MAX);
         list->value[list->count++] = value;
         return PX_OK;
     }
     case PX_FLAG_INT32:
     case PX_FLAG_INT64: {
         long long number = strtoll(value, &end, 10);
-        if (strspn(value, "+-0123456789") != strlen(value) || end == value || *end || errno || (double)number < flag->min ||
-            (double)number > flag->max)
-            return px_fail(PX_ERR_ARGUMENT, "--%s %.100s: not accepted; it takes a whole number from %.0f to %.0f", flag->name,
-                           *value ? value : "''", flag->min, flag->max);
+        if (strspn(value, "+-0123456789") != strlen(value) || end == value || *end || errno ||
+            (double)number < flag->min || (double)number > flag->max)
+            return px_fail(PX_ERR_ARGUMENT, "--%s %.100s: not accepted; it takes a whole number from %.0f to %.0f",
+                           flag->name, *value ? value : "''", flag->min, flag->max);
         if (flag->kind == PX_FLAG_INT32)
             *(int32_t *)flag->place = (int32_t)number;
         else
@@ -147,10 +147,10 @@ static px_status set_flag(const px_flag *flag, const char *value)
     }
     case PX_FLAG_DOUBLE: {
         double number = strtod(value, &end);
-        if (strspn(value, "+-.eE0123456789") != strlen(value) || end == value || *end || !isfinite(number) || number < flag->min ||
-            number > flag->max)
-            return px_fail(PX_ERR_ARGUMENT, "--%s %.100s: not accepted; it takes a number from %.10g to %.10g", flag->name,
-                           *value ? value : "''", flag->min, flag->max);
+        if (strspn(value, "+-.eE0123456789") != strlen(value) || end == value || *end || !isfinite(number) ||
+            number < flag->min || number > flag->max)
+            return px_fail(PX_ERR_ARGUMENT, "--%s %.100s: not accepted; it takes a number from %.10g to %.10g",
+                           flag->name, *value ? value : "''", flag->min, flag->max);
         *(double *)flag->place = number;
         return PX_OK;
     }
@@ -217,12 +217,15 @@ static px_status take_apart(const px_command_line *line, const char *text, parse
     *argument = (parsed_argument){0};
     const char *name = text + 2, *equals = strchr(name, '=');
     size_t bytes = equals ? (size_t)(equals - name) : strlen(name);
-    if (bytes >= NAME_BYTES) return px_fail(PX_ERR_ARGUMENT, "%.80s...: no such flag; perplex %s --help lists its flags", text, line->command);
+    if (bytes >= NAME_BYTES)
+        return px_fail(PX_ERR_ARGUMENT, "%.80s...: no such flag; perplex %s --help lists its flags", text,
+                       line->command);
     memcpy(argument->name, name, bytes);
     argument->value = equals ? equals + 1 : NULL;
     if (strcmp(argument->name, "config") == 0 || strcmp(argument->name, "dropout") == 0) {
         look_up(line, argument->name, argument);
-        if (argument->flag || (argument->name[0] == 'c' ? line->config != NULL : takes_name(line, "dropout"))) return PX_OK;
+        if (argument->flag || (argument->name[0] == 'c' ? line->config != NULL : takes_name(line, "dropout")))
+            return PX_OK;
         return unknown_flag(line, argument->name);
     }
     look_up(line, argument->name, argument);
@@ -238,10 +241,7 @@ static px_status take_apart(const px_command_line *line, const char *text, parse
     return unknown_flag(line, argument->name);
 }
 
-static int is_flag_text(const char *text)
-{
-    return strncmp(text, "--", 2) == 0 && text[2] != 0;
-}
+static int is_flag_text(const char *text) { return strncmp(text, "--", 2) == 0 && text[2] != 0; }
 
 /* Where the value of a flag is kept that was on the command line before, or NULL. */
 static const char **find_seen(const px_command_line *line, const char *name)
@@ -282,7 +282,9 @@ static px_status add_file(px_command_line *line, const px_option *option, const 
         return set_setting(line, option->name, value);
     }
     if (strchr(value, '\n') || (strchr(*before, '\n') && px_paths_hold(*before, *before)))
-        return px_fail(PX_ERR_ARGUMENT, "--%s: of several files none has a line end in its name; rename it, or give it alone", option->name);
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--%s: of several files none has a line end in its name; rename it, or give it alone",
+                       option->name);
     size_t room = strlen(*before) + strlen(value) + 2;
     char *joined = malloc(room);
     if (!joined) return px_fail(PX_ERR_MEMORY, "no memory for the command line");
@@ -297,14 +299,17 @@ static px_status add_file(px_command_line *line, const px_option *option, const 
 
 static int takes_several(const parsed_argument *argument)
 {
-    return argument->flag ? argument->flag->kind == PX_FLAG_LIST : argument->option && argument->option->type == PX_OPTION_STRING && argument->option->max > 1;
+    return argument->flag ? argument->flag->kind == PX_FLAG_LIST
+                          : argument->option && argument->option->type == PX_OPTION_STRING && argument->option->max > 1;
 }
 
 /* Every value up to the next flag; of --name=value that one alone. */
-static px_status read_several(px_command_line *line, int argc, char **argv, int *at, const parsed_argument *argument, const char *value, int files_pass)
+static px_status read_several(px_command_line *line, int argc, char **argv, int *at, const parsed_argument *argument,
+                              const char *value, int files_pass)
 {
     for (;;) {
-        if (!files_pass) PX_TRY(argument->flag ? set_flag(argument->flag, value) : add_file(line, argument->option, value));
+        if (!files_pass)
+            PX_TRY(argument->flag ? set_flag(argument->flag, value) : add_file(line, argument->option, value));
         if (argument->value || *at + 1 >= argc || is_flag_text(argv[*at + 1])) return PX_OK;
         value = argv[++*at];
     }
@@ -329,7 +334,8 @@ static px_status read_argument(px_command_line *line, int argc, char **argv, int
     PX_TRY(take_apart(line, argv[*at], &argument));
     PX_TRY(take_value(argc, argv, at, &argument, &value));
     if (takes_several(&argument)) return read_several(line, argc, argv, at, &argument, value, files_pass);
-    if (!argument.flag && strcmp(argument.name, "config") == 0) return files_pass ? read_config_file(line, value) : PX_OK;
+    if (!argument.flag && strcmp(argument.name, "config") == 0)
+        return files_pass ? read_config_file(line, value) : PX_OK;
     const char **pair = argument.flag && argument.flag->kind == PX_FLAG_PAIR ? argument.flag->place : NULL;
     if (pair) {
         if (*at + 1 >= argc || is_flag_text(argv[*at + 1]))
@@ -367,10 +373,12 @@ px_status px_command_line_read(px_command_line *line, int argc, char **argv)
             }
             if (pass == 0) continue;
             if (argv[i][0] == '-' && argv[i][1] && argv[i][1] != '-')
-                return px_fail(PX_ERR_ARGUMENT, "%.80s: flags are long, such as --help; perplex %s --help lists them", argv[i], line->command);
+                return px_fail(PX_ERR_ARGUMENT, "%.80s: flags are long, such as --help; perplex %s --help lists them",
+                               argv[i], line->command);
             if (line->positional_count == line->max_positional)
                 return px_fail(PX_ERR_ARGUMENT, "'%.80s': %s; perplex %s --help shows how it is used", argv[i],
-                               line->max_positional ? "one argument too many" : "every value needs its flag before it", line->command);
+                               line->max_positional ? "one argument too many" : "every value needs its flag before it",
+                               line->command);
             line->positional[line->positional_count++] = argv[i];
         }
     }

@@ -1,7 +1,7 @@
-/* The command line: long flags, `--name value` or `--name=value`, booleans `--name` and `--no-name`, and `--config FILE`
- * whose `key = value` lines are read first, as if they were flags; flags given on the command line win.
- * A flag of one value that is given twice is noted, and the last one counts; flags of several values, and settings that name several
- * files, add up.
+/* The command line: long flags, `--name value` or `--name=value`, booleans `--name` and `--no-name`, and `--config
+ * FILE` whose `key = value` lines are read first, as if they were flags; flags given on the command line win. A flag of
+ * one value that is given twice is noted, and the last one counts; flags of several values, and settings that name
+ * several files, add up.
  *
  * A command has flags of its own (px_flag) and a choice of the settings of config.h's table. A configuration file may
  * hold settings that the command does not use, so that one file serves several commands. */
@@ -15,14 +15,15 @@
 typedef enum px_flag_kind {
     PX_FLAG_SWITCH,   /* int: 1, or 0 by --no-name */
     PX_FLAG_STRING,   /* const char *; lives as long as the px_command_line */
-    PX_FLAG_OUT_FILE, /* the same, the name of a file to be written: checked against everything that is read (outputs.h) */
+    PX_FLAG_OUT_FILE, /* the same, the name of a file to be written: checked against everything that is read (outputs.h)
+                       */
     PX_FLAG_OUT_TEXT, /* ... of a text: - is standard output */
     PX_FLAG_OUT_NAME, /* ... of a folder, or what files' names are made from: the command has each of them checked */
     PX_FLAG_PAIR,     /* const char *[2]: --name A B; not in a file */
     PX_FLAG_INT32,    /* int32_t */
     PX_FLAG_INT64,    /* int64_t */
     PX_FLAG_DOUBLE,   /* double */
-    PX_FLAG_LIST      /* px_flag_list: every value given to the flag, in order; a value ends where the next flag begins */
+    PX_FLAG_LIST /* px_flag_list: every value given to the flag, in order; a value ends where the next flag begins */
 } px_flag_kind;
 
 enum { PX_FLAG_LIST_MAX = 64, PX_MAX_POSITIONAL = 16 };
@@ -36,31 +37,31 @@ typedef struct px_flag {
     const char *name, *value_name;
     px_flag_kind kind;
     void *place;
-    double min, max;         /* numbers: the closed range that is accepted */
+    double min, max; /* numbers: the closed range that is accepted */
     const char *help;
 } px_flag;
 
 typedef struct px_command_line {
     /* what the command is; filled in before reading */
     const char *command;
-    const char *usage;             /* the lines after "usage:", and a few words on what the command does */
-    const px_flag *flags;          /* ended by name NULL */
-    const char *const *settings;   /* names from the table that this command takes, ended by NULL; NULL = all of them */
-    const char *help_end;          /* printed after the flags; may be NULL */
+    const char *usage;           /* the lines after "usage:", and a few words on what the command does */
+    const px_flag *flags;        /* ended by name NULL */
+    const char *const *settings; /* names from the table that this command takes, ended by NULL; NULL = all of them */
+    const char *help_end;        /* printed after the flags; may be NULL */
     int max_positional;
-    px_config *config;             /* where settings go; NULL if the command takes none */
+    px_config *config; /* where settings go; NULL if the command takes none */
     /* what was found */
     const char *positional[PX_MAX_POSITIONAL];
     int positional_count;
-    int help;                      /* 1: --help was given, nothing else was judged */
-    const char **given;            /* [2 * given_count + 1] names and values of settings, file first, ended by NULL */
+    int help;           /* 1: --help was given, nothing else was judged */
+    const char **given; /* [2 * given_count + 1] names and values of settings, file first, ended by NULL */
     size_t given_count;
-    size_t file_count;             /* the first of them, which are from a file */
-    px_flag_list config_files;     /* every --config FILE */
+    size_t file_count;         /* the first of them, which are from a file */
+    px_flag_list config_files; /* every --config FILE */
     /* private */
     size_t given_room;
-    char *owned;                   /* chain of copies of values */
-    const char **seen;             /* [2 * seen_count] names and values of flags on the command line so far */
+    char *owned;       /* chain of copies of values */
+    const char **seen; /* [2 * seen_count] names and values of flags on the command line so far */
     size_t seen_count;
 } px_command_line;
 
@@ -79,14 +80,15 @@ int px_command_line_takes(const px_command_line *line, const px_option *option);
 /* Whether this command has a flag or a setting of that name (without its dashes; "no-" before a switch counts). */
 int px_command_line_has(const px_command_line *line, const char *name);
 
-/* Prints what --help shows, to standard output (help.c). line->config holds the command's defaults: px_command_line_read sets
- * nothing where it finds --help. */
+/* Prints what --help shows, to standard output (help.c). line->config holds the command's defaults:
+ * px_command_line_read sets nothing where it finds --help. */
 void px_help_print(const px_command_line *line);
-/* The flags of a command as --help lists them: row(context, "--hidden h", "units of a layer", "512" or "") for each, and
- * row(context, NULL, title, "") for a group's heading. */
-void px_help_rows(const px_command_line *line, void (*row)(void *context, const char *left, const char *help, const char *fallback), void *context);
-/* From here on px_help_print hands the command line to visit instead of printing, so that `perplex completion` learns every
- * command's flags from their own tables; NULL: prints again. */
+/* The flags of a command as --help lists them: row(context, "--hidden h", "units of a layer", "512" or "") for each,
+ * and row(context, NULL, title, "") for a group's heading. */
+void px_help_rows(const px_command_line *line,
+                  void (*row)(void *context, const char *left, const char *help, const char *fallback), void *context);
+/* From here on px_help_print hands the command line to visit instead of printing, so that `perplex completion` learns
+ * every command's flags from their own tables; NULL: prints again. */
 void px_help_visit(void (*visit)(void *context, const px_command_line *line), void *context);
 
 #endif

@@ -42,10 +42,7 @@ int px_output_end(px_status status)
     return status == PX_OK ? 0 : px_output_fail(status);
 }
 
-int px_output_is_terminal(void)
-{
-    return isatty(STDOUT_FILENO);
-}
+int px_output_is_terminal(void) { return isatty(STDOUT_FILENO); }
 
 px_status px_json_print(cJSON *object)
 {
@@ -74,7 +71,8 @@ static const char *quote_bytes(char *buffer, size_t room, const char *text)
 static const char *quote(char *buffer, size_t room, const char *text)
 {
     size_t used = (size_t)snprintf(buffer, room, "'");
-    for (; *text && used + 8 < room; text++) used += (size_t)snprintf(buffer + used, 5, *text == '\'' ? "'\\''" : "%c", *text);
+    for (; *text && used + 8 < room; text++)
+        used += (size_t)snprintf(buffer + used, 5, *text == '\'' ? "'\\''" : "%c", *text);
     snprintf(buffer + used, room - used, "'");
     return buffer;
 }
@@ -84,5 +82,6 @@ const char *px_text_shell(char *buffer, size_t room, const char *text)
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,+=@%";
     if (*text && !text[strspn(text, plain)]) return text;
     px_printable(buffer, room, text, strlen(text), 0);
-    return strcmp(buffer, text) != 0 && strlen(text) + 8 < room ? quote_bytes(buffer, room, text) : quote(buffer, room, text);
+    return strcmp(buffer, text) != 0 && strlen(text) + 8 < room ? quote_bytes(buffer, room, text)
+                                                                : quote(buffer, room, text);
 }

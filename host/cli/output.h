@@ -1,4 +1,5 @@
-/* What goes to the terminal: lines for people, one JSON object for programs, errors, and the check that all of it arrived. */
+/* What goes to the terminal: lines for people, one JSON object for programs, errors, and the check that all of it
+ * arrived. */
 #ifndef PX_OUTPUT_H
 #define PX_OUTPUT_H
 
@@ -17,10 +18,12 @@ int px_output_end(px_status status);
 
 int px_output_is_terminal(void);
 
-/* Prints the object on one line of standard output, then deletes it. PX_ERR_MEMORY, and nothing printed, where a part of it was lost. */
+/* Prints the object on one line of standard output, then deletes it. PX_ERR_MEMORY, and nothing printed, where a part
+ * of it was lost. */
 px_status px_json_print(cJSON *object);
 
-/* text as one word of a shell, itself or quoted in buffer (4 bytes for one of text, and 16), for commands that are shown to be typed. */
+/* text as one word of a shell, itself or quoted in buffer (4 bytes for one of text, and 16), for commands that are
+ * shown to be typed. */
 const char *px_text_shell(char *buffer, size_t room, const char *text);
 
 #endif

@@ -35,8 +35,10 @@ static px_status check_input(const target *t, const char *input)
 {
     struct stat info;
     if (!input || stat(input, &info) != 0 || !is_target(t, &info)) return PX_OK;
-    if (strcmp(input, t->path) == 0) return px_fail(PX_ERR_ARGUMENT, "--%s %s: that is what is read here; give another name", t->flag, t->path);
-    return px_fail(PX_ERR_ARGUMENT, "--%s %s: that is %s, which is read here; give another name", t->flag, t->path, input);
+    if (strcmp(input, t->path) == 0)
+        return px_fail(PX_ERR_ARGUMENT, "--%s %s: that is what is read here; give another name", t->flag, t->path);
+    return px_fail(PX_ERR_ARGUMENT, "--%s %s: that is %s, which is read here; give another name", t->flag, t->path,
+                   input);
 }
 
 /* Of a run that is read, every file that is the run's; what else lies in its folder is anybody's. */
@@ -72,7 +74,8 @@ static px_status check_texts_of(const target *t, const char *folder)
 {
     px_config config;
     px_status status = px_run_config(folder, &config);
-    if (status != PX_OK) return status == PX_ERR_INPUT ? PX_OK : status; /* whoever reads the run says what is wrong with it */
+    if (status != PX_OK)
+        return status == PX_ERR_INPUT ? PX_OK : status; /* whoever reads the run says what is wrong with it */
     status = check_texts(t, config.corpus.data);
     if (status == PX_OK) status = check_texts(t, config.corpus.valid);
     if (status == PX_OK) status = check_texts(t, config.corpus.test);
@@ -96,7 +99,8 @@ static px_status check_flag(const target *t, const px_flag *flag)
     if (flag->kind == PX_FLAG_PAIR)
         for (int i = 0; i < 2; i++) PX_TRY(check_name(t, ((const char *const *)flag->place)[i]));
     if (flag->kind == PX_FLAG_LIST)
-        for (size_t i = 0; i < ((const px_flag_list *)flag->place)->count; i++) PX_TRY(check_name(t, ((const px_flag_list *)flag->place)->value[i]));
+        for (size_t i = 0; i < ((const px_flag_list *)flag->place)->count; i++)
+            PX_TRY(check_name(t, ((const px_flag_list *)flag->place)->value[i]));
     return PX_OK;
 }
 
@@ -104,7 +108,9 @@ static px_status check_settings(const target *t)
 {
     const px_command_line *line = t->line;
     if (!line->config) return PX_OK;
-    const char *const names[] = {"data", "valid", "test"}, *const texts[] = {line->config->corpus.data, line->config->corpus.valid, line->config->corpus.test};
+    const char *const names[] = {"data", "valid", "test"}, *const texts[] = {line->config->corpus.data,
+                                                                             line->config->corpus.valid,
+                                                                             line->config->corpus.test};
     for (int i = 0; i < 3; i++)
         if (px_command_line_takes(line, px_config_find(names[i]))) PX_TRY(check_texts(t, texts[i]));
     for (size_t i = 0; i < line->config_files.count; i++) PX_TRY(check_input(t, line->config_files.value[i]));
@@ -121,7 +127,8 @@ static px_status check_inputs(const target *t)
 /* What the shell has opened: replacing that file would leave the shell's writing in one that has no name any more. */
 static px_status check_standard(const target *t)
 {
-    static const char *const names[] = {"standard input comes from", "standard output goes to", "standard error goes to"};
+    static const char *const names[] = {"standard input comes from", "standard output goes to",
+                                        "standard error goes to"};
     struct stat info;
     for (int fd = 0; fd <= 2; fd++)
         if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && is_target(t, &info))
@@ -129,7 +136,7 @@ static px_status check_standard(const target *t)
     return PX_OK;
 }
 
-/* ---- files of runs ------------------------------------------------------------------------------------------------- */
+/* ---- files of runs ----------------------------------------------------------------------------------------------- */
 
 static void split_path(const char *path, char folder[PATH_MAX], const char **name)
 {
@@ -142,8 +149,8 @@ static void split_path(const char *path, char folder[PATH_MAX], const char **nam
 /* perplex report RUN --out RUN/report.html is what it does anyway. */
 static int is_own_report(const target *t, const char *folder, const char *name)
 {
-    return strcmp(t->line->command, "report") == 0 && t->line->positional_count == 1 && strcmp(name, "report.html") == 0 &&
-           px_file_is_same(t->line->positional[0], folder);
+    return strcmp(t->line->command, "report") == 0 && t->line->positional_count == 1 &&
+           strcmp(name, "report.html") == 0 && px_file_is_same(t->line->positional[0], folder);
 }
 
 static px_status check_folder(const target *t, const char *path)
@@ -152,16 +159,20 @@ static px_status check_folder(const target *t, const char *path)
     const char *name;
     split_path(path, folder, &name);
     if (!px_run_file_is_named(name) || !px_run_folder_is_one(folder)) return PX_OK;
-    return px_fail(PX_ERR_ARGUMENT, "--%s %s: %s is a run, and %s one of its own files; give another name", t->flag, t->path, folder, name);
+    return px_fail(PX_ERR_ARGUMENT, "--%s %s: %s is a run, and %s one of its own files; give another name", t->flag,
+                   t->path, folder, name);
 }
 
-/* ---- the check ---------------------------------------------------------------------------------------------------- */
+/* ---- the check --------------------------------------------------------------------------------------------------- */
 
 static px_status check_kind(const target *t, px_flag_kind kind)
 {
     if (!t->exists || S_ISREG(t->info.st_mode)) return PX_OK;
-    if (S_ISDIR(t->info.st_mode)) return px_fail(PX_ERR_ARGUMENT, "--%s %s: a folder; give the name of a file", t->flag, t->path);
-    return kind == PX_FLAG_OUT_TEXT ? PX_OK : px_fail(PX_ERR_ARGUMENT, "--%s %s: not a regular file; give the name of a file", t->flag, t->path);
+    if (S_ISDIR(t->info.st_mode))
+        return px_fail(PX_ERR_ARGUMENT, "--%s %s: a folder; give the name of a file", t->flag, t->path);
+    return kind == PX_FLAG_OUT_TEXT
+               ? PX_OK
+               : px_fail(PX_ERR_ARGUMENT, "--%s %s: not a regular file; give the name of a file", t->flag, t->path);
 }
 
 px_status px_output_check(const px_command_line *line, const char *flag, const char *path, px_flag_kind kind)
@@ -170,8 +181,12 @@ px_status px_output_check(const px_command_line *line, const char *flag, const c
     char folder[PATH_MAX], *real;
     const char *name;
     if (strcmp(path, "-") == 0)
-        return kind == PX_FLAG_OUT_TEXT ? PX_OK
-                                        : px_fail(PX_ERR_ARGUMENT, "--%s -: standard output takes texts, and this is none; give a name (./- for a file called -)", flag);
+        return kind == PX_FLAG_OUT_TEXT
+                   ? PX_OK
+                   : px_fail(
+                         PX_ERR_ARGUMENT,
+                         "--%s -: standard output takes texts, and this is none; give a name (./- for a file called -)",
+                         flag);
     if (strlen(path) >= PATH_MAX) return px_fail(PX_ERR_ARGUMENT, "--%s %.60s...: the name is too long", flag, path);
     t.exists = stat(path, &t.info) == 0;
     PX_TRY(check_kind(&t, kind));
@@ -197,16 +212,18 @@ px_status px_output_check_inputs(const px_command_line *line, const char *flag, 
 px_status px_outputs_check(const px_command_line *line)
 {
     for (const px_flag *flag = line->flags; flag && flag->name; flag++) {
-        if (flag->kind != PX_FLAG_OUT_FILE && flag->kind != PX_FLAG_OUT_TEXT && flag->kind != PX_FLAG_OUT_NAME) continue;
+        if (flag->kind != PX_FLAG_OUT_FILE && flag->kind != PX_FLAG_OUT_TEXT && flag->kind != PX_FLAG_OUT_NAME)
+            continue;
         const char *path = *(const char *const *)flag->place;
         if (!path) continue;
         if (!*path) return px_fail(PX_ERR_ARGUMENT, "--%s '': not a name", flag->name);
-        if (flag->kind != PX_FLAG_OUT_NAME || strcmp(path, "-") == 0) PX_TRY(px_output_check(line, flag->name, path, flag->kind));
+        if (flag->kind != PX_FLAG_OUT_NAME || strcmp(path, "-") == 0)
+            PX_TRY(px_output_check(line, flag->name, path, flag->kind));
     }
     return PX_OK;
 }
 
-/* ---- texts -------------------------------------------------------------------------------------------------------- */
+/* ---- texts ------------------------------------------------------------------------------------------------------- */
 
 px_status px_text_output_open(const char *flag, const char *path, px_text_output *output)
 {

@@ -20,7 +20,8 @@ void px_progress_start(px_progress *progress, FILE *out)
     const char *terminal = getenv("TERM"), *no_colour = getenv("NO_COLOR");
     *progress = (px_progress){.out = out, .started_s = px_clock(), .last_s = -1e9};
     /* OpenMPI's mpirun gives its processes terminals, also where its own output is a file */
-    progress->live = isatty(fileno(out)) && terminal && strcmp(terminal, "dumb") != 0 && !getenv("OMPI_COMM_WORLD_SIZE");
+    progress->live =
+        isatty(fileno(out)) && terminal && strcmp(terminal, "dumb") != 0 && !getenv("OMPI_COMM_WORLD_SIZE");
     progress->colour = progress->live && !(no_colour && no_colour[0]);
     if (!progress->live) setvbuf(out, NULL, _IOLBF, 0);
 }
@@ -56,7 +57,8 @@ void px_progress_show(px_progress *progress, const char *text)
         fflush(progress->out);
         return;
     }
-    fprintf(progress->out, "\r%s%.*s%s\033[K", progress->colour ? "\033[36m" : "", (int)px_utf8_fit(text, terminal_columns(progress->out) - 1, SIZE_MAX), text,
+    fprintf(progress->out, "\r%s%.*s%s\033[K", progress->colour ? "\033[36m" : "",
+            (int)px_utf8_fit(text, terminal_columns(progress->out) - 1, SIZE_MAX), text,
             progress->colour ? "\033[0m" : "");
     fflush(progress->out);
     progress->shown = 1;
@@ -64,18 +66,17 @@ void px_progress_show(px_progress *progress, const char *text)
 
 /* ---- hooks ---------------------------------------------------------------------------------------------------- */
 
-void px_progress_hook_line(void *context, const char *text)
-{
-    px_progress_line(context, text);
-}
+void px_progress_hook_line(void *context, const char *text) { px_progress_line(context, text); }
 
 /* "epoch 3/10  55 %"; where steps bound the run, "epoch 3  step 120/300". */
 static void describe_place(const px_train_progress *step, char *buffer, size_t buffer_bytes)
 {
     if (step->epochs > 0)
-        snprintf(buffer, buffer_bytes, "epoch %lld/%lld %3.0f %%", (long long)step->epoch, (long long)step->epochs, 100 * step->share_of_epoch);
+        snprintf(buffer, buffer_bytes, "epoch %lld/%lld %3.0f %%", (long long)step->epoch, (long long)step->epochs,
+                 100 * step->share_of_epoch);
     else if (step->steps_in_all > 0)
-        snprintf(buffer, buffer_bytes, "epoch %lld  step %lld/%lld", (long long)step->epoch, (long long)step->step, (long long)step->steps_in_all);
+        snprintf(buffer, buffer_bytes, "epoch %lld  step %lld/%lld", (long long)step->epoch, (long long)step->step,
+                 (long long)step->steps_in_all);
     else
         snprintf(buffer, buffer_bytes, "epoch %lld %3.0f %%", (long long)step->epoch, 100 * step->share_of_epoch);
 }
@@ -103,7 +104,9 @@ void px_progress_hook_training(void *context, const px_train_progress *step)
     char text[LINE_BYTES], place[96], speed[32], left[32] = "";
     describe_place(step, place, sizeof place);
     if (step->seconds_left >= 0 && step->seconds_left < 1e9) describe_left(step->seconds_left, left, sizeof left);
-    snprintf(text, sizeof text, step->perplexity < 1000 ? "%s  loss %.3f  perplexity %.2f  %s tokens/s%s" : "%s  loss %.3f  perplexity %.4g  %s tokens/s%s",
+    snprintf(text, sizeof text,
+             step->perplexity < 1000 ? "%s  loss %.3f  perplexity %.2f  %s tokens/s%s"
+                                     : "%s  loss %.3f  perplexity %.4g  %s tokens/s%s",
              place, step->loss, step->perplexity, describe_speed(step->tokens_per_s, speed), left);
     px_progress_show(context, text);
 }
@@ -112,10 +115,10 @@ void px_progress_hook_evaluation(void *context, const px_train_progress *step)
 {
     px_progress *progress = context;
     char text[LINE_BYTES], perplexity[32], count[32];
-    snprintf(text, sizeof text, "epoch %lld, step %s: validation loss %.4f, perplexity %s%s%s%s", (long long)step->epoch,
-             px_text_count(count, step->step), step->valid_loss, px_text_perplexity(perplexity, exp(step->valid_loss)),
-             step->is_best && progress->colour ? "\033[32m" : "", step->is_best ? " (best so far)" : "",
-             step->is_best && progress->colour ? "\033[0m" : "");
+    snprintf(text, sizeof text, "epoch %lld, step %s: validation loss %.4f, perplexity %s%s%s%s",
+             (long long)step->epoch, px_text_count(count, step->step), step->valid_loss,
+             px_text_perplexity(perplexity, exp(step->valid_loss)), step->is_best && progress->colour ? "\033[32m" : "",
+             step->is_best ? " (best so far)" : "", step->is_best && progress->colour ? "\033[0m" : "");
     px_progress_line(progress, text);
 }
 
@@ -132,12 +135,6 @@ static void show_share(px_progress *progress, const char *what, double share)
     px_progress_show(progress, text);
 }
 
-void px_progress_hook_share(void *context, double share)
-{
-    show_share(context, "scoring", share);
-}
+void px_progress_hook_share(void *context, double share) { show_share(context, "scoring", share); }
 
-void px_progress_hook_what(void *context, const char *what, double share)
-{
-    show_share(context, what, share);
-}
+void px_progress_hook_what(void *context, const char *what, double share) { show_share(context, what, share); }

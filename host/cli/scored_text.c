@@ -28,15 +28,18 @@ static double token_bytes(const px_vocabulary *vocabulary, int32_t id)
     return level == PX_LEVEL_BYTE ? 1 : level == PX_LEVEL_WORD ? (double)bytes + 1 : (double)bytes;
 }
 
-px_status px_scored_text_file(const char *path, const px_vocabulary *vocabulary, px_invalid invalid, px_scored_text *text)
+px_status px_scored_text_file(const char *path, const px_vocabulary *vocabulary, px_invalid invalid,
+                              px_scored_text *text)
 {
     return px_scored_text_watched(path, vocabulary, invalid, NULL, text);
 }
 
-px_status px_scored_text_watched(const char *path, const px_vocabulary *vocabulary, px_invalid invalid, px_progress *progress, px_scored_text *text)
+px_status px_scored_text_watched(const char *path, const px_vocabulary *vocabulary, px_invalid invalid,
+                                 px_progress *progress, px_scored_text *text)
 {
     px_paths_name(path, text->name);
-    PX_TRY(px_tokens_open_watched(path, vocabulary, (int)invalid, progress ? px_progress_hook_what : NULL, progress, &text->tokens));
+    PX_TRY(px_tokens_open_watched(path, vocabulary, (int)invalid, progress ? px_progress_hook_what : NULL, progress,
+                                  &text->tokens));
     size_t count = px_tokens_count(text->tokens);
     text->range = (px_range){text->tokens, 0, count};
     if (count < 2)
@@ -69,7 +72,8 @@ static px_status move_texts(px_config *config, const px_config *elsewhere)
     return elsewhere->corpus.test ? px_config_set(config, "test", elsewhere->corpus.test) : PX_OK;
 }
 
-px_status px_run_texts_open(const char *run, const char *part, const px_config *elsewhere, const px_vocabulary *vocabulary, px_progress *progress, px_config *config,
+px_status px_run_texts_open(const char *run, const char *part, const px_config *elsewhere,
+                            const px_vocabulary *vocabulary, px_progress *progress, px_config *config,
                             px_corpus *corpus)
 {
     char name[PX_PATHS_NAME_BYTES];
@@ -85,23 +89,26 @@ opened:
     px_config_free(&remembered);
     px_progress_clear(progress);
     if (status != PX_OK)
-        return elsewhere->corpus.data ? px_fail_context(status, "--split-of %s", run)
-                               : px_fail_context(status, "--split-of %s (give --data FILE where its text lies elsewhere now)", run);
+        return elsewhere->corpus.data
+                   ? px_fail_context(status, "--split-of %s", run)
+                   : px_fail_context(status, "--split-of %s (give --data FILE where its text lies elsewhere now)", run);
     const int is_valid = strcmp(part, "valid") == 0;
     const px_range range = is_valid ? corpus->valid : corpus->test;
     const char *own = is_valid ? config->corpus.valid : config->corpus.test;
     if (status == PX_OK && range.end - range.begin < 2)
-        status = px_fail(PX_ERR_INPUT, "--split-of %s %s: this run has no such part; see split, valid and test in %s/config", run, part, run);
+        status =
+            px_fail(PX_ERR_INPUT, "--split-of %s %s: this run has no such part; see split, valid and test in %s/config",
+                    run, part, run);
     if (status == PX_OK)
         px_print(stderr, "note: --split-of %s: reads %s%s\n", run, px_paths_name(own ? own : config->corpus.data, name),
-                checked ? "" : "; without a checkpoint nothing tells whether it is the text of the run");
+                 checked ? "" : "; without a checkpoint nothing tells whether it is the text of the run");
     else
         px_corpus_close(corpus);
     return status;
 }
 
-px_status px_scored_text_split(const char *run, const char *part, const px_config *elsewhere, const px_vocabulary *vocabulary, px_progress *progress,
-                               px_scored_text *text)
+px_status px_scored_text_split(const char *run, const char *part, const px_config *elsewhere,
+                               const px_vocabulary *vocabulary, px_progress *progress, px_scored_text *text)
 {
     px_config config = {0};
     px_status status = px_run_texts_open(run, part, elsewhere, vocabulary, progress, &config, &text->corpus);
@@ -112,6 +119,7 @@ px_status px_scored_text_split(const char *run, const char *part, const px_confi
     }
     text->range = strcmp(part, "valid") == 0 ? text->corpus.valid : text->corpus.test;
     snprintf(text->name, sizeof text->name, "%s part of %.500s", part, run);
-    if (px_vocabulary_options(vocabulary).level == PX_LEVEL_BYTE) text->bytes = (double)(text->range.end - text->range.begin - 1);
+    if (px_vocabulary_options(vocabulary).level == PX_LEVEL_BYTE)
+        text->bytes = (double)(text->range.end - text->range.begin - 1);
     return PX_OK;
 }

@@ -12,7 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* timeout(1) and others send one signal to the process and at once another to its group: two within this time are one wish. */
+/* timeout(1) and others send one signal to the process and at once another to its group: two within this time are one
+ * wish. */
 #define SAME_WISH_S 0.2
 
 static atomic_int stop_asked;
@@ -70,10 +71,7 @@ static void *wait_for_end(void *unused)
 }
 
 /* What a program that is forked without exec (MPI's own helpers) goes on with. */
-static void unblock_in_child(void)
-{
-    pthread_sigmask(SIG_UNBLOCK, &watched, NULL);
-}
+static void unblock_in_child(void) { pthread_sigmask(SIG_UNBLOCK, &watched, NULL); }
 
 /* Blocks `numbers` here and in every thread to come, and starts the thread that waits for them. */
 static px_status watch(const int *numbers, int count, void *(*waiter)(void *))
@@ -93,7 +91,8 @@ static px_status watch(const int *numbers, int count, void *(*waiter)(void *))
     pthread_sigmask(SIG_SETMASK, &all, &before); /* the waiter gets nothing but what it waits for */
     const int error = pthread_create(&thread, NULL, waiter, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error) return px_fail(PX_ERR_MEMORY, "the thread that waits for signals cannot be started: %s", strerror(error));
+    if (error)
+        return px_fail(PX_ERR_MEMORY, "the thread that waits for signals cannot be started: %s", strerror(error));
     pthread_detach(thread);
     pthread_atfork(NULL, NULL, unblock_in_child);
     watching = 1;

@@ -1,5 +1,5 @@
-/* The time limit of a job: see time_limit.h. Slurm says when a job ends in SLURM_JOB_END_TIME; versions that do not are asked
- * once, by squeue, in a child process that is given ten seconds. */
+/* The time limit of a job: see time_limit.h. Slurm says when a job ends in SLURM_JOB_END_TIME; versions that do not are
+ * asked once, by squeue, in a child process that is given ten seconds. */
 #include "time_limit.h"
 
 #include "check.h"
@@ -20,7 +20,7 @@
 
 enum { MARGIN_MOST_S = 120, SQUEUE_TIMEOUT_S = 10 };
 
-/* ---- durations -------------------------------------------------------------------------------------------------------- */
+/* ---- durations --------------------------------------------------------------------------------------------------- */
 
 /* Up to nine digits at *text, which moves behind them. */
 static int read_digits(const char **text, double *value)
@@ -65,10 +65,11 @@ int px_duration_read(const char *text, double *seconds)
 static px_status read_flag(const char *flag, const char *text, double *seconds)
 {
     if (px_duration_read(text, seconds)) return PX_OK;
-    return px_fail(PX_ERR_ARGUMENT, "--%s %.60s: not a length of time; give 90 (seconds), 30m, 2h or 1:30:00", flag, text);
+    return px_fail(PX_ERR_ARGUMENT, "--%s %.60s: not a length of time; give 90 (seconds), 30m, 2h or 1:30:00", flag,
+                   text);
 }
 
-/* ---- Slurm ------------------------------------------------------------------------------------------------------------- */
+/* ---- Slurm ------------------------------------------------------------------------------------------------------- */
 
 /* Reads what a child writes until it ends or the time is over; the child is always gone afterwards. */
 static int read_child(pid_t child, int fd, char *text, size_t room)
@@ -133,7 +134,7 @@ static double slurm_left(int ask_slurm)
     return px_duration_read(answer, &left) ? left : 0;
 }
 
-/* ---- both -------------------------------------------------------------------------------------------------------------- */
+/* ---- both -------------------------------------------------------------------------------------------------------- */
 
 px_status px_time_limit_find(const char *limit_text, const char *margin_text, int ask_slurm, px_time_limit *limit)
 {
@@ -144,7 +145,8 @@ px_status px_time_limit_find(const char *limit_text, const char *margin_text, in
     if (limit_text && strcmp(limit_text, "none") == 0) return PX_OK;
     if (limit_text) {
         PX_TRY(read_flag("time-limit", limit_text, &whole));
-        if (whole <= 0) return px_fail(PX_ERR_ARGUMENT, "--time-limit %.60s: no time at all; give none for no limit", limit_text);
+        if (whole <= 0)
+            return px_fail(PX_ERR_ARGUMENT, "--time-limit %.60s: no time at all; give none for no limit", limit_text);
     } else {
         whole = slurm_left(ask_slurm);
         whose = "what is left of the Slurm job";
@@ -152,9 +154,12 @@ px_status px_time_limit_find(const char *limit_text, const char *margin_text, in
     if (whole <= 0) return PX_OK;
     if (margin < 0) margin = whole / 10 < MARGIN_MOST_S ? whole / 10 : MARGIN_MOST_S;
     if (margin >= whole)
-        return px_fail(PX_ERR_ARGUMENT, "time limit: of %.0f seconds (%s) nothing is left beside a margin of %.0f; ask for more time, or give a smaller --time-margin",
+        return px_fail(PX_ERR_ARGUMENT,
+                       "time limit: of %.0f seconds (%s) nothing is left beside a margin of %.0f; ask for more time, "
+                       "or give a smaller --time-margin",
                        whole, whose, margin);
     limit->seconds = whole - margin;
-    snprintf(limit->source, sizeof limit->source, "%s, %.0f seconds, less a margin of %.*f", whose, whole, margin < 10 && fmod(margin, 1) != 0, margin);
+    snprintf(limit->source, sizeof limit->source, "%s, %.0f seconds, less a margin of %.*f", whose, whole,
+             margin < 10 && fmod(margin, 1) != 0, margin);
     return PX_OK;
 }

@@ -13,7 +13,7 @@
 
 static const double TANH_SCALE = 40, GAP = 40;
 
-/* ---- vocabulary --------------------------------------------------------------------------------------------------- */
+/* ---- vocabulary -------------------------------------------------------------------------------------------------- */
 
 /* The token that a symbol is. */
 static const char *token_of(const char *symbol, int level)
@@ -25,7 +25,9 @@ static int is_token(const char *symbol, int level)
 {
     const size_t bytes = strlen(symbol), characters = px_utf8_length(symbol, bytes);
     if (strcmp(symbol, "<unk>") == 0) return 1;
-    return level == PX_LEVEL_BYTE ? bytes == 1 : level == PX_LEVEL_CHAR ? characters == 1 : strpbrk(token_of(symbol, level), " \n\t\r") == NULL;
+    return level == PX_LEVEL_BYTE   ? bytes == 1
+           : level == PX_LEVEL_CHAR ? characters == 1
+                                    : strpbrk(token_of(symbol, level), " \n\t\r") == NULL;
 }
 
 static void write_token(FILE *out, const char *token, int level)
@@ -48,35 +50,39 @@ px_status px_construct_vocabulary(const px_machine *machine, int level, const ch
     }
     for (int32_t i = 0; i < machine->symbol_count; i++) {
         if (!is_token(machine->symbols[i], level))
-            return px_fail(PX_ERR_INPUT, "%s: the symbol '%.60s' is not %s; give another --level", source, machine->symbols[i], kinds[level]);
+            return px_fail(PX_ERR_INPUT, "%s: the symbol '%.60s' is not %s; give another --level", source,
+                           machine->symbols[i], kinds[level]);
         tokens += strcmp(machine->symbols[i], "<unk>") != 0;
     }
     px_memory_stream memory;
     PX_TRY(px_memory_open(&memory, source));
     FILE *out = memory.stream;
-    fprintf(out, "perplex-vocabulary 1 level=%s normalise=none invalid=error size=%d\n<unk>\t0\n", px_level_name(level), tokens);
+    fprintf(out, "perplex-vocabulary 1 level=%s normalise=none invalid=error size=%d\n<unk>\t0\n", px_level_name(level),
+            tokens);
     for (int32_t i = 0; i < machine->symbol_count; i++)
         if (strcmp(machine->symbols[i], "<unk>") != 0) write_token(out, token_of(machine->symbols[i], level), level);
     char *text = px_memory_end(&memory);
-    px_status status = text ? px_vocabulary_read(text, memory.bytes, source, vocabulary) : px_fail(PX_ERR_MEMORY, "%s: no memory for its vocabulary", source);
+    px_status status = text ? px_vocabulary_read(text, memory.bytes, source, vocabulary)
+                            : px_fail(PX_ERR_MEMORY, "%s: no memory for its vocabulary", source);
     free(text);
     return status;
 }
 
-/* ---- sizes -------------------------------------------------------------------------------------------------------- */
+/* ---- sizes ------------------------------------------------------------------------------------------------------- */
 
-static size_t edge_count(const px_machine *machine)
-{
-    return machine->first[machine->states];
-}
+static size_t edge_count(const px_machine *machine) { return machine->first[machine->states]; }
 
-px_status px_construct_sizes(const px_machine *machine, const px_vocabulary *vocabulary, px_cell cell, px_model_config *model)
+px_status px_construct_sizes(const px_machine *machine, const px_vocabulary *vocabulary, px_cell cell,
+                             px_model_config *model)
 {
     size_t edges = edge_count(machine);
     if (edges >= PX_CONSTRUCT_MAX_HIDDEN)
-        return px_fail(PX_ERR_ARGUMENT, "an automaton of %zu edges needs as many units and one more; at most %d are possible", edges, PX_CONSTRUCT_MAX_HIDDEN);
+        return px_fail(PX_ERR_ARGUMENT,
+                       "an automaton of %zu edges needs as many units and one more; at most %d are possible", edges,
+                       PX_CONSTRUCT_MAX_HIDDEN);
     if (cell != PX_CELL_TANH && cell != PX_CELL_RELU)
-        return px_fail(PX_ERR_ARGUMENT, "--cell %s: weights are written down for units of tanh and relu alone", px_cell_of(cell)->name);
+        return px_fail(PX_ERR_ARGUMENT, "--cell %s: weights are written down for units of tanh and relu alone",
+                       px_cell_of(cell)->name);
     model->vocab = px_vocabulary_size(vocabulary);
     model->embed = 0;
     model->tied = 0;
@@ -86,14 +92,14 @@ px_status px_construct_sizes(const px_machine *machine, const px_vocabulary *voc
     return PX_OK;
 }
 
-/* ---- weights ------------------------------------------------------------------------------------------------------ */
+/* ---- weights ----------------------------------------------------------------------------------------------------- */
 
 typedef struct construction {
     const px_machine *machine;
     const px_vocabulary *vocabulary;
     size_t edges, h, V;
     int relu;
-    int32_t *state, *id;          /* [edges] the state that an edge leaves; the id of its symbol */
+    int32_t *state, *id; /* [edges] the state that an edge leaves; the id of its symbol */
     float *w_xh, *w_hh, *b_h, *w_hq, *b_q;
 } construction;
 
@@ -131,8 +137,8 @@ static void find_logits(const construction *c, double *logit)
     }
 }
 
-/* O_v = sum over edges of w (H, or (H + 1) / 2) + middle: the middle is taken out, so that with tanh, whose units that are off
- * are -1, as little as possible has to cancel in fp32. sorted [edges] is scratch. */
+/* O_v = sum over edges of w (H, or (H + 1) / 2) + middle: the middle is taken out, so that with tanh, whose units that
+ * are off are -1, as little as possible has to cancel in fp32. sorted [edges] is scratch. */
 static void construct_output(construction *c, const double *logit, double *sorted)
 {
     for (size_t v = 0; v < c->V; v++) {
@@ -158,7 +164,8 @@ static px_status number_edges(construction *c)
 {
     for (int32_t s = 0; s < c->machine->states; s++)
         for (size_t e = c->machine->first[s]; e < c->machine->first[s + 1]; e++) {
-            const char *token = token_of(c->machine->symbols[c->machine->edges[e].symbol], px_vocabulary_options(c->vocabulary).level);
+            const char *token =
+                token_of(c->machine->symbols[c->machine->edges[e].symbol], px_vocabulary_options(c->vocabulary).level);
             c->state[e] = s;
             c->id[e] = strcmp(token, "<unk>") == 0 ? 0 : px_vocabulary_id(c->vocabulary, token, strlen(token));
             if (c->id[e] < 0) return px_fail(PX_ERR_INTERNAL, "the vocabulary lacks the symbol '%.60s'", token);
@@ -169,8 +176,12 @@ static px_status number_edges(construction *c)
 px_status px_construct_weights(const px_machine *machine, const px_vocabulary *vocabulary, const px_model_config *model,
                                const px_parameters *table, float *flat)
 {
-    construction c = {.machine = machine, .vocabulary = vocabulary, .edges = edge_count(machine), .h = (size_t)model->hidden,
-                      .V = (size_t)model->vocab, .relu = model->cell == PX_CELL_RELU};
+    construction c = {.machine = machine,
+                      .vocabulary = vocabulary,
+                      .edges = edge_count(machine),
+                      .h = (size_t)model->hidden,
+                      .V = (size_t)model->vocab,
+                      .relu = model->cell == PX_CELL_RELU};
     memset(flat, 0, table->count * sizeof *flat);
     c.w_xh = flat + px_parameters_find(table, PX_TENSOR_W_XH, 0)->offset;
     c.w_hh = flat + px_parameters_find(table, PX_TENSOR_W_HH, 0)->offset;
@@ -180,7 +191,9 @@ px_status px_construct_weights(const px_machine *machine, const px_vocabulary *v
     c.state = calloc(c.edges, sizeof *c.state);
     c.id = calloc(c.edges, sizeof *c.id);
     double *logit = calloc(c.edges * c.V, sizeof *logit), *sorted = calloc(c.edges, sizeof *sorted);
-    px_status status = c.state && c.id && logit && sorted ? number_edges(&c) : px_fail(PX_ERR_MEMORY, "no memory to construct a network of %zu edges", c.edges);
+    px_status status = c.state && c.id && logit && sorted
+                           ? number_edges(&c)
+                           : px_fail(PX_ERR_MEMORY, "no memory to construct a network of %zu edges", c.edges);
     if (status == PX_OK) {
         construct_recurrence(&c);
         find_logits(&c, logit);

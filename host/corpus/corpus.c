@@ -15,7 +15,8 @@ static px_status open_encoded(px_source *source, const px_vocabulary *vocabulary
 {
     int is_token_file;
     PX_TRY(px_token_file_detect(source, &is_token_file));
-    if (!is_token_file) return px_encode_source(source, vocabulary, invalid, 0, scratch_dir, progress, progress_context, tokens);
+    if (!is_token_file)
+        return px_encode_source(source, vocabulary, invalid, 0, scratch_dir, progress, progress_context, tokens);
     px_vocabulary *own = NULL;
     PX_TRY(px_token_file_open(source, tokens, &own));
     px_status status = px_vocabulary_check_same(vocabulary, own, source->name);
@@ -27,15 +28,16 @@ static px_status open_encoded(px_source *source, const px_vocabulary *vocabulary
     return status;
 }
 
-static px_status open_path(const char *path, const px_vocabulary *vocabulary, int invalid, const char *scratch_dir, px_progress progress,
-                           void *progress_context, px_tokens **tokens)
+static px_status open_path(const char *path, const px_vocabulary *vocabulary, int invalid, const char *scratch_dir,
+                           px_progress progress, void *progress_context, px_tokens **tokens)
 {
     px_source source;
     PX_TRY(px_source_open(path, scratch_dir, &source));
     px_tokens *opened = NULL;
     px_status status = open_encoded(&source, vocabulary, invalid, scratch_dir, progress, progress_context, &opened);
     if (status == PX_OK && opened->count < 2) {
-        status = px_fail(PX_ERR_INPUT, "%s: one token; at least 2 are needed, one to read and one to predict", source.name);
+        status =
+            px_fail(PX_ERR_INPUT, "%s: one token; at least 2 are needed, one to read and one to predict", source.name);
         px_tokens_destroy(opened);
         opened = NULL;
     }
@@ -50,7 +52,8 @@ px_status px_tokens_open(const char *path, const px_vocabulary *vocabulary, int 
 }
 
 px_status px_tokens_open_watched(const char *path, const px_vocabulary *vocabulary, int invalid,
-                                 void (*progress)(void *context, const char *what, double share), void *context, px_tokens **tokens)
+                                 void (*progress)(void *context, const char *what, double share), void *context,
+                                 px_tokens **tokens)
 {
     return open_path(path, vocabulary, invalid, NULL, progress, context, tokens);
 }
@@ -62,15 +65,17 @@ px_status px_token_file_vocabulary(const char *path, px_vocabulary **vocabulary)
     PX_TRY(px_source_open(path, NULL, &source));
     px_status status = px_token_file_detect(&source, &is_token_file);
     if (status == PX_OK)
-        status = is_token_file ? px_token_file_open(&source, NULL, vocabulary)
-                               : px_fail(PX_ERR_INPUT, "%s: not a token file of perplex, so it holds no vocabulary", source.name);
+        status = is_token_file
+                     ? px_token_file_open(&source, NULL, vocabulary)
+                     : px_fail(PX_ERR_INPUT, "%s: not a token file of perplex, so it holds no vocabulary", source.name);
     px_source_close(&source);
     return status;
 }
 
 /* ---- the training text ------------------------------------------------------------------------------------------- */
 
-/* A plain text whose vocabulary is still to be made, from the part that is trained on alone: collect, split, count, recode. */
+/* A plain text whose vocabulary is still to be made, from the part that is trained on alone: collect, split, count,
+ * recode. */
 static px_status open_collected(px_source *source, const px_corpus_request *request, px_corpus *corpus)
 {
     px_collection collection;
@@ -80,11 +85,15 @@ static px_status open_collected(px_source *source, const px_corpus_request *requ
     PX_TRY(px_collect(source, request, 1, &collection));
     PX_TRY_GOTO(status, px_parts_of(request, source->name, collection.count, &parts), fail);
     if (parts.boundary[1] < collection.count) {
-        memset(collection.dictionary.frequency, 0, (size_t)collection.dictionary.count * sizeof *collection.dictionary.frequency);
-        PX_TRY_GOTO(status, px_id_writer_count(&collection.writer, parts.boundary[1], collection.dictionary.frequency), fail);
+        memset(collection.dictionary.frequency, 0,
+               (size_t)collection.dictionary.count * sizeof *collection.dictionary.frequency);
+        PX_TRY_GOTO(status, px_id_writer_count(&collection.writer, parts.boundary[1], collection.dictionary.frequency),
+                    fail);
     }
-    PX_TRY_GOTO(status, px_vocabulary_build(&collection.dictionary, request->text, request->min_count, request->max_vocab, source->name, &ids,
-                                            &corpus->vocabulary), fail);
+    PX_TRY_GOTO(status,
+                px_vocabulary_build(&collection.dictionary, request->text, request->min_count, request->max_vocab,
+                                    source->name, &ids, &corpus->vocabulary),
+                fail);
     int32_t V = px_vocabulary_size(corpus->vocabulary);
     PX_TRY_GOTO(status, px_id_writer_recode(&collection.writer, ids, px_id_bytes(V)), fail);
     status = px_id_writer_finish(&collection.writer, (uint32_t)V, collection.text_bytes, &corpus->data);
@@ -100,7 +109,9 @@ static px_status open_token_file(px_source *source, const px_corpus_request *req
     PX_TRY(px_tokens_limit(corpus->data, (size_t)request->limit_tokens));
     if (request->vocabulary) return px_vocabulary_check_same(request->vocabulary, corpus->vocabulary, source->name);
     if (request->min_count > 1 || request->max_vocab > 0)
-        return px_fail(PX_ERR_ARGUMENT, "%s: a token file has its vocabulary; --min-count and --max-vocab are for perplex tokenize", source->name);
+        return px_fail(PX_ERR_ARGUMENT,
+                       "%s: a token file has its vocabulary; --min-count and --max-vocab are for perplex tokenize",
+                       source->name);
     return PX_OK;
 }
 
@@ -117,8 +128,9 @@ static px_status open_data(const px_corpus_request *request, px_corpus *corpus)
     else if (request->vocabulary) {
         status = px_vocabulary_copy(request->vocabulary, &corpus->vocabulary);
         if (status == PX_OK)
-            status = px_encode_source(&source, corpus->vocabulary, request->text.invalid, (size_t)request->limit_tokens, request->scratch_dir,
-                                      request->progress, request->progress_context, &corpus->data);
+            status =
+                px_encode_source(&source, corpus->vocabulary, request->text.invalid, (size_t)request->limit_tokens,
+                                 request->scratch_dir, request->progress, request->progress_context, &corpus->data);
     } else
         status = open_collected(&source, request, corpus);
     px_source_close(&source);
@@ -127,9 +139,11 @@ static px_status open_data(const px_corpus_request *request, px_corpus *corpus)
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
-static px_status open_part(const px_corpus_request *request, const char *path, const px_corpus *corpus, px_tokens **tokens, px_range *range)
+static px_status open_part(const px_corpus_request *request, const char *path, const px_corpus *corpus,
+                           px_tokens **tokens, px_range *range)
 {
-    PX_TRY(open_path(path, corpus->vocabulary, request->text.invalid, request->scratch_dir, request->progress, request->progress_context, tokens));
+    PX_TRY(open_path(path, corpus->vocabulary, request->text.invalid, request->scratch_dir, request->progress,
+                     request->progress_context, tokens));
     *range = (px_range){*tokens, 0, (*tokens)->count};
     return PX_OK;
 }
@@ -152,11 +166,14 @@ static px_status open_all(const px_corpus_request *request, px_corpus *corpus)
 px_status px_request_check(const px_corpus_request *request)
 {
     if (!request->data) return px_fail(PX_ERR_ARGUMENT, "no text was given; use --data FILE");
-    if (request->limit_tokens < 0) return px_fail(PX_ERR_ARGUMENT, "--limit-tokens %lld: a number of tokens is not negative", (long long)request->limit_tokens);
+    if (request->limit_tokens < 0)
+        return px_fail(PX_ERR_ARGUMENT, "--limit-tokens %lld: a number of tokens is not negative",
+                       (long long)request->limit_tokens);
     const char *paths[] = {request->data, request->valid, request->test};
     int from_standard_input = 0;
     for (int i = 0; i < 3; i++) from_standard_input += paths[i] && px_paths_hold(paths[i], "-");
-    if (from_standard_input > 1) return px_fail(PX_ERR_ARGUMENT, "standard input (-) can be one of --data, --valid, --test, not several");
+    if (from_standard_input > 1)
+        return px_fail(PX_ERR_ARGUMENT, "standard input (-) can be one of --data, --valid, --test, not several");
     return PX_OK;
 }
 

@@ -33,9 +33,9 @@ char *px_vocabulary_write(const px_vocabulary *vocabulary);
 px_status px_vocabulary_read(const char *text, size_t bytes, const char *source, px_vocabulary **vocabulary);
 
 enum { PX_SHOWN_TOKEN_BYTES = 64 }; /* of a token in a message */
-/* Ids of a text in memory (a prompt, a line). ids is malloc'ed. Unknown tokens become 0 and are counted, with a literal <unk>; the
- * first that the vocabulary lacks is copied to unknown_token (may be NULL), escaped for a person. At word level a line end gives <eos>
- * only where the text has one. */
+/* Ids of a text in memory (a prompt, a line). ids is malloc'ed. Unknown tokens become 0 and are counted, with a literal
+ * <unk>; the first that the vocabulary lacks is copied to unknown_token (may be NULL), escaped for a person. At word
+ * level a line end gives <eos> only where the text has one. */
 px_status px_vocabulary_encode(const px_vocabulary *vocabulary, const char *text, size_t bytes, const char *source,
                                int32_t **ids, size_t *count, size_t *unknown, char unknown_token[PX_SHOWN_TOKEN_BYTES]);
 
@@ -45,18 +45,20 @@ typedef struct px_tokens px_tokens;
 void px_tokens_destroy(px_tokens *tokens);
 size_t px_tokens_count(const px_tokens *tokens);
 size_t px_tokens_text_bytes(const px_tokens *tokens); /* bytes of text behind all the tokens, 0 if not known */
-/* ids[begin .. begin+n) into out. The range lies inside the sequence. The ids of a token file are read when they are asked for: PX_ERR_IO
- * where it has become shorter, or its disk fails; this holds for the two below too. */
-px_status px_tokens_copy(const px_tokens *tokens, size_t begin, size_t n, int32_t *out) __attribute__((warn_unused_result));
+/* ids[begin .. begin+n) into out. The range lies inside the sequence. The ids of a token file are read when they are
+ * asked for: PX_ERR_IO where it has become shorter, or its disk fails; this holds for the two below too. */
+px_status px_tokens_copy(const px_tokens *tokens, size_t begin, size_t n, int32_t *out)
+    __attribute__((warn_unused_result));
 px_status px_tokens_at(const px_tokens *tokens, size_t index, int32_t *id) __attribute__((warn_unused_result));
 /* Tokens in [begin, end) that read as <unk>: those that the vocabulary lacks, and a literal <unk>. */
-px_status px_tokens_unknown(const px_tokens *tokens, size_t begin, size_t end, size_t *unknown) __attribute__((warn_unused_result));
+px_status px_tokens_unknown(const px_tokens *tokens, size_t begin, size_t end, size_t *unknown)
+    __attribute__((warn_unused_result));
 px_status px_tokens_from_ids(const int32_t *ids, size_t count, px_tokens **tokens); /* copies; none counts as unknown */
 
 /* ---- a corpus: training, validation and test tokens with one vocabulary --------------------------------------- */
 typedef struct px_range {
-    const px_tokens *tokens;  /* owned by the corpus */
-    size_t begin, end;        /* empty (begin == end) where there is no such part */
+    const px_tokens *tokens; /* owned by the corpus */
+    size_t begin, end;       /* empty (begin == end) where there is no such part */
 } px_range;
 
 typedef struct px_corpus {
@@ -66,22 +68,24 @@ typedef struct px_corpus {
 } px_corpus;
 
 typedef struct px_corpus_request {
-    const char *data, *valid, *test;   /* plain texts, several as in paths.h, or a token file ("-" = standard input); valid, test may be NULL */
+    const char *data, *valid,
+        *test; /* plain texts, several as in paths.h, or a token file ("-" = standard input); valid, test may be NULL */
     px_text_options text;
-    int64_t min_count, max_vocab;      /* max_vocab counts <unk>; 0 = no bound */
-    double split[3];                   /* by position of data: boundaries floor(N s0), floor(N (s0+s1)). Not used where valid is
-                                          given (all of data is trained on) or all are 0; where only test is, the third share lies idle */
-    int64_t limit_tokens;              /* only the first so many tokens of data, before it is split; 0 = all */
-    const px_vocabulary *vocabulary;   /* given: use it (copied) instead of building one from the training part */
-    const char *scratch_dir;           /* for the unlinked temporary file; NULL = TMPDIR or /tmp */
+    int64_t min_count, max_vocab; /* max_vocab counts <unk>; 0 = no bound */
+    /* By position of data: boundaries floor(N s0), floor(N (s0+s1)). Not used where valid is given (all of data is
+     * trained on) or all are 0; where only test is, the third share lies idle. */
+    double split[3];
+    int64_t limit_tokens;            /* only the first so many tokens of data, before it is split; 0 = all */
+    const px_vocabulary *vocabulary; /* given: use it (copied) instead of building one from the training part */
+    const char *scratch_dir;         /* for the unlinked temporary file; NULL = TMPDIR or /tmp */
     void (*progress)(void *context, const char *what, double share); /* may be NULL */
     void *progress_context;
 } px_corpus_request;
 
-/* Reads everything and fills corpus; on failure nothing is left behind. A token file brings its own vocabulary (made of all
- * that was tokenised) and options, which must agree with the request's vocabulary where one is given, as those of valid
- * and test must with data's. PX_ERR_INPUT: a file that is missing, empty, not readable, damaged, or too short: every part
- * needs 2 tokens. */
+/* Reads everything and fills corpus; on failure nothing is left behind. A token file brings its own vocabulary (made of
+ * all that was tokenised) and options, which must agree with the request's vocabulary where one is given, as those of
+ * valid and test must with data's. PX_ERR_INPUT: a file that is missing, empty, not readable, damaged, or too short:
+ * every part needs 2 tokens. */
 px_status px_corpus_open(const px_corpus_request *request, px_corpus *corpus);
 void px_corpus_close(px_corpus *corpus); /* zeroed afterwards */
 
@@ -89,13 +93,16 @@ void px_corpus_close(px_corpus *corpus); /* zeroed afterwards */
 px_status px_tokens_open(const char *path, const px_vocabulary *vocabulary, int invalid, px_tokens **tokens);
 /* The same, telling progress (may be NULL) what is read and which share of it is done. */
 px_status px_tokens_open_watched(const char *path, const px_vocabulary *vocabulary, int invalid,
-                                 void (*progress)(void *context, const char *what, double share), void *context, px_tokens **tokens);
+                                 void (*progress)(void *context, const char *what, double share), void *context,
+                                 px_tokens **tokens);
 
-/* How many tokens a model of words would see in a range of bytes or characters: its words, as white space parts them, and its line ends. */
+/* How many tokens a model of words would see in a range of bytes or characters: its words, as white space parts them,
+ * and its line ends. */
 px_status px_words_count(const px_vocabulary *vocabulary, px_range range, size_t *words);
 
-/* One file's text, unpacked and without byte order mark, as a stream for reading lines, which fclose closes; a pipe is read as it comes.
- * Where reading fails the stream's error is set, and *failure, which outlives the stream, is what was recorded. level as in px_text_options. */
+/* One file's text, unpacked and without byte order mark, as a stream for reading lines, which fclose closes; a pipe is
+ * read as it comes. Where reading fails the stream's error is set, and *failure, which outlives the stream, is what was
+ * recorded. level as in px_text_options. */
 px_status px_text_stream(const char *path, int level, px_status *failure, FILE **stream);
 
 /* ---- token files ----------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@
 
 static px_status no_memory(const px_dictionary *d)
 {
-    return px_fail(PX_ERR_MEMORY, "no memory for more than %d distinct tokens; use --level char or byte, or a shorter text", d->count);
+    return px_fail(PX_ERR_MEMORY,
+                   "no memory for more than %d distinct tokens; use --level char or byte, or a shorter text", d->count);
 }
 
 px_status px_dictionary_init(px_dictionary *d)

@@ -32,7 +32,8 @@ static px_sink_answer collect_token(void *context, const char *token, size_t byt
 static px_status no_tokens(const px_source *source, px_text_options options, size_t text_bytes)
 {
     if (text_bytes == 0) return px_fail(PX_ERR_INPUT, "%s: empty, there is nothing to read", source->name);
-    return px_fail(PX_ERR_INPUT, "%s: its %zu bytes hold no %s", source->name, text_bytes, options.normalise ? "letters" : "words");
+    return px_fail(PX_ERR_INPUT, "%s: its %zu bytes hold no %s", source->name, text_bytes,
+                   options.normalise ? "letters" : "words");
 }
 
 /* A text without letters, normalised to them, is at most the space that stands for all the rest. */
@@ -49,8 +50,10 @@ px_status px_collect(px_source *source, const px_corpus_request *request, int ke
     px_status status = px_vocabulary_start(&collection->dictionary);
     if (status == PX_OK && keep) status = px_id_writer_open(request->scratch_dir, 2, &collection->writer);
     if (status == PX_OK)
-        status = px_source_tokenise(source, request->text, &c.sink, &collection->text_bytes, request->progress, request->progress_context);
-    if (status == PX_OK && is_nothing(request->text, &collection->dictionary, collection->count)) status = no_tokens(source, request->text, collection->text_bytes);
+        status = px_source_tokenise(source, request->text, &c.sink, &collection->text_bytes, request->progress,
+                                    request->progress_context);
+    if (status == PX_OK && is_nothing(request->text, &collection->dictionary, collection->count))
+        status = no_tokens(source, request->text, collection->text_bytes);
     if (status != PX_OK) px_collection_free(collection);
     return status;
 }
@@ -80,8 +83,8 @@ static px_sink_answer encode_token(void *context, const char *token, size_t byte
     return e->writer->count == e->limit ? PX_SINK_ENOUGH : PX_SINK_MORE;
 }
 
-px_status px_encode_source(px_source *source, const px_vocabulary *vocabulary, int invalid, size_t limit, const char *scratch_dir,
-                           px_progress progress, void *progress_context, px_tokens **tokens)
+px_status px_encode_source(px_source *source, const px_vocabulary *vocabulary, int invalid, size_t limit,
+                           const char *scratch_dir, px_progress progress, void *progress_context, px_tokens **tokens)
 {
     int32_t V = px_vocabulary_size(vocabulary);
     px_text_options options = px_vocabulary_options(vocabulary);
@@ -123,7 +126,8 @@ static px_sink_answer list_token(void *context, const char *token, size_t bytes)
     }
     int32_t id = px_vocabulary_id(l->vocabulary, token, bytes);
     l->unknown += id <= 0;
-    if (id < 0 && l->unknown_token && !l->unknown_token[0]) px_printable(l->unknown_token, PX_SHOWN_TOKEN_BYTES, token, bytes, PX_PRINTABLE_UNAMBIGUOUS);
+    if (id < 0 && l->unknown_token && !l->unknown_token[0])
+        px_printable(l->unknown_token, PX_SHOWN_TOKEN_BYTES, token, bytes, PX_PRINTABLE_UNAMBIGUOUS);
     l->ids[l->count++] = id < 0 ? 0 : id;
     return PX_SINK_MORE;
 }

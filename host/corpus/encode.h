@@ -9,18 +9,19 @@
 
 /* What a text is collected into. */
 typedef struct px_collection {
-    px_dictionary dictionary; /* every distinct token, numbered as first seen, index 0 "<unk>"; frequency of the whole */
-    px_id_writer writer;      /* the tokens as those numbers; not opened where only counting */
+    px_dictionary
+        dictionary;      /* every distinct token, numbered as first seen, index 0 "<unk>"; frequency of the whole */
+    px_id_writer writer; /* the tokens as those numbers; not opened where only counting */
     size_t count, text_bytes;
 } px_collection;
 
-/* Reads the source once: its tokens (the first `limit`, 0 = all) are numbered and counted, and written where keep is set.
- * PX_ERR_INPUT if there are none. On failure nothing is left behind. */
+/* Reads the source once: its tokens (the first `limit`, 0 = all) are numbered and counted, and written where keep is
+ * set. PX_ERR_INPUT if there are none. On failure nothing is left behind. */
 px_status px_collect(px_source *source, const px_corpus_request *request, int keep, px_collection *collection);
 void px_collection_free(px_collection *collection);
 
 /* The source as tokens of the vocabulary, whose options it is read with; invalid as in px_text_options. */
-px_status px_encode_source(px_source *source, const px_vocabulary *vocabulary, int invalid, size_t limit, const char *scratch_dir,
-                           px_progress progress, void *progress_context, px_tokens **tokens);
+px_status px_encode_source(px_source *source, const px_vocabulary *vocabulary, int invalid, size_t limit,
+                           const char *scratch_dir, px_progress progress, void *progress_context, px_tokens **tokens);
 
 #endif

@@ -14,13 +14,15 @@ enum { BUFFER_BYTES = 1 << 20 };
 
 static px_status disk_failed(int error)
 {
-    return px_fail(PX_ERR_IO, "the temporary file of token ids cannot be written: %s; set TMPDIR to a folder with room", strerror(error));
+    return px_fail(PX_ERR_IO, "the temporary file of token ids cannot be written: %s; set TMPDIR to a folder with room",
+                   strerror(error));
 }
 
 px_status px_id_writer_open(const char *scratch_dir, int id_bytes, px_id_writer *writer)
 {
     *writer = (px_id_writer){.descriptor = -1, .id_bytes = id_bytes, .buffer = malloc(BUFFER_BYTES)};
-    px_status status = writer->buffer ? px_scratch_open(scratch_dir, &writer->descriptor) : px_fail(PX_ERR_MEMORY, "no memory to write token ids");
+    px_status status = writer->buffer ? px_scratch_open(scratch_dir, &writer->descriptor)
+                                      : px_fail(PX_ERR_MEMORY, "no memory to write token ids");
     if (status != PX_OK) px_id_writer_close(writer);
     return status;
 }
@@ -39,7 +41,8 @@ static px_status flush(px_id_writer *w)
     return PX_OK;
 }
 
-/* Maps what was written, for reading and writing. The blocks are there already, so that a full disk cannot strike later. */
+/* Maps what was written, for reading and writing. The blocks are there already, so that a full disk cannot strike
+ * later. */
 static px_status map_ids(px_id_writer *w, size_t bytes, int protection, void **ids)
 {
     PX_TRY(flush(w));
@@ -60,7 +63,8 @@ static px_status widen(px_id_writer *w)
         if (error) return disk_failed(error);
         PX_TRY(map_ids(w, 4 * w->count, PROT_READ | PROT_WRITE, &ids));
         const unsigned char *narrow = ids;
-        for (size_t i = w->count; i-- > 0;) { /* from the end: the narrow ids are overwritten only after they were read */
+        for (size_t i = w->count;
+             i-- > 0;) { /* from the end: the narrow ids are overwritten only after they were read */
             uint16_t id;
             memcpy(&id, narrow + 2 * i, 2);
             uint32_t wide = id;

@@ -11,13 +11,13 @@
 
 struct px_minibatches {
     px_minibatch_options options;
-    int keep_state;          /* window 0 does not reset */
-    int64_t M;               /* inputs of the range */
-    int64_t longest, windows; /* sequential: inputs of the longest stream; windows an epoch */
-    int32_t first, count;    /* streams that the next window is filled for: columns of what follows */
+    int keep_state;            /* window 0 does not reset */
+    int64_t M;                 /* inputs of the range */
+    int64_t longest, windows;  /* sequential: inputs of the longest stream; windows an epoch */
+    int32_t first, count;      /* streams that the next window is filled for: columns of what follows */
     int32_t *tokens, *targets; /* [T,count] */
-    int32_t *row;            /* [T+1]: one stream's tokens before they are spread over the columns */
-    uint8_t *reset;          /* [T,count] */
+    int32_t *row;              /* [T+1]: one stream's tokens before they are spread over the columns */
+    uint8_t *reset;            /* [T,count] */
 };
 
 /* floor(i * total / parts) without overflow. */
@@ -26,22 +26,26 @@ static int64_t share_begin(int64_t i, int64_t total, int64_t parts)
     return (int64_t)((unsigned __int128)(uint64_t)i * (uint64_t)total / (uint64_t)parts);
 }
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return a / b + (a % b != 0);
-}
+static int64_t ceil_div(int64_t a, int64_t b) { return a / b + (a % b != 0); }
 
 static px_status check_options(const px_minibatch_options *o)
 {
-    if (o->n < 1 || o->T < 1) return px_fail(PX_ERR_ARGUMENT, "minibatches: n = %d streams of T = %d steps; both must be at least 1", o->n, o->T);
+    if (o->n < 1 || o->T < 1)
+        return px_fail(PX_ERR_ARGUMENT, "minibatches: n = %d streams of T = %d steps; both must be at least 1", o->n,
+                       o->T);
     if (!(o->reset_probability >= 0 && o->reset_probability <= 1))
         return px_fail(PX_ERR_ARGUMENT, "minibatches: reset probability %g is not in 0 to 1", o->reset_probability);
     if (!o->range.tokens || o->range.end < o->range.begin || o->range.end > px_tokens_count(o->range.tokens))
-        return px_fail(PX_ERR_ARGUMENT, "minibatches: the range %zu to %zu does not lie inside its tokens", o->range.begin, o->range.end);
+        return px_fail(PX_ERR_ARGUMENT, "minibatches: the range %zu to %zu does not lie inside its tokens",
+                       o->range.begin, o->range.end);
     size_t N = o->range.end - o->range.begin;
-    if (N < 2) return px_fail(PX_ERR_ARGUMENT, "minibatches: %zu token%s; at least 2 are needed, one to read and one to predict", N, N == 1 ? "" : "s");
+    if (N < 2)
+        return px_fail(PX_ERR_ARGUMENT,
+                       "minibatches: %zu token%s; at least 2 are needed, one to read and one to predict", N,
+                       N == 1 ? "" : "s");
     if (N - 1 < (size_t)o->n)
-        return px_fail(PX_ERR_ARGUMENT, "minibatches: %zu tokens are too few for %d streams; at most %zu (--batch)", N, o->n, N - 1);
+        return px_fail(PX_ERR_ARGUMENT, "minibatches: %zu tokens are too few for %d streams; at most %zu (--batch)", N,
+                       o->n, N - 1);
     return PX_OK;
 }
 
@@ -62,7 +66,9 @@ static px_status create(const px_minibatch_options *options, int keep_state, px_
     m->row = calloc((size_t)options->T + 1, sizeof *m->row);
     if (!m->tokens || !m->targets || !m->reset || !m->row) {
         px_minibatches_destroy(m);
-        return px_fail(PX_ERR_MEMORY, "minibatches: no memory for windows of %d steps of %d streams; lower --steps or --batch", options->T, options->n);
+        return px_fail(PX_ERR_MEMORY,
+                       "minibatches: no memory for windows of %d steps of %d streams; lower --steps or --batch",
+                       options->T, options->n);
     }
     *minibatches = m;
     return PX_OK;
@@ -116,16 +122,15 @@ int64_t px_minibatches_targets(const px_minibatches *m, int64_t epoch)
     return m->M;
 }
 
-static int wanted(const px_minibatches *m, int32_t i)
-{
-    return i >= m->first && i < m->first + m->count;
-}
+static int wanted(const px_minibatches *m, int32_t i) { return i >= m->first && i < m->first + m->count; }
 
 /* Stream i of the window: inputs [from, to) of the range from step 0 on; the steps after them are not scored. */
 static px_status fill_stream(px_minibatches *m, int32_t i, int32_t T, int64_t from, int64_t to)
 {
     int32_t used = to > from ? (int32_t)(to - from) : 0;
-    if (used > 0) PX_TRY(px_tokens_copy(m->options.range.tokens, m->options.range.begin + (size_t)from, (size_t)used + 1, m->row));
+    if (used > 0)
+        PX_TRY(
+            px_tokens_copy(m->options.range.tokens, m->options.range.begin + (size_t)from, (size_t)used + 1, m->row));
     for (int32_t t = 0; t < T; t++) {
         size_t at = (size_t)t * (size_t)m->count + (size_t)(i - m->first);
         int scored = t < used;
@@ -141,7 +146,8 @@ static px_status fill_sequential(px_minibatches *m, int64_t window, uint64_t ste
 {
     int32_t n = m->options.n;
     int64_t from = share_begin(window, m->longest, m->windows), to = share_begin(window + 1, m->longest, m->windows);
-    uint64_t threshold = (uint64_t)(m->options.reset_probability * 4294967296.0); /* 2^32 at 1: every lane is below it */
+    uint64_t threshold =
+        (uint64_t)(m->options.reset_probability * 4294967296.0); /* 2^32 at 1: every lane is below it */
     for (int32_t i = 0; i < n; i++) {
         int64_t begin = share_begin(i, m->M, n), end = share_begin(i + 1, m->M, n);
         int64_t last = begin + to < end ? begin + to : end;
@@ -185,19 +191,28 @@ px_status px_minibatches_get(px_minibatches *m, int64_t epoch, int64_t window, u
     return px_minibatches_get_streams(m, epoch, window, step, 0, m->options.n, batch);
 }
 
-px_status px_minibatches_get_streams(px_minibatches *m, int64_t epoch, int64_t window, uint64_t step, int32_t first, int32_t count, px_batch *batch)
+px_status px_minibatches_get_streams(px_minibatches *m, int64_t epoch, int64_t window, uint64_t step, int32_t first,
+                                     int32_t count, px_batch *batch)
 {
     int64_t windows = epoch >= 0 ? px_minibatches_per_epoch(m, epoch) : 0, scored = 0;
     if (epoch < 0 || window < 0 || window >= windows)
-        return px_fail(PX_ERR_ARGUMENT, "minibatches: there is no window %lld of epoch %lld; an epoch has %lld", (long long)window,
-                       (long long)epoch, (long long)windows);
+        return px_fail(PX_ERR_ARGUMENT, "minibatches: there is no window %lld of epoch %lld; an epoch has %lld",
+                       (long long)window, (long long)epoch, (long long)windows);
     if (first < 0 || count < 1 || first > m->options.n - count)
-        return px_fail(PX_ERR_ARGUMENT, "minibatches: there are no streams %d to %d; there are %d", (int)first, (int)(first + count - 1), (int)m->options.n);
+        return px_fail(PX_ERR_ARGUMENT, "minibatches: there are no streams %d to %d; there are %d", (int)first,
+                       (int)(first + count - 1), (int)m->options.n);
     m->first = first;
     m->count = count;
     int32_t T = m->options.T;
     PX_TRY(m->options.random ? fill_random(m, epoch, window, &scored) : fill_sequential(m, window, step, &T, &scored));
-    *batch = (px_batch){.tokens = m->tokens, .targets = m->targets, .reset = m->reset, .T = T, .n = count, .step = step,
-                        .first_stream = (uint32_t)first, .streams_in_all = (uint32_t)m->options.n, .inv_count = 1.0 / (double)scored};
+    *batch = (px_batch){.tokens = m->tokens,
+                        .targets = m->targets,
+                        .reset = m->reset,
+                        .T = T,
+                        .n = count,
+                        .step = step,
+                        .first_stream = (uint32_t)first,
+                        .streams_in_all = (uint32_t)m->options.n,
+                        .inv_count = 1.0 / (double)scored};
     return PX_OK;
 }

@@ -9,10 +9,12 @@
 px_status px_tokeniser_init(px_tokeniser *k, px_text_options options, const char *source, px_sink *sink)
 {
     *k = (px_tokeniser){.options = options, .source = source, .sink = sink};
-    if (options.level < 0 || options.level > 2 || options.normalise < 0 || options.normalise > 2 || options.invalid < 0 || options.invalid > 1)
-        return px_fail(PX_ERR_ARGUMENT, "%s: level %d, normalise %d, invalid %d: there is no such way to read text", source, options.level,
-                       options.normalise, options.invalid);
-    if (options.level == 2 && !(k->word = malloc(PX_WORD_LIMIT))) return px_fail(PX_ERR_MEMORY, "%s: no memory to read words", source);
+    if (options.level < 0 || options.level > 2 || options.normalise < 0 || options.normalise > 2 ||
+        options.invalid < 0 || options.invalid > 1)
+        return px_fail(PX_ERR_ARGUMENT, "%s: level %d, normalise %d, invalid %d: there is no such way to read text",
+                       source, options.level, options.normalise, options.invalid);
+    if (options.level == 2 && !(k->word = malloc(PX_WORD_LIMIT)))
+        return px_fail(PX_ERR_MEMORY, "%s: no memory to read words", source);
     return PX_OK;
 }
 
@@ -22,11 +24,15 @@ void px_tokeniser_free(px_tokeniser *k)
     k->word = NULL;
 }
 
-/* How many bytes of an ill-formed sequence belong together: a lead byte and what may follow it (Unicode 15, table 3-7). */
+/* How many bytes of an ill-formed sequence belong together: a lead byte and what may follow it (Unicode 15, table 3-7).
+ */
 static int ill_formed_bytes(const unsigned char *s, size_t bytes)
 {
     unsigned char lead = s[0], low = 0x80, high = 0xBF;
-    int length = lead >= 0xC2 && lead <= 0xDF ? 2 : lead >= 0xE0 && lead <= 0xEF ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 1;
+    int length = lead >= 0xC2 && lead <= 0xDF   ? 2
+                 : lead >= 0xE0 && lead <= 0xEF ? 3
+                 : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                : 1;
     if (lead == 0xE0) low = 0xA0;
     if (lead == 0xED) high = 0x9F;
     if (lead == 0xF0) low = 0x90;
@@ -50,7 +56,8 @@ int px_utf8_step(const char *text, size_t bytes, int final, int32_t *code)
         return (int)length;
     }
     int good = ill_formed_bytes(s, bytes);
-    if (!final && (size_t)good == bytes && s[0] >= 0xC2 && s[0] <= 0xF4) return 0; /* the end cut a sequence that is right so far */
+    if (!final && (size_t)good == bytes && s[0] >= 0xC2 && s[0] <= 0xF4)
+        return 0; /* the end cut a sequence that is right so far */
     return -good;
 }
 
@@ -82,16 +89,17 @@ static px_status end_word(px_tokeniser *k)
 static px_status grow_word(px_tokeniser *k, const char *text, size_t bytes)
 {
     if (k->word_bytes + bytes > PX_WORD_LIMIT)
-        return px_fail(PX_ERR_INPUT, "%s: byte %llu: a word of more than %zu bytes; use --level char or byte", k->source,
-                       (unsigned long long)(k->offset - k->word_bytes), PX_WORD_LIMIT);
+        return px_fail(PX_ERR_INPUT, "%s: byte %llu: a word of more than %zu bytes; use --level char or byte",
+                       k->source, (unsigned long long)(k->offset - k->word_bytes), PX_WORD_LIMIT);
     memcpy(k->word + k->word_bytes, text, bytes);
     k->word_bytes += bytes;
     return PX_OK;
 }
 
-/* The next character of text that is not ASCII, or U+FFFD for what is not UTF-8. *used: bytes taken, 0 where more are needed. */
-static px_status next_code(const px_tokeniser *k, const char *text, size_t bytes, int final, int32_t *code, const char **character,
-                           size_t *length, size_t *used)
+/* The next character of text that is not ASCII, or U+FFFD for what is not UTF-8. *used: bytes taken, 0 where more are
+ * needed. */
+static px_status next_code(const px_tokeniser *k, const char *text, size_t bytes, int final, int32_t *code,
+                           const char **character, size_t *length, size_t *used)
 {
     int step = px_utf8_step(text, bytes, final, code);
     *used = (size_t)(step < 0 ? -step : step);
@@ -99,8 +107,8 @@ static px_status next_code(const px_tokeniser *k, const char *text, size_t bytes
     *length = *used;
     if (step >= 0) return PX_OK;
     if (k->options.invalid == 0)
-        return px_fail(PX_ERR_INPUT, "%s: byte %llu: not UTF-8 (0x%02x); use --level byte or --invalid replace", k->source,
-                       (unsigned long long)k->offset, (unsigned char)text[0]);
+        return px_fail(PX_ERR_INPUT, "%s: byte %llu: not UTF-8 (0x%02x); use --level byte or --invalid replace",
+                       k->source, (unsigned long long)k->offset, (unsigned char)text[0]);
     *code = 0xFFFD;
     *character = "\xEF\xBF\xBD";
     *length = 3;

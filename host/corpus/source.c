@@ -32,7 +32,9 @@ px_status px_scratch_open(const char *directory, int *descriptor)
     int error = errno;
     if (fd >= 0) unlink(path); /* it lives as long as it is open or mapped */
     free(path);
-    if (fd < 0) return px_fail(PX_ERR_IO, "%s: no temporary file can be made there: %s; set TMPDIR to a folder with room", directory, strerror(error));
+    if (fd < 0)
+        return px_fail(PX_ERR_IO, "%s: no temporary file can be made there: %s; set TMPDIR to a folder with room",
+                       directory, strerror(error));
     *descriptor = fd;
     return PX_OK;
 }
@@ -58,7 +60,9 @@ static px_status spool(px_source_file *file, const char *scratch_dir)
         status = read_some(file, pipe_end, buffer, CHUNK, &got);
         if (status != PX_OK || got == 0) break;
         if (px_write_all(copy, buffer, got) != 0)
-            status = px_fail(PX_ERR_IO, "%s: its temporary copy cannot be written: %s; set TMPDIR to a folder with room", file->name, strerror(errno));
+            status =
+                px_fail(PX_ERR_IO, "%s: its temporary copy cannot be written: %s; set TMPDIR to a folder with room",
+                        file->name, strerror(errno));
         file->bytes += got;
     }
     free(buffer);
@@ -86,7 +90,8 @@ static px_status open_file(const char *path, const char *scratch_dir, int once, 
         return PX_OK;
     }
     if (!S_ISFIFO(info.st_mode) && !S_ISSOCK(info.st_mode) && (!standard || S_ISDIR(info.st_mode)))
-        return px_fail(PX_ERR_INPUT, "%s: %s, a text or token file is needed", file->name, S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
+        return px_fail(PX_ERR_INPUT, "%s: %s, a text or token file is needed", file->name,
+                       S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
     if (once) return PX_OK;
     file->from_start = file->spooled = 1;
     return spool(file, scratch_dir);
@@ -142,31 +147,36 @@ static px_status start_file(px_source_file *file, px_unpack **unpack)
     return px_unpack_open(file->descriptor, file->name, unpack);
 }
 
-/* What the unpacked text begins with; *mark: bytes of a byte order mark, which is no part of a text of characters or words. */
-static px_status check_start(const px_source *source, const px_source_file *file, const px_unpack *unpack, const char *text, size_t bytes, int level,
-                             size_t *mark)
+/* What the unpacked text begins with; *mark: bytes of a byte order mark, which is no part of a text of characters or
+ * words. */
+static px_status check_start(const px_source *source, const px_source_file *file, const px_unpack *unpack,
+                             const char *text, size_t bytes, int level, size_t *mark)
 {
     const char *what;
     const size_t magic = sizeof PX_TOKEN_MAGIC - 1;
     *mark = 0;
     if (bytes >= magic && memcmp(text, PX_TOKEN_MAGIC, magic) == 0)
         return px_fail(PX_ERR_INPUT, "%s: a token file%s; give it alone, as it is", file->name,
-                       px_unpack_is_packed(unpack) ? ", compressed" : source->file_count > 1 ? " among other files" : "");
+                       px_unpack_is_packed(unpack) ? ", compressed"
+                       : source->file_count > 1    ? " among other files"
+                                                   : "");
     px_text_form form = px_text_form_of(text, bytes, &what);
     if (form == PX_FORM_FOREIGN && level == 0)
-        px_note("%s: %s; its bytes are read as they are (iconv -f %s -t UTF-8 makes UTF-8 of it)", file->name, what, what);
+        px_note("%s: %s; its bytes are read as they are (iconv -f %s -t UTF-8 makes UTF-8 of it)", file->name, what,
+                what);
     if (form == PX_FORM_MARKED && level != 0) {
         *mark = PX_MARK_BYTES;
         px_note("%s: the byte order mark at its start is no part of the text", file->name);
     }
-    if (form == PX_FORM_GZIP || form == PX_FORM_ZSTD || form == PX_FORM_PACKED || (form == PX_FORM_FOREIGN && level != 0))
+    if (form == PX_FORM_GZIP || form == PX_FORM_ZSTD || form == PX_FORM_PACKED ||
+        (form == PX_FORM_FOREIGN && level != 0))
         return px_text_form_refuse(file->name, form, what);
     return PX_OK;
 }
 
 /* One file through the tokeniser. buffer [CHUNK]. before: bytes of the files that came earlier. */
-static px_status tokenise_file(const px_source *source, px_source_file *file, px_tokeniser *tokeniser, char *buffer, size_t before, size_t *text_bytes,
-                               px_progress progress, void *progress_context)
+static px_status tokenise_file(const px_source *source, px_source_file *file, px_tokeniser *tokeniser, char *buffer,
+                               size_t before, size_t *text_bytes, px_progress progress, void *progress_context)
 {
     px_unpack *unpack;
     size_t held = 0, mark = 0; /* held: bytes of a cut sequence at the buffer's start */
@@ -178,13 +188,16 @@ static px_status tokenise_file(const px_source *source, px_source_file *file, px
         size_t got = 0, used = 0;
         PX_TRY_GOTO(status, px_unpack_read(unpack, buffer + held, CHUNK - held, &got), done);
         final = got == 0;
-        if (first) PX_TRY_GOTO(status, check_start(source, file, unpack, buffer, got, tokeniser->options.level, &mark), done);
+        if (first)
+            PX_TRY_GOTO(status, check_start(source, file, unpack, buffer, got, tokeniser->options.level, &mark), done);
         size_t skip = first ? mark : 0;
         tokeniser->offset += skip;
         PX_TRY_GOTO(status, px_tokeniser_feed(tokeniser, buffer + skip, held + got - skip, final, &used), done);
         held = held + got - skip - used;
         if (!tokeniser->enough) memmove(buffer, buffer + skip + used, held);
-        if (progress) progress(progress_context, source->name, source->bytes ? (double)(before + px_unpack_position(unpack)) / (double)source->bytes : 1);
+        if (progress)
+            progress(progress_context, source->name,
+                     source->bytes ? (double)(before + px_unpack_position(unpack)) / (double)source->bytes : 1);
     }
     *text_bytes += (size_t)tokeniser->offset - mark;
 done:
@@ -207,7 +220,8 @@ px_status px_source_tokenise(px_source *source, px_text_options options, px_sink
     if (status == PX_OK) {
         size_t before = 0;
         for (size_t i = 0; status == PX_OK && i < source->file_count && !tokeniser.enough; i++) {
-            status = tokenise_file(source, &source->file[i], &tokeniser, buffer, before, text_bytes, progress, progress_context);
+            status = tokenise_file(source, &source->file[i], &tokeniser, buffer, before, text_bytes, progress,
+                                   progress_context);
             before += source->file[i].bytes;
         }
         px_tokeniser_free(&tokeniser);
@@ -216,7 +230,7 @@ px_status px_source_tokenise(px_source *source, px_text_options options, px_sink
     return status;
 }
 
-/* ---- as a stream -------------------------------------------------------------------------------------------------- */
+/* ---- as a stream ------------------------------------------------------------------------------------------------- */
 
 typedef struct text_stream {
     px_source source;
@@ -261,7 +275,8 @@ px_status px_text_stream(const char *path, int level, px_status *failure, FILE *
     PX_TRY_GOTO(status, open_paths(path, NULL, 1, &s->source), fail);
     PX_TRY_GOTO(status, start_file(&s->source.file[0], &s->unpack), fail);
     PX_TRY_GOTO(status, px_unpack_read(s->unpack, s->start, sizeof s->start, &s->bytes), fail);
-    PX_TRY_GOTO(status, check_start(&s->source, &s->source.file[0], s->unpack, s->start, s->bytes, level, &s->at), fail);
+    PX_TRY_GOTO(status, check_start(&s->source, &s->source.file[0], s->unpack, s->start, s->bytes, level, &s->at),
+                fail);
     *stream = fopencookie(s, "r", (cookie_io_functions_t){.read = read_stream, .close = close_stream});
     if (*stream) return PX_OK;
     status = px_fail(PX_ERR_MEMORY, "%s: no memory to read it", path);

@@ -8,22 +8,14 @@ const char *const px_normalise_names[] = {"none", "letters", "letters-by-line", 
 const char *const px_invalid_names[] = {"error", "replace", NULL};
 const char *const px_partition_names[] = {"sequential", "random", NULL};
 
-#define NAME_OF(names, value) ((value) >= 0 && (value) < (int)(sizeof(names) / sizeof((names)[0])) ? (names)[value] : NULL)
+#define NAME_OF(names, value)                                                                                          \
+    ((value) >= 0 && (value) < (int)(sizeof(names) / sizeof((names)[0])) ? (names)[value] : NULL)
 
-const char *px_level_name(int level)
-{
-    return NAME_OF(px_level_names, level);
-}
+const char *px_level_name(int level) { return NAME_OF(px_level_names, level); }
 
-const char *px_normalise_name(int normalise)
-{
-    return NAME_OF(px_normalise_names, normalise);
-}
+const char *px_normalise_name(int normalise) { return NAME_OF(px_normalise_names, normalise); }
 
-const char *px_invalid_name(int invalid)
-{
-    return NAME_OF(px_invalid_names, invalid);
-}
+const char *px_invalid_name(int invalid) { return NAME_OF(px_invalid_names, invalid); }
 
 const char *px_level_tokens(px_level level)
 {

@@ -18,14 +18,17 @@ static const struct {
     {"\x1F\x8B\x08", 3, PX_FORM_GZIP, "gzip"},
     {"\x28\xB5\x2F\xFD", 4, PX_FORM_ZSTD, "zstd"},
     {"BZh", 3, PX_FORM_PACKED, "bzip2"}, /* and a digit, then pi: see below */
-    {"\xFD" "7zXZ\0", 6, PX_FORM_PACKED, "xz"},
+    {"\xFD"
+     "7zXZ\0",
+     6, PX_FORM_PACKED, "xz"},
     {"\x04\x22\x4D\x18", 4, PX_FORM_PACKED, "lz4"},
     {"\x1F\x9D", 2, PX_FORM_PACKED, "gzip"}, /* of compress(1) */
     {"PK\x03\x04", 4, PX_FORM_PACKED, "unzip"},
     {"7z\xBC\xAF\x27\x1C", 6, PX_FORM_PACKED, "7z"},
 };
 
-/* ASCII in units of 2 or 4 bytes has its zeros always in the same places: 1 where, in every whole unit, byte `place` alone is not 0. */
+/* ASCII in units of 2 or 4 bytes has its zeros always in the same places: 1 where, in every whole unit, byte `place`
+ * alone is not 0. */
 static int is_wide(const unsigned char *head, size_t bytes, size_t unit, size_t place)
 {
     enum { LEAST_UNITS = 4 };
@@ -46,8 +49,11 @@ px_text_form px_text_form_of(const void *start, size_t bytes, const char **what)
         *what = forms[i].what;
         return forms[i].form;
     }
-    *what = is_wide(head, bytes, 2, 0) ? "UTF-16LE" : is_wide(head, bytes, 2, 1) ? "UTF-16BE" : is_wide(head, bytes, 4, 0) ? "UTF-32LE" :
-            is_wide(head, bytes, 4, 3) ? "UTF-32BE" : NULL;
+    *what = is_wide(head, bytes, 2, 0)   ? "UTF-16LE"
+            : is_wide(head, bytes, 2, 1) ? "UTF-16BE"
+            : is_wide(head, bytes, 4, 0) ? "UTF-32LE"
+            : is_wide(head, bytes, 4, 3) ? "UTF-32BE"
+                                         : NULL;
     return *what ? PX_FORM_FOREIGN : PX_FORM_PLAIN;
 }
 
@@ -55,9 +61,11 @@ px_status px_text_form_refuse(const char *name, px_text_form form, const char *w
 {
     if (form == PX_FORM_PLAIN || form == PX_FORM_MARKED) return PX_OK;
     if (form == PX_FORM_FOREIGN)
-        return px_fail(PX_ERR_INPUT, "%s: %s, and UTF-8 is needed; make it so: iconv -f %s -t UTF-8 FILE >NEW", name, what, what);
+        return px_fail(PX_ERR_INPUT, "%s: %s, and UTF-8 is needed; make it so: iconv -f %s -t UTF-8 FILE >NEW", name,
+                       what, what);
     if (form == PX_FORM_PACKED && (strcmp(what, "unzip") == 0 || strcmp(what, "7z") == 0))
-        return px_fail(PX_ERR_INPUT, "%s: an archive, not a text; unpack it with %s and give the files in it", name, what);
+        return px_fail(PX_ERR_INPUT, "%s: an archive, not a text; unpack it with %s and give the files in it", name,
+                       what);
     return px_fail(PX_ERR_INPUT, "%s: a compressed file, not a text; unpack it: %s -dc FILE >NEW", name, what);
 }
 

@@ -7,11 +7,11 @@
 
 typedef enum px_text_form {
     PX_FORM_PLAIN,
-    PX_FORM_MARKED,   /* UTF-8 behind a byte order mark of PX_MARK_BYTES */
-    PX_FORM_FOREIGN,  /* UTF-16 or UTF-32, with a byte order mark or without */
+    PX_FORM_MARKED,  /* UTF-8 behind a byte order mark of PX_MARK_BYTES */
+    PX_FORM_FOREIGN, /* UTF-16 or UTF-32, with a byte order mark or without */
     PX_FORM_GZIP,
     PX_FORM_ZSTD,
-    PX_FORM_PACKED    /* compressed in another way */
+    PX_FORM_PACKED /* compressed in another way */
 } px_text_form;
 
 enum { PX_MARK_BYTES = 3, PX_FORM_HEAD_BYTES = 64 /* as many bytes of the start as are looked at */ };

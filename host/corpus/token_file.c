@@ -25,7 +25,9 @@ px_status px_token_file_detect(const px_source *source, int *is_token_file)
     }
     size_t length = strlen(source->name);
     if (!*is_token_file && source->file_count == 1 && length > 4 && strcmp(source->name + length - 4, ".tok") == 0)
-        return px_fail(PX_ERR_INPUT, "%s: not a token file of perplex; make one with perplex tokenize, or give a text another name", source->name);
+        return px_fail(PX_ERR_INPUT,
+                       "%s: not a token file of perplex; make one with perplex tokenize, or give a text another name",
+                       source->name);
     return PX_OK;
 }
 
@@ -41,17 +43,25 @@ px_status px_token_file_write(const char *path, const px_tokens *tokens, const p
     char *text = px_vocabulary_write(vocabulary);
     if (!text) return px_fail(PX_ERR_MEMORY, "%s: no memory for its vocabulary", path);
     px_text_options options = px_vocabulary_options(vocabulary);
-    px_token_header header = {.version = PX_TOKEN_VERSION, .header_bytes = sizeof header, .level = (uint8_t)options.level,
-                              .normalise = (uint8_t)options.normalise, .invalid = (uint8_t)options.invalid,
-                              .id_bytes = (uint8_t)tokens->id_bytes, .vocabulary = (uint32_t)px_vocabulary_size(vocabulary),
-                              .count = tokens->count, .unknown = tokens->marked, .text_bytes = tokens->text_bytes,
-                              .vocabulary_bytes = strlen(text), .vocabulary_hash = px_vocabulary_hash(vocabulary)};
+    px_token_header header = {.version = PX_TOKEN_VERSION,
+                              .header_bytes = sizeof header,
+                              .level = (uint8_t)options.level,
+                              .normalise = (uint8_t)options.normalise,
+                              .invalid = (uint8_t)options.invalid,
+                              .id_bytes = (uint8_t)tokens->id_bytes,
+                              .vocabulary = (uint32_t)px_vocabulary_size(vocabulary),
+                              .count = tokens->count,
+                              .unknown = tokens->marked,
+                              .text_bytes = tokens->text_bytes,
+                              .vocabulary_bytes = strlen(text),
+                              .vocabulary_hash = px_vocabulary_hash(vocabulary)};
     memcpy(header.magic, PX_TOKEN_MAGIC, sizeof header.magic);
     header.vocabulary_checksum = XXH3_64bits(text, header.vocabulary_bytes);
     px_atomic_file file;
     XXH3_state_t *state = XXH3_createState();
     char *part = malloc(PART_BYTES);
-    px_status status = state && part ? px_atomic_open(path, &file) : px_fail(PX_ERR_MEMORY, "%s: no memory for its checksum", path);
+    px_status status =
+        state && part ? px_atomic_open(path, &file) : px_fail(PX_ERR_MEMORY, "%s: no memory for its checksum", path);
     if (status != PX_OK) goto fail_open;
     /* The header comes last: until then its place holds zeros, which no reader takes for a token file. */
     px_token_header blank = {0};
@@ -91,18 +101,24 @@ static px_status check_header(const px_source *source, const px_token_header *h)
 {
     const char *name = source->name;
     if (h->version != PX_TOKEN_VERSION || h->header_bytes != sizeof *h)
-        return px_fail(PX_ERR_INPUT, "%s: a token file of version %u; this program reads version %u" AGAIN, name, h->version, PX_TOKEN_VERSION);
-    if (h->header_checksum != header_checksum(h)) return px_fail(PX_ERR_INPUT, "%s: its header was altered (checksum)" AGAIN, name);
+        return px_fail(PX_ERR_INPUT, "%s: a token file of version %u; this program reads version %u" AGAIN, name,
+                       h->version, PX_TOKEN_VERSION);
+    if (h->header_checksum != header_checksum(h))
+        return px_fail(PX_ERR_INPUT, "%s: its header was altered (checksum)" AGAIN, name);
     /* From here on the header is what was written; the rest guards against a forged one. */
-    if (h->level > 2 || h->normalise > 2 || h->invalid > 1 || (h->id_bytes != 2 && h->id_bytes != 4) || h->vocabulary < 1 ||
-        h->vocabulary > INT32_MAX || h->count < 1 || h->unknown > h->count || h->id_bytes != px_id_bytes((int32_t)h->vocabulary))
+    if (h->level > 2 || h->normalise > 2 || h->invalid > 1 || (h->id_bytes != 2 && h->id_bytes != 4) ||
+        h->vocabulary < 1 || h->vocabulary > INT32_MAX || h->count < 1 || h->unknown > h->count ||
+        h->id_bytes != px_id_bytes((int32_t)h->vocabulary))
         return px_fail(PX_ERR_INPUT, "%s: its header makes no sense" AGAIN, name);
     uint64_t room = source->bytes - sizeof *h;
     int fits = h->count <= room / h->id_bytes && h->vocabulary_bytes <= room - h->count * h->id_bytes;
     uint64_t wanted = fits ? sizeof *h + h->count * h->id_bytes + h->vocabulary_bytes : 0;
-    if (!fits) return px_fail(PX_ERR_INPUT, "%s: truncated: %zu bytes do not hold its %llu tokens and vocabulary" AGAIN, name, source->bytes, (unsigned long long)h->count);
+    if (!fits)
+        return px_fail(PX_ERR_INPUT, "%s: truncated: %zu bytes do not hold its %llu tokens and vocabulary" AGAIN, name,
+                       source->bytes, (unsigned long long)h->count);
     if (wanted != source->bytes)
-        return px_fail(PX_ERR_INPUT, "%s: %zu bytes where its header says %llu" AGAIN, name, source->bytes, (unsigned long long)wanted);
+        return px_fail(PX_ERR_INPUT, "%s: %zu bytes where its header says %llu" AGAIN, name, source->bytes,
+                       (unsigned long long)wanted);
     return PX_OK;
 }
 
@@ -118,8 +134,8 @@ static px_status read_vocabulary(const px_file *file, const px_token_header *h, 
     free(text);
     PX_TRY(status);
     px_text_options options = px_vocabulary_options(v);
-    if ((uint32_t)px_vocabulary_size(v) != h->vocabulary || px_vocabulary_hash(v) != h->vocabulary_hash || options.level != h->level ||
-        options.normalise != h->normalise) {
+    if ((uint32_t)px_vocabulary_size(v) != h->vocabulary || px_vocabulary_hash(v) != h->vocabulary_hash ||
+        options.level != h->level || options.normalise != h->normalise) {
         px_vocabulary_destroy(v);
         return px_fail(PX_ERR_INPUT, "%s: its vocabulary is not the one that its header tells of" AGAIN, file->path);
     }
@@ -128,19 +144,22 @@ static px_status read_vocabulary(const px_file *file, const px_token_header *h, 
 }
 
 /* Range of n ids from number `first` on; *marks += unknown ones. */
-static px_status check_part(px_tokens *t, const px_token_header *h, const void *stored, size_t first, size_t n, uint64_t *marks)
+static px_status check_part(px_tokens *t, const px_token_header *h, const void *stored, size_t first, size_t n,
+                            uint64_t *marks)
 {
     for (size_t i = 0; i < n; i++) {
         uint32_t id = h->id_bytes == 2 ? ((const uint16_t *)stored)[i] : ((const uint32_t *)stored)[i];
         *marks += id == h->vocabulary;
         t->unknown += id == 0 || id == h->vocabulary;
         if (id > h->vocabulary)
-            return px_fail(PX_ERR_INPUT, "%s: token %llu has id %u, outside the vocabulary of %u" AGAIN, t->file.path, (unsigned long long)(first + i), id, h->vocabulary);
+            return px_fail(PX_ERR_INPUT, "%s: token %llu has id %u, outside the vocabulary of %u" AGAIN, t->file.path,
+                           (unsigned long long)(first + i), id, h->vocabulary);
     }
     return PX_OK;
 }
 
-/* Checksum, range and number of unknown ones, in one pass. An altered file is called so before what is wrong with its ids. */
+/* Checksum, range and number of unknown ones, in one pass. An altered file is called so before what is wrong with its
+ * ids. */
 static px_status check_ids(px_tokens *t, const px_token_header *h, void *part, XXH3_state_t *hash)
 {
     const size_t room = PART_BYTES / h->id_bytes;
@@ -153,10 +172,12 @@ static px_status check_ids(px_tokens *t, const px_token_header *h, void *part, X
         XXH3_64bits_update(hash, part, n * h->id_bytes);
         if (wrong == PX_OK) wrong = check_part(t, h, part, at, n, &marks);
     }
-    if (XXH3_64bits_digest(hash) != h->ids_checksum) return px_fail(PX_ERR_INPUT, "%s: its tokens were altered (checksum)" AGAIN, t->file.path);
+    if (XXH3_64bits_digest(hash) != h->ids_checksum)
+        return px_fail(PX_ERR_INPUT, "%s: its tokens were altered (checksum)" AGAIN, t->file.path);
     PX_TRY(wrong);
     if (marks != h->unknown)
-        return px_fail(PX_ERR_INPUT, "%s: %llu unknown tokens where its header says %llu" AGAIN, t->file.path, (unsigned long long)marks, (unsigned long long)h->unknown);
+        return px_fail(PX_ERR_INPUT, "%s: %llu unknown tokens where its header says %llu" AGAIN, t->file.path,
+                       (unsigned long long)marks, (unsigned long long)h->unknown);
     return PX_OK;
 }
 
@@ -165,10 +186,17 @@ static px_status open_tokens(const px_source *source, const px_token_header *h, 
     px_tokens *t = calloc(1, sizeof *t);
     char *name = strdup(source->name), *part = malloc(PART_BYTES);
     XXH3_state_t *hash = XXH3_createState();
-    px_status status = t && name && part && hash ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory for its tokens", source->name);
+    px_status status =
+        t && name && part && hash ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory for its tokens", source->name);
     if (status == PX_OK) {
-        *t = (px_tokens){.file = {.descriptor = fcntl(source->descriptor, F_DUPFD_CLOEXEC, 0), .bytes = source->bytes, .path = name}, .first_byte = sizeof *h,
-                         .id_bytes = h->id_bytes, .mark = h->vocabulary, .count = h->count, .marked = h->unknown, .text_bytes = h->text_bytes};
+        *t = (px_tokens){
+            .file = {.descriptor = fcntl(source->descriptor, F_DUPFD_CLOEXEC, 0), .bytes = source->bytes, .path = name},
+            .first_byte = sizeof *h,
+            .id_bytes = h->id_bytes,
+            .mark = h->vocabulary,
+            .count = h->count,
+            .marked = h->unknown,
+            .text_bytes = h->text_bytes};
         name = NULL;
         status = t->file.descriptor >= 0 ? check_ids(t, h, part, hash) : px_fail_system(errno, "%s", source->name);
     }
@@ -188,7 +216,8 @@ px_status px_token_file_open(const px_source *source, px_tokens **tokens, px_voc
     px_vocabulary *v = NULL;
     px_token_header h;
     if (source->bytes < sizeof h)
-        return px_fail(PX_ERR_INPUT, "%s: truncated: a token file of only %zu bytes" AGAIN, source->name, source->bytes);
+        return px_fail(PX_ERR_INPUT, "%s: truncated: a token file of only %zu bytes" AGAIN, source->name,
+                       source->bytes);
     PX_TRY(px_file_read_at(&file, 0, &h, sizeof h));
     PX_TRY(check_header(source, &h));
     PX_TRY(read_vocabulary(&file, &h, &v));

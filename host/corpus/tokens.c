@@ -21,15 +21,9 @@ void px_tokens_destroy(px_tokens *tokens)
     free(tokens);
 }
 
-size_t px_tokens_count(const px_tokens *tokens)
-{
-    return tokens->count;
-}
+size_t px_tokens_count(const px_tokens *tokens) { return tokens->count; }
 
-size_t px_tokens_text_bytes(const px_tokens *tokens)
-{
-    return tokens->text_bytes;
-}
+size_t px_tokens_text_bytes(const px_tokens *tokens) { return tokens->text_bytes; }
 
 px_status px_tokens_stored(const px_tokens *tokens, size_t begin, size_t n, void *stored)
 {

@@ -20,12 +20,12 @@ enum { INPUT_BYTES = 1 << 17 };
 struct px_unpack {
     int descriptor;
     const char *name;
-    px_text_form form;         /* PX_FORM_GZIP, PX_FORM_ZSTD; anything else: bytes as they are */
-    unsigned char *input;      /* [INPUT_BYTES] */
-    size_t at, bytes;          /* what of it is still to be taken */
+    px_text_form form;    /* PX_FORM_GZIP, PX_FORM_ZSTD; anything else: bytes as they are */
+    unsigned char *input; /* [INPUT_BYTES] */
+    size_t at, bytes;     /* what of it is still to be taken */
     size_t position;
-    int at_end;                /* the descriptor has no more */
-    int in_member;             /* inside of a gzip member or zstd frame: the file may not end here */
+    int at_end;    /* the descriptor has no more */
+    int in_member; /* inside of a gzip member or zstd frame: the file may not end here */
 #ifdef PERPLEX_ZLIB
     z_stream zlib;
     int zlib_open;
@@ -58,10 +58,11 @@ static px_status damaged(const px_unpack *u, const char *what, const char *why)
 
 static px_status cut_short(const px_unpack *u, const char *what)
 {
-    return px_fail(PX_ERR_INPUT, "%s: cut short: its %s data ends after %zu bytes, in the middle; get the file again", u->name, what, u->position);
+    return px_fail(PX_ERR_INPUT, "%s: cut short: its %s data ends after %zu bytes, in the middle; get the file again",
+                   u->name, what, u->position);
 }
 
-/* ---- gzip: one member after the other, as cat joins them ---------------------------------------------------------- */
+/* ---- gzip: one member after the other, as cat joins them --------------------------------------------------------- */
 
 #ifdef PERPLEX_ZLIB
 static px_status open_gzip(px_unpack *u)
@@ -100,13 +101,13 @@ static px_status read_gzip(px_unpack *u, char *buffer, size_t room, size_t *got)
 #else
 static px_status open_gzip(px_unpack *u)
 {
-    return px_fail(PX_ERR_INPUT, "%s: compressed by gzip, which this perplex was built without (zlib1g-dev); unpack it: gzip -dc FILE >NEW", u->name);
+    return px_fail(
+        PX_ERR_INPUT,
+        "%s: compressed by gzip, which this perplex was built without (zlib1g-dev); unpack it: gzip -dc FILE >NEW",
+        u->name);
 }
 
-static void close_gzip(px_unpack *u)
-{
-    (void)u;
-}
+static void close_gzip(px_unpack *u) { (void)u; }
 
 static px_status read_gzip(px_unpack *u, char *buffer, size_t room, size_t *got)
 {
@@ -117,7 +118,7 @@ static px_status read_gzip(px_unpack *u, char *buffer, size_t room, size_t *got)
 }
 #endif
 
-/* ---- zstd: one frame after the other ------------------------------------------------------------------------------ */
+/* ---- zstd: one frame after the other ----------------------------------------------------------------------------- */
 
 #ifdef PERPLEX_ZSTD
 static px_status open_zstd(px_unpack *u)
@@ -126,10 +127,7 @@ static px_status open_zstd(px_unpack *u)
     return u->zstd ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to unpack it", u->name);
 }
 
-static void close_zstd(px_unpack *u)
-{
-    ZSTD_freeDStream(u->zstd);
-}
+static void close_zstd(px_unpack *u) { ZSTD_freeDStream(u->zstd); }
 
 static px_status read_zstd(px_unpack *u, char *buffer, size_t room, size_t *got)
 {
@@ -141,7 +139,8 @@ static px_status read_zstd(px_unpack *u, char *buffer, size_t room, size_t *got)
     int moved = in.pos != u->at || out.pos > 0;
     u->at = in.pos;
     *got = out.pos;
-    if (ZSTD_isError(answer) && ZSTD_getErrorCode(answer) == ZSTD_error_memory_allocation) return px_fail(PX_ERR_MEMORY, "%s: no memory to unpack it", u->name);
+    if (ZSTD_isError(answer) && ZSTD_getErrorCode(answer) == ZSTD_error_memory_allocation)
+        return px_fail(PX_ERR_MEMORY, "%s: no memory to unpack it", u->name);
     if (ZSTD_isError(answer)) return damaged(u, "zstd", ZSTD_getErrorName(answer));
     u->in_member = answer != 0;
     return moved ? PX_OK : cut_short(u, "zstd");
@@ -149,13 +148,13 @@ static px_status read_zstd(px_unpack *u, char *buffer, size_t room, size_t *got)
 #else
 static px_status open_zstd(px_unpack *u)
 {
-    return px_fail(PX_ERR_INPUT, "%s: compressed by zstd, which this perplex was built without (libzstd-dev); unpack it: zstd -dc FILE >NEW", u->name);
+    return px_fail(
+        PX_ERR_INPUT,
+        "%s: compressed by zstd, which this perplex was built without (libzstd-dev); unpack it: zstd -dc FILE >NEW",
+        u->name);
 }
 
-static void close_zstd(px_unpack *u)
-{
-    (void)u;
-}
+static void close_zstd(px_unpack *u) { (void)u; }
 
 static px_status read_zstd(px_unpack *u, char *buffer, size_t room, size_t *got)
 {
@@ -182,7 +181,9 @@ px_status px_unpack_read(px_unpack *u, char *buffer, size_t room, size_t *got)
     *got = 0;
     while (*got < room && !(u->at_end && u->at == u->bytes && !u->in_member)) {
         size_t more = 0;
-        PX_TRY((u->form == PX_FORM_GZIP ? read_gzip : u->form == PX_FORM_ZSTD ? read_zstd : read_plain)(u, buffer + *got, room - *got, &more));
+        PX_TRY((u->form == PX_FORM_GZIP   ? read_gzip
+                : u->form == PX_FORM_ZSTD ? read_zstd
+                                          : read_plain)(u, buffer + *got, room - *got, &more));
         *got += more;
     }
     return PX_OK;
@@ -221,12 +222,6 @@ void px_unpack_close(px_unpack *u)
     free(u);
 }
 
-size_t px_unpack_position(const px_unpack *u)
-{
-    return u->position;
-}
+size_t px_unpack_position(const px_unpack *u) { return u->position; }
 
-int px_unpack_is_packed(const px_unpack *u)
-{
-    return u->form == PX_FORM_GZIP || u->form == PX_FORM_ZSTD;
-}
+int px_unpack_is_packed(const px_unpack *u) { return u->form == PX_FORM_GZIP || u->form == PX_FORM_ZSTD; }

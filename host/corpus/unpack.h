@@ -1,5 +1,5 @@
-/* The bytes of a file, or of a pipe, unpacked where it is compressed by gzip or zstd: streamed, in bounded memory. Whether it is says
- * its content, not its name. */
+/* The bytes of a file, or of a pipe, unpacked where it is compressed by gzip or zstd: streamed, in bounded memory.
+ * Whether it is says its content, not its name. */
 #ifndef PX_UNPACK_H
 #define PX_UNPACK_H
 
@@ -8,8 +8,8 @@
 
 typedef struct px_unpack px_unpack;
 
-/* Reads on from where descriptor stands, which stays the caller's, as name does (for messages). PX_ERR_INPUT: not readable;
- * compressed in a way that this build does not unpack, with what to do. */
+/* Reads on from where descriptor stands, which stays the caller's, as name does (for messages). PX_ERR_INPUT: not
+ * readable; compressed in a way that this build does not unpack, with what to do. */
 px_status px_unpack_open(int descriptor, const char *name, px_unpack **unpack);
 void px_unpack_close(px_unpack *unpack); /* NULL does nothing */
 /* *got bytes into buffer, fewer than room only at the end. PX_ERR_INPUT: not readable, damaged or cut short. */

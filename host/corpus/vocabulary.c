@@ -14,10 +14,7 @@ void px_vocabulary_destroy(px_vocabulary *v)
     free(v);
 }
 
-int32_t px_vocabulary_size(const px_vocabulary *v)
-{
-    return v->dictionary.count;
-}
+int32_t px_vocabulary_size(const px_vocabulary *v) { return v->dictionary.count; }
 
 int32_t px_vocabulary_id(const px_vocabulary *v, const char *token, size_t bytes)
 {
@@ -30,20 +27,11 @@ const char *px_vocabulary_token(const px_vocabulary *v, int32_t id, size_t *byte
     return px_dictionary_text(&v->dictionary, id, bytes);
 }
 
-int64_t px_vocabulary_frequency(const px_vocabulary *v, int32_t id)
-{
-    return v->dictionary.frequency[id];
-}
+int64_t px_vocabulary_frequency(const px_vocabulary *v, int32_t id) { return v->dictionary.frequency[id]; }
 
-px_text_options px_vocabulary_options(const px_vocabulary *v)
-{
-    return v->options;
-}
+px_text_options px_vocabulary_options(const px_vocabulary *v) { return v->options; }
 
-uint64_t px_vocabulary_hash(const px_vocabulary *v)
-{
-    return v->hash;
-}
+uint64_t px_vocabulary_hash(const px_vocabulary *v) { return v->hash; }
 
 px_status px_vocabulary_start(px_dictionary *dictionary)
 {
@@ -56,7 +44,8 @@ px_status px_vocabulary_start(px_dictionary *dictionary)
  * frequencies are left out: they do not change which id a text gets. */
 void px_vocabulary_seal(px_vocabulary *v)
 {
-    uint64_t mixed[2] = {(uint64_t)v->options.level << 8 | (uint64_t)v->options.normalise, (uint64_t)v->dictionary.count};
+    uint64_t mixed[2] = {(uint64_t)v->options.level << 8 | (uint64_t)v->options.normalise,
+                         (uint64_t)v->dictionary.count};
     uint64_t hash = XXH3_64bits(mixed, sizeof mixed);
     for (int32_t id = 0; id < v->dictionary.count; id++) {
         size_t bytes;
@@ -80,7 +69,8 @@ static int by_frequency(const void *a, const void *b, void *context)
     return order ? order : bytes_i < bytes_j ? -1 : bytes_i > bytes_j;
 }
 
-static px_status fill_vocabulary(px_vocabulary *v, const px_dictionary *counts, const int32_t *order, int32_t kept, int32_t *ids)
+static px_status fill_vocabulary(px_vocabulary *v, const px_dictionary *counts, const int32_t *order, int32_t kept,
+                                 int32_t *ids)
 {
     int64_t left_out = 0;
     for (int32_t i = 0; i < counts->count; i++) {
@@ -102,11 +92,13 @@ static px_status fill_vocabulary(px_vocabulary *v, const px_dictionary *counts, 
     return PX_OK;
 }
 
-px_status px_vocabulary_build(const px_dictionary *counts, px_text_options options, int64_t min_count, int64_t max_vocab,
-                              const char *source, int32_t **ids, px_vocabulary **vocabulary)
+px_status px_vocabulary_build(const px_dictionary *counts, px_text_options options, int64_t min_count,
+                              int64_t max_vocab, const char *source, int32_t **ids, px_vocabulary **vocabulary)
 {
     if (min_count < 0 || max_vocab < 0 || max_vocab == 1)
-        return px_fail(PX_ERR_ARGUMENT, "--min-count %lld, --max-vocab %lld: neither is negative, and a bound of the vocabulary leaves <unk> and a token",
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--min-count %lld, --max-vocab %lld: neither is negative, and a bound of the vocabulary leaves "
+                       "<unk> and a token",
                        (long long)min_count, (long long)max_vocab);
     px_status status = px_fail(PX_ERR_MEMORY, "%s: no memory for its vocabulary of %d tokens", source, counts->count);
     px_vocabulary *v = calloc(1, sizeof *v);
@@ -120,7 +112,8 @@ px_status px_vocabulary_build(const px_dictionary *counts, px_text_options optio
     qsort_r(order, (size_t)kept, sizeof *order, by_frequency, (void *)counts);
     if (max_vocab > 0 && kept > max_vocab - 1) kept = (int32_t)(max_vocab - 1);
     if (kept == 0) {
-        status = px_fail(PX_ERR_ARGUMENT, "%s: no token of its training part occurs %lld times; lower --min-count", source, (long long)min_count);
+        status = px_fail(PX_ERR_ARGUMENT, "%s: no token of its training part occurs %lld times; lower --min-count",
+                         source, (long long)min_count);
         goto fail;
     }
     PX_TRY_GOTO(status, fill_vocabulary(v, counts, order, kept, map), fail);
@@ -138,7 +131,8 @@ fail:
 px_status px_vocabulary_copy(const px_vocabulary *from, px_vocabulary **to)
 {
     px_vocabulary *v = calloc(1, sizeof *v);
-    px_status status = v ? px_dictionary_init(&v->dictionary) : px_fail(PX_ERR_MEMORY, "no memory to copy a vocabulary");
+    px_status status =
+        v ? px_dictionary_init(&v->dictionary) : px_fail(PX_ERR_MEMORY, "no memory to copy a vocabulary");
     for (int32_t i = 0; status == PX_OK && i < from->dictionary.count; i++) {
         size_t bytes;
         const char *token = px_dictionary_text(&from->dictionary, i, &bytes);
@@ -162,7 +156,8 @@ static int32_t first_difference(const px_vocabulary *a, const px_vocabulary *b)
     int32_t count = a->dictionary.count < b->dictionary.count ? a->dictionary.count : b->dictionary.count, id = 0;
     for (; id < count; id++) {
         size_t bytes_a, bytes_b;
-        const char *text_a = px_dictionary_text(&a->dictionary, id, &bytes_a), *text_b = px_dictionary_text(&b->dictionary, id, &bytes_b);
+        const char *text_a = px_dictionary_text(&a->dictionary, id, &bytes_a),
+                   *text_b = px_dictionary_text(&b->dictionary, id, &bytes_b);
         if (bytes_a != bytes_b || memcmp(text_a, text_b, bytes_a) != 0) break;
     }
     return id;
@@ -172,9 +167,15 @@ px_status px_vocabulary_check_same(const px_vocabulary *wanted, const px_vocabul
 {
     px_text_options w = wanted->options, g = got->options;
     if (w.level != g.level || w.normalise != g.normalise)
-        return px_fail(PX_ERR_INPUT, "%s: tokens of level %s, normalise %s, where level %s, normalise %s is needed; give the text itself or tokenise it that way",
-                       got_name, px_level_name(g.level), px_normalise_name(g.normalise), px_level_name(w.level), px_normalise_name(w.normalise));
+        return px_fail(PX_ERR_INPUT,
+                       "%s: tokens of level %s, normalise %s, where level %s, normalise %s is needed; give the text "
+                       "itself or tokenise it that way",
+                       got_name, px_level_name(g.level), px_normalise_name(g.normalise), px_level_name(w.level),
+                       px_normalise_name(w.normalise));
     if (wanted->hash == got->hash && wanted->dictionary.count == got->dictionary.count) return PX_OK;
-    return px_fail(PX_ERR_INPUT, "%s: its vocabulary (%d entries) is not the training text's or model's (%d entries; they differ from id %d on); give the text itself, "
-                   "or tokenise it with that vocabulary", got_name, got->dictionary.count, wanted->dictionary.count, first_difference(wanted, got));
+    return px_fail(PX_ERR_INPUT,
+                   "%s: its vocabulary (%d entries) is not the training text's or model's (%d entries; they differ "
+                   "from id %d on); give the text itself, "
+                   "or tokenise it with that vocabulary",
+                   got_name, got->dictionary.count, wanted->dictionary.count, first_difference(wanted, got));
 }

@@ -14,11 +14,11 @@ struct px_vocabulary {
 /* What stands in a token's place while a text is collected: a dictionary whose index 0 is "<unk>". */
 px_status px_vocabulary_start(px_dictionary *dictionary);
 
-/* Makes the vocabulary of the counted tokens: those of at least min_count (1 at least), the most frequent first, at most
- * max_vocab with <unk> (0 = no bound). ids, [counts->count], malloc'ed, gets each token's id, and the vocabulary's size
- * where it was left out. PX_ERR_ARGUMENT if nothing is left. source names the text in messages. */
-px_status px_vocabulary_build(const px_dictionary *counts, px_text_options options, int64_t min_count, int64_t max_vocab,
-                              const char *source, int32_t **ids, px_vocabulary **vocabulary);
+/* Makes the vocabulary of the counted tokens: those of at least min_count (1 at least), the most frequent first, at
+ * most max_vocab with <unk> (0 = no bound). ids, [counts->count], malloc'ed, gets each token's id, and the vocabulary's
+ * size where it was left out. PX_ERR_ARGUMENT if nothing is left. source names the text in messages. */
+px_status px_vocabulary_build(const px_dictionary *counts, px_text_options options, int64_t min_count,
+                              int64_t max_vocab, const char *source, int32_t **ids, px_vocabulary **vocabulary);
 px_status px_vocabulary_copy(const px_vocabulary *from, px_vocabulary **to);
 /* Sets the hash once all tokens are in. */
 void px_vocabulary_seal(px_vocabulary *vocabulary);

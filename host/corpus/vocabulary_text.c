@@ -5,8 +5,8 @@
  *     the<TAB>113161
  *     ...
  *
- * One line per id, from 0. In a token, a newline is \n, a backslash \\, every other control character and, at byte level,
- * every byte from 0x80 on is \xNN; so the text is valid UTF-8 without NUL. */
+ * One line per id, from 0. In a token, a newline is \n, a backslash \\, every other control character and, at byte
+ * level, every byte from 0x80 on is \xNN; so the text is valid UTF-8 without NUL. */
 #include "check.h"
 #include "escape.h"
 #include "reader.h"
@@ -39,8 +39,9 @@ char *px_vocabulary_write(const px_vocabulary *v)
     size_t room = 160 + 4 * d->pool_used + (size_t)d->count * 24;
     char *text = malloc(room);
     if (!text) return NULL;
-    size_t used = (size_t)snprintf(text, room, HEAD "level=%s normalise=%s invalid=%s size=%d\n", px_level_name(v->options.level),
-                                   px_normalise_name(v->options.normalise), px_invalid_name(v->options.invalid), d->count);
+    size_t used =
+        (size_t)snprintf(text, room, HEAD "level=%s normalise=%s invalid=%s size=%d\n", px_level_name(v->options.level),
+                         px_normalise_name(v->options.normalise), px_invalid_name(v->options.invalid), d->count);
     for (int32_t id = 0; id < d->count; id++) {
         size_t bytes;
         const char *token = px_dictionary_text(d, id, &bytes);
@@ -99,13 +100,15 @@ static px_status read_head(lines *l, px_text_options *options, int64_t *size)
     size_t bytes = 0;
     char head[160];
     PX_TRY(next_line(l, &line, &bytes));
-    if (bytes >= sizeof head || bytes < sizeof HEAD - 1 || memcmp(line, HEAD, sizeof HEAD - 1) != 0) return damaged(l, "not a vocabulary of perplex");
+    if (bytes >= sizeof head || bytes < sizeof HEAD - 1 || memcmp(line, HEAD, sizeof HEAD - 1) != 0)
+        return damaged(l, "not a vocabulary of perplex");
     memcpy(head, line, bytes);
     head[bytes] = 0;
     const char *cursor = head + sizeof HEAD - 1;
     char *end = NULL;
     int level, normalise, invalid;
-    if (read_choice(&cursor, "level=", px_level_names, &level) && read_choice(&cursor, "normalise=", px_normalise_names, &normalise) &&
+    if (read_choice(&cursor, "level=", px_level_names, &level) &&
+        read_choice(&cursor, "normalise=", px_normalise_names, &normalise) &&
         read_choice(&cursor, "invalid=", px_invalid_names, &invalid) && strncmp(cursor, "size=", 5) == 0) {
         *options = (px_text_options){(px_level)level, (px_normalise)normalise, (px_invalid)invalid};
         *size = strtoll(cursor + 5, &end, 10);
@@ -120,7 +123,8 @@ static px_status unescape(const lines *l, const char *text, size_t bytes, char *
     size_t used = 0;
     while (at < end)
         if (!px_unescape_byte(&at, end, NAMED, &out[used++]))
-            return damaged(l, "there is no such escape as \\%c", end - at > 1 && at[1] >= ' ' && at[1] < 0x7f ? at[1] : '?');
+            return damaged(l, "there is no such escape as \\%c",
+                           end - at > 1 && at[1] >= ' ' && at[1] < 0x7f ? at[1] : '?');
     *out_bytes = used;
     return PX_OK;
 }
@@ -161,7 +165,8 @@ static px_status read_token(lines *l, px_vocabulary *v, int32_t id, char **scrat
     }
     PX_TRY(unescape(l, line, escaped, *scratch, &token_bytes));
     if (id == 0) {
-        if (token_bytes != sizeof PX_UNK - 1 || memcmp(*scratch, PX_UNK, token_bytes) != 0) return damaged(l, "id 0 must be " PX_UNK);
+        if (token_bytes != sizeof PX_UNK - 1 || memcmp(*scratch, PX_UNK, token_bytes) != 0)
+            return damaged(l, "id 0 must be " PX_UNK);
     } else if (!is_token(v->options.level, *scratch, token_bytes))
         return damaged(l, "not a token of level %s", px_level_name(v->options.level));
     int32_t index;
@@ -178,7 +183,8 @@ px_status px_vocabulary_read(const char *text, size_t bytes, const char *source,
     size_t room = 256;
     char *scratch = malloc(room);
     px_vocabulary *v = calloc(1, sizeof *v);
-    px_status status = scratch && v ? px_dictionary_init(&v->dictionary) : px_fail(PX_ERR_MEMORY, "%s: no memory for its vocabulary", source);
+    px_status status = scratch && v ? px_dictionary_init(&v->dictionary)
+                                    : px_fail(PX_ERR_MEMORY, "%s: no memory for its vocabulary", source);
     if (status == PX_OK) status = read_head(&l, &v->options, &size);
     for (int32_t id = 0; status == PX_OK && id < size; id++) status = read_token(&l, v, id, &scratch, &room);
     if (status == PX_OK && l.at != l.end) {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 typedef struct counting {
-    char held[4];      /* the start of a UTF-8 sequence whose end is still to come */
+    char held[4]; /* the start of a UTF-8 sequence whose end is still to come */
     size_t held_bytes, words;
     int in_word;
 } counting;

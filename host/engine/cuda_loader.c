@@ -1,7 +1,7 @@
 /* Finding and loading the CUDA module: see cuda_loader.h.
  *
- * The program links neither cuBLAS nor the driver, so that it starts on a login node; dlopen brings them in when a GPU is
- * asked for, and its message names the library that is not there. */
+ * The program links neither cuBLAS nor the driver, so that it starts on a login node; dlopen brings them in when a GPU
+ * is asked for, and its message names the library that is not there. */
 #include "cuda_loader.h"
 
 #include "check.h"
@@ -21,10 +21,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const px_cuda_module *loaded; /* set once, under lock */
 
-static void host_record(const char *message)
-{
-    px_record_failure("%s", message);
-}
+static void host_record(const char *message) { px_record_failure("%s", message); }
 
 static const px_cuda_host host = {.record = host_record, .message = px_error_message};
 
@@ -35,8 +32,8 @@ static void add_place(char places[][PATH_MAX], int *count, const char *folder, c
     if (length > 0 && length < PATH_MAX) ++*count;
 }
 
-/* Where the module may lie, in order: beside the program or where its installation has it, then the same for the library that
- * this code is part of (libperplex.so in LIBDIR, the module in LIBDIR/perplex). places has room for 4. */
+/* Where the module may lie, in order: beside the program or where its installation has it, then the same for the
+ * library that this code is part of (libperplex.so in LIBDIR, the module in LIBDIR/perplex). places has room for 4. */
 static int find_places(char places[][PATH_MAX])
 {
     int count = 0;
@@ -61,9 +58,11 @@ static px_status open_module(const char *path, const px_cuda_module **module)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library) {
-        const char *why = dlerror(); /* "libcublas.so.13: cannot open shared object file: ..." names the missing library */
+        const char *why =
+            dlerror(); /* "libcublas.so.13: cannot open shared object file: ..." names the missing library */
         return px_fail(PX_ERR_DEVICE,
-                       "%s: cannot be loaded: %s; install that CUDA library or add its folder to LD_LIBRARY_PATH, or use --device cpu",
+                       "%s: cannot be loaded: %s; install that CUDA library or add its folder to LD_LIBRARY_PATH, or "
+                       "use --device cpu",
                        path, why ? why : "unknown reason");
     }
     px_cuda_module_open_function open = NULL;
@@ -71,7 +70,9 @@ static px_status open_module(const char *path, const px_cuda_module **module)
     *module = open ? open(PX_BUILD_ID, &host) : NULL;
     if (!*module) {
         dlclose(library);
-        return px_fail(PX_ERR_DEVICE, "%s: is the CUDA engine of another build of perplex; build both together, or use --device cpu", path);
+        return px_fail(PX_ERR_DEVICE,
+                       "%s: is the CUDA engine of another build of perplex; build both together, or use --device cpu",
+                       path);
     }
     return PX_OK; /* never closed: the CUDA runtime inside does not survive it */
 }
@@ -81,7 +82,9 @@ static px_status load_locked(const px_cuda_module **module)
     const char *given = getenv("PERPLEX_CUDA_MODULE");
     if (given && *given) {
         if (access(given, F_OK) != 0)
-            return px_fail(PX_ERR_DEVICE, "PERPLEX_CUDA_MODULE=%s: there is no such file; correct or unset it, or use --device cpu", given);
+            return px_fail(PX_ERR_DEVICE,
+                           "PERPLEX_CUDA_MODULE=%s: there is no such file; correct or unset it, or use --device cpu",
+                           given);
         return open_module(given, module);
     }
     char places[4][PATH_MAX];
@@ -89,7 +92,8 @@ static px_status load_locked(const px_cuda_module **module)
     for (int i = 0; i < count; i++)
         if (access(places[i], F_OK) == 0) return open_module(places[i], module);
     return px_fail(PX_ERR_DEVICE,
-                   "no CUDA engine: " MODULE_FILE " is not beside the program; build it (cmake -DPERPLEX_CUDA=ON needs the CUDA toolkit), "
+                   "no CUDA engine: " MODULE_FILE
+                   " is not beside the program; build it (cmake -DPERPLEX_CUDA=ON needs the CUDA toolkit), "
                    "name it in PERPLEX_CUDA_MODULE, or use --device cpu");
 }
 
@@ -102,7 +106,7 @@ px_status px_cuda_module_load(const px_cuda_module **module)
     return status;
 }
 
-/* ---- a device ----------------------------------------------------------------------------------------------------- */
+/* ---- a device ---------------------------------------------------------------------------------------------------- */
 
 px_status px_cuda_open(int ordinal, const px_engine_ops **ops, char *about)
 {
@@ -111,8 +115,8 @@ px_status px_cuda_open(int ordinal, const px_engine_ops **ops, char *about)
     PX_TRY(px_cuda_module_load(&module));
     PX_TRY(module->probe(ordinal, &info));
     *ops = module->ops;
-    snprintf(about, PX_DEVICE_ABOUT_BYTES, "%s:%d %s, %.1f GB, capability %d.%d", module->ops->name, info.ordinal, info.name, (double)info.memory_bytes / 1e9,
-             info.major, info.minor);
+    snprintf(about, PX_DEVICE_ABOUT_BYTES, "%s:%d %s, %.1f GB, capability %d.%d", module->ops->name, info.ordinal,
+             info.name, (double)info.memory_bytes / 1e9, info.major, info.minor);
     return PX_OK;
 }
 
@@ -124,7 +128,7 @@ px_status px_engine_devices(px_device_info *list, int capacity, int *count)
     return module->devices(list, capacity, count);
 }
 
-/* ---- ranges: only where the module is there already, so that they cost one test --------------------------------------- */
+/* ---- ranges: only where the module is there already, so that they cost one test ---------------------------------- */
 
 void px_range_push(const char *name, uint32_t colour)
 {

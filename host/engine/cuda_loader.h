@@ -10,8 +10,8 @@
  * PX_ERR_DEVICE names the library that is missing, or what else is wrong, and the remedy. */
 px_status px_cuda_module_load(const px_cuda_module **module);
 
-/* The row of the registry: the module is loaded and GPU `ordinal` has been tried; about says which it is. PX_ERR_DEVICE carries the
- * runtime's message and the remedy. */
+/* The row of the registry: the module is loaded and GPU `ordinal` has been tried; about says which it is. PX_ERR_DEVICE
+ * carries the runtime's message and the remedy. */
 px_status px_cuda_open(int ordinal, const px_engine_ops **ops, char *about);
 
 #endif

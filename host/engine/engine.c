@@ -1,5 +1,5 @@
-/* The seam's own side: checks arguments against what an engine can do and the sizes it was made with, and hands each call on. What
- * depends on the values of token ids is left to the engines; they are found by registry.c. */
+/* The seam's own side: checks arguments against what an engine can do and the sizes it was made with, and hands each
+ * call on. What depends on the values of token ids is left to the engines; they are found by registry.c. */
 #include "engine.h"
 
 #include "check.h"
@@ -36,10 +36,12 @@ static px_status check_kinds(const px_engine_ops *ops, const px_engine_shape *sh
     char names[64];
     list_names(ops->precisions, px_precision_names, names, sizeof names);
     if (!(ops->precisions >> shape->precision & 1))
-        return px_fail(PX_ERR_DEVICE, "device %s: computes in %s only; leave --precision away or use a GPU", ops->name, names);
+        return px_fail(PX_ERR_DEVICE, "device %s: computes in %s only; leave --precision away or use a GPU", ops->name,
+                       names);
     list_names(ops->recurrences | 1 << PX_RECURRENCE_AUTO, px_recurrence_names, names, sizeof names);
     if (shape->recurrence != PX_RECURRENCE_AUTO && !(ops->recurrences >> shape->recurrence & 1))
-        return px_fail(PX_ERR_DEVICE, "device %s: has no --recurrence %s; it has %s", ops->name, px_recurrence_name(shape->recurrence), names);
+        return px_fail(PX_ERR_DEVICE, "device %s: has no --recurrence %s; it has %s", ops->name,
+                       px_recurrence_name(shape->recurrence), names);
     return PX_OK;
 }
 
@@ -123,8 +125,9 @@ static px_status check_batch(const px_engine *engine, const char *call, const px
     if (!batch->tokens || !batch->targets || !batch->reset)
         return px_fail(PX_ERR_ARGUMENT, "%s: a batch needs tokens, targets and reset marks", call);
     if (batch->n < 1 || batch->n > engine->shape.n || batch->T < 1 || (int64_t)batch->T * batch->n > rows_max)
-        return px_fail(PX_ERR_ARGUMENT, "%s: a window of %d streams and %d steps; this engine was created for %d and %d",
-                       call, (int)batch->n, (int)batch->T, (int)engine->shape.n, (int)engine->shape.T);
+        return px_fail(PX_ERR_ARGUMENT,
+                       "%s: a window of %d streams and %d steps; this engine was created for %d and %d", call,
+                       (int)batch->n, (int)batch->T, (int)engine->shape.n, (int)engine->shape.T);
     return PX_OK;
 }
 
@@ -136,7 +139,8 @@ px_status px_engine_accumulate(px_engine *engine, const px_batch *batch)
         return px_fail(PX_ERR_ARGUMENT, "accumulate: streams %u to %u of %u in all", (unsigned)batch->first_stream,
                        (unsigned)batch->first_stream + (unsigned)batch->n - 1, (unsigned)batch->streams_in_all);
     if (batch->group < 0 || batch->group >= (engine->shape.groups > 1 ? engine->shape.groups : 1))
-        return px_fail(PX_ERR_ARGUMENT, "accumulate: group %d of %d", (int)batch->group, (int)(engine->shape.groups > 1 ? engine->shape.groups : 1));
+        return px_fail(PX_ERR_ARGUMENT, "accumulate: group %d of %d", (int)batch->group,
+                       (int)(engine->shape.groups > 1 ? engine->shape.groups : 1));
     if (!(batch->inv_count >= 0 && isfinite(batch->inv_count)))
         return px_fail(PX_ERR_ARGUMENT, "accumulate: 1 / scored tokens is %g", batch->inv_count);
     return engine->ops->accumulate(engine, batch);
@@ -152,7 +156,9 @@ px_status px_engine_set_reducer(px_engine *engine, const px_reducer *reducer)
 {
     PX_TRY(check_training(engine, "reducer"));
     if (!engine->ops->set_reducer)
-        return px_fail(PX_ERR_DEVICE, "device %s: cannot reduce gradients while it computes; use another --reduce or --device", engine->ops->name);
+        return px_fail(PX_ERR_DEVICE,
+                       "device %s: cannot reduce gradients while it computes; use another --reduce or --device",
+                       engine->ops->name);
     return engine->ops->set_reducer(engine, reducer);
 }
 
@@ -162,7 +168,8 @@ px_status px_engine_update(px_engine *engine, const px_update *update)
     if (!(update->lr >= 0 && isfinite(update->lr)))
         return px_fail(PX_ERR_ARGUMENT, "update: a learning rate of %g", update->lr);
     if (!(update->average_weight >= 0 && update->average_weight <= 1))
-        return px_fail(PX_ERR_ARGUMENT, "update: an averaging weight of %g is not between 0 and 1", update->average_weight);
+        return px_fail(PX_ERR_ARGUMENT, "update: an averaging weight of %g is not between 0 and 1",
+                       update->average_weight);
     if (update->average_weight > 0 && !engine->shape.averaging)
         return px_fail(PX_ERR_ARGUMENT, "update: this engine was created without averaging");
     return engine->ops->update(engine, update);
@@ -174,11 +181,14 @@ px_status px_engine_evaluate(px_engine *engine, const px_batch *batch, float *to
     return engine->ops->evaluate(engine, batch, token_nll);
 }
 
-px_status px_engine_next(px_engine *engine, const int32_t *tokens, const uint8_t *reset, int32_t n, float *probabilities)
+px_status px_engine_next(px_engine *engine, const int32_t *tokens, const uint8_t *reset, int32_t n,
+                         float *probabilities)
 {
-    if (!tokens || !probabilities) return px_fail(PX_ERR_ARGUMENT, "next: tokens and room for probabilities are needed");
+    if (!tokens || !probabilities)
+        return px_fail(PX_ERR_ARGUMENT, "next: tokens and room for probabilities are needed");
     if (n < 1 || n > engine->shape.n)
-        return px_fail(PX_ERR_ARGUMENT, "next: %d streams; this engine was created for %d", (int)n, (int)engine->shape.n);
+        return px_fail(PX_ERR_ARGUMENT, "next: %d streams; this engine was created for %d", (int)n,
+                       (int)engine->shape.n);
     return engine->ops->next(engine, tokens, reset, n, probabilities);
 }
 
@@ -249,10 +259,13 @@ px_status px_engine_run_phase(px_engine *engine, px_phase phase, const px_batch 
 {
     PX_TRY(check_training(engine, "run_phase"));
     PX_TRY(check_batch(engine, "run_phase", batch, (int64_t)engine->shape.T * batch->n));
-    if ((unsigned)phase >= PX_PHASE_COUNT) return px_fail(PX_ERR_ARGUMENT, "run_phase: there is no phase %d", (int)phase);
+    if ((unsigned)phase >= PX_PHASE_COUNT)
+        return px_fail(PX_ERR_ARGUMENT, "run_phase: there is no phase %d", (int)phase);
     if (!engine->ops->run_phase)
-        return px_fail(PX_ERR_DEVICE, "device %s: runs whole steps only, no phase alone; --work train gives the phases' times within a step",
-                       engine->ops->name);
+        return px_fail(
+            PX_ERR_DEVICE,
+            "device %s: runs whole steps only, no phase alone; --work train gives the phases' times within a step",
+            engine->ops->name);
     return engine->ops->run_phase(engine, phase, batch, update);
 }
 
@@ -268,9 +281,11 @@ px_status px_engine_describe(const px_engine *engine, char *buffer, size_t buffe
 
 const char *px_phase_name(px_phase phase)
 {
-    static const char *const name[PX_PHASE_COUNT] = {
-        [PX_PHASE_EMBED] = "embed", [PX_PHASE_RECURRENCE_FORWARD] = "recurrence_forward",
-        [PX_PHASE_HEAD] = "head", [PX_PHASE_RECURRENCE_BACKWARD] = "recurrence_backward",
-        [PX_PHASE_EMBED_BACKWARD] = "embed_backward", [PX_PHASE_UPDATE] = "update"};
+    static const char *const name[PX_PHASE_COUNT] = {[PX_PHASE_EMBED] = "embed",
+                                                     [PX_PHASE_RECURRENCE_FORWARD] = "recurrence_forward",
+                                                     [PX_PHASE_HEAD] = "head",
+                                                     [PX_PHASE_RECURRENCE_BACKWARD] = "recurrence_backward",
+                                                     [PX_PHASE_EMBED_BACKWARD] = "embed_backward",
+                                                     [PX_PHASE_UPDATE] = "update"};
     return (unsigned)phase < PX_PHASE_COUNT ? name[phase] : "unknown";
 }

@@ -23,39 +23,46 @@ typedef struct px_engine px_engine;
  * T' with T' * n' <= T * n; accumulate() takes T' <= T with n' <= n. */
 typedef struct px_engine_shape {
     int32_t n, T;
-    int32_t training;        /* 0: no gradients, moments or averages are allocated */
-    int32_t averaging;       /* 1: a buffer of averaged weights is allocated */
-    int32_t threads;         /* CPU engines; 0 = cores of this process */
-    px_precision precision;  /* of the operands of matrix products; px_engine_ops.precisions */
+    int32_t training;         /* 0: no gradients, moments or averages are allocated */
+    int32_t averaging;        /* 1: a buffer of averaged weights is allocated */
+    int32_t threads;          /* CPU engines; 0 = cores of this process */
+    px_precision precision;   /* of the operands of matrix products; px_engine_ops.precisions */
     px_recurrence recurrence; /* how the steps are computed; px_engine_ops.recurrences */
     uint64_t seed;
-    int32_t groups;          /* a step of groups * n streams is accumulated in windows of n: the engine holds the carried training
-                                state of all of them, and px_batch.group says whose a window is. 0 or 1: there is one group */
+    int32_t groups; /* a step of groups * n streams is accumulated in windows of n: the engine holds the carried
+                       training state of all of them, and px_batch.group says whose a window is. 0 or 1: there is one
+                       group */
 } px_engine_shape;
 
 /* What update() is told beside the gradients. */
 typedef struct px_update {
-    uint64_t step;           /* from 0; Adam's bias correction uses step + 1 */
+    uint64_t step; /* from 0; Adam's bias correction uses step + 1 */
     double lr;
     double average_weight;   /* after the step: average += average_weight * (parameters - average); 0 = no averaging */
-    int32_t loss_not_finite; /* 1: a loss of this step was not finite, here or on another rank: all ranks skip the same update */
+    int32_t loss_not_finite; /* 1: a loss of this step was not finite, here or on another rank: all ranks skip the same
+                                update */
 } px_update;
 
 /* Sums since the last call with reset, and the state of the last update. */
 typedef struct px_metrics {
-    double loss_sum;         /* nats over scored tokens of accumulate() or evaluate() calls; may be +inf */
-    int64_t tokens;          /* scored tokens in loss_sum */
-    double grad_norm;        /* global norm before clipping, of the last update */
-    int64_t updates;         /* updates applied since creation */
-    int64_t bad_step;        /* first step whose loss or gradient norm was not finite, -1 if none: that update and every
+    double loss_sum;  /* nats over scored tokens of accumulate() or evaluate() calls; may be +inf */
+    int64_t tokens;   /* scored tokens in loss_sum */
+    double grad_norm; /* global norm before clipping, of the last update */
+    int64_t updates;  /* updates applied since creation */
+    int64_t bad_step; /* first step whose loss or gradient norm was not finite, -1 if none: that update and every
                                 later one are skipped until the parameters are written anew */
-    double bad_norm;         /* gradient norm at bad_step */
+    double bad_norm;  /* gradient norm at bad_step */
 } px_metrics;
 
 /* Phases in the order of a step; seconds since creation or the last reset. */
 typedef enum px_phase {
-    PX_PHASE_EMBED, PX_PHASE_RECURRENCE_FORWARD, PX_PHASE_HEAD, PX_PHASE_RECURRENCE_BACKWARD,
-    PX_PHASE_EMBED_BACKWARD, PX_PHASE_UPDATE, PX_PHASE_COUNT
+    PX_PHASE_EMBED,
+    PX_PHASE_RECURRENCE_FORWARD,
+    PX_PHASE_HEAD,
+    PX_PHASE_RECURRENCE_BACKWARD,
+    PX_PHASE_EMBED_BACKWARD,
+    PX_PHASE_UPDATE,
+    PX_PHASE_COUNT
 } px_phase;
 
 typedef struct px_phase_times {
@@ -69,19 +76,21 @@ typedef struct px_engine_memory {
 
 /* What a device can reach at most, measured on the spot: what a benchmark holds speeds against. */
 typedef struct px_device_peak {
-    char what[24];           /* what did the product: "cublas fp32" */
-    double gflops;           /* large product, 1e9 operations per second */
-    double copy_gb_s;        /* device copy: bytes read plus bytes written, 1e9 per second */
-    double step_latency_s;   /* least cost of one dependent step of the recurrence beyond its product */
+    char what[24];         /* what did the product: "cublas fp32" */
+    double gflops;         /* large product, 1e9 operations per second */
+    double copy_gb_s;      /* device copy: bytes read plus bytes written, 1e9 per second */
+    double step_latency_s; /* least cost of one dependent step of the recurrence beyond its product */
 } px_device_peak;
 
 typedef struct px_engine_ops {
-    const char *name;        /* "cpu": as in the registry */
-    int on_host;             /* 1: computes on the processor, so that reading metrics waits for nothing */
-    unsigned precisions;     /* 1 << px_precision for each that it has */
-    unsigned recurrences;    /* 1 << px_recurrence for each that it has; AUTO is every engine's */
-    px_status (*memory)(const px_model_config *, const px_optimizer_config *, const px_engine_shape *, px_engine_memory *);
-    px_status (*create)(const px_model_config *, const px_optimizer_config *, const px_engine_shape *, int ordinal, px_engine **);
+    const char *name;     /* "cpu": as in the registry */
+    int on_host;          /* 1: computes on the processor, so that reading metrics waits for nothing */
+    unsigned precisions;  /* 1 << px_precision for each that it has */
+    unsigned recurrences; /* 1 << px_recurrence for each that it has; AUTO is every engine's */
+    px_status (*memory)(const px_model_config *, const px_optimizer_config *, const px_engine_shape *,
+                        px_engine_memory *);
+    px_status (*create)(const px_model_config *, const px_optimizer_config *, const px_engine_shape *, int ordinal,
+                        px_engine **);
     void (*destroy)(px_engine *);
     px_status (*accumulate)(px_engine *, const px_batch *);
     px_status (*gradients)(px_engine *, float **flat, size_t *count);
@@ -107,7 +116,7 @@ typedef struct px_engine_ops {
 /* Every engine's struct begins with this. px_engine_create fills it in; an engine only leaves room for it. */
 struct px_engine {
     const px_engine_ops *ops;
-    px_model_config model;   /* what it was created with: arguments are checked against these in engine.c */
+    px_model_config model; /* what it was created with: arguments are checked against these in engine.c */
     px_engine_shape shape;
 };
 
@@ -124,23 +133,26 @@ void px_engine_destroy(px_engine *engine); /* NULL does nothing */
 
 /* Forward and backward over one window: gradients += d(inv_count * sum of scored -log p); carried state advances;
  * metrics gain the unscaled sum. Dropout masks are those of batch->step.
- * Here, in evaluate() and in next(): PX_ERR_INPUT where a token id is outside the vocabulary, and nothing has changed. */
+ * Here, in evaluate() and in next(): PX_ERR_INPUT where a token id is outside the vocabulary, and nothing has changed.
+ */
 px_status px_engine_accumulate(px_engine *engine, const px_batch *batch);
 /* The one flat gradient buffer, in the engine's own layout, for a reduction over ranks. */
 px_status px_engine_gradients(px_engine *engine, float **flat, size_t *count);
-/* From now on accumulate() starts the reducer on each part of the flat gradient that becomes final in a window with batch->last, output
- * layer first, and update() begins with finish(): the norm, the bound and the step are those of the sums. Between the two the
- * gradients may not be read. The reducer is copied, its context belongs to the caller; NULL takes it away. PX_ERR_DEVICE where the
- * engine cannot do it. */
+/* From now on accumulate() starts the reducer on each part of the flat gradient that becomes final in a window with
+ * batch->last, output layer first, and update() begins with finish(): the norm, the bound and the step are those of the
+ * sums. Between the two the gradients may not be read. The reducer is copied, its context belongs to the caller; NULL
+ * takes it away. PX_ERR_DEVICE where the engine cannot do it. */
 px_status px_engine_set_reducer(px_engine *engine, const px_reducer *reducer);
-/* Clip, optimiser step, averaging; gradients are cleared. Skipped where loss or norm is not finite (metrics.bad_step). */
+/* Clip, optimiser step, averaging; gradients are cleared. Skipped where loss or norm is not finite (metrics.bad_step).
+ */
 px_status px_engine_update(px_engine *engine, const px_update *update);
 /* Loss of a window without dropout, on the evaluation state. token_nll [T,n] or NULL: nats, +inf where the model gives
  * the target probability 0, 0 where the target is -1. Results do not depend on how windows cut a stream, nor on the
  * other streams, beyond rounding; the CPU engines give the same bits. */
 px_status px_engine_evaluate(px_engine *engine, const px_batch *batch, float *token_nll);
 /* One step of decoding for n streams on the evaluation state. tokens [n]; reset [n] or NULL; probabilities [n,V]. */
-px_status px_engine_next(px_engine *engine, const int32_t *tokens, const uint8_t *reset, int32_t n, float *probabilities);
+px_status px_engine_next(px_engine *engine, const int32_t *tokens, const uint8_t *reset, int32_t n,
+                         float *probabilities);
 size_t px_engine_section_count(const px_engine *engine, px_section section);
 px_status px_engine_read(px_engine *engine, px_section section, float *values);
 px_status px_engine_write(px_engine *engine, px_section section, const float *values);
@@ -150,13 +162,14 @@ px_sections px_engine_sections(px_engine *engine);
 px_status px_engine_swap_average(px_engine *engine);
 px_status px_engine_metrics(px_engine *engine, int reset, px_metrics *metrics);
 px_status px_engine_phase_times(px_engine *engine, int reset, px_phase_times *times);
-/* How the steps are computed; AUTO where the engine has no choice. What AUTO became is a pure function of device, shapes and version: a run
- * keeps it, and asks for it when it is resumed. */
+/* How the steps are computed; AUTO where the engine has no choice. What AUTO became is a pure function of device,
+ * shapes and version: a run keeps it, and asks for it when it is resumed. */
 px_recurrence px_engine_recurrence(const px_engine *engine);
 /* One line for a person: device, instruction set or compute capability, threads, libraries. */
 px_status px_engine_describe(const px_engine *engine, char *buffer, size_t buffer_bytes);
-/* For measuring: one phase of a training step alone, on what accumulate() of this very batch left; only phase_times() tells
- * its time. The engine's parameters, gradients and moments mean nothing afterwards. PX_ERR_DEVICE where a device has no such call. */
+/* For measuring: one phase of a training step alone, on what accumulate() of this very batch left; only phase_times()
+ * tells its time. The engine's parameters, gradients and moments mean nothing afterwards. PX_ERR_DEVICE where a device
+ * has no such call. */
 px_status px_engine_run_phase(px_engine *engine, px_phase phase, const px_batch *batch, const px_update *update);
 const char *px_phase_name(px_phase phase); /* "recurrence_forward" */
 

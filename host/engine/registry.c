@@ -1,4 +1,5 @@
-/* Engines by name: see registry.h. An engine joins by a row; one that is loaded only where its devices are has a loader beside this file. */
+/* Engines by name: see registry.h. An engine joins by a row; one that is loaded only where its devices are has a loader
+ * beside this file. */
 #include "registry.h"
 
 #include "check.h"
@@ -45,15 +46,9 @@ const char *px_device_of_host(void)
     return entry->name;
 }
 
-const char *px_device_or_default(const char *device)
-{
-    return device ? device : px_device_of_host();
-}
+const char *px_device_or_default(const char *device) { return device ? device : px_device_of_host(); }
 
-int px_device_is_auto(const char *device)
-{
-    return device && strcmp(device, AUTO) == 0;
-}
+int px_device_is_auto(const char *device) { return device && strcmp(device, AUTO) == 0; }
 
 /* The entry that a name is of, whatever follows it; NULL: none. */
 static const px_engine_entry *entry_of(const char *device)
@@ -61,7 +56,9 @@ static const px_engine_entry *entry_of(const char *device)
     const size_t bytes = strcspn(device, ":");
     for (size_t i = 0; i < px_engine_entry_count; i++) {
         const px_engine_entry *entry = &px_engine_entries[i];
-        if (strlen(entry->name) == bytes && memcmp(entry->name, device, bytes) == 0 && (entry->numbered || !device[bytes])) return entry;
+        if (strlen(entry->name) == bytes && memcmp(entry->name, device, bytes) == 0 &&
+            (entry->numbered || !device[bytes]))
+            return entry;
     }
     return NULL;
 }
@@ -100,7 +97,8 @@ px_status px_device_unknown(const char *device)
 {
     char names[128];
     px_device_names(", ", " or ", 1, names, sizeof names);
-    return px_fail(PX_ERR_DEVICE, "device \"%.40s%s\" is not known; use %s", device, strlen(device) > 40 ? "..." : "", names);
+    return px_fail(PX_ERR_DEVICE, "device \"%.40s%s\" is not known; use %s", device, strlen(device) > 40 ? "..." : "",
+                   names);
 }
 
 /* ---- finding ----------------------------------------------------------------------------------------------------- */
@@ -113,7 +111,8 @@ static px_status read_ordinal(const px_engine_entry *entry, const char *device, 
     if (!*number) return PX_OK;
     const long k = strtol(++number, &end, 10);
     if (end == number || *end || k < 0 || k > 1023)
-        return px_fail(PX_ERR_DEVICE, "--device %s: a GPU is \"%s\" or \"%s:k\" with k from 0", device, entry->name, entry->name);
+        return px_fail(PX_ERR_DEVICE, "--device %s: a GPU is \"%s\" or \"%s:k\" with k from 0", device, entry->name,
+                       entry->name);
     *ordinal = (int)k;
     return PX_OK;
 }
@@ -127,7 +126,8 @@ static px_status find_auto(const px_engine_ops **ops)
         about[0] = 0;
         if (!entry->automatic) continue;
         if (entry->open(0, ops, about) == PX_OK) {
-            snprintf(choice, sizeof choice, "%s (auto: %s)", *about ? about : entry->name, *why ? why : "the first GPU works");
+            snprintf(choice, sizeof choice, "%s (auto: %s)", *about ? about : entry->name,
+                     *why ? why : "the first GPU works");
             return PX_OK;
         }
         snprintf(why, sizeof why, "%s", px_error_message());
@@ -150,7 +150,4 @@ px_status px_engine_find(const char *device, const px_engine_ops **ops, int *ord
     return PX_OK;
 }
 
-const char *px_engine_choice_text(void)
-{
-    return choice;
-}
+const char *px_engine_choice_text(void) { return choice; }

@@ -17,8 +17,8 @@ static px_status forget_metrics(px_engine *engine)
 }
 
 /* Takes in the [T,n] values of one window. */
-static px_status count_window(const px_evaluate_options *options, const px_batch *batch, const float *token_nll, double *sum,
-                              double *known, px_evaluation *result)
+static px_status count_window(const px_evaluate_options *options, const px_batch *batch, const float *token_nll,
+                              double *sum, double *known, px_evaluation *result)
 {
     size_t rows = (size_t)batch->T * (size_t)batch->n;
     for (size_t i = 0; i < rows; i++) {
@@ -45,10 +45,14 @@ px_status px_evaluate(px_engine *engine, px_range range, const px_evaluate_optio
     if (range.end - range.begin < 2)
         return px_fail(PX_ERR_INPUT, "%zu tokens: at least 2 are needed to predict one", range.end - range.begin);
 
-    PX_TRY_GOTO(status, px_minibatches_create_eval(range, options->n, options->T, options->reset_id, options->keep_state, &minibatches), done);
+    PX_TRY_GOTO(
+        status,
+        px_minibatches_create_eval(range, options->n, options->T, options->reset_id, options->keep_state, &minibatches),
+        done);
     token_nll = malloc((size_t)options->n * (size_t)options->T * sizeof *token_nll);
     if (!token_nll) {
-        status = px_fail(PX_ERR_MEMORY, "no memory for a window of %d streams and %d steps", (int)options->n, (int)options->T);
+        status = px_fail(PX_ERR_MEMORY, "no memory for a window of %d streams and %d steps", (int)options->n,
+                         (int)options->T);
         goto done;
     }
     int64_t windows = px_minibatches_per_epoch(minibatches, 0);
@@ -75,7 +79,7 @@ done:
     return status;
 }
 
-/* ---- a share of the streams --------------------------------------------------------------------------------------------- */
+/* ---- a share of the streams -------------------------------------------------------------------------------------- */
 
 /* Adds one window's values to its streams' sums: in the order of time, so that no cut shows. */
 static void count_streams(const px_batch *batch, const float *token_nll, double *sums, int64_t *tokens)
@@ -89,14 +93,18 @@ static void count_streams(const px_batch *batch, const float *token_nll, double 
         }
 }
 
-px_status px_evaluate_streams(px_engine *engine, px_range range, const px_evaluate_options *options, int32_t first, int32_t count, int32_t most,
-                              double *sums, int64_t *tokens)
+px_status px_evaluate_streams(px_engine *engine, px_range range, const px_evaluate_options *options, int32_t first,
+                              int32_t count, int32_t most, double *sums, int64_t *tokens)
 {
     px_minibatches *minibatches = NULL;
     const int32_t together = engine->shape.n;
     float *token_nll = malloc((size_t)together * (size_t)options->T * sizeof *token_nll);
-    px_status status = token_nll ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for a window of %d streams and %d steps", (int)together, (int)options->T);
-    if (status == PX_OK) status = px_minibatches_create_eval(range, options->n, options->T, options->reset_id, options->keep_state, &minibatches);
+    px_status status = token_nll ? PX_OK
+                                 : px_fail(PX_ERR_MEMORY, "no memory for a window of %d streams and %d steps",
+                                           (int)together, (int)options->T);
+    if (status == PX_OK)
+        status = px_minibatches_create_eval(range, options->n, options->T, options->reset_id, options->keep_state,
+                                            &minibatches);
     const int64_t windows = status == PX_OK ? px_minibatches_per_epoch(minibatches, 0) : 0;
     for (int32_t i = 0; i < count; i++) {
         sums[i] = 0;
@@ -107,7 +115,8 @@ px_status px_evaluate_streams(px_engine *engine, px_range range, const px_evalua
             px_batch batch;
             if (options->poll) status = options->poll(options->poll_context);
             if (status != PX_OK || at >= count) continue;
-            status = px_minibatches_get_streams(minibatches, 0, w, (uint64_t)w, first + at, count - at < together ? count - at : together, &batch);
+            status = px_minibatches_get_streams(minibatches, 0, w, (uint64_t)w, first + at,
+                                                count - at < together ? count - at : together, &batch);
             if (status == PX_OK) status = px_engine_evaluate(engine, &batch, token_nll);
             if (status == PX_OK) count_streams(&batch, token_nll, sums + at, tokens + at);
         }
@@ -123,12 +132,12 @@ px_status px_evaluate_streams(px_engine *engine, px_range range, const px_evalua
  * there; windows always have the engine's full shape, idle places being unscored. */
 typedef struct slots {
     int32_t n, T;
-    size_t next, count;      /* the next sequence to hand out, and how many there are */
-    size_t *sequence, *place; /* [n]: what a slot works on (count: idle), and the position of its next input id */
+    size_t next, count;        /* the next sequence to hand out, and how many there are */
+    size_t *sequence, *place;  /* [n]: what a slot works on (count: idle), and the position of its next input id */
     int32_t *tokens, *targets; /* [T,n] */
-    uint8_t *reset;          /* [T,n] */
-    size_t *owner;           /* [T,n] sequence of a scored row */
-    float *token_nll;        /* [T,n] */
+    uint8_t *reset;            /* [T,n] */
+    size_t *owner;             /* [T,n] sequence of a scored row */
+    float *token_nll;          /* [T,n] */
 } slots;
 
 static void slots_free(slots *s)
@@ -200,7 +209,8 @@ static void add_token(px_sequence_score *score, int32_t id, double nll)
         score->unknown++;
 }
 
-px_status px_evaluate_sequences(px_engine *engine, const int32_t *ids, const size_t *begin, size_t count, px_sequence_score *scores)
+px_status px_evaluate_sequences(px_engine *engine, const int32_t *ids, const size_t *begin, size_t count,
+                                px_sequence_score *scores)
 {
     slots s;
     px_status status;
@@ -209,8 +219,13 @@ px_status px_evaluate_sequences(px_engine *engine, const int32_t *ids, const siz
     PX_TRY_GOTO(status, slots_make(&s, engine, count), done);
     size_t rows = (size_t)s.n * (size_t)s.T;
     while ((scored = slots_fill(&s, ids, begin)) > 0) {
-        px_batch batch = {.tokens = s.tokens, .targets = s.targets, .reset = s.reset, .T = s.T, .n = s.n,
-                          .streams_in_all = (uint32_t)s.n, .inv_count = 1.0 / (double)scored};
+        px_batch batch = {.tokens = s.tokens,
+                          .targets = s.targets,
+                          .reset = s.reset,
+                          .T = s.T,
+                          .n = s.n,
+                          .streams_in_all = (uint32_t)s.n,
+                          .inv_count = 1.0 / (double)scored};
         PX_TRY_GOTO(status, px_engine_evaluate(engine, &batch, s.token_nll), done);
         /* rows go up in t, so a sequence's values are added in its own order, whatever stands beside it */
         for (size_t row = 0; row < rows; row++)

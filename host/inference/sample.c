@@ -58,7 +58,8 @@ static void make_heap(candidate *heap, size_t count)
     for (size_t i = count / 2; i-- > 0;) sift_down(heap, count, i);
 }
 
-/* The first of list[0], list[step], ... at which the running sum exceeds u times the whole; the last where rounding eats it. */
+/* The first of list[0], list[step], ... at which the running sum exceeds u times the whole; the last where rounding
+ * eats it. */
 static int32_t draw(const candidate *list, ptrdiff_t step, size_t count, double u)
 {
     double mass = 0, sum = 0;
@@ -72,7 +73,8 @@ static int32_t draw(const candidate *list, ptrdiff_t step, size_t count, double 
 
 _Static_assert(sizeof(candidate) <= 2 * sizeof(double), "candidates fit the scratch that sample.h asks for");
 
-int32_t px_sample_choose(const float *probabilities, int32_t vocab, const px_sample_options *options, double u, void *scratch)
+int32_t px_sample_choose(const float *probabilities, int32_t vocab, const px_sample_options *options, double u,
+                         void *scratch)
 {
     int32_t first = options->exclude_unknown ? 1 : 0, best = most_probable(probabilities, vocab, first);
     if (best < 0 || options->greedy || options->temperature == 0) return best;
@@ -110,7 +112,7 @@ int32_t px_sample_choose(const float *probabilities, int32_t vocab, const px_sam
     return draw(list + count - 1, -1, taken, u);
 }
 
-/* ---- whole texts -------------------------------------------------------------------------------------------------- */
+/* ---- whole texts ------------------------------------------------------------------------------------------------- */
 
 /* Brings all streams from a zero state to the one before the prompt's last token, window by window, nothing scored. */
 static px_status feed_prompt(px_engine *engine, const px_sample_options *options)
@@ -132,8 +134,13 @@ static px_status feed_prompt(px_engine *engine, const px_sample_options *options
                 targets[t * (size_t)n + (size_t)i] = -1;
             }
         memset(reset, place == 0, (size_t)n);
-        px_batch batch = {.tokens = tokens, .targets = targets, .reset = reset, .T = (int32_t)T, .n = n,
-                          .streams_in_all = (uint32_t)n, .inv_count = 0};
+        px_batch batch = {.tokens = tokens,
+                          .targets = targets,
+                          .reset = reset,
+                          .T = (int32_t)T,
+                          .n = n,
+                          .streams_in_all = (uint32_t)n,
+                          .inv_count = 0};
         status = px_engine_evaluate(engine, &batch, NULL);
         place += T;
     }
@@ -156,17 +163,23 @@ int32_t px_sample_start(const px_vocabulary *vocabulary)
 static px_status check_options(const px_engine *engine, int32_t vocab, const px_sample_options *options)
 {
     if (options->count < 1 || options->count > engine->shape.n)
-        return px_fail(PX_ERR_ARGUMENT, "--count %d: this engine was created for at most %d texts", (int)options->count, (int)engine->shape.n);
-    if (options->prompt_count < 1) return px_fail(PX_ERR_ARGUMENT, "a text needs a prompt of at least one token to begin with");
+        return px_fail(PX_ERR_ARGUMENT, "--count %d: this engine was created for at most %d texts", (int)options->count,
+                       (int)engine->shape.n);
+    if (options->prompt_count < 1)
+        return px_fail(PX_ERR_ARGUMENT, "a text needs a prompt of at least one token to begin with");
     for (size_t i = 0; i < options->prompt_count; i++)
         if (options->prompt[i] < 0 || options->prompt[i] >= vocab)
-            return px_fail(PX_ERR_ARGUMENT, "prompt token %zu: id %d is not in the vocabulary of %d", i, (int)options->prompt[i], (int)vocab);
+            return px_fail(PX_ERR_ARGUMENT, "prompt token %zu: id %d is not in the vocabulary of %d", i,
+                           (int)options->prompt[i], (int)vocab);
     if (!options->greedy && !(options->temperature >= 0 && isfinite(options->temperature)))
-        return px_fail(PX_ERR_ARGUMENT, "--temperature %g: a number from 0 is needed; 0 takes the most probable token", options->temperature);
+        return px_fail(PX_ERR_ARGUMENT, "--temperature %g: a number from 0 is needed; 0 takes the most probable token",
+                       options->temperature);
     if (!(options->top_p > 0 && options->top_p <= 1))
         return px_fail(PX_ERR_ARGUMENT, "--top-p %g: a share above 0 and at most 1 is needed", options->top_p);
-    if (options->top_k < 0) return px_fail(PX_ERR_ARGUMENT, "--top-k %d: give 0 for all tokens or a number above 0", (int)options->top_k);
-    if (options->length < 0) return px_fail(PX_ERR_ARGUMENT, "--length %lld: give a number of tokens", (long long)options->length);
+    if (options->top_k < 0)
+        return px_fail(PX_ERR_ARGUMENT, "--top-k %d: give 0 for all tokens or a number above 0", (int)options->top_k);
+    if (options->length < 0)
+        return px_fail(PX_ERR_ARGUMENT, "--length %lld: give a number of tokens", (long long)options->length);
     return PX_OK;
 }
 
@@ -196,7 +209,8 @@ px_status px_sample(px_engine *engine, int32_t vocab, const px_sample_options *o
             uint32_t lane = px_random_u32(options->seed, PX_RANDOM_SAMPLE, (uint32_t)i, (uint64_t)position);
             tokens[i] = px_sample_choose(probabilities + (size_t)i * V, vocab, options, px_uniform(lane), scratch);
             if (tokens[i] < 0) {
-                status = px_fail(PX_ERR_NUMERIC, "text %d, token %lld: the model gives no token a probability that can be drawn from",
+                status = px_fail(PX_ERR_NUMERIC,
+                                 "text %d, token %lld: the model gives no token a probability that can be drawn from",
                                  (int)i + 1, (long long)position + 1);
                 goto done;
             }

@@ -8,17 +8,17 @@
 
 typedef struct px_text_sink {
     const px_vocabulary *vocabulary;
-    FILE *live;                   /* written to as the text comes; NULL = kept only */
-    const char *stop;             /* NULL = none */
-    char *text;                   /* prompt (where shown) and what was made */
+    FILE *live;       /* written to as the text comes; NULL = kept only */
+    const char *stop; /* NULL = none */
+    char *text;       /* prompt (where shown) and what was made */
     size_t bytes, room;
-    size_t made_at;               /* where what was made begins */
-    size_t written;               /* bytes that went to live */
-    int32_t *ids;                 /* what was made */
+    size_t made_at; /* where what was made begins */
+    size_t written; /* bytes that went to live */
+    int32_t *ids;   /* what was made */
     size_t id_count, id_room;
-    int line_start;               /* word level: no space before the next word */
-    int stopped;                  /* the stop text came; it is not part of the text */
-    px_status status;             /* of px_text_sink_take: why it ended the stream, if not for the stop text */
+    int line_start;   /* word level: no space before the next word */
+    int stopped;      /* the stop text came; it is not part of the text */
+    px_status status; /* of px_text_sink_take: why it ended the stream, if not for the stop text */
 } px_text_sink;
 
 void px_text_sink_start(px_text_sink *sink, const px_vocabulary *vocabulary, FILE *live, const char *stop);

@@ -1,8 +1,8 @@
 /* LAPACK: see eigenvalues_lapack.h.
  *
- * It is loaded when it is first asked for, not linked: a BLAS may start threads as soon as it is loaded, and the other commands want none
- * that is not theirs. While it is loaded all signals are blocked, so that such a thread never takes one; it then computes on one thread, so
- * that a result does not depend on how many there are. */
+ * It is loaded when it is first asked for, not linked: a BLAS may start threads as soon as it is loaded, and the other
+ * commands want none that is not theirs. While it is loaded all signals are blocked, so that such a thread never takes
+ * one; it then computes on one thread, so that a result does not depend on how many there are. */
 #include "eigenvalues_lapack.h"
 
 #include "check.h"
@@ -24,12 +24,15 @@ px_status px_eigenvalues_lapack(double *a, size_t n, double *real, double *imagi
 #include <signal.h>
 #include <stdlib.h>
 
-/* Fortran's calls: everything by reference, and the lengths of texts behind. Matrices lie by columns: what is given here by rows is
- * the transpose, which has the same eigenvalues. */
-typedef void balance_call(const char *job, const int *n, double *a, const int *lda, int *low, int *high, double *scale, int *info, size_t);
-typedef void hessenberg_call(const int *n, const int *low, const int *high, double *a, const int *lda, double *tau, double *work, const int *room, int *info);
-typedef void eigenvalues_call(const char *job, const char *vectors, const int *n, const int *low, const int *high, double *h, const int *ldh, double *real,
-                              double *imaginary, double *z, const int *ldz, double *work, const int *room, int *info, size_t, size_t);
+/* Fortran's calls: everything by reference, and the lengths of texts behind. Matrices lie by columns: what is given
+ * here by rows is the transpose, which has the same eigenvalues. */
+typedef void balance_call(const char *job, const int *n, double *a, const int *lda, int *low, int *high, double *scale,
+                          int *info, size_t);
+typedef void hessenberg_call(const int *n, const int *low, const int *high, double *a, const int *lda, double *tau,
+                             double *work, const int *room, int *info);
+typedef void eigenvalues_call(const char *job, const char *vectors, const int *n, const int *low, const int *high,
+                              double *h, const int *ldh, double *real, double *imaginary, double *z, const int *ldz,
+                              double *work, const int *room, int *info, size_t, size_t);
 
 static balance_call *dgebal;
 static hessenberg_call *dgehrd;
@@ -64,9 +67,11 @@ px_status px_eigenvalues_lapack(double *a, size_t n, double *real, double *imagi
     double *scale = work + (size_t)room, *tau = scale + n;
     dgebal("B", &order, a, &order, &low, &high, scale, &info, 1);
     if (info == 0) dgehrd(&order, &low, &high, a, &order, tau, work, &room, &info);
-    if (info == 0) dhseqr("E", "N", &order, &low, &high, a, &order, real, imaginary, NULL, &one, work, &room, &info, 1, 1);
+    if (info == 0)
+        dhseqr("E", "N", &order, &low, &high, a, &order, real, imaginary, NULL, &one, work, &room, &info, 1, 1);
     free(work);
-    if (info != 0) return px_fail(PX_ERR_NUMERIC, "LAPACK did not find the eigenvalues of a matrix of %zu rows (%d)", n, info);
+    if (info != 0)
+        return px_fail(PX_ERR_NUMERIC, "LAPACK did not find the eigenvalues of a matrix of %zu rows (%d)", n, info);
     *done = 1;
     return PX_OK;
 }

@@ -5,8 +5,9 @@
 #include <perplex/status.h>
 #include <stddef.h>
 
-/* As px_eigenvalues (spectrum.h), by dgebal, dgehrd and dhseqr. *done = 0: perplex was built without LAPACK, its library is not there, or its
- * workspace would not fit an int; a is then as it was. PX_ERR_MEMORY; PX_ERR_NUMERIC where it does not converge. */
+/* As px_eigenvalues (spectrum.h), by dgebal, dgehrd and dhseqr. *done = 0: perplex was built without LAPACK, its
+ * library is not there, or its workspace would not fit an int; a is then as it was. PX_ERR_MEMORY; PX_ERR_NUMERIC where
+ * it does not converge. */
 px_status px_eigenvalues_lapack(double *a, size_t n, double *real, double *imaginary, int *done);
 
 #endif

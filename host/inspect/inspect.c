@@ -18,18 +18,18 @@ typedef struct inspection_work {
     const px_inspect_request *request;
     px_network network;
     size_t L, h, K;
-    size_t steps;            /* tokens that are inputs */
-    size_t probes, group;    /* positions in all, and at most at once */
-    size_t depth, row;       /* records of a history, and their numbers (network.h) */
-    double *ring;            /* [depth,L,R,h] the latest records; step t is at t mod depth */
-    uint8_t *ring_reset;     /* [depth] */
-    double *windows;         /* [group,depth,L,R,h] */
-    uint8_t *resets;         /* [group,depth] */
+    size_t steps;         /* tokens that are inputs */
+    size_t probes, group; /* positions in all, and at most at once */
+    size_t depth, row;    /* records of a history, and their numbers (network.h) */
+    double *ring;         /* [depth,L,R,h] the latest records; step t is at t mod depth */
+    uint8_t *ring_reset;  /* [depth] */
+    double *windows;      /* [group,depth,L,R,h] */
+    uint8_t *resets;      /* [group,depth] */
     px_history history[GROUP_MAX];
-    double *dh, *scratch;    /* [group,h]; px_network_scratch */
-    double *norm;            /* [probes,L,K+1] */
-    size_t waiting, done;    /* positions in the group, and finished ones */
-    int64_t *often;          /* [L,h] how often a unit was saturated */
+    double *dh, *scratch; /* [group,h]; px_network_scratch */
+    double *norm;         /* [probes,L,K+1] */
+    size_t waiting, done; /* positions in the group, and finished ones */
+    int64_t *often;       /* [L,h] how often a unit was saturated */
 } inspection_work;
 
 static void work_free(inspection_work *w)
@@ -47,15 +47,19 @@ static void work_free(inspection_work *w)
 
 static px_status work_make(inspection_work *w, const px_inspect_request *request)
 {
-    size_t tokens = request->range.end - request->range.begin, wanted = (size_t)(request->probes ? request->probes : PX_INSPECT_PROBES);
-    *w = (inspection_work){.request = request, .L = (size_t)request->model->layers, .h = (size_t)request->model->hidden};
+    size_t tokens = request->range.end - request->range.begin,
+           wanted = (size_t)(request->probes ? request->probes : PX_INSPECT_PROBES);
+    *w =
+        (inspection_work){.request = request, .L = (size_t)request->model->layers, .h = (size_t)request->model->hidden};
     if (request->lags < 0 || request->lags > PX_INSPECT_MAX_LAGS)
         return px_fail(PX_ERR_ARGUMENT, "%d lags: from 0 to %d", request->lags, PX_INSPECT_MAX_LAGS);
     if (request->probes < 0) return px_fail(PX_ERR_ARGUMENT, "%d positions: at least one is needed", request->probes);
     w->K = (size_t)request->lags;
     if (request->tokens > 0 && (uint64_t)request->tokens < tokens) tokens = (size_t)request->tokens;
     if (tokens < w->K + 2)
-        return px_fail(PX_ERR_INPUT, "%zu tokens are too few for %zu lags: at least %zu; take a longer text or fewer lags", tokens, w->K, w->K + 2);
+        return px_fail(PX_ERR_INPUT,
+                       "%zu tokens are too few for %zu lags: at least %zu; take a longer text or fewer lags", tokens,
+                       w->K, w->K + 2);
     w->steps = tokens - 1;
     w->probes = w->steps - w->K < wanted ? w->steps - w->K : wanted;
     PX_TRY(px_network_create(request->model, request->parameters, request->weights, &w->network));
@@ -74,11 +78,12 @@ static px_status work_make(inspection_work *w, const px_inspect_request *request
     w->norm = malloc(w->probes * w->L * (w->K + 1) * sizeof *w->norm);
     w->often = calloc(w->L * w->h, sizeof *w->often);
     if (!w->ring || !w->ring_reset || !w->windows || !w->resets || !w->dh || !w->scratch || !w->norm || !w->often)
-        return px_fail(PX_ERR_MEMORY, "inspection: no memory for %zu positions with %zu lags; lower one of them", w->probes, w->K);
+        return px_fail(PX_ERR_MEMORY, "inspection: no memory for %zu positions with %zu lags; lower one of them",
+                       w->probes, w->K);
     return PX_OK;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 static void count_saturated(inspection_work *w)
 {
@@ -97,7 +102,8 @@ static void finish_group(inspection_work *w)
     w->waiting = 0;
 }
 
-/* Position t joins the group: its records are copied out of the ring, lag 0 first; one before the text is behind a reset. */
+/* Position t joins the group: its records are copied out of the ring, lag 0 first; one before the text is behind a
+ * reset. */
 static void add_position(inspection_work *w, size_t t, int32_t target, double *loss)
 {
     size_t slot = w->waiting++, row = w->row;
@@ -134,7 +140,8 @@ static px_status read_text(inspection_work *w, double *loss)
             memcpy(w->ring + place * w->row, w->network.record, w->row * sizeof *w->ring);
             w->ring_reset[place] = (uint8_t)reset;
             /* position number p of P is the middle of the p-th of P equal stretches */
-            if (next < w->probes && t == w->K + (size_t)(((double)next + 0.5) * (double)candidates / (double)w->probes)) {
+            if (next < w->probes &&
+                t == w->K + (size_t)(((double)next + 0.5) * (double)candidates / (double)w->probes)) {
                 add_position(w, t, ids[i + 1], loss);
                 next++;
             }
@@ -145,7 +152,7 @@ static px_status read_text(inspection_work *w, double *loss)
     return PX_OK;
 }
 
-/* ---- the result ----------------------------------------------------------------------------------------------------- */
+/* ---- the result -------------------------------------------------------------------------------------------------- */
 
 static int ascending(const void *a, const void *b)
 {

@@ -14,10 +14,7 @@ static size_t input_width(const px_model_config *model, int32_t l)
     return (size_t)(l > 0 ? model->hidden : model->embed > 0 ? model->embed : model->vocab);
 }
 
-static size_t head_width(const px_model_config *model)
-{
-    return (size_t)(model->tied ? model->embed : model->hidden);
-}
+static size_t head_width(const px_model_config *model) { return (size_t)(model->tied ? model->embed : model->hidden); }
 
 static const float *tensor_of(const px_parameters *table, const float *weights, px_tensor_role role, int32_t layer)
 {
@@ -33,15 +30,19 @@ static const float *turn(float *to, const float *from, size_t rows, size_t colum
     return to;
 }
 
-px_status px_network_create(const px_model_config *model, const px_parameters *table, const float *weights, px_network *network)
+px_status px_network_create(const px_model_config *model, const px_parameters *table, const float *weights,
+                            px_network *network)
 {
     const px_cell_info *cell = px_cell_of(model->cell);
-    size_t h = (size_t)model->hidden, L = (size_t)model->layers, turned = 0, width = head_width(model), gates = (size_t)cell->gates * h;
+    size_t h = (size_t)model->hidden, L = (size_t)model->layers, turned = 0, width = head_width(model),
+           gates = (size_t)cell->gates * h;
     *network = (px_network){.model = model, .cell = cell};
     network->values = (size_t)cell->states + (cell->keeps ? (size_t)cell->gates : 0) + (cell->lone != PX_NO_GATE);
-    for (int32_t l = 0; l < model->layers; l++) turned += gates * h + (l == 0 && model->embed == 0 ? 0 : gates * input_width(model, l));
+    for (int32_t l = 0; l < model->layers; l++)
+        turned += gates * h + (l == 0 && model->embed == 0 ? 0 : gates * input_width(model, l));
     network->turned = malloc(turned * sizeof *network->turned);
-    network->record = calloc(L * network->values * h + gates + h + 2 * width + (size_t)model->vocab, sizeof *network->record);
+    network->record =
+        calloc(L * network->values * h + gates + h + 2 * width + (size_t)model->vocab, sizeof *network->record);
     if (!network->turned || !network->record) {
         px_network_destroy(network);
         return px_fail(PX_ERR_MEMORY, "inspection: no memory for %zu weights", turned);
@@ -77,7 +78,7 @@ void px_network_destroy(px_network *network)
     *network = (px_network){0};
 }
 
-/* ---- forward ------------------------------------------------------------------------------------------------------ */
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
 
 /* z [n] += factor * row [n] */
 static void add_row(double *z, double factor, const float *row, size_t n)
@@ -111,7 +112,8 @@ static void pre_activations(px_network *network, int32_t l, int32_t token, const
         for (size_t k = 0; k < h; k++) add_row(z, below[k], network->w_xh_t[l] + k * gates, gates);
     else if (model->embed > 0)
         for (size_t k = 0; k < (size_t)model->embed; k++)
-            add_row(z, network->embedding[(size_t)token * (size_t)model->embed + k], network->w_xh_t[0] + k * gates, gates);
+            add_row(z, network->embedding[(size_t)token * (size_t)model->embed + k], network->w_xh_t[0] + k * gates,
+                    gates);
     else
         for (size_t j = 0; j < gates; j++) z[j] += network->w_xh[0][j * V + (size_t)token];
     for (size_t k = 0; h_prev && k < h; k++) add_recurrent(network, z, h_prev[k], network->w_hh_t[l] + k * gates);
@@ -142,7 +144,11 @@ px_status px_network_step(px_network *network, int32_t token, int reset)
         pre_activations(network, l, token, l > 0 ? record - row : NULL, reset ? NULL : record);
         for (size_t j = 0; j < h; j++) sum += step_unit(network, record, j, reset);
     }
-    return isfinite(sum) ? PX_OK : px_fail(PX_ERR_NUMERIC, "inspection: the hidden state is not finite after token %d: its units grow without bound", token);
+    return isfinite(sum)
+               ? PX_OK
+               : px_fail(PX_ERR_NUMERIC,
+                         "inspection: the hidden state is not finite after token %d: its units grow without bound",
+                         token);
 }
 
 /* Four partial sums, so that the additions need not wait for each other. */
@@ -166,7 +172,8 @@ double px_network_loss(px_network *network, int32_t target, double *dh)
         for (size_t j = 0; j < width; j++) u[j] = dot(top, network->projection + j * h, h);
     else
         memcpy(u, top, h * sizeof *u);
-    for (int32_t v = 0; v < model->vocab; v++) network->o[v] = network->b_q[v] + dot(u, network->head + (size_t)v * width, width);
+    for (int32_t v = 0; v < model->vocab; v++)
+        network->o[v] = network->b_q[v] + dot(u, network->head + (size_t)v * width, width);
     px_loss_row row = px_loss_row_of(network->o, model->vocab);
 
     memset(du, 0, width * sizeof *du);
@@ -181,7 +188,7 @@ double px_network_loss(px_network *network, int32_t target, double *dh)
     return px_loss_nll(network->o[target], row.max, log(row.sum));
 }
 
-/* ---- backward ------------------------------------------------------------------------------------------------------- */
+/* ---- backward ---------------------------------------------------------------------------------------------------- */
 
 /* Numbers of the scratch: g, and for every layer dz, dz of what W_hh adds to, and what returned past W_hh. */
 size_t px_network_scratch(const px_network *network, size_t count)
@@ -191,7 +198,8 @@ size_t px_network_scratch(const px_network *network, size_t count)
 }
 
 /* out [count,h] += dz [count,rows] W [rows,h]; positions that are marked at reset_lag of their histories stay. */
-static void add_product(double *out, const double *dz, const float *w, size_t rows, size_t h, size_t count, const px_history *history, int32_t reset_lag)
+static void add_product(double *out, const double *dz, const float *w, size_t rows, size_t h, size_t count,
+                        const px_history *history, int32_t reset_lag)
 {
     for (size_t j = 0; j < rows; j++)
         for (size_t p = 0; p < count; p++) {
@@ -208,16 +216,19 @@ typedef struct back_layer {
 
 static back_layer layer_of(const px_network *network, double *scratch, size_t count, size_t l)
 {
-    const size_t block = count * (size_t)network->model->hidden, G = (size_t)network->cell->gates, S = (size_t)network->cell->states;
+    const size_t block = count * (size_t)network->model->hidden, G = (size_t)network->cell->gates,
+                 S = (size_t)network->cell->states;
     double *at = scratch + block + l * (2 * G + S) * block;
     return (back_layer){at, at + G * block, at + 2 * G * block};
 }
 
 /* Unit j of a position at lag k: the cell backward from d, the gradients of its states; *layer is that position's. */
-static void back_unit(const px_network *network, const px_history *history, size_t k, size_t l, size_t j, const double d[PX_CELL_STATES_MAX], back_layer layer)
+static void back_unit(const px_network *network, const px_history *history, size_t k, size_t l, size_t j,
+                      const double d[PX_CELL_STATES_MAX], back_layer layer)
 {
     const px_cell_info *cell = network->cell;
-    const size_t h = (size_t)network->model->hidden, G = (size_t)cell->gates, S = (size_t)cell->states, row = network->values * h;
+    const size_t h = (size_t)network->model->hidden, G = (size_t)cell->gates, S = (size_t)cell->states,
+                 row = network->values * h;
     const size_t step = (size_t)network->model->layers * row;
     const double *now = history->record + k * step + l * row;
     px_cell_unit unit = {.u = cell->lone != PX_NO_GATE ? now[(S + G) * h + j] : 0};
@@ -235,8 +246,10 @@ static void back_unit(const px_network *network, const px_history *history, size
     for (size_t s = 0; s < S; s++) layer.returned[s * h + j] = unit.d[s];
 }
 
-/* One position at lag k of layer l. g [h]: what comes to H from above and through W_hh. Returns the norm over all states. */
-static double back_position(const px_network *network, const px_history *history, size_t k, size_t l, const double *g, back_layer layer)
+/* One position at lag k of layer l. g [h]: what comes to H from above and through W_hh. Returns the norm over all
+ * states. */
+static double back_position(const px_network *network, const px_history *history, size_t k, size_t l, const double *g,
+                            back_layer layer)
 {
     const size_t h = (size_t)network->model->hidden, S = (size_t)network->cell->states;
     const int returns = k > 0 && !history->reset[k - 1];
@@ -252,7 +265,8 @@ static double back_position(const px_network *network, const px_history *history
     return sqrt(sum);
 }
 
-void px_network_backward(const px_network *network, const px_history *history, size_t count, const double *dh, double *norm, double *scratch)
+void px_network_backward(const px_network *network, const px_history *history, size_t count, const double *dh,
+                         double *norm, double *scratch)
 {
     const size_t h = (size_t)network->model->hidden, L = (size_t)network->model->layers, lags = (size_t)history[0].lags;
     const size_t rows = (size_t)network->cell->gates * h, S = (size_t)network->cell->states;
@@ -265,10 +279,13 @@ void px_network_backward(const px_network *network, const px_history *history, s
                 memcpy(g, dh, count * h * sizeof *g);
             else
                 memset(g, 0, count * h * sizeof *g);
-            if (l + 1 < L) add_product(g, layer_of(network, scratch, count, l + 1).dz, network->w_xh[l + 1], rows, h, count, history, -1);
+            if (l + 1 < L)
+                add_product(g, layer_of(network, scratch, count, l + 1).dz, network->w_xh[l + 1], rows, h, count,
+                            history, -1);
             if (k > 0) add_product(g, layer.dz_hh, network->w_hh[l], rows, h, count, history, (int32_t)k - 1);
             for (size_t p = 0; p < count; p++)
-                norm[(p * L + l) * (lags + 1) + k] =
-                    back_position(network, &history[p], k, l, g + p * h, (back_layer){layer.dz + p * rows, layer.dz_hh + p * rows, layer.returned + p * S * h});
+                norm[(p * L + l) * (lags + 1) + k] = back_position(
+                    network, &history[p], k, l, g + p * h,
+                    (back_layer){layer.dz + p * rows, layer.dz_hh + p * rows, layer.returned + p * S * h});
         }
 }

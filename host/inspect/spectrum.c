@@ -55,10 +55,7 @@ typedef struct block {
     double shifted; /* subtracted from the diagonal by exceptional shifts */
 } block;
 
-static double *at(const block *b, size_t row, size_t column)
-{
-    return &b->h[row * b->n + column];
-}
+static double *at(const block *b, size_t row, size_t column) { return &b->h[row * b->n + column]; }
 
 /* The least row such that the block from it to `last` stands alone. */
 static size_t find_first(const block *b)
@@ -182,7 +179,9 @@ static px_status isolate(block *b, int *found)
         b->first = find_first(b);
         *found = b->first == b->last ? 1 : b->first + 1 == b->last ? 2 : 0;
         if (*found) return PX_OK;
-        if (step > STEPS_MAX) return px_fail(PX_ERR_NUMERIC, "the eigenvalues of a matrix of %zu rows were not found in %d steps", b->n, STEPS_MAX);
+        if (step > STEPS_MAX)
+            return px_fail(PX_ERR_NUMERIC, "the eigenvalues of a matrix of %zu rows were not found in %d steps", b->n,
+                           STEPS_MAX);
         size_t k = b->last;
         double x = *at(b, k, k), y = *at(b, k - 1, k - 1), w = *at(b, k, k - 1) * *at(b, k - 1, k);
         if (step % EXCEPTIONAL_EVERY == 0) { /* the usual shifts may go round in a circle: others break it */
@@ -199,7 +198,9 @@ static px_status isolate(block *b, int *found)
 static px_status check_finite(const double *a, size_t n)
 {
     for (size_t i = 0; i < n * n; i++)
-        if (!isfinite(a[i])) return px_fail(PX_ERR_NUMERIC, "a matrix of %zu rows has values that are not finite, and so no eigenvalues", n);
+        if (!isfinite(a[i]))
+            return px_fail(PX_ERR_NUMERIC, "a matrix of %zu rows has values that are not finite, and so no eigenvalues",
+                           n);
     return PX_OK;
 }
 

@@ -1,5 +1,5 @@
-/* Models of libperplex: see <perplex/model.h>. A handle around px_model_file, which never changes after it was opened, so that
- * threads may share it. */
+/* Models of libperplex: see <perplex/model.h>. A handle around px_model_file, which never changes after it was opened,
+ * so that threads may share it. */
 #include "check.h"
 #include "library.h"
 #include "text_sink.h"
@@ -7,15 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *px_version(void)
-{
-    return PERPLEX_VERSION;
-}
+const char *px_version(void) { return PERPLEX_VERSION; }
 
-void px_free(void *memory)
-{
-    free(memory);
-}
+void px_free(void *memory) { free(memory); }
 
 px_status px_model_open(const char *path, px_model **model)
 {
@@ -68,7 +62,8 @@ int32_t px_model_token_id(const px_model *model, const char *token, size_t bytes
     return px_vocabulary_id(model->file.vocabulary, token, bytes);
 }
 
-px_status px_model_tokenise(const px_model *model, const char *text, size_t bytes, int32_t **ids, size_t *count, size_t *unknown)
+px_status px_model_tokenise(const px_model *model, const char *text, size_t bytes, int32_t **ids, size_t *count,
+                            size_t *unknown)
 {
     PX_PLAIN_LOCALE;
     *ids = NULL;
@@ -84,7 +79,8 @@ px_status px_model_detokenise(const px_model *model, const int32_t *ids, size_t 
     *text = NULL;
     *bytes = 0;
     for (size_t i = 0; i < count; i++)
-        if (ids[i] < 0 || ids[i] >= V) return px_fail(PX_ERR_ARGUMENT, "token %zu: id %d is not in the vocabulary of %d", i, (int)ids[i], (int)V);
+        if (ids[i] < 0 || ids[i] >= V)
+            return px_fail(PX_ERR_ARGUMENT, "token %zu: id %d is not in the vocabulary of %d", i, (int)ids[i], (int)V);
     px_text_sink_start(&sink, model->file.vocabulary, NULL, NULL);
     px_status status = px_text_sink_add_prompt(&sink, ids, count, 1);
     if (status == PX_OK) {

@@ -1,8 +1,8 @@
 /* Sessions of libperplex: see <perplex/session.h>. One engine of one stream, and where reading stands.
  *
- * An engine takes a token in and predicts the next one in one step, but a session's caller reads first and asks later. So the
- * last token that was read is held back (`pending`) until it is known whether the next one is given (scored in a window of
- * many) or its probabilities are asked for. */
+ * An engine takes a token in and predicts the next one in one step, but a session's caller reads first and asks later.
+ * So the last token that was read is held back (`pending`) until it is known whether the next one is given (scored in a
+ * window of many) or its probabilities are asked for. */
 #include "check.h"
 #include "model_engine.h"
 #include "sample.h"
@@ -75,14 +75,21 @@ void px_session_reset(px_session *session)
     session->known = 0;
 }
 
-/* Reads targets[0 .. T): the engine takes the pending token and all but the last of them in. reset_id: the token that ends a
- * document, -1 = none. */
-static px_status read_window(px_session *session, const int32_t *targets, int32_t T, int32_t reset_id, double *log_probabilities)
+/* Reads targets[0 .. T): the engine takes the pending token and all but the last of them in. reset_id: the token that
+ * ends a document, -1 = none. */
+static px_status read_window(px_session *session, const int32_t *targets, int32_t T, int32_t reset_id,
+                             double *log_probabilities)
 {
     session->tokens[0] = session->pending;
     memcpy(session->tokens + 1, targets, (size_t)(T - 1) * sizeof *targets);
     for (int32_t t = 0; t < T; t++) session->reset[t] = (t == 0 && session->fresh) || session->tokens[t] == reset_id;
-    px_batch batch = {.tokens = session->tokens, .targets = targets, .reset = session->reset, .T = T, .n = 1, .streams_in_all = 1, .inv_count = 1.0 / T};
+    px_batch batch = {.tokens = session->tokens,
+                      .targets = targets,
+                      .reset = session->reset,
+                      .T = T,
+                      .n = 1,
+                      .streams_in_all = 1,
+                      .inv_count = 1.0 / T};
     PX_TRY(px_engine_evaluate(session->engine, &batch, session->nll));
     session->fresh = 0;
     session->pending = targets[T - 1];
@@ -90,11 +97,13 @@ static px_status read_window(px_session *session, const int32_t *targets, int32_
     return PX_OK;
 }
 
-static px_status feed(px_session *session, const int32_t *ids, size_t count, int32_t reset_id, double *log_probabilities)
+static px_status feed(px_session *session, const int32_t *ids, size_t count, int32_t reset_id,
+                      double *log_probabilities)
 {
     int32_t V = session->file->config.model.vocab;
     for (size_t i = 0; i < count; i++)
-        if (ids[i] < 0 || ids[i] >= V) return px_fail(PX_ERR_INPUT, "token %zu: id %d is not in the vocabulary of %d", i, (int)ids[i], (int)V);
+        if (ids[i] < 0 || ids[i] >= V)
+            return px_fail(PX_ERR_INPUT, "token %zu: id %d is not in the vocabulary of %d", i, (int)ids[i], (int)V);
     size_t done = 0;
     if (count > 0 && session->pending < 0) {
         if (log_probabilities) log_probabilities[0] = session->known ? log((double)session->next[ids[0]]) : NAN;
@@ -104,7 +113,8 @@ static px_status feed(px_session *session, const int32_t *ids, size_t count, int
     }
     while (done < count) {
         size_t T = count - done < WINDOW ? count - done : WINDOW;
-        px_status status = read_window(session, ids + done, (int32_t)T, reset_id, log_probabilities ? log_probabilities + done : NULL);
+        px_status status =
+            read_window(session, ids + done, (int32_t)T, reset_id, log_probabilities ? log_probabilities + done : NULL);
         if (status != PX_OK) {
             px_session_reset(session);
             return status;
@@ -124,7 +134,9 @@ px_status px_session_next(px_session *session, float *probabilities)
 {
     PX_PLAIN_LOCALE;
     if (!session->known) {
-        if (session->pending < 0) return px_fail(PX_ERR_ARGUMENT, "px_session_next: nothing was read since the last reset; feed a token first");
+        if (session->pending < 0)
+            return px_fail(PX_ERR_ARGUMENT,
+                           "px_session_next: nothing was read since the last reset; feed a token first");
         uint8_t reset = session->fresh || session->pending == session->file->reset_id;
         px_status status = px_engine_next(session->engine, &session->pending, &reset, 1, session->next);
         if (status != PX_OK) {
@@ -148,14 +160,17 @@ void px_line_score_free(px_line_score *score)
     *score = (px_line_score){0};
 }
 
-/* The ids of a line as the scorer reads it: framed by line ends where the model knows them. ids [count], at least none. */
-static px_status tokenise_line(const px_model_file *file, const char *line, size_t bytes, int framed, int32_t **ids, size_t *count, size_t *unknown)
+/* The ids of a line as the scorer reads it: framed by line ends where the model knows them. ids [count], at least none.
+ */
+static px_status tokenise_line(const px_model_file *file, const char *line, size_t bytes, int framed, int32_t **ids,
+                               size_t *count, size_t *unknown)
 {
     char *text = malloc(bytes + 2);
     if (!text) return px_fail(PX_ERR_MEMORY, "no memory for a line of %zu bytes", bytes);
     text[0] = text[bytes + 1] = '\n';
     if (bytes) memcpy(text + 1, line, bytes);
-    px_status status = px_vocabulary_encode(file->vocabulary, framed ? text : text + 1, framed ? bytes + 2 : bytes, "line", ids, count, unknown, NULL);
+    px_status status = px_vocabulary_encode(file->vocabulary, framed ? text : text + 1, framed ? bytes + 2 : bytes,
+                                            "line", ids, count, unknown, NULL);
     free(text);
     return status;
 }
@@ -191,7 +206,9 @@ px_status px_session_score_line(px_session *session, const char *line, size_t by
     int32_t *ids = NULL;
     size_t count = 0, unknown = 0;
     *score = (px_line_score){0};
-    if (bytes && memchr(line, '\n', bytes)) return px_fail(PX_ERR_ARGUMENT, "px_session_score_line: the line holds a line end; give one line, without its end");
+    if (bytes && memchr(line, '\n', bytes))
+        return px_fail(PX_ERR_ARGUMENT,
+                       "px_session_score_line: the line holds a line end; give one line, without its end");
     PX_TRY(tokenise_line(session->file, line, bytes, framed, &ids, &count, &unknown));
     int first_unknown = !framed && count > 0 && ids[0] == 0;
     px_status status = score_ids(session, ids, count, score);
@@ -209,18 +226,29 @@ void px_sampling_default(px_sampling *sampling)
     *sampling = (px_sampling){.length = 500, .temperature = 1, .top_p = 1, .seed = 1};
 }
 
-static px_status generate(px_session *session, const int32_t *prompt, size_t count, int prompt_given, const px_sampling *sampling, px_text_sink *sink)
+static px_status generate(px_session *session, const int32_t *prompt, size_t count, int prompt_given,
+                          const px_sampling *sampling, px_text_sink *sink)
 {
-    px_sample_options options = {.length = sampling->length, .temperature = sampling->temperature, .top_k = sampling->top_k, .top_p = sampling->top_p,
-                                 .greedy = sampling->greedy, .seed = sampling->seed, .count = 1, .prompt = prompt, .prompt_count = count,
-                                 .exclude_unknown = !sampling->unknown, .token = px_text_sink_take, .context = sink};
+    px_sample_options options = {.length = sampling->length,
+                                 .temperature = sampling->temperature,
+                                 .top_k = sampling->top_k,
+                                 .top_p = sampling->top_p,
+                                 .greedy = sampling->greedy,
+                                 .seed = sampling->seed,
+                                 .count = 1,
+                                 .prompt = prompt,
+                                 .prompt_count = count,
+                                 .exclude_unknown = !sampling->unknown,
+                                 .token = px_text_sink_take,
+                                 .context = sink};
     /* after a prompt a word is preceded by a space; a prompt that was made up stands for a line's beginning */
     PX_TRY(px_text_sink_add_prompt(sink, prompt, count, prompt_given));
     PX_TRY(px_sample(session->engine, session->file->config.model.vocab, &options));
     return sink->status;
 }
 
-px_status px_session_generate(px_session *session, const char *prompt, size_t prompt_bytes, const px_sampling *sampling, char **text, size_t *bytes)
+px_status px_session_generate(px_session *session, const char *prompt, size_t prompt_bytes, const px_sampling *sampling,
+                              char **text, size_t *bytes)
 {
     PX_PLAIN_LOCALE;
     px_sampling chosen;
@@ -231,11 +259,14 @@ px_status px_session_generate(px_session *session, const char *prompt, size_t pr
     if (sampling) chosen = *sampling;
     *text = NULL;
     *bytes = 0;
-    if (chosen.stop && !*chosen.stop) return px_fail(PX_ERR_ARGUMENT, "px_session_generate: the text to stop at is empty; give NULL for none");
-    PX_TRY(px_vocabulary_encode(session->file->vocabulary, prompt_bytes ? prompt : "", prompt_bytes, "prompt", &ids, &count, NULL, NULL));
+    if (chosen.stop && !*chosen.stop)
+        return px_fail(PX_ERR_ARGUMENT, "px_session_generate: the text to stop at is empty; give NULL for none");
+    PX_TRY(px_vocabulary_encode(session->file->vocabulary, prompt_bytes ? prompt : "", prompt_bytes, "prompt", &ids,
+                                &count, NULL, NULL));
     px_session_reset(session);
     px_text_sink_start(&sink, session->file->vocabulary, NULL, chosen.stop);
-    px_status status = count > 0 ? generate(session, ids, count, 1, &chosen, &sink) : generate(session, &first, 1, 0, &chosen, &sink);
+    px_status status =
+        count > 0 ? generate(session, ids, count, 1, &chosen, &sink) : generate(session, &first, 1, 0, &chosen, &sink);
     px_session_reset(session);
     if (status == PX_OK) {
         size_t made_bytes;

@@ -59,7 +59,8 @@ static void fill_tensor(const px_tensor *tensor, const px_model_config *model, u
         break;
     case PX_INIT_GLOROT: /* Glorot and Bengio 2010: variance 2 / (fan in + fan out) */
         if (tensor->dims == 2)
-            fill_uniform(seed, k, model->init_scale * sqrt(6.0 / (fan_out(tensor, model) + tensor->cols)), tensor->count, out);
+            fill_uniform(seed, k, model->init_scale * sqrt(6.0 / (fan_out(tensor, model) + tensor->cols)),
+                         tensor->count, out);
         break;
     }
 }
@@ -70,7 +71,8 @@ static void fill_identity(size_t h, double gain, float *out)
 }
 
 /* W_hh gate by gate: orthogonal or a multiple of the identity, as the model asks. */
-static px_status fill_recurrent(const px_tensor *tensor, const px_model_config *model, uint64_t seed, uint32_t k, float *out)
+static px_status fill_recurrent(const px_tensor *tensor, const px_model_config *model, uint64_t seed, uint32_t k,
+                                float *out)
 {
     const size_t h = (size_t)tensor->cols, gates = (size_t)tensor->rows / h;
     for (size_t gate = 0; gate < gates; gate++, out += h * h) {

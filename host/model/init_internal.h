@@ -10,8 +10,8 @@
  * numbers of the stream (seed, PX_RANDOM_INIT, k). */
 void px_init_normal_pair(uint64_t seed, uint32_t k, uint64_t pair, double normal[2]);
 
-/* out [h,h] = gain * Q, Q uniformly distributed among the orthogonal matrices, made of the stream's pairs from `pair` on. Needs 8 h^2 bytes for its own time;
- * PX_ERR_MEMORY if they are not there. */
+/* out [h,h] = gain * Q, Q uniformly distributed among the orthogonal matrices, made of the stream's pairs from `pair`
+ * on. Needs 8 h^2 bytes for its own time; PX_ERR_MEMORY if they are not there. */
 px_status px_init_orthogonal(uint64_t seed, uint32_t k, uint64_t pair, size_t h, double gain, float *out);
 
 #endif

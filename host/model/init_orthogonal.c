@@ -17,10 +17,7 @@ enum { PANEL = 32, GROUP = 4 };
 /* Four doubles side by side, readable from any double's address. */
 typedef double double4 __attribute__((vector_size(32), aligned(8), may_alias));
 
-static double sum4(const double4 *x)
-{
-    return ((*x)[0] + (*x)[2]) + ((*x)[1] + (*x)[3]);
-}
+static double sum4(const double4 *x) { return ((*x)[0] + (*x)[2]) + ((*x)[1] + (*x)[3]); }
 
 /* column -= v (v . column), over m values: one reflection I - v vT, where v.v = 2. */
 static void reflect1(const double *restrict v, double *restrict column, size_t m)
@@ -109,8 +106,10 @@ px_status px_init_orthogonal(uint64_t seed, uint32_t k, uint64_t pair, size_t h,
     if (!__builtin_mul_overflow(h, h + 1 + GROUP, &values) && values < SIZE_MAX / sizeof *matrix)
         matrix = malloc(values * sizeof *matrix);
     if (!matrix)
-        return px_fail(PX_ERR_MEMORY, "an orthogonal W_hh of %zu x %zu: no memory for its %.1f MiB; lower --hidden or use another "
-                       "--init-recurrent", h, h, (double)h * (double)h / 131072.0);
+        return px_fail(PX_ERR_MEMORY,
+                       "an orthogonal W_hh of %zu x %zu: no memory for its %.1f MiB; lower --hidden or use another "
+                       "--init-recurrent",
+                       h, h, (double)h * (double)h / 131072.0);
     double *sign = matrix + h * h, *q = sign + h;
 
     for (size_t i = 0; i < h * h; i += 2) {

@@ -16,10 +16,7 @@ typedef struct px_loss_row {
 } px_loss_row;
 
 /* exp(o - max), with its limits where max is infinite. */
-static inline double px_loss_weight(double o, double max)
-{
-    return o == max ? 1 : exp(o - max);
-}
+static inline double px_loss_weight(double o, double max) { return o == max ? 1 : exp(o - max); }
 
 static inline px_loss_row px_loss_row_of(const double *o, int32_t V)
 {

@@ -1,4 +1,5 @@
-/* The settings of a model, and the names of what there is to choose. Each list of names is in the order of its enum and ended by NULL. */
+/* The settings of a model, and the names of what there is to choose. Each list of names is in the order of its enum and
+ * ended by NULL. */
 #ifndef PX_MODEL_CONFIG_H
 #define PX_MODEL_CONFIG_H
 
@@ -7,24 +8,28 @@
 #include <stdint.h>
 
 typedef enum px_init { PX_INIT_UNIFORM, PX_INIT_NORMAL, PX_INIT_GLOROT } px_init;
-typedef enum px_init_recurrent { PX_INIT_RECURRENT_SAME, PX_INIT_RECURRENT_ORTHOGONAL, PX_INIT_RECURRENT_IDENTITY } px_init_recurrent;
+typedef enum px_init_recurrent {
+    PX_INIT_RECURRENT_SAME,
+    PX_INIT_RECURRENT_ORTHOGONAL,
+    PX_INIT_RECURRENT_IDENTITY
+} px_init_recurrent;
 
 extern const char *const px_init_names[], *const px_init_recurrent_names[];
 
 /* What an engine needs to know of the model. V is filled in once the vocabulary is known. */
 typedef struct px_model_config {
-    int32_t vocab;               /* V; 0 until the corpus has been read */
-    int32_t embed;               /* d; 0 = one-hot input */
-    int32_t hidden;              /* h */
-    int32_t layers;              /* L */
-    int32_t tied;                /* 1: the output layer uses the embedding table (needs d > 0) */
+    int32_t vocab;  /* V; 0 until the corpus has been read */
+    int32_t embed;  /* d; 0 = one-hot input */
+    int32_t hidden; /* h */
+    int32_t layers; /* L */
+    int32_t tied;   /* 1: the output layer uses the embedding table (needs d > 0) */
     px_cell cell;
     double dropout_input, dropout_between, dropout_output, dropout_weight; /* probabilities in [0, 1) */
-    int32_t dropout_locked;      /* 1: activation masks stay the same over a window */
+    int32_t dropout_locked; /* 1: activation masks stay the same over a window */
     px_init init;
-    double init_scale;           /* standard deviation of normal; factor of uniform and Glorot bounds */
+    double init_scale; /* standard deviation of normal; factor of uniform and Glorot bounds */
     px_init_recurrent init_recurrent;
-    double init_gain;            /* factor of orthogonal or identity W_hh */
+    double init_gain; /* factor of orthogonal or identity W_hh */
 } px_model_config;
 
 #endif

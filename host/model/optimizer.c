@@ -1,10 +1,8 @@
 /* The table of optimisers: see optimizer.h. */
 #include "optimizer.h"
 
-#define ROW(NAME, name, step, moment1, moment2, decoupled, rate, settings) {#name, moment1, moment2, decoupled, rate, settings},
+#define ROW(NAME, name, step, moment1, moment2, decoupled, rate, settings)                                             \
+    {#name, moment1, moment2, decoupled, rate, settings},
 static const px_optimizer_row rows[PX_OPTIMIZER_COUNT] = {PX_OPTIMIZERS(ROW)};
 
-const px_optimizer_row *px_optimizer_of(px_optimizer kind)
-{
-    return &rows[kind];
-}
+const px_optimizer_row *px_optimizer_of(px_optimizer kind) { return &rows[kind]; }

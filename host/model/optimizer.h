@@ -1,5 +1,6 @@
-/* Optimisers: one row each. From it come the enum, the names that flags take, who has moments, the default rate, what a flag is for, and
- * the steps of every engine. A further optimiser is a row here and, where none of the present ones fits, a step in optimizer_step.h.
+/* Optimisers: one row each. From it come the enum, the names that flags take, who has moments, the default rate, what a
+ * flag is for, and the steps of every engine. A further optimiser is a row here and, where none of the present ones
+ * fits, a step in optimizer_step.h.
  *
  * X(NAME, name, step, moment1, moment2, decoupled, rate, settings)
  *   step       of optimizer_step.h
@@ -7,15 +8,16 @@
  *   decoupled  1: weight decay shrinks the weight before the step; 0: it is added to the gradient
  *   rate       --lr where it is not given
  *   settings   of px_optimizer_config that the step reads beside lr, weight_decay and clip
- * Sources: PyTorch, torch.optim; Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2019 (AdamW); Tieleman and Hinton 2012 (RMSProp). */
+ * Sources: PyTorch, torch.optim; Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2019 (AdamW); Tieleman and Hinton
+ * 2012 (RMSProp). */
 #ifndef PX_OPTIMIZER_H
 #define PX_OPTIMIZER_H
 
-#define PX_OPTIMIZERS(X)                                                            \
-    X(SGD, sgd, sgd, 0, 0, 0, 1, 0)                                                 \
-    X(MOMENTUM, momentum, momentum, 1, 0, 0, 0.1, PX_USES_MOMENTUM)                 \
-    X(ADAM, adam, adam, 1, 1, 0, 2e-3, PX_USES_BETAS | PX_USES_EPSILON)             \
-    X(ADAMW, adamw, adam, 1, 1, 1, 2e-3, PX_USES_BETAS | PX_USES_EPSILON)           \
+#define PX_OPTIMIZERS(X)                                                                                               \
+    X(SGD, sgd, sgd, 0, 0, 0, 1, 0)                                                                                    \
+    X(MOMENTUM, momentum, momentum, 1, 0, 0, 0.1, PX_USES_MOMENTUM)                                                    \
+    X(ADAM, adam, adam, 1, 1, 0, 2e-3, PX_USES_BETAS | PX_USES_EPSILON)                                                \
+    X(ADAMW, adamw, adam, 1, 1, 1, 2e-3, PX_USES_BETAS | PX_USES_EPSILON)                                              \
     X(RMSPROP, rmsprop, rmsprop, 0, 1, 0, 1e-3, PX_USES_ALPHA | PX_USES_EPSILON)
 
 enum { PX_USES_MOMENTUM = 1, PX_USES_BETAS = 2, PX_USES_ALPHA = 4, PX_USES_EPSILON = 8 };
@@ -26,12 +28,12 @@ typedef enum px_optimizer { PX_OPTIMIZERS(PX_OPTIMIZER_VALUE) PX_OPTIMIZER_COUNT
 
 typedef struct px_optimizer_config {
     px_optimizer kind;
-    double momentum;             /* momentum: buffer = momentum * buffer + g, w -= lr * buffer */
-    double beta1, beta2;         /* Adam, AdamW */
-    double alpha;                /* RMSProp: smoothing of the squared gradient */
-    double epsilon;              /* Adam, AdamW, RMSProp: added to the root */
-    double weight_decay;         /* AdamW: decoupled; others: added to the gradient */
-    double clip;                 /* bound of the global gradient norm; 0 = none */
+    double momentum;     /* momentum: buffer = momentum * buffer + g, w -= lr * buffer */
+    double beta1, beta2; /* Adam, AdamW */
+    double alpha;        /* RMSProp: smoothing of the squared gradient */
+    double epsilon;      /* Adam, AdamW, RMSProp: added to the root */
+    double weight_decay; /* AdamW: decoupled; others: added to the gradient */
+    double clip;         /* bound of the global gradient norm; 0 = none */
 } px_optimizer_config;
 
 typedef struct px_optimizer_row {

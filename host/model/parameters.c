@@ -56,7 +56,8 @@ static px_status add_layer(px_parameters *table, const px_model_config *model, i
     int32_t h = model->hidden, inputs = l > 0 ? h : model->embed > 0 ? model->embed : model->vocab, rows;
     char name[40];
     if (__builtin_mul_overflow(h, cell->gates, &rows))
-        return px_fail(PX_ERR_ARGUMENT, "hidden %d: too many units for the %d gates of a layer of %s", (int)h, cell->gates, cell->label);
+        return px_fail(PX_ERR_ARGUMENT, "hidden %d: too many units for the %d gates of a layer of %s", (int)h,
+                       cell->gates, cell->label);
     snprintf(name, sizeof name, "rnn.weight_ih_l%d", (int)l);
     PX_TRY(add_tensor(table, PX_TENSOR_W_XH, l, name, rows, inputs, 2));
     table->tensor[table->tensor_count - 1].one_hot = l == 0 && model->embed == 0;
@@ -93,7 +94,9 @@ const px_tensor *px_parameters_find(const px_parameters *table, px_tensor_role r
 size_t px_parameters_layer_begin(const px_parameters *table, int32_t l)
 {
     int32_t k = 0;
-    while (table->tensor[k].role < PX_TENSOR_W_XH || (table->tensor[k].role <= PX_TENSOR_B_HN && table->tensor[k].layer < l)) k++;
+    while (table->tensor[k].role < PX_TENSOR_W_XH ||
+           (table->tensor[k].role <= PX_TENSOR_B_HN && table->tensor[k].layer < l))
+        k++;
     return table->tensor[k].offset; /* the table ends with b_q, which belongs to no layer */
 }
 
@@ -107,10 +110,7 @@ px_second_bias px_parameters_second_bias(const px_parameters *table, const px_te
     return bias;
 }
 
-int px_tensor_in_second_bias(const px_tensor *tensor)
-{
-    return tensor->role == PX_TENSOR_B_HN;
-}
+int px_tensor_in_second_bias(const px_tensor *tensor) { return tensor->role == PX_TENSOR_B_HN; }
 
 int px_weight_is_sound(float value, int is_output_bias)
 {
@@ -124,7 +124,9 @@ px_status px_parameters_check(const px_parameters *table, const float *flat, con
         const float *values = flat + tensor->offset;
         for (size_t i = 0; i < tensor->count; i++)
             if (!px_weight_is_sound(values[i], tensor->role == PX_TENSOR_B_Q))
-                return px_fail(PX_ERR_INPUT, "%s: tensor %s: value %zu is %g, which is no weight; the training diverged, use an earlier checkpoint",
+                return px_fail(PX_ERR_INPUT,
+                               "%s: tensor %s: value %zu is %g, which is no weight; the training diverged, use an "
+                               "earlier checkpoint",
                                source, tensor->name, i, (double)values[i]);
     }
     return PX_OK;

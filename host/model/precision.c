@@ -5,7 +5,4 @@
 
 const char *const px_precision_names[] = {"fp32", "tf32", "bf16", NULL};
 
-const char *px_precision_name(px_precision precision)
-{
-    return px_precision_names[precision];
-}
+const char *px_precision_name(px_precision precision) { return px_precision_names[precision]; }

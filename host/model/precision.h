@@ -4,7 +4,7 @@
 
 typedef enum px_precision { PX_FP32, PX_TF32, PX_BF16, PX_PRECISION_COUNT } px_precision;
 
-extern const char *const px_precision_names[]; /* in the order of the enum, ended by NULL */
+extern const char *const px_precision_names[];         /* in the order of the enum, ended by NULL */
 const char *px_precision_name(px_precision precision); /* "fp32" */
 
 #endif

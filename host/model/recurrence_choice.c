@@ -5,7 +5,4 @@
 
 const char *const px_recurrence_names[] = {"auto", "step", "fused", NULL};
 
-const char *px_recurrence_name(px_recurrence recurrence)
-{
-    return px_recurrence_names[recurrence];
-}
+const char *px_recurrence_name(px_recurrence recurrence) { return px_recurrence_names[recurrence]; }

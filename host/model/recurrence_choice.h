@@ -9,7 +9,7 @@ typedef enum px_recurrence {
     PX_RECURRENCE_COUNT
 } px_recurrence;
 
-extern const char *const px_recurrence_names[]; /* in the order of the enum, ended by NULL */
+extern const char *const px_recurrence_names[];           /* in the order of the enum, ended by NULL */
 const char *px_recurrence_name(px_recurrence recurrence); /* "step" */
 
 #endif

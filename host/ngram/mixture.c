@@ -9,12 +9,14 @@ double px_mixture_loss(const double *a, const double *b, size_t count, double we
     for (size_t i = 0; i < count; i++) {
         double least = fmin(a[i], b[i]); /* the larger probability is taken out, so that nothing underflows */
         if (isinf(least)) return INFINITY;
-        sum += least - log((weight > 0 ? weight * exp(least - a[i]) : 0) + (weight < 1 ? (1 - weight) * exp(least - b[i]) : 0));
+        sum += least -
+               log((weight > 0 ? weight * exp(least - a[i]) : 0) + (weight < 1 ? (1 - weight) * exp(least - b[i]) : 0));
     }
     return sum / (double)count;
 }
 
-/* Of the sum of log p with respect to the weight; +-inf at an end where a model that stands alone gives probability 0. */
+/* Of the sum of log p with respect to the weight; +-inf at an end where a model that stands alone gives probability 0.
+ */
 static double slope(const double *a, const double *b, size_t count, double weight)
 {
     double sum = 0;

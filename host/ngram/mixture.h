@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* Mean loss of the mixture, nats per token. a, b [count]: -log p of each model, +inf allowed. +inf where both give probability 0,
- * or where the only one with a weight does. */
+/* Mean loss of the mixture, nats per token. a, b [count]: -log p of each model, +inf allowed. +inf where both give
+ * probability 0, or where the only one with a weight does. */
 double px_mixture_loss(const double *a, const double *b, size_t count, double weight);
 
 /* The weight w of a with the least loss, in [0, 1], to 1e-9. The loss is convex in w, so that its derivative

@@ -23,20 +23,15 @@ void px_ngram_destroy(px_ngram *ngram)
     free(ngram);
 }
 
-int32_t px_ngram_order(const px_ngram *ngram)
-{
-    return ngram->order;
-}
+int32_t px_ngram_order(const px_ngram *ngram) { return ngram->order; }
 
-size_t px_ngram_count(const px_ngram *ngram, int32_t k)
-{
-    return ngram->level[k].count;
-}
+size_t px_ngram_count(const px_ngram *ngram, int32_t k) { return ngram->level[k].count; }
 
 size_t px_ngram_bytes(const px_ngram *ngram)
 {
     size_t bytes = sizeof *ngram;
-    for (int32_t k = 0; k <= ngram->order; k++) bytes += ngram->level[k].count * sizeof(uint32_t) * (k == ngram->order ? 2 : 6);
+    for (int32_t k = 0; k <= ngram->order; k++)
+        bytes += ngram->level[k].count * sizeof(uint32_t) * (k == ngram->order ? 2 : 6);
     return bytes;
 }
 
@@ -63,7 +58,8 @@ void px_ngram_start(const px_ngram *ngram, px_ngram_state *state)
 {
     state->node[0] = 0;
     for (int32_t k = 1; k < ngram->order; k++) state->node[k] = NONE;
-    if (ngram->line_end >= 0 && ngram->order > 1) state->node[1] = find(&ngram->level[0], &ngram->level[1], 0, (uint32_t)ngram->line_end);
+    if (ngram->line_end >= 0 && ngram->order > 1)
+        state->node[1] = find(&ngram->level[0], &ngram->level[1], 0, (uint32_t)ngram->line_end);
 }
 
 double px_ngram_next(const px_ngram *ngram, px_ngram_state *state, int32_t token)
@@ -87,7 +83,8 @@ double px_ngram_next(const px_ngram *ngram, px_ngram_state *state, int32_t token
     return p;
 }
 
-px_status px_ngram_score(const px_ngram *ngram, px_range range, const px_ngram_options *hooks, double *nll, px_ngram_result *result)
+px_status px_ngram_score(const px_ngram *ngram, px_range range, const px_ngram_options *hooks, double *nll,
+                         px_ngram_result *result)
 {
     enum { CHUNK = 4096 };
     int32_t ids[CHUNK];
@@ -104,7 +101,8 @@ px_status px_ngram_score(const px_ngram *ngram, px_range range, const px_ngram_o
         PX_TRY(px_tokens_copy(range.tokens, range.begin + begin, here, ids));
         for (size_t i = 0; i < here; i++) {
             if (ids[i] < 0 || ids[i] >= ngram->vocab)
-                return px_fail(PX_ERR_INPUT, "token %zu is %d, outside a vocabulary of %d", begin + i, ids[i], ngram->vocab);
+                return px_fail(PX_ERR_INPUT, "token %zu is %d, outside a vocabulary of %d", begin + i, ids[i],
+                               ngram->vocab);
             double loss = -log(px_ngram_next(ngram, &state, ids[i]));
             if (begin + i == 0) continue;
             sum += loss;

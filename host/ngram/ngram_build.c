@@ -1,5 +1,5 @@
-/* Counting n-grams: every position of the text is sorted by the K tokens that begin there, and each order is read off that one
- * sorted list, so that no hash table is needed. See ngram.h for what is counted. */
+/* Counting n-grams: every position of the text is sorted by the K tokens that begin there, and each order is read off
+ * that one sorted list, so that no hash table is needed. See ngram.h for what is counted. */
 #include "ngram_internal.h"
 
 #include "check.h"
@@ -10,19 +10,20 @@
 typedef struct builder {
     px_ngram *model;
     const px_ngram_options *options;
-    size_t N;            /* tokens; in lines, with a line end put before the first one */
-    uint32_t *text;      /* [N] */
-    uint8_t *reach;      /* [N] how long an n-gram that begins there can be, up to K */
-    uint32_t *order;     /* [N] positions, sorted */
-    uint32_t *spare;     /* [N] */
-    uint32_t *id;        /* [N] number of the (k-1)-gram that begins at a position, while level k is built */
-    uint32_t *next_id;   /* [N] the same for k */
-    int done, work;      /* passes over the text, for progress */
+    size_t N;          /* tokens; in lines, with a line end put before the first one */
+    uint32_t *text;    /* [N] */
+    uint8_t *reach;    /* [N] how long an n-gram that begins there can be, up to K */
+    uint32_t *order;   /* [N] positions, sorted */
+    uint32_t *spare;   /* [N] */
+    uint32_t *id;      /* [N] number of the (k-1)-gram that begins at a position, while level k is built */
+    uint32_t *next_id; /* [N] the same for k */
+    int done, work;    /* passes over the text, for progress */
 } builder;
 
 static px_status no_memory(const builder *b)
 {
-    return px_fail(PX_ERR_MEMORY, "no memory to count the %d-grams of %zu tokens; lower --order or give --limit-tokens", b->model->order, b->N);
+    return px_fail(PX_ERR_MEMORY, "no memory to count the %d-grams of %zu tokens; lower --order or give --limit-tokens",
+                   b->model->order, b->N);
 }
 
 /* After each pass over the text. */
@@ -45,19 +46,21 @@ static px_status read_text(builder *b, px_range range)
         PX_TRY(px_tokens_copy(range.tokens, range.begin + begin, count, chunk));
         for (size_t i = 0; i < count; i++) {
             if (chunk[i] < 0 || chunk[i] >= b->model->vocab)
-                return px_fail(PX_ERR_INPUT, "token %zu is %d, outside a vocabulary of %d", begin + i, chunk[i], b->model->vocab);
+                return px_fail(PX_ERR_INPUT, "token %zu is %d, outside a vocabulary of %d", begin + i, chunk[i],
+                               b->model->vocab);
             b->text[before + begin + i] = (uint32_t)chunk[i];
         }
     }
-    for (size_t i = b->N, end = b->N - 1; i-- > 0;) { /* end: the last token of i's line, or the next one's if i ends one */
+    for (size_t i = b->N, end = b->N - 1;
+         i-- > 0;) { /* end: the last token of i's line, or the next one's if i ends one */
         b->reach[i] = (uint8_t)(end - i < (size_t)b->model->order ? end - i + 1 : (size_t)b->model->order);
         if (before && b->text[i] == (uint32_t)b->model->line_end) end = i;
     }
     return PX_OK;
 }
 
-/* Stable counting sorts by the K-th token from a position, then by the one before, ... at last by its own; what is behind the
- * text's end comes first. */
+/* Stable counting sorts by the K-th token from a position, then by the one before, ... at last by its own; what is
+ * behind the text's end comes first. */
 static px_status sort_positions(builder *b)
 {
     size_t buckets = (size_t)b->model->vocab + 1;
@@ -126,7 +129,7 @@ static px_status build_level(builder *b, size_t k)
         previous = i;
     }
     if (!lines && k > 1 && b->N >= k - 1) above->c[b->id[0]]++; /* the place before the text */
-    if (lines && k == 1 && top) level->c[b->next_id[0]]--;      /* what was put before the first line was never predicted */
+    if (lines && k == 1 && top) level->c[b->next_id[0]]--; /* what was put before the first line was never predicted */
     for (size_t p = 0; p < above->count; p++) above->first[p + 1] += above->first[p];
     uint32_t *ids = b->next_id;
     b->next_id = b->id;
@@ -192,10 +195,13 @@ px_status px_ngram_create(px_range text, const px_ngram_options *options, px_ngr
     if (options->order < 1 || options->order > PX_NGRAM_MAX_ORDER)
         return px_fail(PX_ERR_ARGUMENT, "--order %d: from 1 to %d", options->order, PX_NGRAM_MAX_ORDER);
     if (options->vocab < 1) return px_fail(PX_ERR_ARGUMENT, "an n-gram model needs a vocabulary");
-    if (options->line_end >= options->vocab) return px_fail(PX_ERR_ARGUMENT, "a line end that is no token of the vocabulary");
+    if (options->line_end >= options->vocab)
+        return px_fail(PX_ERR_ARGUMENT, "a line end that is no token of the vocabulary");
     if (text.end == text.begin) return px_fail(PX_ERR_INPUT, "no tokens to count n-grams in");
     builder b = {.options = options, .N = text.end - text.begin + (options->line_end >= 0), .work = 2 * options->order};
-    if (b.N >= UINT32_MAX - 1) return px_fail(PX_ERR_INPUT, "%zu tokens are more than n-grams are counted in (2^32 - 2); give --limit-tokens", b.N);
+    if (b.N >= UINT32_MAX - 1)
+        return px_fail(PX_ERR_INPUT, "%zu tokens are more than n-grams are counted in (2^32 - 2); give --limit-tokens",
+                       b.N);
     b.model = calloc(1, sizeof *b.model);
     if (!b.model) return px_fail(PX_ERR_MEMORY, "no memory for an n-gram model");
     b.model->order = options->order;

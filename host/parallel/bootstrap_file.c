@@ -5,8 +5,9 @@
  *     reads   ...-id      <---                     writes ...-id: the numbers of all ranks, and the data
  *     removes ...-rank-k  (it has the data) --->   waits until all are gone, removes ...-id
  *
- * A rank takes only data that comes with its own number of this very attempt: what an earlier attempt left behind, under whatever name,
- * cannot be taken for new. Rank 0 writes the data anew where a rank's number turns out to have been such a leftover. */
+ * A rank takes only data that comes with its own number of this very attempt: what an earlier attempt left behind,
+ * under whatever name, cannot be taken for new. Rank 0 writes the data anew where a rank's number turns out to have
+ * been such a leftover. */
 #include "bootstrap_ways.h"
 
 #include "check.h"
@@ -25,16 +26,16 @@ typedef struct number {
     unsigned char bytes[NUMBER_BYTES];
 } number;
 
-/* ---- rank 0 --------------------------------------------------------------------------------------------------------------- */
+/* ---- rank 0 ------------------------------------------------------------------------------------------------------ */
 
 typedef struct gathering {
     const px_bootstrap *bootstrap;
     const void *data;
     size_t bytes;
     char id_path[PX_BOOTSTRAP_PATH_MAX];
-    number *numbers;         /* [size]; of rank 0 unused */
-    unsigned char *here;     /* [size]: 1 = its number has been read, 2 = it has the data */
-    unsigned char *image;    /* the id file */
+    number *numbers;      /* [size]; of rank 0 unused */
+    unsigned char *here;  /* [size]: 1 = its number has been read, 2 = it has the data */
+    unsigned char *image; /* the id file */
     size_t image_bytes;
 } gathering;
 
@@ -114,21 +115,27 @@ static px_status gather(gathering *g, double end)
         px_bootstrap_pause(&tries);
     }
     list_missing(g, written ? 2 : 1, missing, sizeof missing);
-    return px_fail(PX_ERR_IO, "rank %s of %d did not come within %g s (looked for %s); do all ranks run, see the same folder, and have the same "
-                              "PERPLEX_JOB? raise --bootstrap-timeout if they start late",
+    return px_fail(PX_ERR_IO,
+                   "rank %s of %d did not come within %g s (looked for %s); do all ranks run, see the same folder, and "
+                   "have the same "
+                   "PERPLEX_JOB? raise --bootstrap-timeout if they start late",
                    missing, (int)size, g->bootstrap->timeout_s, g->id_path);
 }
 
 static px_status hand_out(const px_bootstrap *bootstrap, const void *data, size_t bytes, double end)
 {
     size_t size = (size_t)bootstrap->size;
-    gathering g = {.bootstrap = bootstrap, .data = data, .bytes = bytes, .image_bytes = HEADER_BYTES + size * NUMBER_BYTES + bytes};
+    gathering g = {.bootstrap = bootstrap,
+                   .data = data,
+                   .bytes = bytes,
+                   .image_bytes = HEADER_BYTES + size * NUMBER_BYTES + bytes};
     PX_TRY(px_private_path(bootstrap, "id", g.id_path));
     px_private_clean(bootstrap);
     g.numbers = calloc(size, sizeof *g.numbers);
     g.here = calloc(size, 1);
     g.image = malloc(g.image_bytes);
-    px_status status = g.numbers && g.here && g.image ? gather(&g, end) : px_fail(PX_ERR_MEMORY, "no memory for %zu ranks", size);
+    px_status status =
+        g.numbers && g.here && g.image ? gather(&g, end) : px_fail(PX_ERR_MEMORY, "no memory for %zu ranks", size);
     unlink(g.id_path);
     free(g.numbers);
     free(g.here);
@@ -136,11 +143,11 @@ static px_status hand_out(const px_bootstrap *bootstrap, const void *data, size_
     return status;
 }
 
-/* ---- the others ------------------------------------------------------------------------------------------------------------- */
+/* ---- the others -------------------------------------------------------------------------------------------------- */
 
 /* The data, if the id file answers to our number. image [capacity] is scratch. */
-static px_status take(const px_bootstrap *bootstrap, const char *path, const number *own, unsigned char *image, size_t capacity, void *data, size_t bytes,
-                      int *taken)
+static px_status take(const px_bootstrap *bootstrap, const char *path, const number *own, unsigned char *image,
+                      size_t capacity, void *data, size_t bytes, int *taken)
 {
     uint32_t sizes[2];
     size_t got, numbers = (size_t)bootstrap->size * NUMBER_BYTES;
@@ -148,8 +155,10 @@ static px_status take(const px_bootstrap *bootstrap, const char *path, const num
     PX_TRY(px_private_read(path, image, capacity, &got, &found));
     if (!found || got < HEADER_BYTES || memcmp(image, ID_MAGIC, sizeof ID_MAGIC) != 0) return PX_OK;
     memcpy(sizes, image + sizeof ID_MAGIC, sizeof sizes);
-    if (sizes[0] != (uint32_t)bootstrap->size || sizes[1] != bytes || got != HEADER_BYTES + numbers + bytes) return PX_OK;
-    if (memcmp(image + HEADER_BYTES + (size_t)bootstrap->rank * NUMBER_BYTES, own, sizeof *own) != 0) return PX_OK; /* of another attempt */
+    if (sizes[0] != (uint32_t)bootstrap->size || sizes[1] != bytes || got != HEADER_BYTES + numbers + bytes)
+        return PX_OK;
+    if (memcmp(image + HEADER_BYTES + (size_t)bootstrap->rank * NUMBER_BYTES, own, sizeof *own) != 0)
+        return PX_OK; /* of another attempt */
     memcpy(data, image + HEADER_BYTES + numbers, bytes);
     *taken = 1;
     return PX_OK;
@@ -170,8 +179,10 @@ static px_status wait_for_id(const px_bootstrap *bootstrap, const number *own, v
         status = take(bootstrap, path, own, image, capacity, data, bytes, &taken);
         if (status != PX_OK || taken) break;
         if (px_clock() >= end) {
-            status = px_fail(PX_ERR_IO, "rank %d of %d: rank 0 gave no answer within %g s (%s); do all ranks run, see the same folder, and have the same "
-                                        "PERPLEX_JOB? raise --bootstrap-timeout if they start late",
+            status = px_fail(PX_ERR_IO,
+                             "rank %d of %d: rank 0 gave no answer within %g s (%s); do all ranks run, see the same "
+                             "folder, and have the same "
+                             "PERPLEX_JOB? raise --bootstrap-timeout if they start late",
                              (int)bootstrap->rank, (int)bootstrap->size, bootstrap->timeout_s, path);
             break;
         }

@@ -33,12 +33,17 @@ px_status px_private_folder(const char *path)
 {
     struct stat about;
     if (px_make_folder(path, 0700) != 0 && errno != EEXIST)
-        return px_fail(PX_ERR_INPUT, "%s: the folder cannot be made: %s; name one that all ranks share in PERPLEX_BOOTSTRAP_DIR", path, strerror(errno));
+        return px_fail(PX_ERR_INPUT,
+                       "%s: the folder cannot be made: %s; name one that all ranks share in PERPLEX_BOOTSTRAP_DIR",
+                       path, strerror(errno));
     if (stat(path, &about) != 0 || !S_ISDIR(about.st_mode))
         return px_fail(PX_ERR_INPUT, "%s: not a folder; name one that all ranks share in PERPLEX_BOOTSTRAP_DIR", path);
-    /* where others may write, they may also take away and exchange what lies there, unless the folder is sticky as /tmp is */
+    /* where others may write, they may also take away and exchange what lies there, unless the folder is sticky as /tmp
+     * is */
     if ((about.st_mode & 022) && !(about.st_mode & S_ISVTX))
-        return px_fail(PX_ERR_INPUT, "%s: others can write there; chmod go-w it, or name another folder in PERPLEX_BOOTSTRAP_DIR", path);
+        return px_fail(PX_ERR_INPUT,
+                       "%s: others can write there; chmod go-w it, or name another folder in PERPLEX_BOOTSTRAP_DIR",
+                       path);
     return PX_OK;
 }
 
@@ -46,21 +51,25 @@ static px_status write_all(int file, const char *path, const void *data, size_t 
 {
     ssize_t written = write(file, data, bytes);
     if (written != (ssize_t)bytes || fsync(file) != 0)
-        return px_fail(PX_ERR_IO, "%s: cannot be written: %s", path, written >= 0 && written != (ssize_t)bytes ? "the disk is full" : strerror(errno));
+        return px_fail(PX_ERR_IO, "%s: cannot be written: %s", path,
+                       written >= 0 && written != (ssize_t)bytes ? "the disk is full" : strerror(errno));
     return PX_OK;
 }
 
 /* A new file beside path, of mode 0600, that nobody else has: its name goes to temporary. */
-static px_status write_temporary(const char *path, const void *data, size_t bytes, char temporary[PX_BOOTSTRAP_PATH_MAX])
+static px_status write_temporary(const char *path, const void *data, size_t bytes,
+                                 char temporary[PX_BOOTSTRAP_PATH_MAX])
 {
     uint64_t number;
     PX_TRY(px_private_random(&number, sizeof number));
-    if (snprintf(temporary, PX_BOOTSTRAP_PATH_MAX, "%s.%016llx", path, (unsigned long long)number) >= PX_BOOTSTRAP_PATH_MAX)
+    if (snprintf(temporary, PX_BOOTSTRAP_PATH_MAX, "%s.%016llx", path, (unsigned long long)number) >=
+        PX_BOOTSTRAP_PATH_MAX)
         return px_fail(PX_ERR_ARGUMENT, "%s: too long a path", path);
     int file = px_open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (file < 0) return px_fail(PX_ERR_IO, "%s: cannot be made: %s", temporary, strerror(errno));
     px_status status = write_all(file, temporary, data, bytes);
-    if (close(file) != 0 && status == PX_OK) status = px_fail(PX_ERR_IO, "%s: cannot be written: %s", temporary, strerror(errno));
+    if (close(file) != 0 && status == PX_OK)
+        status = px_fail(PX_ERR_IO, "%s: cannot be written: %s", temporary, strerror(errno));
     if (status != PX_OK) unlink(temporary);
     return status;
 }
@@ -81,18 +90,25 @@ px_status px_private_read(const char *path, void *data, size_t limit, size_t *by
     *found = 0;
     *bytes = 0;
     int file = px_open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
-    if (file < 0 && (errno == ENOENT || errno == ESTALE)) return PX_OK; /* ESTALE: replaced on a network file system just now */
-    if (file < 0) return px_fail(PX_ERR_INPUT, "%s: cannot be read: %s", path, errno == ELOOP ? "it is a symbolic link" : strerror(errno));
+    if (file < 0 && (errno == ENOENT || errno == ESTALE))
+        return PX_OK; /* ESTALE: replaced on a network file system just now */
+    if (file < 0)
+        return px_fail(PX_ERR_INPUT, "%s: cannot be read: %s", path,
+                       errno == ELOOP ? "it is a symbolic link" : strerror(errno));
     px_status status = PX_OK;
     ssize_t got = 0;
     if (fstat(file, &about) != 0 || !S_ISREG(about.st_mode))
         status = px_fail(PX_ERR_INPUT, "%s: not a plain file", path);
     else if (about.st_uid != geteuid())
-        status = px_fail(PX_ERR_INPUT, "%s: belongs to user %u, not to this one (%u); remove it or name another", path, (unsigned)about.st_uid, (unsigned)geteuid());
+        status = px_fail(PX_ERR_INPUT, "%s: belongs to user %u, not to this one (%u); remove it or name another", path,
+                         (unsigned)about.st_uid, (unsigned)geteuid());
     else if (about.st_mode & 077)
-        status = px_fail(PX_ERR_INPUT, "%s: others can use it (mode %03o); chmod 600 it, and make a new key if it is one", path, (unsigned)about.st_mode & 0777);
+        status =
+            px_fail(PX_ERR_INPUT, "%s: others can use it (mode %03o); chmod 600 it, and make a new key if it is one",
+                    path, (unsigned)about.st_mode & 0777);
     else if (about.st_size > (off_t)limit)
-        status = px_fail(PX_ERR_INPUT, "%s: %lld bytes; at most %zu are expected", path, (long long)about.st_size, limit);
+        status =
+            px_fail(PX_ERR_INPUT, "%s: %lld bytes; at most %zu are expected", path, (long long)about.st_size, limit);
     else if ((got = read(file, data, limit)) < 0)
         status = px_fail(PX_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
     close(file);
@@ -132,17 +148,20 @@ px_status px_private_key(const char *path, px_bootstrap_key *key)
         PX_TRY(px_private_read(path, text, sizeof text, &bytes, &found));
     }
     if (!found || bytes < PX_KEY_BYTES)
-        return px_fail(PX_ERR_INPUT, "%s: %zu bytes are no key; make one: (umask 077; head -c %d /dev/urandom > %s)", path, bytes, PX_KEY_BYTES, path);
+        return px_fail(PX_ERR_INPUT, "%s: %zu bytes are no key; make one: (umask 077; head -c %d /dev/urandom > %s)",
+                       path, bytes, PX_KEY_BYTES, path);
     memcpy(key->bytes, text, sizeof key->bytes);
     return PX_OK;
 }
 
 px_status px_private_path(const px_bootstrap *bootstrap, const char *what, char path[PX_BOOTSTRAP_PATH_MAX])
 {
-    int length = snprintf(path, PX_BOOTSTRAP_PATH_MAX, "%s/perplex-%s-%s-%s", bootstrap->folder, bootstrap->job, bootstrap->restart, what);
+    int length = snprintf(path, PX_BOOTSTRAP_PATH_MAX, "%s/perplex-%s-%s-%s", bootstrap->folder, bootstrap->job,
+                          bootstrap->restart, what);
     /* room for the suffix of a temporary file */
     if (length < 0 || length >= PX_BOOTSTRAP_PATH_MAX - 20)
-        return px_fail(PX_ERR_ARGUMENT, "%s: too long a path; name a shorter folder in PERPLEX_BOOTSTRAP_DIR", bootstrap->folder);
+        return px_fail(PX_ERR_ARGUMENT, "%s: too long a path; name a shorter folder in PERPLEX_BOOTSTRAP_DIR",
+                       bootstrap->folder);
     return PX_OK;
 }
 
@@ -156,9 +175,12 @@ void px_private_clean(const px_bootstrap *bootstrap)
     for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
         const char *rest = entry->d_name + strlen(job);
         if (strncmp(entry->d_name, job, strlen(job)) != 0 || strncmp(entry->d_name, now, strlen(now)) == 0) continue;
-        /* "3-id", "3-rank-1": a number, then one of ours; another job whose name goes on after this one's is left alone */
+        /* "3-id", "3-rank-1": a number, then one of ours; another job whose name goes on after this one's is left alone
+         */
         size_t digits = strspn(rest, "0123456789");
-        if (digits == 0 || rest[digits] != '-' || (strncmp(rest + digits, "-id", 3) != 0 && strncmp(rest + digits, "-rank-", 6) != 0 && strncmp(rest + digits, "-port", 5) != 0))
+        if (digits == 0 || rest[digits] != '-' ||
+            (strncmp(rest + digits, "-id", 3) != 0 && strncmp(rest + digits, "-rank-", 6) != 0 &&
+             strncmp(rest + digits, "-port", 5) != 0))
             continue;
         unlinkat(dirfd(folder), entry->d_name, 0); /* one of another user stays: that is no failure */
     }

@@ -1,5 +1,6 @@
-/* Rank 0 of the bootstrap over TCP: listens on one address, and answers whoever knows the key. The conversation is described in
- * bootstrap_tcp.c. Many connections are open at a time, so that one that says nothing keeps nobody waiting. */
+/* Rank 0 of the bootstrap over TCP: listens on one address, and answers whoever knows the key. The conversation is
+ * described in bootstrap_tcp.c. Many connections are open at a time, so that one that says nothing keeps nobody
+ * waiting. */
 #include "bootstrap_tcp.h"
 
 #include "check.h"
@@ -17,7 +18,7 @@
 enum { GUESTS_MAX = 64 }; /* connections that have not asked yet; the oldest goes where more come */
 
 typedef struct guest {
-    int socket;                            /* -1: an empty place */
+    int socket; /* -1: an empty place */
     double came;
     unsigned char number[PX_TCP_NUMBER_BYTES], request[PX_TCP_REQUEST_BYTES];
     size_t got;
@@ -30,14 +31,14 @@ struct px_tcp_hall {
     const void *data;
     size_t bytes;
     int socket;
-    char place[PX_TCP_PLACE_BYTES];        /* "127.0.0.1:29500" */
+    char place[PX_TCP_PLACE_BYTES]; /* "127.0.0.1:29500" */
     char port[16];
     unsigned char *served;                 /* [size] */
     int *sockets;                          /* [size], or NULL: the caller keeps them */
     char published[PX_BOOTSTRAP_PATH_MAX]; /* "": nothing */
     int32_t missing;
     int refused;
-    char last_refused[160];                /* who, and why */
+    char last_refused[160]; /* who, and why */
     guest guests[GUESTS_MAX];
 };
 
@@ -52,17 +53,24 @@ static px_status listen_at(px_tcp_hall *h, const struct addrinfo *place)
     setsockopt(h->socket, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
     if (bind(h->socket, place->ai_addr, place->ai_addrlen) != 0 || listen(h->socket, GUESTS_MAX) != 0) {
         if (errno == EADDRINUSE)
-            return px_fail(PX_ERR_IO, "rank 0: the port %s is in use; export another MASTER_PORT on every rank (or none: --bootstrap tcp then lets the system "
-                                      "choose one)",
+            return px_fail(PX_ERR_IO,
+                           "rank 0: the port %s is in use; export another MASTER_PORT on every rank (or none: "
+                           "--bootstrap tcp then lets the system "
+                           "choose one)",
                            h->place);
         if (errno == EADDRNOTAVAIL)
-            return px_fail(PX_ERR_ARGUMENT, "rank 0: MASTER_ADDR=%s is no address of this machine; it must be that of the machine that rank 0 runs on", b->address);
+            return px_fail(PX_ERR_ARGUMENT,
+                           "rank 0: MASTER_ADDR=%s is no address of this machine; it must be that of the machine that "
+                           "rank 0 runs on",
+                           b->address);
         return px_fail(PX_ERR_IO, "rank 0: cannot listen on %s: %s", h->place, strerror(errno));
     }
     struct sockaddr_storage bound;
     socklen_t length = sizeof bound;
-    if (getsockname(h->socket, (struct sockaddr *)&bound, &length) != 0) return px_fail(PX_ERR_IO, "rank 0: %s: %s", h->place, strerror(errno));
-    in_port_t number = bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port : ((struct sockaddr_in *)&bound)->sin_port;
+    if (getsockname(h->socket, (struct sockaddr *)&bound, &length) != 0)
+        return px_fail(PX_ERR_IO, "rank 0: %s: %s", h->place, strerror(errno));
+    in_port_t number = bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+                                                   : ((struct sockaddr_in *)&bound)->sin_port;
     snprintf(h->port, sizeof h->port, "%u", (unsigned)ntohs(number));
     px_tcp_place_text(place, h->port, h->place, sizeof h->place);
     return PX_OK;
@@ -100,7 +108,8 @@ static px_status welcome(px_tcp_hall *h)
     part(place);
     place->socket = socket;
     place->came = px_clock();
-    getnameinfo((struct sockaddr *)&from, length, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    getnameinfo((struct sockaddr *)&from, length, host, sizeof host, port, sizeof port,
+                NI_NUMERICHOST | NI_NUMERICSERV);
     snprintf(place->from, sizeof place->from, "%s:%s", host, port);
     PX_TRY(px_private_random(place->number, sizeof place->number));
     memcpy(greeting, PX_TCP_GREETING, PX_TCP_MAGIC_BYTES);
@@ -123,7 +132,8 @@ static px_tcp_verdict judge(px_tcp_hall *h, const guest *g)
 /* A whole request is there: the verdict, and the data for who may have it. */
 static void answer(px_tcp_hall *h, guest *g)
 {
-    static const char *const why[] = {"", "not the key of this job", "counts other ranks", "no rank of this job", "a rank that came twice"};
+    static const char *const why[] = {"", "not the key of this job", "counts other ranks", "no rank of this job",
+                                      "a rank that came twice"};
     unsigned char text[PX_TCP_ANSWER_BYTES];
     px_tcp_verdict said = judge(h, g);
     size_t bytes = said == PX_TCP_WELCOME ? h->bytes : 0;
@@ -170,9 +180,12 @@ static px_status did_not_come(const px_tcp_hall *h)
         if (count++ == 8) at += (size_t)snprintf(list + at, sizeof list - at, ", ...");
     }
     if (h->refused)
-        snprintf(strangers, sizeof strangers, "; %d connection%s refused, the last from %s", h->refused, h->refused == 1 ? " was" : "s were", h->last_refused);
-    return px_fail(PX_ERR_IO, "rank %s of %d did not come to %s within %g s%s; do all ranks run, with the same MASTER_ADDR and MASTER_PORT? raise "
-                              "--bootstrap-timeout if they start late",
+        snprintf(strangers, sizeof strangers, "; %d connection%s refused, the last from %s", h->refused,
+                 h->refused == 1 ? " was" : "s were", h->last_refused);
+    return px_fail(PX_ERR_IO,
+                   "rank %s of %d did not come to %s within %g s%s; do all ranks run, with the same MASTER_ADDR and "
+                   "MASTER_PORT? raise "
+                   "--bootstrap-timeout if they start late",
                    list, (int)h->bootstrap->size, h->place, h->bootstrap->timeout_s, strangers);
 }
 
@@ -191,9 +204,11 @@ static px_status receive_all(px_tcp_hall *h, double end)
             if (g->socket >= 0 && g->came + PX_TCP_PATIENCE_S < wake) wake = g->came + PX_TCP_PATIENCE_S;
             waits[1 + i] = (struct pollfd){.fd = g->socket, .events = POLLIN};
         }
-        if (poll(waits, 1 + GUESTS_MAX, px_tcp_left_ms(wake)) < 0 && errno != EINTR) return px_fail(PX_ERR_IO, "rank 0: %s: %s", h->place, strerror(errno));
+        if (poll(waits, 1 + GUESTS_MAX, px_tcp_left_ms(wake)) < 0 && errno != EINTR)
+            return px_fail(PX_ERR_IO, "rank 0: %s: %s", h->place, strerror(errno));
         for (int i = 0; i < GUESTS_MAX; i++)
-            if (h->guests[i].socket >= 0 && waits[1 + i].fd == h->guests[i].socket && waits[1 + i].revents) hear(h, &h->guests[i]);
+            if (h->guests[i].socket >= 0 && waits[1 + i].fd == h->guests[i].socket && waits[1 + i].revents)
+                hear(h, &h->guests[i]);
         if (waits[0].revents) PX_TRY(welcome(h));
     }
     return PX_OK;
@@ -237,10 +252,7 @@ px_status px_tcp_open(const px_bootstrap *bootstrap, const px_bootstrap_key *key
     return status;
 }
 
-const char *px_tcp_port(const px_tcp_hall *hall)
-{
-    return hall->port;
-}
+const char *px_tcp_port(const px_tcp_hall *hall) { return hall->port; }
 
 px_status px_tcp_receive(px_tcp_hall *h, const void *data, size_t bytes, int *sockets, double end)
 {

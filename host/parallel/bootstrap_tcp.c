@@ -4,8 +4,8 @@
  *     rank k -> rank 0   request: rank, size, a random number M, SipHash(key, "ask" N M rank size)
  *     rank 0 -> rank k   answer: verdict, the data, SipHash(key, "answer" M N verdict data)
  *
- * The key itself never travels, so that neither a program that holds the port nor one that listens learns it; the data travels open.
- * Who does not answer in time, or says something else, is let go and hinders nobody. */
+ * The key itself never travels, so that neither a program that holds the port nor one that listens learns it; the data
+ * travels open. Who does not answer in time, or says something else, is let go and hinders nobody. */
 #include "bootstrap_tcp.h"
 
 #include "check.h"
@@ -47,7 +47,9 @@ static int connect_to(const struct addrinfo *place, double end)
     if (made < 0) return -1;
     if (connect(made, place->ai_addr, place->ai_addrlen) == 0) return made;
     struct pollfd wait = {.fd = made, .events = POLLOUT};
-    if (errno == EINPROGRESS && poll(&wait, 1, px_tcp_left_ms(end)) == 1 && getsockopt(made, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == 0) return made;
+    if (errno == EINPROGRESS && poll(&wait, 1, px_tcp_left_ms(end)) == 1 &&
+        getsockopt(made, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == 0)
+        return made;
     close(made);
     return -1;
 }
@@ -57,26 +59,35 @@ static outcome told(const px_bootstrap *b, const char *place, px_tcp_verdict sai
     switch (said) {
     case PX_TCP_WELCOME: return DONE;
     case PX_TCP_WRONG_KEY:
-        *status = px_fail(PX_ERR_INPUT, "rank %d: rank 0 at %s has another key; all ranks need the same file %s (PERPLEX_BOOTSTRAP_KEY)", (int)b->rank, place, b->key_path);
+        *status =
+            px_fail(PX_ERR_INPUT,
+                    "rank %d: rank 0 at %s has another key; all ranks need the same file %s (PERPLEX_BOOTSTRAP_KEY)",
+                    (int)b->rank, place, b->key_path);
         return FAILED;
     case PX_TCP_WRONG_SIZE:
-        *status = px_fail(PX_ERR_ARGUMENT, "rank %d: rank 0 at %s belongs to a job of another number of ranks than %d; is MASTER_PORT another job's?", (int)b->rank, place,
-                          (int)b->size);
+        *status = px_fail(
+            PX_ERR_ARGUMENT,
+            "rank %d: rank 0 at %s belongs to a job of another number of ranks than %d; is MASTER_PORT another job's?",
+            (int)b->rank, place, (int)b->size);
         return FAILED;
     case PX_TCP_WRONG_RANK:
     case PX_TCP_RANK_TWICE: break;
     }
     *status = px_fail(PX_ERR_ARGUMENT, "rank %d of %d: rank 0 at %s %s", (int)b->rank, (int)b->size, place,
-                      said == PX_TCP_RANK_TWICE ? "has had a rank of this number already; every rank needs its own" : "knows no such rank");
+                      said == PX_TCP_RANK_TWICE ? "has had a rank of this number already; every rank needs its own"
+                                                : "knows no such rank");
     return FAILED;
 }
 
 /* One conversation. AGAIN: whoever listens there is not (yet) rank 0, or went away. */
-static outcome ask(const px_bootstrap *b, const px_bootstrap_key *key, int socket, const char *place, void *data, size_t bytes, double end, px_status *status)
+static outcome ask(const px_bootstrap *b, const px_bootstrap_key *key, int socket, const char *place, void *data,
+                   size_t bytes, double end, px_status *status)
 {
     unsigned char greeting[PX_TCP_GREETING_BYTES], request[PX_TCP_REQUEST_BYTES], text[PX_TCP_ANSWER_BYTES], proof[8];
     double patience = px_clock() + PX_TCP_PATIENCE_S, until = patience < end ? patience : end;
-    if (!read_whole(socket, greeting, sizeof greeting, until) || memcmp(greeting, PX_TCP_GREETING, PX_TCP_MAGIC_BYTES) != 0) return AGAIN;
+    if (!read_whole(socket, greeting, sizeof greeting, until) ||
+        memcmp(greeting, PX_TCP_GREETING, PX_TCP_MAGIC_BYTES) != 0)
+        return AGAIN;
     const unsigned char *number = greeting + PX_TCP_MAGIC_BYTES;
     px_tcp_put_u32(request, (uint32_t)b->rank);
     px_tcp_put_u32(request + 4, (uint32_t)b->size);
@@ -85,10 +96,14 @@ static outcome ask(const px_bootstrap *b, const px_bootstrap_key *key, int socke
     if (send(socket, request, sizeof request, MSG_NOSIGNAL) != (ssize_t)sizeof request) return AGAIN;
     if (!read_whole(socket, text, 8, until)) return AGAIN;
     uint32_t said = px_tcp_get_u32(text), length = px_tcp_get_u32(text + 4);
-    if (said > PX_TCP_RANK_TWICE || length != (said == PX_TCP_WELCOME ? bytes : 0) || !read_whole(socket, text + 8, length + 8, until)) return AGAIN;
+    if (said > PX_TCP_RANK_TWICE || length != (said == PX_TCP_WELCOME ? bytes : 0) ||
+        !read_whole(socket, text + 8, length + 8, until))
+        return AGAIN;
     px_tcp_prove_answer(key, number, request, text, length, proof);
-    /* a refusal for the wrong key cannot be proved, so it is believed: the worst that a stranger gets by it is this message */
-    if (said != PX_TCP_WRONG_KEY && !px_tcp_same(proof, text + 8 + length, sizeof proof)) return told(b, place, PX_TCP_WRONG_KEY, status);
+    /* a refusal for the wrong key cannot be proved, so it is believed: the worst that a stranger gets by it is this
+     * message */
+    if (said != PX_TCP_WRONG_KEY && !px_tcp_same(proof, text + 8 + length, sizeof proof))
+        return told(b, place, PX_TCP_WRONG_KEY, status);
     outcome result = told(b, place, (px_tcp_verdict)said, status);
     if (result == DONE) memcpy(data, text + 8, bytes);
     return result;
@@ -110,8 +125,8 @@ static px_status find_port(const px_bootstrap *b, char port[16])
 }
 
 /* Tries every address of rank 0 once. */
-static outcome try_once(const px_bootstrap *b, const px_bootstrap_key *key, void *data, size_t bytes, int *kept, double end, char *place, size_t place_size,
-                        px_status *status)
+static outcome try_once(const px_bootstrap *b, const px_bootstrap_key *key, void *data, size_t bytes, int *kept,
+                        double end, char *place, size_t place_size, px_status *status)
 {
     char port[16];
     struct addrinfo *places;
@@ -133,7 +148,8 @@ static outcome try_once(const px_bootstrap *b, const px_bootstrap_key *key, void
     return result;
 }
 
-px_status px_tcp_come(const px_bootstrap *b, const px_bootstrap_key *key, void *data, size_t bytes, int *kept, double end)
+px_status px_tcp_come(const px_bootstrap *b, const px_bootstrap_key *key, void *data, size_t bytes, int *kept,
+                      double end)
 {
     px_status status = PX_OK;
     char place[PX_TCP_PLACE_BYTES];
@@ -146,8 +162,10 @@ px_status px_tcp_come(const px_bootstrap *b, const px_bootstrap_key *key, void *
         if (px_clock() >= end) break;
         px_bootstrap_pause(&tries);
     }
-    return px_fail(PX_ERR_IO, "rank %d of %d: no rank 0 at %s within %g s; does it run, with the same MASTER_ADDR and MASTER_PORT? raise --bootstrap-timeout if it "
-                              "starts late",
+    return px_fail(PX_ERR_IO,
+                   "rank %d of %d: no rank 0 at %s within %g s; does it run, with the same MASTER_ADDR and "
+                   "MASTER_PORT? raise --bootstrap-timeout if it "
+                   "starts late",
                    (int)b->rank, (int)b->size, place, b->timeout_s);
 }
 

@@ -14,17 +14,19 @@ px_status px_bootstrap_tcp(const px_bootstrap *bootstrap, void *data, size_t byt
 px_status px_bootstrap_file(const px_bootstrap *bootstrap, void *data, size_t bytes, double end);
 
 /* ---- bootstrap_private.c: files of mode 0600 that belong to this user. */
-/* The key of this user; made where the file is missing (of several ranks that make one, one wins). PX_ERR_INPUT: others can read it, it
- * belongs to somebody else, or it is no key. */
+/* The key of this user; made where the file is missing (of several ranks that make one, one wins). PX_ERR_INPUT: others
+ * can read it, it belongs to somebody else, or it is no key. */
 px_status px_private_key(const char *path, px_bootstrap_key *key);
 /* The folder, made with mode 0700 where it is missing. */
 px_status px_private_folder(const char *path);
-/* Writes a whole new file: a temporary one made O_EXCL with mode 0600, then renamed to path (what was there is replaced). */
+/* Writes a whole new file: a temporary one made O_EXCL with mode 0600, then renamed to path (what was there is
+ * replaced). */
 px_status px_private_write(const char *path, const void *data, size_t bytes);
-/* Reads a whole file of at most limit bytes; *found 0 where there is none. PX_ERR_INPUT where it is not this user's own, not of mode 0600,
- * or no plain file. */
+/* Reads a whole file of at most limit bytes; *found 0 where there is none. PX_ERR_INPUT where it is not this user's
+ * own, not of mode 0600, or no plain file. */
 px_status px_private_read(const char *path, void *data, size_t limit, size_t *bytes, int *found);
-/* path = "folder/perplex-JOB-RESTART-what"; and the same up to the restart's number: "perplex-JOB-". PX_ERR_ARGUMENT: too long. */
+/* path = "folder/perplex-JOB-RESTART-what"; and the same up to the restart's number: "perplex-JOB-". PX_ERR_ARGUMENT:
+ * too long. */
 px_status px_private_path(const px_bootstrap *bootstrap, const char *what, char path[PX_BOOTSTRAP_PATH_MAX]);
 /* Removes this job's files of other restarts. */
 void px_private_clean(const px_bootstrap *bootstrap);

@@ -18,7 +18,8 @@ static const double SPIN_S = 50e-6, YIELD_S = 1e-3, LISTEN_S = 10e-3, NOTICE_S =
 static px_status meet_without_mpi(const px_ranks *ranks, const px_comm_options *options, px_comm *comm)
 {
     px_bootstrap how = {.way = options->way, .timeout_s = options->meet_timeout_s};
-    PX_TRY(px_bootstrap_from_environment(ranks->rank, ranks->size, px_bootstrap_one_node(ranks->rank, ranks->size, ranks->local_rank), &how));
+    PX_TRY(px_bootstrap_from_environment(ranks->rank, ranks->size,
+                                         px_bootstrap_one_node(ranks->rank, ranks->size, ranks->local_rank), &how));
     return px_comm_meet_tcp(&how, &comm->ops, &comm->state);
 }
 
@@ -27,7 +28,8 @@ static px_status meet(const px_ranks *ranks, const px_comm_options *options, px_
     if (options->way == PX_BOOTSTRAP_MPI) return px_comm_load_mpi(ranks, &comm->ops, &comm->state);
     if (options->way == PX_BOOTSTRAP_AUTO && ranks->mpi) {
         px_status status = px_comm_load_mpi(ranks, &comm->ops, &comm->state);
-        if (status != PX_ERR_DEVICE) return status; /* else this build or machine has no MPI, which is the same on all ranks */
+        if (status != PX_ERR_DEVICE)
+            return status; /* else this build or machine has no MPI, which is the same on all ranks */
     }
     return meet_without_mpi(ranks, options, comm);
 }
@@ -37,7 +39,8 @@ px_status px_comm_open(const px_ranks *ranks, const px_comm_options *options, px
     *result = NULL;
     px_comm *comm = calloc(1, sizeof *comm);
     if (!comm) return px_fail(PX_ERR_MEMORY, "no memory to talk to the other ranks");
-    *comm = (px_comm){.rank = ranks->rank, .size = ranks->size, .local_rank = ranks->local_rank, .timeout_s = options->timeout_s};
+    *comm = (px_comm){
+        .rank = ranks->rank, .size = ranks->size, .local_rank = ranks->local_rank, .timeout_s = options->timeout_s};
     if (ranks->size > 1) {
         px_status status = meet(ranks, options, comm);
         if (status != PX_OK) {
@@ -52,11 +55,12 @@ px_status px_comm_open(const px_ranks *ranks, const px_comm_options *options, px
 void px_comm_close(px_comm *comm, px_status status)
 {
     if (!comm) return;
-    if (comm->ops) comm->ops->close(comm->state, comm->broken ? (status == PX_OK ? 1 : px_status_exit_code(status)) : 0);
+    if (comm->ops)
+        comm->ops->close(comm->state, comm->broken ? (status == PX_OK ? 1 : px_status_exit_code(status)) : 0);
     free(comm);
 }
 
-/* ---- waiting ---------------------------------------------------------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
 /* First in a spin (a step's exchanges take microseconds), then leaving the core to others, then asleep. */
 static void pause_after(double waited)
@@ -87,7 +91,8 @@ static void notice(px_comm *comm)
     char text[160];
     if (comm->noticed || !comm->notice) return;
     comm->noticed = 1;
-    snprintf(text, sizeof text, "rank %d of %d: told to end while waiting for the other ranks; has one of them died?", (int)comm->rank, (int)comm->size);
+    snprintf(text, sizeof text, "rank %d of %d: told to end while waiting for the other ranks; has one of them died?",
+             (int)comm->rank, (int)comm->size);
     comm->notice(comm->notice_context, text);
 }
 
@@ -110,8 +115,11 @@ static px_status wait_for(px_comm *comm, px_comm_work work, double timeout_s)
             if (now - signalled >= NOTICE_S) notice(comm);
         }
         if (timeout_s > 0 && now - started > timeout_s)
-            return broken(comm, px_fail(PX_ERR_IO, "rank %d of %d: no answer from the other ranks for %g s: one of them has died or hangs; "
-                                        "where a step may take longer, raise --rank-timeout", (int)comm->rank, (int)comm->size, timeout_s));
+            return broken(
+                comm, px_fail(PX_ERR_IO,
+                              "rank %d of %d: no answer from the other ranks for %g s: one of them has died or hangs; "
+                              "where a step may take longer, raise --rank-timeout",
+                              (int)comm->rank, (int)comm->size, timeout_s));
         pause_after(now - started);
     }
 }
@@ -122,12 +130,9 @@ static px_status finish_call(px_comm *comm, px_status started)
     return wait_for(comm, PX_COMM_CALL, comm->timeout_s);
 }
 
-/* ---- calls -------------------------------------------------------------------------------------------------------------- */
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
 
-static size_t piece(size_t left)
-{
-    return left < PIECE_BYTES ? left : PIECE_BYTES;
-}
+static size_t piece(size_t left) { return left < PIECE_BYTES ? left : PIECE_BYTES; }
 
 px_status px_comm_broadcast(px_comm *comm, void *data, size_t bytes)
 {
@@ -164,12 +169,15 @@ px_status px_comm_barrier(px_comm *comm)
     return status;
 }
 
-static px_status exchange(px_comm *comm, int32_t peer, const void *send, size_t send_bytes, void *receive, size_t receive_bytes)
+static px_status exchange(px_comm *comm, int32_t peer, const void *send, size_t send_bytes, void *receive,
+                          size_t receive_bytes)
 {
     size_t bytes = send_bytes > receive_bytes ? send_bytes : receive_bytes;
     for (size_t done = 0; done < bytes; done += piece(bytes - done)) {
-        size_t out = send_bytes > done ? piece(send_bytes - done) : 0, in = receive_bytes > done ? piece(receive_bytes - done) : 0;
-        PX_TRY(finish_call(comm, comm->ops->exchange(comm->state, peer, out ? (const char *)send + done : NULL, out, in ? (char *)receive + done : NULL, in)));
+        size_t out = send_bytes > done ? piece(send_bytes - done) : 0,
+               in = receive_bytes > done ? piece(receive_bytes - done) : 0;
+        PX_TRY(finish_call(comm, comm->ops->exchange(comm->state, peer, out ? (const char *)send + done : NULL, out,
+                                                     in ? (char *)receive + done : NULL, in)));
     }
     return PX_OK;
 }
@@ -187,7 +195,8 @@ px_status px_comm_gather(px_comm *comm, const void *mine, size_t bytes, void *al
 {
     if (comm->rank != 0) return exchange(comm, 0, mine, bytes, NULL, 0);
     memmove(all, mine, bytes);
-    for (int32_t peer = 1; peer < comm->size; peer++) PX_TRY(exchange(comm, peer, NULL, 0, (char *)all + (size_t)peer * bytes, bytes));
+    for (int32_t peer = 1; peer < comm->size; peer++)
+        PX_TRY(exchange(comm, peer, NULL, 0, (char *)all + (size_t)peer * bytes, bytes));
     return PX_OK;
 }
 
@@ -223,7 +232,8 @@ px_status px_comm_sum_start(px_comm *comm, float *part, size_t count)
     int done;
     if (comm->size == 1) return PX_OK;
     for (size_t first = 0; first < count; first += PIECE) {
-        px_status status = comm->ops->sum_floats(comm->state, part + first, count - first < PIECE ? count - first : PIECE);
+        px_status status =
+            comm->ops->sum_floats(comm->state, part + first, count - first < PIECE ? count - first : PIECE);
         if (status != PX_OK) return broken(comm, status);
     }
     /* sums under way move on when they are looked at */
@@ -236,12 +246,9 @@ px_status px_comm_sum_finish(px_comm *comm)
     return comm->size == 1 ? PX_OK : wait_for(comm, PX_COMM_SUMS, comm->timeout_s);
 }
 
-/* ---- failures -------------------------------------------------------------------------------------------------------------- */
+/* ---- failures ---------------------------------------------------------------------------------------------------- */
 
-px_status px_comm_listen(px_comm *comm)
-{
-    return comm->size == 1 ? PX_OK : listen_to_others(comm);
-}
+px_status px_comm_listen(px_comm *comm) { return comm->size == 1 ? PX_OK : listen_to_others(comm); }
 
 typedef struct verdict {
     int32_t status;

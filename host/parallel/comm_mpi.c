@@ -1,5 +1,5 @@
-/* MPI behind comm.h: the module perplex-mpi.so. Everything is started without waiting and looked at by test(); who waits, and for how
- * long, is comm.c's.
+/* MPI behind comm.h: the module perplex-mpi.so. Everything is started without waiting and looked at by test(); who
+ * waits, and for how long, is comm.c's.
  *
  * A second communicator carries what a failing rank tells the others, so that it can never be taken for data. */
 #include "comm.h"
@@ -33,10 +33,10 @@ static px_status fail_mpi(const char *what, int error)
     return host->fail(PX_ERR_IO, message);
 }
 
-#define MPI_TRY(call)                                       \
-    do {                                                    \
-        int error_ = (call);                                \
-        if (error_ != MPI_SUCCESS) return fail_mpi(#call, error_); \
+#define MPI_TRY(call)                                                                                                  \
+    do {                                                                                                               \
+        int error_ = (call);                                                                                           \
+        if (error_ != MPI_SUCCESS) return fail_mpi(#call, error_);                                                     \
     } while (0)
 
 static px_status mpi_broadcast(void *state, void *data, size_t bytes)
@@ -55,7 +55,8 @@ static px_status mpi_all_gather(void *state, const void *mine, size_t bytes, voi
     return PX_OK;
 }
 
-static px_status mpi_exchange(void *state, int32_t peer, const void *send, size_t send_bytes, void *receive, size_t receive_bytes)
+static px_status mpi_exchange(void *state, int32_t peer, const void *send, size_t send_bytes, void *receive,
+                              size_t receive_bytes)
 {
     mpi_state *m = state;
     m->calls = 0;
@@ -96,7 +97,9 @@ static void mpi_tell(void *state, const char *text)
     int count = 0, done = 0;
     if (!sent) return;
     for (int peer = 0; peer < m->size; peer++)
-        if (peer != m->rank && MPI_Isend(text, (int)strlen(text) + 1, MPI_BYTE, peer, TELL_TAG, m->words, &sent[count]) == MPI_SUCCESS) count++;
+        if (peer != m->rank &&
+            MPI_Isend(text, (int)strlen(text) + 1, MPI_BYTE, peer, TELL_TAG, m->words, &sent[count]) == MPI_SUCCESS)
+            count++;
     for (int tries = 0; tries < 500 && !done; tries++) {
         if (MPI_Testall(count, sent, &done, MPI_STATUSES_IGNORE) != MPI_SUCCESS) break;
         nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
@@ -149,22 +152,23 @@ static const px_comm_ops mpi_ops = {
     .close = mpi_close,
 };
 
-/* Which algorithm adds may not depend on sizes or on the machine, so that one number of ranks repeats to the bit. Read by OpenMPI when
- * it starts; what the user has set stays. 4: recursive doubling. */
-static void pin_algorithms(void)
-{
-    setenv("OMPI_MCA_coll_libnbc_iallreduce_algorithm", "4", 0);
-}
+/* Which algorithm adds may not depend on sizes or on the machine, so that one number of ranks repeats to the bit. Read
+ * by OpenMPI when it starts; what the user has set stays. 4: recursive doubling. */
+static void pin_algorithms(void) { setenv("OMPI_MCA_coll_libnbc_iallreduce_algorithm", "4", 0); }
 
-px_status px_mpi_open(int version, const px_mpi_host *its_host, const px_ranks *ranks, const px_comm_ops **ops, void **state);
+px_status px_mpi_open(int version, const px_mpi_host *its_host, const px_ranks *ranks, const px_comm_ops **ops,
+                      void **state);
 
-__attribute__((visibility("default"))) px_status px_mpi_open(int version, const px_mpi_host *its_host, const px_ranks *ranks,
-                                                             const px_comm_ops **ops, void **state)
+__attribute__((visibility("default"))) px_status px_mpi_open(int version, const px_mpi_host *its_host,
+                                                             const px_ranks *ranks, const px_comm_ops **ops,
+                                                             void **state)
 {
     char message[400];
     int provided, started = 0;
     host = its_host;
-    if (version != PX_MPI_MODULE_VERSION) return host->fail(PX_ERR_DEVICE, PX_MPI_MODULE_FILE ": belongs to another build of perplex; build both together");
+    if (version != PX_MPI_MODULE_VERSION)
+        return host->fail(PX_ERR_DEVICE,
+                          PX_MPI_MODULE_FILE ": belongs to another build of perplex; build both together");
     mpi_state *m = calloc(1, sizeof *m);
     if (!m) return host->fail(PX_ERR_MEMORY, "no memory to talk to the other ranks");
     MPI_Initialized(&started);
@@ -179,8 +183,9 @@ __attribute__((visibility("default"))) px_status px_mpi_open(int version, const 
     MPI_Comm_rank(MPI_COMM_WORLD, &m->rank);
     MPI_Comm_size(MPI_COMM_WORLD, &m->size);
     if (m->rank != ranks->rank || m->size != ranks->size) {
-        snprintf(message, sizeof message, "rank %d of %d by %s, but MPI says rank %d of %d; start by mpirun, or srun --mpi=pmix", (int)ranks->rank,
-                 (int)ranks->size, ranks->source, m->rank, m->size);
+        snprintf(message, sizeof message,
+                 "rank %d of %d by %s, but MPI says rank %d of %d; start by mpirun, or srun --mpi=pmix",
+                 (int)ranks->rank, (int)ranks->size, ranks->source, m->rank, m->size);
         MPI_Finalize();
         free(m);
         return host->fail(PX_ERR_DEVICE, message);

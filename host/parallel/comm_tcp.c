@@ -1,11 +1,14 @@
-/* Ranks that talk over TCP: what carries a px_comm where there is no MPI (comm.h). Rank 0 is in the middle of a star: it has a connection
- * to every other rank, and they have none among themselves. That is enough for what ranks on GPUs say to each other beside NCCL (counts,
- * wishes to stop, states on their way to a checkpoint); sums of gradients do not go this way.
+/* Ranks that talk over TCP: what carries a px_comm where there is no MPI (comm.h). Rank 0 is in the middle of a star:
+ * it has a connection to every other rank, and they have none among themselves. That is enough for what ranks on GPUs
+ * say to each other beside NCCL (counts, wishes to stop, states on their way to a checkpoint); sums of gradients do not
+ * go this way.
  *
- * The connections come from a bootstrap: over TCP they are its own; through files rank 0 hands out where it listens, and a key.
+ * The connections come from a bootstrap: over TCP they are its own; through files rank 0 hands out where it listens,
+ * and a key.
  *
- * A message is 8 bytes (what it is, how long) and its body. Calls only start something; test moves it on without waiting. A rank that is
- * ahead may have sent for its next call: that stays in the connection until this one's next call. */
+ * A message is 8 bytes (what it is, how long) and its body. Calls only start something; test moves it on without
+ * waiting. A rank that is ahead may have sent for its next call: that stays in the connection until this one's next
+ * call. */
 #include "comm_tcp.h"
 
 #include "bootstrap_tcp.h"
@@ -27,31 +30,31 @@ enum { HEADER_BYTES = 8, DATA = 1, TOLD = 2, WORDS_BYTES = 700, LAST_WORDS_S = 2
 
 /* One connection. */
 typedef struct wire {
-    int socket;                    /* -1: none (to oneself) */
-    int32_t rank;                  /* of the other side */
-    int ended;                     /* it will say nothing more */
+    int socket;   /* -1: none (to oneself) */
+    int32_t rank; /* of the other side */
+    int ended;    /* it will say nothing more */
     unsigned char out_header[HEADER_BYTES];
     size_t header_left, body_left; /* still to be sent */
     const unsigned char *body;
     unsigned char in_header[HEADER_BYTES];
-    size_t header_got, in_left;    /* of the message being read; in_left counts once its header is there */
-    unsigned char *in;             /* where this call's message goes */
+    size_t header_got, in_left; /* of the message being read; in_left counts once its header is there */
+    unsigned char *in;          /* where this call's message goes */
     size_t in_bytes;
-    int expects;                   /* 1: this call needs a message */
+    int expects; /* 1: this call needs a message */
     char words[WORDS_BYTES];
 } wire;
 
 typedef struct star {
     int32_t rank, size;
-    wire *links;                   /* rank 0: [size]; others: [1], to rank 0 */
+    wire *links; /* rank 0: [size]; others: [1], to rank 0 */
     int32_t count;
-    const unsigned char *next;     /* rank 0: what goes to everybody once all messages are there; NULL: nothing */
+    const unsigned char *next; /* rank 0: what goes to everybody once all messages are there; NULL: nothing */
     size_t next_bytes;
-    int32_t told_by;               /* -1: nobody has told a failure */
+    int32_t told_by; /* -1: nobody has told a failure */
     char told[WORDS_BYTES];
 } star;
 
-/* ---- one connection ------------------------------------------------------------------------------------------------------ */
+/* ---- one connection ---------------------------------------------------------------------------------------------- */
 
 static void put_header(unsigned char *header, uint32_t kind, size_t bytes)
 {
@@ -76,20 +79,20 @@ static void expect(wire *l, void *to, size_t bytes)
 
 static px_status lost(const star *s, const wire *l)
 {
-    if (s->told_by >= 0) return px_fail(PX_ERR_IO, "rank %d of %d has failed: %s", (int)s->told_by, (int)s->size, s->told);
-    return px_fail(PX_ERR_IO, "rank %d of %d: the connection to rank %d has ended: it has died, or the network failed", (int)s->rank, (int)s->size, (int)l->rank);
+    if (s->told_by >= 0)
+        return px_fail(PX_ERR_IO, "rank %d of %d has failed: %s", (int)s->told_by, (int)s->size, s->told);
+    return px_fail(PX_ERR_IO, "rank %d of %d: the connection to rank %d has ended: it has died, or the network failed",
+                   (int)s->rank, (int)s->size, (int)l->rank);
 }
 
-static int would_wait(void)
-{
-    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-}
+static int would_wait(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
 static px_status write_on(const star *s, wire *l)
 {
     while (l->header_left + l->body_left > 0) {
         int header = l->header_left > 0;
-        ssize_t sent = header ? send(l->socket, l->out_header + HEADER_BYTES - l->header_left, l->header_left, MSG_NOSIGNAL | (l->body_left ? MSG_MORE : 0))
+        ssize_t sent = header ? send(l->socket, l->out_header + HEADER_BYTES - l->header_left, l->header_left,
+                                     MSG_NOSIGNAL | (l->body_left ? MSG_MORE : 0))
                               : send(l->socket, l->body, l->body_left, MSG_NOSIGNAL);
         if (sent < 0 && would_wait()) return PX_OK;
         if (sent <= 0) return lost(s, l);
@@ -127,8 +130,10 @@ static px_status read_on(star *s, wire *l)
         uint32_t kind = px_tcp_get_u32(l->in_header), bytes = px_tcp_get_u32(l->in_header + 4);
         if (kind == DATA && !l->expects) return PX_OK; /* of a later call */
         if (kind == DATA ? bytes != l->in_bytes : kind != TOLD || bytes >= WORDS_BYTES)
-            return px_fail(PX_ERR_INTERNAL, "rank %d of %d: %u bytes from rank %d where %zu were expected: the ranks are not at the same place", (int)s->rank, (int)s->size,
-                           (unsigned)bytes, (int)l->rank, l->in_bytes);
+            return px_fail(
+                PX_ERR_INTERNAL,
+                "rank %d of %d: %u bytes from rank %d where %zu were expected: the ranks are not at the same place",
+                (int)s->rank, (int)s->size, (unsigned)bytes, (int)l->rank, l->in_bytes);
         unsigned char *to = kind == DATA ? l->in : (unsigned char *)l->words;
         if (l->in_left > 0) {
             read_some(l, to + (bytes - l->in_left), l->in_left, &got);
@@ -146,7 +151,7 @@ static px_status read_on(star *s, wire *l)
     return PX_OK;
 }
 
-/* ---- failures that are told ------------------------------------------------------------------------------------------------- */
+/* ---- failures that are told -------------------------------------------------------------------------------------- */
 
 /* "7 text": who fails, and why. Behind what is being sent; waits only for a moment. */
 static void tell_one(const star *s, wire *l, int32_t who, const char *words)
@@ -192,7 +197,7 @@ static int star_heard(void *state, int32_t *from, char *text, size_t text_bytes)
     return 1;
 }
 
-/* ---- calls ------------------------------------------------------------------------------------------------------------------- */
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 static px_status star_broadcast(void *state, void *data, size_t bytes)
 {
@@ -218,11 +223,14 @@ static px_status star_all_gather(void *state, const void *mine, size_t bytes, vo
     return PX_OK;
 }
 
-static px_status star_exchange(void *state, int32_t peer, const void *send, size_t send_bytes, void *receive, size_t receive_bytes)
+static px_status star_exchange(void *state, int32_t peer, const void *send, size_t send_bytes, void *receive,
+                               size_t receive_bytes)
 {
     star *s = state;
     if (s->rank != 0 && peer != 0)
-        return px_fail(PX_ERR_DEVICE, "ranks %d and %d: without MPI ranks reach rank 0 alone, so that gradients on CPUs cannot be summed; start by mpirun, or use GPUs",
+        return px_fail(PX_ERR_DEVICE,
+                       "ranks %d and %d: without MPI ranks reach rank 0 alone, so that gradients on CPUs cannot be "
+                       "summed; start by mpirun, or use GPUs",
                        (int)s->rank, (int)peer);
     wire *l = &s->links[s->rank == 0 ? peer : 0];
     if (send_bytes) say(l, send, send_bytes);
@@ -233,9 +241,11 @@ static px_status star_exchange(void *state, int32_t peer, const void *send, size
 static px_status star_sum_floats(void *state, float *part, size_t count)
 {
     if (!px_comm_mpi_is_built())
-        return px_fail(PX_ERR_DEVICE, "--reduce fast on CPUs needs MPI, and this perplex was built without; install openmpi-bin and libopenmpi-dev and build again, "
+        return px_fail(PX_ERR_DEVICE, "--reduce fast on CPUs needs MPI, and this perplex was built without; install "
+                                      "openmpi-bin and libopenmpi-dev and build again, "
                                       "or give --reduce tree");
-    return px_fail(PX_ERR_DEVICE, "--reduce fast on CPUs needs MPI; start by mpirun or srun --mpi=pmix, or give --reduce tree");
+    return px_fail(PX_ERR_DEVICE,
+                   "--reduce fast on CPUs needs MPI; start by mpirun or srun --mpi=pmix, or give --reduce tree");
 }
 
 static px_status move(star *s, int *busy)
@@ -289,7 +299,7 @@ static const px_comm_ops star_ops = {
     .close = star_close,
 };
 
-/* ---- meeting ------------------------------------------------------------------------------------------------------------------ */
+/* ---- meeting ----------------------------------------------------------------------------------------------------- */
 
 /* What goes through files: where rank 0 listens, and a key of this attempt. */
 typedef struct invitation {
@@ -329,7 +339,8 @@ static px_status meet_by_file(const px_bootstrap *b, int *sockets, double end)
     px_status status = PX_OK;
     at.port[0] = '\0';
     if (b->rank == 0) {
-        if (!at.address[0] && gethostname(at.address, sizeof at.address - 1) != 0) return px_fail(PX_ERR_IO, "this machine has no name; export MASTER_ADDR");
+        if (!at.address[0] && gethostname(at.address, sizeof at.address - 1) != 0)
+            return px_fail(PX_ERR_IO, "this machine has no name; export MASTER_ADDR");
         PX_TRY(px_private_random(&card.key, sizeof card.key));
         PX_TRY(px_tcp_open(&at, &card.key, 0, &hall));
         memcpy(card.address, at.address, sizeof card.address);
@@ -373,7 +384,9 @@ px_status px_comm_meet_tcp(const px_bootstrap *bootstrap, const px_comm_ops **op
     for (int32_t i = 0; i < count; i++) {
         s->links[i].socket = sockets[i];
         s->links[i].rank = i;
-        if (sockets[i] >= 0) setsockopt(sockets[i], IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* answers are small and awaited */
+        if (sockets[i] >= 0)
+            setsockopt(sockets[i], IPPROTO_TCP, TCP_NODELAY, &(int){1},
+                       sizeof(int)); /* answers are small and awaited */
     }
     free(sockets);
     *ops = &star_ops;

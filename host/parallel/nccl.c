@@ -1,5 +1,5 @@
-/* Communicators of NCCL: see nccl.h. What is declared here of NCCL is from its documented interface (nccl.h of 2.14 and later), so that
- * building perplex does not need it. */
+/* Communicators of NCCL: see nccl.h. What is declared here of NCCL is from its documented interface (nccl.h of 2.14 and
+ * later), so that building perplex does not need it. */
 #include "nccl.h"
 
 #include "check.h"
@@ -13,9 +13,16 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- the interface of NCCL -------------------------------------------------------------------------------------------------- */
+/* ---- the interface of NCCL --------------------------------------------------------------------------------------- */
 
-enum { NCCL_SUCCESS = 0, NCCL_IN_PROGRESS = 7, NCCL_SUM = 0, NCCL_FLOAT32 = 7, NCCL_VERSION_MIN = 21400, NCCL_CONFIG_MAGIC = (int)0xcafebeef };
+enum {
+    NCCL_SUCCESS = 0,
+    NCCL_IN_PROGRESS = 7,
+    NCCL_SUM = 0,
+    NCCL_FLOAT32 = 7,
+    NCCL_VERSION_MIN = 21400,
+    NCCL_CONFIG_MAGIC = (int)0xcafebeef
+};
 
 typedef struct nccl_id {
     char bytes[PX_NCCL_ID_BYTES];
@@ -59,7 +66,7 @@ static const struct {
     {"ncclGetLastError", (void **)&api.last_error},
 };
 
-/* ---- loading ------------------------------------------------------------------------------------------------------------------ */
+/* ---- loading ----------------------------------------------------------------------------------------------------- */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int loaded_version; /* under lock */
@@ -74,7 +81,9 @@ static px_status load_locked(void)
     void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
     if (!library) {
         const char *why = dlerror();
-        return px_fail(PX_ERR_DEVICE, "%s: NCCL cannot be loaded: %s; install it (libnccl2, or PyPI's nvidia-nccl-cu13), name its file in PERPLEX_NCCL, or use one rank",
+        return px_fail(PX_ERR_DEVICE,
+                       "%s: NCCL cannot be loaded: %s; install it (libnccl2, or PyPI's nvidia-nccl-cu13), name its "
+                       "file in PERPLEX_NCCL, or use one rank",
                        name, why ? why : "unknown reason");
     }
     for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
@@ -86,7 +95,8 @@ static px_status load_locked(void)
     int result = api.version(&version);
     if (result != NCCL_SUCCESS || version < NCCL_VERSION_MIN || version / 10000 != 2) {
         dlclose(library);
-        return px_fail(PX_ERR_DEVICE, "%s: NCCL %d.%d.%d; version 2.14 or a newer 2 is needed", name, version / 10000, version / 100 % 100, version % 100);
+        return px_fail(PX_ERR_DEVICE, "%s: NCCL %d.%d.%d; version 2.14 or a newer 2 is needed", name, version / 10000,
+                       version / 100 % 100, version % 100);
     }
     loaded_version = version; /* never closed: it has threads of its own */
     return PX_OK;
@@ -108,24 +118,25 @@ void px_nccl_describe(char *text, size_t size)
     if (px_nccl_load(&version) != PX_OK)
         snprintf(text, size, "no NCCL");
     else
-        snprintf(text, size, "NCCL %d.%d.%d, algorithm %s, protocol %s", version / 10000, version / 100 % 100, version % 100, algorithm ? algorithm : "its choice",
-                 protocol ? protocol : "its choice");
+        snprintf(text, size, "NCCL %d.%d.%d, algorithm %s, protocol %s", version / 10000, version / 100 % 100,
+                 version % 100, algorithm ? algorithm : "its choice", protocol ? protocol : "its choice");
 }
 
-/* ---- communicators -------------------------------------------------------------------------------------------------------------- */
+/* ---- communicators ----------------------------------------------------------------------------------------------- */
 
 struct px_nccl {
     px_nccl_options options;
-    nccl_comm *comm;        /* NULL once given up */
-    int pending;            /* the last call may not be in its stream yet */
-    char gave_up[256];      /* why */
+    nccl_comm *comm;   /* NULL once given up */
+    int pending;       /* the last call may not be in its stream yet */
+    char gave_up[256]; /* why */
 };
 
 /* The library's own words on a failure; its last line, where it has one. */
 static void reason(const px_nccl *nccl, int result, char *text, size_t size)
 {
     const char *detail = api.last_error(nccl->comm);
-    snprintf(text, size, "%s%s%.300s", api.error_string(result), detail && *detail ? ": " : "", detail && *detail ? detail : "");
+    snprintf(text, size, "%s%s%.300s", api.error_string(result), detail && *detail ? ": " : "",
+             detail && *detail ? detail : "");
     for (char *c = text; *c; c++)
         if (*c == '\n' || *c == '\r') *c = ' ';
 }
@@ -145,14 +156,16 @@ static px_status failed(px_nccl *nccl, px_status status, const char *call, int r
 {
     char text[512];
     reason(nccl, result, text, sizeof text);
-    (void)px_fail(status, "rank %d of %d: %s: %s; %s, and NCCL's own words with NCCL_DEBUG=WARN", (int)nccl->options.rank, (int)nccl->options.size, call, text, remedy);
+    (void)px_fail(status, "rank %d of %d: %s: %s; %s, and NCCL's own words with NCCL_DEBUG=WARN",
+                  (int)nccl->options.rank, (int)nccl->options.size, call, text, remedy);
     px_nccl_give_up(nccl);
     return status;
 }
 
 static px_status stalled(px_nccl *nccl, const char *what, double limit_s, const char *remedy)
 {
-    (void)px_fail(PX_ERR_IO, "rank %d of %d: %s within %g s; another rank has ended or hangs%s", (int)nccl->options.rank, (int)nccl->options.size, what, limit_s, remedy);
+    (void)px_fail(PX_ERR_IO, "rank %d of %d: %s within %g s; another rank has ended or hangs%s",
+                  (int)nccl->options.rank, (int)nccl->options.size, what, limit_s, remedy);
     px_nccl_give_up(nccl);
     return PX_ERR_IO;
 }
@@ -170,8 +183,8 @@ static px_status listen_to_others(px_nccl *nccl)
     return status;
 }
 
-/* Polls until the last call has been taken in; *result: how it went, NCCL_IN_PROGRESS: not before `end`. Fails where another rank has told
- * of a failure. */
+/* Polls until the last call has been taken in; *result: how it went, NCCL_IN_PROGRESS: not before `end`. Fails where
+ * another rank has told of a failure. */
 static px_status settle_before(px_nccl *nccl, double end, int *result)
 {
     for (long pause_ns = 1000;; pause_ns = pause_ns < 1000000 ? 2 * pause_ns : pause_ns) {
@@ -189,7 +202,8 @@ static px_status settle(px_nccl *nccl)
     int result;
     if (!nccl->pending) return PX_OK;
     PX_TRY(settle_before(nccl, px_clock() + nccl->options.stall_timeout_s, &result));
-    if (result == NCCL_IN_PROGRESS) return stalled(nccl, "no reduction could be started", nccl->options.stall_timeout_s, "");
+    if (result == NCCL_IN_PROGRESS)
+        return stalled(nccl, "no reduction could be started", nccl->options.stall_timeout_s, "");
     nccl->pending = 0;
     return result == NCCL_SUCCESS ? PX_OK : failed(nccl, PX_ERR_IO, "ncclAllReduce", result, LOOK_ELSEWHERE);
 }
@@ -200,14 +214,18 @@ px_status px_nccl_new_id(void *id)
     PX_TRY(px_nccl_load(NULL));
     int result = api.unique_id(&made);
     if (result != NCCL_SUCCESS)
-        return px_fail(PX_ERR_DEVICE, "ncclGetUniqueId: %s; is there a network interface? NCCL_SOCKET_IFNAME names one, NCCL_DEBUG=WARN says more", api.error_string(result));
+        return px_fail(PX_ERR_DEVICE,
+                       "ncclGetUniqueId: %s; is there a network interface? NCCL_SOCKET_IFNAME names one, "
+                       "NCCL_DEBUG=WARN says more",
+                       api.error_string(result));
     memcpy(id, &made, sizeof made);
     return PX_OK;
 }
 
 px_status px_nccl_create(const px_nccl_options *options, const void *id, px_nccl **result_nccl)
 {
-    nccl_config config = {.size = sizeof config, .magic = (unsigned)NCCL_CONFIG_MAGIC, .version = NCCL_VERSION_MIN, .blocking = 0};
+    nccl_config config = {
+        .size = sizeof config, .magic = (unsigned)NCCL_CONFIG_MAGIC, .version = NCCL_VERSION_MIN, .blocking = 0};
     nccl_id job;
     *result_nccl = NULL;
     PX_TRY(px_nccl_load(NULL));
@@ -217,11 +235,14 @@ px_status px_nccl_create(const px_nccl_options *options, const void *id, px_nccl
     memcpy(&job, id, sizeof job);
     px_status status = PX_OK;
     int result = api.init(&nccl->comm, options->size, job, options->rank, &config);
-    if (result == NCCL_IN_PROGRESS && nccl->comm) status = settle_before(nccl, px_clock() + options->start_timeout_s, &result);
+    if (result == NCCL_IN_PROGRESS && nccl->comm)
+        status = settle_before(nccl, px_clock() + options->start_timeout_s, &result);
     if (status == PX_OK && result == NCCL_IN_PROGRESS)
-        status = stalled(nccl, "not all ranks met", options->start_timeout_s, "; raise --bootstrap-timeout if they start late");
+        status = stalled(nccl, "not all ranks met", options->start_timeout_s,
+                         "; raise --bootstrap-timeout if they start late");
     else if (status == PX_OK && result != NCCL_SUCCESS)
-        status = failed(nccl, PX_ERR_DEVICE, "ncclCommInitRankConfig", result, "each rank needs a GPU of its own: see perplex info --devices");
+        status = failed(nccl, PX_ERR_DEVICE, "ncclCommInitRankConfig", result,
+                        "each rank needs a GPU of its own: see perplex info --devices");
     if (status != PX_OK) {
         free(nccl);
         return status;
@@ -247,7 +268,7 @@ void px_nccl_destroy(px_nccl *nccl)
     free(nccl);
 }
 
-/* ---- as a reducer ------------------------------------------------------------------------------------------------------------------ */
+/* ---- as a reducer ------------------------------------------------------------------------------------------------ */
 
 px_status px_nccl_start(void *context, float *part, size_t count, void *stream)
 {
@@ -255,7 +276,8 @@ px_status px_nccl_start(void *context, float *part, size_t count, void *stream)
     PX_TRY(check_alive(nccl));
     PX_TRY(settle(nccl));
     int result = api.all_reduce(part, part, count, NCCL_FLOAT32, NCCL_SUM, nccl->comm, stream);
-    if (result != NCCL_SUCCESS && result != NCCL_IN_PROGRESS) return failed(nccl, PX_ERR_IO, "ncclAllReduce", result, LOOK_ELSEWHERE);
+    if (result != NCCL_SUCCESS && result != NCCL_IN_PROGRESS)
+        return failed(nccl, PX_ERR_IO, "ncclAllReduce", result, LOOK_ELSEWHERE);
     nccl->pending = result == NCCL_IN_PROGRESS;
     return PX_OK;
 }
@@ -276,7 +298,9 @@ px_status px_nccl_watch(void *context, double waited_s)
     PX_TRY(listen_to_others(nccl));
     int asked = api.async_error(nccl->comm, &result);
     if (asked != NCCL_SUCCESS) result = asked;
-    if (result != NCCL_SUCCESS && result != NCCL_IN_PROGRESS) return failed(nccl, PX_ERR_IO, "NCCL", result, LOOK_ELSEWHERE);
-    if (waited_s > nccl->options.stall_timeout_s) return stalled(nccl, "a reduction did not end", nccl->options.stall_timeout_s, "");
+    if (result != NCCL_SUCCESS && result != NCCL_IN_PROGRESS)
+        return failed(nccl, PX_ERR_IO, "NCCL", result, LOOK_ELSEWHERE);
+    if (waited_s > nccl->options.stall_timeout_s)
+        return stalled(nccl, "a reduction did not end", nccl->options.stall_timeout_s, "");
     return PX_OK;
 }

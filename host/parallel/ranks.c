@@ -32,9 +32,14 @@ static px_status number(const char *name, long least, long most, int32_t *value)
     char *end;
     errno = 0;
     long found = text ? strtol(text, &end, 10) : 0;
-    if (!text) return px_fail(PX_ERR_ARGUMENT, "%s is not set, though the other variables of this launcher are; start again by mpirun or srun, or unset them", name);
+    if (!text)
+        return px_fail(PX_ERR_ARGUMENT,
+                       "%s is not set, though the other variables of this launcher are; start again by mpirun or srun, "
+                       "or unset them",
+                       name);
     if (*end || errno || found < least || found > most)
-        return px_fail(PX_ERR_ARGUMENT, "%s=%.40s: not a number from %ld to %ld; unset it, or start by mpirun or srun", name, text, least, most);
+        return px_fail(PX_ERR_ARGUMENT, "%s=%.40s: not a number from %ld to %ld; unset it, or start by mpirun or srun",
+                       name, text, least, most);
     *value = (int32_t)found;
     return PX_OK;
 }
@@ -61,8 +66,10 @@ static px_status from_flags(int32_t rank, int32_t size, int32_t local_rank, px_r
     if (rank < 0 || size < 1)
         return px_fail(PX_ERR_ARGUMENT, "--rank and --world-size belong together: give both, or neither");
     if (rank >= size)
-        return px_fail(PX_ERR_ARGUMENT, "--rank %d --world-size %d: ranks are counted from 0 to %d", (int)rank, (int)size, (int)size - 1);
-    *ranks = (px_ranks){.rank = rank, .size = size, .local_rank = local_rank < 0 ? rank : local_rank, .source = "flags"};
+        return px_fail(PX_ERR_ARGUMENT, "--rank %d --world-size %d: ranks are counted from 0 to %d", (int)rank,
+                       (int)size, (int)size - 1);
+    *ranks =
+        (px_ranks){.rank = rank, .size = size, .local_rank = local_rank < 0 ? rank : local_rank, .source = "flags"};
     return PX_OK;
 }
 
@@ -91,5 +98,6 @@ void px_ranks_describe(const px_ranks *ranks, char *text, size_t text_bytes)
     if (ranks->size == 1)
         snprintf(text, text_bytes, "rank 0 of 1 (%s)", ranks->source);
     else
-        snprintf(text, text_bytes, "rank %d of %d, %d on this machine (%s)", (int)ranks->rank, (int)ranks->size, (int)ranks->local_rank, ranks->source);
+        snprintf(text, text_bytes, "rank %d of %d, %d on this machine (%s)", (int)ranks->rank, (int)ranks->size,
+                 (int)ranks->local_rank, ranks->source);
 }

@@ -1,5 +1,6 @@
-/* SipHash-2-4: 64 bits that only who knows the 128-bit key can make from a message. Used to show the bootstrap's key to the other side
- * without sending it. Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012; a test has their vectors. */
+/* SipHash-2-4: 64 bits that only who knows the 128-bit key can make from a message. Used to show the bootstrap's key to
+ * the other side without sending it. Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012; a test
+ * has their vectors. */
 #ifndef PX_SIPHASH_H
 #define PX_SIPHASH_H
 
@@ -7,10 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline uint64_t px_siphash_rotate(uint64_t x, int by)
-{
-    return x << by | x >> (64 - by);
-}
+static inline uint64_t px_siphash_rotate(uint64_t x, int by) { return x << by | x >> (64 - by); }
 
 static inline void px_siphash_rounds(uint64_t v[4], int rounds)
 {
@@ -34,7 +32,8 @@ static inline uint64_t px_siphash(const unsigned char key[16], const void *messa
 {
     const unsigned char *at = message;
     uint64_t k0 = px_siphash_word(key, 8), k1 = px_siphash_word(key + 8, 8);
-    uint64_t v[4] = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du, k0 ^ 0x6c7967656e657261u, k1 ^ 0x7465646279746573u};
+    uint64_t v[4] = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du, k0 ^ 0x6c7967656e657261u,
+                     k1 ^ 0x7465646279746573u};
     for (size_t left = bytes; left >= 8; left -= 8, at += 8) {
         uint64_t word = px_siphash_word(at, 8);
         v[3] ^= word;

@@ -7,17 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAIL = PX_TREE_VALUES * sizeof(double) / sizeof(float), LEVELS_MAX = 11, CHUNK = 1 << 18 /* floats of one exchange: what was received is added while it is in the cache */ };
+enum {
+    TAIL = PX_TREE_VALUES * sizeof(double) / sizeof(float),
+    LEVELS_MAX = 11,
+    CHUNK = 1 << 18 /* floats of one exchange: what was received is added while it is in the cache */
+};
 
 struct px_tree {
     px_comm *comm;
-    int32_t leaves, next;         /* of this rank; the leaf that comes next */
-    int32_t levels;               /* log2 leaves */
+    int32_t leaves, next; /* of this rank; the leaf that comes next */
+    int32_t levels;       /* log2 leaves */
     px_team *team;
     size_t count;
-    float *buffer[LEVELS_MAX];    /* [count] each: buffer[k] waits with the sum of 2^k leaves */
+    float *buffer[LEVELS_MAX]; /* [count] each: buffer[k] waits with the sum of 2^k leaves */
     double values[LEVELS_MAX][PX_TREE_VALUES], sum[PX_TREE_VALUES];
-    float *sent, *received;       /* [CHUNK + TAIL] */
+    float *sent, *received; /* [CHUNK + TAIL] */
 };
 
 static int32_t log2_of(int32_t power)
@@ -27,10 +31,7 @@ static int32_t log2_of(int32_t power)
     return levels;
 }
 
-static int is_power_of_two(int32_t value)
-{
-    return value > 0 && (value & (value - 1)) == 0;
-}
+static int is_power_of_two(int32_t value) { return value > 0 && (value & (value - 1)) == 0; }
 
 size_t px_tree_bytes(int32_t leaves_here, size_t count)
 {
@@ -41,7 +42,8 @@ px_status px_tree_create(px_comm *comm, int32_t leaves_here, size_t count, int32
 {
     *result = NULL;
     if (!is_power_of_two(leaves_here) || !is_power_of_two(comm->size) || leaves_here > PX_TREE_LEAVES_MAX)
-        return px_fail(PX_ERR_ARGUMENT, "a tree of %d leaves on each of %d ranks: both must be powers of two", (int)leaves_here, (int)comm->size);
+        return px_fail(PX_ERR_ARGUMENT, "a tree of %d leaves on each of %d ranks: both must be powers of two",
+                       (int)leaves_here, (int)comm->size);
     px_tree *tree = calloc(1, sizeof *tree);
     if (!tree) return px_fail(PX_ERR_MEMORY, "no memory for the tree of sums");
     *tree = (px_tree){.comm = comm, .leaves = leaves_here, .levels = log2_of(leaves_here), .count = count};
@@ -53,7 +55,8 @@ px_status px_tree_create(px_comm *comm, int32_t leaves_here, size_t count, int32
     if (missing) {
         int levels = (int)tree->levels;
         px_tree_destroy(tree);
-        return px_fail(PX_ERR_MEMORY, "no memory for %d copies of the gradient; give fewer --leaves, or more ranks", levels);
+        return px_fail(PX_ERR_MEMORY, "no memory for %d copies of the gradient; give fewer --leaves, or more ranks",
+                       levels);
     }
     px_status status = px_team_create(threads, &tree->team);
     if (status != PX_OK) {
@@ -100,8 +103,8 @@ static void add_blocks(void *context, int thread, long begin, long end)
     }
 }
 
-/* carry = g, then carry = buffer[k] + carry for the `carries` levels that are full; the sum goes to `to`, and g is cleared unless it is
- * where the sum goes. */
+/* carry = g, then carry = buffer[k] + carry for the `carries` levels that are full; the sum goes to `to`, and g is
+ * cleared unless it is where the sum goes. */
 static void add_up(px_tree *tree, float *g, int carries, float *to)
 {
     addition a = {tree, g, to, carries};
@@ -115,7 +118,8 @@ px_status px_tree_add(px_tree *tree, float *g, const double values[PX_TREE_VALUE
     const int last = tree->next == tree->leaves;
     int carries = 0;
     double sum[PX_TREE_VALUES];
-    if (leaf >= tree->leaves) return px_fail(PX_ERR_INTERNAL, "leaf %d of %d is added to a tree", (int)leaf, (int)tree->leaves);
+    if (leaf >= tree->leaves)
+        return px_fail(PX_ERR_INTERNAL, "leaf %d of %d is added to a tree", (int)leaf, (int)tree->leaves);
     while (leaf >> carries & 1) carries++; /* as in a binary counter: that many full levels make one of the next */
     add_up(tree, g, carries, last ? g : tree->buffer[carries]);
     memcpy(sum, values, sizeof sum);
@@ -125,7 +129,8 @@ px_status px_tree_add(px_tree *tree, float *g, const double values[PX_TREE_VALUE
     return PX_OK;
 }
 
-/* What peer has, added to what is here, chunk by chunk; the few doubles travel behind the last chunk: every exchange costs a wait. */
+/* What peer has, added to what is here, chunk by chunk; the few doubles travel behind the last chunk: every exchange
+ * costs a wait. */
 static px_status add_peer(px_tree *tree, int32_t peer, float *g)
 {
     for (size_t first = 0; first < tree->count; first += CHUNK) {
@@ -137,7 +142,8 @@ static px_status add_peer(px_tree *tree, int32_t peer, float *g)
             memcpy(tree->sent, to, n * sizeof *to);
             memcpy(tree->sent + n, tree->sum, sizeof tree->sum);
         }
-        PX_TRY(px_comm_exchange(tree->comm, peer, last ? tree->sent : to, tree->received, n * sizeof *to + (last ? sizeof tree->sum : 0)));
+        PX_TRY(px_comm_exchange(tree->comm, peer, last ? tree->sent : to, tree->received,
+                                n * sizeof *to + (last ? sizeof tree->sum : 0)));
         for (size_t i = 0; i < n; i++) to[i] = from[i] + to[i];
         if (!last) continue;
         double values[PX_TREE_VALUES];
@@ -149,7 +155,9 @@ static px_status add_peer(px_tree *tree, int32_t peer, float *g)
 
 px_status px_tree_reduce(px_tree *tree, float *g, double values[PX_TREE_VALUES])
 {
-    if (tree->next != tree->leaves) return px_fail(PX_ERR_INTERNAL, "%d of %d leaves are in a tree that is added up", (int)tree->next, (int)tree->leaves);
+    if (tree->next != tree->leaves)
+        return px_fail(PX_ERR_INTERNAL, "%d of %d leaves are in a tree that is added up", (int)tree->next,
+                       (int)tree->leaves);
     tree->next = 0;
     for (int32_t bit = 1; bit < tree->comm->size; bit <<= 1) PX_TRY(add_peer(tree, tree->comm->rank ^ bit, g));
     memcpy(values, tree->sum, sizeof tree->sum);

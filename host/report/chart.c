@@ -12,9 +12,9 @@
 enum { TICKS_MAX = 24, LABEL_STEP = 15, CHARACTER = 7 /* width of one at 12 px, a little generous */ };
 
 typedef struct axis {
-    double low, high;           /* in values; log: both > 0 */
+    double low, high; /* in values; log: both > 0 */
     int log;
-    double from, to;            /* where low and high lie in the drawing */
+    double from, to; /* where low and high lie in the drawing */
     double tick[TICKS_MAX];
     char text[TICKS_MAX][32];
     int ticks;
@@ -22,16 +22,14 @@ typedef struct axis {
 
 static double place(const axis *a, double value)
 {
-    double share = a->log ? (log(value) - log(a->low)) / (log(a->high) - log(a->low)) : (value - a->low) / (a->high - a->low);
+    double share =
+        a->log ? (log(value) - log(a->low)) / (log(a->high) - log(a->low)) : (value - a->low) / (a->high - a->low);
     return a->from + share * (a->to - a->from);
 }
 
-static int drawable(const axis *a, double value)
-{
-    return isfinite(value) && (!a->log || value > 0);
-}
+static int drawable(const axis *a, double value) { return isfinite(value) && (!a->log || value > 0); }
 
-/* ---- ticks -------------------------------------------------------------------------------------------------------- */
+/* ---- ticks ------------------------------------------------------------------------------------------------------- */
 
 static void tick_text(char text[32], double value, double step)
 {
@@ -70,7 +68,10 @@ static void log_ticks(axis *a, int about)
         linear_ticks(a, about);
         return;
     }
-    int count = decades * 5 <= about + 1 ? 5 : decades * 3 <= about + 2 ? 3 : 1, every = count > 1 ? 1 : 1 + (int)(decades / (about + 1));
+    int count = decades * 5 <= about + 1   ? 5
+                : decades * 3 <= about + 2 ? 3
+                                           : 1,
+        every = count > 1 ? 1 : 1 + (int)(decades / (about + 1));
     const double *within = count == 5 ? finest : count == 3 ? fine : coarse;
     for (int d = (int)floor(log10(a->low)); d <= (int)ceil(log10(a->high)); d++) {
         if (d % every != 0) continue;
@@ -88,7 +89,7 @@ static void log_ticks(axis *a, int about)
     }
 }
 
-/* ---- ranges ------------------------------------------------------------------------------------------------------- */
+/* ---- ranges ------------------------------------------------------------------------------------------------------ */
 
 int px_chart_has_points(const px_chart *chart)
 {
@@ -141,11 +142,11 @@ static void range_x(const px_chart *chart, axis *x)
     if (x->high <= x->low) x->high = x->log ? x->low * 10 : x->low + 1;
 }
 
-/* ---- lines -------------------------------------------------------------------------------------------------------- */
+/* ---- lines ------------------------------------------------------------------------------------------------------- */
 
 typedef struct pen {
     px_text *out;
-    int down;                /* a path is being drawn */
+    int down; /* a path is being drawn */
 } pen;
 
 static void draw_to(pen *p, double x, double y)
@@ -154,7 +155,8 @@ static void draw_to(pen *p, double x, double y)
     p->down = 1;
 }
 
-/* Many points in one column of pixels: what the eye sees of them are the first, the least, the greatest and the last. */
+/* Many points in one column of pixels: what the eye sees of them are the first, the least, the greatest and the last.
+ */
 static void draw_points(pen *p, const px_chart_line *line, const axis *x, const axis *y)
 {
     double column = NAN, first = 0, least = 0, most = 0, last = 0;
@@ -188,16 +190,16 @@ static void draw_line(px_text *out, const px_chart_line *line, const axis *x, co
     if (!line->marks) return;
     for (size_t k = 0; k < line->count; k++)
         if (drawable(y, line->y[k]) && drawable(x, line->x[k]))
-            px_text_format(out, "<circle class=\"mark k%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"%s\"/>", line->colour, place(x, line->x[k]), place(y, line->y[k]),
-                           line->count > 30 ? "1.8" : "2.6");
+            px_text_format(out, "<circle class=\"mark k%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"%s\"/>", line->colour,
+                           place(x, line->x[k]), place(y, line->y[k]), line->count > 30 ? "1.8" : "2.6");
 }
 
-/* ---- labels in the margin ------------------------------------------------------------------------------------------- */
+/* ---- labels in the margin ---------------------------------------------------------------------------------------- */
 
 typedef struct margin_label {
     const char *text;
     double y;
-    int colour;        /* -1: a level's */
+    int colour;            /* -1: a level's */
     double from_x, from_y; /* where its line ends */
 } margin_label;
 
@@ -217,7 +219,8 @@ static int collect_labels(const px_chart *chart, const axis *x, const axis *y, m
         while (k > 0 && !drawable(y, line->y[k - 1])) k--;
         if (k == 0 || !line->label[0]) continue;
         double at = fmin(fmax(line->y[k - 1], y->low), y->high);
-        labels[count++] = (margin_label){line->label, place(y, at), line->colour, place(x, line->x[k - 1]), place(y, at)};
+        labels[count++] =
+            (margin_label){line->label, place(y, at), line->colour, place(x, line->x[k - 1]), place(y, at)};
     }
     for (int i = 0; i < chart->levels; i++)
         if (drawable(y, chart->level[i].y) && chart->level[i].y >= y->low && chart->level[i].y <= y->high)
@@ -244,7 +247,8 @@ static int label_margin(const px_chart *chart, int width)
     for (int i = 0; i < chart->lines; i++)
         if (px_utf8_columns(chart->line[i].label) > most) most = px_utf8_columns(chart->line[i].label);
     for (int i = 0; i < chart->levels; i++)
-        if (!isnan(chart->level[i].y) && px_utf8_columns(chart->level[i].label) > most) most = px_utf8_columns(chart->level[i].label);
+        if (!isnan(chart->level[i].y) && px_utf8_columns(chart->level[i].label) > most)
+            most = px_utf8_columns(chart->level[i].label);
     int margin = most ? 16 + most * CHARACTER : 12;
     return margin > width / 3 ? width / 3 : margin;
 }
@@ -256,9 +260,11 @@ static void draw_labels(px_text *out, const px_chart *chart, const axis *x, cons
     move_apart(labels, count, y->to + 4, y->from - 6); /* above the ticks of x */
     for (int i = 0; i < count; i++) {
         if (labels[i].from_x < x->to - 12) /* a line that ends early is led to its label */
-            px_text_format(out, "<path class=\"leader line k%d\" d=\"M%.1f %.1fL%.1f %.1f\"/>", labels[i].colour, labels[i].from_x + 4, labels[i].from_y, x->to + 4, labels[i].y);
+            px_text_format(out, "<path class=\"leader line k%d\" d=\"M%.1f %.1fL%.1f %.1f\"/>", labels[i].colour,
+                           labels[i].from_x + 4, labels[i].from_y, x->to + 4, labels[i].y);
         if (labels[i].colour >= 0)
-            px_text_format(out, "<text class=\"label k%d\" x=\"%.1f\" y=\"%.1f\">", labels[i].colour, x->to + 7, labels[i].y + 4);
+            px_text_format(out, "<text class=\"label k%d\" x=\"%.1f\" y=\"%.1f\">", labels[i].colour, x->to + 7,
+                           labels[i].y + 4);
         else
             px_text_format(out, "<text class=\"label level\" x=\"%.1f\" y=\"%.1f\">", x->to + 7, labels[i].y + 4);
         px_html_string(out, labels[i].text);
@@ -266,19 +272,22 @@ static void draw_labels(px_text *out, const px_chart *chart, const axis *x, cons
     }
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 static void draw_axes(px_text *out, const px_chart *chart, const axis *x, const axis *y, int height)
 {
     for (int i = 0; i < y->ticks; i++) {
         double at = place(y, y->tick[i]);
-        px_text_format(out, "<path class=\"grid\" d=\"M%.1f %.1fH%.1f\"/><text class=\"tick end\" x=\"%.1f\" y=\"%.1f\">%s</text>", x->from, at, x->to,
-                       x->from - 6, at + 4, y->text[i]);
+        px_text_format(
+            out, "<path class=\"grid\" d=\"M%.1f %.1fH%.1f\"/><text class=\"tick end\" x=\"%.1f\" y=\"%.1f\">%s</text>",
+            x->from, at, x->to, x->from - 6, at + 4, y->text[i]);
     }
     for (int i = 0; i < x->ticks; i++) {
         double at = place(x, x->tick[i]);
-        px_text_format(out, "<path class=\"grid\" d=\"M%.1f %.1fV%.1f\"/><text class=\"tick middle\" x=\"%.1f\" y=\"%.1f\">%s</text>", at, y->from, y->to,
-                       at, y->from + 16, x->text[i]);
+        px_text_format(
+            out,
+            "<path class=\"grid\" d=\"M%.1f %.1fV%.1f\"/><text class=\"tick middle\" x=\"%.1f\" y=\"%.1f\">%s</text>",
+            at, y->from, y->to, at, y->from + 16, x->text[i]);
     }
     px_text_format(out, "<path class=\"axis\" d=\"M%.1f %.1fV%.1fH%.1f\"/>", x->from, y->to, y->from, x->to);
     px_text_format(out, "<text class=\"axis-label end\" x=\"%.1f\" y=\"%d\">", x->to, height - 4);
@@ -292,11 +301,14 @@ static void draw_axes(px_text *out, const px_chart *chart, const axis *x, const 
 static void draw_lines(px_text *out, const px_chart *chart, const axis *x, const axis *y)
 {
     size_t id = out->bytes; /* no other drawing of the page begins there */
-    px_text_format(out, "<clipPath id=\"clip%zu\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/></clipPath><g clip-path=\"url(#clip%zu)\">", id,
-                   x->from - 3, y->to - 3, x->to - x->from + 6, y->from - y->to + 6, id);
+    px_text_format(out,
+                   "<clipPath id=\"clip%zu\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/></clipPath><g "
+                   "clip-path=\"url(#clip%zu)\">",
+                   id, x->from - 3, y->to - 3, x->to - x->from + 6, y->from - y->to + 6, id);
     for (int i = 0; i < chart->levels; i++)
         if (drawable(y, chart->level[i].y) && chart->level[i].y >= y->low && chart->level[i].y <= y->high)
-            px_text_format(out, "<path class=\"level-line\" d=\"M%.1f %.1fH%.1f\"/>", x->from, place(y, chart->level[i].y), x->to);
+            px_text_format(out, "<path class=\"level-line\" d=\"M%.1f %.1fH%.1f\"/>", x->from,
+                           place(y, chart->level[i].y), x->to);
     for (int i = 0; i < chart->lines; i++) draw_line(out, &chart->line[i], x, y);
     px_text_format(out, "</g>");
 }
@@ -316,8 +328,11 @@ void px_chart_draw(px_text *out, const px_chart *chart, int width, int height, c
     x.to = width - label_margin(chart, width);
     (x.log ? log_ticks : linear_ticks)(&x, (int)((x.to - x.from) / 75));
 
-    px_text_format(out, "<svg class=\"chart %s\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\" data-x=\"%g,%g,%d,%.1f,%.1f\" data-y=\"%g,%g,%d,%.1f,%.1f\"><title>",
-                   css_class, width, height, width, height, x.low, x.high, x.log, x.from, x.to, y.low, y.high, y.log, y.from, y.to);
+    px_text_format(out,
+                   "<svg class=\"chart %s\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\" "
+                   "data-x=\"%g,%g,%d,%.1f,%.1f\" data-y=\"%g,%g,%d,%.1f,%.1f\"><title>",
+                   css_class, width, height, width, height, x.low, x.high, x.log, x.from, x.to, y.low, y.high, y.log,
+                   y.from, y.to);
     px_html_string(out, chart->title);
     px_text_format(out, "</title><desc>");
     px_html_string(out, chart->description);

@@ -22,14 +22,15 @@ static int by_rank(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* ---- what can be held against each other ------------------------------------------------------------------------------- */
+/* ---- what can be held against each other ------------------------------------------------------------------------- */
 
 /* Perplexities of different tokens or texts say nothing of each other. */
 static int comparable(px_run_data *const *runs, size_t count)
 {
     for (size_t i = 1; i < count; i++)
         if (runs[i]->vocabulary != runs[0]->vocabulary || runs[i]->valid_tokens != runs[0]->valid_tokens ||
-            runs[i]->config.corpus.text.level != runs[0]->config.corpus.text.level || runs[i]->config.corpus.text.normalise != runs[0]->config.corpus.text.normalise)
+            runs[i]->config.corpus.text.level != runs[0]->config.corpus.text.level ||
+            runs[i]->config.corpus.text.normalise != runs[0]->config.corpus.text.normalise)
             return 0;
     return 1;
 }
@@ -38,36 +39,45 @@ static void write_ranking(px_text *out, px_run_data *const *runs, size_t count)
 {
     px_text_format(out, "<section id=\"ranking\"><h2>Ranking</h2>\n<p>By the best validation perplexity.</p>\n");
     if (!comparable(runs, count))
-        px_text_format(out, "<p class=\"note\">These runs differ in their vocabulary or in their validation text: their perplexities cannot be compared.</p>\n");
-    px_text_format(out, "<div class=\"scroll\"><table><thead><tr><th></th><th>run</th><th>validation perplexity</th><th>at step</th><th>test perplexity</th><th>steps</th>"
-                        "<th>tokens/s</th><th>parameters</th><th>model</th><th>device</th><th>state</th></tr></thead><tbody>\n");
+        px_text_format(out, "<p class=\"note\">These runs differ in their vocabulary or in their validation text: "
+                            "their perplexities cannot be compared.</p>\n");
+    px_text_format(
+        out, "<div class=\"scroll\"><table><thead><tr><th></th><th>run</th><th>validation perplexity</th><th>at "
+             "step</th><th>test perplexity</th><th>steps</th>"
+             "<th>tokens/s</th><th>parameters</th><th>model</th><th>device</th><th>state</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < count; i++) {
         const px_run_data *run = runs[i];
         char a[32], b[32], c[32], d[32], e[32], f[32], model[96];
         px_text_format(out, "<tr><td>%zu</td><td><strong class=\"c%zu\">", i + 1, i % 8);
         px_html_string(out, run->name);
-        px_text_format(out, "</strong></td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>", px_html_value(a, exp(run->best_valid_loss)),
-                       run->best_step >= 0 ? px_html_count(b, (double)run->best_step) : "–", px_html_value(c, exp(run->end_test_loss)),
-                       px_html_count(d, (double)run->steps), px_html_short(e, px_run_data_speed(run)), px_html_count(f, (double)run->parameters));
+        px_text_format(out, "</strong></td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>",
+                       px_html_value(a, exp(run->best_valid_loss)),
+                       run->best_step >= 0 ? px_html_count(b, (double)run->best_step) : "–",
+                       px_html_value(c, exp(run->end_test_loss)), px_html_count(d, (double)run->steps),
+                       px_html_short(e, px_run_data_speed(run)), px_html_count(f, (double)run->parameters));
         px_html_string(out, px_run_data_model(run, model));
         px_text_format(out, "</td><td>");
         px_html_string(out, run->device);
-        px_text_format(out, "</td><td class=\"%s\">%s</td></tr>\n", px_run_condition_name(run->condition), px_run_condition_name(run->condition));
+        px_text_format(out, "</td><td class=\"%s\">%s</td></tr>\n", px_run_condition_name(run->condition),
+                       px_run_condition_name(run->condition));
     }
     px_text_format(out, "</tbody></table></div></section>\n");
 }
 
-/* ---- curves over each other ------------------------------------------------------------------------------------------ */
+/* ---- curves over each other -------------------------------------------------------------------------------------- */
 
 typedef struct overlay {
     const char *id, *heading, *about, *y_label;
     int log_y, perplexity, validation;
-    size_t series;       /* offset of a px_series in px_run_data */
+    size_t series; /* offset of a px_series in px_run_data */
 } overlay;
 
 static const overlay OVERLAYS[] = {
-    {"valid", "Validation perplexity", "Over the tokens trained on, so that batches of different sizes can be compared.", "perplexity (logarithmic)", 1, 1, 1, offsetof(px_run_data, valid_loss)},
-    {"train", "Training perplexity", "Mean between two points, with dropout where there is any.", "perplexity (logarithmic)", 1, 1, 0, offsetof(px_run_data, train_loss)},
+    {"valid", "Validation perplexity",
+     "Over the tokens trained on, so that batches of different sizes can be compared.", "perplexity (logarithmic)", 1,
+     1, 1, offsetof(px_run_data, valid_loss)},
+    {"train", "Training perplexity", "Mean between two points, with dropout where there is any.",
+     "perplexity (logarithmic)", 1, 1, 0, offsetof(px_run_data, train_loss)},
     {"norm", "Gradient norm, before clipping", "", "norm (logarithmic)", 1, 0, 0, offsetof(px_run_data, grad_norm)},
     {"rate", "Learning rate", "", "rate", 0, 0, 0, offsetof(px_run_data, learning_rate)},
     {"speed", "Throughput", "Of the steps alone.", "tokens/s", 0, 0, 0, offsetof(px_run_data, speed)},
@@ -85,16 +95,28 @@ static void write_overlay(px_text *out, const overlay *o, px_run_data *const *ru
 {
     char names[PX_REPORT_RUNS_MAX][72];
     double *values[PX_REPORT_RUNS_MAX] = {NULL};
-    px_chart chart = {.title = o->heading, .description = o->heading, .x_label = "tokens trained on", .y_label = o->y_label, .log_y = o->log_y,
-                      .y_min = o->log_y ? NAN : 0, .y_max = NAN};
+    px_chart chart = {.title = o->heading,
+                      .description = o->heading,
+                      .x_label = "tokens trained on",
+                      .y_label = o->y_label,
+                      .log_y = o->log_y,
+                      .y_min = o->log_y ? NAN : 0,
+                      .y_max = NAN};
     for (size_t i = 0; i < count; i++) {
         const px_series *series = (const px_series *)((const char *)runs[i] + o->series);
         values[i] = malloc((series->count + 1) * sizeof **values);
-        for (size_t k = 0; values[i] && k < series->count; k++) values[i][k] = o->perplexity ? exp(series->value[k]) : series->value[k];
+        for (size_t k = 0; values[i] && k < series->count; k++)
+            values[i][k] = o->perplexity ? exp(series->value[k]) : series->value[k];
         out->failed |= !values[i];
         if (!values[i] || series->count == 0) continue;
-        chart.line[chart.lines++] = (px_chart_line){.label = short_name(runs[i], names[i]), .x = series->tokens, .y = values[i], .count = series->count,
-                                                    .colour = (int)(i % 8), .dashed = i >= 8, .marks = series->count == 1 || (o->validation && series->count <= 60)};
+        chart.line[chart.lines++] =
+            (px_chart_line){.label = short_name(runs[i], names[i]),
+                            .x = series->tokens,
+                            .y = values[i],
+                            .count = series->count,
+                            .colour = (int)(i % 8),
+                            .dashed = i >= 8,
+                            .marks = series->count == 1 || (o->validation && series->count <= 60)};
     }
     px_text_format(out, "<section id=\"%s\"><h2>%s</h2>\n<p>%s</p>\n", o->id, o->heading, o->about);
     if (px_chart_has_points(&chart)) {
@@ -108,7 +130,7 @@ static void write_overlay(px_text *out, const overlay *o, px_run_data *const *ru
     for (size_t i = 0; i < count; i++) free(values[i]);
 }
 
-/* ---- tables ------------------------------------------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
 
 static int differs(const px_option *option, px_run_data *const *runs, size_t count)
 {
@@ -124,7 +146,8 @@ static int differs(const px_option *option, px_run_data *const *runs, size_t cou
 static void write_differences(px_text *out, px_run_data *const *runs, size_t count)
 {
     int any = 0;
-    px_text_format(out, "<section id=\"settings\"><h2>Where their settings differ</h2>\n<div class=\"scroll\"><table><thead><tr><th>setting</th>");
+    px_text_format(out, "<section id=\"settings\"><h2>Where their settings differ</h2>\n<div "
+                        "class=\"scroll\"><table><thead><tr><th>setting</th>");
     for (size_t i = 0; i < count; i++) {
         px_text_format(out, "<th class=\"c%zu\">", i % 8);
         px_html_string(out, runs[i]->name);
@@ -175,7 +198,8 @@ void px_page_write_comparison(px_text *out, px_run_data *const *runs, size_t cou
     if (!isnan(ranked[0]->best_valid_loss)) {
         px_text_format(out, "best: <strong>");
         px_html_string(out, ranked[0]->name);
-        px_text_format(out, "</strong>, validation perplexity %s", px_html_value(value, exp(ranked[0]->best_valid_loss)));
+        px_text_format(out, "</strong>, validation perplexity %s",
+                       px_html_value(value, exp(ranked[0]->best_valid_loss)));
     }
     px_text_format(out, "</p></header>\n");
     write_ranking(out, ranked, count);

@@ -45,13 +45,15 @@ px_status px_event_file_create(const char *folder, px_event_file *file)
     host[sizeof host - 1] = 0;
     for (char *c = host; *c; c++)
         if (!isalnum((unsigned char)*c) && !strchr("-._", *c)) *c = '_';
-    if (asprintf(&file->path, "%s/%s%010lld.%s.%ld", folder, PREFIX, seconds > after ? seconds : after, host, (long)getpid()) < 0) {
+    if (asprintf(&file->path, "%s/%s%010lld.%s.%ld", folder, PREFIX, seconds > after ? seconds : after, host,
+                 (long)getpid()) < 0) {
         file->path = NULL;
         return px_fail(PX_ERR_MEMORY, "%s: no memory for the name of its event file", folder);
     }
     file->fd = px_open(file->path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
     if (file->fd >= 0) return PX_OK;
-    px_status status = px_fail(PX_ERR_IO, "%s: the event file for TensorBoard cannot be made: %s", file->path, strerror(errno));
+    px_status status =
+        px_fail(PX_ERR_IO, "%s: the event file for TensorBoard cannot be made: %s", file->path, strerror(errno));
     px_event_file_close(file);
     return status;
 }
@@ -89,6 +91,7 @@ px_status px_event_file_append(px_event_file *file, const void *data, size_t byt
     put(file->frame + 8, px_event_masked_crc(file->frame, 8), 4);
     memcpy(file->frame + 12, data, bytes);
     put(file->frame + 12 + bytes, px_event_masked_crc(file->frame + 12, bytes), 4);
-    if (px_write_all(file->fd, file->frame, all) != 0) return px_fail(PX_ERR_IO, "%s: writing failed: %s", file->path, strerror(errno));
+    if (px_write_all(file->fd, file->frame, all) != 0)
+        return px_fail(PX_ERR_IO, "%s: writing failed: %s", file->path, strerror(errno));
     return PX_OK;
 }

@@ -13,8 +13,8 @@
 
 typedef struct px_event_file {
     char *path;
-    int fd;                /* -1: not open */
-    unsigned char *frame;  /* one frame is put together here, so that a reader never waits for the rest of one */
+    int fd;               /* -1: not open */
+    unsigned char *frame; /* one frame is put together here, so that a reader never waits for the rest of one */
     size_t room;
 } px_event_file;
 

@@ -1,4 +1,5 @@
-/* Event files for TensorBoard: see events.h. Lines of metrics.jsonl become scalars and texts, snapshots become histograms. */
+/* Event files for TensorBoard: see events.h. Lines of metrics.jsonl become scalars and texts, snapshots become
+ * histograms. */
 #include "events_internal.h"
 
 #include "check.h"
@@ -18,7 +19,7 @@ typedef struct px_events {
     px_event_file file;
 } px_events;
 
-/* ---- one event ----------------------------------------------------------------------------------------------------- */
+/* ---- one event --------------------------------------------------------------------------------------------------- */
 
 static px_status append(px_events *events, int64_t step, Perplex__Event *event)
 {
@@ -132,7 +133,7 @@ static px_status append_histogram(px_events *events, int64_t step, const char *t
     return append_value(events, step, &value);
 }
 
-/* ---- lines of metrics.jsonl ------------------------------------------------------------------------------------------ */
+/* ---- lines of metrics.jsonl -------------------------------------------------------------------------------------- */
 
 typedef struct scalar_field {
     const char *event, *field, *tag;
@@ -161,21 +162,26 @@ static int number_of(const cJSON *object, const char *field, double *value)
         return 1;
     }
     if (!cJSON_IsString(item)) return 0;
-    *value = strcmp(item->valuestring, "inf") == 0 ? INFINITY : strcmp(item->valuestring, "-inf") == 0 ? -INFINITY : NAN;
+    *value = strcmp(item->valuestring, "inf") == 0    ? INFINITY
+             : strcmp(item->valuestring, "-inf") == 0 ? -INFINITY
+                                                      : NAN;
     return 1;
 }
 
 static px_status show_line(px_events *events, const cJSON *line)
 {
-    const cJSON *event = cJSON_GetObjectItemCaseSensitive(line, "event"), *text = cJSON_GetObjectItemCaseSensitive(line, "text");
+    const cJSON *event = cJSON_GetObjectItemCaseSensitive(line, "event"),
+                *text = cJSON_GetObjectItemCaseSensitive(line, "text");
     double value = 0;
     if (!cJSON_IsString(event) || !number_of(line, "step", &value)) return PX_OK;
     int64_t step = (int64_t)value;
     for (size_t i = 0; i < sizeof SCALARS / sizeof SCALARS[0]; i++)
         if (strcmp(event->valuestring, SCALARS[i].event) == 0 && number_of(line, SCALARS[i].field, &value))
             PX_TRY(append_scalar(events, step, SCALARS[i].tag, value));
-    if (strcmp(event->valuestring, "sample") == 0 && cJSON_IsString(text)) PX_TRY(append_text(events, step, "sample", text->valuestring));
-    if (strcmp(event->valuestring, "rollback") == 0 && number_of(line, "back_to_step", &value)) PX_TRY(append_start(events, (int64_t)value + 1));
+    if (strcmp(event->valuestring, "sample") == 0 && cJSON_IsString(text))
+        PX_TRY(append_text(events, step, "sample", text->valuestring));
+    if (strcmp(event->valuestring, "rollback") == 0 && number_of(line, "back_to_step", &value))
+        PX_TRY(append_start(events, (int64_t)value + 1));
     return PX_OK;
 }
 
@@ -188,7 +194,7 @@ static px_status on_line(void *context, const char *json, size_t bytes)
     return status;
 }
 
-/* ---- snapshots ------------------------------------------------------------------------------------------------------- */
+/* ---- snapshots --------------------------------------------------------------------------------------------------- */
 
 /* The share of values where a tanh unit no longer learns (its derivative 1 - h^2 is below 0.02), or a ReLU is off. */
 static double saturated(const float *values, size_t count, px_cell cell)
@@ -216,12 +222,13 @@ static px_status on_snapshot(void *context, const px_run_snapshot *snapshot)
         snprintf(tag, sizeof tag, "activations/layer_%d", (int)l);
         PX_TRY(append_histogram(events, snapshot->step, tag, &histogram));
         snprintf(tag, sizeof tag, "saturated/layer_%d", (int)l);
-        PX_TRY(append_scalar(events, snapshot->step, tag, saturated(values, snapshot->activation_count, snapshot->cell)));
+        PX_TRY(
+            append_scalar(events, snapshot->step, tag, saturated(values, snapshot->activation_count, snapshot->cell)));
     }
     return PX_OK;
 }
 
-/* ---- a job ----------------------------------------------------------------------------------------------------------- */
+/* ---- a job ------------------------------------------------------------------------------------------------------- */
 
 static px_status on_open(void *context, const px_run_opening *opening, int *wanted)
 {
@@ -238,10 +245,7 @@ static px_status on_open(void *context, const px_run_opening *opening, int *want
     return status;
 }
 
-static void on_close(void *context)
-{
-    px_event_file_close(&((px_events *)context)->file);
-}
+static void on_close(void *context) { px_event_file_close(&((px_events *)context)->file); }
 
 const px_run_observer *px_events_new(void)
 {

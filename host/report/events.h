@@ -1,9 +1,10 @@
 /* Event files for TensorBoard, written while a run trains, as the run's observer (observer.h).
  *
- * A job writes one file `events.out.tfevents.SECONDS.HOST.PID` into the run folder: scalars (loss, perplexity, learning_rate,
- * gradient_norm, tokens_per_s), the texts of sample lines, and histograms of weights and activations at evaluations. Each event is
- * written at once, so that a live run shows. A resumed job begins with a session log START at its step, upon which readers drop
- * what an earlier job wrote of later steps, and repeats what is still true of that step; a rollback does the same. */
+ * A job writes one file `events.out.tfevents.SECONDS.HOST.PID` into the run folder: scalars (loss, perplexity,
+ * learning_rate, gradient_norm, tokens_per_s), the texts of sample lines, and histograms of weights and activations at
+ * evaluations. Each event is written at once, so that a live run shows. A resumed job begins with a session log START
+ * at its step, upon which readers drop what an earlier job wrote of later steps, and repeats what is still true of that
+ * step; a rollback does the same. */
 #ifndef PX_EVENTS_H
 #define PX_EVENTS_H
 

@@ -20,11 +20,19 @@
 #include <sys/stat.h>
 #include <utf8proc.h>
 
-enum { STREAMS = 16, WINDOW = 64, SAMPLE_TOKENS = 700, SAMPLE_WORDS = 160, STRETCH_TOKENS = 160, STRETCH_WORDS = 36, SHADES = 8 };
+enum {
+    STREAMS = 16,
+    WINDOW = 64,
+    SAMPLE_TOKENS = 700,
+    SAMPLE_WORDS = 160,
+    STRETCH_TOKENS = 160,
+    STRETCH_WORDS = 36,
+    SHADES = 8
+};
 static const double WORK = 3e10; /* multiply-adds that scoring may take: some seconds of one busy core */
 static const size_t TOKENS_MAX = 200000, TOKENS_MIN = 3000;
 
-/* ---- the validation text -------------------------------------------------------------------------------------------- */
+/* ---- the validation text ----------------------------------------------------------------------------------------- */
 
 static px_status check_file(const char *path)
 {
@@ -45,7 +53,8 @@ static px_status check_files(const char *files)
 }
 
 /* Opens the run's texts with the model's vocabulary. */
-static px_status open_text(const px_run_data *run, px_model_file *model, const px_examine_options *options, px_corpus *corpus)
+static px_status open_text(const px_run_data *run, px_model_file *model, const px_examine_options *options,
+                           px_corpus *corpus)
 {
     px_config *config = &model->config;
     px_config remembered;
@@ -63,13 +72,14 @@ static px_status open_text(const px_run_data *run, px_model_file *model, const p
     if (status == PX_OK && !checked && (int64_t)(corpus->valid.end - corpus->valid.begin) != run->valid_tokens) {
         char name[PX_PATHS_NAME_BYTES];
         status = px_fail(PX_ERR_INPUT, "%s: not the text that %s was trained with: it has changed",
-                         px_paths_name(config->corpus.valid ? config->corpus.valid : config->corpus.data, name), run->folder);
+                         px_paths_name(config->corpus.valid ? config->corpus.valid : config->corpus.data, name),
+                         run->folder);
     }
     if (status != PX_OK) px_corpus_close(corpus);
     return status;
 }
 
-/* ---- tokens as coloured text ------------------------------------------------------------------------------------------ */
+/* ---- tokens as coloured text ------------------------------------------------------------------------------------- */
 
 static int shade_of(double nll, int32_t vocab)
 {
@@ -100,7 +110,8 @@ static size_t character_bytes(const char *text, size_t bytes)
     return used > 0 ? (size_t)used : 1;
 }
 
-static void write_bytes(px_text *out, const px_vocabulary *vocabulary, const int32_t *ids, const float *nll, size_t count, int32_t vocab)
+static void write_bytes(px_text *out, const px_vocabulary *vocabulary, const int32_t *ids, const float *nll,
+                        size_t count, int32_t vocab)
 {
     char *text = malloc(count + 1);
     if (!text) {
@@ -141,7 +152,8 @@ static void write_tokens(px_text *out, const px_model_file *model, const int32_t
     }
 }
 
-static px_status write_stretch(px_text *out, const px_model_file *model, px_range range, const px_surprise *surprise, const px_stretch *stretch)
+static px_status write_stretch(px_text *out, const px_model_file *model, px_range range, const px_surprise *surprise,
+                               const px_stretch *stretch)
 {
     char at[32], perplexity[32];
     int32_t *ids = malloc((stretch->count + 1) * sizeof *ids);
@@ -168,23 +180,29 @@ static void write_legend(px_text *out, int32_t vocab)
     px_text_format(out, "</p>\n");
 }
 
-static px_status write_surprise(px_text *out, const px_model_file *model, px_range range, size_t whole, const px_surprise *surprise)
+static px_status write_surprise(px_text *out, const px_model_file *model, px_range range, size_t whole,
+                                const px_surprise *surprise)
 {
     char a[32], b[32];
     px_status status = PX_OK;
-    px_text_format(out, "<section id=\"surprise\"><h2>What it foresaw, and what it did not</h2>\n<p>Stretches of the validation text, each token "
-                        "coloured by how much it surprised the best model: −log<sub>2</sub> of the probability it gave. ");
+    px_text_format(out,
+                   "<section id=\"surprise\"><h2>What it foresaw, and what it did not</h2>\n<p>Stretches of the "
+                   "validation text, each token "
+                   "coloured by how much it surprised the best model: −log<sub>2</sub> of the probability it gave. ");
     if (surprise->count + 1 < whole)
-        px_text_format(out, "The first %s of %s tokens were looked at.", px_html_count(a, (double)surprise->count), px_html_count(b, (double)whole - 1));
+        px_text_format(out, "The first %s of %s tokens were looked at.", px_html_count(a, (double)surprise->count),
+                       px_html_count(b, (double)whole - 1));
     else
         px_text_format(out, "All %s tokens were looked at.", px_html_count(a, (double)surprise->count));
     px_text_format(out, "</p>\n");
     write_legend(out, px_vocabulary_size(model->vocabulary));
     if (surprise->most_count == 0) px_text_format(out, "<p class=\"note\">The text is too short for a stretch.</p>\n");
     px_text_format(out, "<div class=\"two\"><div><h3>Least surprising</h3>\n");
-    for (int i = 0; status == PX_OK && i < surprise->least_count; i++) status = write_stretch(out, model, range, surprise, &surprise->least[i]);
+    for (int i = 0; status == PX_OK && i < surprise->least_count; i++)
+        status = write_stretch(out, model, range, surprise, &surprise->least[i]);
     px_text_format(out, "</div><div><h3>Most surprising</h3>\n");
-    for (int i = 0; status == PX_OK && i < surprise->most_count; i++) status = write_stretch(out, model, range, surprise, &surprise->most[i]);
+    for (int i = 0; status == PX_OK && i < surprise->most_count; i++)
+        status = write_stretch(out, model, range, surprise, &surprise->most[i]);
     px_text_format(out, "</div></div></section>\n");
     return status;
 }
@@ -197,7 +215,8 @@ static int is_blank(void *context, int32_t id)
     return id > 0 && bytes == 1 && (*token == ' ' || *token == '\n' || *token == '\t');
 }
 
-static px_status examine_text(px_text *out, const px_model_file *model, px_range range, const px_examine_options *options)
+static px_status examine_text(px_text *out, const px_model_file *model, px_range range,
+                              const px_examine_options *options)
 {
     px_engine *engine = NULL;
     px_surprise surprise = {0};
@@ -207,9 +226,16 @@ static px_status examine_text(px_text *out, const px_model_file *model, px_range
     if (most > TOKENS_MAX) most = TOKENS_MAX;
     if (whole > most + 1) range.end = range.begin + most + 1;
     int32_t n = range.end - range.begin > STREAMS * 1000 ? STREAMS : 1;
-    PX_TRY_GOTO(status, px_model_file_engine(model, px_device_or_default(options->device), n, WINDOW, px_model_file_threads(model, options->threads, n), &engine), done);
+    PX_TRY_GOTO(status,
+                px_model_file_engine(model, px_device_or_default(options->device), n, WINDOW,
+                                     px_model_file_threads(model, options->threads, n), &engine),
+                done);
     size_t length = model->config.corpus.text.level == PX_LEVEL_WORD ? STRETCH_WORDS : STRETCH_TOKENS;
-    PX_TRY_GOTO(status, px_surprise_find(engine, range, model->reset_id, length, model->config.corpus.text.level == PX_LEVEL_WORD ? NULL : is_blank, model->vocabulary, options->progress, options->progress_context, &surprise), done);
+    PX_TRY_GOTO(status,
+                px_surprise_find(engine, range, model->reset_id, length,
+                                 model->config.corpus.text.level == PX_LEVEL_WORD ? NULL : is_blank, model->vocabulary,
+                                 options->progress, options->progress_context, &surprise),
+                done);
     status = write_surprise(out, model, range, whole, &surprise);
 done:
     px_surprise_free(&surprise);
@@ -217,17 +243,26 @@ done:
     return status;
 }
 
-/* ---- a page of its own ------------------------------------------------------------------------------------------------- */
+/* ---- a page of its own ------------------------------------------------------------------------------------------- */
 
 static px_status write_page(px_text *out, const px_model_file *model, const px_examine_options *options)
 {
     int32_t prompt = px_sample_start(model->vocabulary), vocab = px_vocabulary_size(model->vocabulary);
     px_engine *engine = NULL;
     px_text_sink sink;
-    px_sample_options sample = {.length = model->config.corpus.text.level == PX_LEVEL_WORD ? SAMPLE_WORDS : SAMPLE_TOKENS, .temperature = 0.8, .top_p = 1,
-                                .seed = model->config.seed, .count = 1, .prompt = &prompt, .prompt_count = 1, .exclude_unknown = vocab > 1,
-                                .token = px_text_sink_take, .context = &sink};
-    PX_TRY(px_model_file_engine(model, px_device_or_default(options->device), 1, WINDOW, px_model_file_threads(model, options->threads, 1), &engine));
+    px_sample_options sample = {.length =
+                                    model->config.corpus.text.level == PX_LEVEL_WORD ? SAMPLE_WORDS : SAMPLE_TOKENS,
+                                .temperature = 0.8,
+                                .top_p = 1,
+                                .seed = model->config.seed,
+                                .count = 1,
+                                .prompt = &prompt,
+                                .prompt_count = 1,
+                                .exclude_unknown = vocab > 1,
+                                .token = px_text_sink_take,
+                                .context = &sink};
+    PX_TRY(px_model_file_engine(model, px_device_or_default(options->device), 1, WINDOW,
+                                px_model_file_threads(model, options->threads, 1), &engine));
     px_text_sink_start(&sink, model->vocabulary, NULL, NULL);
     px_status status = px_text_sink_add_prompt(&sink, &prompt, 1, 0);
     if (status == PX_OK) status = px_sample(engine, vocab, &sample);
@@ -235,7 +270,9 @@ static px_status write_page(px_text *out, const px_model_file *model, const px_e
     if (status == PX_OK) {
         size_t bytes;
         const char *made = px_text_sink_made(&sink, &bytes);
-        px_text_format(out, "<section id=\"page\"><h2>A page by the best model</h2>\n<p>Step %lld; temperature 0.8, seed %llu.</p>\n<pre class=\"sample\">",
+        px_text_format(out,
+                       "<section id=\"page\"><h2>A page by the best model</h2>\n<p>Step %lld; temperature 0.8, seed "
+                       "%llu.</p>\n<pre class=\"sample\">",
                        (long long)model->step, (unsigned long long)model->config.seed);
         px_html_text(out, made, bytes);
         px_text_format(out, "</pre></section>\n");
@@ -245,8 +282,8 @@ static px_status write_page(px_text *out, const px_model_file *model, const px_e
     return status;
 }
 
-/* A part that cannot be made (the text has changed, the model is gone) leaves a note with the reason in its place; where the system is short of
- * something there is no page. */
+/* A part that cannot be made (the text has changed, the model is gone) leaves a note with the reason in its place;
+ * where the system is short of something there is no page. */
 static px_status settle(px_status status, px_text *out, size_t keep, const char *id, const char *title)
 {
     if (status == PX_OK || status == PX_ERR_MEMORY || status == PX_ERR_IO) return status;
@@ -258,7 +295,8 @@ static px_status settle(px_status status, px_text *out, size_t keep, const char 
     return PX_OK;
 }
 
-static px_status examine_valid(px_text *out, const px_run_data *run, px_model_file *model, const px_examine_options *options)
+static px_status examine_valid(px_text *out, const px_run_data *run, px_model_file *model,
+                               const px_examine_options *options)
 {
     static const char title[] = "What it foresaw, and what it did not";
     px_corpus corpus = {0};
@@ -268,7 +306,8 @@ static px_status examine_valid(px_text *out, const px_run_data *run, px_model_fi
     status = settle(examine_text(out, model, corpus.valid, options), out, keep, "surprise", title);
     keep = out->bytes;
     if (status == PX_OK)
-        status = settle(px_lags_write(out, model, corpus.valid, options->progress, options->progress_context), out, keep, "lags", "How far back a loss reaches");
+        status = settle(px_lags_write(out, model, corpus.valid, options->progress, options->progress_context), out,
+                        keep, "lags", "How far back a loss reaches");
     px_corpus_close(&corpus);
     return status;
 }
@@ -280,7 +319,10 @@ px_status px_examine_write(px_text *out, const px_run_data *run, const px_examin
     px_status status = px_model_file_open(run->folder, &model);
     if (status != PX_OK) return settle(status, out, keep, "page", "What the model shows");
     if (model.from_last)
-        px_text_format(out, "<p class=\"note\">The run has no best.safetensors: what follows is by its last weights, of step %lld.</p>\n", (long long)model.step);
+        px_text_format(out,
+                       "<p class=\"note\">The run has no best.safetensors: what follows is by its last weights, of "
+                       "step %lld.</p>\n",
+                       (long long)model.step);
     keep = out->bytes;
     status = settle(write_page(out, &model, options), out, keep, "page", "A page by the best model");
     if (status == PX_OK) status = examine_valid(out, run, &model, options);

@@ -1,5 +1,5 @@
-/* What only the model itself can show: the stretches of the validation text that surprise it least and most, a page of its own
- * writing. Needs the run's best model and its text where they were. */
+/* What only the model itself can show: the stretches of the validation text that surprise it least and most, a page of
+ * its own writing. Needs the run's best model and its text where they were. */
 #ifndef PX_EXAMINE_H
 #define PX_EXAMINE_H
 
@@ -7,8 +7,8 @@
 #include "text_buffer.h"
 
 typedef struct px_examine_options {
-    const char *device;          /* NULL = cpu */
-    int32_t threads;             /* 0 = as many as this process may use */
+    const char *device;                                              /* NULL = cpu */
+    int32_t threads;                                                 /* 0 = as many as this process may use */
     void (*progress)(void *context, const char *what, double share); /* may be NULL */
     void *progress_context;
 } px_examine_options;

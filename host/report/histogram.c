@@ -25,7 +25,8 @@ void px_histogram_make(const float *values, size_t count, double low, double hig
         high += 0.5e-6;
     }
     double width = (high - low) / PX_HISTOGRAM_BUCKETS;
-    for (int k = 0; k < PX_HISTOGRAM_BUCKETS; k++) h.right[k] = k + 1 < PX_HISTOGRAM_BUCKETS ? low + (k + 1) * width : high;
+    for (int k = 0; k < PX_HISTOGRAM_BUCKETS; k++)
+        h.right[k] = k + 1 < PX_HISTOGRAM_BUCKETS ? low + (k + 1) * width : high;
     for (size_t i = 0; i < count; i++) {
         if (!isfinite(values[i])) continue;
         double place = floor(((double)values[i] - low) / width);

@@ -25,14 +25,16 @@ static const char *entity(utf8proc_int32_t code)
 /* Characters that would reorder the page around them, or that HTML does not allow. */
 static int is_bad(utf8proc_int32_t code)
 {
-    return (px_utf8_is_control(code) && code != '\n' && code != '\t') || (code & 0xfffe) == 0xfffe || (code >= 0xfdd0 && code <= 0xfdef);
+    return (px_utf8_is_control(code) && code != '\n' && code != '\t') || (code & 0xfffe) == 0xfffe ||
+           (code >= 0xfdd0 && code <= 0xfdef);
 }
 
 void px_html_text(px_text *out, const char *text, size_t bytes)
 {
     for (size_t i = 0; i < bytes;) {
         utf8proc_int32_t code;
-        utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(bytes - i), &code);
+        utf8proc_ssize_t used =
+            utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(bytes - i), &code);
         const char *name = used > 0 ? entity(code) : NULL;
         if (used <= 0 || is_bad(code))
             px_text_append(out, "\xef\xbf\xbd", 3);
@@ -44,10 +46,7 @@ void px_html_text(px_text *out, const char *text, size_t bytes)
     }
 }
 
-void px_html_string(px_text *out, const char *text)
-{
-    px_html_text(out, text, strlen(text));
-}
+void px_html_string(px_text *out, const char *text) { px_html_text(out, text, strlen(text)); }
 
 static int special(char buffer[32], double value)
 {

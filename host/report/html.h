@@ -1,11 +1,12 @@
-/* Writing HTML and SVG into a px_text. Everything that comes from outside (corpus, settings, names of files) goes through
- * px_html_text, which leaves no character with a meaning in markup. */
+/* Writing HTML and SVG into a px_text. Everything that comes from outside (corpus, settings, names of files) goes
+ * through px_html_text, which leaves no character with a meaning in markup. */
 #ifndef PX_HTML_H
 #define PX_HTML_H
 
 #include "text_buffer.h"
 
-/* Escaped for element content and for quoted attributes; what is not UTF-8, and control characters but newline and tab, become U+FFFD. */
+/* Escaped for element content and for quoted attributes; what is not UTF-8, and control characters but newline and tab,
+ * become U+FFFD. */
 void px_html_text(px_text *out, const char *text, size_t bytes);
 void px_html_string(px_text *out, const char *text); /* the same for a NUL-terminated text */
 

@@ -24,13 +24,18 @@ static px_status check_page(const char *path)
     PX_TRY(px_file_read(path, PAGE_LIMIT, &text, &bytes));
     int is_ours = memmem(text, bytes, foot, sizeof foot - 1) != NULL;
     free(text);
-    return is_ours ? PX_OK : px_fail(PX_ERR_ARGUMENT, "%s: not a page of perplex, so it is left as it is; give it another name, or --out FILE", path);
+    return is_ours ? PX_OK
+                   : px_fail(PX_ERR_ARGUMENT,
+                             "%s: not a page of perplex, so it is left as it is; give it another name, or --out FILE",
+                             path);
 }
 
 static px_status write_stream(FILE *stream, const px_text *page)
 {
     errno = 0;
-    return fwrite(page->data, 1, page->bytes, stream) == page->bytes ? PX_OK : px_fail(PX_ERR_IO, "the page: %s", strerror(errno ? errno : EIO));
+    return fwrite(page->data, 1, page->bytes, stream) == page->bytes
+               ? PX_OK
+               : px_fail(PX_ERR_IO, "the page: %s", strerror(errno ? errno : EIO));
 }
 
 static px_status make(px_run_data *const *runs, const px_report_request *request, const char *path)
@@ -43,7 +48,8 @@ static px_status make(px_run_data *const *runs, const px_report_request *request
     else
         px_page_write_comparison(&page, runs, request->count);
     if (status == PX_OK) status = px_text_check(&page, path);
-    if (status == PX_OK) status = request->stream ? write_stream(request->stream, &page) : px_file_put(path, page.data, page.bytes);
+    if (status == PX_OK)
+        status = request->stream ? write_stream(request->stream, &page) : px_file_put(path, page.data, page.bytes);
     px_text_free(&page);
     return status;
 }
@@ -56,7 +62,8 @@ px_status px_report_write(const px_report_request *request, char path[4200])
     px_status status = PX_OK;
     if (!data) return px_fail(PX_ERR_MEMORY, "no memory for %zu runs", request->count);
     if (request->count < 1 || request->count > PX_REPORT_RUNS_MAX)
-        status = px_fail(PX_ERR_ARGUMENT, "report: %zu runs; 1 to %d can be shown on one page", request->count, (int)PX_REPORT_RUNS_MAX);
+        status = px_fail(PX_ERR_ARGUMENT, "report: %zu runs; 1 to %d can be shown on one page", request->count,
+                         (int)PX_REPORT_RUNS_MAX);
     else if (request->count > 1 && !request->out)
         status = px_fail(PX_ERR_ARGUMENT, "report: several runs need a place for their page; give --out FILE");
     for (; status == PX_OK && read < request->count; read++) {

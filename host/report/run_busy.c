@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* /proc/locks has a line "1: FLOCK  ADVISORY  WRITE 4711 fe:01:135203 0 EOF" for each; the device differs from stat's on some
- * file systems, so that only the inode is compared. -1: the list cannot be read. */
+/* /proc/locks has a line "1: FLOCK  ADVISORY  WRITE 4711 fe:01:135203 0 EOF" for each; the device differs from stat's
+ * on some file systems, so that only the inode is compared. -1: the list cannot be read. */
 static int listed(ino_t inode)
 {
     char line[256];
@@ -44,12 +44,10 @@ static int is_locked(const char *folder, const char *name)
     px_owner state = px_owner_state(owner);
     /* locks of another machine are in no list of ours; where there are no locks only the owner's process tells */
     int held = state == PX_OWNER_LIVES;
-    if (!held && (listed(info.st_ino) != 0 || (state == PX_OWNER_UNKNOWN && *owner == 'p'))) held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (!held && (listed(info.st_ino) != 0 || (state == PX_OWNER_UNKNOWN && *owner == 'p')))
+        held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     close(fd);
     return held;
 }
 
-int px_run_is_busy(const char *folder)
-{
-    return is_locked(folder, "lock") || is_locked(folder, "metrics.jsonl");
-}
+int px_run_is_busy(const char *folder) { return is_locked(folder, "lock") || is_locked(folder, "metrics.jsonl"); }

@@ -25,11 +25,12 @@ typedef struct reader {
     int ended, stopped, failed;
 } reader;
 
-/* ---- fields ------------------------------------------------------------------------------------------------------- */
+/* ---- fields ------------------------------------------------------------------------------------------------------ */
 
 static px_status bad_field(const reader *r, const char *field, const char *what)
 {
-    return px_fail(PX_ERR_INPUT, "%s:%zu: \"%s\" %s; not a line of perplex's metrics.jsonl", r->path, r->line, field, what);
+    return px_fail(PX_ERR_INPUT, "%s:%zu: \"%s\" %s; not a line of perplex's metrics.jsonl", r->path, r->line, field,
+                   what);
 }
 
 /* A count from 0 to 1e15. */
@@ -65,7 +66,7 @@ static void text_of(const cJSON *line, const char *field, char *buffer, size_t b
     snprintf(buffer, buffer_bytes, "%s", cJSON_IsString(item) ? item->valuestring : "");
 }
 
-/* ---- lines -------------------------------------------------------------------------------------------------------- */
+/* ---- lines ------------------------------------------------------------------------------------------------------- */
 
 static px_status read_start(reader *r, const cJSON *line)
 {
@@ -109,7 +110,8 @@ static px_status read_sample(reader *r, const cJSON *line, int64_t step)
     px_run_data *data = r->data;
     const cJSON *text = cJSON_GetObjectItemCaseSensitive(line, "text");
     if (!cJSON_IsString(text)) return bad_field(r, "text", "is missing");
-    while (data->sample_count > 0 && data->samples[data->sample_count - 1].step >= step) free(data->samples[--data->sample_count].text);
+    while (data->sample_count > 0 && data->samples[data->sample_count - 1].step >= step)
+        free(data->samples[--data->sample_count].text);
     if (data->sample_count == data->sample_room) {
         size_t room = data->sample_room ? 2 * data->sample_room : 16;
         px_run_sample *larger = realloc(data->samples, room * sizeof *larger);
@@ -129,9 +131,11 @@ static px_status read_rollback(reader *r, const cJSON *line)
     px_run_data *data = r->data;
     int64_t back = 0;
     PX_TRY(count_of(r, line, "back_to_step", &back));
-    px_series *const series[] = {&data->train_loss, &data->learning_rate, &data->grad_norm, &data->speed, &data->valid_loss};
+    px_series *const series[] = {&data->train_loss, &data->learning_rate, &data->grad_norm, &data->speed,
+                                 &data->valid_loss};
     for (int i = 0; i < 5; i++) px_series_cut(series[i], (double)back);
-    while (data->sample_count > 0 && data->samples[data->sample_count - 1].step > back) free(data->samples[--data->sample_count].text);
+    while (data->sample_count > 0 && data->samples[data->sample_count - 1].step > back)
+        free(data->samples[--data->sample_count].text);
     data->rollbacks++;
     return PX_OK;
 }
@@ -179,11 +183,13 @@ static px_status read_lines(reader *r, const char *text, size_t bytes)
     while ((end = memchr(line, '\n', (size_t)(text + bytes - line)))) {
         r->line++;
         if (end - line > LINE_LIMIT)
-            return px_fail(PX_ERR_INPUT, "%s:%zu: a line of %zu bytes; not perplex's metrics.jsonl", r->path, r->line, (size_t)(end - line));
+            return px_fail(PX_ERR_INPUT, "%s:%zu: a line of %zu bytes; not perplex's metrics.jsonl", r->path, r->line,
+                           (size_t)(end - line));
         cJSON *object;
         char place[4300];
         snprintf(place, sizeof place, "%s:%zu", r->path, r->line);
-        PX_TRY(px_json_parse(line, (size_t)(end - line), place, "not a JSON object; the file is damaged or not perplex's", NULL, &object));
+        PX_TRY(px_json_parse(line, (size_t)(end - line), place,
+                             "not a JSON object; the file is damaged or not perplex's", NULL, &object));
         px_status status = read_line(r, object);
         cJSON_Delete(object);
         PX_TRY(status);
@@ -193,12 +199,14 @@ static px_status read_lines(reader *r, const char *text, size_t bytes)
     return PX_OK;
 }
 
-/* ---- the folder --------------------------------------------------------------------------------------------------- */
+/* ---- the folder -------------------------------------------------------------------------------------------------- */
 
 /* Opening something else than a regular file could wait for ever. */
 static px_status read_regular(const char *path, size_t limit, char **text, size_t *bytes, struct stat *info)
 {
-    if (stat(path, info) != 0) return errno == ENOENT ? px_fail(PX_ERR_INPUT, "%s: there is no such file", path) : px_fail_system(errno, "%s", path);
+    if (stat(path, info) != 0)
+        return errno == ENOENT ? px_fail(PX_ERR_INPUT, "%s: there is no such file", path)
+                               : px_fail_system(errno, "%s", path);
     if (!S_ISREG(info->st_mode)) return px_fail(PX_ERR_INPUT, "%s: not a regular file", path);
     return px_file_read(path, limit, text, bytes);
 }
@@ -248,8 +256,12 @@ px_status px_run_data_read(const char *folder, px_run_data *data)
     struct stat info;
     char path[4200], *text = NULL;
     size_t bytes;
-    *data = (px_run_data){.unigram_loss = NAN, .end_train_loss = NAN, .end_valid_loss_zero = NAN, .end_valid_loss_carried = NAN,
-                          .end_test_loss = NAN, .end_seconds = NAN};
+    *data = (px_run_data){.unigram_loss = NAN,
+                          .end_train_loss = NAN,
+                          .end_valid_loss_zero = NAN,
+                          .end_valid_loss_carried = NAN,
+                          .end_test_loss = NAN,
+                          .end_seconds = NAN};
     px_config_default(&data->config);
     reader r = {.data = data, .path = path};
     px_status status;
@@ -261,7 +273,9 @@ px_status px_run_data_read(const char *folder, px_run_data *data)
     }
     snprintf(path, sizeof path, "%s/metrics.jsonl", data->folder);
     if (stat(path, &info) != 0) {
-        status = errno == ENOENT ? px_fail(PX_ERR_INPUT, "%s: not a run folder: it holds no metrics.jsonl", data->folder) : px_fail_system(errno, "%s", path);
+        status = errno == ENOENT
+                     ? px_fail(PX_ERR_INPUT, "%s: not a run folder: it holds no metrics.jsonl", data->folder)
+                     : px_fail_system(errno, "%s", path);
         goto fail;
     }
     PX_TRY_GOTO(status, read_config(data, path, sizeof path), fail);
@@ -281,7 +295,8 @@ fail:
 
 void px_run_data_free(px_run_data *data)
 {
-    px_series *const series[] = {&data->train_loss, &data->learning_rate, &data->grad_norm, &data->speed, &data->valid_loss};
+    px_series *const series[] = {&data->train_loss, &data->learning_rate, &data->grad_norm, &data->speed,
+                                 &data->valid_loss};
     for (int i = 0; i < 5; i++) px_series_free(series[i]);
     for (size_t i = 0; i < data->sample_count; i++) free(data->samples[i].text);
     free(data->samples);
@@ -297,15 +312,14 @@ const char *px_run_condition_name(px_run_condition condition)
     return names[condition];
 }
 
-double px_run_data_speed(const px_run_data *data)
-{
-    return data->median_speed;
-}
+double px_run_data_speed(const px_run_data *data) { return data->median_speed; }
 
 const char *px_run_data_model(const px_run_data *data, char buffer[96])
 {
     const px_model_config *model = &data->config.model;
-    int used = snprintf(buffer, 96, "%d × %d %s", (int)model->layers, (int)model->hidden, px_cell_of(model->cell)->label);
-    if (model->embed) snprintf(buffer + used, 96 - (size_t)used, ", d = %d%s", (int)model->embed, model->tied ? " tied" : "");
+    int used =
+        snprintf(buffer, 96, "%d × %d %s", (int)model->layers, (int)model->hidden, px_cell_of(model->cell)->label);
+    if (model->embed)
+        snprintf(buffer + used, 96 - (size_t)used, ", d = %d%s", (int)model->embed, model->tied ? " tied" : "");
     return buffer;
 }

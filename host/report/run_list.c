@@ -13,7 +13,8 @@
 
 enum { DEPTH_MAX = 4 };
 
-const char *const px_run_order_names[PX_RUN_ORDERS] = {"name", "state", "steps", "perplexity", "speed", "parameters", "time"};
+const char *const px_run_order_names[PX_RUN_ORDERS] = {"name",  "state",      "steps", "perplexity",
+                                                       "speed", "parameters", "time"};
 
 static px_status folder_bytes(const char *path, double *bytes)
 {
@@ -43,15 +44,16 @@ static px_status append(px_run_list *list, const char *folder, px_run_entry **en
         list->room = room;
     }
     px_run_entry *e = &list->entry[list->count];
-    *e = (px_run_entry){.folder = strdup(folder), .best_step = -1, .best_perplexity = NAN, .test_perplexity = NAN, .tokens_per_s = NAN};
+    *e = (px_run_entry){
+        .folder = strdup(folder), .best_step = -1, .best_perplexity = NAN, .test_perplexity = NAN, .tokens_per_s = NAN};
     if (!e->folder) return px_fail(PX_ERR_MEMORY, "no memory for a folder's name");
     list->count++;
     *entry = e;
     return PX_OK;
 }
 
-/* A folder that is wrong, or not for us to read, is an entry that says so. Where the system is short of something the list would not be
- * whole, and there is none. */
+/* A folder that is wrong, or not for us to read, is an entry that says so. Where the system is short of something the
+ * list would not be whole, and there is none. */
 static px_status keep_failure(px_run_entry *e, px_status status)
 {
     e->status = status;
@@ -139,7 +141,7 @@ void px_run_list_free(px_run_list *list)
     *list = (px_run_list){0};
 }
 
-/* ---- order -------------------------------------------------------------------------------------------------------- */
+/* ---- order ------------------------------------------------------------------------------------------------------- */
 
 /* The key that rises; what is not known comes last. */
 static double key(const px_run_entry *e, px_run_order order)

@@ -4,7 +4,8 @@
 
 #include "run_data.h"
 
-/* Appends; what stands there of this step or later ones is dropped first, since the later line counts. PX_ERR_MEMORY. */
+/* Appends; what stands there of this step or later ones is dropped first, since the later line counts. PX_ERR_MEMORY.
+ */
 px_status px_series_add(px_series *series, double step, double tokens, double value);
 /* Drops everything behind that step. */
 void px_series_cut(px_series *series, double step);

@@ -1,7 +1,7 @@
-/* The page around a report: see style.h. It is written as page.html, page.css and page.js, which the build embeds here (cmake/embed.cmake).
- * One file, nothing loaded from elsewhere; the script only helps pointing (the values of the nearest points of a chart, whose axes stand in
- * data-x and data-y: low, high, log, from, to), everything can be read without it. The policy in the head forbids the browser to fetch
- * anything at all. */
+/* The page around a report: see style.h. It is written as page.html, page.css and page.js, which the build embeds here
+ * (cmake/embed.cmake). One file, nothing loaded from elsewhere; the script only helps pointing (the values of the
+ * nearest points of a chart, whose axes stand in data-x and data-y: low, high, log, from, to), everything can be read
+ * without it. The policy in the head forbids the browser to fetch anything at all. */
 #include "style.h"
 
 #include "html.h"
@@ -10,10 +10,7 @@
 
 extern const char px_page_html[], px_page_css[], px_page_js[]; /* NUL-terminated */
 
-static void append(px_text *out, const char *text)
-{
-    px_text_append(out, text, strlen(text));
-}
+static void append(px_text *out, const char *text) { px_text_append(out, text, strlen(text)); }
 
 /* Appends the page's frame up to a mark; returns what follows it. */
 static const char *append_until(px_text *out, const char *frame, const char *mark)

@@ -17,7 +17,8 @@ typedef struct streams {
     float *nll;
 } streams;
 
-static px_status score(px_engine *engine, px_minibatches *minibatches, streams *s, void (*progress)(void *, const char *, double), void *context)
+static px_status score(px_engine *engine, px_minibatches *minibatches, streams *s,
+                       void (*progress)(void *, const char *, double), void *context)
 {
     int64_t windows = px_minibatches_per_epoch(minibatches, 0);
     float *token_nll = malloc((size_t)engine->shape.n * (size_t)engine->shape.T * sizeof *token_nll);
@@ -29,7 +30,8 @@ static px_status score(px_engine *engine, px_minibatches *minibatches, streams *
         for (size_t row = 0; status == PX_OK && row < (size_t)batch.T * (size_t)batch.n; row++) {
             size_t i = row % (size_t)batch.n;
             if (batch.targets[row] < 0) continue;
-            if (s->count[i] == s->room) return free(token_nll), px_fail(PX_ERR_INTERNAL, "a stream is longer than its share of the text");
+            if (s->count[i] == s->room)
+                return free(token_nll), px_fail(PX_ERR_INTERNAL, "a stream is longer than its share of the text");
             s->nll[i * s->room + s->count[i]++] = token_nll[row];
         }
         if (progress) progress(context, "scoring the validation text", (double)(w + 1) / (double)windows);
@@ -38,14 +40,14 @@ static px_status score(px_engine *engine, px_minibatches *minibatches, streams *
     return status;
 }
 
-/* ---- stretches ---------------------------------------------------------------------------------------------------- */
+/* ---- stretches --------------------------------------------------------------------------------------------------- */
 
 typedef struct picker {
     const px_surprise *surprise;
-    const double *sum;           /* [count + 1] of values before each */
-    const unsigned char *cold;   /* [count] 1: near a stream's beginning */
-    const unsigned char *begin;  /* [count] 1: a stretch may begin here; NULL: anywhere */
-    unsigned char *taken;        /* [count] */
+    const double *sum;          /* [count + 1] of values before each */
+    const unsigned char *cold;  /* [count] 1: near a stream's beginning */
+    const unsigned char *begin; /* [count] 1: a stretch may begin here; NULL: anywhere */
+    unsigned char *taken;       /* [count] */
     size_t length;
 } picker;
 
@@ -72,7 +74,8 @@ static px_status pick_all(px_surprise *s, const unsigned char *cold, const unsig
     unsigned char *taken = calloc(s->count + 1, 1);
     px_status status = sum && taken ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory to look through the validation text");
     if (status == PX_OK) {
-        for (size_t i = 0; i < s->count; i++) sum[i + 1] = sum[i] + (isfinite(s->nll[i]) ? s->nll[i] : 100); /* ∞ counts as e^-100 */
+        for (size_t i = 0; i < s->count; i++)
+            sum[i + 1] = sum[i] + (isfinite(s->nll[i]) ? s->nll[i] : 100); /* ∞ counts as e^-100 */
         picker p = {s, sum, cold, begin, taken, length};
         while (s->most_count < PX_STRETCHES && pick(&p, -1, &s->most[s->most_count])) s->most_count++;
         while (s->least_count < PX_STRETCHES && pick(&p, 1, &s->least[s->least_count])) s->least_count++;
@@ -83,7 +86,8 @@ static px_status pick_all(px_surprise *s, const unsigned char *cold, const unsig
 }
 
 /* *out [count]: 1 behind each token that a stretch may begin behind; NULL where there is none. The caller frees it. */
-static px_status mark_beginnings(px_range range, size_t count, int (*begins)(void *context, int32_t id), void *context, unsigned char **out)
+static px_status mark_beginnings(px_range range, size_t count, int (*begins)(void *context, int32_t id), void *context,
+                                 unsigned char **out)
 {
     size_t found = 0;
     int32_t id = 0;
@@ -101,8 +105,9 @@ static px_status mark_beginnings(px_range range, size_t count, int (*begins)(voi
     return status;
 }
 
-px_status px_surprise_find(px_engine *engine, px_range range, int32_t reset_id, size_t length, int (*begins)(void *context, int32_t id),
-                           void *begins_context, void (*progress)(void *context, const char *what, double share), void *context,
+px_status px_surprise_find(px_engine *engine, px_range range, int32_t reset_id, size_t length,
+                           int (*begins)(void *context, int32_t id), void *begins_context,
+                           void (*progress)(void *context, const char *what, double share), void *context,
                            px_surprise *surprise)
 {
     size_t targets = range.end - range.begin - 1, n = (size_t)engine->shape.n;
@@ -117,7 +122,8 @@ px_status px_surprise_find(px_engine *engine, px_range range, int32_t reset_id, 
         status = px_fail(PX_ERR_MEMORY, "no memory to score the validation text");
         goto done;
     }
-    PX_TRY_GOTO(status, px_minibatches_create_eval(range, engine->shape.n, engine->shape.T, reset_id, 0, &minibatches), done);
+    PX_TRY_GOTO(status, px_minibatches_create_eval(range, engine->shape.n, engine->shape.T, reset_id, 0, &minibatches),
+                done);
     PX_TRY_GOTO(status, score(engine, minibatches, &s, progress, context), done);
     for (size_t i = 0; i < n; i++) {
         memcpy(surprise->nll + surprise->count, s.nll + i * s.room, s.count[i] * sizeof *s.nll);

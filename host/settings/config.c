@@ -15,9 +15,15 @@ void px_config_default(px_config *config)
     *config = (px_config){
         .corpus = {.text = {.level = PX_LEVEL_BYTE}, .min_count = 1, .split = {0.9, 0.05, 0.05}},
         .minibatch = {.batch = 32, .steps = 35, .partition = PX_PARTITION_SEQUENTIAL, .reset_probability = 0.01},
-        .model = {.hidden = 512, .layers = 1, .cell = PX_CELL_TANH, .init = PX_INIT_UNIFORM, .init_scale = 1,
-                  .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL, .init_gain = 1},
-        .optimizer = {.kind = PX_ADAM, .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .alpha = 0.99, .epsilon = 1e-8, .clip = 1},
+        .model = {.hidden = 512,
+                  .layers = 1,
+                  .cell = PX_CELL_TANH,
+                  .init = PX_INIT_UNIFORM,
+                  .init_scale = 1,
+                  .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL,
+                  .init_gain = 1},
+        .optimizer =
+            {.kind = PX_ADAM, .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .alpha = 0.99, .epsilon = 1e-8, .clip = 1},
         .lr = px_optimizer_of(PX_ADAM)->rate,
         .schedule = PX_SCHEDULE_COSINE,
         .warmup_steps = 100,
@@ -85,7 +91,8 @@ const char *px_option_help(const px_option *option, char *buffer, size_t buffer_
     for (int kind = 0, some = 0; kind < PX_OPTIMIZER_COUNT && used < buffer_bytes; kind++) {
         const px_optimizer_row *row = px_optimizer_of((px_optimizer)kind);
         if (row->rate == fallback.lr) continue;
-        used += (size_t)snprintf(buffer + used, buffer_bytes - used, "%s%s: %.10g", some++ ? ", " : "", row->name, row->rate);
+        used += (size_t)snprintf(buffer + used, buffer_bytes - used, "%s%s: %.10g", some++ ? ", " : "", row->name,
+                                 row->rate);
     }
     if (used < buffer_bytes) snprintf(buffer + used, buffer_bytes - used, ")");
     return buffer;
@@ -119,17 +126,28 @@ static px_status refuse(const px_option *option, const char *value)
         size_t used = 0;
         for (int i = 0; option->choices[i] && used < sizeof accepted; i++)
             used += (size_t)snprintf(accepted + used, sizeof accepted - used, "%s%s",
-                                     i == 0 ? "" : option->choices[i + 1] ? ", " : " or ", option->choices[i]);
+                                     i == 0                   ? ""
+                                     : option->choices[i + 1] ? ", "
+                                                              : " or ",
+                                     option->choices[i]);
         break;
     }
     case PX_OPTION_BOOL: snprintf(accepted, sizeof accepted, "true or false"); break;
-    case PX_OPTION_EVERY: snprintf(accepted, sizeof accepted, "a whole number of steps such as 500, or a time such as 90s, 10m or 2h"); break;
-    case PX_OPTION_FRACTIONS: snprintf(accepted, sizeof accepted, "up to three numbers from 0 to 1 with commas between, such as 0.9,0.05,0.05"); break;
-    case PX_OPTION_DOUBLE: snprintf(accepted, sizeof accepted, "a number from %.10g to %.10g", option->min, option->max); break;
+    case PX_OPTION_EVERY:
+        snprintf(accepted, sizeof accepted, "a whole number of steps such as 500, or a time such as 90s, 10m or 2h");
+        break;
+    case PX_OPTION_FRACTIONS:
+        snprintf(accepted, sizeof accepted,
+                 "up to three numbers from 0 to 1 with commas between, such as 0.9,0.05,0.05");
+        break;
+    case PX_OPTION_DOUBLE:
+        snprintf(accepted, sizeof accepted, "a number from %.10g to %.10g", option->min, option->max);
+        break;
     case PX_OPTION_UINT64: snprintf(accepted, sizeof accepted, "a whole number from 0 to 18446744073709551615"); break;
     default: snprintf(accepted, sizeof accepted, "a whole number from %.0f to %.0f", option->min, option->max); break;
     }
-    return px_fail(PX_ERR_ARGUMENT, "--%s %.200s: not accepted; it takes %s", option->name, *value ? value : "''", accepted);
+    return px_fail(PX_ERR_ARGUMENT, "--%s %.200s: not accepted; it takes %s", option->name, *value ? value : "''",
+                   accepted);
 }
 
 static int read_double(const char *text, double min, double max, double *value)
@@ -224,12 +242,9 @@ static px_status set_option(px_config *config, const px_option *option, const ch
         *(uint64_t *)place = number;
         return PX_OK;
     }
-    case PX_OPTION_DOUBLE:
-        return read_double(value, option->min, option->max, place) ? PX_OK : refuse(option, value);
-    case PX_OPTION_EVERY:
-        return read_every(value, option->max, place) ? PX_OK : refuse(option, value);
-    case PX_OPTION_FRACTIONS:
-        return read_fractions(value, place) ? PX_OK : refuse(option, value);
+    case PX_OPTION_DOUBLE: return read_double(value, option->min, option->max, place) ? PX_OK : refuse(option, value);
+    case PX_OPTION_EVERY: return read_every(value, option->max, place) ? PX_OK : refuse(option, value);
+    case PX_OPTION_FRACTIONS: return read_fractions(value, place) ? PX_OK : refuse(option, value);
     case PX_OPTION_BOOL: {
         int truth;
         if (!read_bool(value, &truth)) return refuse(option, value);
@@ -250,7 +265,8 @@ static px_status set_option(px_config *config, const px_option *option, const ch
 px_status px_config_check_name(const char *name, const char *value)
 {
     if (strcmp(name, OLD_CELL) != 0 || strcmp(value, "tanh") == 0 || strcmp(value, "relu") == 0) return PX_OK;
-    return px_fail(PX_ERR_ARGUMENT, "--" OLD_CELL " %.100s: not accepted; it takes tanh or relu; --cell takes every cell", value);
+    return px_fail(PX_ERR_ARGUMENT,
+                   "--" OLD_CELL " %.100s: not accepted; it takes tanh or relu; --cell takes every cell", value);
 }
 
 px_status px_config_set(px_config *config, const char *name, const char *value)

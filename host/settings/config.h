@@ -17,7 +17,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum px_schedule { PX_SCHEDULE_CONSTANT, PX_SCHEDULE_STEP, PX_SCHEDULE_COSINE, PX_SCHEDULE_PLATEAU } px_schedule;
+typedef enum px_schedule {
+    PX_SCHEDULE_CONSTANT,
+    PX_SCHEDULE_STEP,
+    PX_SCHEDULE_COSINE,
+    PX_SCHEDULE_PLATEAU
+} px_schedule;
 typedef enum px_average { PX_AVERAGE_NONE, PX_AVERAGE_FROM, PX_AVERAGE_STALL } px_average;
 typedef enum px_on_nan { PX_ON_NAN_STOP, PX_ON_NAN_ROLLBACK } px_on_nan;
 
@@ -36,42 +41,56 @@ typedef struct px_config {
     /* learning rate */
     double lr;
     px_schedule schedule;
-    int64_t schedule_steps;            /* length of the schedule; 0 = from max_steps or epochs, fixed at the first start */
-    int64_t warmup_steps;              /* linear from 0 */
-    double lr_min;                     /* floor of cosine, as a share of lr */
-    int64_t lr_step_every;             /* schedule step: multiply by lr_factor every so many steps */
-    double lr_factor;                  /* step and plateau: factor below 1 */
-    int64_t lr_patience;               /* plateau: evaluations without improvement before lr is multiplied by lr_factor */
+    int64_t schedule_steps; /* length of the schedule; 0 = from max_steps or epochs, fixed at the first start */
+    int64_t warmup_steps;   /* linear from 0 */
+    double lr_min;          /* floor of cosine, as a share of lr */
+    int64_t lr_step_every;  /* schedule step: multiply by lr_factor every so many steps */
+    double lr_factor;       /* step and plateau: factor below 1 */
+    int64_t lr_patience;    /* plateau: evaluations without improvement before lr is multiplied by lr_factor */
     /* length, validation, averaging */
-    int64_t epochs, max_steps;         /* whichever ends first; 0 = not given */
-    int64_t valid_every;               /* evaluate every k steps; 0 = every epoch */
-    int64_t early_stop;                /* evaluations without improvement before the run ends; 0 = never */
+    int64_t epochs, max_steps; /* whichever ends first; 0 = not given */
+    int64_t valid_every;       /* evaluate every k steps; 0 = every epoch */
+    int64_t early_stop;        /* evaluations without improvement before the run ends; 0 = never */
     px_average average;
-    int64_t average_from;              /* first step that is averaged (average = from) */
-    int64_t average_patience;          /* evaluations without improvement before averaging starts (average = stall) */
+    int64_t average_from;     /* first step that is averaged (average = from) */
+    int64_t average_patience; /* evaluations without improvement before averaging starts (average = stall) */
     px_on_nan on_nan;
-    double rollback_factor;            /* learning rate factor after a rollback */
+    double rollback_factor; /* learning rate factor after a rollback */
     /* running */
     char *device;
     px_precision precision;
-    px_recurrence recurrence;          /* AUTO is settled at the first start, where the device has a choice */
-    int32_t threads;                   /* 0 = the cores this process may use */
+    px_recurrence recurrence; /* AUTO is settled at the first start, where the device has a choice */
+    int32_t threads;          /* 0 = the cores this process may use */
     uint64_t seed;
     char *run;
-    int32_t tensorboard, report;       /* 1: event files while it trains; report.html at its end */
-    px_every checkpoint_every;         /* neither: at evaluations and at the end */
-    int64_t keep;                      /* older checkpoints that stay beside the last one */
-    int64_t log_every;                 /* steps */
+    int32_t tensorboard, report; /* 1: event files while it trains; report.html at its end */
+    px_every checkpoint_every;   /* neither: at evaluations and at the end */
+    int64_t keep;                /* older checkpoints that stay beside the last one */
+    int64_t log_every;           /* steps */
 } px_config;
 
 typedef enum px_option_type {
-    PX_OPTION_STRING, PX_OPTION_INT32, PX_OPTION_INT64, PX_OPTION_UINT64, PX_OPTION_DOUBLE,
-    PX_OPTION_BOOL, PX_OPTION_ENUM, PX_OPTION_FRACTIONS, PX_OPTION_EVERY
+    PX_OPTION_STRING,
+    PX_OPTION_INT32,
+    PX_OPTION_INT64,
+    PX_OPTION_UINT64,
+    PX_OPTION_DOUBLE,
+    PX_OPTION_BOOL,
+    PX_OPTION_ENUM,
+    PX_OPTION_FRACTIONS,
+    PX_OPTION_EVERY
 } px_option_type;
 
 typedef enum px_option_group {
-    PX_GROUP_CORPUS, PX_GROUP_BATCH, PX_GROUP_MODEL, PX_GROUP_DROPOUT, PX_GROUP_OPTIMIZER, PX_GROUP_RATE,
-    PX_GROUP_LENGTH, PX_GROUP_RUN, PX_GROUP_COUNT
+    PX_GROUP_CORPUS,
+    PX_GROUP_BATCH,
+    PX_GROUP_MODEL,
+    PX_GROUP_DROPOUT,
+    PX_GROUP_OPTIMIZER,
+    PX_GROUP_RATE,
+    PX_GROUP_LENGTH,
+    PX_GROUP_RUN,
+    PX_GROUP_COUNT
 } px_option_group;
 
 enum { PX_FILES_MAX = 1 << 20 }; /* files that a setting names */
@@ -80,12 +99,13 @@ enum { PX_FILES_MAX = 1 << 20 }; /* files that a setting names */
 typedef enum px_option_resume { PX_RESUME_FIXED, PX_RESUME_FREE } px_option_resume;
 
 typedef struct px_option {
-    const char *name;            /* "hidden": --hidden on the command line, "hidden = 512" in a file */
-    const char *value_name;      /* "h", "p", "FILE" for --help */
+    const char *name;       /* "hidden": --hidden on the command line, "hidden = 512" in a file */
+    const char *value_name; /* "h", "p", "FILE" for --help */
     px_option_type type;
-    size_t offset;               /* into px_config */
-    const char *const *choices;  /* ENUM: names in the order of the enum, ended by NULL */
-    double min, max;             /* numbers: the closed range that is accepted; STRING: max PX_FILES_MAX where it names files (paths.h) */
+    size_t offset;              /* into px_config */
+    const char *const *choices; /* ENUM: names in the order of the enum, ended by NULL */
+    double min,
+        max; /* numbers: the closed range that is accepted; STRING: max PX_FILES_MAX where it names files (paths.h) */
     px_option_group group;
     px_option_resume resume;
     const char *help;
@@ -100,23 +120,25 @@ void px_config_free(px_config *config);
 px_status px_config_copy(px_config *to, const px_config *from); /* `to` need not be initialised */
 
 /* Sets one setting from text. PX_ERR_ARGUMENT names the setting, the value and what is accepted; an unknown
- * name gives the nearest known one. "dropout" sets dropout-between and dropout-output at once; "nonlinearity", the name that cell had
- * when there were two, takes tanh and relu. */
+ * name gives the nearest known one. "dropout" sets dropout-between and dropout-output at once; "nonlinearity", the name
+ * that cell had when there were two, takes tanh and relu. */
 px_status px_config_set(px_config *config, const char *name, const char *value);
-const px_option *px_config_find(const char *name);      /* NULL if unknown; "nonlinearity" finds cell */
+const px_option *px_config_find(const char *name); /* NULL if unknown; "nonlinearity" finds cell */
 /* PX_ERR_ARGUMENT where a setting has that value, but not under that older name. */
 px_status px_config_check_name(const char *name, const char *value);
 /* The help of a setting: its row's, or for --lr one that names what each optimiser has by default, into buffer. */
 const char *px_option_help(const px_option *option, char *buffer, size_t buffer_bytes);
-const char *px_config_nearest(const char *name);        /* nearest known name, or NULL */
+const char *px_config_nearest(const char *name); /* nearest known name, or NULL */
 /* Value as px_config_set would read it back, exactly; into buffer, always terminated. */
 void px_config_get(const px_config *config, const px_option *option, char *buffer, size_t buffer_bytes);
 
-/* The whole configuration as `key = value` lines, in groups with comments; malloc'ed, caller frees. NULL if out of memory. */
+/* The whole configuration as `key = value` lines, in groups with comments; malloc'ed, caller frees. NULL if out of
+ * memory. */
 char *px_config_write(const px_config *config);
 /* Reads such lines over what is in config. source names the file in errors ("FILE:LINE: ..."). */
 px_status px_config_read(px_config *config, const char *text, size_t bytes, const char *source);
-/* Calls setting(context, name, value) for each line, in order; names are not judged here. Its failure gets "FILE:LINE" before it. */
+/* Calls setting(context, name, value) for each line, in order; names are not judged here. Its failure gets "FILE:LINE"
+ * before it. */
 px_status px_config_each(const char *text, size_t bytes, const char *source,
                          px_status (*setting)(void *context, const char *name, const char *value), void *context);
 /* Checks what depends on several settings (tied needs embed, split sums to at most 1, ...). */

@@ -30,7 +30,8 @@ static px_status check_ranges(const px_config *config)
         default: continue;
         }
         if (!(value >= option->min && value <= option->max))
-            REFUSE("--%s %.10g: not accepted; it takes a number from %.10g to %.10g", option->name, value, option->min, option->max);
+            REFUSE("--%s %.10g: not accepted; it takes a number from %.10g to %.10g", option->name, value, option->min,
+                   option->max);
     }
     return PX_OK;
 }
@@ -39,12 +40,16 @@ static px_status check_corpus(const px_config *config)
 {
     double sum = config->corpus.split[0] + config->corpus.split[1] + config->corpus.split[2];
     for (int i = 0; i < 3; i++)
-        if (!(config->corpus.split[i] >= 0 && config->corpus.split[i] <= 1)) REFUSE("--split: %.10g is not a share from 0 to 1", config->corpus.split[i]);
+        if (!(config->corpus.split[i] >= 0 && config->corpus.split[i] <= 1))
+            REFUSE("--split: %.10g is not a share from 0 to 1", config->corpus.split[i]);
     if (!(config->corpus.split[0] > 0)) REFUSE("--split: nothing is left to train on; the first share must be above 0");
-    if (sum > 1 + 1e-9) REFUSE("--split %.10g,%.10g,%.10g: the shares add up to %.10g; they may add up to 1", config->corpus.split[0],
-                               config->corpus.split[1], config->corpus.split[2], sum);
-    if (config->corpus.max_vocab == 1) REFUSE("--max-vocab 1: only <unk> would be left; give at least 2, or 0 for all tokens");
-    if (config->corpus.max_vocab > INT_MAX) REFUSE("--max-vocab %lld: at most %d", (long long)config->corpus.max_vocab, INT_MAX);
+    if (sum > 1 + 1e-9)
+        REFUSE("--split %.10g,%.10g,%.10g: the shares add up to %.10g; they may add up to 1", config->corpus.split[0],
+               config->corpus.split[1], config->corpus.split[2], sum);
+    if (config->corpus.max_vocab == 1)
+        REFUSE("--max-vocab 1: only <unk> would be left; give at least 2, or 0 for all tokens");
+    if (config->corpus.max_vocab > INT_MAX)
+        REFUSE("--max-vocab %lld: at most %d", (long long)config->corpus.max_vocab, INT_MAX);
     if (config->corpus.limit_tokens == 1) REFUSE("--limit-tokens 1: at least 2 tokens are needed to predict one");
     return PX_OK;
 }
@@ -53,17 +58,22 @@ static px_status check_sizes(const px_config *config)
 {
     const px_model_config *model = &config->model;
     if ((int64_t)config->minibatch.batch * config->minibatch.steps > INT_MAX)
-        REFUSE("--batch %d --steps %d: %lld tokens a window are too many (at most %d); lower one of them", config->minibatch.batch,
-               config->minibatch.steps, (long long)config->minibatch.batch * config->minibatch.steps, INT_MAX);
-    if (model->tied && model->embed == 0) REFUSE("--tied: needs an embedding table to share; add --embed d, for example --embed %d", model->hidden);
-    /* Beyond any machine's memory: refused here, so that no size overflows further on. Less is the engine's to judge. */
-    double floats = (double)model->layers * config->minibatch.batch * config->minibatch.steps * model->hidden + (double)model->layers * model->hidden * model->hidden;
+        REFUSE("--batch %d --steps %d: %lld tokens a window are too many (at most %d); lower one of them",
+               config->minibatch.batch, config->minibatch.steps,
+               (long long)config->minibatch.batch * config->minibatch.steps, INT_MAX);
+    if (model->tied && model->embed == 0)
+        REFUSE("--tied: needs an embedding table to share; add --embed d, for example --embed %d", model->hidden);
+    /* Beyond any machine's memory: refused here, so that no size overflows further on. Less is the engine's to judge.
+     */
+    double floats = (double)model->layers * config->minibatch.batch * config->minibatch.steps * model->hidden +
+                    (double)model->layers * model->hidden * model->hidden;
     if (floats > 0x1p42)
-        REFUSE("--hidden %d --layers %d --batch %d --steps %d: needs %.0f TB of memory; lower them", model->hidden, model->layers,
-               config->minibatch.batch, config->minibatch.steps, floats * 4e-12);
+        REFUSE("--hidden %d --layers %d --batch %d --steps %d: needs %.0f TB of memory; lower them", model->hidden,
+               model->layers, config->minibatch.batch, config->minibatch.steps, floats * 4e-12);
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     if (processors > 0 && config->threads > 4 * processors)
-        REFUSE("--threads %d: this machine has %ld processors; give --threads 0 to use all of them", config->threads, processors);
+        REFUSE("--threads %d: this machine has %ld processors; give --threads 0 to use all of them", config->threads,
+               processors);
     return PX_OK;
 }
 
@@ -73,16 +83,21 @@ static px_status check_training(const px_config *config)
     const char *remedy = "give --valid FILE or a second share in --split";
     if (config->epochs == 0 && config->max_steps == 0 && config->early_stop == 0)
         REFUSE("nothing ends the run: give --epochs, --max-steps or --early-stop");
-    if (config->schedule == PX_SCHEDULE_COSINE && config->schedule_steps == 0 && config->epochs == 0 && config->max_steps == 0)
+    if (config->schedule == PX_SCHEDULE_COSINE && config->schedule_steps == 0 && config->epochs == 0 &&
+        config->max_steps == 0)
         REFUSE("--schedule cosine: its length is not known; give --schedule-steps, --epochs or --max-steps");
     if (config->schedule == PX_SCHEDULE_STEP && config->lr_step_every == 0)
         REFUSE("--schedule step: give --lr-step-every k, the steps after which the rate is multiplied by --lr-factor");
-    if (!validates && config->schedule == PX_SCHEDULE_PLATEAU) REFUSE("--schedule plateau: needs validation; %s", remedy);
-    if (!validates && config->early_stop > 0) REFUSE("--early-stop %lld: needs validation; %s", (long long)config->early_stop, remedy);
+    if (!validates && config->schedule == PX_SCHEDULE_PLATEAU)
+        REFUSE("--schedule plateau: needs validation; %s", remedy);
+    if (!validates && config->early_stop > 0)
+        REFUSE("--early-stop %lld: needs validation; %s", (long long)config->early_stop, remedy);
     if (!validates && config->average == PX_AVERAGE_STALL) REFUSE("--average stall: needs validation; %s", remedy);
-    if (!validates && config->valid_every > 0) REFUSE("--valid-every %lld: there is nothing to validate on; %s", (long long)config->valid_every, remedy);
+    if (!validates && config->valid_every > 0)
+        REFUSE("--valid-every %lld: there is nothing to validate on; %s", (long long)config->valid_every, remedy);
     if (config->checkpoint_every.seconds > 0 && config->on_nan == PX_ON_NAN_ROLLBACK)
-        REFUSE("--checkpoint-every %llds: with --on-nan rollback the clock would decide how the run goes on; give a number of steps",
+        REFUSE("--checkpoint-every %llds: with --on-nan rollback the clock would decide how the run goes on; give a "
+               "number of steps",
                (long long)config->checkpoint_every.seconds);
     if (config->minibatch.partition == PX_PARTITION_RANDOM && config->corpus.reset_at)
         REFUSE("--reset-at: with --partition random every window starts from a zero state; leave one of them out");
@@ -105,7 +120,8 @@ px_status px_config_check_resume(const px_config *saved, const px_config *asked)
         char was[512], is[512];
         int same;
         if (option->type == PX_OPTION_STRING) {
-            const char *a = *(char *const *)((const char *)saved + option->offset), *b = *(char *const *)((const char *)asked + option->offset);
+            const char *a = *(char *const *)((const char *)saved + option->offset),
+                       *b = *(char *const *)((const char *)asked + option->offset);
             same = strcmp(a ? a : "", b ? b : "") == 0;
         } else {
             px_config_get(saved, option, was, sizeof was);
@@ -115,7 +131,8 @@ px_status px_config_check_resume(const px_config *saved, const px_config *asked)
         if (same) continue;
         px_config_get(saved, option, was, sizeof was);
         px_config_get(asked, option, is, sizeof is);
-        REFUSE("--%s %.100s: the run was started with '%.100s', and a resumed run cannot change it; start a new run instead",
+        REFUSE("--%s %.100s: the run was started with '%.100s', and a resumed run cannot change it; start a new run "
+               "instead",
                option->name, is, was);
     }
     return PX_OK;

@@ -13,7 +13,8 @@
 #include <string.h>
 
 static const char *const GROUP_TITLES[PX_GROUP_COUNT] = {
-    "corpus", "minibatches", "model", "dropout", "optimizer", "learning rate", "length, validation, averaging", "running",
+    "corpus",  "minibatches", "model", "dropout", "optimizer", "learning rate", "length, validation, averaging",
+    "running",
 };
 
 /* ---- writing ---------------------------------------------------------------------------------------------------- */
@@ -109,8 +110,7 @@ static px_status read_line(char *line, int number, const char *source, char **na
     line = trim(line);
     if (!*line || *line == '#') return PX_OK;
     char *equals = strchr(line, '=');
-    if (!equals)
-        return px_fail(PX_ERR_INPUT, "%s:%d: '%.60s' is not of the form key = value", source, number, line);
+    if (!equals) return px_fail(PX_ERR_INPUT, "%s:%d: '%.60s' is not of the form key = value", source, number, line);
     *equals = 0;
     char *name = trim(line), *value = trim(equals + 1);
     if (*value == '"') {
@@ -119,7 +119,8 @@ static px_status read_line(char *line, int number, const char *source, char **na
         if (!rest) return px_fail(PX_ERR_INPUT, "%s:%d: %.60s: %s", source, number, name, mistake);
         rest = trim(rest);
         if (*rest && *rest != '#')
-            return px_fail(PX_ERR_INPUT, "%s:%d: %.60s: '%.40s' after the closing quotation mark", source, number, name, rest);
+            return px_fail(PX_ERR_INPUT, "%s:%d: %.60s: '%.40s' after the closing quotation mark", source, number, name,
+                           rest);
     } else {
         char *comment = *value == '#' ? value : strstr(value, " #");
         if (!comment) comment = strstr(value, "\t#");
@@ -134,7 +135,8 @@ static px_status read_line(char *line, int number, const char *source, char **na
 px_status px_config_each(const char *text, size_t bytes, const char *source,
                          px_status (*setting)(void *context, const char *name, const char *value), void *context)
 {
-    if (memchr(text, 0, bytes)) return px_fail(PX_ERR_INPUT, "%s: not a configuration file: it holds a zero byte", source);
+    if (memchr(text, 0, bytes))
+        return px_fail(PX_ERR_INPUT, "%s: not a configuration file: it holds a zero byte", source);
     char *copy = malloc(bytes + 1);
     int *set_at = calloc(px_option_count, sizeof *set_at); /* the line that set an option; 0 = none yet */
     px_status status = PX_OK;
@@ -145,7 +147,9 @@ px_status px_config_each(const char *text, size_t bytes, const char *source,
     memcpy(copy, text, bytes);
     copy[bytes] = 0;
     int number = 1;
-    char *first = strncmp(copy, "\xef\xbb\xbf", 3) == 0 ? copy + 3 : copy; /* the mark that some editors begin a file of UTF-8 with */
+    char *first = strncmp(copy, "\xef\xbb\xbf", 3) == 0
+                      ? copy + 3
+                      : copy; /* the mark that some editors begin a file of UTF-8 with */
     for (char *line = first; line; number++) {
         char *end = strchr(line, '\n'), *name, *value;
         if (end) *end = 0;
@@ -154,8 +158,8 @@ px_status px_config_each(const char *text, size_t bytes, const char *source,
         if (!name) continue;
         const px_option *option = px_config_find(name);
         if (option && set_at[option - px_options]) {
-            status = px_fail(PX_ERR_INPUT, "%s:%d: %s was already set in line %d; remove one of them", source, number, name,
-                             set_at[option - px_options]);
+            status = px_fail(PX_ERR_INPUT, "%s:%d: %s was already set in line %d; remove one of them", source, number,
+                             name, set_at[option - px_options]);
             goto done;
         }
         if (option) set_at[option - px_options] = number;

@@ -5,10 +5,7 @@
 
 enum { NAME_BYTES = 64 };
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 size_t px_edit_distance(const char *a, const char *b)
 {
@@ -22,7 +19,8 @@ size_t px_edit_distance(const char *a, const char *b)
         for (size_t j = 1; j <= b_bytes; j++) {
             size_t substitution = above[j - 1] + (a[i - 1] != b[j - 1]);
             row[j] = least(substitution, least(above[j], row[j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = least(row[j], before[j - 2] + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = least(row[j], before[j - 2] + 1);
         }
         size_t *spare = before;
         before = above;

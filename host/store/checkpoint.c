@@ -16,7 +16,8 @@ enum { NAME_BYTES = 80 };
 
 size_t px_checkpoint_buffer_count(const px_parameters *parameters, const px_config *config)
 {
-    size_t state = (size_t)px_cell_of(config->model.cell)->states * (size_t)config->model.layers * (size_t)config->minibatch.batch * (size_t)config->model.hidden;
+    size_t state = (size_t)px_cell_of(config->model.cell)->states * (size_t)config->model.layers *
+                   (size_t)config->minibatch.batch * (size_t)config->model.hidden;
     return parameters->count > state ? parameters->count : state;
 }
 
@@ -38,10 +39,7 @@ static const char *full_name(char name[NAME_BYTES], const char *prefix, const ch
 static const char *const STATES[] = {"state.hidden", "state.cell"};
 _Static_assert(sizeof STATES / sizeof STATES[0] == PX_CELL_STATES_MAX, "a name for every state of a cell");
 
-static int states_of(const px_config *config)
-{
-    return px_cell_of(config->model.cell)->states;
-}
+static int states_of(const px_config *config) { return px_cell_of(config->model.cell)->states; }
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */
 
@@ -82,7 +80,8 @@ static px_status write_table(px_safetensors_writer *writer, const px_checkpoint_
     return PX_OK;
 }
 
-static px_status add_metadata(px_safetensors_writer *writer, const px_checkpoint_source *source, const char *config, const char *state)
+static px_status add_metadata(px_safetensors_writer *writer, const px_checkpoint_source *source, const char *config,
+                              const char *state)
 {
     PX_TRY(px_safetensors_add_metadata(writer, "format", "pt"));
     PX_TRY(px_safetensors_add_metadata(writer, "perplex.version", VERSION));
@@ -123,7 +122,8 @@ static px_status write_all(px_safetensors_writer *writer, const px_checkpoint_so
     if (whole && averaged) PX_TRY(declare_table(writer, table, CURRENT));
     if (moment1) PX_TRY(declare_table(writer, table, MOMENT1));
     if (moment2) PX_TRY(declare_table(writer, table, MOMENT2));
-    for (int s = 0; whole && s < states_of(source->config); s++) PX_TRY(px_safetensors_declare(writer, STATES[s], 3, shape));
+    for (int s = 0; whole && s < states_of(source->config); s++)
+        PX_TRY(px_safetensors_declare(writer, STATES[s], 3, shape));
 
     PX_TRY(write_weights(writer, source, averaged ? PX_SECTION_AVERAGE : PX_SECTION_PARAMETERS));
     if (whole && averaged) PX_TRY(write_table(writer, source, PX_SECTION_PARAMETERS));
@@ -133,7 +133,8 @@ static px_status write_all(px_safetensors_writer *writer, const px_checkpoint_so
         if (!source->hidden) PX_TRY(read_section(source, PX_SECTION_STATE));
         const float *states = source->hidden ? source->hidden : source->buffer;
         const size_t count = (size_t)(shape[0] * shape[1] * shape[2]);
-        for (int s = 0; s < states_of(source->config); s++) PX_TRY(px_safetensors_write(writer, states + (size_t)s * count, count));
+        for (int s = 0; s < states_of(source->config); s++)
+            PX_TRY(px_safetensors_write(writer, states + (size_t)s * count, count));
     }
     return PX_OK;
 }
@@ -159,15 +160,20 @@ static px_status metadata(const px_checkpoint *checkpoint, const char *name, con
     return PX_OK;
 }
 
-/* Weights that perplex export or another program wrote; where there is an RNN among them, import makes a model of it. */
+/* Weights that perplex export or another program wrote; where there is an RNN among them, import makes a model of it.
+ */
 static px_status not_a_checkpoint(const px_checkpoint *checkpoint)
 {
     int has_rnn = 0;
     for (size_t i = 0; i < px_safetensors_count(checkpoint->file); i++)
         has_rnn |= strstr(px_safetensors_at(checkpoint->file, i)->name, "weight_hh_l0") != NULL;
-    return px_fail(PX_ERR_INPUT, "%s: weights without configuration and vocabulary (from perplex export, or another program)%s", checkpoint->path,
-                   has_rnn ? "; make a model of them: perplex import FILE --vocab LIST --out MODEL.safetensors, where LIST is the exported card (.json) "
-                             "or a list of tokens" : "");
+    return px_fail(PX_ERR_INPUT,
+                   "%s: weights without configuration and vocabulary (from perplex export, or another program)%s",
+                   checkpoint->path,
+                   has_rnn ? "; make a model of them: perplex import FILE --vocab LIST --out MODEL.safetensors, where "
+                             "LIST is the exported card (.json) "
+                             "or a list of tokens"
+                           : "");
 }
 
 static px_status read_metadata(px_checkpoint *checkpoint)
@@ -175,7 +181,9 @@ static px_status read_metadata(px_checkpoint *checkpoint)
     const char *version = px_safetensors_metadata(checkpoint->file, "perplex.version"), *text;
     if (!version) return not_a_checkpoint(checkpoint);
     if (strcmp(version, VERSION) != 0)
-        return px_fail(PX_ERR_INPUT, "%s: made by another version of perplex (format %.20s, this one reads " VERSION ")", checkpoint->path, version);
+        return px_fail(PX_ERR_INPUT,
+                       "%s: made by another version of perplex (format %.20s, this one reads " VERSION ")",
+                       checkpoint->path, version);
     if (!px_safetensors_has_checksum(checkpoint->file))
         return px_fail(PX_ERR_INPUT, "%s: damaged or altered: it has no checksum", checkpoint->path);
     PX_TRY(metadata(checkpoint, "perplex.kind", &text));
@@ -186,7 +194,8 @@ static px_status read_metadata(px_checkpoint *checkpoint)
     PX_TRY(metadata(checkpoint, "perplex.averaged", &text));
     checkpoint->averaged = strcmp(text, "1") == 0;
     PX_TRY(metadata(checkpoint, "perplex.config", &text));
-    checkpoint->config.recurrence = PX_RECURRENCE_STEP; /* files without the setting are of versions that knew this way alone */
+    checkpoint->config.recurrence =
+        PX_RECURRENCE_STEP; /* files without the setting are of versions that knew this way alone */
     PX_TRY(px_config_read(&checkpoint->config, text, strlen(text), checkpoint->path));
     PX_TRY(metadata(checkpoint, "perplex.vocabulary", &text));
     PX_TRY(px_vocabulary_read(text, strlen(text), checkpoint->path, &checkpoint->vocabulary));
@@ -206,7 +215,8 @@ static px_status expect_table(const px_checkpoint *checkpoint, const char *prefi
         const px_tensor *tensor = &checkpoint->parameters.tensor[i];
         int64_t shape[2] = {tensor->rows, tensor->cols};
         if (weights && px_tensor_in_second_bias(tensor)) continue;
-        PX_TRY(px_safetensors_expect(checkpoint->file, full_name(name, prefix, tensor->name), tensor->dims, shape, NULL));
+        PX_TRY(
+            px_safetensors_expect(checkpoint->file, full_name(name, prefix, tensor->name), tensor->dims, shape, NULL));
         ++*found;
         if (weights && tensor->role == PX_TENSOR_B_H) {
             const px_second_bias bias = px_parameters_second_bias(&checkpoint->parameters, tensor);
@@ -220,14 +230,16 @@ static px_status expect_table(const px_checkpoint *checkpoint, const char *prefi
 static int has_table(const px_checkpoint *checkpoint, const char *prefix)
 {
     char name[NAME_BYTES];
-    return px_safetensors_find(checkpoint->file, full_name(name, prefix, checkpoint->parameters.tensor[0].name)) != NULL;
+    return px_safetensors_find(checkpoint->file, full_name(name, prefix, checkpoint->parameters.tensor[0].name)) !=
+           NULL;
 }
 
 static px_status check_tensors(px_checkpoint *checkpoint)
 {
     size_t found = 0;
     px_status status = px_parameters_make(&checkpoint->config.model, &checkpoint->parameters);
-    if (status != PX_OK) return px_fail_context(status == PX_ERR_ARGUMENT ? PX_ERR_INPUT : status, "%s: damaged", checkpoint->path);
+    if (status != PX_OK)
+        return px_fail_context(status == PX_ERR_ARGUMENT ? PX_ERR_INPUT : status, "%s: damaged", checkpoint->path);
     PX_TRY(expect_table(checkpoint, "", 1, &found));
     if (checkpoint->kind == PX_CHECKPOINT_LAST) {
         int64_t shape[3];
@@ -235,7 +247,8 @@ static px_status check_tensors(px_checkpoint *checkpoint)
         if (checkpoint->averaged) PX_TRY(expect_table(checkpoint, CURRENT, 0, &found));
         if (has_table(checkpoint, MOMENT1)) PX_TRY(expect_table(checkpoint, MOMENT1, 0, &found));
         if (has_table(checkpoint, MOMENT2)) PX_TRY(expect_table(checkpoint, MOMENT2, 0, &found));
-        for (int s = 0; s < states_of(&checkpoint->config); s++, found++) PX_TRY(px_safetensors_expect(checkpoint->file, STATES[s], 3, shape, NULL));
+        for (int s = 0; s < states_of(&checkpoint->config); s++, found++)
+            PX_TRY(px_safetensors_expect(checkpoint->file, STATES[s], 3, shape, NULL));
     }
     if (found != px_safetensors_count(checkpoint->file))
         return px_fail(PX_ERR_INPUT, "%s: damaged: it holds %zu tensors, its configuration has %zu", checkpoint->path,
@@ -273,7 +286,8 @@ void px_checkpoint_close(px_checkpoint *checkpoint)
 }
 
 /* values [count] += those of second from first on, in parts. */
-static px_status add_values(const px_safetensors *file, const px_safetensor *second, size_t first, size_t total, float *values)
+static px_status add_values(const px_safetensors *file, const px_safetensor *second, size_t first, size_t total,
+                            float *values)
 {
     float other[1024];
     for (size_t at = 0, count; at < total; at += count) {
@@ -308,7 +322,8 @@ static px_status read_table(const px_checkpoint *checkpoint, const char *prefix,
         const px_tensor *tensor = &checkpoint->parameters.tensor[i];
         int64_t shape[2] = {tensor->rows, tensor->cols};
         if (weights && px_tensor_in_second_bias(tensor)) continue;
-        PX_TRY(px_safetensors_read(checkpoint->file, full_name(name, prefix, tensor->name), tensor->dims, shape, flat + tensor->offset));
+        PX_TRY(px_safetensors_read(checkpoint->file, full_name(name, prefix, tensor->name), tensor->dims, shape,
+                                   flat + tensor->offset));
         if (weights && tensor->role == PX_TENSOR_B_H) PX_TRY(add_second_bias(checkpoint, prefix, tensor, flat));
     }
     return PX_OK;
@@ -325,7 +340,8 @@ static px_status put_section(const px_sections *to, px_section section, const fl
     return to->write(to->holder, section, values);
 }
 
-static px_status restore_moment(const px_checkpoint *checkpoint, const px_sections *to, px_section section, const char *prefix, float *buffer)
+static px_status restore_moment(const px_checkpoint *checkpoint, const px_sections *to, px_section section,
+                                const char *prefix, float *buffer)
 {
     if (section_count(to, section) == 0) return PX_OK;
     PX_TRY(read_table(checkpoint, prefix, 0, buffer));
@@ -336,14 +352,17 @@ static px_status restore_moment(const px_checkpoint *checkpoint, const px_sectio
 static void cut_streams(const int64_t shape[3], size_t blocks, int32_t first, size_t count, float *states)
 {
     const size_t n = (size_t)shape[1], h = (size_t)shape[2];
-    for (size_t l = 0; l < blocks; l++) memmove(states + l * count * h, states + (l * n + (size_t)first) * h, count * h * sizeof *states);
+    for (size_t l = 0; l < blocks; l++)
+        memmove(states + l * count * h, states + (l * n + (size_t)first) * h, count * h * sizeof *states);
 }
 
-px_status px_checkpoint_restore(const px_checkpoint *checkpoint, const px_sections *to, int32_t first_stream, float *buffer)
+px_status px_checkpoint_restore(const px_checkpoint *checkpoint, const px_sections *to, int32_t first_stream,
+                                float *buffer)
 {
     int64_t shape[3];
     if (checkpoint->kind != PX_CHECKPOINT_LAST)
-        return px_fail(PX_ERR_INPUT, "%s: holds weights only; a training goes on from last.safetensors", checkpoint->path);
+        return px_fail(PX_ERR_INPUT, "%s: holds weights only; a training goes on from last.safetensors",
+                       checkpoint->path);
     if (section_count(to, PX_SECTION_AVERAGE) > 0) {
         /* before averaging begins the averages are zeros, as in a new engine */
         if (checkpoint->averaged)
@@ -358,11 +377,14 @@ px_status px_checkpoint_restore(const px_checkpoint *checkpoint, const px_sectio
     PX_TRY(restore_moment(checkpoint, to, PX_SECTION_MOMENT1, MOMENT1, buffer));
     PX_TRY(restore_moment(checkpoint, to, PX_SECTION_MOMENT2, MOMENT2, buffer));
     state_shape(&checkpoint->config, shape);
-    const size_t blocks = (size_t)states_of(&checkpoint->config) * (size_t)shape[0], each = (size_t)(shape[0] * shape[1] * shape[2]);
-    for (int s = 0; s < states_of(&checkpoint->config); s++) PX_TRY(px_safetensors_read(checkpoint->file, STATES[s], 3, shape, buffer + (size_t)s * each));
+    const size_t blocks = (size_t)states_of(&checkpoint->config) * (size_t)shape[0],
+                 each = (size_t)(shape[0] * shape[1] * shape[2]);
+    for (int s = 0; s < states_of(&checkpoint->config); s++)
+        PX_TRY(px_safetensors_read(checkpoint->file, STATES[s], 3, shape, buffer + (size_t)s * each));
     const size_t streams = section_count(to, PX_SECTION_STATE) / (blocks * (size_t)shape[2]);
     if (first_stream < 0 || (size_t)first_stream + streams > (size_t)shape[1])
-        return px_fail(PX_ERR_INTERNAL, "streams %d to %zu of the %lld in %s", (int)first_stream, (size_t)first_stream + streams - 1, (long long)shape[1], checkpoint->path);
+        return px_fail(PX_ERR_INTERNAL, "streams %d to %zu of the %lld in %s", (int)first_stream,
+                       (size_t)first_stream + streams - 1, (long long)shape[1], checkpoint->path);
     cut_streams(shape, blocks, first_stream, streams, buffer);
     return put_section(to, PX_SECTION_STATE, buffer);
 }

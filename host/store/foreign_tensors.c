@@ -16,7 +16,9 @@ enum { NAME_BYTES = 160, PART_BYTES = 16384 };
 static float from_half(uint16_t bits)
 {
     int exponent = bits >> 10 & 31, mantissa = bits & 1023;
-    double value = exponent == 0 ? ldexp(mantissa, -24) : exponent == 31 ? (mantissa ? NAN : INFINITY) : ldexp(1024 + mantissa, exponent - 25);
+    double value = exponent == 0    ? ldexp(mantissa, -24)
+                   : exponent == 31 ? (mantissa ? NAN : INFINITY)
+                                    : ldexp(1024 + mantissa, exponent - 25);
     return (float)(bits >> 15 ? -value : value);
 }
 
@@ -47,16 +49,20 @@ static double element(const char *dtype, const unsigned char *data)
 }
 
 /* Elements [first, first + count) of data, all checked. */
-static px_status take_values(const px_foreign *foreign, const px_safetensor *tensor, const unsigned char *data, size_t first, size_t count, float *values)
+static px_status take_values(const px_foreign *foreign, const px_safetensor *tensor, const unsigned char *data,
+                             size_t first, size_t count, float *values)
 {
     const px_safetensor *output_bias = px_foreign_find(foreign, foreign->decoder, "bias");
     for (size_t i = 0; i < count; i++) {
         double wide = element(tensor->dtype, data + i * tensor->element_bytes);
         values[i] = (float)wide;
         if (isinf(values[i]) && !isinf(wide))
-            return px_fail(PX_ERR_INPUT, "%s: tensor %s: value %zu is %g, which fp32 cannot hold", foreign->path, tensor->name, first + i, wide);
+            return px_fail(PX_ERR_INPUT, "%s: tensor %s: value %zu is %g, which fp32 cannot hold", foreign->path,
+                           tensor->name, first + i, wide);
         if (!px_weight_is_sound(values[i], tensor == output_bias))
-            return px_fail(PX_ERR_INPUT, "%s: tensor %s: value %zu is %g, which is no weight; the training diverged, export an earlier state of it",
+            return px_fail(PX_ERR_INPUT,
+                           "%s: tensor %s: value %zu is %g, which is no weight; the training diverged, export an "
+                           "earlier state of it",
                            foreign->path, tensor->name, first + i, (double)values[i]);
     }
     return PX_OK;
@@ -64,14 +70,16 @@ static px_status take_values(const px_foreign *foreign, const px_safetensor *ten
 
 static int holds_weights(const char *dtype)
 {
-    return strcmp(dtype, "F32") == 0 || strcmp(dtype, "F64") == 0 || strcmp(dtype, "F16") == 0 || strcmp(dtype, "BF16") == 0;
+    return strcmp(dtype, "F32") == 0 || strcmp(dtype, "F64") == 0 || strcmp(dtype, "F16") == 0 ||
+           strcmp(dtype, "BF16") == 0;
 }
 
 px_status px_foreign_values(const px_foreign *foreign, const px_safetensor *tensor, float *values)
 {
     unsigned char part[PART_BYTES];
     if (!holds_weights(tensor->dtype))
-        return px_fail(PX_ERR_INPUT, "%s: tensor %s is %s; weights are F32, F16, BF16 or F64", foreign->path, tensor->name, tensor->dtype);
+        return px_fail(PX_ERR_INPUT, "%s: tensor %s is %s; weights are F32, F16, BF16 or F64", foreign->path,
+                       tensor->name, tensor->dtype);
     const size_t room = PART_BYTES / tensor->element_bytes;
     for (size_t at = 0, count; at < tensor->count; at += count) {
         count = tensor->count - at < room ? tensor->count - at : room;
@@ -115,17 +123,27 @@ static px_status find_prefix(px_foreign *foreign)
         const char *name = px_safetensors_at(foreign->file, i)->name;
         size_t length = strlen(name);
         if (strstr(name, "weight_hh_l0")) other = name;
-        if (length < bytes || strcmp(name + length - bytes, ending) != 0 || (length > bytes && name[length - bytes - 1] != '.')) continue;
-        if (found) return px_fail(PX_ERR_INPUT, "%s: two recurrent networks, %.60s and %.60s; one is needed", foreign->path, found, name);
+        if (length < bytes || strcmp(name + length - bytes, ending) != 0 ||
+            (length > bytes && name[length - bytes - 1] != '.'))
+            continue;
+        if (found)
+            return px_fail(PX_ERR_INPUT, "%s: two recurrent networks, %.60s and %.60s; one is needed", foreign->path,
+                           found, name);
         found = name;
         prefix = length - bytes;
     }
     if (!found && other)
-        return px_fail(PX_ERR_INPUT, "%s: no tensor %s; its recurrent layer seems to be %.60s: name the module with --rnn", foreign->path, ending, other);
+        return px_fail(PX_ERR_INPUT,
+                       "%s: no tensor %s; its recurrent layer seems to be %.60s: name the module with --rnn",
+                       foreign->path, ending, other);
     if (!found)
-        return px_fail(PX_ERR_INPUT, "%s: no tensor %s: not a language model of torch.nn.RNN, GRU or LSTM (its first tensor is %.60s)", foreign->path, ending,
-                       px_safetensors_count(foreign->file) ? px_safetensors_at(foreign->file, 0)->name : "not there");
-    if (prefix >= sizeof foreign->prefix) return px_fail(PX_ERR_INPUT, "%s: %.60s...: the name is too long", foreign->path, found);
+        return px_fail(
+            PX_ERR_INPUT,
+            "%s: no tensor %s: not a language model of torch.nn.RNN, GRU or LSTM (its first tensor is %.60s)",
+            foreign->path, ending,
+            px_safetensors_count(foreign->file) ? px_safetensors_at(foreign->file, 0)->name : "not there");
+    if (prefix >= sizeof foreign->prefix)
+        return px_fail(PX_ERR_INPUT, "%s: %.60s...: the name is too long", foreign->path, found);
     memcpy(foreign->prefix, found, prefix);
     foreign->prefix[prefix] = 0;
     return PX_OK;
@@ -148,7 +166,8 @@ static px_status expect(px_foreign *foreign, const px_safetensor *tensor, int64_
 {
     char wanted[64];
     use(foreign, tensor);
-    int same = cols ? tensor->dims == 2 && tensor->shape[0] == rows && tensor->shape[1] == cols : tensor->dims == 1 && tensor->shape[0] == rows;
+    int same = cols ? tensor->dims == 2 && tensor->shape[0] == rows && tensor->shape[1] == cols
+                    : tensor->dims == 1 && tensor->shape[0] == rows;
     if (same) return PX_OK;
     snprintf(wanted, sizeof wanted, cols ? "[%lld,%lld]" : "[%lld]", (long long)rows, (long long)cols);
     return wrong_shape(foreign, tensor, wanted);
@@ -175,17 +194,24 @@ static const px_cell_info *find_cell(px_foreign *foreign, const px_safetensor *h
 static px_status read_layers(px_foreign *foreign, int64_t *input)
 {
     const px_safetensor *first = find_layer(foreign, "weight_hh", 0);
-    if (first->dims != 2 || first->shape[1] < 1 || first->shape[1] > INT32_MAX) return wrong_shape(foreign, first, "[h,h]");
+    if (first->dims != 2 || first->shape[1] < 1 || first->shape[1] > INT32_MAX)
+        return wrong_shape(foreign, first, "[h,h]");
     int64_t h = first->shape[1];
     const px_cell_info *cell = find_cell(foreign, first);
     if (!cell) return wrong_shape(foreign, first, "[h,h] of an nn.RNN, [3 h,h] of an nn.GRU or [4 h,h] of an nn.LSTM");
     const int64_t rows = cell->gates * h;
     if (px_foreign_find(foreign, foreign->rnn, "weight_hh_l0_reverse"))
-        return px_fail(PX_ERR_INPUT, "%s: a bidirectional network: it reads what it would have to predict, and is no language model", foreign->path);
+        return px_fail(PX_ERR_INPUT,
+                       "%s: a bidirectional network: it reads what it would have to predict, and is no language model",
+                       foreign->path);
     int layers = 0;
     for (const px_safetensor *hh; (hh = find_layer(foreign, "weight_hh", layers)); layers++) {
-        if (layers == PX_MAX_LAYERS) return px_fail(PX_ERR_INPUT, "%s: more than %d layers, the most that perplex has", foreign->path, (int)PX_MAX_LAYERS);
-        const px_safetensor *ih = find_layer(foreign, "weight_ih", layers), *b_ih = find_layer(foreign, "bias_ih", layers), *b_hh = find_layer(foreign, "bias_hh", layers);
+        if (layers == PX_MAX_LAYERS)
+            return px_fail(PX_ERR_INPUT, "%s: more than %d layers, the most that perplex has", foreign->path,
+                           (int)PX_MAX_LAYERS);
+        const px_safetensor *ih = find_layer(foreign, "weight_ih", layers),
+                            *b_ih = find_layer(foreign, "bias_ih", layers),
+                            *b_hh = find_layer(foreign, "bias_hh", layers);
         char name[32];
         snprintf(name, sizeof name, !ih ? "weight_ih_l%d" : !b_ih ? "bias_ih_l%d" : "bias_hh_l%d", layers);
         if (!ih || !b_ih != !b_hh) return missing(foreign, foreign->rnn, name);
@@ -206,7 +232,8 @@ static px_status compare_values(const px_foreign *foreign, const px_safetensor *
 {
     unsigned char x[PART_BYTES], y[PART_BYTES];
     const size_t room = PART_BYTES / a->element_bytes;
-    *same = strcmp(a->dtype, b->dtype) == 0 && a->count == b->count && a->dims == b->dims && memcmp(a->shape, b->shape, sizeof a->shape) == 0;
+    *same = strcmp(a->dtype, b->dtype) == 0 && a->count == b->count && a->dims == b->dims &&
+            memcmp(a->shape, b->shape, sizeof a->shape) == 0;
     for (size_t at = 0, count; *same && at < a->count; at += count) {
         count = a->count - at < room ? a->count - at : room;
         PX_TRY(px_safetensors_elements(foreign->file, a, at, count, x));
@@ -224,19 +251,22 @@ static px_status read_tied(px_foreign *foreign, const px_safetensor *table)
     if (!table) return missing(foreign, foreign->decoder, "weight");
     if (d == h) return PX_OK;
     if (!projection)
-        return px_fail(PX_ERR_INPUT, "%s: tied, with an embedding of %d for %d units: tensor %sproj.weight [%d,%d] is missing", foreign->path, (int)d, (int)h,
-                       foreign->prefix, (int)d, (int)h);
+        return px_fail(PX_ERR_INPUT,
+                       "%s: tied, with an embedding of %d for %d units: tensor %sproj.weight [%d,%d] is missing",
+                       foreign->path, (int)d, (int)h, foreign->prefix, (int)d, (int)h);
     return expect(foreign, projection, d, h);
 }
 
 /* V, d, and whether input and output share a table. */
 static px_status read_ends(px_foreign *foreign, int64_t input)
 {
-    const px_safetensor *in = px_foreign_find(foreign, foreign->encoder, "weight"), *out = px_foreign_find(foreign, foreign->decoder, "weight"),
+    const px_safetensor *in = px_foreign_find(foreign, foreign->encoder, "weight"),
+                        *out = px_foreign_find(foreign, foreign->decoder, "weight"),
                         *bias = px_foreign_find(foreign, foreign->decoder, "bias");
     const px_safetensor *widest = out ? out : in;
     if (!widest) return missing(foreign, foreign->decoder, "weight");
-    if (widest->dims != 2 || widest->shape[0] < 1 || widest->shape[0] >= INT32_MAX || input < 1 || input >= INT32_MAX) return wrong_shape(foreign, widest, "[V,h]");
+    if (widest->dims != 2 || widest->shape[0] < 1 || widest->shape[0] >= INT32_MAX || input < 1 || input >= INT32_MAX)
+        return wrong_shape(foreign, widest, "[V,h]");
     int64_t V = widest->shape[0], h = foreign->sizes.hidden;
     foreign->sizes.vocab = (int32_t)V;
     foreign->has_decoder_bias = bias != NULL;
@@ -250,8 +280,11 @@ static px_status read_ends(px_foreign *foreign, int64_t input)
         return read_tied(foreign, out);
     }
     if (!in && input != V)
-        return px_fail(PX_ERR_INPUT, "%s: the first layer reads %lld values where a one-hot input has %lld (the output layer's rows), and there is no %s%s.weight; "
-                       "name the embedding's module with --encoder", foreign->path, (long long)input, (long long)V, foreign->prefix, foreign->encoder);
+        return px_fail(PX_ERR_INPUT,
+                       "%s: the first layer reads %lld values where a one-hot input has %lld (the output layer's "
+                       "rows), and there is no %s%s.weight; "
+                       "name the embedding's module with --encoder",
+                       foreign->path, (long long)input, (long long)V, foreign->prefix, foreign->encoder);
     int same = !out;
     if (in && out) PX_TRY(compare_values(foreign, in, out, &same));
     if (same) {
@@ -265,8 +298,11 @@ static px_status check_rest(const px_foreign *foreign)
 {
     for (size_t i = 0; i < px_safetensors_count(foreign->file); i++)
         if (!foreign->used[i])
-            return px_fail(PX_ERR_INPUT, "%s: tensor %.80s does not belong to a torch.nn.RNN language model (%s, %s, %s); save those modules alone", foreign->path,
-                           px_safetensors_at(foreign->file, i)->name, foreign->encoder, foreign->rnn, foreign->decoder);
+            return px_fail(PX_ERR_INPUT,
+                           "%s: tensor %.80s does not belong to a torch.nn.RNN language model (%s, %s, %s); save those "
+                           "modules alone",
+                           foreign->path, px_safetensors_at(foreign->file, i)->name, foreign->encoder, foreign->rnn,
+                           foreign->decoder);
     return PX_OK;
 }
 

@@ -14,7 +14,7 @@ typedef struct px_foreign {
     /* what is there; vocab, embed, hidden, layers, tied and cell are set; tanh stands for any cell of one gate */
     /* (the file does not say which) */
     px_model_config sizes;
-    int tied_under_decoder;              /* the shared table stands under the decoder's name alone */
+    int tied_under_decoder; /* the shared table stands under the decoder's name alone */
     int has_decoder_bias;
 } px_foreign;
 

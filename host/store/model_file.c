@@ -32,7 +32,9 @@ static px_status find_file(const char *path, char **found, int *from_last)
         free(*found);
         *found = NULL;
     }
-    return px_fail(PX_ERR_INPUT, "%s: a folder without best.safetensors or last.safetensors; name a model file or a run folder", path);
+    return px_fail(PX_ERR_INPUT,
+                   "%s: a folder without best.safetensors or last.safetensors; name a model file or a run folder",
+                   path);
 }
 
 /* Replaces the escapes of a setting's token; what is none stands as it is. Returns its length. */
@@ -58,7 +60,10 @@ px_status px_model_reset_id(const px_vocabulary *vocabulary, const char *text, i
         free(token);
     }
     if (*id < 0)
-        return px_fail(PX_ERR_ARGUMENT, "--reset-at %.100s: the training text has no such token; give one that ends its documents, such as <eos> or \\n", text);
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--reset-at %.100s: the training text has no such token; give one that ends its documents, such "
+                       "as <eos> or \\n",
+                       text);
     return PX_OK;
 }
 
@@ -117,7 +122,8 @@ void px_model_file_close(px_model_file *file)
 int px_model_knows_line_ends(const px_vocabulary *vocabulary)
 {
     px_text_options options = px_vocabulary_options(vocabulary);
-    return options.level == PX_LEVEL_WORD || options.normalise != PX_NORMALISE_NONE || px_vocabulary_id(vocabulary, "\n", 1) > 0;
+    return options.level == PX_LEVEL_WORD || options.normalise != PX_NORMALISE_NONE ||
+           px_vocabulary_id(vocabulary, "\n", 1) > 0;
 }
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */
@@ -140,8 +146,8 @@ static px_status weights_read(void *holder, px_section section, float *values)
     return PX_OK;
 }
 
-px_status px_model_file_write(const char *path, const px_config *config, const px_vocabulary *vocabulary, const px_parameters *parameters,
-                              const float *weights)
+px_status px_model_file_write(const char *path, const px_config *config, const px_vocabulary *vocabulary,
+                              const px_parameters *parameters, const float *weights)
 {
     weights_alone model = {.weights = weights, .count = parameters->count};
     px_run_state state;
@@ -150,8 +156,13 @@ px_status px_model_file_write(const char *path, const px_config *config, const p
     px_status status = text && buffer ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to write it", path);
     px_run_state_start(&state);
     if (status == PX_OK) {
-        px_checkpoint_source source = {.kind = PX_CHECKPOINT_BEST, .config = config, .vocabulary = text, .parameters = parameters, .state = &state,
-                                       .sections = {.holder = &model, .count = weights_count, .read = weights_read}, .buffer = buffer};
+        px_checkpoint_source source = {.kind = PX_CHECKPOINT_BEST,
+                                       .config = config,
+                                       .vocabulary = text,
+                                       .parameters = parameters,
+                                       .state = &state,
+                                       .sections = {.holder = &model, .count = weights_count, .read = weights_read},
+                                       .buffer = buffer};
         status = px_checkpoint_write(path, &source);
     }
     free(text);

@@ -1,4 +1,5 @@
-/* A trained model in a file: opening a checkpoint for evaluation, sampling or inspection; writing one that nothing trained. */
+/* A trained model in a file: opening a checkpoint for evaluation, sampling or inspection; writing one that nothing
+ * trained. */
 #ifndef PX_MODEL_FILE_H
 #define PX_MODEL_FILE_H
 
@@ -7,17 +8,17 @@
 #include "parameters.h"
 
 typedef struct px_model_file {
-    px_config config;            /* the run's effective configuration; config.model.vocab is set */
+    px_config config; /* the run's effective configuration; config.model.vocab is set */
     px_vocabulary *vocabulary;
     px_parameters parameters;
     int64_t step, epoch;
-    double valid_loss;           /* NaN if it was never evaluated */
-    int from_last;               /* 1: of a run folder without best.safetensors: its last weights */
-    int averaged;                /* 1: best weights are averaged weights */
-    uint64_t corpus_hash;        /* of the training, validation and test tokens; 0 where there were none (an imported model) */
-    int64_t tokens;              /* scored in training */
-    int32_t reset_id;            /* id of config.corpus.reset_at, the token that ends a document; -1 = none */
-    float *weights;              /* [parameters.count], file layout: what evaluation and sampling use */
+    double valid_loss;    /* NaN if it was never evaluated */
+    int from_last;        /* 1: of a run folder without best.safetensors: its last weights */
+    int averaged;         /* 1: best weights are averaged weights */
+    uint64_t corpus_hash; /* of the training, validation and test tokens; 0 where there were none (an imported model) */
+    int64_t tokens;       /* scored in training */
+    int32_t reset_id;     /* id of config.corpus.reset_at, the token that ends a document; -1 = none */
+    float *weights;       /* [parameters.count], file layout: what evaluation and sampling use */
 } px_model_file;
 
 /* path: a .safetensors checkpoint, or a run folder (its best.safetensors, else last.safetensors). Everything is checked
@@ -27,8 +28,8 @@ void px_model_file_close(px_model_file *file);
 
 /* Writes a model that no training made (imported, constructed), as the checkpoint of a run that made no step. weights
  * [parameters->count], file layout; config->model.vocab is set. Replaces path atomically; PX_ERR_IO. */
-px_status px_model_file_write(const char *path, const px_config *config, const px_vocabulary *vocabulary, const px_parameters *parameters,
-                              const float *weights);
+px_status px_model_file_write(const char *path, const px_config *config, const px_vocabulary *vocabulary,
+                              const px_parameters *parameters, const float *weights);
 
 /* The id of a setting's token (--reset-at), literal or with the escapes \n \t \\ \xNN; -1 where text is NULL.
  * PX_ERR_ARGUMENT names a token that the vocabulary lacks. */

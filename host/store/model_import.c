@@ -1,5 +1,5 @@
-/* Models of torch.nn.RNN, GRU and LSTM: see model_exchange.h. What the file holds is foreign_tensors.c; here its rows are put into the order
- * of perplex's ids and written as a checkpoint. */
+/* Models of torch.nn.RNN, GRU and LSTM: see model_exchange.h. What the file holds is foreign_tensors.c; here its rows
+ * are put into the order of perplex's ids and written as a checkpoint. */
 #include "model_exchange.h"
 
 #include "check.h"
@@ -14,11 +14,11 @@
 typedef struct importing {
     px_foreign foreign;
     px_vocabulary *vocabulary;
-    int32_t *row;           /* [V] the file's row of each id, -1: none */
+    int32_t *row; /* [V] the file's row of each id, -1: none */
     px_config config;
     px_parameters table;
-    float *weights;         /* [table.count] */
-    float *scratch;         /* [largest tensor of the file] */
+    float *weights; /* [table.count] */
+    float *scratch; /* [largest tensor of the file] */
 } importing;
 
 static void free_all(importing *import)
@@ -40,7 +40,8 @@ static void put_rows(const importing *import, const px_tensor *to, float absent)
     size_t cols = (size_t)to->cols;
     for (int32_t id = 0; id < to->rows; id++)
         for (size_t k = 0; k < cols; k++)
-            out[(size_t)id * cols + k] = import->row[id] < 0 ? absent : import->scratch[(size_t)import->row[id] * cols + k];
+            out[(size_t)id * cols + k] =
+                import->row[id] < 0 ? absent : import->scratch[(size_t)import->row[id] * cols + k];
 }
 
 /* A one-hot W_xh [G h,V]: its columns are tokens. file_cols: V of the file. */
@@ -49,18 +50,22 @@ static void put_columns(const importing *import, const px_tensor *to, size_t fil
     float *out = import->weights + to->offset;
     for (int32_t i = 0; i < to->rows; i++)
         for (int32_t id = 0; id < to->cols; id++)
-            out[(size_t)i * (size_t)to->cols + (size_t)id] = import->row[id] < 0 ? 0 : import->scratch[(size_t)i * file_cols + (size_t)import->row[id]];
+            out[(size_t)i * (size_t)to->cols + (size_t)id] =
+                import->row[id] < 0 ? 0 : import->scratch[(size_t)i * file_cols + (size_t)import->row[id]];
 }
 
 static const px_safetensor *find_source(const importing *import, const px_tensor *to)
 {
     const px_foreign *foreign = &import->foreign;
     switch (to->role) {
-    case PX_TENSOR_EMBEDDING: return px_foreign_find(foreign, foreign->tied_under_decoder ? foreign->decoder : foreign->encoder, "weight");
+    case PX_TENSOR_EMBEDDING:
+        return px_foreign_find(foreign, foreign->tied_under_decoder ? foreign->decoder : foreign->encoder, "weight");
     case PX_TENSOR_PROJECTION: return px_foreign_find(foreign, "proj", "weight");
     case PX_TENSOR_W_HQ: return px_foreign_find(foreign, foreign->decoder, "weight");
     case PX_TENSOR_B_Q: return px_foreign_find(foreign, foreign->decoder, "bias");
-    default: return px_foreign_find(foreign, foreign->rnn, to->name + 4); /* the table's names are PyTorch's: "rnn." and the tensor's */
+    default:
+        return px_foreign_find(foreign, foreign->rnn,
+                               to->name + 4); /* the table's names are PyTorch's: "rnn." and the tensor's */
     }
 }
 
@@ -111,14 +116,18 @@ static px_status read_vocabulary(importing *import, const px_import_request *req
     px_vocabulary_list bytes = {0}, *list = request->vocabulary;
     int32_t V = import->foreign.sizes.vocab;
     if (!list && V != 256)
-        return px_fail(PX_ERR_INPUT, "%s: %d tokens, whose texts the file does not hold; give --vocab FILE, a list of them", request->path, (int)V);
+        return px_fail(PX_ERR_INPUT,
+                       "%s: %d tokens, whose texts the file does not hold; give --vocab FILE, a list of them",
+                       request->path, (int)V);
     if (!list) PX_TRY(px_vocabulary_list_bytes(&bytes));
     if (!list) list = &bytes;
     px_status status;
     if (list->count != (size_t)V)
-        status = px_fail(PX_ERR_INPUT, "%s: %zu tokens, but the model in %s has %d", list->source, list->count, request->path, (int)V);
+        status = px_fail(PX_ERR_INPUT, "%s: %zu tokens, but the model in %s has %d", list->source, list->count,
+                         request->path, (int)V);
     else
-        status = px_vocabulary_list_make(list, &request->names, &import->vocabulary, &import->row, &result->placeholders);
+        status =
+            px_vocabulary_list_make(list, &request->names, &import->vocabulary, &import->row, &result->placeholders);
     px_vocabulary_list_free(&bytes);
     if (status == PX_OK) result->unknown_added = import->row[0] < 0;
     return status;
@@ -156,18 +165,23 @@ static px_status fill_weights(importing *import)
 {
     size_t largest = import->table.count;
     for (size_t i = 0; i < px_safetensors_count(import->foreign.file); i++)
-        if (px_safetensors_at(import->foreign.file, i)->count > largest) largest = px_safetensors_at(import->foreign.file, i)->count;
+        if (px_safetensors_at(import->foreign.file, i)->count > largest)
+            largest = px_safetensors_at(import->foreign.file, i)->count;
     import->weights = calloc(import->table.count, sizeof *import->weights);
     import->scratch = calloc(largest, sizeof *import->scratch);
-    if (!import->weights || !import->scratch) return px_fail(PX_ERR_MEMORY, "%s: no memory for %zu weights", import->foreign.path, import->table.count);
+    if (!import->weights || !import->scratch)
+        return px_fail(PX_ERR_MEMORY, "%s: no memory for %zu weights", import->foreign.path, import->table.count);
     for (int32_t i = 0; i < import->table.tensor_count; i++) PX_TRY(put_tensor(import, &import->table.tensor[i]));
-    return px_parameters_check(&import->table, import->weights, import->foreign.path); /* two biases may add up to more than fp32 holds */
+    return px_parameters_check(&import->table, import->weights,
+                               import->foreign.path); /* two biases may add up to more than fp32 holds */
 }
 
 px_status px_model_import(const px_import_request *request, const char *out, px_import_result *result)
 {
-    importing import = {.foreign = {.path = request->path, .encoder = request->encoder ? request->encoder : "encoder",
-                                    .rnn = request->rnn ? request->rnn : "rnn", .decoder = request->decoder ? request->decoder : "decoder"}};
+    importing import = {.foreign = {.path = request->path,
+                                    .encoder = request->encoder ? request->encoder : "encoder",
+                                    .rnn = request->rnn ? request->rnn : "rnn",
+                                    .decoder = request->decoder ? request->decoder : "decoder"}};
     px_status status;
     *result = (px_import_result){0};
     px_config_default(&import.config);
@@ -175,7 +189,8 @@ px_status px_model_import(const px_import_request *request, const char *out, px_
     PX_TRY_GOTO(status, read_vocabulary(&import, request, result), done);
     PX_TRY_GOTO(status, settle_config(&import, request), done);
     PX_TRY_GOTO(status, fill_weights(&import), done);
-    PX_TRY_GOTO(status, px_model_file_write(out, &import.config, import.vocabulary, &import.table, import.weights), done);
+    PX_TRY_GOTO(status, px_model_file_write(out, &import.config, import.vocabulary, &import.table, import.weights),
+                done);
     const px_safetensor *table = find_source(&import, &import.table.tensor[0]);
     result->sizes = import.config.model;
     result->weights = import.table.weights;

@@ -1,8 +1,8 @@
 /* Older checkpoints of a run, and finding the newest that is whole: see run_checkpoints.h.
  *
- * checkpoint-000000500.safetensors is what last.safetensors was at step 500. It is the same file under a second name, given before a new
- * last.safetensors takes the first one away, so that keeping costs no writing and is as atomic as a name; where a file system
- * has no second names it is copied. */
+ * checkpoint-000000500.safetensors is what last.safetensors was at step 500. It is the same file under a second name,
+ * given before a new last.safetensors takes the first one away, so that keeping costs no writing and is as atomic as a
+ * name; where a file system has no second names it is copied. */
 #include "run_checkpoints.h"
 #include "run_files.h"
 
@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- what lies in the folder ------------------------------------------------------------------------------------------ */
+/* ---- what lies in the folder ------------------------------------------------------------------------------------- */
 
 static const char PREFIX[] = "checkpoint-", SUFFIX[] = ".safetensors", TEMPORARY[] = ".tmp.";
 
@@ -94,7 +94,7 @@ static px_status last_path(const char *folder, char **path)
     return PX_OK;
 }
 
-/* ---- keeping ------------------------------------------------------------------------------------------------------------ */
+/* ---- keeping ----------------------------------------------------------------------------------------------------- */
 
 static px_status copy_to(const px_file *from, px_atomic_file *to)
 {
@@ -127,7 +127,8 @@ static px_status name_too(const char *path, const char *second)
     char *temporary;
     if (px_link(path, second) == 0) return PX_OK;
     if (errno != EEXIST) return px_run_copy(path, second);
-    if (asprintf(&temporary, "%s%s%ld", second, TEMPORARY, (long)getpid()) < 0) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", second);
+    if (asprintf(&temporary, "%s%s%ld", second, TEMPORARY, (long)getpid()) < 0)
+        return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", second);
     unlink(temporary);
     px_status status = PX_OK;
     if (px_link(path, temporary) != 0 || px_rename(temporary, second) != 0)
@@ -165,14 +166,15 @@ px_status px_run_keep_last(const char *folder, int64_t step, char **in_the_way)
     return status;
 }
 
-/* Removes a kept checkpoint if more than `most` have been seen with it, newest first; somebody's own file of that name stays, and is
- * not counted. */
+/* Removes a kept checkpoint if more than `most` have been seen with it, newest first; somebody's own file of that name
+ * stays, and is not counted. */
 static px_status remove_kept(const char *path, int64_t most, int64_t *seen)
 {
     int is_ours;
     PX_TRY(px_run_kept_is_ours(path, &is_ours));
     *seen += is_ours;
-    if (is_ours && *seen > most && unlink(path) != 0 && errno != ENOENT) return px_fail(PX_ERR_IO, "%s: cannot be removed: %s", path, strerror(errno));
+    if (is_ours && *seen > most && unlink(path) != 0 && errno != ENOENT)
+        return px_fail(PX_ERR_IO, "%s: cannot be removed: %s", path, strerror(errno));
     return PX_OK;
 }
 
@@ -194,13 +196,10 @@ px_status px_run_prune_kept(const char *folder, int64_t most)
     return status;
 }
 
-/* ---- finding the newest one ------------------------------------------------------------------------------------------- */
+/* ---- finding the newest one -------------------------------------------------------------------------------------- */
 
 /* What is left behind as not whole and what ends the search: only a file that was read and is wrong is damaged. */
-static int is_damage(px_status status)
-{
-    return status == PX_ERR_INPUT && px_error_system() == 0;
-}
+static int is_damage(px_status status) { return status == PX_ERR_INPUT && px_error_system() == 0; }
 
 /* A file that is there, but that the system did not give to us, is no wrong input. */
 static px_status open_state(const char *path, px_checkpoint *checkpoint)
@@ -220,7 +219,10 @@ static px_status open_last(const char *folder, px_checkpoint *checkpoint)
     px_status status = look(last, &there);
     if (status == PX_OK)
         status = there ? open_state(last, checkpoint)
-                       : px_fail(PX_ERR_INPUT, "%s: holds no last.safetensors, so there is nothing to go on with; start a run by --run in another folder, or here when what is left has been moved away", folder);
+                       : px_fail(PX_ERR_INPUT,
+                                 "%s: holds no last.safetensors, so there is nothing to go on with; start a run by "
+                                 "--run in another folder, or here when what is left has been moved away",
+                                 folder);
     free(last);
     return status;
 }
@@ -241,7 +243,8 @@ px_status px_run_open_newest(const char *folder, px_checkpoint *checkpoint, char
         status = open_state(path, checkpoint);
         free(path);
     }
-    if (count > 0 && is_damage(status)) status = px_fail(PX_ERR_INPUT, "%s; none of the %zu older checkpoints is whole", damage, count);
+    if (count > 0 && is_damage(status))
+        status = px_fail(PX_ERR_INPUT, "%s; none of the %zu older checkpoints is whole", damage, count);
 done:
     free(steps);
     return status;
@@ -282,7 +285,7 @@ px_status px_run_folder_has_checkpoint(const char *folder, int *has)
     return PX_OK;
 }
 
-/* ---- leftovers of a job that was killed ---------------------------------------------------------------------------------- */
+/* ---- leftovers of a job that was killed -------------------------------------------------------------------------- */
 
 /* NAME.tmp.PID with a NAME that we write. */
 static int is_leftover(const char *name)

@@ -1,8 +1,8 @@
 /* Which files are a run's: see run_files.h.
  *
- * A folder may hold more than a run: notes, figures, even a `config` or `report.html` of somebody's own. What is written anew is
- * therefore recognised by its content first. config is recognised by its form: reading it and writing it again must give its lines
- * (an earlier version had fewer). metrics.jsonl begins with the event of a start. */
+ * A folder may hold more than a run: notes, figures, even a `config` or `report.html` of somebody's own. What is
+ * written anew is therefore recognised by its content first. config is recognised by its form: reading it and writing
+ * it again must give its lines (an earlier version had fewer). metrics.jsonl begins with the event of a start. */
 #include "run_files.h"
 
 #include "check.h"
@@ -28,12 +28,15 @@ static int is_there(const char *folder, const char *name)
 
 int px_run_folder_is_one(const char *folder)
 {
-    return is_there(folder, "metrics.jsonl") || (is_there(folder, "config") && (is_there(folder, "last.safetensors") || is_there(folder, "best.safetensors")));
+    return is_there(folder, "metrics.jsonl") || (is_there(folder, "config") && (is_there(folder, "last.safetensors") ||
+                                                                                is_there(folder, "best.safetensors")));
 }
 
 int px_run_file_is_named(const char *name)
 {
-    static const char *const names[] = {"config", "metrics.jsonl", "best.safetensors", "last.safetensors", "best.before-end.safetensors", "lock", "report.html"};
+    static const char *const names[] = {
+        "config", "metrics.jsonl", "best.safetensors", "last.safetensors", "best.before-end.safetensors",
+        "lock",   "report.html"};
     static const char *const beginnings[] = {"checkpoint-", "events.out.tfevents."};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0) return 1;
@@ -84,7 +87,7 @@ px_status px_run_config_is_ours(const char *path, int *is)
     return PX_OK;
 }
 
-/* ---- kept checkpoints ------------------------------------------------------------------------------------------------ */
+/* ---- kept checkpoints -------------------------------------------------------------------------------------------- */
 
 px_status px_run_kept_is_ours(const char *path, int *is)
 {
@@ -98,7 +101,7 @@ px_status px_run_kept_is_ours(const char *path, int *is)
     return PX_OK;
 }
 
-/* ---- metrics.jsonl -------------------------------------------------------------------------------------------------- */
+/* ---- metrics.jsonl ----------------------------------------------------------------------------------------------- */
 
 typedef enum metrics_kind { METRICS_NONE, METRICS_BEGUN, METRICS_RECORD, METRICS_OTHER } metrics_kind;
 
@@ -112,7 +115,8 @@ static px_status find_kind(const char *path, metrics_kind *kind)
     if (lstat(path, &info) != 0) return PX_OK;
     *kind = METRICS_OTHER;
     px_status status = px_file_read_start(path, start, sizeof start, &got);
-    if (status != PX_OK) return status == PX_ERR_INPUT && px_error_system() != EACCES ? PX_OK : status; /* unread it may be anybody's */
+    if (status != PX_OK)
+        return status == PX_ERR_INPUT && px_error_system() != EACCES ? PX_OK : status; /* unread it may be anybody's */
     if (memcmp(start, START, got < sizeof START - 1 ? got : sizeof START - 1) != 0) return PX_OK;
     const char *end = memchr(start, '\n', got);
     *kind = got == sizeof start || (end && end + 1 < start + got) ? METRICS_RECORD : METRICS_BEGUN;
@@ -127,7 +131,7 @@ px_status px_run_metrics_is_ours(const char *path, int *is)
     return PX_OK;
 }
 
-/* ---- a new run ------------------------------------------------------------------------------------------------------ */
+/* ---- a new run --------------------------------------------------------------------------------------------------- */
 
 px_status px_run_files_check_new(const char *folder)
 {
@@ -137,11 +141,18 @@ px_status px_run_files_check_new(const char *folder)
     metrics_kind metrics;
     int is_ours;
     PX_TRY(find_kind(path, &metrics));
-    if (metrics == METRICS_OTHER) return px_fail(PX_ERR_ARGUMENT, "%s: not a log of perplex, and the run would put its own in its place; %s", path, remedy);
+    if (metrics == METRICS_OTHER)
+        return px_fail(PX_ERR_ARGUMENT, "%s: not a log of perplex, and the run would put its own in its place; %s",
+                       path, remedy);
     if (metrics == METRICS_RECORD)
-        return px_fail(PX_ERR_ARGUMENT, "%s: the log of a run whose checkpoints are gone; move it away to start anew here, or give another --run", path);
+        return px_fail(
+            PX_ERR_ARGUMENT,
+            "%s: the log of a run whose checkpoints are gone; move it away to start anew here, or give another --run",
+            path);
     snprintf(path, sizeof path, "%s/config", folder);
     PX_TRY(px_run_config_is_ours(path, &is_ours));
     if (!is_there(folder, "config") || (metrics == METRICS_BEGUN && is_ours)) return PX_OK;
-    return px_fail(PX_ERR_ARGUMENT, "%s: not of a run that was begun here, and the run would put its settings in its place; %s", path, remedy);
+    return px_fail(PX_ERR_ARGUMENT,
+                   "%s: not of a run that was begun here, and the run would put its settings in its place; %s", path,
+                   remedy);
 }

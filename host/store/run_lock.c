@@ -1,8 +1,9 @@
 /* The lock of a run folder: see run_lock.h.
  *
- * flock rather than a file that is there or not: the system lets go of it when its holder ends, also by SIGKILL or a power cut. Over
- * NFS Linux turns it into a lock of the server, which keeps other machines out. Where there are no locks at all the file itself keeps others
- * out: it is made by whoever is first and names its owner (run_owner.c); one whose owner has ended is taken away. */
+ * flock rather than a file that is there or not: the system lets go of it when its holder ends, also by SIGKILL or a
+ * power cut. Over NFS Linux turns it into a lock of the server, which keeps other machines out. Where there are no
+ * locks at all the file itself keeps others out: it is made by whoever is first and names its owner (run_owner.c); one
+ * whose owner has ended is taken away. */
 #include "run_lock.h"
 
 #include "check.h"
@@ -21,24 +22,26 @@
 struct px_run_lock {
     char *path;
     int fd;
-    int holds;                    /* 1: by flock */
-    char self[PX_OWNER_BYTES];    /* what we wrote into the file */
+    int holds;                 /* 1: by flock */
+    char self[PX_OWNER_BYTES]; /* what we wrote into the file */
 };
 
 static px_status taken(const char *folder, const char *owner)
 {
-    return px_fail(PX_ERR_ARGUMENT, "%s: another job is training in this folder (%.*s); wait for it or end it, or give another --run", folder,
-                   (int)strcspn(owner, "\n"), *owner ? owner : "a process that has just begun");
+    return px_fail(PX_ERR_ARGUMENT,
+                   "%s: another job is training in this folder (%.*s); wait for it or end it, or give another --run",
+                   folder, (int)strcspn(owner, "\n"), *owner ? owner : "a process that has just begun");
 }
 
 /* Best effort where the lock does not depend on its text. */
 static px_status write_self(px_run_lock *lock)
 {
     px_owner_describe(lock->self);
-    if (px_truncate(lock->fd, 0) == 0 && pwrite(lock->fd, lock->self, strlen(lock->self), 0) == (ssize_t)strlen(lock->self)) return PX_OK;
+    if (px_truncate(lock->fd, 0) == 0 &&
+        pwrite(lock->fd, lock->self, strlen(lock->self), 0) == (ssize_t)strlen(lock->self))
+        return PX_OK;
     return px_fail(PX_ERR_IO, "%s: cannot be written: %s", lock->path, strerror(errno));
 }
-
 
 /* A file of somebody's own that is called lock must not be written or removed. */
 static px_status check_own(const px_run_lock *lock)
@@ -48,22 +51,25 @@ static px_status check_own(const px_run_lock *lock)
     ssize_t got = lseek(lock->fd, 0, SEEK_SET) == 0 ? px_read(lock->fd, text, sizeof start - 1) : -1;
     if (got < 0) return px_fail(PX_ERR_IO, "%s: cannot be read: %s", lock->path, strerror(errno));
     if (got == 0 || (got > 0 && memcmp(text, start, (size_t)got) == 0)) return PX_OK;
-    return px_fail(PX_ERR_ARGUMENT, "%s: not a lock of perplex, which needs this name; give the file another one", lock->path);
+    return px_fail(PX_ERR_ARGUMENT, "%s: not a lock of perplex, which needs this name; give the file another one",
+                   lock->path);
 }
 
 /* The locked file must still be the one that has the name: its last holder may have removed it in between. */
 static int is_at_its_name(const px_run_lock *lock)
 {
     struct stat held, named;
-    return fstat(lock->fd, &held) == 0 && stat(lock->path, &named) == 0 && held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+    return fstat(lock->fd, &held) == 0 && stat(lock->path, &named) == 0 && held.st_ino == named.st_ino &&
+           held.st_dev == named.st_dev;
 }
 
-/* The file of an owner that has ended is moved aside. Of several who do that one succeeds; whoever has moved another file than the one that was
- * judged puts it back. */
+/* The file of an owner that has ended is moved aside. Of several who do that one succeeds; whoever has moved another
+ * file than the one that was judged puts it back. */
 static px_status take_away(const px_run_lock *lock, const char *owner)
 {
     char *aside, found[PX_OWNER_BYTES] = "";
-    if (asprintf(&aside, "%s.%ld", lock->path, (long)getpid()) < 0) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", lock->path);
+    if (asprintf(&aside, "%s.%ld", lock->path, (long)getpid()) < 0)
+        return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", lock->path);
     px_status status = PX_OK;
     if (px_rename(lock->path, aside) == 0) {
         int fd = px_open(aside, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
@@ -91,8 +97,11 @@ static px_status own(px_run_lock *lock, const char *folder, int made, int *again
     switch (px_owner_state(owner)) {
     case PX_OWNER_LIVES: return taken(folder, owner);
     case PX_OWNER_UNKNOWN:
-        return px_fail(PX_ERR_ARGUMENT, "%s: %.*s trains in this folder, or was killed there; this file system has no locks that would tell: "
-                       "if that job has ended, remove %s", folder, (int)strcspn(owner, "\n"), *owner ? owner : "a process that has just begun", lock->path);
+        return px_fail(
+            PX_ERR_ARGUMENT,
+            "%s: %.*s trains in this folder, or was killed there; this file system has no locks that would tell: "
+            "if that job has ended, remove %s",
+            folder, (int)strcspn(owner, "\n"), *owner ? owner : "a process that has just begun", lock->path);
     default: *again = 1; return take_away(lock, owner);
     }
 }
@@ -159,7 +168,8 @@ px_status px_run_lock_take(const char *folder, px_run_lock **out)
     lock->fd = -1;
     px_status status = PX_OK;
     for (int tries = 0; again && tries < 100 && status == PX_OK; tries++) status = take_once(lock, folder, &again);
-    if (status == PX_OK && again) status = px_fail(PX_ERR_IO, "%s: cannot be locked: it is replaced again and again", lock->path);
+    if (status == PX_OK && again)
+        status = px_fail(PX_ERR_IO, "%s: cannot be locked: it is replaced again and again", lock->path);
     if (status != PX_OK) {
         if (lock->fd >= 0) close(lock->fd);
         free(lock->path);
@@ -170,10 +180,7 @@ px_status px_run_lock_take(const char *folder, px_run_lock **out)
     return PX_OK;
 }
 
-int px_run_lock_holds(const px_run_lock *lock)
-{
-    return lock->holds;
-}
+int px_run_lock_holds(const px_run_lock *lock) { return lock->holds; }
 
 void px_run_lock_release(px_run_lock *lock)
 {

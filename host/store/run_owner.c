@@ -22,7 +22,8 @@ static void read_text(const char *path, char *text, size_t room)
     if (fd >= 0) close(fd);
 }
 
-/* When a process started, in ticks since the machine did; 0 where that is not known. Its name, in brackets, may hold anything. */
+/* When a process started, in ticks since the machine did; 0 where that is not known. Its name, in brackets, may hold
+ * anything. */
 static unsigned long long start_of(long process)
 {
     char path[64], text[1024];
@@ -30,7 +31,9 @@ static unsigned long long start_of(long process)
     snprintf(path, sizeof path, "/proc/%ld/stat", process);
     read_text(path, text, sizeof text);
     const char *rest = strrchr(text, ')');
-    if (!rest || sscanf(rest + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &ticks) != 1) return 0;
+    if (!rest || sscanf(rest + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+                        &ticks) != 1)
+        return 0;
     return ticks;
 }
 
@@ -43,7 +46,8 @@ static void name_host(char host[256])
 /* "-" outside of a batch job. */
 static void name_job(char job[100])
 {
-    const char *one = getenv("SLURM_JOB_ID"), *array = getenv("SLURM_ARRAY_JOB_ID"), *task = getenv("SLURM_ARRAY_TASK_ID");
+    const char *one = getenv("SLURM_JOB_ID"), *array = getenv("SLURM_ARRAY_JOB_ID"),
+               *task = getenv("SLURM_ARRAY_TASK_ID");
     if (array && *array && task)
         snprintf(job, 100, "%.40s_%.40s", array, task);
     else
@@ -60,8 +64,9 @@ void px_owner_describe(char text[PX_OWNER_BYTES])
     read_text("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
     if (gmtime_r(&now, &parts)) strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S UTC", &parts);
     int in_batch = strcmp(job, "-") != 0;
-    snprintf(text, PX_OWNER_BYTES, "process %ld on %s%s%s, since %s\nstarted %llu job %s boot %s\n", (long)getpid(), host, in_batch ? ", Slurm job " : "",
-             in_batch ? job : "", when, start_of((long)getpid()), job, *boot ? boot : "-");
+    snprintf(text, PX_OWNER_BYTES, "process %ld on %s%s%s, since %s\nstarted %llu job %s boot %s\n", (long)getpid(),
+             host, in_batch ? ", Slurm job " : "", in_batch ? job : "", when, start_of((long)getpid()), job,
+             *boot ? boot : "-");
 }
 
 void px_owner_read(int descriptor, char text[PX_OWNER_BYTES])

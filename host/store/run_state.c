@@ -16,24 +16,49 @@ static const struct {
     field_type type;
     size_t offset;
 } fields[] = {
-#define FIELD(type, name) {#name, type, offsetof(px_run_state, name)}
-    FIELD(COUNT, step), FIELD(COUNT, epoch), FIELD(COUNT, window), FIELD(COUNT, tokens), FIELD(COUNT, evaluation_due),
-    FIELD(DOUBLE, interval_loss), FIELD(DOUBLE, epoch_loss), FIELD(DOUBLE, last_epoch_loss),
-    FIELD(COUNT, interval_tokens), FIELD(COUNT, epoch_tokens), FIELD(COUNT, last_epoch_tokens),
+#define FIELD(type, name)                                                                                              \
+    {                                                                                                                  \
+#name, type, offsetof(px_run_state, name)                                                                      \
+    }
+    FIELD(COUNT, step),
+    FIELD(COUNT, epoch),
+    FIELD(COUNT, window),
+    FIELD(COUNT, tokens),
+    FIELD(COUNT, evaluation_due),
+    FIELD(DOUBLE, interval_loss),
+    FIELD(DOUBLE, epoch_loss),
+    FIELD(DOUBLE, last_epoch_loss),
+    FIELD(COUNT, interval_tokens),
+    FIELD(COUNT, epoch_tokens),
+    FIELD(COUNT, last_epoch_tokens),
     FIELD(DOUBLE, grad_norm),
-    FIELD(DOUBLE, best_loss), FIELD(COUNT, best_step), FIELD(COUNT, evaluations), FIELD(COUNT, evaluated_step),
+    FIELD(DOUBLE, best_loss),
+    FIELD(COUNT, best_step),
+    FIELD(COUNT, evaluations),
+    FIELD(COUNT, evaluated_step),
     FIELD(COUNT, since_best),
-    FIELD(COUNT, plateau_waited), FIELD(DOUBLE, plateau_scale), FIELD(DOUBLE, rollback_scale),
-    FIELD(COUNT, rollbacks), FIELD(COUNT, rollbacks_in_a_row), FIELD(COUNT, failed_step),
-    FIELD(COUNT, average_count), FIELD(COUNT, average_begun),
-    FIELD(COUNT, metrics_bytes), FIELD(HASH, corpus_hash),
+    FIELD(COUNT, plateau_waited),
+    FIELD(DOUBLE, plateau_scale),
+    FIELD(DOUBLE, rollback_scale),
+    FIELD(COUNT, rollbacks),
+    FIELD(COUNT, rollbacks_in_a_row),
+    FIELD(COUNT, failed_step),
+    FIELD(COUNT, average_count),
+    FIELD(COUNT, average_begun),
+    FIELD(COUNT, metrics_bytes),
+    FIELD(HASH, corpus_hash),
 #undef FIELD
 };
 #define FIELD_COUNT (sizeof fields / sizeof fields[0])
 
 void px_run_state_start(px_run_state *state)
 {
-    *state = (px_run_state){.best_loss = NAN, .best_step = -1, .evaluated_step = -1, .failed_step = -1, .plateau_scale = 1, .rollback_scale = 1,
+    *state = (px_run_state){.best_loss = NAN,
+                            .best_step = -1,
+                            .evaluated_step = -1,
+                            .failed_step = -1,
+                            .plateau_scale = 1,
+                            .rollback_scale = 1,
                             .grad_norm = NAN};
 }
 
@@ -49,7 +74,9 @@ void px_run_state_write(const px_run_state *state, px_text *text)
             else
                 px_text_format(text, "%s = %.17g\n", fields[i].key, *(const double *)place);
             break;
-        case HASH: px_text_format(text, "%s = %016llx\n", fields[i].key, (unsigned long long)*(const uint64_t *)place); break;
+        case HASH:
+            px_text_format(text, "%s = %016llx\n", fields[i].key, (unsigned long long)*(const uint64_t *)place);
+            break;
         }
     }
 }
@@ -81,7 +108,9 @@ px_status px_run_state_read(px_run_state *state, const char *text, const char *s
         const char *line_end = strchrnul(text, '\n'), *equals = memmem(text, (size_t)(line_end - text), " = ", 3);
         size_t i = 0;
         if (equals)
-            while (i < FIELD_COUNT && (strlen(fields[i].key) != (size_t)(equals - text) || memcmp(fields[i].key, text, (size_t)(equals - text)) != 0)) i++;
+            while (i < FIELD_COUNT && (strlen(fields[i].key) != (size_t)(equals - text) ||
+                                       memcmp(fields[i].key, text, (size_t)(equals - text)) != 0))
+                i++;
         if (!equals || i == FIELD_COUNT || seen[i] ||
             !read_value(fields[i].type, equals + 3, (size_t)(line_end - equals - 3), (char *)state + fields[i].offset))
             return px_fail(PX_ERR_INPUT, "%s: damaged: its state has the line \"%.*s\"", source,
@@ -91,7 +120,8 @@ px_status px_run_state_read(px_run_state *state, const char *text, const char *s
     }
     for (size_t i = 0; i < FIELD_COUNT; i++)
         if (!seen[i]) return px_fail(PX_ERR_INPUT, "%s: damaged: its state lacks %s", source, fields[i].key);
-    if (state->step < 0 || state->epoch < 0 || state->window < 0 || state->metrics_bytes < 0 || state->average_count < 0)
+    if (state->step < 0 || state->epoch < 0 || state->window < 0 || state->metrics_bytes < 0 ||
+        state->average_count < 0)
         return px_fail(PX_ERR_INPUT, "%s: damaged: a negative position", source);
     return PX_OK;
 }

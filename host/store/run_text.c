@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- a configuration's texts --------------------------------------------------------------------------------------- */
+/* ---- a configuration's texts ------------------------------------------------------------------------------------- */
 
 static const char *const KEYS[] = {"data", "valid", "test"};
 enum { TEXTS = sizeof KEYS / sizeof KEYS[0] };
@@ -26,7 +26,8 @@ static const char *files_of(const px_config *config, int text)
 /* Another place for one path of a text. malloc'ed; NULL: no memory. */
 typedef char *(*placing)(const char *path, const void *context);
 
-static px_status replace_files(px_config *config, const char *key, const char *files, placing place, const void *context)
+static px_status replace_files(px_config *config, const char *key, const char *files, placing place,
+                               const void *context)
 {
     px_paths paths;
     px_text text = {0};
@@ -44,7 +45,7 @@ static px_status replace_files(px_config *config, const char *key, const char *f
     return status;
 }
 
-/* ---- where they lie --------------------------------------------------------------------------------------------------- */
+/* ---- where they lie ---------------------------------------------------------------------------------------------- */
 
 static char *place_absolute(const char *path, const void *context)
 {
@@ -87,7 +88,8 @@ static char *place_moved(const char *path, const void *context)
     return strdup(path);
 }
 
-px_status px_run_text_follow(px_config *config, const px_config *remembered, const char *from, const char *run, int *follows)
+px_status px_run_text_follow(px_config *config, const px_config *remembered, const char *from, const char *run,
+                             int *follows)
 {
     *follows = 0;
     if (!from || from[0] != '/') return PX_OK; /* of a version that did not keep its folder */
@@ -107,18 +109,25 @@ px_status px_run_text_follow(px_config *config, const px_config *remembered, con
 
 void px_run_text_request(const px_config *config, px_corpus_request *request)
 {
-    *request = (px_corpus_request){.data = config->corpus.data, .valid = config->corpus.valid, .test = config->corpus.test,
-                                   .text = {config->corpus.text.level, config->corpus.text.normalise, config->corpus.text.invalid},
-                                   .min_count = config->corpus.min_count, .max_vocab = config->corpus.max_vocab,
-                                   .split = {config->corpus.split[0], config->corpus.split[1], config->corpus.split[2]}, .limit_tokens = config->corpus.limit_tokens};
+    *request = (px_corpus_request){
+        .data = config->corpus.data,
+        .valid = config->corpus.valid,
+        .test = config->corpus.test,
+        .text = {config->corpus.text.level, config->corpus.text.normalise, config->corpus.text.invalid},
+        .min_count = config->corpus.min_count,
+        .max_vocab = config->corpus.max_vocab,
+        .split = {config->corpus.split[0], config->corpus.split[1], config->corpus.split[2]},
+        .limit_tokens = config->corpus.limit_tokens};
 }
 
-/* ---- whether they are the run's ------------------------------------------------------------------------------------ */
+/* ---- whether they are the run's ---------------------------------------------------------------------------------- */
 
 /* The fingerprint of the texts as the run's own vocabulary reads them. */
-static px_status hash_of(const px_checkpoint *checkpoint, const px_corpus_request *request, const px_corpus *corpus, uint64_t *hash)
+static px_status hash_of(const px_checkpoint *checkpoint, const px_corpus_request *request, const px_corpus *corpus,
+                         uint64_t *hash)
 {
-    if (px_vocabulary_hash(corpus->vocabulary) == px_vocabulary_hash(checkpoint->vocabulary)) return px_corpus_hash(corpus, hash);
+    if (px_vocabulary_hash(corpus->vocabulary) == px_vocabulary_hash(checkpoint->vocabulary))
+        return px_corpus_hash(corpus, hash);
     px_corpus_request again = *request;
     px_corpus own;
     again.vocabulary = checkpoint->vocabulary;
@@ -144,8 +153,9 @@ static px_status open_either(const char *run, px_checkpoint *checkpoint, int *fo
     return status;
 }
 
-/* PX_ERR_INPUT where `corpus`, opened by `request`, does not hold the tokens that the checkpoint in folder `run` was trained and validated
- * on. The vocabularies may differ: the texts are then read once more with the run's own. Without a checkpoint *checked = 0. */
+/* PX_ERR_INPUT where `corpus`, opened by `request`, does not hold the tokens that the checkpoint in folder `run` was
+ * trained and validated on. The vocabularies may differ: the texts are then read once more with the run's own. Without
+ * a checkpoint *checked = 0. */
 static px_status check_texts(const char *run, const px_corpus_request *request, const px_corpus *corpus, int *checked)
 {
     char name[PX_PATHS_NAME_BYTES];
@@ -157,14 +167,17 @@ static px_status check_texts(const char *run, const px_corpus_request *request, 
     if (!found) return PX_OK;
     px_status status = hash_of(&checkpoint, request, corpus, &hash);
     if (status == PX_OK && hash != checkpoint.state.corpus_hash)
-        status = px_fail(PX_ERR_INPUT, "%s: not the text that %s was trained with (or its validation or test text has changed); give --data FILE, or --valid and --test, where they lie elsewhere now",
+        status = px_fail(PX_ERR_INPUT,
+                         "%s: not the text that %s was trained with (or its validation or test text has changed); give "
+                         "--data FILE, or --valid and --test, where they lie elsewhere now",
                          px_paths_name(request->data, name), run);
     *checked = status == PX_OK;
     px_checkpoint_close(&checkpoint);
     return status;
 }
 
-static px_status open_checked(const char *run, const px_config *config, const px_run_text_reader *reader, px_corpus *corpus, int *checked)
+static px_status open_checked(const char *run, const px_config *config, const px_run_text_reader *reader,
+                              px_corpus *corpus, int *checked)
 {
     px_corpus_request request;
     px_run_text_request(config, &request);
@@ -189,7 +202,8 @@ static px_status follow(px_config *config, const px_config *remembered, const ch
 }
 
 /* Without a checkpoint no fingerprint tells that what lies at the new place is the text. */
-static px_status open_moved(const char *run, const px_config *moved, const px_run_text_reader *reader, px_corpus *corpus)
+static px_status open_moved(const char *run, const px_config *moved, const px_run_text_reader *reader,
+                            px_corpus *corpus)
 {
     int checked;
     PX_TRY(open_checked(run, moved, reader, corpus, &checked));
@@ -198,7 +212,8 @@ static px_status open_moved(const char *run, const px_config *moved, const px_ru
     return px_fail(PX_ERR_INPUT, "%s: without a checkpoint nothing tells whether a text beside it is the run's", run);
 }
 
-px_status px_run_text_open(const char *run, const px_config *remembered, px_config *config, const px_run_text_reader *reader, px_corpus *corpus, int *checked)
+px_status px_run_text_open(const char *run, const px_config *remembered, px_config *config,
+                           const px_run_text_reader *reader, px_corpus *corpus, int *checked)
 {
     char reason[PX_RUN_TEXT_REASON_BYTES];
     px_config moved;

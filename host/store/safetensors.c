@@ -32,7 +32,7 @@ struct px_safetensors {
 static const struct {
     const char *name;
     size_t bytes;
-} dtypes[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1},
+} dtypes[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8},  {"I32", 4},     {"I16", 2},    {"I8", 1},
               {"U64", 8}, {"U32", 4}, {"U16", 2}, {"U8", 1},   {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}};
 
 /* A whole number from 0 to 2^53, exactly. */
@@ -78,7 +78,8 @@ static px_status read_entry(const px_safetensors *file, const cJSON *item, entry
     const cJSON *first = offsets->child;
     if (!first || !first->next || first->next->next || !whole_number(first, &begin) || !whole_number(first->next, &end))
         return bad_tensor(file, name, "data_offsets are not two whole numbers");
-    if (begin > end || (uint64_t)end > data_bytes) return bad_tensor(file, name, "its data lies outside the file (was it cut short?)");
+    if (begin > end || (uint64_t)end > data_bytes)
+        return bad_tensor(file, name, "its data lies outside the file (was it cut short?)");
     if (__builtin_mul_overflow(out->tensor.count, element, &bytes) || bytes != (size_t)(end - begin))
         return bad_tensor(file, name, "its shape does not fit its data");
     out->begin = (size_t)begin;
@@ -95,10 +96,7 @@ static int by_place(const void *a, const void *b)
     return x->end < y->end ? -1 : x->end > y->end;
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
+static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 /* Members of an object have different names: a second one would be read by some programs and not by others. */
 static px_status check_unique(const px_safetensors *file, const cJSON *object)
@@ -121,16 +119,20 @@ static px_status read_entries(px_safetensors *file)
     size_t data_bytes = file->from.bytes - 8 - file->header_bytes, place = 0;
     int members = cJSON_GetArraySize(file->header);
     if (members > PX_SAFETENSORS_TENSORS_MAX)
-        return px_fail(PX_ERR_INPUT, "%s: %d tensors; a model file has at most %d", file->path, members, PX_SAFETENSORS_TENSORS_MAX);
+        return px_fail(PX_ERR_INPUT, "%s: %d tensors; a model file has at most %d", file->path, members,
+                       PX_SAFETENSORS_TENSORS_MAX);
     PX_TRY(check_unique(file, file->header));
     file->entries = calloc((size_t)members + 1, sizeof *file->entries);
     if (!file->entries) return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", file->path);
     for (const cJSON *item = file->header->child; item; item = item->next) {
         if (strcmp(item->string, "__metadata__") == 0) {
-            if (!cJSON_IsObject(item)) return px_fail(PX_ERR_INPUT, "%s: damaged: its metadata is not an object", file->path);
+            if (!cJSON_IsObject(item))
+                return px_fail(PX_ERR_INPUT, "%s: damaged: its metadata is not an object", file->path);
             PX_TRY(check_unique(file, item));
             for (const cJSON *text = item->child; text; text = text->next)
-                if (!cJSON_IsString(text)) return px_fail(PX_ERR_INPUT, "%s: damaged: metadata \"%.100s\" is not text", file->path, text->string);
+                if (!cJSON_IsString(text))
+                    return px_fail(PX_ERR_INPUT, "%s: damaged: metadata \"%.100s\" is not text", file->path,
+                                   text->string);
         } else {
             PX_TRY(read_entry(file, item, &file->entries[file->count]));
             file->count++;
@@ -139,11 +141,14 @@ static px_status read_entries(px_safetensors *file)
     qsort(file->entries, file->count, sizeof *file->entries, by_place);
     for (size_t i = 0; i < file->count; i++) {
         if (file->entries[i].begin != place)
-            return bad_tensor(file, file->entries[i].tensor.name, file->entries[i].begin < place ? "its data overlaps another tensor's" : "a gap lies before its data");
+            return bad_tensor(file, file->entries[i].tensor.name,
+                              file->entries[i].begin < place ? "its data overlaps another tensor's"
+                                                             : "a gap lies before its data");
         place = file->entries[i].end;
     }
     if (place != data_bytes)
-        return px_fail(PX_ERR_INPUT, "%s: damaged: %zu bytes stand behind the last tensor", file->path, data_bytes - place);
+        return px_fail(PX_ERR_INPUT, "%s: damaged: %zu bytes stand behind the last tensor", file->path,
+                       data_bytes - place);
     return PX_OK;
 }
 
@@ -203,17 +208,21 @@ static px_status read_header_text(px_safetensors *file)
     unsigned char length[8];
     uint64_t bytes = 0;
     if (file->from.bytes == 0) return px_fail(PX_ERR_INPUT, "%s: an empty file, not a model", file->path);
-    if (file->from.bytes < 8) return px_fail(PX_ERR_INPUT, "%s: %zu bytes are too few for a safetensors file", file->path, file->from.bytes);
+    if (file->from.bytes < 8)
+        return px_fail(PX_ERR_INPUT, "%s: %zu bytes are too few for a safetensors file", file->path, file->from.bytes);
     PX_TRY(px_file_read_at(&file->from, 0, length, sizeof length));
     for (int i = 0; i < 8; i++) bytes |= (uint64_t)length[i] << (8 * i);
     if (bytes < 2 || bytes > PX_SAFETENSORS_HEADER_MAX)
-        return px_fail(PX_ERR_INPUT, "%s: not a safetensors file (its header would have %llu bytes)", file->path, (unsigned long long)bytes);
+        return px_fail(PX_ERR_INPUT, "%s: not a safetensors file (its header would have %llu bytes)", file->path,
+                       (unsigned long long)bytes);
     if (bytes > file->from.bytes - 8)
-        return px_fail(PX_ERR_INPUT, "%s: cut short, or not a safetensors file: a header of %llu bytes in a file of %zu", file->path,
+        return px_fail(PX_ERR_INPUT,
+                       "%s: cut short, or not a safetensors file: a header of %llu bytes in a file of %zu", file->path,
                        (unsigned long long)bytes, file->from.bytes);
     file->header_bytes = (size_t)bytes;
     file->text = malloc(file->header_bytes + 1);
-    if (!file->text) return px_fail(PX_ERR_MEMORY, "%s: no memory for its header of %zu bytes", file->path, file->header_bytes);
+    if (!file->text)
+        return px_fail(PX_ERR_MEMORY, "%s: no memory for its header of %zu bytes", file->path, file->header_bytes);
     file->text[file->header_bytes] = 0;
     return px_file_read_at(&file->from, 8, file->text, file->header_bytes);
 }
@@ -222,10 +231,12 @@ static px_status read_header(px_safetensors *file)
 {
     PX_TRY(read_header_text(file));
     if (file->text[0] != '{') return px_fail(PX_ERR_INPUT, "%s: not a safetensors file (no JSON header)", file->path);
-    if (memchr(file->text, 0, file->header_bytes)) return px_fail(PX_ERR_INPUT, "%s: damaged: a NUL byte in its header", file->path);
+    if (memchr(file->text, 0, file->header_bytes))
+        return px_fail(PX_ERR_INPUT, "%s: damaged: a NUL byte in its header", file->path);
     const char *end = NULL;
     PX_TRY(px_json_bound(file->text, file->header_bytes, PX_SAFETENSORS_VALUES_MAX, file->path));
-    PX_TRY(px_json_parse(file->text, file->header_bytes, file->path, "damaged: its header is not JSON", &end, &file->header));
+    PX_TRY(px_json_parse(file->text, file->header_bytes, file->path, "damaged: its header is not JSON", &end,
+                         &file->header));
     if (!cJSON_IsObject(file->header)) return px_fail(PX_ERR_INPUT, "%s: damaged: its header is not JSON", file->path);
     for (; end < file->text + file->header_bytes; end++)
         if (*end != ' ') return px_fail(PX_ERR_INPUT, "%s: damaged: text behind its header's last brace", file->path);
@@ -263,10 +274,7 @@ void px_safetensors_close(px_safetensors *file)
     free(file);
 }
 
-int px_safetensors_has_checksum(const px_safetensors *file)
-{
-    return file->has_checksum;
-}
+int px_safetensors_has_checksum(const px_safetensors *file) { return file->has_checksum; }
 
 const char *px_safetensors_metadata(const px_safetensors *file, const char *name)
 {
@@ -274,10 +282,7 @@ const char *px_safetensors_metadata(const px_safetensors *file, const char *name
     return metadata ? cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(metadata, name)) : NULL;
 }
 
-size_t px_safetensors_count(const px_safetensors *file)
-{
-    return file->count;
-}
+size_t px_safetensors_count(const px_safetensors *file) { return file->count; }
 
 const px_safetensor *px_safetensors_at(const px_safetensors *file, size_t index)
 {
@@ -305,22 +310,27 @@ px_status px_safetensors_expect(const px_safetensors *file, const char *name, in
         for (int32_t i = 0; i < found->dims; i++)
             snprintf(is + strlen(is), sizeof is - strlen(is), "%s%lld", i ? "," : "", (long long)found->shape[i]);
         for (int32_t i = 0; i < dims; i++)
-            snprintf(needed + strlen(needed), sizeof needed - strlen(needed), "%s%lld", i ? "," : "", (long long)shape[i]);
-        return px_fail(PX_ERR_INPUT, "%s: tensor %s has shape [%s]; its configuration says [%s]", file->path, name, is, needed);
+            snprintf(needed + strlen(needed), sizeof needed - strlen(needed), "%s%lld", i ? "," : "",
+                     (long long)shape[i]);
+        return px_fail(PX_ERR_INPUT, "%s: tensor %s has shape [%s]; its configuration says [%s]", file->path, name, is,
+                       needed);
     }
     if (tensor) *tensor = found;
     return PX_OK;
 }
 
-px_status px_safetensors_read(const px_safetensors *file, const char *name, int32_t dims, const int64_t *shape, float *values)
+px_status px_safetensors_read(const px_safetensors *file, const char *name, int32_t dims, const int64_t *shape,
+                              float *values)
 {
     const px_safetensor *tensor;
     PX_TRY(px_safetensors_expect(file, name, dims, shape, &tensor));
     return px_safetensors_elements(file, tensor, 0, tensor->count, values);
 }
 
-px_status px_safetensors_elements(const px_safetensors *file, const px_safetensor *tensor, size_t first, size_t count, void *elements)
+px_status px_safetensors_elements(const px_safetensors *file, const px_safetensor *tensor, size_t first, size_t count,
+                                  void *elements)
 {
     assert(first <= tensor->count && count <= tensor->count - first);
-    return px_file_read_at(&file->from, tensor->place + first * tensor->element_bytes, elements, count * tensor->element_bytes);
+    return px_file_read_at(&file->from, tensor->place + first * tensor->element_bytes, elements,
+                           count * tensor->element_bytes);
 }

@@ -1,5 +1,5 @@
-/* Writing safetensors files: see safetensors.h. The header is made while tensors are declared; values stream through, so
- * that a checkpoint never needs a second copy of the model. The checksum's digits are patched in at the end. */
+/* Writing safetensors files: see safetensors.h. The header is made while tensors are declared; values stream through,
+ * so that a checkpoint never needs a second copy of the model. The checksum's digits are patched in at the end. */
 #include "safetensors.h"
 
 #include "check.h"
@@ -65,7 +65,8 @@ px_status px_safetensors_add_metadata(px_safetensors_writer *writer, const char 
 {
     assert(!writer->begun);
     if (!px_utf8_is_valid(text, strlen(text)))
-        return px_fail(PX_ERR_ARGUMENT, "%s: %s is not valid UTF-8 and cannot be kept in a model file", writer->file.path, name);
+        return px_fail(PX_ERR_ARGUMENT, "%s: %s is not valid UTF-8 and cannot be kept in a model file",
+                       writer->file.path, name);
     if (writer->metadata.bytes) px_text_append(&writer->metadata, ",", 1);
     px_text_json_string(&writer->metadata, name, strlen(name));
     px_text_append(&writer->metadata, ":", 1);
@@ -74,7 +75,8 @@ px_status px_safetensors_add_metadata(px_safetensors_writer *writer, const char 
 }
 
 /* Both types have 4 bytes. */
-static px_status declare(px_safetensors_writer *writer, const char *name, const char *dtype, int32_t dims, const int64_t *shape)
+static px_status declare(px_safetensors_writer *writer, const char *name, const char *dtype, int32_t dims,
+                         const int64_t *shape)
 {
     assert(!writer->begun && dims <= PX_SAFETENSORS_DIMS_MAX);
     px_text *header = &writer->tensors;
@@ -100,7 +102,8 @@ px_status px_safetensors_declare(px_safetensors_writer *writer, const char *name
     return declare(writer, name, "F32", dims, shape);
 }
 
-px_status px_safetensors_declare_int32(px_safetensors_writer *writer, const char *name, int32_t dims, const int64_t *shape)
+px_status px_safetensors_declare_int32(px_safetensors_writer *writer, const char *name, int32_t dims,
+                                       const int64_t *shape)
 {
     return declare(writer, name, "I32", dims, shape);
 }
@@ -111,7 +114,8 @@ static px_status put(px_safetensors_writer *writer, const void *data, size_t byt
     return px_atomic_write(&writer->file, data, bytes);
 }
 
-/* Length and header. The data begins at a multiple of 8 bytes: the header is padded with spaces, as the format allows. */
+/* Length and header. The data begins at a multiple of 8 bytes: the header is padded with spaces, as the format allows.
+ */
 static px_status begin(px_safetensors_writer *writer)
 {
     px_text header = {0};
@@ -129,7 +133,8 @@ static px_status begin(px_safetensors_writer *writer)
 
     px_status status = px_text_check(&header, writer->file.path);
     if (status == PX_OK && header.bytes > PX_SAFETENSORS_HEADER_MAX)
-        status = px_fail(PX_ERR_ARGUMENT, "%s: its vocabulary needs %zu bytes, a model file holds at most %d; use --max-vocab",
+        status = px_fail(PX_ERR_ARGUMENT,
+                         "%s: its vocabulary needs %zu bytes, a model file holds at most %d; use --max-vocab",
                          writer->file.path, header.bytes, PX_SAFETENSORS_HEADER_MAX);
     if (status == PX_OK) {
         unsigned char length[8];
@@ -174,7 +179,8 @@ px_status px_safetensors_commit(px_safetensors_writer *writer)
         XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(writer->hash));
         for (int i = 0; i < 16; i++) snprintf(digits + 2 * i, 3, "%02x", canonical.digest[i]);
         if (fseek(writer->file.stream, writer->checksum_at, SEEK_SET) != 0)
-            status = px_fail(PX_ERR_IO, "%s: writing failed: %s; the file was left as it was", writer->file.path, strerror(errno));
+            status = px_fail(PX_ERR_IO, "%s: writing failed: %s; the file was left as it was", writer->file.path,
+                             strerror(errno));
         else
             status = px_atomic_write(&writer->file, digits, 32);
     }

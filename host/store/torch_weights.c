@@ -11,7 +11,8 @@ static px_status write_zeros(px_safetensors_writer *writer, size_t count)
     return PX_OK;
 }
 
-static px_status write_second_bias(px_safetensors_writer *writer, const px_parameters *table, const px_tensor *b_h, const float *flat)
+static px_status write_second_bias(px_safetensors_writer *writer, const px_parameters *table, const px_tensor *b_h,
+                                   const float *flat)
 {
     const px_second_bias bias = px_parameters_second_bias(table, b_h);
     PX_TRY(write_zeros(writer, bias.before));
@@ -26,7 +27,8 @@ px_status px_torch_weights_declare(px_safetensors_writer *writer, const px_param
         int64_t shape[2] = {tensor->rows, tensor->cols};
         if (px_tensor_in_second_bias(tensor)) continue;
         PX_TRY(px_safetensors_declare(writer, tensor->name, tensor->dims, shape));
-        if (tensor->role == PX_TENSOR_B_H) PX_TRY(px_safetensors_declare(writer, px_parameters_second_bias(table, tensor).name, 1, shape));
+        if (tensor->role == PX_TENSOR_B_H)
+            PX_TRY(px_safetensors_declare(writer, px_parameters_second_bias(table, tensor).name, 1, shape));
     }
     return PX_OK;
 }

@@ -1,5 +1,5 @@
-/* The vocabulary of perplex for a foreign list: see vocabulary_list.h. Everything is turned into the text form of a vocabulary, whose
- * reader then checks it again (px_vocabulary_read). */
+/* The vocabulary of perplex for a foreign list: see vocabulary_list.h. Everything is turned into the text form of a
+ * vocabulary, whose reader then checks it again (px_vocabulary_read). */
 #include "vocabulary_list.h"
 
 #include "check.h"
@@ -19,7 +19,6 @@
 enum { PRIVATE_AREA = 0xF0000 };
 #define UNKNOWN PX_UNK
 #define LINE_END PX_EOS
-
 
 /* A card's tokens of byte level are code points up to U+00FF: of one byte, or two. */
 static void to_byte(px_vocabulary_list *list, size_t index)
@@ -67,7 +66,8 @@ static void append_token(px_text *text, const char *token, size_t bytes, int lev
 static void append_placeholder(px_text *text, size_t number)
 {
     uint32_t code = PRIVATE_AREA + (uint32_t)number;
-    const char bytes[4] = {(char)(0xF0 | code >> 18), (char)(0x80 | (code >> 12 & 0x3F)), (char)(0x80 | (code >> 6 & 0x3F)), (char)(0x80 | (code & 0x3F))};
+    const char bytes[4] = {(char)(0xF0 | code >> 18), (char)(0x80 | (code >> 12 & 0x3F)),
+                           (char)(0x80 | (code >> 6 & 0x3F)), (char)(0x80 | (code & 0x3F))};
     append_token(text, bytes, 4, PX_LEVEL_CHAR);
 }
 
@@ -98,34 +98,44 @@ static const char *why_never(const char *token, size_t bytes, int level)
 }
 
 /* Every token but the two that --unk and --eos rename is one that a text can give, and none stands there twice. */
-static px_status check_tokens(px_vocabulary_list *list, int level, int64_t unknown, int64_t line_end, px_dictionary *seen)
+static px_status check_tokens(px_vocabulary_list *list, int level, int64_t unknown, int64_t line_end,
+                              px_dictionary *seen)
 {
     char place[40], first[40], text[PX_SHOWN_TOKEN_BYTES];
     PX_TRY(px_dictionary_init(seen));
     for (size_t i = 0; i < list->count; i++) {
         int32_t index;
         if (level == PX_LEVEL_BYTE && (int64_t)i != unknown) to_byte(list, i);
-        const char *why = (int64_t)i == unknown || (int64_t)i == line_end ? NULL : why_never(list->token[i], list->bytes[i], level);
+        const char *why =
+            (int64_t)i == unknown || (int64_t)i == line_end ? NULL : why_never(list->token[i], list->bytes[i], level);
         if (why)
-            return px_fail(PX_ERR_INPUT, "%s: %s: \"%s\" is no token of level %s: %s", list->source, place_of(list, i, place),
-                           px_printable(text, sizeof text, list->token[i], list->bytes[i], PX_PRINTABLE_UNAMBIGUOUS), px_level_name(level), why);
+            return px_fail(PX_ERR_INPUT, "%s: %s: \"%s\" is no token of level %s: %s", list->source,
+                           place_of(list, i, place),
+                           px_printable(text, sizeof text, list->token[i], list->bytes[i], PX_PRINTABLE_UNAMBIGUOUS),
+                           px_level_name(level), why);
         PX_TRY(px_dictionary_intern(seen, list->token[i], list->bytes[i], &index));
         if ((size_t)index != i)
-            return px_fail(PX_ERR_INPUT, "%s: %s: \"%s\" stands here again, after %s", list->source, place_of(list, i, place),
-                           px_printable(text, sizeof text, list->token[i], list->bytes[i], PX_PRINTABLE_UNAMBIGUOUS), place_of(list, (size_t)index, first));
+            return px_fail(PX_ERR_INPUT, "%s: %s: \"%s\" stands here again, after %s", list->source,
+                           place_of(list, i, place),
+                           px_printable(text, sizeof text, list->token[i], list->bytes[i], PX_PRINTABLE_UNAMBIGUOUS),
+                           place_of(list, (size_t)index, first));
     }
     return PX_OK;
 }
 
-static px_status fill(px_vocabulary_list *list, const px_vocabulary_names *names, int level, px_text *text, int32_t *row, size_t *placeholders)
+static px_status fill(px_vocabulary_list *list, const px_vocabulary_names *names, int level, px_text *text,
+                      int32_t *row, size_t *placeholders)
 {
     int64_t unknown = find(list, names->unknown ? names->unknown : UNKNOWN), line_end = -1;
     int32_t id = 1;
-    if (names->unknown && unknown < 0) return px_fail(PX_ERR_ARGUMENT, "--unk %.60s: %s has no such token", names->unknown, list->source);
+    if (names->unknown && unknown < 0)
+        return px_fail(PX_ERR_ARGUMENT, "--unk %.60s: %s has no such token", names->unknown, list->source);
     if (names->line_end) line_end = find(list, names->line_end);
-    if (names->line_end && line_end < 0) return px_fail(PX_ERR_ARGUMENT, "--eos %.60s: %s has no such token", names->line_end, list->source);
+    if (names->line_end && line_end < 0)
+        return px_fail(PX_ERR_ARGUMENT, "--eos %.60s: %s has no such token", names->line_end, list->source);
     if (names->line_end && level != PX_LEVEL_WORD)
-        return px_fail(PX_ERR_ARGUMENT, "--eos %.60s: line ends are tokens of their own only at the level of words", names->line_end);
+        return px_fail(PX_ERR_ARGUMENT, "--eos %.60s: line ends are tokens of their own only at the level of words",
+                       names->line_end);
     px_dictionary seen = {0};
     px_status status = check_tokens(list, level, unknown, line_end, &seen);
     px_dictionary_free(&seen);
@@ -137,7 +147,8 @@ static px_status fill(px_vocabulary_list *list, const px_vocabulary_names *names
         row[id++] = (int32_t)i;
         if ((int64_t)i == line_end)
             append_token(text, LINE_END, sizeof LINE_END - 1, level);
-        else if (level == PX_LEVEL_CHAR && px_utf8_length(list->token[i], list->bytes[i]) > 1 && is_special(list->token[i]))
+        else if (level == PX_LEVEL_CHAR && px_utf8_length(list->token[i], list->bytes[i]) > 1 &&
+                 is_special(list->token[i]))
             append_placeholder(text, (*placeholders)++);
         else
             append_token(text, list->token[i], list->bytes[i], level);
@@ -145,19 +156,21 @@ static px_status fill(px_vocabulary_list *list, const px_vocabulary_names *names
     return PX_OK;
 }
 
-px_status px_vocabulary_list_make(px_vocabulary_list *list, const px_vocabulary_names *names, px_vocabulary **vocabulary, int32_t **row,
-                                  size_t *placeholders)
+px_status px_vocabulary_list_make(px_vocabulary_list *list, const px_vocabulary_names *names,
+                                  px_vocabulary **vocabulary, int32_t **row, size_t *placeholders)
 {
     px_text text = {0};
     int level = names->level >= 0 ? names->level : list->level >= 0 ? list->level : guess_level(list);
-    int normalise = names->normalise >= 0 ? names->normalise : list->normalise >= 0 ? list->normalise : PX_NORMALISE_NONE;
+    int normalise = names->normalise >= 0  ? names->normalise
+                    : list->normalise >= 0 ? list->normalise
+                                           : PX_NORMALISE_NONE;
     int has_unknown = find(list, names->unknown ? names->unknown : UNKNOWN) >= 0;
     *vocabulary = NULL;
     *placeholders = 0;
     *row = malloc((list->count + 1) * sizeof **row);
     if (!*row) return px_fail(PX_ERR_MEMORY, "%s: no memory for its tokens", list->source);
-    px_text_format(&text, "perplex-vocabulary 1 level=%s normalise=%s invalid=error size=%zu\n", px_level_name(level), px_normalise_name(normalise),
-                   list->count + !has_unknown);
+    px_text_format(&text, "perplex-vocabulary 1 level=%s normalise=%s invalid=error size=%zu\n", px_level_name(level),
+                   px_normalise_name(normalise), list->count + !has_unknown);
     px_status status;
     PX_TRY_GOTO(status, fill(list, names, level, &text, *row, placeholders), done);
     PX_TRY_GOTO(status, px_text_check(&text, list->source), done);

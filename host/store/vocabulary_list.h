@@ -7,19 +7,20 @@
 #include "corpus.h"
 
 typedef struct px_vocabulary_list {
-    char **token;      /* [count], each [bytes] and a NUL; byte level: one byte each, or "<unk>" */
-    size_t *bytes;     /* [count] */
+    char **token;  /* [count], each [bytes] and a NUL; byte level: one byte each, or "<unk>" */
+    size_t *bytes; /* [count] */
     size_t count;
-    int has_lines;     /* 1: token i stands in line i + 1; 0: it is entry i, or has id i */
-    int level;         /* a px_level; -1: the file does not say */
-    int normalise;     /* a px_normalise; -1: the file does not say */
-    char *source;      /* the file's name, for messages */
+    int has_lines; /* 1: token i stands in line i + 1; 0: it is entry i, or has id i */
+    int level;     /* a px_level; -1: the file does not say */
+    int normalise; /* a px_normalise; -1: the file does not say */
+    char *source;  /* the file's name, for messages */
 } px_vocabulary_list;
 
 /* Reads path:
  *   JSON   a list of strings; an object of string -> id (0, 1, ... without gaps); or a model card of perplex export
  *   text   one token a line, as it stands (so that a line end can be a token only in JSON)
- * A byte order mark is passed over. PX_ERR_INPUT says what is wrong: JSON that is cut off with its line, other encodings. */
+ * A byte order mark is passed over. PX_ERR_INPUT says what is wrong: JSON that is cut off with its line, other
+ * encodings. */
 px_status px_vocabulary_list_read(const char *path, px_vocabulary_list *list);
 /* The 256 bytes: id = value. */
 px_status px_vocabulary_list_bytes(px_vocabulary_list *list);
@@ -35,11 +36,12 @@ typedef struct px_vocabulary_names {
     int normalise;        /* -1: what the list says, else none */
 } px_vocabulary_names;
 
-/* The vocabulary of perplex for a list. *row [size of the vocabulary], malloc'ed: the list's index of each id, -1 for an <unk>
- * that the list does not have. At the level of characters, longer tokens (<pad>, ...), which no text gives, become characters of
- * a private area (U+F0000 and up), counted in *placeholders. A list's tokens of byte level that are code points up to U+00FF become
- * those bytes. PX_ERR_INPUT names the line or entry that no text of that level gives, or that stands there twice. */
-px_status px_vocabulary_list_make(px_vocabulary_list *list, const px_vocabulary_names *names, px_vocabulary **vocabulary, int32_t **row,
-                                  size_t *placeholders);
+/* The vocabulary of perplex for a list. *row [size of the vocabulary], malloc'ed: the list's index of each id, -1 for
+ * an <unk> that the list does not have. At the level of characters, longer tokens (<pad>, ...), which no text gives,
+ * become characters of a private area (U+F0000 and up), counted in *placeholders. A list's tokens of byte level that
+ * are code points up to U+00FF become those bytes. PX_ERR_INPUT names the line or entry that no text of that level
+ * gives, or that stands there twice. */
+px_status px_vocabulary_list_make(px_vocabulary_list *list, const px_vocabulary_names *names,
+                                  px_vocabulary **vocabulary, int32_t **row, size_t *placeholders);
 
 #endif

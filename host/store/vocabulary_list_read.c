@@ -16,7 +16,6 @@
 
 enum { FILE_LIMIT = 256 << 20, TOKENS_MAX = 1 << 24, VALUES_MAX = TOKENS_MAX + 1024 /* a card's other fields */ };
 
-
 void px_vocabulary_list_free(px_vocabulary_list *list)
 {
     for (size_t i = 0; list->token && i < list->count; i++) free(list->token[i]);
@@ -37,7 +36,9 @@ static px_status list_start(px_vocabulary_list *list, size_t count, const char *
     list->token = calloc(count, sizeof *list->token);
     list->bytes = calloc(count, sizeof *list->bytes);
     list->source = strdup(source);
-    return list->token && list->bytes && list->source ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory for %zu tokens", source, count);
+    return list->token && list->bytes && list->source
+               ? PX_OK
+               : px_fail(PX_ERR_MEMORY, "%s: no memory for %zu tokens", source, count);
 }
 
 static px_status list_set(px_vocabulary_list *list, size_t index, const char *token, size_t bytes)
@@ -71,7 +72,8 @@ static px_status read_lines(const char *text, size_t bytes, const char *path, px
     return PX_OK;
 }
 
-/* cJSON's strings end at NUL, so the escape \u0000 is made a byte that UTF-8 does not have, before it is parsed, and undone here. */
+/* cJSON's strings end at NUL, so the escape \u0000 is made a byte that UTF-8 does not have, before it is parsed, and
+ * undone here. */
 enum { NUL_MARK = 0xFF };
 
 static px_status set_json(px_vocabulary_list *list, size_t index, const char *token)
@@ -103,7 +105,8 @@ static px_status read_array(const cJSON *array, const char *path, px_vocabulary_
     size_t i = 0;
     PX_TRY(list_start(list, (size_t)cJSON_GetArraySize(array), path));
     for (const cJSON *item = array->child; item; item = item->next, i++) {
-        if (!cJSON_IsString(item)) return px_fail(PX_ERR_INPUT, "%s: entry %zu is no text; a list of tokens is needed", path, i);
+        if (!cJSON_IsString(item))
+            return px_fail(PX_ERR_INPUT, "%s: entry %zu is no text; a list of tokens is needed", path, i);
         PX_TRY(set_json(list, i, item->valuestring));
     }
     return PX_OK;
@@ -116,8 +119,10 @@ static px_status read_object(const cJSON *object, const char *path, px_vocabular
     for (const cJSON *item = object->child; item; item = item->next) {
         double id = cJSON_IsNumber(item) ? item->valuedouble : -1;
         if (!(id >= 0 && id < (double)list->count) || id != floor(id))
-            return px_fail(PX_ERR_INPUT, "%s: \"%.40s\" has no id from 0 to %zu; a list of tokens, or an object of tokens and their ids is needed", path,
-                           item->string, list->count - 1);
+            return px_fail(PX_ERR_INPUT,
+                           "%s: \"%.40s\" has no id from 0 to %zu; a list of tokens, or an object of tokens and their "
+                           "ids is needed",
+                           path, item->string, list->count - 1);
         if (list->token[(size_t)id]) return px_fail(PX_ERR_INPUT, "%s: id %.0f belongs to two tokens", path, id);
         PX_TRY(set_json(list, (size_t)id, item->string));
     }
@@ -141,8 +146,8 @@ static px_status read_card(const cJSON *vocabulary, const char *path, px_vocabul
     return PX_OK;
 }
 
-/* A list of one token a line may begin with a bracket too: "[", "[PAD]". JSON is what is called so, and what goes on with a quoted
- * string on the line where it begins. */
+/* A list of one token a line may begin with a bracket too: "[", "[PAD]". JSON is what is called so, and what goes on
+ * with a quoted string on the line where it begins. */
 static int seems_json(const char *text, size_t bytes, const char *path)
 {
     size_t start = strspn(text, " \t\r\n"), name = strlen(path);
@@ -166,7 +171,8 @@ static px_status parse(const char *text, size_t bytes, const char *path, cJSON *
     if (!copy) return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", path);
     memcpy(copy, text, bytes + 1);
     size_t length = mark_nuls(copy, bytes);
-    px_status status = memchr(text, NUL_MARK, bytes) ? PX_ERR_INPUT : px_json_parse(copy, length, path, "not JSON", &stop, json);
+    px_status status =
+        memchr(text, NUL_MARK, bytes) ? PX_ERR_INPUT : px_json_parse(copy, length, path, "not JSON", &stop, json);
     if (status == PX_OK) stop += strspn(stop, " \t\r\n");
     if (status == PX_OK && stop != copy + length) {
         cJSON_Delete(*json);
@@ -179,7 +185,8 @@ static px_status parse(const char *text, size_t bytes, const char *path, cJSON *
     free(copy);
     if (status == PX_ERR_MEMORY) return status;
     if (*json || !seems) return PX_OK;
-    return px_fail(PX_ERR_INPUT, "%s: line %zu: %s", path, line, cut ? "JSON that is cut off here; get the whole file" : "not JSON from here on");
+    return px_fail(PX_ERR_INPUT, "%s: line %zu: %s", path, line,
+                   cut ? "JSON that is cut off here; get the whole file" : "not JSON from here on");
 }
 
 static px_status read_text(const char *text, size_t bytes, const char *path, px_vocabulary_list *list)

@@ -10,7 +10,8 @@ double px_averaging_weight(const px_config *config, const px_run_state *state)
 
 void px_averaging_evaluated(const px_config *config, px_run_state *state)
 {
-    if (config->average != PX_AVERAGE_STALL || state->average_begun || state->since_best < config->average_patience) return;
+    if (config->average != PX_AVERAGE_STALL || state->average_begun || state->since_best < config->average_patience)
+        return;
     state->average_begun = 1;
     state->since_best = 0; /* early stopping waits anew: the mean gets its chance */
 }

@@ -9,8 +9,8 @@
 #include "config.h"
 #include "run_state.h"
 
-/* px_update.average_weight of the update that makes step `state->step + 1`: 1 / k for the k-th weights of the mean, 0 before.
- * The caller adds 1 to state->average_count once the update is made. */
+/* px_update.average_weight of the update that makes step `state->step + 1`: 1 / k for the k-th weights of the mean, 0
+ * before. The caller adds 1 to state->average_count once the update is made. */
 double px_averaging_weight(const px_config *config, const px_run_state *state);
 
 /* Takes in an evaluation's outcome (state->since_best already counts it): averaging begins where it has stalled. */

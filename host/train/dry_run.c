@@ -42,7 +42,8 @@ static px_status time_steps(px_run *run, px_train_plan *plan)
         seconds = px_clock() - started;
     }
     plan->tokens_per_s = seconds > 0 ? (double)sum / seconds : 0;
-    if (plan->tokens_per_s > 0) plan->seconds_per_epoch = (double)px_minibatches_targets(run->windows, 0) / plan->tokens_per_s;
+    if (plan->tokens_per_s > 0)
+        plan->seconds_per_epoch = (double)px_minibatches_targets(run->windows, 0) / plan->tokens_per_s;
     return PX_OK;
 }
 
@@ -74,7 +75,8 @@ px_status px_train_dry_run(const px_config *config, const px_train_hooks *hooks,
     px_train_result ignored = {0};
     *plan = (px_train_plan){0};
     px_status status = px_run_prepare(&run, config, hooks, &ignored);
-    if (status == PX_OK && run.comm->size > 1) status = px_fail(PX_ERR_ARGUMENT, "--dry-run: measures one process; start it without mpirun or srun");
+    if (status == PX_OK && run.comm->size > 1)
+        status = px_fail(PX_ERR_ARGUMENT, "--dry-run: measures one process; start it without mpirun or srun");
     if (status == PX_OK) status = plan_run(&run, plan);
     px_run_close(&run);
     return status;

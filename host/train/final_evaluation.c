@@ -1,8 +1,9 @@
 /* The result of a training: the best model's loss on whole texts, each read as one stream.
  *
- * A single stream leaves most of a machine idle, and there are three to read: validation from a zero state, validation from the
- * state that training ended in, and the test text. They go side by side as three streams of one batch, which costs hardly more
- * than one. A stream's values do not depend on its company (engine.h), so the results are those of px_evaluate with n = 1. */
+ * A single stream leaves most of a machine idle, and there are three to read: validation from a zero state, validation
+ * from the state that training ended in, and the test text. They go side by side as three streams of one batch, which
+ * costs hardly more than one. A stream's values do not depend on its company (engine.h), so the results are those of
+ * px_evaluate with n = 1. */
 #include "final_evaluation.h"
 
 #include "check.h"
@@ -16,18 +17,15 @@
 
 typedef struct reading {
     px_range range;
-    int keeps_state;     /* 1: from the evaluation state as it was written; 0: from zero */
-    double *loss;        /* result, nats per token */
+    int keeps_state; /* 1: from the evaluation state as it was written; 0: from zero */
+    double *loss;    /* result, nats per token */
     double sum;
-    size_t scored;       /* so far; the next input is begin + scored */
+    size_t scored; /* so far; the next input is begin + scored */
 } reading;
 
 enum { READINGS_MAX = 3, WORTH_A_LINE = 100000 /* tokens; fewer are done in a moment */ };
 
-static size_t targets_of(const reading *r)
-{
-    return r->range.end - r->range.begin - 1;
-}
+static size_t targets_of(const reading *r) { return r->range.end - r->range.begin - 1; }
 
 /* Buffers of one window of `rows` rows. */
 typedef struct window {
@@ -47,9 +45,10 @@ static void window_free(window *w)
 
 static px_status window_make(window *w, size_t rows)
 {
-    *w = (window){malloc(rows * sizeof *w->tokens), malloc(rows * sizeof *w->targets), malloc((rows + 1) * sizeof *w->ids),
-                  malloc(rows), malloc(rows * sizeof *w->token_nll)};
-    if (!w->tokens || !w->targets || !w->ids || !w->reset || !w->token_nll) return px_fail(PX_ERR_MEMORY, "no memory for the evaluation at the end");
+    *w = (window){malloc(rows * sizeof *w->tokens), malloc(rows * sizeof *w->targets),
+                  malloc((rows + 1) * sizeof *w->ids), malloc(rows), malloc(rows * sizeof *w->token_nll)};
+    if (!w->tokens || !w->targets || !w->ids || !w->reset || !w->token_nll)
+        return px_fail(PX_ERR_MEMORY, "no memory for the evaluation at the end");
     return PX_OK;
 }
 
@@ -79,7 +78,8 @@ static px_status read_together(px_run *run, reading *readings, int32_t n)
     for (int32_t i = 0; i < n; i++)
         if (targets_of(&readings[i]) > longest) longest = targets_of(&readings[i]);
     for (; status == PX_OK && done < longest; done += (size_t)T) {
-        px_batch batch = {.tokens = w.tokens, .targets = w.targets, .reset = w.reset, .n = n, .streams_in_all = (uint32_t)n};
+        px_batch batch = {
+            .tokens = w.tokens, .targets = w.targets, .reset = w.reset, .n = n, .streams_in_all = (uint32_t)n};
         batch.T = longest - done < (size_t)T ? (int32_t)(longest - done) : T;
         if (run->hooks->stop && *run->hooks->stop) {
             status = px_fail(PX_STOPPED, "stopped while scoring");
@@ -99,12 +99,15 @@ static px_status read_together(px_run *run, reading *readings, int32_t n)
     return status;
 }
 
-/* The state of the last stream of training, which read the text's end, becomes stream `at` of the evaluation state. carried [S,L,batch,h]. */
+/* The state of the last stream of training, which read the text's end, becomes stream `at` of the evaluation state.
+ * carried [S,L,batch,h]. */
 static px_status carry_state(px_run *run, const float *carried, int32_t at)
 {
-    size_t L = px_state_blocks(&run->config.model), all = (size_t)run->config.minibatch.batch, n = (size_t)run->engine->shape.n, h = (size_t)run->config.model.hidden;
+    size_t L = px_state_blocks(&run->config.model), all = (size_t)run->config.minibatch.batch,
+           n = (size_t)run->engine->shape.n, h = (size_t)run->config.model.hidden;
     memset(run->buffer, 0, L * n * h * sizeof *run->buffer);
-    for (size_t l = 0; l < L; l++) memcpy(run->buffer + (l * n + (size_t)at) * h, carried + (l * all + all - 1) * h, h * sizeof *carried);
+    for (size_t l = 0; l < L; l++)
+        memcpy(run->buffer + (l * n + (size_t)at) * h, carried + (l * all + all - 1) * h, h * sizeof *carried);
     return px_engine_write(run->engine, PX_SECTION_EVAL_STATE, run->buffer);
 }
 
@@ -114,8 +117,9 @@ static px_status load_best(px_run *run)
     const char *path = run->result->of_last ? run->last_path : run->best_path;
     px_checkpoint best;
     PX_TRY(px_checkpoint_open(path, &best));
-    px_status status = best.parameters.count == run->parameters.count ? px_checkpoint_weights(&best, run->buffer)
-                                                                       : px_fail(PX_ERR_INPUT, "%s: not of this run", path);
+    px_status status = best.parameters.count == run->parameters.count
+                           ? px_checkpoint_weights(&best, run->buffer)
+                           : px_fail(PX_ERR_INPUT, "%s: not of this run", path);
     px_checkpoint_close(&best);
     PX_TRY(status);
     return px_engine_write(run->engine, PX_SECTION_PARAMETERS, run->buffer);
@@ -128,7 +132,8 @@ static px_status evaluate_alone(px_run *run)
     int32_t count = 0, n = run->engine->shape.n;
     result->valid_loss_zero = result->valid_loss_carried = result->test_loss_zero = NAN;
     if (run->validates) {
-        readings[count++] = (reading){.range = run->corpus.valid, .keeps_state = 1, .loss = &result->valid_loss_carried};
+        readings[count++] =
+            (reading){.range = run->corpus.valid, .keeps_state = 1, .loss = &result->valid_loss_carried};
         readings[count++] = (reading){.range = run->corpus.valid, .loss = &result->valid_loss_zero};
     }
     if (run->corpus.test.end - run->corpus.test.begin >= 2)
@@ -136,9 +141,12 @@ static px_status evaluate_alone(px_run *run)
     if (count == 0) return PX_OK;
     size_t targets = 0;
     for (int32_t i = 0; i < count; i++) targets += targets_of(&readings[i]);
-    if (targets > WORTH_A_LINE) px_run_line(run, "scoring the %s on whole texts, each as one stream", run->result->of_last ? "last weights" : "best model");
+    if (targets > WORTH_A_LINE)
+        px_run_line(run, "scoring the %s on whole texts, each as one stream",
+                    run->result->of_last ? "last weights" : "best model");
 
-    const size_t states = px_state_blocks(&run->config.model) * (size_t)run->config.minibatch.batch * (size_t)run->config.model.hidden;
+    const size_t states =
+        px_state_blocks(&run->config.model) * (size_t)run->config.minibatch.batch * (size_t)run->config.model.hidden;
     float *carried = malloc(states * sizeof *carried);
     px_status status = carried ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for the evaluation at the end");
     if (status == PX_OK && run->hidden)
@@ -147,7 +155,8 @@ static px_status evaluate_alone(px_run *run)
         status = px_engine_read(run->engine, PX_SECTION_STATE, carried);
     if (status == PX_OK) status = load_best(run);
     if (status == PX_OK) status = carry_state(run, carried, 0); /* the reading that keeps its state comes first */
-    for (int32_t i = 0; status == PX_OK && i < count; i += n) status = read_together(run, readings + i, count - i < n ? count - i : n);
+    for (int32_t i = 0; status == PX_OK && i < count; i += n)
+        status = read_together(run, readings + i, count - i < n ? count - i : n);
     free(carried);
     return status;
 }

@@ -4,8 +4,8 @@
 
 #include "run.h"
 
-/* The best model, each text as one stream: validation from zero and from the state carried out of training; test from zero.
- * The engine then holds the best weights: nothing can be trained on. */
+/* The best model, each text as one stream: validation from zero and from the state carried out of training; test from
+ * zero. The engine then holds the best weights: nothing can be trained on. */
 px_status px_run_final_evaluation(px_run *run);
 
 #endif

@@ -24,25 +24,28 @@ px_status px_run_choose_device(px_run *run)
     px_status status = px_engine_devices(NULL, 0, &count);
     if (status != PX_OK) return is_auto ? PX_OK : status;
     if (count > 1 && comm->local_rank >= count)
-        return px_fail(PX_ERR_DEVICE, "rank %d of %d is number %d on this machine, which has %d GPUs; start at most %d ranks on each machine", (int)comm->rank,
-                       (int)comm->size, (int)comm->local_rank, count, count);
-    /* a single one: the launcher has given each rank its own (srun --gpus-per-task=1), or NCCL will say that two share it */
+        return px_fail(
+            PX_ERR_DEVICE,
+            "rank %d of %d is number %d on this machine, which has %d GPUs; start at most %d ranks on each machine",
+            (int)comm->rank, (int)comm->size, (int)comm->local_rank, count, count);
+    /* a single one: the launcher has given each rank its own (srun --gpus-per-task=1), or NCCL will say that two share
+     * it */
     px_device_numbered(wish, count > 1 ? (int)comm->local_rank : 0, run->device, sizeof run->device);
     return PX_OK;
 }
 
 /* While somebody waits: have the others told of a failure? */
-static px_status listen(void *comm)
-{
-    return px_comm_listen(comm);
-}
+static px_status listen(void *comm) { return px_comm_listen(comm); }
 
 px_status px_run_open_nccl(px_run *run)
 {
     char id[PX_NCCL_ID_BYTES] = {0}, text[128];
-    const px_nccl_options options = {.rank = run->comm->rank, .size = run->comm->size, .start_timeout_s = run->config.ranks.bootstrap_timeout,
+    const px_nccl_options options = {.rank = run->comm->rank,
+                                     .size = run->comm->size,
+                                     .start_timeout_s = run->config.ranks.bootstrap_timeout,
                                      .stall_timeout_s = run->config.ranks.timeout > 0 ? run->config.ranks.timeout : 1e9,
-                                     .listen = listen, .listen_context = run->comm};
+                                     .listen = listen,
+                                     .listen_context = run->comm};
     px_status status = px_nccl_load(NULL);
     if (status == PX_OK && px_run_leads(run)) status = px_nccl_new_id(id);
     PX_TRY(px_comm_agree(run->comm, status));

@@ -9,10 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static size_t length(px_range range)
-{
-    return range.end - range.begin;
-}
+static size_t length(px_range range) { return range.end - range.begin; }
 
 static px_status introduce_part(const px_run *run, const char *what, px_range range)
 {
@@ -29,15 +26,19 @@ static px_status introduce_part(const px_run *run, const char *what, px_range ra
     return PX_OK;
 }
 
-/* The vocabulary of a plain text is that of its training part; a token file's counts the whole file where it was made of that. */
+/* The vocabulary of a plain text is that of its training part; a token file's counts the whole file where it was made
+ * of that. */
 static void warn_of_vocabulary(const px_run *run)
 {
     const px_corpus *corpus = &run->corpus;
-    int cut_from_data = (length(corpus->valid) > 0 && corpus->valid.tokens == corpus->data) || (length(corpus->test) > 0 && corpus->test.tokens == corpus->data);
+    int cut_from_data = (length(corpus->valid) > 0 && corpus->valid.tokens == corpus->data) ||
+                        (length(corpus->test) > 0 && corpus->test.tokens == corpus->data);
     int64_t counted = 0;
-    for (int32_t id = 0; id < px_vocabulary_size(corpus->vocabulary); id++) counted += px_vocabulary_frequency(corpus->vocabulary, id);
+    for (int32_t id = 0; id < px_vocabulary_size(corpus->vocabulary); id++)
+        counted += px_vocabulary_frequency(corpus->vocabulary, id);
     if (cut_from_data && counted == (int64_t)px_tokens_count(corpus->data))
-        px_run_line(run, "warning: the token file's vocabulary was made of its validation and test parts, too; perplex tokenize --vocabulary-from TRAIN makes "
+        px_run_line(run, "warning: the token file's vocabulary was made of its validation and test parts, too; perplex "
+                         "tokenize --vocabulary-from TRAIN makes "
                          "it of a training text alone");
 }
 
@@ -46,25 +47,29 @@ px_status px_run_introduce(px_run *run)
     const px_model_config *model = &run->config.model;
     px_engine_memory memory;
     char a[32], b[32], input[48], device[256];
-    px_run_line(run, "corpus: %s tokens to train on, vocabulary of %s (%s)", px_text_count(a, (long long)length(run->corpus.train)),
-                px_text_count(b, model->vocab), px_level_tokens(run->config.corpus.text.level));
+    px_run_line(run, "corpus: %s tokens to train on, vocabulary of %s (%s)",
+                px_text_count(a, (long long)length(run->corpus.train)), px_text_count(b, model->vocab),
+                px_level_tokens(run->config.corpus.text.level));
     warn_of_vocabulary(run);
     PX_TRY(introduce_part(run, "validation", run->corpus.valid));
     PX_TRY(introduce_part(run, "test", run->corpus.test));
     if (!run->validates) px_run_line(run, "warning: no validation text; best.safetensors will hold the last weights");
 
-    PX_TRY(px_engine_memory_of(px_device_or_default(run->config.device), model, &run->config.optimizer, &run->engine->shape, &memory));
-    snprintf(input, sizeof input, model->embed ? "%d-wide embeddings%s" : "one-hot input", (int)model->embed, model->tied ? ", tied" : "");
-    px_run_line(run, "model: %d layer%s of %d %s units, %s; %s parameters, %s in all", (int)model->layers, model->layers > 1 ? "s" : "",
-                (int)model->hidden, px_cell_of(model->cell)->label, input,
+    PX_TRY(px_engine_memory_of(px_device_or_default(run->config.device), model, &run->config.optimizer,
+                               &run->engine->shape, &memory));
+    snprintf(input, sizeof input, model->embed ? "%d-wide embeddings%s" : "one-hot input", (int)model->embed,
+             model->tied ? ", tied" : "");
+    px_run_line(run, "model: %d layer%s of %d %s units, %s; %s parameters, %s in all", (int)model->layers,
+                model->layers > 1 ? "s" : "", (int)model->hidden, px_cell_of(model->cell)->label, input,
                 px_text_count(a, (long long)run->parameters.weights), px_text_bytes(b, (double)memory.total));
     PX_TRY(px_engine_describe(run->engine, device, sizeof device));
     px_run_line(run, "device: %s", device);
     if (run->share.ranks > 1 || run->share.windows > 1) {
         char ranks[40] = "";
         if (run->share.ranks > 1) snprintf(ranks, sizeof ranks, " on each of %d ranks,", (int)run->share.ranks);
-        px_run_line(run, "streams: %d%s in %d window%s of %d; --reduce %s", (int)run->share.streams, ranks, (int)run->share.windows,
-                    run->share.windows > 1 ? "s" : "", (int)run->share.n, px_reduce_names[run->share.reduce]);
+        px_run_line(run, "streams: %d%s in %d window%s of %d; --reduce %s", (int)run->share.streams, ranks,
+                    (int)run->share.windows, run->share.windows > 1 ? "s" : "", (int)run->share.n,
+                    px_reduce_names[run->share.reduce]);
     }
     if (px_device_is_auto(run->config.device)) px_run_line(run, "device auto took %s", px_engine_choice_text());
     return PX_OK;

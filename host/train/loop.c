@@ -1,8 +1,8 @@
 /* The steps of a training, and when something is logged, evaluated or saved: see loop.h.
  *
- * Where a running sum is cut decides its last bits, so sums are cut only at steps that every job of the run has in common: on
- * devices whose metrics cost nothing after every step; elsewhere at logged steps, evaluations, ends of epochs and
- * checkpoints (where a checkpoint at another step can move the last of 16 digits; nine are written). */
+ * Where a running sum is cut decides its last bits, so sums are cut only at steps that every job of the run has in
+ * common: on devices whose metrics cost nothing after every step; elsewhere at logged steps, evaluations, ends of
+ * epochs and checkpoints (where a checkpoint at another step can move the last of 16 digits; nine are written). */
 #include "loop.h"
 
 #include "averaging.h"
@@ -44,7 +44,7 @@ void px_run_restart_timer(px_run *run)
     run->timer_tokens = run->state.tokens;
 }
 
-/* ---- logging ------------------------------------------------------------------------------------------------------- */
+/* ---- logging ----------------------------------------------------------------------------------------------------- */
 
 px_status px_run_log_interval(px_run *run)
 {
@@ -55,13 +55,20 @@ px_status px_run_log_interval(px_run *run)
     int64_t steps = state->step - run->job_first_step;
     int64_t per_epoch = px_minibatches_per_epoch(run->windows, px_run_epoch_number(run) - 1);
     px_train_progress progress = {
-        .step = state->step, .steps_in_all = run->steps_in_all,
-        .epoch = px_run_epoch_number(run), .epochs = run->epochs,
+        .step = state->step,
+        .steps_in_all = run->steps_in_all,
+        .epoch = px_run_epoch_number(run),
+        .epochs = run->epochs,
         .share_of_epoch = state->window == 0 ? 1 : (double)state->window / (double)per_epoch,
-        .loss = loss, .perplexity = exp(loss),
+        .loss = loss,
+        .perplexity = exp(loss),
         .tokens_per_s = elapsed > 0 ? (double)(state->tokens - run->timer_tokens) / elapsed : 0,
-        .seconds_left = run->steps_in_all > 0 && steps > 0 ? (now - run->job_started) / (double)steps * (double)(run->steps_in_all - state->step) : -1,
-        .learning_rate = rate, .grad_norm = state->grad_norm, .valid_loss = NAN};
+        .seconds_left = run->steps_in_all > 0 && steps > 0
+                            ? (now - run->job_started) / (double)steps * (double)(run->steps_in_all - state->step)
+                            : -1,
+        .learning_rate = rate,
+        .grad_norm = state->grad_norm,
+        .valid_loss = NAN};
 
     px_metrics_begin(run->log, "train");
     px_metrics_count(run->log, "step", progress.step);
@@ -80,7 +87,7 @@ px_status px_run_log_interval(px_run *run)
     return PX_OK;
 }
 
-/* ---- checkpoints ----------------------------------------------------------------------------------------------------- */
+/* ---- checkpoints ------------------------------------------------------------------------------------------------- */
 
 /* Saves everything; the time it takes is not the steps'. */
 static px_status save(px_run *run)
@@ -102,7 +109,8 @@ px_status px_run_stop_with_checkpoint(px_run *run)
     px_metrics_count(run->log, "step", state->step);
     px_metrics_text(run->log, "reason", px_run_stop_asked(run) == PX_STOP_TIME ? "time limit" : "asked to stop");
     PX_TRY(px_metrics_end(run->log));
-    return px_fail(PX_STOPPED, "%s: stopped at step %lld with a checkpoint; go on by --resume %s", run->folder, (long long)state->step, run->folder);
+    return px_fail(PX_STOPPED, "%s: stopped at step %lld with a checkpoint; go on by --resume %s", run->folder,
+                   (long long)state->step, run->folder);
 }
 
 px_status px_run_save_before_failing(px_run *run, px_status failure)
@@ -110,14 +118,18 @@ px_status px_run_save_before_failing(px_run *run, px_status failure)
     char why[768];
     snprintf(why, sizeof why, "%s", px_error_message());
     if (run->comm->size > 1) /* the others wait in a sum, and only all together can save */
-        return px_fail(failure, "%s; several ranks keep no checkpoint of this step: go on from the last one by --resume %s when the file is whole again", why, run->folder);
+        return px_fail(failure,
+                       "%s; several ranks keep no checkpoint of this step: go on from the last one by --resume %s when "
+                       "the file is whole again",
+                       why, run->folder);
     if (save(run) != PX_OK) return px_fail(failure, "%s", why);
     px_metrics_begin(run->log, "stop");
     px_metrics_count(run->log, "step", run->state.step);
     px_metrics_text(run->log, "reason", "reading failed");
     if (px_metrics_end(run->log) != PX_OK) return px_fail(failure, "%s", why);
-    return px_fail(failure, "%s; stopped at step %lld with a checkpoint: go on by --resume %s when the file is whole again", why, (long long)run->state.step,
-                   run->folder);
+    return px_fail(failure,
+                   "%s; stopped at step %lld with a checkpoint: go on by --resume %s when the file is whole again", why,
+                   (long long)run->state.step, run->folder);
 }
 
 /* After an evaluation. Short epochs would spend their time on flushing disks: at most one such checkpoint in 5 seconds,
@@ -130,7 +142,7 @@ static px_status save_after_evaluation(px_run *run)
     return too_soon ? PX_OK : save(run);
 }
 
-/* ---- steps ------------------------------------------------------------------------------------------------------------ */
+/* ---- steps ------------------------------------------------------------------------------------------------------- */
 
 static px_end_reason end_reason(const px_run *run)
 {
@@ -142,10 +154,7 @@ static px_end_reason end_reason(const px_run *run)
     return PX_END_NONE;
 }
 
-px_end_reason px_run_end_reason(const px_run *run)
-{
-    return end_reason(run);
-}
+px_end_reason px_run_end_reason(const px_run *run) { return end_reason(run); }
 
 /* Every so many steps, or so many seconds after the last one, whatever that was for. */
 static int save_is_due(const px_run *run)
@@ -160,7 +169,8 @@ static px_status step(px_run *run)
 {
     px_run_state *state = &run->state;
     px_run_position at = {state->epoch, state->window, state->step};
-    px_update update = {.step = (uint64_t)state->step, .lr = px_schedule_rate(&run->config, state, state->step),
+    px_update update = {.step = (uint64_t)state->step,
+                        .lr = px_schedule_rate(&run->config, state, state->step),
                         .average_weight = px_averaging_weight(&run->config, state)};
     PX_TRY(px_run_step(run, &at, &update));
     if (update.average_weight > 0) state->average_count++;
@@ -179,12 +189,14 @@ static px_status after_step(px_run *run)
     px_run_state *state = &run->state;
     int epoch_ended = state->window == 0;
     int log_due = config->log_every > 0 && state->step % config->log_every == 0;
-    int evaluation_due = run->validates && (config->valid_every > 0 ? state->step % config->valid_every == 0 : epoch_ended);
+    int evaluation_due =
+        run->validates && (config->valid_every > 0 ? state->step % config->valid_every == 0 : epoch_ended);
     int save_due = save_is_due(run);
     if (config->checkpoint_every.seconds > 0) PX_TRY(px_run_decide(run, &save_due)); /* rank 0's clock */
     int end = end_reason(run) != PX_END_NONE;
 
-    if (config->ranks.check_every > 0 && state->step % config->ranks.check_every == 0) PX_TRY(px_run_compare_ranks(run));
+    if (config->ranks.check_every > 0 && state->step % config->ranks.check_every == 0)
+        PX_TRY(px_run_compare_ranks(run));
     if (!(run->reads_each_step || epoch_ended || log_due || evaluation_due || save_due || end)) return PX_OK;
     PX_TRY(px_run_sync(run));
     if (run->bad.bad_step >= 0) return px_run_not_finite(run);

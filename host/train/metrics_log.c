@@ -52,7 +52,8 @@ px_status px_metrics_log_open(const char *path, int64_t keep_bytes, px_metrics_l
         free(log);
         return px_fail(PX_ERR_MEMORY, "%s: no memory to open it", path);
     }
-    /* appended whole, a line stays whole even where a second job writes to the same file: no lock keeps it out on some file systems */
+    /* appended whole, a line stays whole even where a second job writes to the same file: no lock keeps it out on some
+     * file systems */
     log->fd = px_open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (log->fd < 0) {
         status = fail_io(log, "cannot be written");
@@ -75,10 +76,7 @@ void px_metrics_log_close(px_metrics_log *log)
     free(log);
 }
 
-int64_t px_metrics_log_bytes(const px_metrics_log *log)
-{
-    return log->bytes;
-}
+int64_t px_metrics_log_bytes(const px_metrics_log *log) { return log->bytes; }
 
 px_status px_metrics_log_sync(px_metrics_log *log)
 {
@@ -88,7 +86,8 @@ px_status px_metrics_log_sync(px_metrics_log *log)
     return PX_OK;
 }
 
-void px_metrics_log_watch(px_metrics_log *log, void (*line)(void *context, const char *text, size_t bytes), void *context)
+void px_metrics_log_watch(px_metrics_log *log, void (*line)(void *context, const char *text, size_t bytes),
+                          void *context)
 {
     log->watch = line;
     log->watch_context = context;

@@ -46,8 +46,10 @@ static void show_again(px_run *run)
     int fd = px_open(run->metrics_path, O_RDONLY | O_CLOEXEC, 0);
     int64_t all = px_metrics_log_bytes(run->log), from = all > TAIL_BYTES ? all - TAIL_BYTES : 0;
     ssize_t got = tail && fd >= 0 ? pread(fd, tail, (size_t)(all - from), (off_t)from) : -1;
-    for (char *line = tail, *end; got > 0 && line < tail + got && (end = memchr(line, '\n', (size_t)(tail + got - line))); line = end + 1)
-        if ((from == 0 || line > tail) && step_of(line, (size_t)(end - line)) >= run->state.step) show_line(run, line, (size_t)(end - line));
+    for (char *line = tail, *end;
+         got > 0 && line < tail + got && (end = memchr(line, '\n', (size_t)(tail + got - line))); line = end + 1)
+        if ((from == 0 || line > tail) && step_of(line, (size_t)(end - line)) >= run->state.step)
+            show_line(run, line, (size_t)(end - line));
     if (fd >= 0) close(fd);
     free(tail);
 }
@@ -55,7 +57,8 @@ static void show_again(px_run *run)
 px_status px_run_observe(px_run *run)
 {
     const px_run_observer *observer = run->hooks->observer;
-    px_run_opening opening = {.folder = run->folder, .config = &run->config, .step = run->state.step, .resumed = run->resumed};
+    px_run_opening opening = {
+        .folder = run->folder, .config = &run->config, .step = run->state.step, .resumed = run->resumed};
     if (!observer || !run->log) return PX_OK;
     run->observed = run->observer_open = 1;
     if (observer->open(observer->context, &opening, &run->observed) != PX_OK) leave(run);

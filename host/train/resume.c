@@ -26,16 +26,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- from the checkpoint ---------------------------------------------------------------------------------------------- */
+/* ---- from the checkpoint ----------------------------------------------------------------------------------------- */
 
 /* The saved configuration with the changes asked for, where those are allowed. */
-static px_status changed_config(const px_checkpoint *last, const char *folder, const char *const *changes, px_config *config)
+static px_status changed_config(const px_checkpoint *last, const char *folder, const char *const *changes,
+                                px_config *config)
 {
     PX_TRY(px_config_copy(config, &last->config));
     px_status status = px_config_set(config, "run", folder); /* the folder may have been moved */
     for (; status == PX_OK && changes && changes[0]; changes += 2)
         if (strcmp(changes[0], "run") == 0)
-            status = px_fail(PX_ERR_ARGUMENT, "--run %s: a resumed run stays in its folder %s; leave one of --run and --resume out", changes[1], folder);
+            status = px_fail(PX_ERR_ARGUMENT,
+                             "--run %s: a resumed run stays in its folder %s; leave one of --run and --resume out",
+                             changes[1], folder);
         else
             status = px_config_set(config, changes[0], changes[1]);
     if (status == PX_OK) status = px_config_check_resume(&last->config, config);
@@ -48,7 +51,9 @@ static px_status same_corpus(const px_run *run, const px_checkpoint *last)
     char name[PX_PATHS_NAME_BYTES];
     if (px_vocabulary_hash(run->corpus.vocabulary) != px_vocabulary_hash(last->vocabulary) ||
         run->state.corpus_hash != last->state.corpus_hash)
-        return px_fail(PX_ERR_INPUT, "%s: not the text that %s was started with (or its validation or test text has changed); a run can only be resumed on the same one",
+        return px_fail(PX_ERR_INPUT,
+                       "%s: not the text that %s was started with (or its validation or test text has changed); a run "
+                       "can only be resumed on the same one",
                        px_paths_name(run->config.corpus.data, name), run->folder);
     return PX_OK;
 }
@@ -62,8 +67,9 @@ static px_status find_moved(px_status status, const char *flag, const char *file
     for (size_t i = 0; i < paths.count && !missing; i++)
         if (strcmp(paths.path[i], "-") != 0 && access(paths.path[i], F_OK) != 0) missing = paths.path[i];
     if (missing)
-        status = px_fail(status, "%s: no such file, and the run was started with --%s %s; give --%s FILE%s if it lies elsewhere now", missing, flag, missing, flag,
-                         paths.count > 1 ? " ... (all of them)" : "");
+        status = px_fail(
+            status, "%s: no such file, and the run was started with --%s %s; give --%s FILE%s if it lies elsewhere now",
+            missing, flag, missing, flag, paths.count > 1 ? " ... (all of them)" : "");
     px_paths_free(&paths);
     return missing ? status : PX_OK;
 }
@@ -78,7 +84,8 @@ static px_status open_same_texts(px_run *run, const px_checkpoint *last)
     return status;
 }
 
-/* The run's texts, which may have been moved since: along with its folder, or elsewhere, and then the message says how to give them. */
+/* The run's texts, which may have been moved since: along with its folder, or elsewhere, and then the message says how
+ * to give them. */
 static px_status find_texts(px_run *run, const px_checkpoint *last)
 {
     char reason[PX_RUN_TEXT_REASON_BYTES], name[PX_PATHS_NAME_BYTES];
@@ -89,7 +96,8 @@ static px_status find_texts(px_run *run, const px_checkpoint *last)
     PX_TRY(px_run_text_follow(&run->config, &last->config, last->folder, run->folder, &follows));
     if (!follows) return px_fail(status, "%s", reason);
     PX_TRY(open_same_texts(run, last));
-    px_run_line(run, "note: the run's folder was moved; its text is read beside it: %s", px_paths_name(run->config.corpus.data, name));
+    px_run_line(run, "note: the run's folder was moved; its text is read beside it: %s",
+                px_paths_name(run->config.corpus.data, name));
     return PX_OK;
 }
 
@@ -99,7 +107,9 @@ static void warn_of_idle_steps(const px_run *run)
     const px_config *config = &run->config;
     int64_t end = config->schedule_steps > config->warmup_steps ? config->schedule_steps : config->warmup_steps;
     if (config->schedule == PX_SCHEDULE_COSINE && config->lr_min <= 0 && run->steps_in_all > end)
-        px_run_line(run, "warning: the schedule of this run ends at step %lld, at a learning rate of 0; steps after it learn nothing (start a new run with more)",
+        px_run_line(run,
+                    "warning: the schedule of this run ends at step %lld, at a learning rate of 0; steps after it "
+                    "learn nothing (start a new run with more)",
                     (long long)end);
 }
 
@@ -113,7 +123,8 @@ static px_status take_up(px_run *run, const px_checkpoint *last, const char *dam
     PX_TRY(px_run_text_remember(&run->config));
     PX_TRY(px_run_restore(run, last));
     if (run->state.window > 0 && run->state.window >= px_minibatches_per_epoch(run->windows, run->state.epoch))
-        return px_fail(PX_ERR_INPUT, "%s: damaged: window %lld of an epoch of %lld", last->path, (long long)run->state.window,
+        return px_fail(PX_ERR_INPUT, "%s: damaged: window %lld of an epoch of %lld", last->path,
+                       (long long)run->state.window,
                        (long long)px_minibatches_per_epoch(run->windows, run->state.epoch));
     return PX_OK;
 }
@@ -131,7 +142,10 @@ static px_status check_best(const px_run *run)
     }
     int is_ours = best.state.corpus_hash == run->state.corpus_hash && best.parameters.count == run->parameters.count;
     px_checkpoint_close(&best);
-    return is_ours ? PX_OK : px_fail(PX_ERR_INPUT, "%s: not a model of this run, which would put its best one in its place; move it away", run->best_path);
+    return is_ours ? PX_OK
+                   : px_fail(PX_ERR_INPUT,
+                             "%s: not a model of this run, which would put its best one in its place; move it away",
+                             run->best_path);
 }
 
 /* Without its file the best model is lost, unless it is that of this very step. */
@@ -140,8 +154,8 @@ static px_status find_best(px_run *run)
     char step[32];
     if (!run->validates || run->state.best_step < 0 || access(run->best_path, F_OK) == 0) return PX_OK;
     if (run->state.best_step == run->state.step) return px_run_write_best(run, &run->state);
-    px_run_line(run, "warning: %s is missing: the best model so far, of step %s; only a better one takes its place", run->best_path,
-                px_text_count(step, run->state.best_step));
+    px_run_line(run, "warning: %s is missing: the best model so far, of step %s; only a better one takes its place",
+                run->best_path, px_text_count(step, run->state.best_step));
     return PX_OK;
 }
 
@@ -152,11 +166,13 @@ static px_status take_up_folder(px_run *run, const char *damage)
     int is_ours;
     PX_TRY(px_run_metrics_is_ours(run->metrics_path, &is_ours));
     if (!is_ours)
-        return px_fail(PX_ERR_INPUT, "%s: not this run's log, which would be put in its place; move it away", run->metrics_path);
+        return px_fail(PX_ERR_INPUT, "%s: not this run's log, which would be put in its place; move it away",
+                       run->metrics_path);
     PX_TRY(check_best(run));
     if (*damage) PX_TRY(px_run_drop_kept_after(run->folder, run->state.step)); /* found damaged just now */
     if (stat(run->metrics_path, &info) != 0 || info.st_size < run->state.metrics_bytes)
-        px_run_line(run, "warning: %s is shorter than it was at the checkpoint; lines are missing from it", run->metrics_path);
+        px_run_line(run, "warning: %s is shorter than it was at the checkpoint; lines are missing from it",
+                    run->metrics_path);
     PX_TRY(px_metrics_log_open(run->metrics_path, run->state.metrics_bytes, &run->log));
     PX_TRY(px_run_restore_best(run));
     PX_TRY(find_best(run));
@@ -168,11 +184,12 @@ static px_status take_up_folder(px_run *run, const char *damage)
     PX_TRY(px_run_introduce(run));
     warn_of_idle_steps(run);
     char step[32];
-    px_run_line(run, "resumed at step %s, epoch %lld", px_text_count(step, run->state.step), (long long)run->state.epoch + 1);
+    px_run_line(run, "resumed at step %s, epoch %lld", px_text_count(step, run->state.step),
+                (long long)run->state.epoch + 1);
     return PX_OK;
 }
 
-/* ---- a run that has ended ------------------------------------------------------------------------------------------------ */
+/* ---- a run that has ended ---------------------------------------------------------------------------------------- */
 
 static double number_of(const cJSON *line, const char *name)
 {
@@ -196,7 +213,8 @@ static cJSON *last_line(const char *path)
     if (px_file_open(path, &file) != PX_OK) return NULL;
     size_t bytes = file.bytes < LINE_BYTES ? file.bytes : LINE_BYTES;
     char *text = malloc(bytes + 1);
-    if (text && bytes > 1 && px_file_read_at(&file, file.bytes - bytes, text, bytes) == PX_OK && text[bytes - 1] == '\n') {
+    if (text && bytes > 1 && px_file_read_at(&file, file.bytes - bytes, text, bytes) == PX_OK &&
+        text[bytes - 1] == '\n') {
         const char *before = memrchr(text, '\n', bytes - 1), *begin = before ? before + 1 : text;
         line = cJSON_ParseWithLength(begin, (size_t)(text + bytes - 1 - begin));
     }
@@ -205,7 +223,8 @@ static cJSON *last_line(const char *path)
     return line;
 }
 
-/* 1 where the run ends at this checkpoint and an earlier job has written all that comes at the end: the result is then in its last line. */
+/* 1 where the run ends at this checkpoint and an earlier job has written all that comes at the end: the result is then
+ * in its last line. */
 static int has_ended(const px_run *run)
 {
     struct stat info;
@@ -214,7 +233,8 @@ static int has_ended(const px_run *run)
     cJSON *line = last_line(run->metrics_path);
     const cJSON *event = cJSON_GetObjectItemCaseSensitive(line, "event");
     int of_last = cJSON_HasObjectItem(line, "scored"); /* then it ended without a best model */
-    int ended = (of_last || stat(run->best_path, &info) == 0) && cJSON_IsString(event) && strcmp(event->valuestring, "end") == 0 && count_of(line, "step", -1) == run->state.step;
+    int ended = (of_last || stat(run->best_path, &info) == 0) && cJSON_IsString(event) &&
+                strcmp(event->valuestring, "end") == 0 && count_of(line, "step", -1) == run->state.step;
     if (ended) {
         result->steps = run->state.step;
         result->epochs = run->state.epoch;
@@ -234,7 +254,7 @@ static int has_ended(const px_run *run)
     return ended;
 }
 
-/* ---- the calls -------------------------------------------------------------------------------------------------------- */
+/* ---- the calls --------------------------------------------------------------------------------------------------- */
 
 static px_status check_folder(const char *folder)
 {
@@ -246,7 +266,10 @@ static px_status check_folder(const char *folder)
     /* before its lock makes a file there */
     PX_TRY(px_run_folder_has_checkpoint(folder, &has));
     if (!has)
-        return px_fail(PX_ERR_INPUT, "--resume %s: holds no last.safetensors, so there is nothing to go on with; start a run by --run in another folder, or here when what is left has been moved away", folder);
+        return px_fail(PX_ERR_INPUT,
+                       "--resume %s: holds no last.safetensors, so there is nothing to go on with; start a run by "
+                       "--run in another folder, or here when what is left has been moved away",
+                       folder);
     return PX_OK;
 }
 
@@ -257,8 +280,8 @@ static px_status lock(px_run *run, const char *folder)
 }
 
 /* The checkpoint, read by every rank by itself, and a run with its configuration; the caller closes both. */
-static px_status open_old(px_run *run, px_checkpoint *last, const char *folder, const char *const *changes, const px_train_hooks *hooks,
-                          px_train_result *result, char damage[PX_RUN_DAMAGE_BYTES])
+static px_status open_old(px_run *run, px_checkpoint *last, const char *folder, const char *const *changes,
+                          const px_train_hooks *hooks, px_train_result *result, char damage[PX_RUN_DAMAGE_BYTES])
 {
     px_config config = {0};
     PX_TRY(px_run_open_newest(folder, last, damage));
@@ -271,7 +294,8 @@ static px_status open_old(px_run *run, px_checkpoint *last, const char *folder, 
 }
 
 /* may_be_over 1: the result of a run that has ended is read back (nine digits) instead of being computed again. */
-static px_status resume(const char *folder, const char *const *changes, int may_be_over, const px_train_hooks *hooks, px_train_result *result)
+static px_status resume(const char *folder, const char *const *changes, int may_be_over, const px_train_hooks *hooks,
+                        px_train_result *result)
 {
     px_run run = {0};
     px_comm alone = {.size = 1}, *comm = hooks && hooks->comm ? hooks->comm : &alone;
@@ -298,22 +322,22 @@ done:
     return status;
 }
 
-px_status px_train_resume(const char *folder, const char *const *changes, const px_train_hooks *hooks, px_train_result *result)
+px_status px_train_resume(const char *folder, const char *const *changes, const px_train_hooks *hooks,
+                          px_train_result *result)
 {
     return resume(folder, changes, 0, hooks, result);
 }
 
-px_status px_train_can_resume(const char *run, int *can)
-{
-    return px_run_folder_has_checkpoint(run, can);
-}
+px_status px_train_can_resume(const char *run, int *can) { return px_run_folder_has_checkpoint(run, can); }
 
-px_status px_train_start_or_resume(const px_config *config, const char *const *changes, const px_train_hooks *hooks, px_train_result *result)
+px_status px_train_start_or_resume(const px_config *config, const char *const *changes, const px_train_hooks *hooks,
+                                   px_train_result *result)
 {
     px_comm alone = {.size = 1}, *comm = hooks && hooks->comm ? hooks->comm : &alone;
     int there = 0;
     px_run_clear_result(result);
-    PX_TRY(px_comm_agree(comm, config->run && comm->rank == 0 ? px_run_folder_has_checkpoint(config->run, &there) : PX_OK));
+    PX_TRY(px_comm_agree(comm,
+                         config->run && comm->rank == 0 ? px_run_folder_has_checkpoint(config->run, &there) : PX_OK));
     PX_TRY(px_comm_broadcast(comm, &there, sizeof there)); /* as rank 0 sees it */
     if (!there) return px_train_start(config, hooks, result);
     const char **kept;

@@ -1,5 +1,5 @@
-/* After a loss or gradient norm that is not finite: see rollback.h. The engine has applied nothing since that step; the state
- * counted on, and is thrown away here together with it. */
+/* After a loss or gradient norm that is not finite: see rollback.h. The engine has applied nothing since that step; the
+ * state counted on, and is thrown away here together with it. */
 #include "rollback.h"
 
 #include "check.h"
@@ -21,7 +21,8 @@ static px_status log_event(px_run *run, const char *event, double rate)
     px_metrics_count(run->log, "step", run->bad.bad_step + 1);
     px_metrics_text(run->log, "reason", "not finite");
     px_metrics_number(run->log, "grad_norm", run->bad.bad_norm);
-    if (isfinite(run->state.grad_norm)) px_metrics_number(run->log, "last_finite_grad_norm", run->state.grad_norm); /* there may be none yet */
+    if (isfinite(run->state.grad_norm))
+        px_metrics_number(run->log, "last_finite_grad_norm", run->state.grad_norm); /* there may be none yet */
     px_metrics_number(run->log, "learning_rate", rate);
     if (run->state.step <= run->bad.bad_step) px_metrics_count(run->log, "back_to_step", run->state.step);
     return px_metrics_end(run->log);
@@ -32,7 +33,7 @@ static px_status give_up(px_run *run, double rate, const char *why)
 {
     char clip[64], last_norm[64] = "none yet";
     double norm = run->state.grad_norm;
-    run->comm->agreed = 1; /* every rank has met the same step */
+    run->comm->agreed = 1;              /* every rank has met the same step */
     (void)log_event(run, "stop", rate); /* the failure below matters more than one that writing it may meet */
     if (run->config.optimizer.clip > 0)
         snprintf(clip, sizeof clip, "--clip below %g", run->config.optimizer.clip);
@@ -40,7 +41,8 @@ static px_status give_up(px_run *run, double rate, const char *why)
         snprintf(clip, sizeof clip, "--clip 1 (there is none now)");
     if (isfinite(norm)) snprintf(last_norm, sizeof last_norm, "%.4g", norm);
     return px_fail(PX_ERR_NUMERIC,
-                   "step %lld: the loss or the gradient is not finite%s (last finite gradient norm %s, learning rate %.4g); start again with "
+                   "step %lld: the loss or the gradient is not finite%s (last finite gradient norm %s, learning rate "
+                   "%.4g); start again with "
                    "--lr below %g, %s%s; the last good checkpoint is kept: %s",
                    (long long)run->bad.bad_step + 1, why, last_norm, rate, run->config.lr, clip,
                    run->config.on_nan == PX_ON_NAN_STOP ? ", or --on-nan rollback" : "", run->last_path);
@@ -52,7 +54,8 @@ px_status px_run_not_finite(px_run *run)
     px_checkpoint last = {0};
     double rate = px_schedule_rate(&run->config, &run->state, run->bad.bad_step);
     if (run->config.on_nan == PX_ON_NAN_STOP) return give_up(run, rate, "");
-    if (kept.rollbacks_in_a_row >= ROLLBACKS_IN_A_ROW_MAX) return give_up(run, rate, " after 10 returns to the last checkpoint");
+    if (kept.rollbacks_in_a_row >= ROLLBACKS_IN_A_ROW_MAX)
+        return give_up(run, rate, " after 10 returns to the last checkpoint");
 
     PX_TRY(px_checkpoint_open(run->last_path, &last));
     px_status status = px_run_restore(run, &last);
@@ -64,7 +67,9 @@ px_status px_run_not_finite(px_run *run)
     run->state.failed_step = run->bad.bad_step > kept.failed_step ? run->bad.bad_step : kept.failed_step;
     rate = px_schedule_rate(&run->config, &run->state, run->state.step);
     PX_TRY(log_event(run, "rollback", rate));
-    px_run_line(run, "step %lld: the loss or the gradient is not finite; back to step %lld with %g times the learning rate (now %.4g)",
+    px_run_line(run,
+                "step %lld: the loss or the gradient is not finite; back to step %lld with %g times the learning rate "
+                "(now %.4g)",
                 (long long)run->bad.bad_step + 1, (long long)run->state.step, run->config.rollback_factor, rate);
     run->bad.bad_step = -1;
     /* sums of the steps thrown away are the engine's no longer */

@@ -28,10 +28,7 @@
 
 /* ---- corpus ------------------------------------------------------------------------------------------------------ */
 
-static size_t length(px_range range)
-{
-    return range.end - range.begin;
-}
+static size_t length(px_range range) { return range.end - range.begin; }
 
 static px_status open_corpus(px_run *run)
 {
@@ -42,15 +39,21 @@ static px_status open_corpus(px_run *run)
     char name[PX_PATHS_NAME_BYTES];
     PX_TRY(px_corpus_open(&request, &run->corpus));
     if (length(run->corpus.train) < 2)
-        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to train on; at least 2 are needed", px_paths_name(config->corpus.data, name), length(run->corpus.train));
+        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to train on; at least 2 are needed",
+                       px_paths_name(config->corpus.data, name), length(run->corpus.train));
     /* a given text must be usable; a share by position may round to nothing */
     if (config->corpus.valid && length(run->corpus.valid) < 2)
-        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to validate on; at least 2 are needed", px_paths_name(config->corpus.valid, name), length(run->corpus.valid));
+        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to validate on; at least 2 are needed",
+                       px_paths_name(config->corpus.valid, name), length(run->corpus.valid));
     if (config->corpus.test && length(run->corpus.test) < 2)
-        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to test on; at least 2 are needed", px_paths_name(config->corpus.test, name), length(run->corpus.test));
+        return px_fail(PX_ERR_INPUT, "%s: %zu tokens to test on; at least 2 are needed",
+                       px_paths_name(config->corpus.test, name), length(run->corpus.test));
     run->validates = length(run->corpus.valid) >= 2;
-    if (!run->validates && (config->early_stop > 0 || config->schedule == PX_SCHEDULE_PLATEAU || config->average == PX_AVERAGE_STALL))
-        return px_fail(PX_ERR_ARGUMENT, "%s: too short for the validation that --early-stop, --schedule plateau or --average stall needs; give --valid FILE",
+    if (!run->validates &&
+        (config->early_stop > 0 || config->schedule == PX_SCHEDULE_PLATEAU || config->average == PX_AVERAGE_STALL))
+        return px_fail(PX_ERR_ARGUMENT,
+                       "%s: too short for the validation that --early-stop, --schedule plateau or --average stall "
+                       "needs; give --valid FILE",
                        px_paths_name(config->corpus.data, name));
     run->config.model.vocab = px_vocabulary_size(run->corpus.vocabulary);
     run->config.corpus.text.level = px_vocabulary_options(run->corpus.vocabulary).level; /* a token file's is its own */
@@ -60,47 +63,63 @@ static px_status open_corpus(px_run *run)
     return px_model_reset_id(run->corpus.vocabulary, config->corpus.reset_at, &run->reset_id);
 }
 
-/* ---- sizes --------------------------------------------------------------------------------------------------------- */
+/* ---- sizes ------------------------------------------------------------------------------------------------------- */
 
-/* Steps of the first `epochs` epochs; windows of random epochs differ by one, so they are counted while that is quick. */
+/* Steps of the first `epochs` epochs; windows of random epochs differ by one, so they are counted while that is quick.
+ */
 static int64_t steps_of_epochs(const px_minibatches *windows, int64_t epochs)
 {
     enum { COUNTED = 100000 };
     int64_t steps = 0, counted = epochs < COUNTED ? epochs : COUNTED;
     for (int64_t epoch = 0; epoch < counted; epoch++) steps += px_minibatches_per_epoch(windows, epoch);
     int64_t rest, per_epoch = px_minibatches_per_epoch(windows, 0);
-    if (__builtin_mul_overflow(epochs - counted, per_epoch, &rest) || __builtin_add_overflow(steps, rest, &steps)) return INT64_MAX;
+    if (__builtin_mul_overflow(epochs - counted, per_epoch, &rest) || __builtin_add_overflow(steps, rest, &steps))
+        return INT64_MAX;
     return steps;
 }
 
 static px_status open_windows(px_run *run)
 {
     px_config *config = &run->config;
-    px_minibatch_options options = {.range = run->corpus.train, .n = config->minibatch.batch, .T = config->minibatch.steps,
+    px_minibatch_options options = {.range = run->corpus.train,
+                                    .n = config->minibatch.batch,
+                                    .T = config->minibatch.steps,
                                     .random = config->minibatch.partition == PX_PARTITION_RANDOM,
-                                    .reset_probability = config->minibatch.reset_probability, .reset_id = run->reset_id, .seed = config->seed};
+                                    .reset_probability = config->minibatch.reset_probability,
+                                    .reset_id = run->reset_id,
+                                    .seed = config->seed};
     PX_TRY(px_minibatches_create(&options, &run->windows));
     run->epochs = config->epochs;
     run->steps_in_all = config->epochs > 0 ? steps_of_epochs(run->windows, config->epochs) : 0;
-    if (config->max_steps > 0 && (run->steps_in_all == 0 || config->max_steps < run->steps_in_all)) run->steps_in_all = config->max_steps;
+    if (config->max_steps > 0 && (run->steps_in_all == 0 || config->max_steps < run->steps_in_all))
+        run->steps_in_all = config->max_steps;
     /* the length of a schedule is part of the run: fixed here, at the first start, and kept in its configuration */
-    if (config->schedule == PX_SCHEDULE_COSINE && config->schedule_steps == 0) config->schedule_steps = run->steps_in_all;
+    if (config->schedule == PX_SCHEDULE_COSINE && config->schedule_steps == 0)
+        config->schedule_steps = run->steps_in_all;
     return PX_OK;
 }
 
 static px_status open_engine(px_run *run)
 {
     px_config *config = &run->config;
-    px_engine_shape shape = {.n = run->share.n, .groups = run->share.windows, .T = config->minibatch.steps, .training = 1, .averaging = config->average != PX_AVERAGE_NONE,
-                             .threads = config->threads, .precision = config->precision, .recurrence = config->recurrence,
+    px_engine_shape shape = {.n = run->share.n,
+                             .groups = run->share.windows,
+                             .T = config->minibatch.steps,
+                             .training = 1,
+                             .averaging = config->average != PX_AVERAGE_NONE,
+                             .threads = config->threads,
+                             .precision = config->precision,
+                             .recurrence = config->recurrence,
                              .seed = config->seed};
     PX_TRY(px_parameters_make(&config->model, &run->parameters));
     PX_TRY(px_engine_create(run->device, &config->model, &config->optimizer, &shape, &run->engine));
-    if (config->recurrence == PX_RECURRENCE_AUTO) config->recurrence = px_engine_recurrence(run->engine); /* settled for all jobs of this run */
+    if (config->recurrence == PX_RECURRENCE_AUTO)
+        config->recurrence = px_engine_recurrence(run->engine); /* settled for all jobs of this run */
     run->reads_each_step = run->on_cpu;
     size_t count = px_checkpoint_buffer_count(&run->parameters, config);
     run->buffer = calloc(count, sizeof *run->buffer);
-    if (!run->buffer) return px_fail(PX_ERR_MEMORY, "no memory for the %zu values that pass through to checkpoints", count);
+    if (!run->buffer)
+        return px_fail(PX_ERR_MEMORY, "no memory for the %zu values that pass through to checkpoints", count);
     return px_run_open_reduction(run);
 }
 
@@ -111,7 +130,10 @@ static px_status check_names(const px_config *config)
         if (px_options[i].type != PX_OPTION_STRING) continue;
         const char *text = *(char *const *)((const char *)config + px_options[i].offset);
         if (text && !px_utf8_is_valid(text, strlen(text)))
-            return px_fail(PX_ERR_ARGUMENT, "--%s %.400s: not UTF-8, which a run's files must be; rename it, or make a link of another name to it", px_options[i].name, text);
+            return px_fail(
+                PX_ERR_ARGUMENT,
+                "--%s %.400s: not UTF-8, which a run's files must be; rename it, or make a link of another name to it",
+                px_options[i].name, text);
     }
     return PX_OK;
 }
@@ -139,7 +161,8 @@ px_status px_run_prepare(px_run *run, const px_config *config, const px_train_ho
     PX_TRY(px_share_make(&run->config, run->comm->rank, run->comm->size, run->on_cpu, &run->share));
     run->config.ranks.reduce = run->share.reduce; /* settled for all jobs of this run */
     if (run->comm->size > 1 && config->corpus.data && px_paths_hold(config->corpus.data, "-"))
-        return px_fail(PX_ERR_ARGUMENT, "--data -: only one of %d ranks has a standard input; give a file", (int)run->comm->size);
+        return px_fail(PX_ERR_ARGUMENT, "--data -: only one of %d ranks has a standard input; give a file",
+                       (int)run->comm->size);
     return PX_OK;
 }
 
@@ -170,7 +193,8 @@ void px_run_close(px_run *run)
     px_run_observe_end(run);
     px_metrics_log_close(run->log);
     px_run_lock_release(run->lock);
-    if (run->nccl && run->comm->broken) px_nccl_give_up(run->nccl); /* sums under way would wait for ranks that have gone */
+    if (run->nccl && run->comm->broken)
+        px_nccl_give_up(run->nccl); /* sums under way would wait for ranks that have gone */
     px_engine_destroy(run->engine); /* waits for what is under way */
     px_nccl_destroy(run->nccl);
     px_tree_destroy(run->tree);

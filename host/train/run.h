@@ -11,8 +11,8 @@
  *     rollback.c    what happens after a loss or gradient that is not finite
  *     train.c       starting and ending; resume.c going on with an earlier run; dry_run.c starting without a folder
  *
- * Rule for exact resume: whatever decides how the run goes on is in the engine's sections or in px_run_state, and is changed only
- * at places that do not depend on where a job began or ended. */
+ * Rule for exact resume: whatever decides how the run goes on is in the engine's sections or in px_run_state, and is
+ * changed only at places that do not depend on where a job began or ended. */
 #ifndef PX_RUN_H
 #define PX_RUN_H
 
@@ -24,36 +24,36 @@
 #include "train.h"
 
 typedef struct px_run {
-    px_config config;             /* owned; schedule_steps and model.vocab are filled in */
-    const px_train_hooks *hooks;  /* never NULL */
-    px_train_result *result;      /* never NULL */
-    px_comm *comm;                /* the hooks', or `alone` */
+    px_config config;            /* owned; schedule_steps and model.vocab are filled in */
+    const px_train_hooks *hooks; /* never NULL */
+    px_train_result *result;     /* never NULL */
+    px_comm *comm;               /* the hooks', or `alone` */
     px_comm alone;
     px_share share;
-    struct px_tree *tree;         /* reduce = tree */
-    struct px_nccl *nccl;         /* reduce = fast on several GPUs */
-    char device[32];              /* of this rank: the configuration's, or the GPU of its own */
-    int on_cpu;                   /* 1: the engine computes on the processor */
-    float *hidden;                /* rank 0 of several: [L,n,h] of all streams, gathered for a checkpoint or the end */
-    int stop;                     /* several ranks: what they have agreed on, PX_STOP_NO: go on */
-    double step_loss;             /* of all ranks, since the last px_run_sync */
+    struct px_tree *tree; /* reduce = tree */
+    struct px_nccl *nccl; /* reduce = fast on several GPUs */
+    char device[32];      /* of this rank: the configuration's, or the GPU of its own */
+    int on_cpu;           /* 1: the engine computes on the processor */
+    float *hidden;        /* rank 0 of several: [L,n,h] of all streams, gathered for a checkpoint or the end */
+    int stop;             /* several ranks: what they have agreed on, PX_STOP_NO: go on */
+    double step_loss;     /* of all ranks, since the last px_run_sync */
     int64_t step_tokens;
     px_corpus corpus;
-    char *vocabulary;             /* its text, for model files */
+    char *vocabulary; /* its text, for model files */
     int32_t reset_id;
     px_parameters parameters;
     struct px_minibatches *windows;
     px_engine *engine;
-    float *buffer;                /* [px_checkpoint_buffer_count]: sections on their way to and from files */
+    float *buffer; /* [px_checkpoint_buffer_count]: sections on their way to and from files */
     px_run_state state;
 
     char *folder, *config_path, *metrics_path, *best_path, *last_path, *kept_path;
     char *place; /* the folder as it is found from anywhere */
     struct px_run_lock *lock;
     struct px_metrics_log *log;
-    int reading;                  /* 1: a step is reading its text, and has computed nothing yet */
-    int resumed;                  /* 1: an earlier job wrote into this folder */
-    int observed, observer_open;  /* 1: hooks->observer is shown what happens; it was opened */
+    int reading;                 /* 1: a step is reading its text, and has computed nothing yet */
+    int resumed;                 /* 1: an earlier job wrote into this folder */
+    int observed, observer_open; /* 1: hooks->observer is shown what happens; it was opened */
 
     int64_t epochs, steps_in_all; /* 0: not known */
     int validates;                /* 1: there is validation data */
@@ -63,12 +63,12 @@ typedef struct px_run {
     /* speed: seconds of steps alone, without evaluations and checkpoints */
     double job_started, timer_started;
     int64_t job_first_step, timer_tokens;
-    double checkpoint_written;    /* px_clock of the latest checkpoint */
-    int64_t checkpoint_step;      /* its step, -1 if none by this job */
-    int64_t last_step;            /* step of the last.safetensors that lies in the folder, -1 if none or not known */
+    double checkpoint_written; /* px_clock of the latest checkpoint */
+    int64_t checkpoint_step;   /* its step, -1 if none by this job */
+    int64_t last_step;         /* step of the last.safetensors that lies in the folder, -1 if none or not known */
 } px_run;
 
-/* ---- run.c, and introduce.c for the lines at the start ------------------------------------------------------------ */
+/* ---- run.c, and introduce.c for the lines at the start ----------------------------------------------------------- */
 /* Copies and checks the configuration; run is zeroed by the caller, hooks may be NULL. On failure close it too. */
 px_status px_run_prepare(px_run *run, const px_config *config, const px_train_hooks *hooks, px_train_result *result);
 /* Opens what a run needs: corpus, windows, engine, buffers. Nothing is written. */

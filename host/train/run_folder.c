@@ -1,7 +1,7 @@
-/* The run's folder: see run_folder.h. Its files are config, metrics.jsonl, best.safetensors and last.safetensors (older ones: run_checkpoints.c; while
- * somebody trains there, `lock`: run_lock.c); where the
- * evaluation at the end replaced an earlier best model, that one is kept beside as best.before-end.safetensors, so that a run
- * which is resumed with more steps goes on as if it had never ended. */
+/* The run's folder: see run_folder.h. Its files are config, metrics.jsonl, best.safetensors and last.safetensors (older
+ * ones: run_checkpoints.c; while somebody trains there, `lock`: run_lock.c); where the evaluation at the end replaced
+ * an earlier best model, that one is kept beside as best.before-end.safetensors, so that a run which is resumed with
+ * more steps goes on as if it had never ended. */
 #include "run_folder.h"
 
 #include "check.h"
@@ -34,11 +34,13 @@ static px_status join(const char *folder, const char *name, char **path)
 
 px_status px_run_folder_names(px_run *run)
 {
-    if (!run->config.run || !*run->config.run) return px_fail(PX_ERR_ARGUMENT, "a training needs a folder; give --run DIR");
+    if (!run->config.run || !*run->config.run)
+        return px_fail(PX_ERR_ARGUMENT, "a training needs a folder; give --run DIR");
     run->folder = strdup(run->config.run);
     if (!run->folder) return px_fail(PX_ERR_MEMORY, "no memory for the run folder's name");
     for (size_t end = strlen(run->folder); end > 1 && run->folder[end - 1] == '/'; end--) run->folder[end - 1] = 0;
-    if (!(run->place = px_path_absolute(run->folder))) return px_fail(PX_ERR_MEMORY, "no memory for the run folder's name");
+    if (!(run->place = px_path_absolute(run->folder)))
+        return px_fail(PX_ERR_MEMORY, "no memory for the run folder's name");
     PX_TRY(join(run->folder, "config", &run->config_path));
     PX_TRY(join(run->folder, "metrics.jsonl", &run->metrics_path));
     PX_TRY(join(run->folder, "best.safetensors", &run->best_path));
@@ -85,9 +87,13 @@ px_status px_run_folder_refuse(const px_run *run)
     int has;
     PX_TRY(px_run_folder_has_checkpoint(run->folder, &has));
     if (has)
-        return px_fail(PX_ERR_ARGUMENT, "--run %s: already holds a run; go on with it by --resume %s, or give another folder", run->folder, run->folder);
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--run %s: already holds a run; go on with it by --resume %s, or give another folder",
+                       run->folder, run->folder);
     if (exists(run->best_path) || exists(run->kept_path))
-        return px_fail(PX_ERR_ARGUMENT, "--run %s: already holds a model, %s, though no last.safetensors to go on from; move it away to start anew here, or give another folder",
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--run %s: already holds a model, %s, though no last.safetensors to go on from; move it away to "
+                       "start anew here, or give another folder",
                        run->folder, exists(run->best_path) ? "best.safetensors" : "best.before-end.safetensors");
     return px_run_files_check_new(run->folder);
 }
@@ -107,7 +113,10 @@ void px_run_folder_locked(const px_run *run)
     if (px_run_lock_holds(run->lock))
         px_run_folder_tidy(run->folder);
     else
-        px_run_line(run, "warning: %s: this file system has no locks; the file lock says whose folder it is, and stays where a job is killed", run->folder);
+        px_run_line(run,
+                    "warning: %s: this file system has no locks; the file lock says whose folder it is, and stays "
+                    "where a job is killed",
+                    run->folder);
 }
 
 void px_run_folder_undo(px_run *run, int created)
@@ -133,8 +142,15 @@ px_status px_run_write_config(px_run *run)
 
 static px_checkpoint_source source_of(px_run *run, px_checkpoint_kind kind, const px_run_state *state)
 {
-    return (px_checkpoint_source){.kind = kind, .config = &run->config, .hidden = run->hidden, .vocabulary = run->vocabulary, .folder = run->place,
-                                  .parameters = &run->parameters, .state = state, .sections = px_engine_sections(run->engine), .buffer = run->buffer};
+    return (px_checkpoint_source){.kind = kind,
+                                  .config = &run->config,
+                                  .hidden = run->hidden,
+                                  .vocabulary = run->vocabulary,
+                                  .folder = run->place,
+                                  .parameters = &run->parameters,
+                                  .state = state,
+                                  .sections = px_engine_sections(run->engine),
+                                  .buffer = run->buffer};
 }
 
 px_status px_run_restore(px_run *run, const px_checkpoint *from)
@@ -157,7 +173,9 @@ static px_status keep_last(const px_run *run)
     char *in_the_way;
     if (run->config.keep <= 0 || run->last_step < 0 || run->last_step == run->state.step) return PX_OK;
     PX_TRY(px_run_keep_last(run->folder, run->last_step, &in_the_way));
-    if (in_the_way) px_run_line(run, "warning: %s is no checkpoint of a run, so it is left as it is, and this step is not kept", in_the_way);
+    if (in_the_way)
+        px_run_line(run, "warning: %s is no checkpoint of a run, so it is left as it is, and this step is not kept",
+                    in_the_way);
     free(in_the_way);
     return PX_OK;
 }

@@ -8,7 +8,8 @@
 px_status px_run_folder_names(px_run *run);
 /* PX_ERR_ARGUMENT where the folder already holds a run. */
 px_status px_run_folder_refuse(const px_run *run);
-/* Creates the folder (and those above it) for a new run, takes its lock and opens metrics.jsonl; *created: 1 if it was not there. */
+/* Creates the folder (and those above it) for a new run, takes its lock and opens metrics.jsonl; *created: 1 if it was
+ * not there. */
 px_status px_run_folder_create(px_run *run, int *created);
 /* Once its lock has been taken: removes what a killed job left half-written. */
 void px_run_folder_locked(const px_run *run);

@@ -8,7 +8,8 @@ static double shape_of(const px_config *config, int64_t step)
     switch (config->schedule) {
     case PX_SCHEDULE_CONSTANT:
     case PX_SCHEDULE_PLATEAU: return 1;
-    case PX_SCHEDULE_STEP: return config->lr_step_every > 0 ? pow(config->lr_factor, (double)(step / config->lr_step_every)) : 1;
+    case PX_SCHEDULE_STEP:
+        return config->lr_step_every > 0 ? pow(config->lr_factor, (double)(step / config->lr_step_every)) : 1;
     case PX_SCHEDULE_COSINE: {
         double length = (double)(config->schedule_steps - config->warmup_steps);
         double x = step < config->warmup_steps ? 0 : length > 0 ? (double)(step - config->warmup_steps) / length : 1;

@@ -1,6 +1,6 @@
-/* Looking at the model after an evaluation: a text that it writes, for metrics.jsonl, and its weights and activations, for the run's
- * observer (observe.h). Everything happens on the evaluation state and with random numbers of its own, so that a training that is
- * looked at has the bits of one that is not. */
+/* Looking at the model after an evaluation: a text that it writes, for metrics.jsonl, and its weights and activations,
+ * for the run's observer (observe.h). Everything happens on the evaluation state and with random numbers of its own, so
+ * that a training that is looked at has the bits of one that is not. */
 #include "run.h"
 
 #include "check.h"
@@ -15,14 +15,17 @@
 #include <string.h>
 
 enum {
-    SAMPLE_TOKENS = 240, SAMPLE_WORDS = 60,
-    ACTIVATION_WINDOWS = 16, ACTIVATION_VALUES = 1 << 19 /* about as many are looked at, of all layers */
+    SAMPLE_TOKENS = 240,
+    SAMPLE_WORDS = 60,
+    ACTIVATION_WINDOWS = 16,
+    ACTIVATION_VALUES = 1 << 19 /* about as many are looked at, of all layers */
 };
 
-/* ---- a text ---------------------------------------------------------------------------------------------------------- */
+/* ---- a text ------------------------------------------------------------------------------------------------------ */
 
-/* Whether the evaluation just counted is one that writes: each of the first 16, then 8 of every doubling. So their number grows
- * with the logarithm of a run's length; a pure function of the state, so that a resumed run writes the same ones. */
+/* Whether the evaluation just counted is one that writes: each of the first 16, then 8 of every doubling. So their
+ * number grows with the logarithm of a run's length; a pure function of the state, so that a resumed run writes the
+ * same ones. */
 static int sample_due(int64_t evaluations)
 {
     int64_t every = 1;
@@ -46,9 +49,17 @@ static px_status write_sample(px_run *run)
 {
     int32_t prompt = px_sample_start(run->corpus.vocabulary);
     px_text_sink sink;
-    px_sample_options options = {.length = run->config.corpus.text.level == PX_LEVEL_WORD ? SAMPLE_WORDS : SAMPLE_TOKENS, .temperature = 1, .top_p = 1,
-                                 .seed = run->config.seed, .count = 1, .prompt = &prompt, .prompt_count = 1,
-                                 .exclude_unknown = run->config.model.vocab > 1, .token = px_text_sink_take, .context = &sink};
+    px_sample_options options = {.length =
+                                     run->config.corpus.text.level == PX_LEVEL_WORD ? SAMPLE_WORDS : SAMPLE_TOKENS,
+                                 .temperature = 1,
+                                 .top_p = 1,
+                                 .seed = run->config.seed,
+                                 .count = 1,
+                                 .prompt = &prompt,
+                                 .prompt_count = 1,
+                                 .exclude_unknown = run->config.model.vocab > 1,
+                                 .token = px_text_sink_take,
+                                 .context = &sink};
     px_text_sink_start(&sink, run->corpus.vocabulary, NULL, NULL);
     px_status status = px_text_sink_add_prompt(&sink, &prompt, 1, 0);
     if (status == PX_OK) status = px_sample(run->engine, run->config.model.vocab, &options);
@@ -61,18 +72,22 @@ static px_status write_sample(px_run *run)
     return status;
 }
 
-/* ---- weights and activations ------------------------------------------------------------------------------------------ */
+/* ---- weights and activations ------------------------------------------------------------------------------------- */
 
 /* Hidden states after each of some windows of the validation text, spread over n streams: [L, windows * n * h]. */
 static px_status read_activations(px_run *run, float **values, size_t *count)
 {
-    size_t L = (size_t)run->config.model.layers, h = (size_t)run->config.model.hidden, streams = (size_t)run->engine->shape.n;
+    size_t L = (size_t)run->config.model.layers, h = (size_t)run->config.model.hidden,
+           streams = (size_t)run->engine->shape.n;
     size_t targets = run->corpus.valid.end - run->corpus.valid.begin - 1, n = targets < streams ? targets : streams;
     px_minibatches *minibatches = NULL;
     float *state = malloc(px_state_blocks(&run->config.model) * streams * h * sizeof *state);
     px_status status;
     *values = NULL;
-    PX_TRY_GOTO(status, px_minibatches_create_eval(run->corpus.valid, (int32_t)n, run->config.minibatch.steps, run->reset_id, 0, &minibatches), done);
+    PX_TRY_GOTO(status,
+                px_minibatches_create_eval(run->corpus.valid, (int32_t)n, run->config.minibatch.steps, run->reset_id, 0,
+                                           &minibatches),
+                done);
     size_t windows = (size_t)px_minibatches_per_epoch(minibatches, 0), most = 1 + ACTIVATION_VALUES / (L * n * h);
     if (windows > ACTIVATION_WINDOWS) windows = ACTIVATION_WINDOWS;
     if (windows > most) windows = most;
@@ -87,7 +102,8 @@ static px_status read_activations(px_run *run, float **values, size_t *count)
         PX_TRY_GOTO(status, px_minibatches_get(minibatches, 0, (int64_t)w, (uint64_t)w, &batch), done);
         PX_TRY_GOTO(status, px_engine_evaluate(run->engine, &batch, NULL), done);
         PX_TRY_GOTO(status, px_engine_read(run->engine, PX_SECTION_EVAL_STATE, state), done);
-        for (size_t l = 0; l < L; l++) memcpy(*values + l * *count + w * n * h, state + l * streams * h, n * h * sizeof *state);
+        for (size_t l = 0; l < L; l++)
+            memcpy(*values + l * *count + w * n * h, state + l * streams * h, n * h * sizeof *state);
     }
 done:
     px_minibatches_destroy(minibatches);
@@ -97,8 +113,11 @@ done:
 
 static px_status show_model(px_run *run)
 {
-    px_run_snapshot snapshot = {.step = run->state.step, .parameters = &run->parameters, .weights = run->buffer,
-                                .cell = run->config.model.cell, .layers = run->config.model.layers};
+    px_run_snapshot snapshot = {.step = run->state.step,
+                                .parameters = &run->parameters,
+                                .weights = run->buffer,
+                                .cell = run->config.model.cell,
+                                .layers = run->config.model.layers};
     float *activations = NULL;
     px_status status = run->validates ? read_activations(run, &activations, &snapshot.activation_count) : PX_OK;
     if (status == PX_OK) status = px_engine_read(run->engine, PX_SECTION_PARAMETERS, run->buffer);

@@ -1,10 +1,12 @@
 /* One step of a training: its windows on this rank, the sum over ranks, the update: see step.h.
  *
  *     none   one rank; the engine adds up the windows' gradients
- *     fast   every rank's engine adds up its own and hands parts to the reducer while the last window's backward pass goes on
- *     tree   every window is a leaf: its gradient is taken out of the engine and added in an order that ranks do not change (tree.h)
+ *     fast   every rank's engine adds up its own and hands parts to the reducer while the last window's backward pass
+ * goes on tree   every window is a leaf: its gradient is taken out of the engine and added in an order that ranks do
+ * not change (tree.h)
  *
- * What a step says of all ranks (loss, tokens, whether someone asks to stop) travels with the gradients or right after them. */
+ * What a step says of all ranks (loss, tokens, whether someone asks to stop) travels with the gradients or right after
+ * them. */
 #include "step.h"
 
 #include "check.h"
@@ -37,20 +39,24 @@ px_status px_run_open_reduction(px_run *run)
     size_t count;
     if (run->share.reduce == PX_REDUCE_TREE) {
         PX_TRY(px_engine_gradients(run->engine, &flat, &count));
-        return px_tree_create(run->comm, run->share.windows, count, run->config.threads > 0 ? run->config.threads : px_machine_cores(), &run->tree);
+        return px_tree_create(run->comm, run->share.windows, count,
+                              run->config.threads > 0 ? run->config.threads : px_machine_cores(), &run->tree);
     }
     if (run->share.reduce != PX_REDUCE_FAST || run->comm->size == 1) return PX_OK;
     if (!run->on_cpu) return px_run_open_nccl(run);
-    return px_engine_set_reducer(run->engine, &(px_reducer){.context = run->comm, .start = start_sum, .finish = finish_sum});
+    return px_engine_set_reducer(run->engine,
+                                 &(px_reducer){.context = run->comm, .start = start_sum, .finish = finish_sum});
 }
 
 static px_status read_window(px_run *run, const px_run_position *at, int32_t i, px_batch *batch)
 {
     const px_share *share = &run->share;
-    return px_minibatches_get_streams(run->windows, at->epoch, at->window, (uint64_t)at->step, share->first + i * share->n, share->n, batch);
+    return px_minibatches_get_streams(run->windows, at->epoch, at->window, (uint64_t)at->step,
+                                      share->first + i * share->n, share->n, batch);
 }
 
-/* Where a step has several windows all are read once before any is computed: a text that cannot be read leaves no half step behind. */
+/* Where a step has several windows all are read once before any is computed: a text that cannot be read leaves no half
+ * step behind. */
 static px_status look_ahead(px_run *run, const px_run_position *at)
 {
     px_batch batch;
@@ -98,8 +104,8 @@ static px_status accumulate_tree(px_run *run, const px_run_position *at, double 
     return px_tree_reduce(run->tree, flat, sums);
 }
 
-/* Where reading an engine's sums costs nothing they are shared after every step; elsewhere only the wish to stop is, and the sums by
- * px_run_sync. */
+/* Where reading an engine's sums costs nothing they are shared after every step; elsewhere only the wish to stop is,
+ * and the sums by px_run_sync. */
 static px_status share_sums(px_run *run, double sums[PX_TREE_VALUES])
 {
     if (run->reads_each_step)

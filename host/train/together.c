@@ -1,4 +1,5 @@
-/* What the ranks of a run do together beside the steps: see together.h. Rank 0 alone prints and writes files, and its clock decides. */
+/* What the ranks of a run do together beside the steps: see together.h. Rank 0 alone prints and writes files, and its
+ * clock decides. */
 #include "together.h"
 
 #include "check.h"
@@ -9,10 +10,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-int px_run_leads(const px_run *run)
-{
-    return run->comm->rank == 0;
-}
+int px_run_leads(const px_run *run) { return run->comm->rank == 0; }
 
 int px_run_stop_asked(const px_run *run)
 {
@@ -29,10 +27,7 @@ px_status px_run_share_stop(px_run *run)
     return PX_OK;
 }
 
-px_status px_run_decide(px_run *run, int *decision)
-{
-    return px_comm_broadcast(run->comm, decision, sizeof *decision);
-}
+px_status px_run_decide(px_run *run, int *decision) { return px_comm_broadcast(run->comm, decision, sizeof *decision); }
 
 /* Weights, and the state's text without what only rank 0 knows. */
 static px_status fingerprint(px_run *run, uint64_t print[2])
@@ -59,9 +54,12 @@ px_status px_run_compare_ranks(px_run *run)
     px_status status = px_comm_all_gather(run->comm, mine, sizeof mine, all);
     for (int32_t rank = 1; status == PX_OK && rank < run->comm->size; rank++) {
         if (memcmp(all[rank], all[0], sizeof all[0]) == 0) continue;
-        status = px_fail(PX_ERR_INTERNAL, "step %lld: the %s of rank %d of %d differ from those of rank 0: ranks that were started with other flags or texts, or a "
-                         "fault of a machine; nothing is saved; go on from the last checkpoint by --resume %s", (long long)run->state.step,
-                         all[rank][0] != all[0][0] ? "weights" : "counters", (int)rank, (int)run->comm->size, run->folder ? run->folder : "");
+        status = px_fail(PX_ERR_INTERNAL,
+                         "step %lld: the %s of rank %d of %d differ from those of rank 0: ranks that were started with "
+                         "other flags or texts, or a "
+                         "fault of a machine; nothing is saved; go on from the last checkpoint by --resume %s",
+                         (long long)run->state.step, all[rank][0] != all[0][0] ? "weights" : "counters", (int)rank,
+                         (int)run->comm->size, run->folder ? run->folder : "");
         run->comm->agreed = 1; /* every rank has found the same */
     }
     free(all);
@@ -74,7 +72,8 @@ static void in_order_of_streams(const px_run *run, const float *gathered, float 
     const size_t L = px_state_blocks(&run->config.model), ranks = (size_t)run->comm->size;
     const size_t block = (size_t)run->share.streams * (size_t)run->config.model.hidden;
     for (size_t rank = 0; rank < ranks; rank++)
-        for (size_t l = 0; l < L; l++) memcpy(hidden + (l * ranks + rank) * block, gathered + (rank * L + l) * block, block * sizeof *hidden);
+        for (size_t l = 0; l < L; l++)
+            memcpy(hidden + (l * ranks + rank) * block, gathered + (rank * L + l) * block, block * sizeof *hidden);
 }
 
 px_status px_run_gather_hidden(px_run *run)

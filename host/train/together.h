@@ -6,7 +6,8 @@
 
 /* 1: this rank prints and writes files. */
 int px_run_leads(const px_run *run);
-/* Non-zero: end with a checkpoint. With several ranks as of the last step or px_run_share_stop, and the same on all of them. */
+/* Non-zero: end with a checkpoint. With several ranks as of the last step or px_run_share_stop, and the same on all of
+ * them. */
 int px_run_stop_asked(const px_run *run);
 px_status px_run_share_stop(px_run *run);
 /* What rank 0 has decided, which the others may not know: clocks, files. */

@@ -22,12 +22,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* ---- the end ---------------------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------------------------- */
 
-static double mean(double sum, int64_t count)
-{
-    return count > 0 ? sum / (double)count : NAN;
-}
+static double mean(double sum, int64_t count) { return count > 0 ? sum / (double)count : NAN; }
 
 static void fill_result(px_run *run)
 {
@@ -37,7 +34,8 @@ static void fill_result(px_run *run)
     result->epochs = state->epoch;
     result->tokens = state->tokens;
     result->seconds = px_clock() - run->job_started;
-    result->train_loss = state->epoch_tokens > 0 ? mean(state->epoch_loss, state->epoch_tokens) : mean(state->last_epoch_loss, state->last_epoch_tokens);
+    result->train_loss = state->epoch_tokens > 0 ? mean(state->epoch_loss, state->epoch_tokens)
+                                                 : mean(state->last_epoch_loss, state->last_epoch_tokens);
     result->best_valid_loss = state->best_loss;
     result->best_step = state->best_step;
 }
@@ -69,25 +67,28 @@ static px_status log_end(px_run *run, px_end_reason reason)
     return px_metrics_end(run->log);
 }
 
-/* The last weights are the best where nothing else is known, or where they are; never where the best model's file is lost. */
+/* The last weights are the best where nothing else is known, or where they are; never where the best model's file is
+ * lost. */
 static px_status settle_best(px_run *run)
 {
     struct stat info;
     char step[32];
     if (run->validates && stat(run->best_path, &info) == 0) return PX_OK;
     if (!run->validates || run->state.best_step < 0 || run->state.best_step == run->state.step) {
-        if (run->validates && run->state.best_step < 0) px_run_line(run, "warning: no evaluation gave a number; best.safetensors holds the last weights");
+        if (run->validates && run->state.best_step < 0)
+            px_run_line(run, "warning: no evaluation gave a number; best.safetensors holds the last weights");
         return px_run_write_best(run, &run->state);
     }
-    px_run_line(run, "warning: %s, the best model, of step %s, is missing: the last weights are scored instead", run->best_path,
-                px_text_count(step, run->state.best_step));
+    px_run_line(run, "warning: %s, the best model, of step %s, is missing: the last weights are scored instead",
+                run->best_path, px_text_count(step, run->state.best_step));
     run->result->of_last = 1;
     run->result->best_path[0] = 0;
     return PX_OK;
 }
 
-/* The checkpoint comes first: what follows (the rest of an interval, an evaluation at a step where none is due, the end's own
- * line) is of this end only. A run that is resumed with more steps goes on from before it, as if it had never ended. */
+/* The checkpoint comes first: what follows (the rest of an interval, an evaluation at a step where none is due, the
+ * end's own line) is of this end only. A run that is resumed with more steps goes on from before it, as if it had never
+ * ended. */
 static px_status finish(px_run *run, px_end_reason reason)
 {
     if (run->checkpoint_step != run->state.step) PX_TRY(px_run_write_last(run));
@@ -110,7 +111,8 @@ px_status px_run_train(px_run *run)
     if (status == PX_OK) {
         status = finish(run, reason);
         if (status == PX_STOPPED)
-            status = px_fail(PX_STOPPED, "%s: stopped while the finished model was being scored; go on by --resume %s", run->folder, run->folder);
+            status = px_fail(PX_STOPPED, "%s: stopped while the finished model was being scored; go on by --resume %s",
+                             run->folder, run->folder);
     }
     if (status != PX_OK) fill_result(run);
     return status;
@@ -118,11 +120,15 @@ px_status px_run_train(px_run *run)
 
 void px_run_clear_result(px_train_result *result)
 {
-    *result = (px_train_result){.train_loss = NAN, .best_valid_loss = NAN, .best_step = -1, .valid_loss_zero = NAN,
-                                .valid_loss_carried = NAN, .test_loss_zero = NAN};
+    *result = (px_train_result){.train_loss = NAN,
+                                .best_valid_loss = NAN,
+                                .best_step = -1,
+                                .valid_loss_zero = NAN,
+                                .valid_loss_carried = NAN,
+                                .test_loss_zero = NAN};
 }
 
-/* ---- a new run -------------------------------------------------------------------------------------------------------- */
+/* ---- a new run --------------------------------------------------------------------------------------------------- */
 
 static px_status log_start(px_run *run)
 {
@@ -148,8 +154,9 @@ static px_status create_folder(px_run *run, int *created)
     return log_start(run);
 }
 
-/* The folder with the configuration and a checkpoint of the very beginning: from here on the run can be resumed, a loss that is not
- * finite has something to go back to, and a disk that cannot be written has shown itself before anything was computed. */
+/* The folder with the configuration and a checkpoint of the very beginning: from here on the run can be resumed, a loss
+ * that is not finite has something to go back to, and a disk that cannot be written has shown itself before anything
+ * was computed. */
 static px_status begin_folder(px_run *run)
 {
     int created = 0;

@@ -11,13 +11,13 @@
 
 /* What a caller is told while a run goes on; every hook may be NULL. Text is for a person, one line without newline. */
 typedef struct px_train_progress {
-    int64_t step, steps_in_all;      /* steps_in_all 0: not known (early stopping alone bounds the run) */
-    int64_t epoch, epochs;           /* epoch from 1; epochs 0: not known */
-    double share_of_epoch;           /* [0, 1] */
-    double loss, perplexity;         /* of training, since the last report */
+    int64_t step, steps_in_all;        /* steps_in_all 0: not known (early stopping alone bounds the run) */
+    int64_t epoch, epochs;             /* epoch from 1; epochs 0: not known */
+    double share_of_epoch;             /* [0, 1] */
+    double loss, perplexity;           /* of training, since the last report */
     double tokens_per_s, seconds_left; /* seconds_left < 0: not known */
     double learning_rate, grad_norm;
-    double valid_loss;               /* NaN unless this reports an evaluation */
+    double valid_loss; /* NaN unless this reports an evaluation */
     int is_best;
 } px_train_progress;
 
@@ -29,21 +29,21 @@ typedef struct px_train_hooks {
     void (*line)(void *context, const char *text);                        /* corpus, model, device, warnings */
     void (*progress)(void *context, const px_train_progress *progress);   /* each logged step */
     void (*evaluation)(void *context, const px_train_progress *progress); /* each evaluation */
-    const px_run_observer *observer;    /* see observer.h */
-    px_comm *comm;                      /* the ranks of this job; NULL: one alone */
-    const atomic_int *stop;  /* a px_stop; not PX_STOP_NO: finish the step, write a checkpoint, return PX_STOPPED */
+    const px_run_observer *observer;                                      /* see observer.h */
+    px_comm *comm;                                                        /* the ranks of this job; NULL: one alone */
+    const atomic_int *stop; /* a px_stop; not PX_STOP_NO: finish the step, write a checkpoint, return PX_STOPPED */
 } px_train_hooks;
 
 typedef struct px_train_result {
     int64_t steps, epochs, tokens;
     double seconds;
-    double train_loss;                       /* mean over the last epoch (or what of it was run) */
-    double best_valid_loss;                  /* NaN without validation data */
+    double train_loss;      /* mean over the last epoch (or what of it was run) */
+    double best_valid_loss; /* NaN without validation data */
     int64_t best_step;
     double valid_loss_zero, valid_loss_carried; /* best model, one stream: from a zero state, from the training state */
-    double test_loss_zero;                   /* NaN without test data */
-    int of_last;                             /* 1: the best model's file is missing, best_path is "", and these three are the last weights' */
-    int finished;                            /* 1: reached its end; 2: an earlier job had, nothing was done */
+    double test_loss_zero;                      /* NaN without test data */
+    int of_last;  /* 1: the best model's file is missing, best_path is "", and these three are the last weights' */
+    int finished; /* 1: reached its end; 2: an earlier job had, nothing was done */
     char best_path[4096], last_path[4096];
 } px_train_result;
 
@@ -53,16 +53,20 @@ px_status px_train_start(const px_config *config, const px_train_hooks *hooks, p
 
 /* Goes on with the run in folder `run`. `changes` are the settings given beside --resume, as name and value in turn,
  * ended by NULL; one that may not change is an error. */
-px_status px_train_resume(const char *run, const char *const *changes, const px_train_hooks *hooks, px_train_result *result);
+px_status px_train_resume(const char *run, const char *const *changes, const px_train_hooks *hooks,
+                          px_train_result *result);
 
-/* Starts the run in config->run, or goes on with it where an earlier job has left a checkpoint there; one that has already ended gives
- * its result at once, as metrics.jsonl has it. changes: the settings that were given, as above; --run among them is passed over. */
-px_status px_train_start_or_resume(const px_config *config, const char *const *changes, const px_train_hooks *hooks, px_train_result *result);
+/* Starts the run in config->run, or goes on with it where an earlier job has left a checkpoint there; one that has
+ * already ended gives its result at once, as metrics.jsonl has it. changes: the settings that were given, as above;
+ * --run among them is passed over. */
+px_status px_train_start_or_resume(const px_config *config, const char *const *changes, const px_train_hooks *hooks,
+                                   px_train_result *result);
 
 /* Whether a folder holds a checkpoint to go on from. */
 px_status px_train_can_resume(const char *run, int *can);
 
-/* What --dry-run prints: sizes, bytes and the predicted time of an epoch (a few real steps are timed; nothing is kept). */
+/* What --dry-run prints: sizes, bytes and the predicted time of an epoch (a few real steps are timed; nothing is kept).
+ */
 typedef struct px_train_plan {
     int64_t train_tokens, valid_tokens, test_tokens, vocabulary, parameters;
     int64_t steps_per_epoch;

@@ -33,7 +33,8 @@ px_status px_run_unigram_loss(const px_corpus *corpus, double *loss)
     int64_t *trained = calloc(2 * V, sizeof *trained);
     if (!trained) return px_fail(PX_ERR_MEMORY, "no memory to count %zu tokens", V);
     int64_t *scored = trained + V;
-    px_range train = bounded(corpus->train), text = bounded(corpus->valid.end - corpus->valid.begin >= 2 ? corpus->valid : corpus->train);
+    px_range train = bounded(corpus->train),
+             text = bounded(corpus->valid.end - corpus->valid.begin >= 2 ? corpus->valid : corpus->train);
     double sum = 0, all = (double)(train.end - train.begin) + (double)V, tokens = 0;
     px_status status = count(train, trained);
     text.begin++; /* a model predicts every token but the first */

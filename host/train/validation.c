@@ -22,8 +22,10 @@ static px_evaluate_options fast_options(const px_run *run)
 {
     size_t targets = run->corpus.valid.end - run->corpus.valid.begin - 1;
     int32_t n = run->config.minibatch.batch;
-    return (px_evaluate_options){.n = targets < (size_t)n ? (int32_t)targets : n, .T = run->config.minibatch.steps,
-                                 .reset_id = run->reset_id, .stop = run->hooks->stop};
+    return (px_evaluate_options){.n = targets < (size_t)n ? (int32_t)targets : n,
+                                 .T = run->config.minibatch.steps,
+                                 .reset_id = run->reset_id,
+                                 .stop = run->hooks->stop};
 }
 
 /* PX_STOPPED on all ranks at the same window. */
@@ -34,18 +36,22 @@ static px_status poll_stop(void *context)
     return run->stop ? px_fail(PX_STOPPED, "stopped while scoring") : PX_OK;
 }
 
-/* Streams [i * n / ranks, ...) are rank i's. Sums of streams are added in their order: the same for any ranks and windows. */
+/* Streams [i * n / ranks, ...) are rank i's. Sums of streams are added in their order: the same for any ranks and
+ * windows. */
 static px_status evaluate_shared(px_run *run, px_evaluate_options *options, px_evaluation *evaluation)
 {
     const int32_t n = options->n, ranks = run->comm->size, rank = run->comm->rank, most = (n + ranks - 1) / ranks;
-    const int32_t first = (int32_t)((int64_t)rank * n / ranks), count = (int32_t)((int64_t)(rank + 1) * n / ranks) - first;
+    const int32_t first = (int32_t)((int64_t)rank * n / ranks),
+                  count = (int32_t)((int64_t)(rank + 1) * n / ranks) - first;
     const double started = px_clock();
     double *sums = calloc((size_t)n * 2, sizeof *sums), sum = 0, scored = 0;
     int64_t *tokens = calloc((size_t)n, sizeof *tokens);
     options->poll = poll_stop;
     options->poll_context = run;
     px_status status = sums && tokens ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for the sums of %d streams", (int)n);
-    if (status == PX_OK) status = px_evaluate_streams(run->engine, run->corpus.valid, options, first, count, most, sums + first, tokens + first);
+    if (status == PX_OK)
+        status = px_evaluate_streams(run->engine, run->corpus.valid, options, first, count, most, sums + first,
+                                     tokens + first);
     for (int32_t i = 0; status == PX_OK && i < n; i++) sums[n + i] = (double)tokens[i];
     if (status == PX_OK) status = px_comm_sum(run->comm, sums, (size_t)n * 2); /* all but one rank add zero */
     for (int32_t i = 0; status == PX_OK && i < n; i++) {
@@ -55,7 +61,10 @@ static px_status evaluate_shared(px_run *run, px_evaluate_options *options, px_e
     free(sums);
     free(tokens);
     PX_TRY(status);
-    *evaluation = (px_evaluation){.loss = sum / scored, .perplexity = exp(sum / scored), .bits_per_token = sum / scored / M_LN2, .tokens = (int64_t)scored,
+    *evaluation = (px_evaluation){.loss = sum / scored,
+                                  .perplexity = exp(sum / scored),
+                                  .bits_per_token = sum / scored / M_LN2,
+                                  .tokens = (int64_t)scored,
                                   .seconds = px_clock() - started};
     return PX_OK;
 }
@@ -66,8 +75,9 @@ static px_status evaluate_now(px_run *run, px_evaluation *evaluation)
     px_evaluate_options options = fast_options(run);
     int averaged = run->state.average_count > 0;
     if (averaged) PX_TRY(px_engine_swap_average(run->engine));
-    px_status status = run->share.ranks > 1 || run->share.windows > 1 ? evaluate_shared(run, &options, evaluation)
-                                                                       : px_evaluate(run->engine, run->corpus.valid, &options, evaluation);
+    px_status status = run->share.ranks > 1 || run->share.windows > 1
+                           ? evaluate_shared(run, &options, evaluation)
+                           : px_evaluate(run->engine, run->corpus.valid, &options, evaluation);
     if (averaged) PX_TRY(px_engine_swap_average(run->engine));
     return status;
 }
@@ -75,12 +85,22 @@ static px_status evaluate_now(px_run *run, px_evaluation *evaluation)
 static px_status log_evaluation(px_run *run, const px_run_state *state, const px_evaluation *evaluation, int is_best)
 {
     px_train_progress progress = {
-        .step = state->step, .steps_in_all = run->steps_in_all, .epoch = px_run_epoch_number(run), .epochs = run->epochs,
-        .share_of_epoch = state->window == 0 ? 1 : (double)state->window / (double)px_minibatches_per_epoch(run->windows, state->epoch),
+        .step = state->step,
+        .steps_in_all = run->steps_in_all,
+        .epoch = px_run_epoch_number(run),
+        .epochs = run->epochs,
+        .share_of_epoch = state->window == 0
+                              ? 1
+                              : (double)state->window / (double)px_minibatches_per_epoch(run->windows, state->epoch),
         .loss = state->interval_tokens > 0 ? state->interval_loss / (double)state->interval_tokens : NAN,
-        .perplexity = NAN, .seconds_left = -1, .learning_rate = px_schedule_rate(&run->config, state, state->step - 1),
-        .grad_norm = state->grad_norm, .valid_loss = evaluation->loss, .is_best = is_best};
-    if (state->interval_tokens == 0 && state->last_epoch_tokens > 0) progress.loss = state->last_epoch_loss / (double)state->last_epoch_tokens;
+        .perplexity = NAN,
+        .seconds_left = -1,
+        .learning_rate = px_schedule_rate(&run->config, state, state->step - 1),
+        .grad_norm = state->grad_norm,
+        .valid_loss = evaluation->loss,
+        .is_best = is_best};
+    if (state->interval_tokens == 0 && state->last_epoch_tokens > 0)
+        progress.loss = state->last_epoch_loss / (double)state->last_epoch_tokens;
     progress.perplexity = exp(progress.loss);
 
     px_metrics_begin(run->log, "valid");
@@ -104,9 +124,11 @@ px_status px_run_validate(px_run *run, int at_end)
     double before = px_clock();
     px_status status = evaluate_now(run, &evaluation);
     if (status == PX_STOPPED)
-        /* asked to stop while scoring: the next job begins with this evaluation; at the end the checkpoint is already there */
+        /* asked to stop while scoring: the next job begins with this evaluation; at the end the checkpoint is already
+         * there */
         return at_end ? status : px_run_stop_with_checkpoint(run);
-    if (status == PX_ERR_IO && !at_end) return px_run_save_before_failing(run, status); /* nothing else here reads or writes */
+    if (status == PX_ERR_IO && !at_end)
+        return px_run_save_before_failing(run, status); /* nothing else here reads or writes */
     PX_TRY(status);
 
     int is_best = !isnan(evaluation.loss) && (isnan(state->best_loss) || evaluation.loss < state->best_loss);

@@ -7,7 +7,8 @@
  * px_version() says that of the library that is loaded.
  * @{ */
 #define PERPLEX_VERSION_MAJOR 0 /**< goes up where programs must be changed */
-#define PERPLEX_VERSION_MINOR 1 /**< goes up with what is new (while the major one is 0: where programs must be built anew) */
+#define PERPLEX_VERSION_MINOR                                                                                          \
+    1 /**< goes up with what is new (while the major one is 0: where programs must be built anew) */
 #define PERPLEX_VERSION_PATCH 0 /**< goes up with corrections */
 /** @} */
 

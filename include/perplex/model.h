@@ -47,16 +47,17 @@ PERPLEX_API int32_t px_model_token_id(const px_model *model, const char *token, 
 
 /** Text to ids, as the model was trained: level, normalising, `<eos>` for each line end at the level of words.
  *
- * *ids is allocated and holds *count ids; the caller frees it with px_free(). What the vocabulary lacks becomes 0 and is
- * counted in *unknown (may be NULL). PX_ERR_INPUT where the text is not UTF-8 and the level needs it. */
-PERPLEX_API px_status px_model_tokenise(const px_model *model, const char *text, size_t bytes, int32_t **ids, size_t *count,
-                                        size_t *unknown);
+ * *ids is allocated and holds *count ids; the caller frees it with px_free(). What the vocabulary lacks becomes 0 and
+ * is counted in *unknown (may be NULL). PX_ERR_INPUT where the text is not UTF-8 and the level needs it. */
+PERPLEX_API px_status px_model_tokenise(const px_model *model, const char *text, size_t bytes, int32_t **ids,
+                                        size_t *count, size_t *unknown);
 
 /** Ids to text: bytes and characters as they are, words with spaces between them and a line end for `<eos>`.
  *
- * *text is allocated, holds *bytes bytes and a NUL behind them; the caller frees it with px_free(). PX_ERR_ARGUMENT names an
- * id that is not in the vocabulary. */
-PERPLEX_API px_status px_model_detokenise(const px_model *model, const int32_t *ids, size_t count, char **text, size_t *bytes);
+ * *text is allocated, holds *bytes bytes and a NUL behind them; the caller frees it with px_free(). PX_ERR_ARGUMENT
+ * names an id that is not in the vocabulary. */
+PERPLEX_API px_status px_model_detokenise(const px_model *model, const int32_t *ids, size_t count, char **text,
+                                          size_t *bytes);
 
 #ifdef __cplusplus
 }

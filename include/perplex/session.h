@@ -18,15 +18,15 @@ typedef struct px_session px_session;
 
 /** Where and how a session works. */
 typedef struct px_session_options {
-    const char *device;  /**< "cpu", "reference" (double precision, slow), "cuda", "cuda:k", "auto"; NULL = "cpu" */
-    int32_t threads;     /**< of the CPU; 0 = as many as are worth it for this model */
+    const char *device; /**< "cpu", "reference" (double precision, slow), "cuda", "cuda:k", "auto"; NULL = "cpu" */
+    int32_t threads;    /**< of the CPU; 0 = as many as are worth it for this model */
 } px_session_options;
 
 /** The CPU, and as many threads as are worth it. */
 PERPLEX_API void px_session_options_default(px_session_options *options);
 
-/** Makes a session; options NULL = the defaults. PX_ERR_DEVICE, PX_ERR_MEMORY. The caller destroys *session; the model must
- * outlive it. */
+/** Makes a session; options NULL = the defaults. PX_ERR_DEVICE, PX_ERR_MEMORY. The caller destroys *session; the model
+ * must outlive it. */
 PERPLEX_API px_status px_session_create(const px_model *model, const px_session_options *options, px_session **session);
 
 /** Ends a session; NULL does nothing. */
@@ -41,9 +41,10 @@ PERPLEX_API void px_session_reset(px_session *session);
 
 /** Reads count more tokens.
  *
- * log_probabilities [count] (NULL = not wanted) gets the natural logarithm of each token's probability after all that came
- * before it, -infinity where it had none; NaN for the first token after a reset, which nothing came before. PX_ERR_INPUT where
- * an id is not in the vocabulary: nothing was read then. Any other failure, here and in px_session_next(), resets the session. */
+ * log_probabilities [count] (NULL = not wanted) gets the natural logarithm of each token's probability after all that
+ * came before it, -infinity where it had none; NaN for the first token after a reset, which nothing came before.
+ * PX_ERR_INPUT where an id is not in the vocabulary: nothing was read then. Any other failure, here and in
+ * px_session_next(), resets the session. */
 PERPLEX_API px_status px_session_feed(px_session *session, const int32_t *ids, size_t count, double *log_probabilities);
 
 /** What comes next: probabilities [V] of every token after all that was read; they sum to 1.
@@ -61,10 +62,10 @@ typedef struct px_line_score {
     double *log_probabilities; /**< [count] of each token after those before it */
 } px_line_score;
 
-/** Scores one line on its own, as if it stood between two line ends (`perplex eval --lines`): its tokens and, where the model
- * knows line ends, the end of the line. Where it does not, the first token is only read and not among the scored ones.
- * The line has no line end itself (PX_ERR_ARGUMENT). Resets the session before and after. The caller gives the score back with
- * px_line_score_free(). */
+/** Scores one line on its own, as if it stood between two line ends (`perplex eval --lines`): its tokens and, where the
+ * model knows line ends, the end of the line. Where it does not, the first token is only read and not among the scored
+ * ones. The line has no line end itself (PX_ERR_ARGUMENT). Resets the session before and after. The caller gives the
+ * score back with px_line_score_free(). */
 PERPLEX_API px_status px_session_score_line(px_session *session, const char *line, size_t bytes, px_line_score *score);
 
 /** Frees the arrays of a score; it is zeroed. */
@@ -72,14 +73,14 @@ PERPLEX_API void px_line_score_free(px_line_score *score);
 
 /** How the next token is drawn, again and again: as `perplex sample` does. */
 typedef struct px_sampling {
-    int64_t length;       /**< tokens to make [500] */
-    double temperature;   /**< below 1: safer, above 1: bolder, 0: always the most probable token [1] */
-    int32_t top_k;        /**< draw from the k most probable tokens; 0 = from all [0] */
-    double top_p;         /**< draw from the fewest tokens that have that probability together [1] */
-    int32_t greedy;       /**< 1: always the most probable token [0] */
-    int32_t unknown;      /**< 1: `<unk>` may be drawn [0] */
-    uint64_t seed;        /**< the same seed gives the same text [1] */
-    const char *stop;     /**< end before the first such text; NULL = none [NULL] */
+    int64_t length;     /**< tokens to make [500] */
+    double temperature; /**< below 1: safer, above 1: bolder, 0: always the most probable token [1] */
+    int32_t top_k;      /**< draw from the k most probable tokens; 0 = from all [0] */
+    double top_p;       /**< draw from the fewest tokens that have that probability together [1] */
+    int32_t greedy;     /**< 1: always the most probable token [0] */
+    int32_t unknown;    /**< 1: `<unk>` may be drawn [0] */
+    uint64_t seed;      /**< the same seed gives the same text [1] */
+    const char *stop;   /**< end before the first such text; NULL = none [NULL] */
 } px_sampling;
 
 /** The values in brackets above. */
@@ -87,11 +88,11 @@ PERPLEX_API void px_sampling_default(px_sampling *sampling);
 
 /** Continues a prompt: the same text as `perplex sample` with the same settings.
  *
- * prompt may be empty (the text then begins as after a line end); what the vocabulary lacks in it is read as `<unk>`. sampling
- * NULL = the defaults. *text is allocated, holds the *bytes new bytes without the prompt and a NUL behind them; the caller frees
- * it with px_free(). Resets the session before and after. */
-PERPLEX_API px_status px_session_generate(px_session *session, const char *prompt, size_t prompt_bytes, const px_sampling *sampling,
-                                          char **text, size_t *bytes);
+ * prompt may be empty (the text then begins as after a line end); what the vocabulary lacks in it is read as `<unk>`.
+ * sampling NULL = the defaults. *text is allocated, holds the *bytes new bytes without the prompt and a NUL behind
+ * them; the caller frees it with px_free(). Resets the session before and after. */
+PERPLEX_API px_status px_session_generate(px_session *session, const char *prompt, size_t prompt_bytes,
+                                          const px_sampling *sampling, char **text, size_t *bytes);
 
 #ifdef __cplusplus
 }

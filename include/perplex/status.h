@@ -13,16 +13,16 @@ extern "C" {
 #endif
 
 /** X(code, exit status of a program, general meaning), once for each code. */
-#define PX_STATUS_LIST(X)                                                   \
-    X(PX_OK, 0, "done")                                                     \
-    X(PX_ERR_ARGUMENT, 2, "wrong argument")                                 \
-    X(PX_ERR_INPUT, 2, "wrong or damaged input file")                       \
-    X(PX_ERR_DEVICE, 2, "the device cannot be used")                        \
-    X(PX_ERR_MEMORY, 1, "not enough memory")                                \
-    X(PX_ERR_IO, 1, "reading or writing failed")                            \
-    X(PX_ERR_NUMERIC, 1, "a value is not finite")                           \
-    X(PX_ERR_INTERNAL, 1, "a mistake in perplex itself")                    \
-    X(PX_ERR_CUDA, 1, "a CUDA call failed")                                 \
+#define PX_STATUS_LIST(X)                                                                                              \
+    X(PX_OK, 0, "done")                                                                                                \
+    X(PX_ERR_ARGUMENT, 2, "wrong argument")                                                                            \
+    X(PX_ERR_INPUT, 2, "wrong or damaged input file")                                                                  \
+    X(PX_ERR_DEVICE, 2, "the device cannot be used")                                                                   \
+    X(PX_ERR_MEMORY, 1, "not enough memory")                                                                           \
+    X(PX_ERR_IO, 1, "reading or writing failed")                                                                       \
+    X(PX_ERR_NUMERIC, 1, "a value is not finite")                                                                      \
+    X(PX_ERR_INTERNAL, 1, "a mistake in perplex itself")                                                               \
+    X(PX_ERR_CUDA, 1, "a CUDA call failed")                                                                            \
     X(PX_STOPPED, 75, "stopped with a checkpoint; run again to go on")
 
 /** The codes of PX_STATUS_LIST, in its order; PX_OK is 0. */
@@ -31,7 +31,7 @@ typedef enum px_status {
 #define PX_STATUS_ENUM(code, exit_code, text) code,
     PX_STATUS_LIST(PX_STATUS_ENUM)
 #undef PX_STATUS_ENUM
-/** @endcond */
+    /** @endcond */
 } px_status;
 
 /** The code's name: "PX_ERR_IO". */

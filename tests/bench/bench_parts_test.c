@@ -1,4 +1,5 @@
-/* The benchmark's parts: what is counted, how sweeps are read, order statistics, synthetic tokens, crossovers, peaks. */
+/* The benchmark's parts: what is counted, how sweeps are read, order statistics, synthetic tokens, crossovers, peaks.
+ */
 #include "bench.h"
 #include "samples.h"
 #include "statistics.h"
@@ -48,10 +49,10 @@ static void flops_of_two_layers_with_a_table_are_counted_by_hand(void **state)
     px_model_config model = model_of(20, 30, 2, 50);
     px_optimizer_config optimizer = {.kind = PX_ADAM};
     px_count_train(&model, &optimizer, 3, 4, &count);
-    double rows = 12, want = rows * 6 * 20 * 30          /* W_xh of layer 0 */
-                           + rows * 6 * 30 * 30          /* W_xh of layer 1 */
-                           + 2 * (rows * 4 * 900 + 9 * 2 * 900) /* W_hh twice; 3 streams, 3 steps back */
-                           + rows * 6 * 30 * 50;
+    double rows = 12, want = rows * 6 * 20 * 30                   /* W_xh of layer 0 */
+                             + rows * 6 * 30 * 30                 /* W_xh of layer 1 */
+                             + 2 * (rows * 4 * 900 + 9 * 2 * 900) /* W_hh twice; 3 streams, 3 steps back */
+                             + rows * 6 * 30 * 50;
     assert_true(count.flops == want);
 }
 
@@ -98,7 +99,8 @@ static void weights_that_evaluation_and_decoding_read_are_counted_by_hand(void *
     px_work_count evaluate, decode, train;
     px_model_config model = model_of(20, 30, 2, 50);
     px_optimizer_config optimizer = {.kind = PX_SGD};
-    const double w_hh = 4.0 * 30 * 30, all = 3 * w_hh + 4.0 * (20 * 30 + 30 * 50); /* two W_hh and one W_xh of 30 x 30 */
+    const double w_hh = 4.0 * 30 * 30,
+                 all = 3 * w_hh + 4.0 * (20 * 30 + 30 * 50); /* two W_hh and one W_xh of 30 x 30 */
     px_count_evaluate(&model, 3, 4, &evaluate);
     px_count_decode(&model, 3, &decode);
     px_count_train(&model, &optimizer, 3, 4, &train);
@@ -114,7 +116,8 @@ static void weights_that_evaluation_and_decoding_read_are_counted_by_hand(void *
 
 /* ---- plans ------------------------------------------------------------------------------------------------------- */
 
-static px_status make_plan(const char *preset, const char *const *sweeps, size_t count, const char *devices, const char *works, px_bench_plan *plan)
+static px_status make_plan(const char *preset, const char *const *sweeps, size_t count, const char *devices,
+                           const char *works, px_bench_plan *plan)
 {
     px_config config;
     px_bench_config_default(&config);
@@ -153,18 +156,33 @@ static void a_sweep_is_the_product_of_its_keys_and_devices_share_a_group(void **
 
 static void bad_sweeps_say_what_is_wrong(void **state)
 {
-    static const struct { const char *sweep, *word; } bad[] = {
-        {"hidden", "key=a..b"}, {"hiden=3", "expected key"}, {"hidden=", "no whole number"}, {"hidden=a", "no whole number"},
-        {"hidden=0", "out of range"}, {"hidden=512..128", "backwards"}, {"hidden=128..", "no whole number"}, {"hidden=1,1", "twice"},
-        {"hidden=3x", "not understood"}, {"hidden=99999999999", "out of range"}, {"batch=-1", "out of range"}, {"embed=0..8", "cannot start at 0"},
-        {"precision=fp64", "fp32, tf32, bf16"}, {"hidden=1,2,", "no whole number"}, {"vocab=1", "out of range"}, {"hidden=1...4", "no whole number"},
+    static const struct {
+        const char *sweep, *word;
+    } bad[] = {
+        {"hidden", "key=a..b"},
+        {"hiden=3", "expected key"},
+        {"hidden=", "no whole number"},
+        {"hidden=a", "no whole number"},
+        {"hidden=0", "out of range"},
+        {"hidden=512..128", "backwards"},
+        {"hidden=128..", "no whole number"},
+        {"hidden=1,1", "twice"},
+        {"hidden=3x", "not understood"},
+        {"hidden=99999999999", "out of range"},
+        {"batch=-1", "out of range"},
+        {"embed=0..8", "cannot start at 0"},
+        {"precision=fp64", "fp32, tf32, bf16"},
+        {"hidden=1,2,", "no whole number"},
+        {"vocab=1", "out of range"},
+        {"hidden=1...4", "no whole number"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         px_bench_plan plan;
         px_status status = make_plan(NULL, &bad[i].sweep, 1, "cpu", "train", &plan);
         if (status != PX_ERR_ARGUMENT) fail_msg("%s: accepted", bad[i].sweep);
         if (!strstr(px_error_message(), bad[i].word) || !strstr(px_error_message(), bad[i].sweep))
-            fail_msg("%s: the message is \"%s\", without \"%s\" or the sweep itself", bad[i].sweep, px_error_message(), bad[i].word);
+            fail_msg("%s: the message is \"%s\", without \"%s\" or the sweep itself", bad[i].sweep, px_error_message(),
+                     bad[i].word);
     }
 }
 
@@ -187,7 +205,9 @@ static int has_case(const px_bench_plan *plan, int32_t n, int32_t h, int32_t V, 
 {
     for (size_t i = 0; i < plan->count; i++) {
         const px_bench_case *c = &plan->cases[i];
-        if (c->batch == n && c->steps == 35 && c->hidden == h && c->vocab == V && c->layers == L && c->threads == threads) return 1;
+        if (c->batch == n && c->steps == 35 && c->hidden == h && c->vocab == V && c->layers == L &&
+            c->threads == threads)
+            return 1;
     }
     return 0;
 }
@@ -196,14 +216,18 @@ static void quick_holds_the_sizes_that_the_targets_name(void **state)
 {
     px_bench_plan plan;
     assert_int_equal(make_plan("quick", NULL, 0, "cpu", "train", &plan), PX_OK);
-    assert_true(has_case(&plan, 32, 512, 28, 1, 1) && has_case(&plan, 32, 512, 28, 1, 2) && has_case(&plan, 32, 512, 10000, 1, 2));
+    assert_true(has_case(&plan, 32, 512, 28, 1, 1) && has_case(&plan, 32, 512, 28, 1, 2) &&
+                has_case(&plan, 32, 512, 10000, 1, 2));
     assert_true(has_case(&plan, 32, 256, 28, 2, 2) && has_case(&plan, 32, 1024, 28, 2, 2));
-    assert_true(has_case(&plan, 7, 512, 28, 1, 2) && has_case(&plan, 8, 512, 28, 1, 2) && has_case(&plan, 33, 512, 28, 1, 2));
-    assert_true(has_case(&plan, 40, 512, 28, 1, 2) && has_case(&plan, 32, 250, 28, 1, 2) && has_case(&plan, 32, 256, 28, 1, 2));
+    assert_true(has_case(&plan, 7, 512, 28, 1, 2) && has_case(&plan, 8, 512, 28, 1, 2) &&
+                has_case(&plan, 33, 512, 28, 1, 2));
+    assert_true(has_case(&plan, 40, 512, 28, 1, 2) && has_case(&plan, 32, 250, 28, 1, 2) &&
+                has_case(&plan, 32, 256, 28, 1, 2));
     assert_true(has_case(&plan, 1, 33, 28, 1, 2));
     int of_one_stream[PX_BENCH_WORKS][3] = {{0}};
     for (size_t i = 0; i < plan.count; i++)
-        if (plan.cases[i].batch == 1 && plan.cases[i].hidden == 512) of_one_stream[plan.cases[i].work][plan.cases[i].threads]++;
+        if (plan.cases[i].batch == 1 && plan.cases[i].hidden == 512)
+            of_one_stream[plan.cases[i].work][plan.cases[i].threads]++;
     for (int threads = 1; threads <= 2; threads++)
         assert_true(of_one_stream[PX_BENCH_EVALUATE][threads] == 1 && of_one_stream[PX_BENCH_DECODE][threads] == 1);
     px_bench_plan_free(&plan);
@@ -233,12 +257,13 @@ static void every_preset_makes_a_plan_whose_names_are_unique(void **state)
         }
 }
 
-/* ---- statistics, tokens, peaks ------------------------------------------------------------------------------------ */
+/* ---- statistics, tokens, peaks ----------------------------------------------------------------------------------- */
 
 static void quantiles_interpolate_between_order_statistics(void **state)
 {
     double values[] = {4, 1, 3, 2, 5}, two[] = {1, 2};
-    assert_true(px_quantile(values, 5, 0.5) == 3 && px_quantile(values, 5, 0.25) == 2 && px_quantile(values, 5, 1) == 5);
+    assert_true(px_quantile(values, 5, 0.5) == 3 && px_quantile(values, 5, 0.25) == 2 &&
+                px_quantile(values, 5, 1) == 5);
     assert_true(px_quantile(two, 2, 0.5) == 1.5);
     assert_true(isnan(px_quantile(two, 0, 0.5)));
     assert_true(isinf(px_median_error(1, 1, 1, 2)));
@@ -259,8 +284,8 @@ static void repeats_that_lost_a_core_are_set_aside(void **state)
         s.probe[i] = 50;
     }
     assert_int_equal(px_samples_undisturbed(&s), 6);
-    s.use[5] = 1.5;         /* the repeat itself lost a core */
-    s.probe_use[4] = 1.2;   /* the probe just before it did */
+    s.use[5] = 1.5;       /* the repeat itself lost a core */
+    s.probe_use[4] = 1.2; /* the probe just before it did */
     s.tokens_per_s[5] = s.tokens_per_s[4] = 10;
     s.probe[4] = 20;
     assert_int_equal(px_samples_undisturbed(&s), 4);
@@ -289,7 +314,8 @@ static void synthetic_tokens_follow_zipf_and_repeat(void **state)
     for (int r = 0; r < V; r++) sum += 1 / (r + 2.7);
     for (int r = 0; r < V; r++) {
         double p = 1 / (r + 2.7) / sum, sigma = sqrt(p * (1 - p) / N);
-        if (fabs((double)seen[r] / N - p) > 5 * sigma) fail_msg("token %d: frequency %g, want %g +- %g", r, (double)seen[r] / N, p, 5 * sigma);
+        if (fabs((double)seen[r] / N - p) > 5 * sigma)
+            fail_msg("token %d: frequency %g, want %g +- %g", r, (double)seen[r] / N, p, 5 * sigma);
     }
     free(a);
     free(b);
@@ -312,23 +338,26 @@ static void peaks_and_probes_are_measured(void **state)
 
 static void only_probes_that_had_their_cores_are_clean(void **state)
 {
-    static px_samples samples = {.threads = 2, .probe_count = 4, .probe = {50, 30, 52, 51}, .probe_use = {1.99, 1.2, 1.91, 1.89}};
+    static px_samples samples = {
+        .threads = 2, .probe_count = 4, .probe = {50, 30, 52, 51}, .probe_use = {1.99, 1.2, 1.91, 1.89}};
     double clean[PX_SAMPLES_MAX];
     assert_int_equal(px_samples_clean_probes(&samples, clean), 2); /* 95 % of two cores are 1.9 */
     assert_true(clean[0] == 50 && clean[1] == 52);
 }
 
-/* ---- crossovers --------------------------------------------------------------------------------------------------- */
+/* ---- crossovers -------------------------------------------------------------------------------------------------- */
 
 static void a_crossover_is_the_size_from_which_the_other_device_stays_faster(void **state)
 {
     static const int32_t hidden[] = {64, 128, 256, 512};
-    static const double base[] = {100, 50, 25, 12}, other[] = {120, 40, 50, 48}; /* faster at 64, slower at 128, faster from 256 */
+    static const double base[] = {100, 50, 25, 12},
+                        other[] = {120, 40, 50, 48}; /* faster at 64, slower at 128, faster from 256 */
     px_bench_measure measures[8];
     memset(measures, 0, sizeof measures);
     for (int i = 0; i < 8; i++) {
         px_bench_measure *m = &measures[i];
-        m->c = (px_bench_case){.group = i / 2, .batch = 32, .steps = 35, .hidden = hidden[i / 2], .layers = 1, .vocab = 28, .threads = 1};
+        m->c = (px_bench_case){
+            .group = i / 2, .batch = 32, .steps = 35, .hidden = hidden[i / 2], .layers = 1, .vocab = 28, .threads = 1};
         snprintf(m->c.device, sizeof m->c.device, "%s", i % 2 ? "cuda:0" : "cpu");
         m->measured = 1;
         m->tokens_per_s.median = i % 2 ? other[i / 2] : base[i / 2];

@@ -1,5 +1,6 @@
 /* `perplex bench` as a user runs it, on small sizes: its JSON against the schema, Ctrl-C, bad arguments.
- * No figure is judged that a busy machine can change: the rules of judging are in compare_test.c and bench_parts_test.c. */
+ * No figure is judged that a busy machine can change: the rules of judging are in compare_test.c and
+ * bench_parts_test.c. */
 #include "program.h"
 #include "schema.h"
 
@@ -38,11 +39,13 @@ static cJSON *measure(const char *command_line)
 /* Fails unless the run says what it measured as shares that follow from each other. */
 static void check_case(const cJSON *c)
 {
-    double gflops = json_number(c, "gflops"), peak = json_number(c, "peak_gflops"), share = json_number(c, "share_of_peak");
+    double gflops = json_number(c, "gflops"), peak = json_number(c, "peak_gflops"),
+           share = json_number(c, "share_of_peak");
     double tokens = json_number(c, "batch") * json_number(c, "steps");
     if (strcmp(json_text(c, "work"), "decode") == 0) tokens = json_number(c, "batch");
     assert_true(fabs(share - gflops / peak) < 1e-9 * share + 1e-12);
-    assert_true(fabs(gflops - json_number(c, "tokens_per_s") / tokens * json_number(c, "flops_per_step") * 1e-9) < 1e-6 * gflops);
+    assert_true(fabs(gflops - json_number(c, "tokens_per_s") / tokens * json_number(c, "flops_per_step") * 1e-9) <
+                1e-6 * gflops);
     assert_true(json_number(c, "tokens_per_s_q1") <= json_number(c, "tokens_per_s"));
     assert_true(json_number(c, "tokens_per_s_q3") >= json_number(c, "tokens_per_s"));
     assert_true(share > 0);
@@ -52,11 +55,14 @@ static void check_case(const cJSON *c)
 static void check_weights(const cJSON *c)
 {
     if (strcmp(json_text(c, "work"), "train") == 0) {
-        assert_true(cJSON_IsNull(json_at(c, "weight_bytes_per_step")) && cJSON_IsNull(json_at(c, "weight_gb_s")) && cJSON_IsNull(json_at(c, "read_gb_s")));
+        assert_true(cJSON_IsNull(json_at(c, "weight_bytes_per_step")) && cJSON_IsNull(json_at(c, "weight_gb_s")) &&
+                    cJSON_IsNull(json_at(c, "read_gb_s")));
         return;
     }
-    const double tokens = json_number(c, "batch") * (strcmp(json_text(c, "work"), "decode") == 0 ? 1 : json_number(c, "steps"));
-    const double bytes = json_number(c, "weight_bytes_per_step"), rate = json_number(c, "weight_gb_s"), read = json_number(c, "read_gb_s");
+    const double tokens =
+        json_number(c, "batch") * (strcmp(json_text(c, "work"), "decode") == 0 ? 1 : json_number(c, "steps"));
+    const double bytes = json_number(c, "weight_bytes_per_step"), rate = json_number(c, "weight_gb_s"),
+                 read = json_number(c, "read_gb_s");
     assert_true(fabs(rate - json_number(c, "tokens_per_s") / tokens * bytes * 1e-9) < 1e-6 * rate);
     const double seconds = fmax(json_number(c, "flops_per_step") / json_number(c, "peak_gflops"), bytes / read) * 1e-9;
     assert_true(fabs(json_number(c, "roofline_s") - seconds) < 1e-6 * seconds);
@@ -78,7 +84,8 @@ static void smoke_obeys_the_schema_and_phases_lie_inside_the_step(void **state)
     assert_int_equal(cJSON_GetArraySize(json_at(result, "cases")), 3);
     assert_true(cJSON_IsTrue(json_at(result, "complete")));
     assert_true(json_number(result, "peak_gflops") > 0);
-    cJSON_ArrayForEach(c, json_at(result, "cases")) {
+    cJSON_ArrayForEach(c, json_at(result, "cases"))
+    {
         static const char *const timed[] = {"data", "recurrence_forward", "head", "recurrence_backward", "update"};
         check_case(c);
         check_phases(c);
@@ -89,11 +96,13 @@ static void smoke_obeys_the_schema_and_phases_lie_inside_the_step(void **state)
 
 static void devices_side_by_side_start_from_the_same_losses(void **state)
 {
-    cJSON *result = measure("bench --sweep hidden=33,64 batch=3 steps=7 vocab=40 threads=1 --device cpu,reference --case-seconds 0.1 --json");
+    cJSON *result = measure("bench --sweep hidden=33,64 batch=3 steps=7 vocab=40 threads=1 --device cpu,reference "
+                            "--case-seconds 0.1 --json");
     const cJSON *c;
     int compared = 0;
     check_schema(result);
-    cJSON_ArrayForEach(c, json_at(result, "cases")) {
+    cJSON_ArrayForEach(c, json_at(result, "cases"))
+    {
         if (strcmp(json_text(c, "device"), "reference") != 0) continue;
         /* fp32 against double: losses of some 4 nats, each the mean of 21; 1e-5 is 40 units in fp32's last place */
         assert_true(json_number(c, "loss_difference") < 1e-5);
@@ -106,19 +115,22 @@ static void devices_side_by_side_start_from_the_same_losses(void **state)
 
 static void evaluation_and_decoding_are_measured_too(void **state)
 {
-    cJSON *result = measure("bench --hidden 48 --embed 16 --layers 2 --batch 5 --steps 6 --threads 1 --work train,evaluate,decode --case-seconds 0.1 --json");
+    cJSON *result = measure("bench --hidden 48 --embed 16 --layers 2 --batch 5 --steps 6 --threads 1 --work "
+                            "train,evaluate,decode --case-seconds 0.1 --json");
     const cJSON *cases = json_at(result, "cases"), *c;
     static const char *const works[] = {"train", "evaluate", "decode"};
     int i = 0;
     check_schema(result);
-    cJSON_ArrayForEach(c, cases) {
+    cJSON_ArrayForEach(c, cases)
+    {
         assert_string_equal(json_text(c, "work"), works[i++]);
         check_case(c);
         check_weights(c);
     }
     assert_int_equal(i, 3);
     /* before the first update, training and evaluation score the same window with the same weights */
-    const cJSON *train = json_at(cJSON_GetArrayItem(cases, 0), "losses"), *evaluate = json_at(cJSON_GetArrayItem(cases, 1), "losses");
+    const cJSON *train = json_at(cJSON_GetArrayItem(cases, 0), "losses"),
+                *evaluate = json_at(cJSON_GetArrayItem(cases, 1), "losses");
     assert_true(fabs(cJSON_GetArrayItem(train, 0)->valuedouble - cJSON_GetArrayItem(evaluate, 0)->valuedouble) < 1e-5);
     cJSON_Delete(result);
 }
@@ -126,14 +138,18 @@ static void evaluation_and_decoding_are_measured_too(void **state)
 /* Parts of a step alone, and a part that this model has not or that an engine cannot run alone: said as its reason. */
 static void phases_are_measured_alone(void **state)
 {
-    static const char *const parts[] = {"data", "embed", "recurrence_forward", "head", "recurrence_backward", "embed_backward", "update"};
-    cJSON *result = measure("bench --hidden 48 --embed 16 --layers 2 --batch 5 --steps 6 --threads 1 --work phases --case-seconds 0.1 --json");
-    cJSON *whole = measure("bench --hidden 48 --embed 16 --layers 2 --batch 5 --steps 6 --threads 1 --case-seconds 0.1 --json");
+    static const char *const parts[] = {"data",           "embed", "recurrence_forward", "head", "recurrence_backward",
+                                        "embed_backward", "update"};
+    cJSON *result = measure("bench --hidden 48 --embed 16 --layers 2 --batch 5 --steps 6 --threads 1 --work phases "
+                            "--case-seconds 0.1 --json");
+    cJSON *whole =
+        measure("bench --hidden 48 --embed 16 --layers 2 --batch 5 --steps 6 --threads 1 --case-seconds 0.1 --json");
     const cJSON *c, *train = cJSON_GetArrayItem(json_at(whole, "cases"), 0);
     double flops = 0, bytes = 0;
     int i = 0;
     check_schema(result);
-    cJSON_ArrayForEach(c, json_at(result, "cases")) {
+    cJSON_ArrayForEach(c, json_at(result, "cases"))
+    {
         assert_string_equal(json_text(c, "work"), parts[i++]);
         check_phases(c);
         flops += json_number(c, "flops_per_step");
@@ -143,7 +159,8 @@ static void phases_are_measured_alone(void **state)
     assert_true(flops == json_number(train, "flops_per_step") && bytes == json_number(train, "bytes_per_step"));
     cJSON_Delete(result);
     cJSON_Delete(whole);
-    result = measure("bench --hidden 20 --batch 2 --steps 3 --threads 1 --work embed,head --device cpu,reference --case-seconds 0.05 --json");
+    result = measure("bench --hidden 20 --batch 2 --steps 3 --threads 1 --work embed,head --device cpu,reference "
+                     "--case-seconds 0.05 --json");
     check_schema(result);
     assert_int_equal(cJSON_GetArraySize(json_at(result, "cases")), 1);
     assert_int_equal(cJSON_GetArraySize(json_at(result, "failed")), 3);
@@ -159,23 +176,27 @@ static void driver_and_clocks_are_in_the_result(void **state)
     cJSON *result = measure("bench --hidden 16 --batch 2 --steps 3 --threads 1 --case-seconds 0.05 --json");
     unsetenv("LD_LIBRARY_PATH");
     check_schema(result);
-    const cJSON *nvidia = json_at(result, "nvidia"), *gpus = json_at(nvidia, "gpus"), *gpu = cJSON_GetArrayItem(gpus, 1);
+    const cJSON *nvidia = json_at(result, "nvidia"), *gpus = json_at(nvidia, "gpus"),
+                *gpu = cJSON_GetArrayItem(gpus, 1);
     assert_string_equal(json_text(nvidia, "driver"), "999.88.77");
     assert_int_equal(cJSON_GetArraySize(gpus), 2);
     assert_string_equal(json_text(gpu, "name"), "Stand-in 1");
     assert_string_equal(json_text(gpu, "bus"), "00000000:01:00.0");
-    assert_true(json_number(gpu, "sm_mhz") == 1501 && json_number(gpu, "sm_mhz_max") == 1981 && json_number(gpu, "memory_mhz") == 2602);
+    assert_true(json_number(gpu, "sm_mhz") == 1501 && json_number(gpu, "sm_mhz_max") == 1981 &&
+                json_number(gpu, "memory_mhz") == 2602);
     assert_true(json_number(gpu, "power_limit_w") == 350.5 && cJSON_IsNull(json_at(gpu, "temperature_c")));
     cJSON_Delete(result);
 }
 
-/* ---- stopping, files, arguments ------------------------------------------------------------------------------------ */
+/* ---- stopping, files, arguments ---------------------------------------------------------------------------------- */
 
 static void ctrl_c_keeps_what_was_measured(void **state)
 {
-    /* 1,440 cases of a third of a second or more: it is never done when the second line of progress comes, after some ten seconds */
-    program_started started = program_start("bench --sweep hidden=16..64 batch=1..128 steps=4,8,16 vocab=20,21,22,23,24,25,26,27,28,29 embed=0,8 threads=1 "
-                                            "--case-seconds 0.2 --json");
+    /* 1,440 cases of a third of a second or more: it is never done when the second line of progress comes, after some
+     * ten seconds */
+    program_started started = program_start(
+        "bench --sweep hidden=16..64 batch=1..128 steps=4,8,16 vocab=20,21,22,23,24,25,26,27,28,29 embed=0,8 threads=1 "
+        "--case-seconds 0.2 --json");
     for (int i = 0; i < 6000; i++) {
         struct timespec pause = {0, 100000000};
         nanosleep(&pause, NULL);
@@ -220,12 +241,22 @@ static void a_folder_gets_json_csv_markdown_and_plots(void **state)
 {
     char folder[] = "/tmp/perplex-bench-folder-XXXXXX", line[256], path[128];
     assert_non_null(mkdtemp(folder));
-    snprintf(line, sizeof line, "bench --sweep hidden=16,32 batch=1,4 steps=4 threads=1 --case-seconds 0.05 --png --out %s", folder);
+    snprintf(line, sizeof line,
+             "bench --sweep hidden=16,32 batch=1,4 steps=4 threads=1 --case-seconds 0.05 --png --out %s", folder);
     program_run run = program_call(line);
     assert_int_equal(run.code, 0);
     int drawn = !strstr(run.err, "gnuplot was not found");
-    static const char *const files[] = {"bench.json", "bench.csv", "bench.md", "plots/speed-hidden.gp", "plots/speed-batch.gp", "plots/phases.gp",
-                                        "plots/roofline.gp", "plots/speed-hidden.svg", "plots/speed-batch.png", "plots/phases.svg", "plots/roofline.png"};
+    static const char *const files[] = {"bench.json",
+                                        "bench.csv",
+                                        "bench.md",
+                                        "plots/speed-hidden.gp",
+                                        "plots/speed-batch.gp",
+                                        "plots/phases.gp",
+                                        "plots/roofline.gp",
+                                        "plots/speed-hidden.svg",
+                                        "plots/speed-batch.png",
+                                        "plots/phases.svg",
+                                        "plots/roofline.png"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         int picture = strstr(files[i], ".svg") || strstr(files[i], ".png");
         if (picture && !drawn) continue;
@@ -254,17 +285,29 @@ static void a_folder_gets_json_csv_markdown_and_plots(void **state)
 
 static void wrong_arguments_end_with_status_2_and_one_clear_line(void **state)
 {
-    static const struct { const char *line, *word; } bad[] = {
-        {"bench --sweep hidden=9..1", "backwards"}, {"bench --sweep hiden=9", "expected key"}, {"bench --preset quik", "seed-chapter"},
-        {"bench --preset quick --hidden 3", "--hidden"}, {"bench --preset quick --sweep hidden=3", "preset brings its own"},
-        {"bench --device abacus", "abacus"}, {"bench --work walk", "decode"}, {"bench --plot /tmp/perplex-none.json", "--out"},
-        {"bench --plot /tmp/perplex-none.json --out /tmp/perplex-none", "perplex-none.json"}, {"bench --hidden 0", "hidden"}, {"bench --prset quick", "preset"},
-        {"bench --precision bf16", "fp32"}, {"bench --tied", "embed"}, {"bench --data /tmp/perplex-none.txt", "perplex-none.txt"},
+    static const struct {
+        const char *line, *word;
+    } bad[] = {
+        {"bench --sweep hidden=9..1", "backwards"},
+        {"bench --sweep hiden=9", "expected key"},
+        {"bench --preset quik", "seed-chapter"},
+        {"bench --preset quick --hidden 3", "--hidden"},
+        {"bench --preset quick --sweep hidden=3", "preset brings its own"},
+        {"bench --device abacus", "abacus"},
+        {"bench --work walk", "decode"},
+        {"bench --plot /tmp/perplex-none.json", "--out"},
+        {"bench --plot /tmp/perplex-none.json --out /tmp/perplex-none", "perplex-none.json"},
+        {"bench --hidden 0", "hidden"},
+        {"bench --prset quick", "preset"},
+        {"bench --precision bf16", "fp32"},
+        {"bench --tied", "embed"},
+        {"bench --data /tmp/perplex-none.txt", "perplex-none.txt"},
         {"bench --hidden 65536 --batch 1048576 --steps 1048576", "too large"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         program_run run = program_call(bad[i].line);
-        if (run.code != 2 || !strstr(run.err, bad[i].word)) fail_msg("%s: exit status %d: %s", bad[i].line, run.code, run.err);
+        if (run.code != 2 || !strstr(run.err, bad[i].word))
+            fail_msg("%s: exit status %d: %s", bad[i].line, run.code, run.err);
         program_free(&run);
     }
 }
@@ -273,7 +316,8 @@ static void wrong_arguments_end_with_status_2_and_one_clear_line(void **state)
 static void too_little_memory_ends_with_status_1_and_says_what_to_lower(void **state)
 {
     program_run run = program_call("bench --hidden 65536 --layers 16 --batch 1 --steps 1");
-    if (run.code != 1 || !strstr(run.err, "memory") || !strstr(run.err, "lower --hidden")) fail_msg("exit status %d: %s", run.code, run.err);
+    if (run.code != 1 || !strstr(run.err, "memory") || !strstr(run.err, "lower --hidden"))
+        fail_msg("exit status %d: %s", run.code, run.err);
     program_free(&run);
 }
 

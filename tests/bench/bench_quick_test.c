@@ -26,7 +26,8 @@ static void quick_obeys_the_schema(void **state)
     assert_int_equal(cJSON_GetArraySize(json_at(result, "failed")), 0);
     const cJSON *c;
     int weights = 0; /* cases that are held against reading the weights */
-    cJSON_ArrayForEach(c, json_at(result, "cases")) {
+    cJSON_ArrayForEach(c, json_at(result, "cases"))
+    {
         double sum = json_number(c, "phase_sum"), share = json_number(c, "share_of_peak");
         if (!(sum > 0 && sum <= 1.001)) fail_msg("%s: its phases sum to %.3f of the step", json_text(c, "name"), sum);
         assert_true(share > 0);
@@ -35,7 +36,8 @@ static void quick_obeys_the_schema(void **state)
             weights++;
         }
         assert_true(json_number(c, "tokens_per_s") > 0 && json_number(c, "threads") >= 1);
-        printf("%5.1f %% of peak, %.0f tokens/s: %s\n", 100 * share, json_number(c, "tokens_per_s"), json_text(c, "name"));
+        printf("%5.1f %% of peak, %.0f tokens/s: %s\n", 100 * share, json_number(c, "tokens_per_s"),
+               json_text(c, "name"));
     }
     assert_true(weights >= 2); /* evaluation and decoding of one stream */
     cJSON_Delete(schema);

@@ -1,4 +1,5 @@
-/* A stand-in for NVIDIA's management library with two GPUs; the second has no thermometer. What bench_program_test expects. */
+/* A stand-in for NVIDIA's management library with two GPUs; the second has no thermometer. What bench_program_test
+ * expects. */
 #include <stdio.h>
 #include <string.h>
 
@@ -22,15 +23,9 @@ int nvmlDeviceGetTemperature(gpu *device, int sensor, unsigned int *temperature)
 
 enum { NOT_SUPPORTED = 3, CLOCK_SM = 1, BUS_ID_AT = 16 + 5 * 4 };
 
-int nvmlInit_v2(void)
-{
-    return 0;
-}
+int nvmlInit_v2(void) { return 0; }
 
-int nvmlShutdown(void)
-{
-    return 0;
-}
+int nvmlShutdown(void) { return 0; }
 
 int nvmlSystemGetDriverVersion(char *version, unsigned int length)
 {

@@ -27,7 +27,8 @@ program_started program_start(const char *command_line)
     program_started s = {0};
     char *copy = strdup(command_line), *arguments[64] = {(char *)PERPLEX_PROGRAM}, *state = NULL;
     int count = 1, out = temporary(s.out_path), err = temporary(s.err_path);
-    for (char *part = strtok_r(copy, " ", &state); part && count < 63; part = strtok_r(NULL, " ", &state)) arguments[count++] = part;
+    for (char *part = strtok_r(copy, " ", &state); part && count < 63; part = strtok_r(NULL, " ", &state))
+        arguments[count++] = part;
     s.pid = fork();
     if (s.pid == 0) {
         dup2(out, STDOUT_FILENO);
@@ -60,7 +61,8 @@ program_run program_wait(program_started *s)
 {
     int status = 0;
     program_run run = {0};
-    while (waitpid(s->pid, &status, 0) < 0) {}
+    while (waitpid(s->pid, &status, 0) < 0) {
+    }
     run.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     run.out = program_read(s->out_path);
     run.err = program_read(s->err_path);

@@ -6,8 +6,8 @@
 #include <sys/types.h>
 
 typedef struct program_run {
-    int code;          /* exit status; 128 + signal where it was killed */
-    char *out, *err;   /* NUL-terminated; freed by program_free */
+    int code;        /* exit status; 128 + signal where it was killed */
+    char *out, *err; /* NUL-terminated; freed by program_free */
 } program_run;
 
 /* Runs perplex with a command line split at spaces. */
@@ -22,7 +22,8 @@ program_started program_start(const char *command_line);
 program_run program_wait(program_started *started);
 /* Reads a file whole, NUL-terminated; fails the test if it cannot. */
 char *program_read(const char *path);
-/* Standard output as JSON; fails the test, showing standard error, if the exit status is not `code` or it is no JSON. */
+/* Standard output as JSON; fails the test, showing standard error, if the exit status is not `code` or it is no JSON.
+ */
 cJSON *program_json(const program_run *run, int code);
 
 /* Shorthands for what must be there. */

@@ -1,6 +1,6 @@
 /* A checker for the part of JSON Schema that bench/schema.json uses: type, const, enum, required, properties,
- * additionalProperties (false), items, minimum, exclusiveMinimum. Any other keyword is an error, so that the schema cannot say more
- * than is checked. */
+ * additionalProperties (false), items, minimum, exclusiveMinimum. Any other keyword is an error, so that the schema
+ * cannot say more than is checked. */
 #ifndef PX_TEST_SCHEMA_H
 #define PX_TEST_SCHEMA_H
 

@@ -2,10 +2,10 @@
  *
  *     hold_at TEXT COMMAND PROGRAM ARGS...
  *
- * Runs PROGRAM and passes on its standard output. At the first line with TEXT it runs COMMAND by bash, with the program's number in HELD,
- * and reads on only when that has ended. The pipe between them has room for one line: meanwhile the program waits at the second line
- * after that with TEXT at the latest, in its call of write. Ends like the program, with 128 + its signal where one ended it; 99 if there
- * was no such line. */
+ * Runs PROGRAM and passes on its standard output. At the first line with TEXT it runs COMMAND by bash, with the
+ * program's number in HELD, and reads on only when that has ended. The pipe between them has room for one line:
+ * meanwhile the program waits at the second line after that with TEXT at the latest, in its call of write. Ends like
+ * the program, with 128 + its signal where one ended it; 99 if there was no such line. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -31,7 +31,8 @@ static void run_command(const char *command, pid_t held)
     setenv("HELD", number, 1);
     fflush(stdout);
     pid_t child = start(arguments, STDOUT_FILENO);
-    while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR) {}
+    while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+    }
 }
 
 /* Passes on a packet, which is a line, at a time; returns whether the line came. */
@@ -58,7 +59,8 @@ int main(int argc, char **argv)
 {
     int ends[2], status;
     if (argc < 4) return fprintf(stderr, "usage: hold_at TEXT COMMAND PROGRAM ARGS...\n"), 98;
-    if (pipe2(ends, O_CLOEXEC | O_DIRECT) != 0 || fcntl(ends[1], F_SETPIPE_SZ, 4096) < 0) return perror("hold_at: a pipe for one line"), 98;
+    if (pipe2(ends, O_CLOEXEC | O_DIRECT) != 0 || fcntl(ends[1], F_SETPIPE_SZ, 4096) < 0)
+        return perror("hold_at: a pipe for one line"), 98;
     pid_t child = start(argv + 3, ends[1]);
     close(ends[1]);
     int came = pass_on(ends[0], argv[1], argv[2], child);

@@ -1,5 +1,6 @@
-/* json_get FILE [PATH]: checks that FILE is one JSON value and nothing else, and prints what PATH ("texts.0.ids") leads to:
- * texts as they are, numbers in full, anything else as JSON. Status 1 if it is not JSON, 3 if PATH leads nowhere. */
+/* json_get FILE [PATH]: checks that FILE is one JSON value and nothing else, and prints what PATH ("texts.0.ids") leads
+ * to: texts as they are, numbers in full, anything else as JSON. Status 1 if it is not JSON, 3 if PATH leads nowhere.
+ */
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>

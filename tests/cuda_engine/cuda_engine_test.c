@@ -1,6 +1,6 @@
-/* The CUDA engine's host code on the fake runtime, where a test reaches inside: what happens when memory runs out at any
- * place, when a wait is left out, when graphs come and go, when there is no driver. What the engine computes is judged by the
- * programs of tests/parity, which run with the same simulated engine. */
+/* The CUDA engine's host code on the fake runtime, where a test reaches inside: what happens when memory runs out at
+ * any place, when a wait is left out, when graphs come and go, when there is no driver. What the engine computes is
+ * judged by the programs of tests/parity, which run with the same simulated engine. */
 #include "cases.h"
 #include "engine_cuda.h"
 #include "fake_control.h"
@@ -22,8 +22,17 @@ enum { SEED = 20, WINDOWS = 6 };
 /* Everything that has buffers of its own: embedding, projection, all dropouts, two layers, Adam, averages. */
 static const px_case every_buffer = {
     .name = "every buffer",
-    .model = {.vocab = 140, .embed = 6, .hidden = 10, .layers = 2, .tied = 1, .dropout_input = 0.2, .dropout_between = 0.3, .dropout_output = 0.4,
-              .dropout_weight = 0.25, .init_scale = 1, .init_gain = 1},
+    .model = {.vocab = 140,
+              .embed = 6,
+              .hidden = 10,
+              .layers = 2,
+              .tied = 1,
+              .dropout_input = 0.2,
+              .dropout_between = 0.3,
+              .dropout_output = 0.4,
+              .dropout_weight = 0.25,
+              .init_scale = 1,
+              .init_gain = 1},
     .optimizer = {.kind = PX_ADAM, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .clip = 1},
     .n = 7,
     .T = 20,
@@ -36,11 +45,18 @@ static const px_case one_hot = {
     .T = 4,
 };
 
-/* ---- helpers ------------------------------------------------------------------------------------------------------ */
+/* ---- helpers ----------------------------------------------------------------------------------------------------- */
 
 static void settings_reset(void)
 {
-    *px_fake_control() = (px_fake_settings){.lazy = 1, .seed = 1, .devices = 1, .driver = 1, .memory_bytes = (size_t)1 << 30, .l2_bytes = 64 << 10, .major = 9, .fail_at = -1};
+    *px_fake_control() = (px_fake_settings){.lazy = 1,
+                                            .seed = 1,
+                                            .devices = 1,
+                                            .driver = 1,
+                                            .memory_bytes = (size_t)1 << 30,
+                                            .l2_bytes = 64 << 10,
+                                            .major = 9,
+                                            .fail_at = -1};
     px_fake_reset();
 }
 
@@ -118,12 +134,13 @@ static void assert_nothing_is_left(void)
 {
     px_fake_counts left = px_fake_count();
     if (left.allocations || left.objects)
-        print_error("left behind: %zu allocations (%zu bytes), %zu streams, events, graphs or handles\n", left.allocations, left.bytes, left.objects);
+        print_error("left behind: %zu allocations (%zu bytes), %zu streams, events, graphs or handles\n",
+                    left.allocations, left.bytes, left.objects);
     assert_int_equal(left.allocations, 0);
     assert_int_equal(left.objects, 0);
 }
 
-/* ---- memory --------------------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 static px_status live(const px_case *c, px_precision precision)
 {
@@ -149,7 +166,9 @@ static void a_failure_at_each_creation_in_turn_ends_cleanly(void **state)
     for (int64_t k = 0; k < creations; k++) {
         px_fake_control()->fail_at = k;
         px_status status = live(&every_buffer, PX_FP32);
-        if (status != PX_ERR_MEMORY) print_error("creation %d of %d: %s: %s\n", (int)k, (int)creations, px_status_name(status), px_error_message());
+        if (status != PX_ERR_MEMORY)
+            print_error("creation %d of %d: %s: %s\n", (int)k, (int)creations, px_status_name(status),
+                        px_error_message());
         assert_int_equal(status, PX_ERR_MEMORY);
         assert_true(px_error_message()[0]);
         assert_nothing_is_left();
@@ -182,7 +201,12 @@ static void the_prediction_is_what_is_allocated(void **state)
     for (size_t i = 0; i < 2; i++) {
         px_engine *engine;
         px_engine_memory memory;
-        px_engine_shape shape = {.n = every_buffer.n, .T = every_buffer.T, .training = 1, .averaging = 1, .precision = precision[i], .seed = SEED};
+        px_engine_shape shape = {.n = every_buffer.n,
+                                 .T = every_buffer.T,
+                                 .training = 1,
+                                 .averaging = 1,
+                                 .precision = precision[i],
+                                 .seed = SEED};
         PX_CHECK(px_cuda_ops.memory(&every_buffer.model, &every_buffer.optimizer, &shape, &memory));
         PX_CHECK(make(&every_buffer, precision[i], &engine));
         size_t pinned = px_cuda_self(engine)->plan.bytes[PX_ARENA_PINNED];
@@ -195,12 +219,17 @@ static void the_prediction_is_what_is_allocated(void **state)
     }
 }
 
-/* ---- variants ------------------------------------------------------------------------------------------------------- */
+/* ---- variants ---------------------------------------------------------------------------------------------------- */
 
 static px_status make_by(px_recurrence recurrence, px_cell cell, px_engine **engine)
 {
     px_model_config model = every_buffer.model;
-    px_engine_shape shape = {.n = every_buffer.n, .T = every_buffer.T, .training = 1, .averaging = 1, .recurrence = recurrence, .seed = SEED};
+    px_engine_shape shape = {.n = every_buffer.n,
+                             .T = every_buffer.T,
+                             .training = 1,
+                             .averaging = 1,
+                             .recurrence = recurrence,
+                             .seed = SEED};
     model.cell = cell;
     *engine = NULL;
     PX_TRY(px_cuda_ops.create(&model, &every_buffer.optimizer, &shape, 0, engine));
@@ -255,7 +284,7 @@ static void a_variant_that_does_not_fit_is_refused_with_those_that_do(void **sta
     px_engine_destroy(engine);
 }
 
-/* ---- order ---------------------------------------------------------------------------------------------------------- */
+/* ---- order ------------------------------------------------------------------------------------------------------- */
 
 static void lazy_streams_in_any_order_give_the_same_bits_as_eager_ones(void **state)
 {
@@ -304,7 +333,7 @@ static void a_wait_that_is_left_out_is_caught(void **state)
     free(want);
 }
 
-/* ---- graphs --------------------------------------------------------------------------------------------------------- */
+/* ---- graphs ------------------------------------------------------------------------------------------------------ */
 
 static void a_window_is_captured_once_per_shape_and_replayed(void **state)
 {
@@ -367,13 +396,14 @@ static void the_head_in_one_chunk_and_in_many_agrees(void **state)
     float *want = weights_of_training(&every_buffer, &count); /* 140 rows at once */
     px_fake_control()->l2_bytes = 1;                          /* chunks of 64 */
     float *got = weights_of_training(&every_buffer, &count);
-    /* sums of 140 rows, cut at 64 and 128: fp32 rounding apart they agree; Adam's first steps magnify it where a gradient cancels */
+    /* sums of 140 rows, cut at 64 and 128: fp32 rounding apart they agree; Adam's first steps magnify it where a
+     * gradient cancels */
     assert_int_equal(px_compare_values(got, want, count, 1e-4, 0, "weight"), 0);
     free(got);
     free(want);
 }
 
-/* ---- times ---------------------------------------------------------------------------------------------------------- */
+/* ---- times ------------------------------------------------------------------------------------------------------- */
 
 static void phase_times_are_measured_once_asked_for(void **state)
 {
@@ -387,7 +417,8 @@ static void phase_times_are_measured_once_asked_for(void **state)
     PX_CHECK(train(&one_hot, engine));
     PX_CHECK(px_engine_phase_times(engine, 1, &times));
     /* the fake clock ticks once per stamp: 1 ms for each phase of each window */
-    for (int phase = 0; phase < PX_PHASE_COUNT; phase++) assert_true(fabs(times.seconds[phase] - WINDOWS * 1e-3) < 1e-9);
+    for (int phase = 0; phase < PX_PHASE_COUNT; phase++)
+        assert_true(fabs(times.seconds[phase] - WINDOWS * 1e-3) < 1e-9);
     PX_CHECK(px_engine_phase_times(engine, 0, &times));
     for (int phase = 0; phase < PX_PHASE_COUNT; phase++) assert_true(times.seconds[phase] == 0);
     px_engine_destroy(engine);
@@ -403,7 +434,7 @@ static void peaks_come_from_measuring(void **state)
     assert_nothing_is_left();
 }
 
-/* ---- precision -------------------------------------------------------------------------------------------------------- */
+/* ---- precision --------------------------------------------------------------------------------------------------- */
 
 static float *gradient_in(const px_case *c, px_precision precision, size_t *count)
 {
@@ -419,7 +450,8 @@ static float *gradient_in(const px_case *c, px_precision precision, size_t *coun
     return gradient;
 }
 
-/* That low precision is good enough is precision_test.c's to say; here, that what is asked for is what is computed in, and fp32 otherwise. */
+/* That low precision is good enough is precision_test.c's to say; here, that what is asked for is what is computed in,
+ * and fp32 otherwise. */
 static void each_precision_is_its_own(void **state)
 {
     static const px_case *const cases[] = {&every_buffer, &one_hot};
@@ -427,10 +459,12 @@ static void each_precision_is_its_own(void **state)
         float *g[3];
         double error[3] = {0}, size = 0;
         size_t count;
-        for (px_precision precision = PX_FP32; precision <= PX_BF16; precision++) g[precision] = gradient_in(cases[i], precision, &count);
+        for (px_precision precision = PX_FP32; precision <= PX_BF16; precision++)
+            g[precision] = gradient_in(cases[i], precision, &count);
         for (size_t k = 0; k < count; k++) {
             size += (double)g[PX_FP32][k] * g[PX_FP32][k];
-            for (int p = PX_TF32; p <= PX_BF16; p++) error[p] += ((double)g[p][k] - g[PX_FP32][k]) * ((double)g[p][k] - g[PX_FP32][k]);
+            for (int p = PX_TF32; p <= PX_BF16; p++)
+                error[p] += ((double)g[p][k] - g[PX_FP32][k]) * ((double)g[p][k] - g[PX_FP32][k]);
         }
         /* a rounding is 2^-11 at most in tf32, 2^-8 in bf16 */
         for (int p = PX_TF32; p <= PX_BF16; p++) {
@@ -454,7 +488,7 @@ static void low_precision_on_an_old_gpu_is_refused(void **state)
     assert_nothing_is_left();
 }
 
-/* ---- devices ---------------------------------------------------------------------------------------------------------- */
+/* ---- devices ----------------------------------------------------------------------------------------------------- */
 
 static void a_missing_driver_or_gpu_is_named_with_its_remedy(void **state)
 {
@@ -481,9 +515,10 @@ static void a_missing_driver_or_gpu_is_named_with_its_remedy(void **state)
     assert_true(info.free_bytes > 0);
 }
 
-/* ---- sums over ranks --------------------------------------------------------------------------------------------------- */
+/* ---- sums over ranks --------------------------------------------------------------------------------------------- */
 
-/* A reducer that makes every part of one rank the sum of three equal ones, in the stream's order as NCCL would; or one that never ends. */
+/* A reducer that makes every part of one rank the sum of three equal ones, in the stream's order as NCCL would; or one
+ * that never ends. */
 typedef struct tripler tripler;
 typedef struct tripler_work {
     tripler *owner;
@@ -599,7 +634,8 @@ static void the_output_layer_is_summed_while_the_recurrence_runs_back(void **sta
 /* Waits of a step with one layer: 2 for staging, 1 for each part, 1 of the update for the sums. */
 static void a_missing_wait_between_gradients_and_sums_is_caught(void **state)
 {
-    static const char *const missing[] = {"the output layer's sum does not wait for its gradient", "layer 0's does not", "the update does not wait for the sums"};
+    static const char *const missing[] = {"the output layer's sum does not wait for its gradient", "layer 0's does not",
+                                          "the update does not wait for the sums"};
     tripler t;
     size_t count;
     px_fake_control()->seed = 3;
@@ -663,7 +699,8 @@ static void an_infinite_loss_shows_in_the_gradient_that_is_summed(void **state)
         PX_CHECK(make(&one_hot, PX_FP32, &engine));
         float *weights = calloc(table.count, sizeof *weights);
         float *bias = weights + px_parameters_find(&table, PX_TENSOR_B_Q, 0)->offset;
-        bias[0] = -3e38f, bias[1] = 3e38f; /* token 0 has probability 0, its loss is infinite, and dO is finite all the same */
+        bias[0] = -3e38f,
+        bias[1] = 3e38f; /* token 0 has probability 0, its loss is infinite, and dO is finite all the same */
         PX_CHECK(px_engine_write(engine, PX_SECTION_PARAMETERS, weights));
         if (with) PX_CHECK(px_engine_set_reducer(engine, &(px_reducer){&t, triple_start, triple_finish, triple_watch}));
         px_window window = px_case_window(&one_hot, 0, 0);
@@ -680,7 +717,7 @@ static void an_infinite_loss_shows_in_the_gradient_that_is_summed(void **state)
     }
 }
 
-/* ---- the rest of the seam that parity does not reach ------------------------------------------------------------------- */
+/* ---- the rest of the seam that parity does not reach ------------------------------------------------------------- */
 
 static void ids_out_of_range_are_refused_before_anything_runs(void **state)
 {

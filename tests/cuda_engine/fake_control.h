@@ -1,11 +1,11 @@
 /* A CUDA runtime and a cuBLAS without a GPU, for tests: what a test sets and reads.
  *
  * The CUDA engine's own host code is linked with these instead of the real libraries; kernels are the simulator's
- * (tests/cuda_on_cpu). Streams are queues. In lazy mode, the default, nothing runs before something waits for it, and then
- * other streams get ahead only by chance: so a buffer that is reused too early, a read before a wait or an event that nobody
- * waits for gives a wrong result here, where an eager runtime would hide it. Device and pinned memory start as NaN
- * (bytes 0xff), every copy and every product is checked against the bounds of its allocations, and what real CUDA refuses
- * while a stream is captured is refused. */
+ * (tests/cuda_on_cpu). Streams are queues. In lazy mode, the default, nothing runs before something waits for it, and
+ * then other streams get ahead only by chance: so a buffer that is reused too early, a read before a wait or an event
+ * that nobody waits for gives a wrong result here, where an eager runtime would hide it. Device and pinned memory start
+ * as NaN (bytes 0xff), every copy and every product is checked against the bounds of its allocations, and what real
+ * CUDA refuses while a stream is captured is refused. */
 #ifndef PX_FAKE_CONTROL_H
 #define PX_FAKE_CONTROL_H
 
@@ -20,33 +20,35 @@ extern "C" {
 typedef enum px_fake_fault {
     PX_FAKE_NO_FAULT,
     PX_FAKE_NO_EVENT_SYNCHRONIZE, /* the host does not wait for events: pinned buffers are reused too early */
-    PX_FAKE_NO_FIRST_STREAM_WAIT, /* of every two cudaStreamWaitEvent the first is missing: the copy stream runs ahead */
+    PX_FAKE_NO_FIRST_STREAM_WAIT, /* of every two cudaStreamWaitEvent the first is missing: the copy stream runs ahead
+                                   */
     PX_FAKE_NO_SECOND_STREAM_WAIT /* the second: the compute stream does not wait for the copy */
 } px_fake_fault;
 
 typedef struct px_fake_settings {
-    int lazy;               /* 0: every operation runs when it is enqueued */
-    uint64_t seed;          /* of what runs ahead in lazy mode */
-    int devices;            /* 0: no GPU */
-    int driver;             /* 0: cudaErrorInsufficientDriver, results unwritten */
-    size_t memory_bytes;    /* of the device */
+    int lazy;            /* 0: every operation runs when it is enqueued */
+    uint64_t seed;       /* of what runs ahead in lazy mode */
+    int devices;         /* 0: no GPU */
+    int driver;          /* 0: cudaErrorInsufficientDriver, results unwritten */
+    size_t memory_bytes; /* of the device */
     size_t l2_bytes;
-    int major, minor;       /* compute capability */
-    int64_t fail_at;        /* this many calls that create something succeed, the next one fails; -1: none fails */
+    int major, minor; /* compute capability */
+    int64_t fail_at;  /* this many calls that create something succeed, the next one fails; -1: none fails */
     px_fake_fault fault;
-    uint64_t wait_period;   /* of every so many cudaStreamWaitEvent ... */
-    uint64_t wait_missing;  /* ... this one, from 0, is missing; period 0: none is */
+    uint64_t wait_period;  /* of every so many cudaStreamWaitEvent ... */
+    uint64_t wait_missing; /* ... this one, from 0, is missing; period 0: none is */
 } px_fake_settings;
 
-/* The settings, to be changed in place. Start: lazy, one device of capability 9.0 with 1 GiB and 64 KiB of L2 cache (small,
- * so that the head runs in several chunks). PERPLEX_FAKE_EAGER in the environment starts eager, PERPLEX_FAKE_DRIVER=0
- * without a driver, PERPLEX_FAKE_DEVICES sets their number, PERPLEX_FAKE_MEMORY the device's bytes. */
+/* The settings, to be changed in place. Start: lazy, one device of capability 9.0 with 1 GiB and 64 KiB of L2 cache
+ * (small, so that the head runs in several chunks). PERPLEX_FAKE_EAGER in the environment starts eager,
+ * PERPLEX_FAKE_DRIVER=0 without a driver, PERPLEX_FAKE_DEVICES sets their number, PERPLEX_FAKE_MEMORY the device's
+ * bytes. */
 px_fake_settings *px_fake_control(void);
 
 typedef struct px_fake_counts {
-    size_t allocations, bytes;     /* alive now: device and pinned blocks */
-    size_t objects;                /* alive now: streams, events, graphs, cuBLAS handles */
-    size_t creations;              /* calls so far that fail_at counts */
+    size_t allocations, bytes; /* alive now: device and pinned blocks */
+    size_t objects;            /* alive now: streams, events, graphs, cuBLAS handles */
+    size_t creations;          /* calls so far that fail_at counts */
     size_t graph_launches, captures, kernels;
 } px_fake_counts;
 px_fake_counts px_fake_count(void);

@@ -1,4 +1,5 @@
-/* The part of cuBLAS that the engine uses, as plain loops: products of fp32, tf32 or bf16 operands with fp32 results and sums. */
+/* The part of cuBLAS that the engine uses, as plain loops: products of fp32, tf32 or bf16 operands with fp32 results
+ * and sums. */
 #include "fake_device.h"
 
 #include <cublas_v2.h>
@@ -13,18 +14,13 @@ struct cublasContext {
     cublasMath_t math = CUBLAS_DEFAULT_MATH;
 };
 
-namespace {
-
-size_t element_bytes(cudaDataType type)
+namespace
 {
-    return type == CUDA_R_16BF ? 2 : 4;
-}
+
+size_t element_bytes(cudaDataType type) { return type == CUDA_R_16BF ? 2 : 4; }
 
 /* Elements that a column-major [rows,cols] with leading dimension ld spans. */
-size_t extent(int rows, int cols, int ld)
-{
-    return rows && cols ? size_t(cols - 1) * size_t(ld) + size_t(rows) : 0;
-}
+size_t extent(int rows, int cols, int ld) { return rows && cols ? size_t(cols - 1) * size_t(ld) + size_t(rows) : 0; }
 
 float float_of(uint32_t bits)
 {
@@ -33,7 +29,8 @@ float float_of(uint32_t bits)
     return value;
 }
 
-/* An fp32 operand in TF32 mode, rounded as cvt.rna.tf32.f32 does: to nearest, ties away from zero, 10 explicit bits of mantissa. */
+/* An fp32 operand in TF32 mode, rounded as cvt.rna.tf32.f32 does: to nearest, ties away from zero, 10 explicit bits of
+ * mantissa. */
 float to_tf32(float value)
 {
     uint32_t bits;
@@ -62,7 +59,8 @@ std::vector<float> packed(const void *x, cudaDataType type, bool tf32, bool tran
 }
 
 /* C [m,n] = alpha op(A) op(B) + beta C. beta = 0 does not read C. */
-void multiply(int m, int n, int k, float alpha, const std::vector<float> &a, const std::vector<float> &b, float beta, float *c, int ldc)
+void multiply(int m, int n, int k, float alpha, const std::vector<float> &a, const std::vector<float> &b, float beta,
+              float *c, int ldc)
 {
     std::vector<float> column(static_cast<size_t>(m));
     for (int j = 0; j < n; j++) {
@@ -132,27 +130,32 @@ const char *cublasGetStatusString(cublasStatus_t status)
     return status == CUBLAS_STATUS_ALLOC_FAILED ? "the resource allocation failed" : "a cuBLAS error";
 }
 
-cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, int m, int n, int k, const void *alpha,
-                            const void *a, cudaDataType type_a, int lda, const void *b, cudaDataType type_b, int ldb, const void *beta, void *c,
-                            cudaDataType type_c, int ldc, cublasComputeType_t compute, cublasGemmAlgo_t)
+cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, int m, int n, int k,
+                            const void *alpha, const void *a, cudaDataType type_a, int lda, const void *b,
+                            cudaDataType type_b, int ldb, const void *beta, void *c, cudaDataType type_c, int ldc,
+                            cublasComputeType_t compute, cublasGemmAlgo_t)
 {
     bool ta = op_a != CUBLAS_OP_N, tb = op_b != CUBLAS_OP_N;
     int rows_a = ta ? k : m, cols_a = ta ? m : k, rows_b = tb ? n : k, cols_b = tb ? k : n;
-    if (m < 0 || n < 0 || k < 0 || lda < rows_a || ldb < rows_b || ldc < m || type_a != type_b || type_c != CUDA_R_32F) return CUBLAS_STATUS_INVALID_VALUE;
+    if (m < 0 || n < 0 || k < 0 || lda < rows_a || ldb < rows_b || ldc < m || type_a != type_b || type_c != CUDA_R_32F)
+        return CUBLAS_STATUS_INVALID_VALUE;
     if (type_a == CUDA_R_16BF && compute != CUBLAS_COMPUTE_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
-    if (!handle->stream || !handle->workspace) { /* the real one would allocate, and share a workspace between streams */
+    if (!handle->stream ||
+        !handle->workspace) { /* the real one would allocate, and share a workspace between streams */
         px_fake::complain("a product without a stream and, set after it, a workspace of its own");
         return CUBLAS_STATUS_NOT_INITIALIZED;
     }
     if (!px_fake::device_range(a, extent(rows_a, cols_a, lda) * element_bytes(type_a)) ||
-        !px_fake::device_range(b, extent(rows_b, cols_b, ldb) * element_bytes(type_b)) || !px_fake::device_range(c, extent(m, n, ldc) * sizeof(float))) {
+        !px_fake::device_range(b, extent(rows_b, cols_b, ldb) * element_bytes(type_b)) ||
+        !px_fake::device_range(c, extent(m, n, ldc) * sizeof(float))) {
         px_fake::complain("product m=%d n=%d k=%d: an operand leaves its allocation", m, n, k);
         return CUBLAS_STATUS_INVALID_VALUE;
     }
     bool tf32 = type_a == CUDA_R_32F && compute == CUBLAS_COMPUTE_32F_FAST_TF32;
     float factor = *static_cast<const float *>(alpha), keep = *static_cast<const float *>(beta);
     cudaError_t error = px_fake::enqueue(handle->stream, [=] {
-        multiply(m, n, k, factor, packed(a, type_a, tf32, ta, m, k, lda), packed(b, type_b, tf32, tb, k, n, ldb), keep, static_cast<float *>(c), ldc);
+        multiply(m, n, k, factor, packed(a, type_a, tf32, ta, m, k, lda), packed(b, type_b, tf32, tb, k, n, ldb), keep,
+                 static_cast<float *>(c), ldc);
         return cudaSuccess;
     });
     return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;

@@ -1,5 +1,5 @@
-/* Inside of the fake runtime: what its files share. fake_streams.cpp: order (streams, events, graphs); fake_runtime.cpp:
- * devices, memory, errors; fake_cublas.cpp: products. */
+/* Inside of the fake runtime: what its files share. fake_streams.cpp: order (streams, events, graphs);
+ * fake_runtime.cpp: devices, memory, errors; fake_cublas.cpp: products. */
 #ifndef PX_FAKE_DEVICE_H
 #define PX_FAKE_DEVICE_H
 
@@ -9,14 +9,15 @@
 
 #include <functional>
 
-namespace px_fake {
+namespace px_fake
+{
 
 typedef std::function<cudaError_t()> work;
 
 /* ---- fake_streams.cpp */
 
-/* Puts work into a stream, or into the graph that the stream is being captured into. NULL: the legacy default stream, which
- * waits for all others. */
+/* Puts work into a stream, or into the graph that the stream is being captured into. NULL: the legacy default stream,
+ * which waits for all others. */
 cudaError_t enqueue(cudaStream_t stream, work run);
 bool is_capturing(cudaStream_t stream);
 /* Runs a stream (NULL: the default one) to its end, and of the others what it waits for; or all of them. */

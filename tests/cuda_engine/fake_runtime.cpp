@@ -11,11 +11,13 @@
 #include <memory>
 #include <vector>
 
-namespace px_fake {
+namespace px_fake
+{
 
 px_fake_counts counts;
 
-namespace {
+namespace
+{
 
 enum memory_kind { DEVICE, PINNED };
 struct block {
@@ -27,7 +29,8 @@ std::map<const char *, block> blocks;
 
 px_fake_settings initial_settings()
 {
-    const char *driver = getenv("PERPLEX_FAKE_DRIVER"), *devices = getenv("PERPLEX_FAKE_DEVICES"), *memory = getenv("PERPLEX_FAKE_MEMORY");
+    const char *driver = getenv("PERPLEX_FAKE_DRIVER"), *devices = getenv("PERPLEX_FAKE_DEVICES"),
+               *memory = getenv("PERPLEX_FAKE_MEMORY");
     px_fake_settings s = {};
     s.lazy = getenv("PERPLEX_FAKE_EAGER") ? 0 : 1;
     s.seed = 1;
@@ -51,7 +54,8 @@ const std::pair<const char *const, block> *find(const void *p)
 bool in_range(const void *p, size_t bytes, memory_kind kind)
 {
     auto *found = find(p);
-    return found && found->second.kind == kind && static_cast<const char *>(p) + bytes <= found->first + found->second.bytes;
+    return found && found->second.kind == kind &&
+           static_cast<const char *>(p) + bytes <= found->first + found->second.bytes;
 }
 
 size_t used_bytes()
@@ -69,10 +73,7 @@ cudaError_t submit_kernel(const px_sim::launch &what, cudaStream_t stream, std::
     });
 }
 
-bool is_pointer_of_ours(const void *p)
-{
-    return find(p) != nullptr;
-}
+bool is_pointer_of_ours(const void *p) { return find(p) != nullptr; }
 
 /* The simulator hands its launches to these streams from the start. */
 struct plug {
@@ -82,7 +83,8 @@ struct plug {
 cudaError_t allocate(void **p, size_t bytes, memory_kind kind)
 {
     if (forbidden()) return report(cudaErrorStreamCaptureUnsupported);
-    if (creation_fails() || (kind == DEVICE && used_bytes() + bytes > settings().memory_bytes)) return report(cudaErrorMemoryAllocation);
+    if (creation_fails() || (kind == DEVICE && used_bytes() + bytes > settings().memory_bytes))
+        return report(cudaErrorMemoryAllocation);
     void *block = nullptr;
     if (posix_memalign(&block, 256, bytes ? bytes : 1) != 0) return report(cudaErrorMemoryAllocation);
     memset(block, 0xff, bytes);
@@ -126,20 +128,11 @@ bool creation_fails()
     return left-- == 0;
 }
 
-void object_created()
-{
-    counts.objects++;
-}
+void object_created() { counts.objects++; }
 
-void object_destroyed()
-{
-    counts.objects--;
-}
+void object_destroyed() { counts.objects--; }
 
-bool device_range(const void *p, size_t bytes)
-{
-    return in_range(p, bytes, DEVICE);
-}
+bool device_range(const void *p, size_t bytes) { return in_range(p, bytes, DEVICE); }
 
 void complain(const char *format, ...)
 {
@@ -157,21 +150,16 @@ using namespace px_fake;
 
 extern "C" {
 
-px_fake_settings *px_fake_control(void)
-{
-    return &settings();
-}
+px_fake_settings *px_fake_control(void) { return &settings(); }
 
-px_fake_counts px_fake_count(void)
-{
-    return counts;
-}
+px_fake_counts px_fake_count(void) { return counts; }
 
 /* ---- devices */
 
 cudaError_t cudaGetDeviceCount(int *count)
 {
-    if (!settings().driver) return report(cudaErrorInsufficientDriver); /* the result stays unwritten, as it does in reality */
+    if (!settings().driver)
+        return report(cudaErrorInsufficientDriver); /* the result stays unwritten, as it does in reality */
     if (settings().devices == 0) return report(cudaErrorNoDevice);
     *count = settings().devices;
     return cudaSuccess;
@@ -255,25 +243,13 @@ const char *cudaGetErrorString(cudaError_t error)
 
 /* ---- memory */
 
-cudaError_t cudaMalloc(void **p, size_t bytes)
-{
-    return allocate(p, bytes, DEVICE);
-}
+cudaError_t cudaMalloc(void **p, size_t bytes) { return allocate(p, bytes, DEVICE); }
 
-cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned)
-{
-    return allocate(p, bytes, PINNED);
-}
+cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned) { return allocate(p, bytes, PINNED); }
 
-cudaError_t cudaFree(void *p)
-{
-    return release(p, DEVICE);
-}
+cudaError_t cudaFree(void *p) { return release(p, DEVICE); }
 
-cudaError_t cudaFreeHost(void *p)
-{
-    return release(p, PINNED);
-}
+cudaError_t cudaFreeHost(void *p) { return release(p, PINNED); }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
@@ -289,7 +265,8 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaM
     bool pageable = (!to_device && !to_pinned) || (!from_device && !from_pinned);
     if (pageable && is_capturing(stream)) return report(cudaErrorStreamCaptureUnsupported);
     if (!from_device && !from_pinned) { /* pageable memory is staged before the call returns */
-        auto staged = std::make_shared<std::vector<char>>(static_cast<const char *>(from), static_cast<const char *>(from) + bytes);
+        auto staged = std::make_shared<std::vector<char>>(static_cast<const char *>(from),
+                                                          static_cast<const char *>(from) + bytes);
         return enqueue(stream, [=] { return memcpy(to, staged->data(), bytes), cudaSuccess; });
     }
     cudaError_t error = enqueue(stream, [=] { return memmove(to, from, bytes), cudaSuccess; });
@@ -309,9 +286,6 @@ cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t strea
     return enqueue(stream, [=] { return memset(p, value, bytes), cudaSuccess; });
 }
 
-cudaError_t cudaMemset(void *p, int value, size_t bytes)
-{
-    return cudaMemsetAsync(p, value, bytes, nullptr);
-}
+cudaError_t cudaMemset(void *p, int value, size_t bytes) { return cudaMemsetAsync(p, value, bytes, nullptr); }
 
 } /* extern "C" */

@@ -1,5 +1,5 @@
-/* How a library that was loaded at run time puts work into a stream of the fake CUDA runtime (tests/cuda_engine), whose functions it
- * cannot see: each stream begins with this. */
+/* How a library that was loaded at run time puts work into a stream of the fake CUDA runtime (tests/cuda_engine), whose
+ * functions it cannot see: each stream begins with this. */
 #ifndef PX_FAKE_STREAM_H
 #define PX_FAKE_STREAM_H
 

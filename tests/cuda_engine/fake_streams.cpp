@@ -22,7 +22,7 @@ struct operation {
     px_fake::work run;
     std::shared_ptr<event_state> wait; /* instead of run: blocks the stream until version is done */
     uint64_t version = 0;
-    bool spins = false;                /* run says cudaErrorNotReady until something outside of this process has happened */
+    bool spins = false; /* run says cudaErrorNotReady until something outside of this process has happened */
 };
 
 struct CUevent_st {
@@ -45,8 +45,10 @@ struct CUstream_st {
     CUgraph_st *capture = nullptr;
 };
 
-namespace px_fake {
-namespace {
+namespace px_fake
+{
+namespace
+{
 
 /* For libraries like NCCL, whose kernels wait for those of other processes. */
 int enqueue_spinning(void *stream, int (*run)(void *argument), void *argument);
@@ -86,7 +88,8 @@ bool step(CUstream_st *stream)
     stream->queue.pop_front();
     if (now.run && sticky == cudaSuccess) {
         sticky = now.run();
-        if (sticky != cudaSuccess) complain("%s", px_sim::last_fault()[0] ? px_sim::last_fault() : "an operation failed");
+        if (sticky != cudaSuccess)
+            complain("%s", px_sim::last_fault()[0] ? px_sim::last_fault() : "an operation failed");
     }
     return true;
 }
@@ -110,8 +113,8 @@ bool step_other(CUstream_st *stream)
     return false;
 }
 
-/* Does another stream get ahead now? Never with some seeds, seldom or often with others: what must have been waited for is then
- * surely not there, or overwritten. */
+/* Does another stream get ahead now? Never with some seeds, seldom or often with others: what must have been waited for
+ * is then surely not there, or overwritten. */
 bool others_move()
 {
     static const uint32_t one_in[] = {0, 4, 32};
@@ -166,17 +169,15 @@ int enqueue_spinning(void *stream, int (*run)(void *argument), void *argument)
 {
     auto *which = static_cast<CUstream_st *>(stream);
     if (sticky != cudaSuccess || which->capture) return 1;
-    which->queue.push_back({[run, argument] { return run(argument) ? cudaErrorNotReady : cudaSuccess; }, nullptr, 0, true});
+    which->queue.push_back(
+        {[run, argument] { return run(argument) ? cudaErrorNotReady : cudaSuccess; }, nullptr, 0, true});
     if (!settings().lazy) drain(which);
     return 0;
 }
 
 } // namespace
 
-cudaError_t broken()
-{
-    return report(sticky);
-}
+cudaError_t broken() { return report(sticky); }
 
 cudaError_t report(cudaError_t error)
 {
@@ -202,10 +203,7 @@ bool forbidden()
     return true;
 }
 
-bool is_capturing(cudaStream_t stream)
-{
-    return stream && stream->capture;
-}
+bool is_capturing(cudaStream_t stream) { return stream && stream->capture; }
 
 cudaError_t enqueue(cudaStream_t stream, work run)
 {
@@ -302,10 +300,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream)
     return stream->queue.empty() ? cudaSuccess : report(cudaErrorNotReady);
 }
 
-cudaError_t cudaDeviceSynchronize(void)
-{
-    return cudaStreamSynchronize(nullptr);
-}
+cudaError_t cudaDeviceSynchronize(void) { return cudaStreamSynchronize(nullptr); }
 
 /* ---- events */
 
@@ -318,10 +313,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
     return cudaSuccess;
 }
 
-cudaError_t cudaEventCreate(cudaEvent_t *event)
-{
-    return cudaEventCreateWithFlags(event, cudaEventDefault);
-}
+cudaError_t cudaEventCreate(cudaEvent_t *event) { return cudaEventCreateWithFlags(event, cudaEventDefault); }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event)
 {
@@ -335,7 +327,8 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
     auto state = event->state;
     bool external = flags & cudaEventRecordExternal;
     if (external != is_capturing(stream)) { /* a fork inside a capture, or the flag outside of one */
-        complain("an event is recorded %s", external ? "as external, outside of a capture" : "inside a capture, not as external");
+        complain("an event is recorded %s",
+                 external ? "as external, outside of a capture" : "inside a capture, not as external");
         return report(cudaErrorStreamCaptureUnsupported);
     }
     if (external) {
@@ -356,7 +349,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 {
     uint64_t call = stream_waits++;
     if (is_capturing(stream)) return report(cudaErrorStreamCaptureIsolation);
-    if (settings().fault == (call % 2 == 0 ? PX_FAKE_NO_FIRST_STREAM_WAIT : PX_FAKE_NO_SECOND_STREAM_WAIT)) return cudaSuccess;
+    if (settings().fault == (call % 2 == 0 ? PX_FAKE_NO_FIRST_STREAM_WAIT : PX_FAKE_NO_SECOND_STREAM_WAIT))
+        return cudaSuccess;
     if (settings().wait_period && call % settings().wait_period == settings().wait_missing) return cudaSuccess;
     if (event->state->recorded == event->state->done) return cudaSuccess;
     stream->queue.push_back({nullptr, event->state, event->state->recorded, false});
@@ -443,7 +437,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
         auto state = (*nodes)[i].records;
         uint64_t version = state ? ++state->recorded : 0;
         if (state) state->stream = stream;
-        cudaError_t error = enqueue(stream, [nodes, i, state, version] { return state ? mark(state, version) : (*nodes)[i].run(); });
+        cudaError_t error =
+            enqueue(stream, [nodes, i, state, version] { return state ? mark(state, version) : (*nodes)[i].run(); });
         if (error != cudaSuccess) return error;
     }
     return cudaSuccess;

@@ -1,5 +1,5 @@
-/* On a GPU: each device function that uses PTX or an intrinsic gives what its plain C++ twin gives, since the simulator has run the
- * twin only; and cuRAND's Philox on the device gives the host's. Exit 77 without a GPU. */
+/* On a GPU: each device function that uses PTX or an intrinsic gives what its plain C++ twin gives, since the simulator
+ * has run the twin only; and cuRAND's Philox on the device gives the host's. Exit 77 without a GPU. */
 #include "device.h"
 #include "philox.h"
 
@@ -8,7 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 
-namespace {
+namespace
+{
 
 /* Every float whose low half is one of these: all exponents and mantissas that bfloat16 keeps, all ways of rounding. */
 __constant__ const uint32_t low_halves[] = {0x0000, 0x0001, 0x7fff, 0x8000, 0x8001, 0xffff};
@@ -72,10 +73,12 @@ int main()
     must(cudaMallocManaged(&in, COUNT * sizeof *in));
     must(cudaMallocManaged(&out, COUNT * sizeof *out));
     must(cudaMallocManaged(&twin, COUNT * sizeof *twin));
-    for (int i = 0; i < COUNT * 4; i++) reinterpret_cast<uint32_t *>(in)[i] = px_random_u32(1, PX_RANDOM_SYNTHETIC, 0, i);
+    for (int i = 0; i < COUNT * 4; i++)
+        reinterpret_cast<uint32_t *>(in)[i] = px_random_u32(1, PX_RANDOM_SYNTHETIC, 0, i);
     once_kernel<<<COUNT / 256, 256>>>(in, out, twin);
     must(cudaDeviceSynchronize());
-    report("load_once, store_once", memcmp(in, out, COUNT * sizeof *in) == 0 && memcmp(in, twin, COUNT * sizeof *in) == 0);
+    report("load_once, store_once",
+           memcmp(in, out, COUNT * sizeof *in) == 0 && memcmp(in, twin, COUNT * sizeof *in) == 0);
 
     uint4 *blocks;
     must(cudaMallocManaged(&blocks, COUNT * sizeof *blocks));

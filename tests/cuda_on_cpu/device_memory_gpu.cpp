@@ -29,10 +29,7 @@ void *device_alloc(size_t bytes)
     return p;
 }
 
-void device_free(void *p)
-{
-    must(cudaFree(p), "cudaFree");
-}
+void device_free(void *p) { must(cudaFree(p), "cudaFree"); }
 
 void device_write(void *to, const void *from, size_t bytes)
 {
@@ -50,29 +47,15 @@ cudaError_t device_wait()
     return last;
 }
 
-const char *device_fault()
-{
-    return cudaGetErrorString(last);
-}
+const char *device_fault() { return cudaGetErrorString(last); }
 
-size_t device_guard()
-{
-    return 64;
-}
+size_t device_guard() { return 64; }
 
-int device_schedules()
-{
-    return 1;
-}
+int device_schedules() { return 1; }
 
-void device_set_schedule(int)
-{
-}
+void device_set_schedule(int) {}
 
-const char *device_schedule()
-{
-    return "gpu";
-}
+const char *device_schedule() { return "gpu"; }
 
 size_t device_shared_bytes()
 {

@@ -1,4 +1,5 @@
-/* Kernel tests in the simulator: device memory is malloc's, exact to the byte, so that the address sanitizer sees its ends. */
+/* Kernel tests in the simulator: device memory is malloc's, exact to the byte, so that the address sanitizer sees its
+ * ends. */
 #include "control.h"
 #include "device_memory.h"
 
@@ -11,10 +12,7 @@ enum { GUARD = 0 };
 enum { GUARD = 64 };
 #endif
 
-bool device_works(const char **)
-{
-    return true;
-}
+bool device_works(const char **) { return true; }
 
 void *device_alloc(size_t bytes)
 {
@@ -24,10 +22,7 @@ void *device_alloc(size_t bytes)
     return p;
 }
 
-void device_free(void *p)
-{
-    std::free(p);
-}
+void device_free(void *p) { std::free(p); }
 
 void device_write(void *to, const void *from, size_t bytes)
 {
@@ -39,33 +34,22 @@ void device_read(void *to, const void *from, size_t bytes)
     if (bytes) std::memcpy(to, from, bytes);
 }
 
-cudaError_t device_wait()
-{
-    return cudaSuccess; /* launches run at once */
-}
+cudaError_t device_wait() { return cudaSuccess; /* launches run at once */ }
 
-const char *device_fault()
-{
-    return px_sim::last_fault();
-}
+const char *device_fault() { return px_sim::last_fault(); }
 
-size_t device_guard()
-{
-    return GUARD;
-}
+size_t device_guard() { return GUARD; }
 
-/* The thread sanitizer sees races in any order, and takes its time: two orders are enough there. PX_SIM_SEED: another seed. */
+/* The thread sanitizer sees races in any order, and takes its time: two orders are enough there. PX_SIM_SEED: another
+ * seed. */
 #if defined(__SANITIZE_THREAD__)
 static const px_sim::schedule orders[] = {px_sim::FORWARD, px_sim::STICKY};
 #else
-static const px_sim::schedule orders[] = {px_sim::FORWARD, px_sim::REVERSE, px_sim::DEPTH_FIRST, px_sim::DEPTH_FIRST_REVERSE,
-                                          px_sim::STICKY};
+static const px_sim::schedule orders[] = {px_sim::FORWARD, px_sim::REVERSE, px_sim::DEPTH_FIRST,
+                                          px_sim::DEPTH_FIRST_REVERSE, px_sim::STICKY};
 #endif
 
-int device_schedules()
-{
-    return static_cast<int>(sizeof orders / sizeof orders[0]);
-}
+int device_schedules() { return static_cast<int>(sizeof orders / sizeof orders[0]); }
 
 void device_set_schedule(int k)
 {
@@ -75,12 +59,6 @@ void device_set_schedule(int k)
     px_sim::control().resident = orders[k] == px_sim::FORWARD || orders[k] == px_sim::REVERSE ? 1 : 2;
 }
 
-const char *device_schedule()
-{
-    return px_sim::schedule_name(px_sim::control().order);
-}
+const char *device_schedule() { return px_sim::schedule_name(px_sim::control().order); }
 
-size_t device_shared_bytes()
-{
-    return px_sim::control().shared_limit;
-}
+size_t device_shared_bytes() { return px_sim::control().shared_limit; }

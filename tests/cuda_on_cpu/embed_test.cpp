@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <numeric>
 
-namespace {
+namespace
+{
 
 struct embed_case {
     int T, n, width, V;
@@ -15,10 +16,10 @@ struct embed_case {
 };
 
 const embed_case cases[] = {
-    {1, 1, 1, 2, false, 0, 0, 0},      {1, 1, 33, 2, true, 0, 0, 0},       {3, 1, 33, 7, false, 0.4, 0, 0},
-    {5, 7, 64, 28, true, 0, 0, 0},     {9, 13, 36, 28, true, 0.3, 0, 0},   {16, 8, 32, 5, false, 0.25, 1, 0},
+    {1, 1, 1, 2, false, 0, 0, 0},        {1, 1, 33, 2, true, 0, 0, 0},     {3, 1, 33, 7, false, 0.4, 0, 0},
+    {5, 7, 64, 28, true, 0, 0, 0},       {9, 13, 36, 28, true, 0.3, 0, 0}, {16, 8, 32, 5, false, 0.25, 1, 0},
     {4, 32, 8, 10007, false, 0.5, 0, 0}, {33, 1, 130, 3, true, 0.2, 1, 0}, {8, 8, 40, 28, false, 0, 0, 1},
-    {40, 8, 12, 1, true, 0.1, 0, 3},   {2, 16, 516, 9, false, 0, 0, 0},    {7, 31, 6, 100, false, 0.6, 0, 0},
+    {40, 8, 12, 1, true, 0.1, 0, 3},     {2, 16, 516, 9, false, 0, 0, 0},  {7, 31, 6, 100, false, 0.6, 0, 0},
 };
 
 /* Half of the tokens are one frequent one, so that runs reach over several chunks. */
@@ -31,10 +32,7 @@ std::vector<int32_t> skewed_tokens(const embed_case &c)
     return tokens;
 }
 
-px_window_scalars window_of(const embed_case &c)
-{
-    return {11, 5, static_cast<uint32_t>(c.n) + 9, 0.125};
-}
+px_window_scalars window_of(const embed_case &c) { return {11, 5, static_cast<uint32_t>(c.n) + 9, 0.125}; }
 
 double factor(const embed_case &c, const px_dropout &d, const px_window_scalars &w, size_t row, int j, int token)
 {
@@ -73,7 +71,8 @@ void embed_backward_adds_each_tokens_rows_once_and_in_order(void **)
 {
     for (const embed_case &c : cases) {
         const size_t rows = static_cast<size_t>(c.T) * c.n, width = static_cast<size_t>(c.width);
-        const std::vector<float> dx = numbers(rows * width, 1, 4), before = numbers(static_cast<size_t>(c.V) * width, 1, 5);
+        const std::vector<float> dx = numbers(rows * width, 1, 4),
+                                 before = numbers(static_cast<size_t>(c.V) * width, 1, 5);
         const std::vector<int32_t> tokens = skewed_tokens(c);
         std::vector<int32_t> order(rows);
         std::iota(order.begin(), order.end(), 0);
@@ -89,11 +88,12 @@ void embed_backward_adds_each_tokens_rows_once_and_in_order(void **)
                 size[static_cast<size_t>(tokens[row]) * width + j] += std::fabs(x);
             }
         on_every_schedule([&] {
-            array<float> d_dx(dx, c.shift), d_table(before, c.shift), partial(px_embed_partial_floats(rows, width), c.shift);
+            array<float> d_dx(dx, c.shift), d_table(before, c.shift),
+                partial(px_embed_partial_floats(rows, width), c.shift);
             array<int32_t> d_tokens(tokens), d_order(order);
             scalar<px_window_scalars> d_window(w);
-            const px_embed_backward_args a = {d_dx, d_tokens, d_order, d_table, partial, d_window, d, c.T, c.n, c.width,
-                                              c.one_hot ? c.V : 0};
+            const px_embed_backward_args a = {
+                d_dx, d_tokens, d_order, d_table, partial, d_window, d, c.T, c.n, c.width, c.one_hot ? c.V : 0};
             LAUNCHED(px_launch_embed_backward(&a, nullptr));
             expect_close("dtable", d_table.read(), want, 1e-6, &size); /* sums of at most 320 floats, in chunks of 32 */
             return d_table.read();

@@ -1,7 +1,9 @@
-/* recurrence_fused.cu against plain loops: a step and its product in one kernel, forward and back, in both operand types. */
+/* recurrence_fused.cu against plain loops: a step and its product in one kernel, forward and back, in both operand
+ * types. */
 #include "kernel_test.h"
 
-namespace {
+namespace
+{
 
 struct fused_case {
     int n, width;
@@ -13,8 +15,9 @@ struct fused_case {
 
 /* Widths around quads (4), a block's columns (16) and slices of k (32); streams around a block's rows (8). */
 const fused_case cases[] = {
-    {1, 1, PX_CELL_TANH, false, 0, 0},  {1, 33, PX_CELL_TANH, true, 0.5, 0}, {9, 36, PX_CELL_RELU, true, 0.3, 0}, {8, 64, PX_CELL_TANH, false, 0, 0},
-    {5, 31, PX_CELL_RELU, true, 0, 0},  {7, 16, PX_CELL_TANH, true, 0, 1},   {17, 130, PX_CELL_TANH, true, 0, 0}, {2, 260, PX_CELL_TANH, true, 0.2, 0},
+    {1, 1, PX_CELL_TANH, false, 0, 0},   {1, 33, PX_CELL_TANH, true, 0.5, 0},  {9, 36, PX_CELL_RELU, true, 0.3, 0},
+    {8, 64, PX_CELL_TANH, false, 0, 0},  {5, 31, PX_CELL_RELU, true, 0, 0},    {7, 16, PX_CELL_TANH, true, 0, 1},
+    {17, 130, PX_CELL_TANH, true, 0, 0}, {2, 260, PX_CELL_TANH, true, 0.2, 0},
 };
 enum { STEP = 3 };
 
@@ -33,13 +36,22 @@ struct operands {
     px_element type;
     operands(const fused_case &c, px_element t, double scale)
         : x(rounded(numbers(static_cast<size_t>(c.n) * c.width, scale, 1), t)),
-          w(rounded(numbers(static_cast<size_t>(c.width) * c.width, 1 / std::sqrt(c.width), 2), t)), d_x(x, c.shift), d_w(w, c.shift),
-          d_x_bf16(bf16s_of(x), c.shift), d_w_bf16(bf16s_of(w), c.shift), type(t)
+          w(rounded(numbers(static_cast<size_t>(c.width) * c.width, 1 / std::sqrt(c.width), 2), t)), d_x(x, c.shift),
+          d_w(w, c.shift), d_x_bf16(bf16s_of(x), c.shift), d_w_bf16(bf16s_of(w), c.shift), type(t)
     {
     }
-    static std::vector<float> rounded(std::vector<float> v, px_element t) { return t == PX_ELEMENT_BF16 ? floats_of(bf16s_of(v)) : v; }
-    const void *x_place() const { return type == PX_ELEMENT_BF16 ? static_cast<const void *>(d_x_bf16.data()) : d_x.data(); }
-    const void *w_place() const { return type == PX_ELEMENT_BF16 ? static_cast<const void *>(d_w_bf16.data()) : d_w.data(); }
+    static std::vector<float> rounded(std::vector<float> v, px_element t)
+    {
+        return t == PX_ELEMENT_BF16 ? floats_of(bf16s_of(v)) : v;
+    }
+    const void *x_place() const
+    {
+        return type == PX_ELEMENT_BF16 ? static_cast<const void *>(d_x_bf16.data()) : d_x.data();
+    }
+    const void *w_place() const
+    {
+        return type == PX_ELEMENT_BF16 ? static_cast<const void *>(d_w_bf16.data()) : d_w.data();
+    }
 };
 
 /* Row i of x times W^T (forward) or W (backward), column j. */
@@ -109,7 +121,10 @@ void check_backward(const fused_case &c, px_element type, bool last)
         for (int j = 0; j < c.width; j++) {
             const size_t at = static_cast<size_t>(i) * c.width + j;
             const double back = last || marks[i] ? 0 : product(o, c.width, i, j, false), x = h[at];
-            dz[at] = (d_output[at] * mask_factor(d, w, STEP, i, c.width, j) + back) * (c.cell == PX_CELL_TANH ? 1 - x * x : x > 0 ? 1 : 0);
+            dz[at] =
+                (d_output[at] * mask_factor(d, w, STEP, i, c.width, j) + back) * (c.cell == PX_CELL_TANH ? 1 - x * x
+                                                                                  : x > 0                ? 1
+                                                                                                         : 0);
         }
     const std::vector<double> size(count, 4.0);
     on_every_schedule([&] {

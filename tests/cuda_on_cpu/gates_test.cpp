@@ -3,13 +3,15 @@
 
 #include "cells/double.h"
 
-namespace {
+namespace
+{
 
 /* The list of cells (host/model/cells.c is not among the kernels). */
 const px_cell_info *info_of(px_cell cell)
 {
     static const px_cell_info list[] = {
-#define ROW(NAME, name, label, torch, gates, states, keeps, lone, ones) {#name, label, torch, gates, states, keeps, lone, ones},
+#define ROW(NAME, name, label, torch, gates, states, keeps, lone, ones)                                                \
+    {#name, label, torch, gates, states, keeps, lone, ones},
         PX_CELLS(ROW)
 #undef ROW
     };
@@ -24,8 +26,9 @@ struct gates_case {
     size_t shift;
 };
 
-const gates_case cases[] = {{1, 1, false, false, 0, 0, 0},  {1, 33, true, false, 0.5, 0, 0}, {5, 33, true, false, 0.3, 1, 0},
-                            {7, 64, true, false, 0.2, 0, 0}, {3, 36, false, true, 0, 0, 0},   {9, 130, true, true, 0.4, 0, 0},
+const gates_case cases[] = {{1, 1, false, false, 0, 0, 0},   {1, 33, true, false, 0.5, 0, 0},
+                            {5, 33, true, false, 0.3, 1, 0}, {7, 64, true, false, 0.2, 0, 0},
+                            {3, 36, false, true, 0, 0, 0},   {9, 130, true, true, 0.4, 0, 0},
                             {4, 40, true, false, 0.5, 0, 1}};
 enum { STEP = 3 }; /* t of the window */
 
@@ -36,22 +39,31 @@ std::vector<uint8_t> marks_of(const gates_case &c, int rest)
     return marks;
 }
 
-px_window_scalars window_of(const gates_case &c)
-{
-    return {1ull << 33, 2, static_cast<uint32_t>(c.n) + 3, 0.5};
-}
+px_window_scalars window_of(const gates_case &c) { return {1ull << 33, 2, static_cast<uint32_t>(c.n) + 3, 0.5}; }
 
 /* Numbers that a step reads. What rows under a reset must not let through is NaN. */
 struct step_input {
-    std::vector<float> z, recurrent, u, bias, bias_lone, before[PX_CELL_STATES_MAX], now[PX_CELL_STATES_MAX], d_output, back, returned[PX_CELL_STATES_MAX];
+    std::vector<float> z, recurrent, u, bias, bias_lone, before[PX_CELL_STATES_MAX], now[PX_CELL_STATES_MAX], d_output,
+        back, returned[PX_CELL_STATES_MAX];
     std::vector<uint8_t> marks, marks_next;
 };
 
 step_input input_of(const gates_case &c, const px_cell_info *cell)
 {
-    const size_t count = static_cast<size_t>(c.n) * c.width, wide = count * cell->gates, width = static_cast<size_t>(c.width);
-    step_input in = {numbers(wide, 2, 1), numbers(wide, 2, 2), numbers(count, 1, 3), numbers(width * cell->gates, 1, 4), numbers(width, 1, 5), {}, {},
-                     numbers(count, 1, 6), numbers(count, 1, 7), {}, marks_of(c, 0), marks_of(c, 1)};
+    const size_t count = static_cast<size_t>(c.n) * c.width, wide = count * cell->gates,
+                 width = static_cast<size_t>(c.width);
+    step_input in = {numbers(wide, 2, 1),
+                     numbers(wide, 2, 2),
+                     numbers(count, 1, 3),
+                     numbers(width * cell->gates, 1, 4),
+                     numbers(width, 1, 5),
+                     {},
+                     {},
+                     numbers(count, 1, 6),
+                     numbers(count, 1, 7),
+                     {},
+                     marks_of(c, 0),
+                     marks_of(c, 1)};
     for (int s = 0; s < cell->states; s++) {
         in.before[s] = numbers(count, 1, 8 + s);
         in.now[s] = numbers(count, 1, 10 + s);
@@ -60,7 +72,8 @@ step_input input_of(const gates_case &c, const px_cell_info *cell)
     for (size_t k = 0; k < wide; k++)
         if (in.marks[k / (width * cell->gates)]) in.recurrent[k] = NAN;
     for (size_t k = 0; k < count; k++) {
-        if (in.marks[k / width]) for (int s = 0; s < cell->states; s++) in.before[s][k] = NAN;
+        if (in.marks[k / width])
+            for (int s = 0; s < cell->states; s++) in.before[s][k] = NAN;
         if (!in.marks_next[k / width] && !c.last) continue;
         in.back[k] = NAN;
         for (int s = 0; s < cell->states; s++) in.returned[s][k] = NAN;
@@ -102,8 +115,10 @@ void check_forward(const gates_case &c, px_cell kind)
         }
     const std::vector<double> unit_size(in.z.size(), 4.0);
     on_every_schedule([&] {
-        array<float> d_z(in.z, c.shift), d_rec(in.recurrent, c.shift), d_u(count, c.shift), d_bias(in.bias), d_lone(in.bias_lone), d_output(count, c.shift);
-        array<float> before0(in.before[0], c.shift), before1(cell->states > 1 ? in.before[1] : in.before[0], c.shift), now0(count, c.shift), now1(count, c.shift);
+        array<float> d_z(in.z, c.shift), d_rec(in.recurrent, c.shift), d_u(count, c.shift), d_bias(in.bias),
+            d_lone(in.bias_lone), d_output(count, c.shift);
+        array<float> before0(in.before[0], c.shift), before1(cell->states > 1 ? in.before[1] : in.before[0], c.shift),
+            now0(count, c.shift), now1(count, c.shift);
         array<px_bf16> h_bf16(count, c.shift), output_bf16(count, c.shift);
         array<uint8_t> d_marks(in.marks);
         scalar<px_window_scalars> d_window(w);
@@ -163,15 +178,18 @@ void check_backward(const gates_case &c, px_cell kind)
     const std::vector<double> size(in.z.size(), 16.0); /* products of up to five numbers of magnitude 2 */
     const bool lone = cell->lone != PX_NO_GATE;
     on_every_schedule([&] {
-        array<float> d_z(in.z, c.shift), d_u(in.u, c.shift), d_dup(in.d_output, c.shift), d_rec(in.back, c.shift), d_hh(in.z.size(), c.shift);
+        array<float> d_z(in.z, c.shift), d_u(in.u, c.shift), d_dup(in.d_output, c.shift), d_rec(in.back, c.shift),
+            d_hh(in.z.size(), c.shift);
         array<float> before0(in.before[0], c.shift), before1(cell->states > 1 ? in.before[1] : in.before[0], c.shift);
         array<float> now0(in.now[0], c.shift), now1(cell->states > 1 ? in.now[1] : in.now[0], c.shift);
-        array<float> returned0(in.returned[0], c.shift), returned1(cell->states > 1 ? in.returned[1] : in.returned[0], c.shift);
+        array<float> returned0(in.returned[0], c.shift),
+            returned1(cell->states > 1 ? in.returned[1] : in.returned[0], c.shift);
         array<px_bf16> low(in.z.size(), c.shift), hh_bf16(in.z.size(), c.shift);
         array<uint8_t> d_marks(in.marks), d_next(in.marks_next);
         scalar<px_window_scalars> d_window(w);
         px_gates_backward_args a = {};
-        a.d_output = d_dup, a.recurrent = c.last ? nullptr : d_rec.data(), a.reset = d_marks, a.reset_next = c.last ? nullptr : d_next.data();
+        a.d_output = d_dup, a.recurrent = c.last ? nullptr : d_rec.data(), a.reset = d_marks,
+        a.reset_next = c.last ? nullptr : d_next.data();
         a.z = d_z, a.dz_bf16 = low;
         if (lone) a.u = d_u, a.dz_hh = d_hh, a.dz_hh_bf16 = hh_bf16;
         a.before[0] = before0, a.now[0] = now0, a.returned[0] = returned0;

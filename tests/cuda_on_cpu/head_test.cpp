@@ -1,10 +1,11 @@
-/* head.cu against plain loops in double: loss and gradient over every path (warp, shared, wide), element type and alignment;
- * the extremes of probability; sums, probabilities and uniforms. */
+/* head.cu against plain loops in double: loss and gradient over every path (warp, shared, wide), element type and
+ * alignment; the extremes of probability; sums, probabilities and uniforms. */
 #include "kernel_test.h"
 
 #include <algorithm>
 
-namespace {
+namespace
+{
 
 struct head_case {
     int rows, V, ld;
@@ -14,10 +15,10 @@ struct head_case {
 };
 
 const head_case cases[] = {
-    {1, 1, 1, 0, 3, 0},       {1, 2, 2, 0, 3, 0},          {9, 2, 5, 0, 30, 0},        {7, 28, 28, 0, 3, 0},
-    {5, 33, 33, 0, 3, 0},     {3, 100, 104, 0, 3, 0},      {2, 250, 250, 0, 9, 0},     {3, 500, 500, 0, 3, 1},
-    {2, 1024, 1024, 0, 3, 0}, {2, 1025, 1025, 0, 3, 0},    {2, 1600, 1600, 0, 3, 0},   {1, 10007, 10007, 0, 3, 0},
-    {2, 2050, 2052, 0, 60, 0}, {2, 2051, 2052, 0, 3, 1},   {1, 13000, 13000, 0, 3, 0}, {2, 13001, 13004, 1, 3, 0},
+    {1, 1, 1, 0, 3, 0},         {1, 2, 2, 0, 3, 0},          {9, 2, 5, 0, 30, 0},        {7, 28, 28, 0, 3, 0},
+    {5, 33, 33, 0, 3, 0},       {3, 100, 104, 0, 3, 0},      {2, 250, 250, 0, 9, 0},     {3, 500, 500, 0, 3, 1},
+    {2, 1024, 1024, 0, 3, 0},   {2, 1025, 1025, 0, 3, 0},    {2, 1600, 1600, 0, 3, 0},   {1, 10007, 10007, 0, 3, 0},
+    {2, 2050, 2052, 0, 60, 0},  {2, 2051, 2052, 0, 3, 1},    {1, 13000, 13000, 0, 3, 0}, {2, 13001, 13004, 1, 3, 0},
     {1, 13002, 13002, 1, 9, 0}, {2, 12300, 12300, 1, 80, 1},
 };
 
@@ -41,7 +42,8 @@ row_result reference_row(const float *logits, const std::vector<float> &bias, in
     double max = -INFINITY, others = 0;
     std::vector<double> o(static_cast<size_t>(V));
     for (int j = 0; j < V; j++) {
-        o[j] = static_cast<double>(logits[j] + bias[j]); /* the sum is rounded to float, as everything before the loss is */
+        o[j] = static_cast<double>(logits[j] +
+                                   bias[j]); /* the sum is rounded to float, as everything before the loss is */
         if (o[j] > max) max = o[j];
     }
     auto weight = [&](double x) { return x == max ? 1.0 : std::exp(x - max); };
@@ -98,12 +100,16 @@ void check_head(const head_case &c, px_element in_type, px_element out_type, boo
         const std::vector<float> after = in_type == PX_ELEMENT_BF16 ? floats_of(x_low.read()) : x.read();
         if (loss_only || !in_place) expect_same("logits, untouched", after, logits);
         if (loss_only) return result;
-        std::vector<float> got = in_place ? after : out_type == PX_ELEMENT_BF16 ? floats_of(out_bf16.read()) : out32.read();
+        std::vector<float> got = in_place                      ? after
+                                 : out_type == PX_ELEMENT_BF16 ? floats_of(out_bf16.read())
+                                                               : out32.read();
         if (in_place) { /* without padding, which must be as it was */
             std::vector<float> dense;
             for (size_t k = 0; k < got.size(); k++) {
-                if (k % ld < V) dense.push_back(got[k]);
-                else assert_true(got[k] == logits[k]);
+                if (k % ld < V)
+                    dense.push_back(got[k]);
+                else
+                    assert_true(got[k] == logits[k]);
             }
             got = dense;
         }
@@ -140,13 +146,14 @@ void head_keeps_the_extremes_exact(void **)
             const size_t v = static_cast<size_t>(V), rows = 7;
             std::vector<float> logits(rows * v, 0.0f), bias(v, 0.0f);
             std::vector<int32_t> targets = {2, 2, 2, 2, 2, 2, 2};
-            logits[0 * v + 2] = 300;          /* certain: loss 0 */
-            logits[1 * v + 2] = -INFINITY;    /* impossible: loss inf */
-            logits[2 * v + 1] = INFINITY;     /* all mass elsewhere: inf */
-            logits[3 * v + 2] = INFINITY;     /* all mass here: 0 */
-            logits[4 * v + 1] = NAN;          /* broken: NaN */
+            logits[0 * v + 2] = 300;       /* certain: loss 0 */
+            logits[1 * v + 2] = -INFINITY; /* impossible: loss inf */
+            logits[2 * v + 1] = INFINITY;  /* all mass elsewhere: inf */
+            logits[3 * v + 2] = INFINITY;  /* all mass here: 0 */
+            logits[4 * v + 1] = NAN;       /* broken: NaN */
             logits[5 * v + 2] = NAN;
-            logits[6 * v + 2] = static_cast<float>(std::log(1e6 * (V - 1))); /* p = 1 - 1e-6: a loss of 1e-6, not rounding */
+            logits[6 * v + 2] =
+                static_cast<float>(std::log(1e6 * (V - 1))); /* p = 1 - 1e-6: a loss of 1e-6, not rounding */
             array<float> x(logits), d_bias(bias), nll(rows);
             array<int32_t> d_targets(targets);
             scalar<px_window_scalars> d_window({0, 0, 1, 1.0});
@@ -163,7 +170,8 @@ void head_keeps_the_extremes_exact(void **)
             expect_close("nll", got, want, 1e-5);
             assert_true(d[2] == 0 && d[1] == 0);
             assert_true(d[v + 2] == -1.0f);
-            assert_true(std::fabs(d[6 * v + 2] + 1e-6f) < 1e-11f); /* the gradient of a nearly certain target keeps its digits */
+            assert_true(std::fabs(d[6 * v + 2] + 1e-6f) <
+                        1e-11f); /* the gradient of a nearly certain target keeps its digits */
             return std::vector<float>();
         });
     }
@@ -213,7 +221,8 @@ void head_loss_sum_adds_in_double_and_counts_scored_rows(void **)
             m = metrics.get();
             assert_true(std::fabs(m.loss_sum - 2 - 2 * sum) < 1e-10 && m.tokens == 10 + 2 * scored);
             assert_true(std::fabs(m.step_loss - 3 - sum) < 1e-10 && m.bad_step == -1);
-            array<float> gradient(std::vector<float>(1, 0.5f)); /* poisoned only by a loss that is not finite, and only in training */
+            array<float> gradient(
+                std::vector<float>(1, 0.5f)); /* poisoned only by a loss that is not finite, and only in training */
             LAUNCHED(px_launch_head_loss_sum(metrics, d_nll, d_targets, rows, 1, gradient, nullptr));
             assert_true(gradient.read()[0] == 0.5f);
             nll[rows - 1] = INFINITY;
@@ -231,7 +240,8 @@ void head_softmax_gives_probabilities_that_sum_to_one(void **)
     const struct {
         int rows, V, ld;
         size_t shift;
-    } sizes[] = {{1, 1, 1, 0}, {3, 2, 2, 0}, {2, 28, 32, 0}, {1, 1001, 1001, 0}, {1, 10007, 10008, 0}, {2, 600, 600, 1}};
+    } sizes[] = {{1, 1, 1, 0},       {3, 2, 2, 0},         {2, 28, 32, 0},
+                 {1, 1001, 1001, 0}, {1, 10007, 10008, 0}, {2, 600, 600, 1}};
     for (const auto &s : sizes) {
         const size_t rows = static_cast<size_t>(s.rows), V = static_cast<size_t>(s.V), ld = static_cast<size_t>(s.ld);
         const std::vector<float> logits = numbers(rows * ld, 6, 41), bias = numbers(V, 1, 42);
@@ -239,7 +249,8 @@ void head_softmax_gives_probabilities_that_sum_to_one(void **)
         for (size_t i = 0; i < rows; i++) {
             double sum = 0;
             for (size_t j = 0; j < V; j++) sum += std::exp(static_cast<double>(logits[i * ld + j] + bias[j]));
-            for (size_t j = 0; j < V; j++) want.push_back(std::exp(static_cast<double>(logits[i * ld + j] + bias[j])) / sum);
+            for (size_t j = 0; j < V; j++)
+                want.push_back(std::exp(static_cast<double>(logits[i * ld + j] + bias[j])) / sum);
         }
         on_every_schedule([&] {
             array<float> x(logits, s.shift), b(bias), p(rows * V, s.shift);
@@ -264,7 +275,8 @@ void head_uniforms_are_the_hosts(void **)
             LAUNCHED(px_launch_head_uniforms(out, 99, position, 200, 3, n, nullptr));
             std::vector<double> want(static_cast<size_t>(n));
             for (int i = 0; i < n; i++)
-                want[i] = px_uniform(px_random_u32(99, PX_RANDOM_SAMPLE, 0, position * 200 + 3 + static_cast<uint64_t>(i)));
+                want[i] =
+                    px_uniform(px_random_u32(99, PX_RANDOM_SAMPLE, 0, position * 200 + 3 + static_cast<uint64_t>(i)));
             expect_same("uniforms", out.read(), want);
             return std::vector<float>();
         });

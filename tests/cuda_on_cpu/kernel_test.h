@@ -1,5 +1,5 @@
-/* What all kernel tests share: arrays on the device with guarded ends, test numbers, comparison with double-precision loops, and
- * the loop over schedules. A failure prints the array, index, got, want and tolerance, and the schedule. */
+/* What all kernel tests share: arrays on the device with guarded ends, test numbers, comparison with double-precision
+ * loops, and the loop over schedules. A failure prints the array, index, got, want and tolerance, and the schedule. */
 #ifndef PX_KERNEL_TEST_H
 #define PX_KERNEL_TEST_H
 
@@ -24,10 +24,11 @@ extern "C" {
 
 #undef fail /* cmocka's macro would catch other functions of that name */
 
-/* An array in device memory, surrounded by guard elements (0xff bytes) that must stay as they are. shift: elements by which it
- * starts off the allocation's alignment. */
-template <class T> class array {
-public:
+/* An array in device memory, surrounded by guard elements (0xff bytes) that must stay as they are. shift: elements by
+ * which it starts off the allocation's alignment. */
+template <class T> class array
+{
+  public:
     explicit array(size_t n, size_t shift = 0) : count(n), guard(device_guard()), before(guard + shift)
     {
         base = static_cast<T *>(device_alloc((before + count + guard) * sizeof(T)));
@@ -50,7 +51,7 @@ public:
         return values;
     }
 
-private:
+  private:
     void check_guards() const
     {
         std::vector<unsigned char> bytes((before + count + guard) * sizeof(T));
@@ -59,7 +60,8 @@ private:
             if (i >= before * sizeof(T) && i < (before + count) * sizeof(T)) continue;
             if (bytes[i] != 0xff) {
                 print_error("written outside an array: byte %ld of %zu (schedule %s)\n",
-                            static_cast<long>(i) - static_cast<long>(before * sizeof(T)), count * sizeof(T), device_schedule());
+                            static_cast<long>(i) - static_cast<long>(before * sizeof(T)), count * sizeof(T),
+                            device_schedule());
                 _fail(__FILE__, __LINE__);
             }
         }
@@ -99,7 +101,8 @@ inline float float_of(px_bf16 bits)
     return f;
 }
 
-/* Nearest bfloat16, ties to even, found by looking at the two neighbours (not by the bit trick that the kernels use). */
+/* Nearest bfloat16, ties to even, found by looking at the two neighbours (not by the bit trick that the kernels use).
+ */
 inline px_bf16 bf16_of(float f)
 {
     uint32_t u;
@@ -132,9 +135,10 @@ inline std::vector<px_bf16> bf16s_of(const std::vector<float> &v)
 inline double mask_factor(const px_dropout &d, const px_window_scalars &w, int t, int i, int width, int j)
 {
     if (!d.threshold) return 1;
-    const uint64_t e = px_mask_element(w.step, w.streams_in_all, static_cast<uint64_t>(w.first_stream) + static_cast<uint64_t>(i),
-                                       static_cast<uint64_t>(d.T_max), static_cast<uint64_t>(t), static_cast<uint64_t>(width),
-                                       static_cast<uint64_t>(j), d.locked);
+    const uint64_t e =
+        px_mask_element(w.step, w.streams_in_all, static_cast<uint64_t>(w.first_stream) + static_cast<uint64_t>(i),
+                        static_cast<uint64_t>(d.T_max), static_cast<uint64_t>(t), static_cast<uint64_t>(width),
+                        static_cast<uint64_t>(j), d.locked);
     return px_random_u32(d.seed, d.purpose, d.layer, e) >= d.threshold ? static_cast<double>(d.scale) : 0.0;
 }
 
@@ -146,15 +150,15 @@ inline px_dropout dropout_of(double p, uint32_t purpose, int T_max, int locked)
 }
 
 /* Every element within tolerance * scale[i] (scale NULL: |want| + 1e-30); NaN equals NaN, infinities must match. */
-inline void expect_close(const std::string &what, const std::vector<float> &got, const std::vector<double> &want, double tolerance,
-                         const std::vector<double> *scale = nullptr)
+inline void expect_close(const std::string &what, const std::vector<float> &got, const std::vector<double> &want,
+                         double tolerance, const std::vector<double> *scale = nullptr)
 {
     for (size_t i = 0; i < want.size(); i++) {
         const double g = static_cast<double>(got[i]), w = want[i];
         const double allowed = tolerance * (scale ? (*scale)[i] : std::fabs(w)) + 1e-37;
         if (g == w || (std::isnan(g) && std::isnan(w)) || std::fabs(g - w) <= allowed) continue;
-        print_error("%s[%zu] of %zu: got %.9g, want %.9g, tolerance %.3g (schedule %s)\n", what.c_str(), i, want.size(), g, w, allowed,
-                    device_schedule());
+        print_error("%s[%zu] of %zu: got %.9g, want %.9g, tolerance %.3g (schedule %s)\n", what.c_str(), i, want.size(),
+                    g, w, allowed, device_schedule());
         _fail(__FILE__, __LINE__);
     }
 }
@@ -163,8 +167,8 @@ template <class T> void expect_same(const std::string &what, const std::vector<T
 {
     for (size_t i = 0; i < want.size(); i++) {
         if (std::memcmp(&got[i], &want[i], sizeof(T)) == 0) continue;
-        print_error("%s[%zu] of %zu: got %.9g, want the same bits as %.9g (schedule %s)\n", what.c_str(), i, want.size(),
-                    static_cast<double>(got[i]), static_cast<double>(want[i]), device_schedule());
+        print_error("%s[%zu] of %zu: got %.9g, want the same bits as %.9g (schedule %s)\n", what.c_str(), i,
+                    want.size(), static_cast<double>(got[i]), static_cast<double>(want[i]), device_schedule());
         _fail(__FILE__, __LINE__);
     }
 }
@@ -178,15 +182,18 @@ inline void expect_launched(cudaError_t error, const char *call)
 }
 #define LAUNCHED(call) expect_launched(call, #call)
 
-/* Runs one case under every schedule. run() returns the outputs, whose bits must not depend on the schedule: sums have one order. */
+/* Runs one case under every schedule. run() returns the outputs, whose bits must not depend on the schedule: sums have
+ * one order. */
 inline void on_every_schedule(const std::function<std::vector<float>()> &run)
 {
     std::vector<float> first;
     for (int k = 0; k < device_schedules(); k++) {
         device_set_schedule(k);
         std::vector<float> out = run();
-        if (k == 0) first = out;
-        else expect_same("bits of the first schedule's output", out, first);
+        if (k == 0)
+            first = out;
+        else
+            expect_same("bits of the first schedule's output", out, first);
     }
 }
 

@@ -3,13 +3,15 @@
 
 #include <cfloat>
 
-namespace {
+namespace
+{
 
 void layout_bf16_rounds_to_nearest_even(void **)
 {
     std::vector<float> values = numbers(203, 1e3, 91);
-    for (float x : {0.0f, -0.0f, 1.0f, 1.00390625f /* tie, down */, 1.01171875f /* tie, up */, FLT_MAX, -FLT_MAX, FLT_MIN,
-                    static_cast<float>(INFINITY), static_cast<float>(-INFINITY), static_cast<float>(NAN), 1e-45f, 3.3895314e38f})
+    for (float x :
+         {0.0f, -0.0f, 1.0f, 1.00390625f /* tie, down */, 1.01171875f /* tie, up */, FLT_MAX, -FLT_MAX, FLT_MIN,
+          static_cast<float>(INFINITY), static_cast<float>(-INFINITY), static_cast<float>(NAN), 1e-45f, 3.3895314e38f})
         values.push_back(x);
     const std::vector<px_bf16> want = bf16s_of(values);
     for (size_t shift : {size_t(0), size_t(1)})

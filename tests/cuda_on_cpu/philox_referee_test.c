@@ -1,7 +1,9 @@
-/* The host's Philox (host/base/philox.h) against cuRAND's host generator, which needs no GPU: the referee of every random number.
+/* The host's Philox (host/base/philox.h) against cuRAND's host generator, which needs no GPU: the referee of every
+ * random number.
  *
- * Element i of cuRAND's Philox sequence is lane i mod 4 of counter {i div 262144, 0, (i div 4) mod 65536, 0} (seen with CUDA
- * 13.0: 65,536 generators take turns); in our terms block = i div 262144, layer = (i div 4) mod 65536, purpose = 0. */
+ * Element i of cuRAND's Philox sequence is lane i mod 4 of counter {i div 262144, 0, (i div 4) mod 65536, 0} (seen with
+ * CUDA 13.0: 65,536 generators take turns); in our terms block = i div 262144, layer = (i div 4) mod 65536, purpose =
+ * 0. */
 #include "philox.h"
 
 #include <curand.h>

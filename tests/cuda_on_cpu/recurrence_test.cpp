@@ -1,7 +1,8 @@
 /* recurrence.cu against plain loops: a step forward and back, resets, dropout, weight dropout, bias gradients. */
 #include "kernel_test.h"
 
-namespace {
+namespace
+{
 
 struct step_case {
     int n, width;
@@ -13,9 +14,11 @@ struct step_case {
 };
 
 const step_case cases[] = {
-    {1, 1, PX_CELL_TANH, true, false, 0, 0, 0},    {1, 33, PX_CELL_TANH, true, true, 0.5, 0, 0}, {5, 33, PX_CELL_RELU, true, true, 0.3, 1, 0},
-    {7, 64, PX_CELL_TANH, true, true, 0.2, 0, 0},  {3, 36, PX_CELL_TANH, false, false, 0, 0, 0}, {32, 132, PX_CELL_TANH, true, false, 0.4, 0, 0},
-    {9, 250, PX_CELL_RELU, true, true, 0.1, 0, 0}, {4, 40, PX_CELL_TANH, true, true, 0.5, 0, 1}, {2, 1030, PX_CELL_TANH, true, false, 0, 0, 0},
+    {1, 1, PX_CELL_TANH, true, false, 0, 0, 0},    {1, 33, PX_CELL_TANH, true, true, 0.5, 0, 0},
+    {5, 33, PX_CELL_RELU, true, true, 0.3, 1, 0},  {7, 64, PX_CELL_TANH, true, true, 0.2, 0, 0},
+    {3, 36, PX_CELL_TANH, false, false, 0, 0, 0},  {32, 132, PX_CELL_TANH, true, false, 0.4, 0, 0},
+    {9, 250, PX_CELL_RELU, true, true, 0.1, 0, 0}, {4, 40, PX_CELL_TANH, true, true, 0.5, 0, 1},
+    {2, 1030, PX_CELL_TANH, true, false, 0, 0, 0},
 };
 enum { STEP = 3 }; /* t of the window */
 
@@ -53,7 +56,8 @@ void recurrence_forward_step_adds_resets_activates_and_drops(void **)
         const std::vector<double> unit(count, 4.0); /* sums of magnitude up to 5, before tanh */
         for (int in_place = 0; in_place < 2; in_place++)
             on_every_schedule([&] {
-                array<float> d_xz(xz, c.shift), d_recurrent(recurrent, c.shift), d_bias(bias), d_h(count, c.shift), d_output(count, c.shift);
+                array<float> d_xz(xz, c.shift), d_recurrent(recurrent, c.shift), d_bias(bias), d_h(count, c.shift),
+                    d_output(count, c.shift);
                 array<px_bf16> h_bf16(count, c.shift), output_bf16(count, c.shift);
                 array<uint8_t> d_marks(marks);
                 scalar<px_window_scalars> d_window(w);
@@ -80,18 +84,19 @@ void recurrence_forward_step_adds_resets_activates_and_drops(void **)
                 return out;
             });
         on_every_schedule([&] { /* nothing but h is asked for */
-            array<float> d_xz(xz), d_bias(bias), d_h(count);
-            px_step_forward_args a = {};
-            a.xz = d_xz;
-            a.bias = d_bias;
-            a.h = d_h;
-            a.cell = PX_CELL_RELU;
-            a.n = c.n, a.width = c.width;
-            LAUNCHED(px_launch_recurrence_forward(&a, nullptr));
-            std::vector<float> want(count);
-            for (size_t k = 0; k < count; k++) want[k] = xz[k] + bias[k % width] > 0 ? xz[k] + bias[k % width] : 0;
-            expect_same("relu(xz + b)", d_h.read(), want);
-            return d_h.read();
+                                array<float> d_xz(xz), d_bias(bias), d_h(count);
+                                px_step_forward_args a = {};
+                                a.xz = d_xz;
+                                a.bias = d_bias;
+                                a.h = d_h;
+                                a.cell = PX_CELL_RELU;
+                                a.n = c.n, a.width = c.width;
+                                LAUNCHED(px_launch_recurrence_forward(&a, nullptr));
+                                std::vector<float> want(count);
+                                for (size_t k = 0; k < count; k++)
+                                    want[k] = xz[k] + bias[k % width] > 0 ? xz[k] + bias[k % width] : 0;
+                                expect_same("relu(xz + b)", d_h.read(), want);
+                                return d_h.read();
         });
     }
 }
@@ -118,7 +123,8 @@ void recurrence_backward_step_masks_resets_and_multiplies_by_the_slope(void **)
             }
         for (int in_place = 0; in_place < 2; in_place++)
             on_every_schedule([&] {
-                array<float> device_d_output(d_output, c.shift), d_recurrent(recurrent, c.shift), d_h(h, c.shift), d_dz(count, c.shift);
+                array<float> device_d_output(d_output, c.shift), d_recurrent(recurrent, c.shift), d_h(h, c.shift),
+                    d_dz(count, c.shift);
                 array<px_bf16> low(count, c.shift);
                 array<uint8_t> d_marks(marks);
                 scalar<px_window_scalars> d_window(w);
@@ -203,7 +209,9 @@ void recurrence_weight_dropout_masks_weights_and_accumulates_gradients(void **)
         std::vector<double> masked(count), added(count);
         for (size_t k = 0; k < count; k++) {
             const uint64_t e = w.step * count + k; /* step * h^2 + out * h + in */
-            masked[k] = px_random_u32(d.seed, d.purpose, d.layer, e) >= d.threshold ? static_cast<double>(in[k]) * d.scale : 0.0;
+            masked[k] = px_random_u32(d.seed, d.purpose, d.layer, e) >= d.threshold
+                            ? static_cast<double>(in[k]) * d.scale
+                            : 0.0;
             added[k] = before[k] + masked[k];
         }
         const std::vector<double> size(count, 2.0);
@@ -226,10 +234,11 @@ void column_sums_add_every_row_once_in_one_order(void **)
     const struct {
         int rows, cols, ld;
         size_t shift;
-    } sizes[] = {{1, 1, 1, 0},  {1, 33, 33, 0},  {128, 5, 5, 0},   {129, 5, 8, 0},  {300, 28, 28, 0},
+    } sizes[] = {{1, 1, 1, 0},     {1, 33, 33, 0},    {128, 5, 5, 0},      {129, 5, 8, 0}, {300, 28, 28, 0},
                  {257, 64, 64, 0}, {40, 250, 252, 0}, {70, 1030, 1030, 0}, {500, 2, 2, 1}, {130, 12, 12, 1}};
     for (const auto &s : sizes) {
-        const size_t rows = static_cast<size_t>(s.rows), ld = static_cast<size_t>(s.ld), cols = static_cast<size_t>(s.cols);
+        const size_t rows = static_cast<size_t>(s.rows), ld = static_cast<size_t>(s.ld),
+                     cols = static_cast<size_t>(s.cols);
         std::vector<float> in = numbers(rows * ld, 1, 11);
         const std::vector<float> before = numbers(cols, 1, 12);
         for (size_t k = 0; k < in.size(); k++)
@@ -246,7 +255,8 @@ void column_sums_add_every_row_once_in_one_order(void **)
             }
         }
         on_every_schedule([&] {
-            array<float> x(in, s.shift), out(before), out_bf16(before), partial(px_column_sum_partial_floats(rows, cols));
+            array<float> x(in, s.shift), out(before), out_bf16(before),
+                partial(px_column_sum_partial_floats(rows, cols));
             array<px_bf16> x_low(in_bf16, s.shift);
             LAUNCHED(px_launch_column_sum(out, x, PX_ELEMENT_FP32, rows, s.cols, ld, partial, nullptr));
             expect_close("column sums", out.read(), want, 3e-7, &size);
@@ -266,7 +276,8 @@ void recurrence_refuses_impossible_sizes(void **)
     f.width = b.width = 1;
     assert_int_equal(px_launch_recurrence_forward(&f, nullptr), cudaSuccess); /* n = 0 */
     assert_int_equal(px_launch_recurrence_backward(&b, nullptr), cudaSuccess);
-    assert_int_equal(px_launch_column_sum(nullptr, nullptr, PX_ELEMENT_FP32, 1, 5, 4, nullptr, nullptr), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_column_sum(nullptr, nullptr, PX_ELEMENT_FP32, 1, 5, 4, nullptr, nullptr),
+                     cudaErrorInvalidValue);
     assert_int_equal(px_launch_column_sum(nullptr, nullptr, PX_ELEMENT_FP32, 0, 5, 5, nullptr, nullptr), cudaSuccess);
 }
 

@@ -13,7 +13,8 @@ extern "C" {
 #include <cmocka.h>
 }
 
-namespace {
+namespace
+{
 
 __global__ void indices_kernel(int *out)
 {
@@ -44,7 +45,8 @@ __global__ void reversed_kernel(int *x, int count)
     all[threadIdx.x] = x[threadIdx.x];
     more[threadIdx.x] = x[threadIdx.x] * 2;
     __syncthreads();
-    x[threadIdx.x] = all[static_cast<unsigned>(count) - 1 - threadIdx.x] + more[static_cast<unsigned>(count) - 1 - threadIdx.x];
+    x[threadIdx.x] =
+        all[static_cast<unsigned>(count) - 1 - threadIdx.x] + more[static_cast<unsigned>(count) - 1 - threadIdx.x];
 }
 
 __global__ void forgotten_barrier_kernel(int *x)
@@ -99,10 +101,7 @@ __global__ void shuffle_from_returned_kernel(int *x)
     x[threadIdx.x] = __shfl_sync(0xffffffffu, 1, 3);
 }
 
-__global__ void outside_mask_kernel(int *x)
-{
-    x[threadIdx.x] = __shfl_sync(0xffffu, 1, 3);
-}
+__global__ void outside_mask_kernel(int *x) { x[threadIdx.x] = __shfl_sync(0xffffu, 1, 3); }
 
 __global__ void two_shuffles_kernel(int *x)
 {
@@ -132,7 +131,8 @@ void each_schedule(void (*run)())
 void expect_fault(cudaError_t error, const char *words)
 {
     if (error == cudaErrorLaunchFailure && std::string(px_sim::last_fault()).find(words) != std::string::npos) return;
-    print_error("error %d, fault \"%s\"; wanted a launch failure with \"%s\"\n", static_cast<int>(error), px_sim::last_fault(), words);
+    print_error("error %d, fault \"%s\"; wanted a launch failure with \"%s\"\n", static_cast<int>(error),
+                px_sim::last_fault(), words);
     _fail(__FILE__, __LINE__);
 }
 
@@ -205,7 +205,8 @@ void what_cuda_forbids_is_a_fault_with_words(void **)
 {
     each_schedule([] {
         std::vector<int> x(64);
-        expect_fault(PX_LAUNCH(divergent_barrier_kernel, 1, 32, 0, nullptr, x.data()), "another thread of the block waits");
+        expect_fault(PX_LAUNCH(divergent_barrier_kernel, 1, 32, 0, nullptr, x.data()),
+                     "another thread of the block waits");
         expect_fault(PX_LAUNCH(skipped_barrier_kernel, 1, 32, 0, nullptr, x.data()), "returned");
         expect_fault(PX_LAUNCH(divergent_shuffle_kernel, 1, 32, 0, nullptr, x.data()), "deadlock");
         expect_fault(PX_LAUNCH(shuffle_from_returned_kernel, 1, 32, 0, nullptr, x.data()), "takes no part");
@@ -222,9 +223,11 @@ void launches_that_no_gpu_takes_are_refused(void **)
     std::vector<int> x(64);
     assert_int_equal(PX_LAUNCH(indices_kernel, 0, 32, 0, nullptr, x.data()), cudaErrorInvalidConfiguration);
     assert_int_equal(PX_LAUNCH(indices_kernel, 1, 1025, 0, nullptr, x.data()), cudaErrorInvalidConfiguration);
-    assert_int_equal(PX_LAUNCH(indices_kernel, dim3(1, 65536, 1), 1, 0, nullptr, x.data()), cudaErrorInvalidConfiguration);
+    assert_int_equal(PX_LAUNCH(indices_kernel, dim3(1, 65536, 1), 1, 0, nullptr, x.data()),
+                     cudaErrorInvalidConfiguration);
     /* more than 48 KiB must be asked for first, and no more than the device has */
-    assert_int_equal(PX_LAUNCH(reversed_kernel, 1, 32, 48 * 1024 + 1, nullptr, x.data(), 32), cudaErrorInvalidConfiguration);
+    assert_int_equal(PX_LAUNCH(reversed_kernel, 1, 32, 48 * 1024 + 1, nullptr, x.data(), 32),
+                     cudaErrorInvalidConfiguration);
     assert_int_equal(PX_ALLOW_SHARED(reversed_kernel, 300 * 1024), cudaErrorInvalidValue);
     assert_int_equal(PX_ALLOW_SHARED(reversed_kernel, 100 * 1024), cudaSuccess);
     assert_int_equal(PX_LAUNCH(reversed_kernel, 1, 32, 48 * 1024 + 1, nullptr, x.data(), 32), cudaSuccess);
@@ -237,14 +240,16 @@ void clusters_are_whole_and_no_larger_than_the_device_has(void **)
     four.cluster = 4, sixteen.cluster = 16;
     assert_int_equal(PX_LAUNCH_WITH(four, indices_kernel, 6, 32, 0, nullptr, x.data()), cudaErrorInvalidConfiguration);
     assert_non_null(std::strstr(px_sim::last_fault(), "clusters of 4"));
-    assert_int_equal(PX_LAUNCH_WITH(sixteen, indices_kernel, 16, 32, 0, nullptr, x.data()), cudaErrorInvalidConfiguration);
+    assert_int_equal(PX_LAUNCH_WITH(sixteen, indices_kernel, 16, 32, 0, nullptr, x.data()),
+                     cudaErrorInvalidConfiguration);
     assert_int_equal(PX_ALLOW_LARGE_CLUSTERS(indices_kernel), cudaSuccess);
     assert_int_equal(PX_LAUNCH_WITH(sixteen, indices_kernel, 16, 32, 0, nullptr, x.data()), cudaSuccess);
     for (int order = 0; order < px_sim::SCHEDULES; order++) {
         px_sim::control().order = static_cast<px_sim::schedule>(order);
         std::fill(x.begin(), x.end(), 0);
         assert_int_equal(PX_LAUNCH_WITH(four, indices_kernel, dim3(8, 2, 1), 32, 0, nullptr, x.data()), cudaSuccess);
-        for (int i = 0; i < 16 * 32; i++) assert_int_equal(x[static_cast<size_t>(i)], 1 + i / 32 * 1000 + i % 32); /* each once */
+        for (int i = 0; i < 16 * 32; i++)
+            assert_int_equal(x[static_cast<size_t>(i)], 1 + i / 32 * 1000 + i % 32); /* each once */
     }
     px_sim::control() = px_sim::settings();
 }
@@ -269,7 +274,8 @@ void blocks_of_a_cooperative_launch_run_side_by_side(void **)
     for (int order = 0; order < px_sim::SCHEDULES; order++) {
         px_sim::control().order = static_cast<px_sim::schedule>(order);
         std::vector<int> here(5), missed(5);
-        assert_int_equal(PX_LAUNCH_WITH(together, all_here_kernel, 5, 1, 0, nullptr, here.data(), missed.data()), cudaSuccess);
+        assert_int_equal(PX_LAUNCH_WITH(together, all_here_kernel, 5, 1, 0, nullptr, here.data(), missed.data()),
+                         cudaSuccess);
         assert_true(missed == std::vector<int>(5));
     }
     px_sim::control() = px_sim::settings();
@@ -277,7 +283,8 @@ void blocks_of_a_cooperative_launch_run_side_by_side(void **)
     assert_int_equal(PX_LAUNCH(all_here_kernel, 5, 1, 0, nullptr, here.data(), missed.data()), cudaSuccess);
     assert_true(missed == std::vector<int>({1, 1, 1, 1, 0}));
     px_sim::control().cooperative_limit = 4;
-    assert_int_equal(PX_LAUNCH_WITH(together, all_here_kernel, 5, 1, 0, nullptr, here.data(), missed.data()), cudaErrorInvalidConfiguration);
+    assert_int_equal(PX_LAUNCH_WITH(together, all_here_kernel, 5, 1, 0, nullptr, here.data(), missed.data()),
+                     cudaErrorInvalidConfiguration);
     px_sim::control() = px_sim::settings();
 }
 

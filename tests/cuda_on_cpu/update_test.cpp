@@ -1,7 +1,9 @@
-/* update.cu against plain loops in double: norm, decision, every optimiser over several steps, averaging, bf16 copies, skipping. */
+/* update.cu against plain loops in double: norm, decision, every optimiser over several steps, averaging, bf16 copies,
+ * skipping. */
 #include "kernel_test.h"
 
-namespace {
+namespace
+{
 
 px_device_metrics clean_metrics()
 {
@@ -41,8 +43,8 @@ void update_decides_to_clip_to_skip_and_to_remember(void **)
         double partial, loss, clip;
         float factor;
         int skip;
-    } rows[] = {{9, 1, 0, 1, 0}, {9, 1, 3, 1, 0}, {16, 1, 2, 0.5f, 0}, {0, 1, 1, 1, 0}, {NAN, 1, 1, 1, 1}, {INFINITY, 1, 1, 0, 1},
-                {4, NAN, 0, 1, 1}, {4, INFINITY, 0, 1, 1}};
+    } rows[] = {{9, 1, 0, 1, 0},   {9, 1, 3, 1, 0},        {16, 1, 2, 0.5f, 0}, {0, 1, 1, 1, 0},
+                {NAN, 1, 1, 1, 1}, {INFINITY, 1, 1, 0, 1}, {4, NAN, 0, 1, 1},   {4, INFINITY, 0, 1, 1}};
     for (const auto &r : rows)
         on_every_schedule([&] {
             px_device_metrics start = clean_metrics();
@@ -73,8 +75,10 @@ void update_decides_to_clip_to_skip_and_to_remember(void **)
 /* One element of one step, as docs/DESIGN.md and PyTorch's optimisers have it. */
 void reference_step(const px_optimizer_config &o, const px_update_scalars &s, double g, double &w, double &m, double &v)
 {
-    if (o.kind == PX_ADAMW) w -= s.lr * o.weight_decay * w;
-    else g += o.weight_decay * w;
+    if (o.kind == PX_ADAMW)
+        w -= s.lr * o.weight_decay * w;
+    else
+        g += o.weight_decay * w;
     switch (o.kind) {
     case PX_SGD: w -= s.lr * g; break;
     case PX_MOMENTUM:
@@ -109,21 +113,30 @@ void update_steps_follow_each_optimiser(void **)
                 const std::vector<float> start = numbers(size.count, 0.5, 61);
                 std::vector<double> w(start.begin(), start.end()), m(size.count), v(size.count), average = w;
                 array<float> d_w(start, size.shift), d_g(size.count, size.shift), d_average(start, size.shift);
-                array<float> d_m(std::vector<float>(size.count), size.shift), d_v(std::vector<float>(size.count), size.shift);
+                array<float> d_m(std::vector<float>(size.count), size.shift),
+                    d_v(std::vector<float>(size.count), size.shift);
                 array<px_bf16> low(size.count, size.shift);
                 scalar<px_device_metrics> metrics(clean_metrics());
                 for (uint64_t step = 0; step < 4; step++) {
                     const std::vector<float> g = numbers(size.count, 1, 70 + static_cast<uint32_t>(step));
                     const double taken = static_cast<double>(step) + 1;
-                    const px_update_scalars s = {step, 0.01 / taken, step == 0 ? 0 : 1 / taken, 1 - std::pow(o.beta1, taken),
-                                                 1 - std::pow(o.beta2, taken)};
+                    const px_update_scalars s = {step, 0.01 / taken, step == 0 ? 0 : 1 / taken,
+                                                 1 - std::pow(o.beta1, taken), 1 - std::pow(o.beta2, taken)};
                     px_device_metrics decided = clean_metrics();
                     decided.clip_factor = step % 2 ? 0.25f : 1.0f;
                     metrics.write({decided});
                     d_g.write(g);
                     scalar<px_update_scalars> scalars(s);
-                    const px_update_args a = {d_w, d_g, first ? d_m.data() : nullptr, second ? d_v.data() : nullptr, d_average, low,
-                                              size.count, &o, scalars, metrics};
+                    const px_update_args a = {d_w,
+                                              d_g,
+                                              first ? d_m.data() : nullptr,
+                                              second ? d_v.data() : nullptr,
+                                              d_average,
+                                              low,
+                                              size.count,
+                                              &o,
+                                              scalars,
+                                              metrics};
                     LAUNCHED(px_launch_update_apply(&a, nullptr));
                     for (size_t i = 0; i < size.count; i++) {
                         reference_step(o, s, g[i] * static_cast<double>(decided.clip_factor), w[i], m[i], v[i]);
@@ -149,7 +162,8 @@ void update_that_is_skipped_changes_nothing_but_clears_gradients(void **)
         on_every_schedule([&] {
             const size_t count = 70;
             const px_optimizer_config o = {kind, 0.9, 0.9, 0.999, 0.99, 1e-8, 0.1, 1.0};
-            const std::vector<float> start = numbers(count, 1, 81), m = numbers(count, 1, 82), v = numbers(count, 1, 83);
+            const std::vector<float> start = numbers(count, 1, 81), m = numbers(count, 1, 82),
+                                     v = numbers(count, 1, 83);
             px_device_metrics decided = clean_metrics();
             decided.skip = 1, decided.clip_factor = 1, decided.bad_step = 0;
             array<float> d_w(start), d_g(std::vector<float>(count, NAN)), d_m(m), d_v(v), d_average(v);

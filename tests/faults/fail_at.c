@@ -1,15 +1,13 @@
-/* Loaded into a program by LD_PRELOAD: its k-th call of a kind fails (PERPLEX_FAIL_AT=k; PERPLEX_FAIL_ON=1: and all after it), with the errno
- * PERPLEX_FAIL_ERRNO (a number; 0: a read or write is cut short instead).
+/* Loaded into a program by LD_PRELOAD: its k-th call of a kind fails (PERPLEX_FAIL_AT=k; PERPLEX_FAIL_ON=1: and all
+ * after it), with the errno PERPLEX_FAIL_ERRNO (a number; 0: a read or write is cut short instead).
  *
- *     PERPLEX_FAIL_KIND=memory   malloc, calloc, realloc, aligned_alloc, anonymous mmap; strdup and all else that takes memory by them
- *                       open     open, fopen, opendir, mkostemp
- *                       read     read, pread, readdir
- *                       write    write, pwrite
- *                       file     fsync, ftruncate, rename, link, mkdir, posix_fallocate, mmap of a file
- *                       lock     flock
+ *     PERPLEX_FAIL_KIND=memory   malloc, calloc, realloc, aligned_alloc, anonymous mmap; strdup and all else that takes
+ * memory by them open     open, fopen, opendir, mkostemp read     read, pread, readdir write    write, pwrite file
+ * fsync, ftruncate, rename, link, mkdir, posix_fallocate, mmap of a file lock     flock
  *
- * With PERPLEX_FAIL_COUNT=FILE nothing fails, and the number of such calls is written to FILE at the end. Calls from within some libraries
- * (the loader, the C++ runtime), which end the process themselves when they get no memory, are left alone. */
+ * With PERPLEX_FAIL_COUNT=FILE nothing fails, and the number of such calls is written to FILE at the end. Calls from
+ * within some libraries (the loader, the C++ runtime), which end the process themselves when they get no memory, are
+ * left alone. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -85,12 +83,12 @@ static int now(const char *of, const void *caller)
 
 #define REAL(name) __typeof__(&name) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 #define CALLER __builtin_return_address(0)
-#define FAILS(of, value)          \
-    do {                          \
-        if (now(of, CALLER)) {    \
-            errno = error;        \
-            return value;         \
-        }                         \
+#define FAILS(of, value)                                                                                               \
+    do {                                                                                                               \
+        if (now(of, CALLER)) {                                                                                         \
+            errno = error;                                                                                             \
+            return value;                                                                                              \
+        }                                                                                                              \
     } while (0)
 
 void *malloc(size_t bytes)
@@ -142,12 +140,12 @@ int open(const char *path, int flags, ...)
     return real(path, flags, mode);
 }
 
-#define PLAIN(of, value, type, name, parameters, arguments) \
-    type name parameters                                    \
-    {                                                       \
-        REAL(name);                                         \
-        FAILS(of, value);                                   \
-        return real arguments;                              \
+#define PLAIN(of, value, type, name, parameters, arguments)                                                            \
+    type name parameters                                                                                               \
+    {                                                                                                                  \
+        REAL(name);                                                                                                    \
+        FAILS(of, value);                                                                                              \
+        return real arguments;                                                                                         \
     }
 
 PLAIN("open", NULL, FILE *, fopen, (const char *path, const char *mode), (path, mode))
@@ -161,21 +159,23 @@ PLAIN("file", -1, int, mkdir, (const char *path, mode_t mode), (path, mode))
 PLAIN("lock", -1, int, flock, (int fd, int operation), (fd, operation))
 PLAIN("file", error, int, posix_fallocate, (int fd, off_t offset, off_t bytes), (fd, offset, bytes))
 
-#define TRANSFER(of, name, parameters, arguments, short_arguments)          \
-    ssize_t name parameters                                                 \
-    {                                                                       \
-        REAL(name);                                                         \
-        if (!now(of, CALLER)) return real arguments;                        \
-        if (error == 0 && bytes > 1) return real short_arguments;           \
-        if (error == 0) return real arguments;                              \
-        errno = error;                                                      \
-        return -1;                                                          \
+#define TRANSFER(of, name, parameters, arguments, short_arguments)                                                     \
+    ssize_t name parameters                                                                                            \
+    {                                                                                                                  \
+        REAL(name);                                                                                                    \
+        if (!now(of, CALLER)) return real arguments;                                                                   \
+        if (error == 0 && bytes > 1) return real short_arguments;                                                      \
+        if (error == 0) return real arguments;                                                                         \
+        errno = error;                                                                                                 \
+        return -1;                                                                                                     \
     }
 
 TRANSFER("read", read, (int fd, void *data, size_t bytes), (fd, data, bytes), (fd, data, bytes / 2))
-TRANSFER("read", pread, (int fd, void *data, size_t bytes, off_t from), (fd, data, bytes, from), (fd, data, bytes / 2, from))
+TRANSFER("read", pread, (int fd, void *data, size_t bytes, off_t from), (fd, data, bytes, from),
+         (fd, data, bytes / 2, from))
 TRANSFER("write", write, (int fd, const void *data, size_t bytes), (fd, data, bytes), (fd, data, bytes / 2))
-TRANSFER("write", pwrite, (int fd, const void *data, size_t bytes, off_t to), (fd, data, bytes, to), (fd, data, bytes / 2, to))
+TRANSFER("write", pwrite, (int fd, const void *data, size_t bytes, off_t to), (fd, data, bytes, to),
+         (fd, data, bytes / 2, to))
 
 struct dirent *readdir(DIR *folder)
 {
@@ -190,7 +190,8 @@ __attribute__((destructor)) static void report(void)
     if (!count_path) return;
     __typeof__(&open) real_open = (__typeof__(&open))dlsym(RTLD_NEXT, "open");
     __typeof__(&write) real_write = (__typeof__(&write))dlsym(RTLD_NEXT, "write");
-    int length = snprintf(text, sizeof text, "%ld\n", calls), fd = real_open(count_path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    int length = snprintf(text, sizeof text, "%ld\n", calls),
+        fd = real_open(count_path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (fd < 0 || real_write(fd, text, (size_t)length) < 0) abort();
     close(fd);
 }

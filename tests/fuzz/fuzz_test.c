@@ -1,12 +1,12 @@
-/* Broken files, thousands of them, and always the same ones: no reader crashes on one, hangs, leaks, or asks for absurd memory; each
- * is read or refused with a message.
+/* Broken files, thousands of them, and always the same ones: no reader crashes on one, hangs, leaks, or asks for absurd
+ * memory; each is read or refused with a message.
  *
  *     test_fuzz                        every target
  *     test_fuzz TARGET                 one
  *     test_fuzz TARGET ITERATION FILE  writes that input to FILE and reads it in this process, for a debugger
  *
- * A target runs in a process of its own that says in shared memory where it is; so a crash can be named, and a hang be ended. Memory
- * is bounded by the address space (in ordinary builds) or by AddressSanitizer's largest allocation. */
+ * A target runs in a process of its own that says in shared memory where it is; so a crash can be named, and a hang be
+ * ended. Memory is bounded by the address space (in ordinary builds) or by AddressSanitizer's largest allocation. */
 #include "targets.h"
 
 #include <errno.h>
@@ -24,10 +24,7 @@
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1
 const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "max_allocation_size_mb=256:allocator_may_return_null=1";
-}
+const char *__asan_default_options(void) { return "max_allocation_size_mb=256:allocator_may_return_null=1"; }
 #else
 #define SANITIZED 0
 #endif
@@ -149,13 +146,18 @@ static int try_target(const fuzz_target *target, const char *folder)
     int failed = status != 0;
     if (failed) {
         printf("FAIL  %s: input %d: ", target->name, at->iteration);
-        if (status == -1) printf("hangs");
-        else if (at->mistake[0]) printf("%s", (const char *)at->mistake);
-        else if (WIFSIGNALED(status)) printf("crashes: %s", strsignal(WTERMSIG(status)));
-        else printf("ends with status %d", WEXITSTATUS(status));
+        if (status == -1)
+            printf("hangs");
+        else if (at->mistake[0])
+            printf("%s", (const char *)at->mistake);
+        else if (WIFSIGNALED(status))
+            printf("crashes: %s", strsignal(WTERMSIG(status)));
+        else
+            printf("ends with status %d", WEXITSTATUS(status));
         printf("\n      to see it: test_fuzz %s %d FILE\n", target->name, at->iteration);
     } else
-        printf("ok    %s: %d inputs, %d of them accepted, %.1f s\n", target->name, target->iterations, at->accepted, now() - started);
+        printf("ok    %s: %d inputs, %d of them accepted, %.1f s\n", target->name, target->iterations, at->accepted,
+               now() - started);
     munmap(at, sizeof *at);
     return failed;
 }
@@ -200,7 +202,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < fuzz_target_count && !failed; i++) {
         if (argc > 1 && strcmp(argv[1], fuzz_targets[i].name) != 0) continue;
         found = 1;
-        failed |= argc > 3 ? reproduce(&fuzz_targets[i], folder, atoi(argv[2]), argv[3]) : try_target(&fuzz_targets[i], folder);
+        failed |= argc > 3 ? reproduce(&fuzz_targets[i], folder, atoi(argv[2]), argv[3])
+                           : try_target(&fuzz_targets[i], folder);
     }
     nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     return failed || !found;

@@ -1,6 +1,8 @@
-/* One reader under libFuzzer, which looks for inputs that reach new code: FUZZ_TARGET is the name of its target in targets.c.
+/* One reader under libFuzzer, which looks for inputs that reach new code: FUZZ_TARGET is the name of its target in
+ * targets.c.
  *
- *     fuzz_TARGET CORPUS [LIBFUZZER'S FLAGS]      CORPUS: a folder of inputs; the target's valid files are put there first */
+ *     fuzz_TARGET CORPUS [LIBFUZZER'S FLAGS]      CORPUS: a folder of inputs; the target's valid files are put there
+ * first */
 #include "targets.h"
 
 #include <ftw.h>
@@ -25,10 +27,7 @@ static int remove_entry(const char *path, const struct stat *info, int kind, str
     return remove(path);
 }
 
-static void remove_folder(void)
-{
-    nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
+static void remove_folder(void) { nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }
 
 static void copy_seed(const char *corpus, const char *name)
 {
@@ -79,7 +78,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     abort();
 }
 
-/* In turns libFuzzer's own changes, which learn from what is reached, and the target's, which know numbers, words and checksums. */
+/* In turns libFuzzer's own changes, which learn from what is reached, and the target's, which know numbers, words and
+ * checksums. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t bytes, size_t room, unsigned seed)
 {
     fuzz_random random = {.state = seed};

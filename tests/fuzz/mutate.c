@@ -16,10 +16,7 @@ uint64_t fuzz_next(fuzz_random *random)
     return z ^ z >> 31;
 }
 
-size_t fuzz_below(fuzz_random *random, size_t bound)
-{
-    return bound ? (size_t)(fuzz_next(random) % bound) : 0;
-}
+size_t fuzz_below(fuzz_random *random, size_t bound) { return bound ? (size_t)(fuzz_next(random) % bound) : 0; }
 
 fuzz_bytes fuzz_copy(const void *data, size_t bytes)
 {
@@ -42,13 +39,76 @@ void fuzz_replace(fuzz_bytes *input, size_t at, size_t removed, const void *inse
     *input = out;
 }
 
-static const char *const NUMBERS[] = {"0", "-1", "1", "2147483647", "2147483648", "4294967295", "4294967296", "9007199254740992", "9007199254740993",
-                                      "9223372036854775807", "18446744073709551615", "99999999999999999999999999", "1e308", "1e999", "-0", "0.5", "1e-320",
-                                      "nan", "inf", "-inf", "0x10", "00007"};
-static const char *const WORDS[] = {"\"", "\\", "{", "}", "[", "]", ",", ":", "null", "true", "\"a\":", "\\u0000", "\\ud800", "\n", "\t", "\r\n", " = ", "#", "\xff",
-                                    "\xc3", "\xf0\x9f\x99\x82", "F32", "F64", "F16", "BF16", "I64", "BOOL", "\"dtype\"", "\"shape\"", "\"data_offsets\"",
-                                    "__metadata__", "perplex.checksum", "perplex.version", "rnn.weight_hh_l0", "decoder.weight", "encoder.weight", "hidden = ",
-                                    "layers = ", "level = word", "\"event\":\"train\"", "\"step\":", "<unk>", "\\x00", "\\n", "size=", "level=byte", "[[[[[[[[", "{\"a\":{\"a\":"};
+static const char *const NUMBERS[] = {"0",
+                                      "-1",
+                                      "1",
+                                      "2147483647",
+                                      "2147483648",
+                                      "4294967295",
+                                      "4294967296",
+                                      "9007199254740992",
+                                      "9007199254740993",
+                                      "9223372036854775807",
+                                      "18446744073709551615",
+                                      "99999999999999999999999999",
+                                      "1e308",
+                                      "1e999",
+                                      "-0",
+                                      "0.5",
+                                      "1e-320",
+                                      "nan",
+                                      "inf",
+                                      "-inf",
+                                      "0x10",
+                                      "00007"};
+static const char *const WORDS[] = {"\"",
+                                    "\\",
+                                    "{",
+                                    "}",
+                                    "[",
+                                    "]",
+                                    ",",
+                                    ":",
+                                    "null",
+                                    "true",
+                                    "\"a\":",
+                                    "\\u0000",
+                                    "\\ud800",
+                                    "\n",
+                                    "\t",
+                                    "\r\n",
+                                    " = ",
+                                    "#",
+                                    "\xff",
+                                    "\xc3",
+                                    "\xf0\x9f\x99\x82",
+                                    "F32",
+                                    "F64",
+                                    "F16",
+                                    "BF16",
+                                    "I64",
+                                    "BOOL",
+                                    "\"dtype\"",
+                                    "\"shape\"",
+                                    "\"data_offsets\"",
+                                    "__metadata__",
+                                    "perplex.checksum",
+                                    "perplex.version",
+                                    "rnn.weight_hh_l0",
+                                    "decoder.weight",
+                                    "encoder.weight",
+                                    "hidden = ",
+                                    "layers = ",
+                                    "level = word",
+                                    "\"event\":\"train\"",
+                                    "\"step\":",
+                                    "<unk>",
+                                    "\\x00",
+                                    "\\n",
+                                    "size=",
+                                    "level=byte",
+                                    "[[[[[[[[",
+                                    "{\"a\":{\"a\":"};
 static const unsigned char BYTES[] = {0, 1, 0x7f, 0x80, 0xff, '"', '\\', '{', '[', '0', '9', '-', '\n', ' '};
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
@@ -64,16 +124,22 @@ static size_t find_number(const fuzz_bytes *input, fuzz_random *random, size_t *
 
 static void mutate_once(fuzz_bytes *input, const fuzz_bytes *other, fuzz_random *random)
 {
-    size_t at = fuzz_below(random, input->bytes), length = 1 + fuzz_below(random, fuzz_below(random, 4) ? 16 : input->bytes);
+    size_t at = fuzz_below(random, input->bytes),
+           length = 1 + fuzz_below(random, fuzz_below(random, 4) ? 16 : input->bytes);
     if (length > input->bytes - at) length = input->bytes - at;
     switch (fuzz_below(random, 11)) {
-    case 0: if (input->bytes) input->data[at] ^= (unsigned char)(1u << fuzz_below(random, 8)); return;
-    case 1: if (input->bytes) input->data[at] = BYTES[fuzz_below(random, COUNT(BYTES))]; return;
+    case 0:
+        if (input->bytes) input->data[at] ^= (unsigned char)(1u << fuzz_below(random, 8));
+        return;
+    case 1:
+        if (input->bytes) input->data[at] = BYTES[fuzz_below(random, COUNT(BYTES))];
+        return;
     case 2: fuzz_replace(input, at, length, NULL, 0); return;
     case 3: fuzz_replace(input, at, input->bytes, NULL, 0); return; /* cut short */
     case 4: {
         fuzz_bytes piece = fuzz_copy(input->data + at, length);
-        fuzz_replace(input, fuzz_below(random, input->bytes + 1), fuzz_below(random, 2) ? length : 0, piece.data, piece.bytes);
+        fuzz_replace(input, fuzz_below(random, input->bytes + 1), fuzz_below(random, 2) ? length : 0, piece.data,
+                     piece.bytes);
         free(piece.data);
         return;
     }
@@ -98,7 +164,8 @@ static void mutate_once(fuzz_bytes *input, const fuzz_bytes *other, fuzz_random 
     }
     default: {
         unsigned char many[5000];
-        memset(many, fuzz_below(random, 2) && input->bytes ? input->data[at] : BYTES[fuzz_below(random, COUNT(BYTES))], sizeof many);
+        memset(many, fuzz_below(random, 2) && input->bytes ? input->data[at] : BYTES[fuzz_below(random, COUNT(BYTES))],
+               sizeof many);
         fuzz_replace(input, at, 0, many, 1 + fuzz_below(random, sizeof many));
     }
     }

@@ -1,5 +1,5 @@
-/* See targets.h. Valid files come from a tiny training; what carries checksums is sealed again after it was broken, so that the
- * readers behind the checksum are reached too. */
+/* See targets.h. Valid files come from a tiny training; what carries checksums is sealed again after it was broken, so
+ * that the readers behind the checksum are reached too. */
 #include "targets.h"
 
 #include "bench.h"
@@ -38,7 +38,7 @@ static const char *join(const char *folder, const char *name)
     return path[turn];
 }
 
-/* ---- sealing ------------------------------------------------------------------------------------------------------- */
+/* ---- sealing ----------------------------------------------------------------------------------------------------- */
 
 static void seal_safetensors(fuzz_bytes *input, size_t header_bytes)
 {
@@ -90,12 +90,14 @@ static void mutate_tokens(fuzz_bytes *input, const fuzz_bytes *other, fuzz_rando
     memcpy(&header, input->data, sizeof header);
     const size_t behind = input->bytes - sizeof header;
     size_t ids;
-    if (__builtin_mul_overflow((size_t)header.count, (size_t)header.id_bytes, &ids) || header.id_bytes == 0 || ids > behind ||
+    if (__builtin_mul_overflow((size_t)header.count, (size_t)header.id_bytes, &ids) || header.id_bytes == 0 ||
+        ids > behind ||
         header.vocabulary_bytes > behind - ids) { /* broken before: libFuzzer goes on from such inputs */
         fuzz_mutate(input, other, random);
         return;
     }
-    fuzz_bytes id_part = fuzz_copy(input->data + sizeof header, ids), text = fuzz_copy(input->data + sizeof header + ids, (size_t)header.vocabulary_bytes);
+    fuzz_bytes id_part = fuzz_copy(input->data + sizeof header, ids),
+               text = fuzz_copy(input->data + sizeof header + ids, (size_t)header.vocabulary_bytes);
     size_t what = fuzz_below(random, 3);
     if (what == 0) fuzz_mutate(&id_part, other, random);
     if (what == 1) fuzz_mutate(&text, other, random);
@@ -117,7 +119,7 @@ static void mutate_tokens(fuzz_bytes *input, const fuzz_bytes *other, fuzz_rando
     free(text.data);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 static volatile unsigned sink; /* every value is looked at */
 
@@ -196,7 +198,9 @@ static px_status read_vocabulary(const char *folder, const char *path, const fuz
     if (status != PX_OK) return status;
     char *text = px_vocabulary_write(vocabulary);
     px_vocabulary *again = NULL;
-    if (!text || px_vocabulary_read(text, strlen(text), "again", &again) != PX_OK || px_vocabulary_hash(again) != px_vocabulary_hash(vocabulary)) abort();
+    if (!text || px_vocabulary_read(text, strlen(text), "again", &again) != PX_OK ||
+        px_vocabulary_hash(again) != px_vocabulary_hash(vocabulary))
+        abort();
     px_vocabulary_destroy(again);
     px_vocabulary_destroy(vocabulary);
     free(text);
@@ -207,7 +211,8 @@ static px_status read_vocabulary(const char *folder, const char *path, const fuz
 static px_status read_run(const char *folder, const char *path, const fuzz_bytes *input)
 {
     px_run_data data;
-    const char *run = join(folder, "run"), *name = join(folder, input->bytes && input->data[0] == '#' ? "run/config" : "run/metrics.jsonl");
+    const char *run = join(folder, "run"),
+               *name = join(folder, input->bytes && input->data[0] == '#' ? "run/config" : "run/metrics.jsonl");
     (void)path;
     FILE *file = fopen(name, "wb");
     if (!file || fwrite(input->data, 1, input->bytes, file) != input->bytes || fclose(file) != 0) abort();
@@ -297,7 +302,8 @@ static px_status read_result(const char *folder, const char *path, const fuzz_by
 const char *fuzz_mistake(px_status status)
 {
     if (status == PX_ERR_MEMORY) return "absurd memory";
-    if (status == PX_ERR_INTERNAL || status == PX_ERR_CUDA || status == PX_STOPPED) return "a status that no file can cause";
+    if (status == PX_ERR_INTERNAL || status == PX_ERR_CUDA || status == PX_STOPPED)
+        return "a status that no file can cause";
     return status != PX_OK && !px_error_message()[0] ? "refused without a message" : NULL;
 }
 
@@ -322,7 +328,7 @@ const fuzz_target fuzz_targets[] = {
 };
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof fuzz_targets[0];
 
-/* ---- seeds --------------------------------------------------------------------------------------------------------- */
+/* ---- seeds ------------------------------------------------------------------------------------------------------- */
 
 static void must(px_status status)
 {
@@ -372,19 +378,27 @@ static void pack(const char *path, const char *gz_path, const char *zst_path)
 
 static void make_result(const char *path)
 {
-    static const char item[] = "{\"name\": \"%s\", \"work\": \"train\", \"device\": \"cpu\", \"device_text\": \"cpu: one\", \"precision\": \"fp32\", \"group\": %d, \"batch\": 4,"
-        " \"steps\": 5, \"hidden\": 8, \"embed\": 0, \"layers\": 1, \"vocab\": 28, \"tied\": false, \"threads\": 1, \"rounds\": 9, \"disturbed\": 0, \"contended\": false,"
-        " \"noisy\": false, \"tokens_per_s\": 1000.5, \"tokens_per_s_q1\": 990, \"tokens_per_s_q3\": 1010, \"spread\": 0.02, \"step_s\": 0.02, \"phases\": {\"data\": 0.001},"
-        " \"phase_sum\": 1, \"flops_per_step\": 1e5, \"bytes_per_step\": 1e4, \"gflops\": 0.1, \"peak_gflops\": 2, \"copy_gb_s\": 1, \"share_of_peak\": 0.05,"
+    static const char item[] =
+        "{\"name\": \"%s\", \"work\": \"train\", \"device\": \"cpu\", \"device_text\": \"cpu: one\", \"precision\": "
+        "\"fp32\", \"group\": %d, \"batch\": 4,"
+        " \"steps\": 5, \"hidden\": 8, \"embed\": 0, \"layers\": 1, \"vocab\": 28, \"tied\": false, \"threads\": 1, "
+        "\"rounds\": 9, \"disturbed\": 0, \"contended\": false,"
+        " \"noisy\": false, \"tokens_per_s\": 1000.5, \"tokens_per_s_q1\": 990, \"tokens_per_s_q3\": 1010, \"spread\": "
+        "0.02, \"step_s\": 0.02, \"phases\": {\"data\": 0.001},"
+        " \"phase_sum\": 1, \"flops_per_step\": 1e5, \"bytes_per_step\": 1e4, \"gflops\": 0.1, \"peak_gflops\": 2, "
+        "\"copy_gb_s\": 1, \"share_of_peak\": 0.05,"
         " \"memory\": {\"total\": 1000}, \"joules_per_token\": null, \"loss_difference\": null}";
     FILE *file = fopen(path, "wb");
     if (!file) must(PX_ERR_IO);
-    fprintf(file, "{\"format\": \"perplex-bench\", \"version\": 1, \"commit\": \"a1\", \"date\": \"2026-01-02T03:04:05Z\", \"complete\": true, \"preset\": \"quick\", \"seconds\": 3.5,"
-            " \"machine\": {\"processor\": \"one\"}, \"cases\": [");
+    fprintf(file, "{\"format\": \"perplex-bench\", \"version\": 1, \"commit\": \"a1\", \"date\": "
+                  "\"2026-01-02T03:04:05Z\", \"complete\": true, \"preset\": \"quick\", \"seconds\": 3.5,"
+                  " \"machine\": {\"processor\": \"one\"}, \"cases\": [");
     fprintf(file, item, "one", 0);
     fputs(", ", file);
     fprintf(file, item, "two", 1);
-    fputs("], \"peaks\": [{\"device\": \"cpu\", \"precision\": \"fp32\", \"threads\": 1, \"gflops\": 2, \"copy_gb_s\": 1, \"instruction_set\": \"avx2\"}]}\n", file);
+    fputs("], \"peaks\": [{\"device\": \"cpu\", \"precision\": \"fp32\", \"threads\": 1, \"gflops\": 2, \"copy_gb_s\": "
+          "1, \"instruction_set\": \"avx2\"}]}\n",
+          file);
     if (fclose(file) != 0) must(PX_ERR_IO);
 }
 
@@ -414,19 +428,23 @@ void fuzz_make_seeds(const char *folder)
     px_config_default(&config);
     must(px_config_set(&config, "data", join(folder, "text")));
     must(px_config_set(&config, "run", join(folder, "run")));
-    static const char *const settings[][2] = {{"level", "word"}, {"hidden", "5"}, {"embed", "3"}, {"batch", "2"}, {"steps", "4"}, {"max-steps", "40"},
-                                              {"threads", "1"}, {"log-every", "2"}, {"valid-every", "10"}, {"schedule", "constant"}};
-    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) must(px_config_set(&config, settings[i][0], settings[i][1]));
+    static const char *const settings[][2] = {
+        {"level", "word"},   {"hidden", "5"},  {"embed", "3"},     {"batch", "2"},        {"steps", "4"},
+        {"max-steps", "40"}, {"threads", "1"}, {"log-every", "2"}, {"valid-every", "10"}, {"schedule", "constant"}};
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        must(px_config_set(&config, settings[i][0], settings[i][1]));
     must(px_train_start(&config, &hooks, &result));
     px_config_free(&config);
-    static const char *const names[] = {"run/last.safetensors", "run/best.safetensors", "run/config", "run/metrics.jsonl"};
+    static const char *const names[] = {"run/last.safetensors", "run/best.safetensors", "run/config",
+                                        "run/metrics.jsonl"};
     for (size_t i = 0; i < 4; i++) copy_file(join(folder, names[i]), join(folder, names[i] + 4));
     must(px_model_file_open(join(folder, "best.safetensors"), &model));
     must(px_model_export(&model, join(folder, "weights.safetensors")));
     px_model_file_close(&model);
     make_tokens(join(folder, "text"), 1, join(folder, "text.tok"), join(folder, "vocabulary"));
     make_tokens(join(folder, "text"), 2, join(folder, "words.tok"), join(folder, "vocabulary-words"));
-    write_text(join(folder, "list.json"), "[\"<unk>\", \" \", \"a\", \"\\u00e9\", \"\\n\", \"<pad>\", \"z\", \"\\\\\", \"\\u0000\"]\n");
+    write_text(join(folder, "list.json"),
+               "[\"<unk>\", \" \", \"a\", \"\\u00e9\", \"\\n\", \"<pad>\", \"z\", \"\\\\\", \"\\u0000\"]\n");
     write_text(join(folder, "object.json"), "{\"the\": 1, \"<unk>\": 0, \"king\": 2, \"queen\": 3}\n");
     write_text(join(folder, "machine.txt"), "# two states\ns a 0.3 s\ns \\s 0.7 t\nt \\n 1/2 s # back\nt \\\\ 0.5 t\n");
     write_text(join(folder, "brackets.txt"), px_machine_builtin_text("brackets"));
@@ -435,7 +453,4 @@ void fuzz_make_seeds(const char *folder)
     write_text(join(folder, "list.txt"), "<unk>\nthe\nking\nqueen\n\xc3\xa9t\xc3\xa9\n");
 }
 
-void fuzz_prepare(const char *folder)
-{
-    must(px_token_file_vocabulary(join(folder, "words.tok"), &words));
-}
+void fuzz_prepare(const char *folder) { must(px_token_file_vocabulary(join(folder, "words.tok"), &words)); }

@@ -1,4 +1,5 @@
-/* The readers that are given broken files, and how a file is broken so that it gets past the checksum that would stop it. */
+/* The readers that are given broken files, and how a file is broken so that it gets past the checksum that would stop
+ * it. */
 #ifndef FUZZ_TARGETS_H
 #define FUZZ_TARGETS_H
 

@@ -1,36 +1,53 @@
-/* The table of cases: odd sizes first, then every option that touches a number, then sizes that make fast engines cut their
- * work into panels, chunks and tails. */
+/* The table of cases: odd sizes first, then every option that touches a number, then sizes that make fast engines cut
+ * their work into panels, chunks and tails. */
 #include "cases.h"
 
 /* V vocabulary, d embedding (0 = one-hot), h hidden, L layers, then any other member of px_model_config. */
-#define MODEL(V, d, h, L, ...)                                                                                          \
+#define MODEL(V, d, h, L, ...)                                                                                         \
     .model = {.vocab = V, .embed = d, .hidden = h, .layers = L, .init_scale = 1, .init_gain = 1, __VA_ARGS__}
-#define OPTIMIZER(...)                                                                                                  \
+#define OPTIMIZER(...)                                                                                                 \
     .optimizer = {.momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .alpha = 0.99, .epsilon = 1e-8, __VA_ARGS__}
 
 /* The same for a cell of several gates. */
-#define CELL_CASES(CELL, name)                                                                                                              \
-    {name ", one stream, one step, one unit, two tokens", MODEL(2, 0, 1, 1, .cell = CELL), .n = 1, .T = 1},                                 \
-    {name ", one-hot", MODEL(9, 0, 12, 1, .cell = CELL), .n = 3, .T = 5},                                                                   \
-    {name ", two layers, embedding, h = 33", MODEL(9, 5, 33, 2, .cell = CELL), .n = 3, .T = 5},                                             \
-    {name ", one-hot, three layers, resets", MODEL(7, 0, 9, 3, .cell = CELL), .n = 4, .T = 8, .reset_share = 0.25},                         \
-    {name ", every step is a reset", MODEL(9, 0, 10, 2, .cell = CELL), .n = 3, .T = 4, .reset_share = 1},                                   \
-    {name ", orthogonal recurrence, zero state",                                                                                            \
-     MODEL(9, 6, 11, 2, .cell = CELL, .init = PX_INIT_GLOROT, .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL), .n = 3, .T = 5,              \
-     .zero_state = 1},                                                                                                                      \
-    {name ", input dropout, one-hot, weight dropout", MODEL(9, 0, 10, 1, .cell = CELL, .dropout_input = 0.4, .dropout_weight = 0.3),        \
-     .n = 3, .T = 5},                                                                                                                       \
-    {name ", every dropout at once, tied, resets, three windows, adam",                                                                     \
-     MODEL(9, 6, 10, 2, .cell = CELL, .tied = 1, .dropout_input = 0.2, .dropout_between = 0.3, .dropout_output = 0.4,                       \
-           .dropout_weight = 0.25), .n = 3, .T = 5, .windows = 3, .reset_share = 0.2, .unscored_share = 0.1,                                \
-     OPTIMIZER(.kind = PX_ADAM, .clip = 0.25)},                                                                                             \
-    {name ", fewer streams and steps, locked", MODEL(9, 4, 10, 2, .cell = CELL, .dropout_between = 0.3, .dropout_locked = 1), .n = 5,       \
-     .T = 6, .batch_n = 2, .batch_T = 3},                                                                                                   \
-    {name ", characters: V = 28, h = 64", MODEL(28, 0, 64, 1, .cell = CELL), .n = 32, .T = 9, .large = 1,                                   \
-     OPTIMIZER(.kind = PX_ADAM, .clip = 1)},                                                                                                \
-    {name ", n = 33, h = 130, two layers", MODEL(61, 0, 130, 2, .cell = CELL, .dropout_between = 0.2, .dropout_output = 0.2), .n = 33,      \
-     .T = 3, .large = 1, .reset_share = 0.05},                                                                                              \
-    {name ", h = 257, weight dropout", MODEL(10, 12, 257, 1, .cell = CELL, .dropout_weight = 0.5), .n = 5, .T = 3, .large = 1}
+#define CELL_CASES(CELL, name)                                                                                         \
+    {name ", one stream, one step, one unit, two tokens", MODEL(2, 0, 1, 1, .cell = CELL), .n = 1, .T = 1},            \
+        {name ", one-hot", MODEL(9, 0, 12, 1, .cell = CELL), .n = 3, .T = 5},                                          \
+        {name ", two layers, embedding, h = 33", MODEL(9, 5, 33, 2, .cell = CELL), .n = 3, .T = 5},                    \
+        {name ", one-hot, three layers, resets", MODEL(7, 0, 9, 3, .cell = CELL), .n = 4, .T = 8,                      \
+         .reset_share = 0.25},                                                                                         \
+        {name ", every step is a reset", MODEL(9, 0, 10, 2, .cell = CELL), .n = 3, .T = 4, .reset_share = 1},          \
+        {name ", orthogonal recurrence, zero state",                                                                   \
+         MODEL(9, 6, 11, 2, .cell = CELL, .init = PX_INIT_GLOROT, .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL),     \
+         .n = 3, .T = 5, .zero_state = 1},                                                                             \
+        {name ", input dropout, one-hot, weight dropout",                                                              \
+         MODEL(9, 0, 10, 1, .cell = CELL, .dropout_input = 0.4, .dropout_weight = 0.3), .n = 3, .T = 5},               \
+        {name ", every dropout at once, tied, resets, three windows, adam",                                            \
+         MODEL(9, 6, 10, 2, .cell = CELL, .tied = 1, .dropout_input = 0.2, .dropout_between = 0.3,                     \
+               .dropout_output = 0.4, .dropout_weight = 0.25),                                                         \
+         .n = 3,                                                                                                       \
+         .T = 5,                                                                                                       \
+         .windows = 3,                                                                                                 \
+         .reset_share = 0.2,                                                                                           \
+         .unscored_share = 0.1,                                                                                        \
+         OPTIMIZER(.kind = PX_ADAM, .clip = 0.25)},                                                                    \
+        {name ", fewer streams and steps, locked",                                                                     \
+         MODEL(9, 4, 10, 2, .cell = CELL, .dropout_between = 0.3, .dropout_locked = 1),                                \
+         .n = 5,                                                                                                       \
+         .T = 6,                                                                                                       \
+         .batch_n = 2,                                                                                                 \
+         .batch_T = 3},                                                                                                \
+        {name ", characters: V = 28, h = 64",  MODEL(28, 0, 64, 1, .cell = CELL), .n = 32, .T = 9, .large = 1,         \
+         OPTIMIZER(.kind = PX_ADAM, .clip = 1)},                                                                       \
+        {name ", n = 33, h = 130, two layers",                                                                         \
+         MODEL(61, 0, 130, 2, .cell = CELL, .dropout_between = 0.2, .dropout_output = 0.2),                            \
+         .n = 33,                                                                                                      \
+         .T = 3,                                                                                                       \
+         .large = 1,                                                                                                   \
+         .reset_share = 0.05},                                                                                         \
+    {                                                                                                                  \
+        name ", h = 257, weight dropout", MODEL(10, 12, 257, 1, .cell = CELL, .dropout_weight = 0.5), .n = 5, .T = 3,  \
+                                                                                                      .large = 1       \
+    }
 
 const px_case px_cases[] = {
     /* sizes */
@@ -59,8 +76,8 @@ const px_case px_cases[] = {
     {"Glorot weights, orthogonal recurrence",
      MODEL(9, 6, 12, 2, .init = PX_INIT_GLOROT, .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL), .n = 3, .T = 5},
     {"relu with identity recurrence",
-     MODEL(9, 6, 12, 2, .cell = PX_CELL_RELU, .init_recurrent = PX_INIT_RECURRENT_IDENTITY, .init_gain = 0.5),
-     .n = 3, .T = 5},
+     MODEL(9, 6, 12, 2, .cell = PX_CELL_RELU, .init_recurrent = PX_INIT_RECURRENT_IDENTITY, .init_gain = 0.5), .n = 3,
+     .T = 5},
     /* tied embeddings */
     {"tied, d = h", MODEL(9, 8, 8, 1, .tied = 1), .n = 3, .T = 5},
     {"tied, d < h: projection", MODEL(9, 5, 8, 1, .tied = 1), .n = 3, .T = 5},
@@ -75,11 +92,13 @@ const px_case px_cases[] = {
     {"dropout between layers", MODEL(9, 0, 10, 3, .dropout_between = 0.3), .n = 3, .T = 5},
     {"dropout between layers, locked", MODEL(9, 0, 10, 3, .dropout_between = 0.3, .dropout_locked = 1), .n = 3, .T = 5},
     {"output dropout", MODEL(9, 0, 10, 1, .dropout_output = 0.5), .n = 3, .T = 5},
-    {"output dropout, locked, two layers", MODEL(9, 0, 10, 2, .dropout_output = 0.5, .dropout_locked = 1), .n = 3, .T = 5},
+    {"output dropout, locked, two layers", MODEL(9, 0, 10, 2, .dropout_output = 0.5, .dropout_locked = 1), .n = 3,
+     .T = 5},
     {"output dropout, tied", MODEL(9, 10, 10, 1, .tied = 1, .dropout_output = 0.5), .n = 3, .T = 5},
     {"output dropout, tied with projection", MODEL(9, 6, 10, 2, .tied = 1, .dropout_output = 0.5), .n = 3, .T = 5},
     {"weight dropout", MODEL(9, 0, 10, 1, .dropout_weight = 0.3), .n = 3, .T = 5},
-    {"weight dropout, two layers, relu", MODEL(9, 4, 11, 2, .dropout_weight = 0.3, .cell = PX_CELL_RELU), .n = 3, .T = 5},
+    {"weight dropout, two layers, relu", MODEL(9, 4, 11, 2, .dropout_weight = 0.3, .cell = PX_CELL_RELU), .n = 3,
+     .T = 5},
     {"every dropout at once",
      MODEL(9, 6, 10, 2, .dropout_input = 0.2, .dropout_between = 0.3, .dropout_output = 0.4, .dropout_weight = 0.25),
      .n = 3, .T = 5},
@@ -121,10 +140,11 @@ const px_case px_cases[] = {
            .dropout_weight = 0.25, .dropout_locked = 1),
      .n = 3, .T = 5, .windows = 3, .reset_share = 0.1, .unscored_share = 0.1, OPTIMIZER(.kind = PX_ADAM, .clip = 0.25)},
     /* sizes that make fast engines cut: panels of units, tiles of streams, chunks of rows and of the vocabulary */
-    {"characters: V = 28, h = 64", MODEL(28, 0, 64, 1), .n = 32, .T = 9, .large = 1, OPTIMIZER(.kind = PX_ADAM, .clip = 1)},
+    {"characters: V = 28, h = 64", MODEL(28, 0, 64, 1), .n = 32, .T = 9, .large = 1,
+     OPTIMIZER(.kind = PX_ADAM, .clip = 1)},
     {"n = 7, h = 250", MODEL(28, 0, 250, 1), .n = 7, .T = 4, .large = 1},
-    {"n = 33, h = 130, two layers", MODEL(61, 0, 130, 2, .dropout_between = 0.2, .dropout_output = 0.2), .n = 33, .T = 3,
-     .large = 1, .reset_share = 0.05},
+    {"n = 33, h = 130, two layers", MODEL(61, 0, 130, 2, .dropout_between = 0.2, .dropout_output = 0.2), .n = 33,
+     .T = 3, .large = 1, .reset_share = 0.05},
     {"h = 257, weight dropout", MODEL(10, 0, 257, 1, .dropout_weight = 0.5), .n = 5, .T = 3, .large = 1},
     {"V = 5003, tied", MODEL(5003, 24, 24, 1, .tied = 1), .n = 5, .T = 8, .large = 1, .unscored_share = 0.1},
     {"V = 5003, embedding", MODEL(5003, 17, 24, 1), .n = 5, .T = 8, .large = 1},

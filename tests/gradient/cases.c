@@ -42,7 +42,8 @@ px_window px_case_window(const px_case *c, uint64_t step, int32_t index)
 {
     int32_t n = c->batch_n ? c->batch_n : c->n, T = c->batch_T ? c->batch_T : c->T;
     size_t rows = (size_t)n * (size_t)T;
-    px_window w = {.tokens = allocate(rows * sizeof *w.tokens), .targets = allocate(rows * sizeof *w.targets),
+    px_window w = {.tokens = allocate(rows * sizeof *w.tokens),
+                   .targets = allocate(rows * sizeof *w.targets),
                    .reset = allocate(rows)};
     for (size_t row = 0; row < rows; row++) {
         uint64_t e = ((step * 16 + (uint64_t)index) << 32) + row;
@@ -52,7 +53,12 @@ px_window px_case_window(const px_case *c, uint64_t step, int32_t index)
         w.reset[row] = px_uniform(draw(STREAM_RESET, e)) < c->reset_share;
         w.scored += w.targets[row] >= 0;
     }
-    w.batch = (px_batch){.tokens = w.tokens, .targets = w.targets, .reset = w.reset, .T = T, .n = n, .step = step,
+    w.batch = (px_batch){.tokens = w.tokens,
+                         .targets = w.targets,
+                         .reset = w.reset,
+                         .T = T,
+                         .n = n,
+                         .step = step,
                          .first_stream = c->first_stream,
                          .streams_in_all = c->streams_in_all ? c->streams_in_all : (uint32_t)n,
                          .inv_count = 1 / (double)(w.scored ? w.scored : 1)};
@@ -84,7 +90,8 @@ void px_test_skip_missing_isa(void)
     exit(77);
 }
 
-/* The way that PERPLEX_TEST_RECURRENCE names, for what every way is for: so each test of a device tests each of its ways. */
+/* The way that PERPLEX_TEST_RECURRENCE names, for what every way is for: so each test of a device tests each of its
+ * ways. */
 static px_recurrence asked_recurrence(px_cell cell, px_precision precision)
 {
     const char *asked = getenv("PERPLEX_TEST_RECURRENCE");
@@ -95,9 +102,16 @@ static px_recurrence asked_recurrence(px_cell cell, px_precision precision)
     exit(1);
 }
 
-px_engine *px_case_engine_in(const px_case *c, const char *device, int32_t threads, int32_t averaging, px_precision precision)
+px_engine *px_case_engine_in(const px_case *c, const char *device, int32_t threads, int32_t averaging,
+                             px_precision precision)
 {
-    px_engine_shape shape = {.n = c->n, .T = c->T, .training = 1, .averaging = averaging, .threads = threads, .precision = precision, .seed = SEED};
+    px_engine_shape shape = {.n = c->n,
+                             .T = c->T,
+                             .training = 1,
+                             .averaging = averaging,
+                             .threads = threads,
+                             .precision = precision,
+                             .seed = SEED};
     if (strncmp(device, "cuda", 4) == 0) shape.recurrence = asked_recurrence(c->model.cell, precision);
     px_engine *engine;
     px_parameters table;
@@ -146,7 +160,8 @@ double px_largest(const float *values, size_t count)
     return largest;
 }
 
-/* Prints the worst element where one is out of tolerance; returns 1 then, 0 otherwise. cols 1: a plain index is printed. */
+/* Prints the worst element where one is out of tolerance; returns 1 then, 0 otherwise. cols 1: a plain index is
+ * printed. */
 static int compare(const float *got, const float *want, size_t count, size_t cols, double relative, double floor,
                    const char *what, const char *tensor)
 {
@@ -166,7 +181,8 @@ static int compare(const float *got, const float *want, size_t count, size_t col
         if (error != error) break;
     }
     if (!bad) return 0;
-    fprintf(stderr, "%s: %s[%zu,%zu]: got %.9g, want %.9g, tolerance %.3g (%g of the largest, %.3g); %zu of %zu differ\n", what,
+    fprintf(stderr,
+            "%s: %s[%zu,%zu]: got %.9g, want %.9g, tolerance %.3g (%g of the largest, %.3g); %zu of %zu differ\n", what,
             tensor, at / cols, at % cols, (double)got[at], (double)want[at], tolerance, relative, scale, bad, count);
     return 1;
 }
@@ -177,13 +193,14 @@ int px_compare_tensors(const px_parameters *table, const float *got, const float
     int failures = 0;
     for (int32_t k = 0; k < table->tensor_count; k++) {
         const px_tensor *tensor = &table->tensor[k];
-        failures += compare(got + tensor->offset, want + tensor->offset, tensor->count, (size_t)tensor->cols, relative, floor,
-                            what, tensor->name);
+        failures += compare(got + tensor->offset, want + tensor->offset, tensor->count, (size_t)tensor->cols, relative,
+                            floor, what, tensor->name);
     }
     return failures;
 }
 
-int px_compare_values(const float *got, const float *want, size_t count, double relative, double floor, const char *what)
+int px_compare_values(const float *got, const float *want, size_t count, double relative, double floor,
+                      const char *what)
 {
     return compare(got, want, count, 1, relative, floor, what, "value");
 }

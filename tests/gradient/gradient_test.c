@@ -1,11 +1,11 @@
-/* Central differences on the reference engine: the gradient of every case of the shared table, and the facts about gradients that
- * differences cannot see (truncation, accumulation).
+/* Central differences on the reference engine: the gradient of every case of the shared table, and the facts about
+ * gradients that differences cannot see (truncation, accumulation).
  *
- * The loss of a window is computed in double, so a small step is possible: with e = 1e-5 the difference is wrong by e^2/6 of the
- * third derivative (1e-11 of it) and by rounding of the loss, 1e-15 / e = 1e-10. Weights are fp32, so a step
- * is first rounded to what fp32 can hold, and the true step divides. Gradients are read as fp32: 6e-8 relative. The
- * tolerance of 1e-6 of a tensor's largest gradient covers these with a factor of 10, and a wrong term of any size that matters
- * does not fit in it. */
+ * The loss of a window is computed in double, so a small step is possible: with e = 1e-5 the difference is wrong by
+ * e^2/6 of the third derivative (1e-11 of it) and by rounding of the loss, 1e-15 / e = 1e-10. Weights are fp32, so a
+ * step is first rounded to what fp32 can hold, and the true step divides. Gradients are read as fp32: 6e-8 relative.
+ * The tolerance of 1e-6 of a tensor's largest gradient covers these with a factor of 10, and a wrong term of any size
+ * that matters does not fit in it. */
 #include "cases.h"
 
 #include "reference.h"
@@ -25,7 +25,8 @@ static const double STEP = 1e-5, TOLERANCE = 1e-6, FLOOR = 1e-3;
 enum { SAMPLES_PER_TENSOR = 40 };
 
 /* Loss of a case's windows from its first state, times inv_count; gradients are left in the engine. */
-static double loss_of(px_engine *engine, const px_window *window, int32_t windows, const float *state, const float *zeros)
+static double loss_of(px_engine *engine, const px_window *window, int32_t windows, const float *state,
+                      const float *zeros)
 {
     px_metrics metrics;
     double loss = 0;
@@ -98,11 +99,12 @@ static void gradient_matches_central_differences(void **test_state)
     assert_int_equal(failures, 0);
 }
 
-/* The gradient of two windows is the sum of each window's own, from the state the other left: nothing returns through the
- * carried state. A gradient through it would be seen here, since both windows are scored. */
+/* The gradient of two windows is the sum of each window's own, from the state the other left: nothing returns through
+ * the carried state. A gradient through it would be seen here, since both windows are scored. */
 static void gradient_is_truncated_at_the_start_of_a_window(void **test_state)
 {
-    const px_case *c = &(px_case){"truncation", .model = {.vocab = 9, .hidden = 10, .layers = 2, .init_scale = 1}, .n = 3, .T = 4};
+    const px_case *c =
+        &(px_case){"truncation", .model = {.vocab = 9, .hidden = 10, .layers = 2, .init_scale = 1}, .n = 3, .T = 4};
     px_parameters table;
     (void)test_state;
     PX_CHECK(px_parameters_make(&c->model, &table));
@@ -130,7 +132,8 @@ static void gradient_is_truncated_at_the_start_of_a_window(void **test_state)
 /* A reset mark at step t is a new window from a zero state at t, in loss and in gradient. */
 static void reset_equals_a_new_window_from_zero(void **test_state)
 {
-    const px_case *c = &(px_case){"reset", .model = {.vocab = 9, .embed = 4, .hidden = 10, .layers = 2, .init_scale = 1}, .n = 2, .T = 6};
+    const px_case *c = &(px_case){
+        "reset", .model = {.vocab = 9, .embed = 4, .hidden = 10, .layers = 2, .init_scale = 1}, .n = 2, .T = 6};
     enum { CUT = 2 };
     px_parameters table;
     (void)test_state;

@@ -1,8 +1,9 @@
-/* Gradients by lag, saturation and rates against a forward pass of this file's own, in plain loops, and against the reference
- * engine.
+/* Gradients by lag, saturation and rates against a forward pass of this file's own, in plain loops, and against the
+ * reference engine.
  *
- * Here a state is changed by +-e where it was made, everything after it is computed anew, and the difference of one token's loss is
- * divided by 2 e. With e = 1e-5 the difference is wrong by e^2 (1e-10) and by rounding, 1e-16 / e = 1e-11. */
+ * Here a state is changed by +-e where it was made, everything after it is computed anew, and the difference of one
+ * token's loss is divided by 2 e. With e = 1e-5 the difference is wrong by e^2 (1e-10) and by rounding, 1e-16 / e =
+ * 1e-11. */
 #include "inspect.h"
 
 #include "engine.h"
@@ -31,7 +32,9 @@ static const struct {
     {"one layer of ReLU", {.vocab = V, .hidden = 9, .layers = 1, .cell = PX_CELL_RELU, .init_scale = 2}, -1},
     {"three layers over an embedding", {.vocab = V, .embed = 4, .hidden = 6, .layers = 3, .init_scale = 2}, -1},
     {"tied through a projection", {.vocab = V, .embed = 4, .hidden = 7, .layers = 2, .tied = 1, .init_scale = 2}, -1},
-    {"tied ReLU", {.vocab = V, .embed = 6, .hidden = 6, .layers = 2, .tied = 1, .cell = PX_CELL_RELU, .init_scale = 2}, -1},
+    {"tied ReLU",
+     {.vocab = V, .embed = 6, .hidden = 6, .layers = 2, .tied = 1, .cell = PX_CELL_RELU, .init_scale = 2},
+     -1},
     {"documents", {.vocab = V, .hidden = 5, .layers = 2, .init_scale = 2}, 6},
 };
 enum { CASE_COUNT = sizeof CASES / sizeof CASES[0] };
@@ -72,7 +75,8 @@ static const float *tensor(const model *m, px_tensor_role role, int32_t layer)
 }
 
 /* Loss of token t + 1; H^layer_at's unit gets `change` where it is made. states [COUNT][L][H_MAX] may be NULL. */
-static double loss_at(const model *m, int32_t t, int32_t at, int32_t layer, int32_t unit, double change, double (*states)[L_MAX][H_MAX])
+static double loss_at(const model *m, int32_t t, int32_t at, int32_t layer, int32_t unit, double change,
+                      double (*states)[L_MAX][H_MAX])
 {
     int32_t h = m->config.hidden, L = m->config.layers, d = m->config.embed;
     double state[L_MAX][H_MAX] = {{0}}, x[H_MAX], o[V], sum = 0;
@@ -81,9 +85,11 @@ static double loss_at(const model *m, int32_t t, int32_t at, int32_t layer, int3
         for (int32_t l = 0; l < L; l++) {
             int32_t width = l ? h : d ? d : V;
             double next[H_MAX];
-            for (int32_t k = 0; k < width && (l || d); k++) x[k] = l ? state[l - 1][k] : tensor(m, PX_TENSOR_EMBEDDING, 0)[TEXT[s] * d + k];
+            for (int32_t k = 0; k < width && (l || d); k++)
+                x[k] = l ? state[l - 1][k] : tensor(m, PX_TENSOR_EMBEDDING, 0)[TEXT[s] * d + k];
             for (int32_t j = 0; j < h; j++) {
-                const float *w_xh = tensor(m, PX_TENSOR_W_XH, l) + j * width, *w_hh = tensor(m, PX_TENSOR_W_HH, l) + j * h;
+                const float *w_xh = tensor(m, PX_TENSOR_W_XH, l) + j * width,
+                            *w_hh = tensor(m, PX_TENSOR_W_HH, l) + j * h;
                 double z = tensor(m, PX_TENSOR_B_H, l)[j];
                 if (l || d)
                     for (int32_t k = 0; k < width; k++) z += x[k] * w_xh[k];
@@ -97,7 +103,8 @@ static double loss_at(const model *m, int32_t t, int32_t at, int32_t layer, int3
             if (states) memcpy(states[s][l], state[l], sizeof next);
         }
     }
-    const float *table = tensor(m, m->config.tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ, 0), *projection = tensor(m, PX_TENSOR_PROJECTION, 0);
+    const float *table = tensor(m, m->config.tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ, 0),
+                *projection = tensor(m, PX_TENSOR_PROJECTION, 0);
     int32_t width = m->config.tied ? d : h;
     for (int32_t j = 0; j < width; j++) {
         x[j] = projection ? 0 : state[L - 1][j];
@@ -113,8 +120,13 @@ static double loss_at(const model *m, int32_t t, int32_t at, int32_t layer, int3
 
 static px_inspect_request request_of(const model *m, const px_tokens *tokens, int32_t lags, int32_t probes)
 {
-    return (px_inspect_request){.model = &m->config, .parameters = &m->table, .weights = m->w, .reset_id = m->reset_id,
-                                .range = {tokens, 0, px_tokens_count(tokens)}, .lags = lags, .probes = probes};
+    return (px_inspect_request){.model = &m->config,
+                                .parameters = &m->table,
+                                .weights = m->w,
+                                .reset_id = m->reset_id,
+                                .range = {tokens, 0, px_tokens_count(tokens)},
+                                .lags = lags,
+                                .probes = probes};
 }
 
 static px_tokens *text(void)
@@ -125,10 +137,7 @@ static px_tokens *text(void)
 }
 
 /* Positions are the middles of equal stretches of what has K steps before it. */
-static int32_t position(int p, int probes)
-{
-    return LAGS + (int32_t)((p + 0.5) * (COUNT - 1 - LAGS) / probes);
-}
+static int32_t position(int p, int probes) { return LAGS + (int32_t)((p + 0.5) * (COUNT - 1 - LAGS) / probes); }
 
 static void norms_match_central_differences(void **state)
 {
@@ -152,14 +161,16 @@ static void norms_match_central_differences(void **state)
                     double sum = 0;
                     int32_t t = position(p, PROBES);
                     for (int32_t j = 0; j < m.config.hidden; j++) {
-                        double d = (loss_at(&m, t, t - k, l, j, e, NULL) - loss_at(&m, t, t - k, l, j, -e, NULL)) / (2 * e);
+                        double d =
+                            (loss_at(&m, t, t - k, l, j, e, NULL) - loss_at(&m, t, t - k, l, j, -e, NULL)) / (2 * e);
                         sum += d * d;
                     }
                     want += sqrt(sum) / PROBES;
                 }
                 largest = fmax(largest, want);
                 if (!(fabs(got.layer[l].norm[k] - want) < 1e-8))
-                    fail_msg("%s: layer %d, lag %d: norm %.12g, central differences %.12g", CASES[c].name, l, k, got.layer[l].norm[k], want);
+                    fail_msg("%s: layer %d, lag %d: norm %.12g, central differences %.12g", CASES[c].name, l, k,
+                             got.layer[l].norm[k], want);
             }
         assert_true(largest > 0.01); /* zeros would match, too */
         px_inspection_free(&got);
@@ -168,7 +179,8 @@ static void norms_match_central_differences(void **state)
     px_tokens_destroy(tokens);
 }
 
-/* The engine's own carried state is changed (fp32, so by 1e-3) and a window of k steps computed in double: exact for the top layer. */
+/* The engine's own carried state is changed (fp32, so by 1e-3) and a window of k steps computed in double: exact for
+ * the top layer. */
 static void norms_match_the_reference_engine(void **state)
 {
     static const float e = 1e-3f;
@@ -191,12 +203,24 @@ static void norms_match_the_reference_engine(void **state)
             float start[4 * H_MAX] = {0}, changed[4 * H_MAX]; /* [S,L,1,h] */
             double sum[2] = {0};
             for (int i = 0; i < COUNT; i++) targets[i] = -1;
-            px_batch before = {.tokens = TEXT, .targets = targets, .reset = reset, .T = t - k + 1, .n = 1, .streams_in_all = 1, .inv_count = 1};
+            px_batch before = {.tokens = TEXT,
+                               .targets = targets,
+                               .reset = reset,
+                               .T = t - k + 1,
+                               .n = 1,
+                               .streams_in_all = 1,
+                               .inv_count = 1};
             assert_int_equal(px_engine_write(engine, PX_SECTION_STATE, start), PX_OK);
             assert_int_equal(px_engine_accumulate(engine, &before), PX_OK);
             assert_int_equal(px_engine_read(engine, PX_SECTION_STATE, start), PX_OK);
             targets[k - 1] = TEXT[t + 1];
-            px_batch after = {.tokens = TEXT + t - k + 1, .targets = targets, .reset = reset, .T = k, .n = 1, .streams_in_all = 1, .inv_count = 1};
+            px_batch after = {.tokens = TEXT + t - k + 1,
+                              .targets = targets,
+                              .reset = reset,
+                              .T = k,
+                              .n = 1,
+                              .streams_in_all = 1,
+                              .inv_count = 1};
             for (int32_t j = 0; j < (int32_t)px_state_blocks(&m.config) * h; j++) {
                 px_metrics metrics;
                 double loss[2], value[2];
@@ -216,8 +240,8 @@ static void norms_match_the_reference_engine(void **state)
             /* a lower layer's state also goes up at its own step, which a state between windows does not */
             for (int32_t l = m.config.layers - 1; l < m.config.layers; l++)
                 if (!(fabs(got.layer[l].norm[k] - sqrt(sum[l])) < 1e-5 * (0.1 + sqrt(sum[l]))))
-                    fail_msg("%d layers of %s: layer %d, lag %d: norm %.9g, by the reference engine %.9g", m.config.layers, px_cell_names[m.config.cell], l, k,
-                             got.layer[l].norm[k], sqrt(sum[l]));
+                    fail_msg("%d layers of %s: layer %d, lag %d: norm %.9g, by the reference engine %.9g",
+                             m.config.layers, px_cell_names[m.config.cell], l, k, got.layer[l].norm[k], sqrt(sum[l]));
         }
         px_engine_destroy(engine);
         px_inspection_free(&got);
@@ -238,7 +262,8 @@ static void a_reset_cuts_the_gradient(void **state)
     px_inspect_request request = request_of(&m, tokens, 4, 1);
     assert_int_equal(px_inspect_run(&request, &got), PX_OK);
     for (int32_t l = 0; l < 2; l++) {
-        assert_true(got.layer[l].norm[0] > 0 && got.layer[l].norm[1] > 0); /* the step of the 1, and that of the 6 itself */
+        assert_true(got.layer[l].norm[0] > 0 &&
+                    got.layer[l].norm[1] > 0); /* the step of the 1, and that of the 6 itself */
         assert_true(got.layer[l].norm[2] == 0 && got.layer[l].norm[4] == 0);
         assert_int_equal(got.layer[l].reach, 2);
     }
@@ -292,7 +317,8 @@ static void the_rate_is_that_of_a_scaled_identity(void **state)
         for (int role = PX_TENSOR_W_XH; role <= PX_TENSOR_B_H; role++) {
             const px_tensor *t = px_parameters_find(&m.table, (px_tensor_role)role, 0);
             for (size_t j = 0; j < t->count; j++)
-                m.w[t->offset + j] = role == PX_TENSOR_W_HH ? (j % ((size_t)h + 1) == 0 ? (float)rate : 0) : (float)(1e-5 * (1 + (double)(j % 5)));
+                m.w[t->offset + j] = role == PX_TENSOR_W_HH ? (j % ((size_t)h + 1) == 0 ? (float)rate : 0)
+                                                            : (float)(1e-5 * (1 + (double)(j % 5)));
         }
         px_inspect_request request = request_of(&m, tokens, LAGS, 0);
         assert_int_equal(px_inspect_run(&request, &got), PX_OK);

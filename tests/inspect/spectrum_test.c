@@ -45,7 +45,8 @@ static void expect(size_t n, double real, double imaginary, double tolerance)
 {
     double best = INFINITY;
     for (size_t i = 0; i < n; i++) best = fmin(best, hypot(re[i] - real, im[i] - imaginary));
-    if (!(best <= tolerance)) fail_msg("of %zu eigenvalues none is %.12g %+.12g i: the nearest is %.3g away", n, real, imaginary, best);
+    if (!(best <= tolerance))
+        fail_msg("of %zu eigenvalues none is %.12g %+.12g i: the nearest is %.3g away", n, real, imaginary, best);
 }
 
 /* sum lambda = tr A, sum lambda^2 = tr A^2, and complex ones in pairs. */
@@ -60,8 +61,11 @@ static void check_sums(size_t n, double scale)
         imaginary += im[i];
     }
     double tolerance = 1e-13 * (double)n * (double)n * scale;
-    if (!(fabs(sum - trace) < tolerance && fabs(sum_square - square) < tolerance * scale && fabs(imaginary) < tolerance))
-        fail_msg("n %zu: eigenvalues add up to %.15g (trace %.15g), their squares to %.15g (%.15g), imaginary parts to %.3g", n, sum, trace, sum_square, square, imaginary);
+    if (!(fabs(sum - trace) < tolerance && fabs(sum_square - square) < tolerance * scale &&
+          fabs(imaginary) < tolerance))
+        fail_msg(
+            "n %zu: eigenvalues add up to %.15g (trace %.15g), their squares to %.15g (%.15g), imaginary parts to %.3g",
+            n, sum, trace, sum_square, square, imaginary);
 }
 
 static void small_matrices_have_the_eigenvalues_of_the_formula(void **state)
@@ -100,7 +104,8 @@ static void a_cyclic_permutation_has_the_roots_of_unity(void **state)
         memset(a, 0, n * n * sizeof *a);
         for (size_t i = 0; i < n; i++) a[i * n + (i + 1) % n] = 1;
         solve(n);
-        for (size_t k = 0; k < n; k++) expect(n, cos(2 * M_PI * (double)k / (double)n), sin(2 * M_PI * (double)k / (double)n), 1e-12);
+        for (size_t k = 0; k < n; k++)
+            expect(n, cos(2 * M_PI * (double)k / (double)n), sin(2 * M_PI * (double)k / (double)n), 1e-12);
     }
 }
 
@@ -118,7 +123,8 @@ static void a_hidden_diagonal_is_found(void **state)
         for (size_t j = 0; j < n; j++) {
             a[i * n + j] = 0;
             for (size_t k = 0; k < n; k++)
-                a[i * n + j] += ((double)(i == k) - 2 * v[i] * v[k] / length) * ((double)k * 0.1 - 2) * ((double)(k == j) - 2 * v[k] * v[j] / length);
+                a[i * n + j] += ((double)(i == k) - 2 * v[i] * v[k] / length) * ((double)k * 0.1 - 2) *
+                                ((double)(k == j) - 2 * v[k] * v[j] / length);
         }
     solve(n);
     for (size_t k = 0; k < n; k++) expect(n, (double)k * 0.1 - 2, 0, 1e-12);
@@ -157,7 +163,8 @@ static void the_radius_is_what_powers_grow_by(void **state)
         memcpy(power, square, sizeof power);
     }
     assert_int_equal(px_spectral_radius(w, n, &radius), PX_OK);
-    if (!(fabs(radius / exp(log_size / m) - 1) < 1e-9)) fail_msg("radius %.15g, growth of powers %.15g", radius, exp(log_size / m));
+    if (!(fabs(radius / exp(log_size / m) - 1) < 1e-9))
+        fail_msg("radius %.15g, growth of powers %.15g", radius, exp(log_size / m));
 }
 
 static void a_jordan_block_has_one_eigenvalue(void **state)

@@ -1,6 +1,7 @@
-/* Loaded into a program by LD_PRELOAD: kills it, as SIGKILL would, at its k-th call that changes files (PERPLEX_DIE_AT=k). A write
- * is half done then; of the other calls nothing. With PERPLEX_DIE_COUNT=FILE the program lives, and the number of such calls
- * is written to FILE at its end. Used by die_at.sh to stop a training at every place where that could matter. */
+/* Loaded into a program by LD_PRELOAD: kills it, as SIGKILL would, at its k-th call that changes files
+ * (PERPLEX_DIE_AT=k). A write is half done then; of the other calls nothing. With PERPLEX_DIE_COUNT=FILE the program
+ * lives, and the number of such calls is written to FILE at its end. Used by die_at.sh to stop a training at every
+ * place where that could matter. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -51,12 +52,12 @@ ssize_t write(int fd, const void *data, size_t bytes)
     return real(fd, data, bytes);
 }
 
-#define PLAIN(type, name, parameters, arguments) \
-    type name parameters                         \
-    {                                            \
-        REAL(name);                              \
-        if (now()) die();                        \
-        return real arguments;                   \
+#define PLAIN(type, name, parameters, arguments)                                                                       \
+    type name parameters                                                                                               \
+    {                                                                                                                  \
+        REAL(name);                                                                                                    \
+        if (now()) die();                                                                                              \
+        return real arguments;                                                                                         \
     }
 
 PLAIN(int, mkdir, (const char *path, mode_t mode), (path, mode))
@@ -67,8 +68,8 @@ PLAIN(int, link, (const char *from, const char *to), (from, to))
 PLAIN(int, fsync, (int fd), (fd))
 PLAIN(int, ftruncate, (int fd, off_t bytes), (fd, bytes))
 PLAIN(FILE *, fopen, (const char *path, const char *mode), (path, mode))
-PLAIN(int, fflush, (FILE *stream), (stream))
-PLAIN(int, fclose, (FILE *stream), (stream))
+PLAIN(int, fflush, (FILE * stream), (stream))
+PLAIN(int, fclose, (FILE * stream), (stream))
 
 __attribute__((destructor)) static void report(void)
 {

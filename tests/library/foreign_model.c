@@ -1,10 +1,10 @@
-/* Writes the safetensors file of a small torch.nn.RNN, GRU or LSTM language model and says its loss on a text, by loops in double of its own:
- * nothing here is shared with perplex.
+/* Writes the safetensors file of a small torch.nn.RNN, GRU or LSTM language model and says its loss on a text, by loops
+ * in double of its own: nothing here is shared with perplex.
  *
  *     foreign_model OUT TEXT SETTING...      prints the loss; TEXT's bytes are looked up in the model's list of tokens
- * settings: vocab=N embed=N hidden=N layers=N relu lstm gru tied alias dtype=F32|F16|BF16|F64 prefix=P nobias nodecoderbias
- *           reverse extra missing=NAME wrong=NAME integer
- * Token i of the list is the character 'a' + i, but 0 is ' ' and 1 is <unk> (a byte that no text here has). */
+ * settings: vocab=N embed=N hidden=N layers=N relu lstm gru tied alias dtype=F32|F16|BF16|F64 prefix=P nobias
+ * nodecoderbias reverse extra missing=NAME wrong=NAME integer Token i of the list is the character 'a' + i, but 0 is '
+ * ' and 1 is <unk> (a byte that no text here has). */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ typedef struct tensor {
     char name[96];
     const char *dtype;
     int dims, rows, cols;
-    double *value;    /* as a reader of the file sees it: rounded to dtype */
+    double *value; /* as a reader of the file sees it: rounded to dtype */
     int left_out;
 } tensor;
 
@@ -48,7 +48,11 @@ static double narrowed(double value)
 static tensor *add(const char *name, int dims, int rows, int cols, double scale)
 {
     tensor *t = &tensors[tensor_count++];
-    *t = (tensor){.dtype = dtype, .dims = dims, .rows = rows, .cols = cols, .value = malloc(sizeof(double) * (size_t)rows * (size_t)cols)};
+    *t = (tensor){.dtype = dtype,
+                  .dims = dims,
+                  .rows = rows,
+                  .cols = cols,
+                  .value = malloc(sizeof(double) * (size_t)rows * (size_t)cols)};
     snprintf(t->name, sizeof t->name, "%s%s", prefix, name);
     for (int i = 0; i < rows * cols; i++) t->value[i] = narrowed(uniform() * scale);
     return t;
@@ -69,9 +73,12 @@ static void write_element(FILE *file, const tensor *t, double value)
         int exponent = (int)(bits >> 23 & 255) - 127 + 15;
         half = (uint16_t)((bits >> 16 & 0x8000) | (single == 0 ? 0 : (uint32_t)exponent << 10 | (bits >> 13 & 1023)));
     }
-    if (element_bytes(t) == 8) fwrite(&value, 8, 1, file);
-    else if (element_bytes(t) == 4) fwrite(&single, 4, 1, file);
-    else fwrite(&half, 2, 1, file);
+    if (element_bytes(t) == 8)
+        fwrite(&value, 8, 1, file);
+    else if (element_bytes(t) == 4)
+        fwrite(&single, 4, 1, file);
+    else
+        fwrite(&half, 2, 1, file);
 }
 
 static void write_file(const char *path)
@@ -93,7 +100,8 @@ static void write_file(const char *path)
     for (uint64_t i = 0; i < 8; i++) fputc((int)((uint64_t)used >> (8 * i) & 255), file);
     fwrite(header, 1, used, file);
     for (int i = 0; i < tensor_count; i++)
-        for (int k = 0; !tensors[i].left_out && k < tensors[i].rows * tensors[i].cols; k++) write_element(file, &tensors[i], tensors[i].value[k]);
+        for (int k = 0; !tensors[i].left_out && k < tensors[i].rows * tensors[i].cols; k++)
+            write_element(file, &tensors[i], tensors[i].value[k]);
     if (fclose(file) != 0) exit(3);
     free(header);
 }
@@ -124,12 +132,10 @@ static double hidden_part(const model *m, int l, int i, const double *H)
     return z;
 }
 
-static double sigmoid(double x)
-{
-    return 1 / (1 + exp(-x));
-}
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
-/* Unit i of layer l after a step, as PyTorch's documentation writes nn.RNN, nn.GRU and nn.LSTM; C: the LSTM's cell state, updated. */
+/* Unit i of layer l after a step, as PyTorch's documentation writes nn.RNN, nn.GRU and nn.LSTM; C: the LSTM's cell
+ * state, updated. */
 static double unit(const model *m, int l, int i, const double *x, int inputs, const double *H, double *C)
 {
     double a[4], b[4];
@@ -152,7 +158,8 @@ static double unit(const model *m, int l, int i, const double *x, int inputs, co
 static double loss(const model *m, const char *path)
 {
     FILE *file = fopen(path, "rb");
-    double *state = calloc((size_t)(m->L * m->h), sizeof *state), *cell = calloc((size_t)(m->L * m->h), sizeof *cell), *next = malloc(sizeof *next * (size_t)m->h), *logit = malloc(sizeof *logit * (size_t)m->V), sum = 0;
+    double *state = calloc((size_t)(m->L * m->h), sizeof *state), *cell = calloc((size_t)(m->L * m->h), sizeof *cell),
+           *next = malloc(sizeof *next * (size_t)m->h), *logit = malloc(sizeof *logit * (size_t)m->V), sum = 0;
     int width = m->d ? m->d : m->V, previous = -1, byte;
     size_t count = 0;
     double *input = malloc(sizeof *input * (size_t)(width > m->h ? width : m->h));
@@ -219,9 +226,14 @@ static int number(int argc, char **argv, const char *name, int fallback)
 int main(int argc, char **argv)
 {
     if (argc < 3) return 2;
-    model m = {.V = number(argc, argv, "vocab", 26), .d = number(argc, argv, "embed", 0), .h = number(argc, argv, "hidden", 7),
-               .L = number(argc, argv, "layers", 1), .relu = setting(argc, argv, "relu", NULL)};
-    int tied = setting(argc, argv, "tied", NULL), gates = setting(argc, argv, "lstm", NULL) ? 4 : setting(argc, argv, "gru", NULL) ? 3 : 1;
+    model m = {.V = number(argc, argv, "vocab", 26),
+               .d = number(argc, argv, "embed", 0),
+               .h = number(argc, argv, "hidden", 7),
+               .L = number(argc, argv, "layers", 1),
+               .relu = setting(argc, argv, "relu", NULL)};
+    int tied = setting(argc, argv, "tied", NULL), gates = setting(argc, argv, "lstm", NULL)  ? 4
+                                                          : setting(argc, argv, "gru", NULL) ? 3
+                                                                                             : 1;
     const char *name;
     m.gates = gates;
     setting(argc, argv, "dtype", &dtype);
@@ -246,7 +258,8 @@ int main(int argc, char **argv)
         m.decoder = add("decoder.weight", 2, m.V, m.h, 1);
     else {
         m.decoder = m.encoder;
-        if (setting(argc, argv, "alias", NULL)) snprintf(m.encoder->name, sizeof m.encoder->name, "%sdecoder.weight", prefix);
+        if (setting(argc, argv, "alias", NULL))
+            snprintf(m.encoder->name, sizeof m.encoder->name, "%sdecoder.weight", prefix);
     }
     if (!setting(argc, argv, "nodecoderbias", NULL)) m.bias = add("decoder.bias", 1, m.V, 1, 1);
     if (setting(argc, argv, "extra", NULL)) add("attention.weight", 2, 3, 3, 1);

@@ -1,12 +1,12 @@
-/* A program that knows nothing of perplex but its public headers. library.sh compares what it prints with what the program
- * prints, and its own checks end with status 1.
+/* A program that knows nothing of perplex but its public headers. library.sh compares what it prints with what the
+ * program prints, and its own checks end with status 1.
  *
  *     library_probe version
  *     library_probe score MODEL LINE           log-probability<TAB>tokens, as eval --lines
- *     library_probe tokens MODEL FILE          a log-probability per token after the first, as eval --per-token has them
- *     library_probe write MODEL PROMPT SEED LENGTH
- *     library_probe text MODEL FILE            the file, tokenised and put together again
- *     library_probe check MODEL FILE           reading in pieces, next-token probabilities, threads, errors */
+ *     library_probe tokens MODEL FILE          a log-probability per token after the first, as eval --per-token has
+ * them library_probe write MODEL PROMPT SEED LENGTH library_probe text MODEL FILE            the file, tokenised and
+ * put together again library_probe check MODEL FILE           reading in pieces, next-token probabilities, threads,
+ * errors */
 #include <perplex/perplex.h>
 
 #include <math.h>
@@ -42,7 +42,8 @@ static char *read_file(const char *path, size_t *bytes)
 
 /* ---- checks ------------------------------------------------------------------------------------------------------ */
 
-static void reading_in_pieces_is_reading_at_once(px_session *session, const int32_t *ids, size_t count, const double *once)
+static void reading_in_pieces_is_reading_at_once(px_session *session, const int32_t *ids, size_t count,
+                                                 const double *once)
 {
     double *pieces = malloc(count * sizeof *pieces);
     px_session_reset(session);
@@ -55,7 +56,8 @@ static void reading_in_pieces_is_reading_at_once(px_session *session, const int3
     free(pieces);
 }
 
-static void next_token_probabilities_agree(px_session *session, const px_model *model, const int32_t *ids, size_t count, const double *once)
+static void next_token_probabilities_agree(px_session *session, const px_model *model, const int32_t *ids, size_t count,
+                                           const double *once)
 {
     px_model_facts facts;
     px_model_describe(model, &facts);
@@ -63,13 +65,15 @@ static void next_token_probabilities_agree(px_session *session, const px_model *
     float *p = malloc(V * sizeof *p), *again = malloc(V * sizeof *again);
     double value, worst = 0;
     px_session_reset(session);
-    check(px_session_next(session, p) == PX_ERR_ARGUMENT && strstr(px_error_message(), "feed a token first"), "before the first token nothing is predicted");
+    check(px_session_next(session, p) == PX_ERR_ARGUMENT && strstr(px_error_message(), "feed a token first"),
+          "before the first token nothing is predicted");
     for (size_t i = 0; i + 1 < count && i < 60; i++) {
         double sum = 0;
         check(px_session_feed(session, ids + i, 1, &value) == PX_OK, "one token can be read");
         if (i > 0) worst = fmax(worst, fabs(value - once[i]));
         if (i % 3 == 1) continue; /* not asked: it is then scored in the engine's own way */
-        check(px_session_next(session, p) == PX_OK && px_session_next(session, again) == PX_OK, "probabilities can be asked for, twice");
+        check(px_session_next(session, p) == PX_OK && px_session_next(session, again) == PX_OK,
+              "probabilities can be asked for, twice");
         check(memcmp(p, again, V * sizeof *p) == 0, "asking changes nothing");
         for (size_t k = 0; k < V; k++) sum += p[k];
         check(fabs(sum - 1) < 1e-5, "probabilities sum to 1");
@@ -122,7 +126,8 @@ static void threads_share_a_model(const px_model *model, const char *line)
     for (int i = 0; i < 4; i++) pthread_join(thread[i], NULL);
     for (int i = 0; i < 4; i++) {
         check(jobs[i].status == PX_OK && jobs[i].text, "a thread's session works");
-        check(jobs[i].score == jobs[0].score && jobs[i].text && jobs[0].text && strcmp(jobs[i].text, jobs[0].text) == 0, "every thread has the same result");
+        check(jobs[i].score == jobs[0].score && jobs[i].text && jobs[0].text && strcmp(jobs[i].text, jobs[0].text) == 0,
+              "every thread has the same result");
     }
     for (int i = 0; i < 4; i++) px_free(jobs[i].text);
 }
@@ -137,26 +142,38 @@ static void errors_have_messages(px_model *model, px_session *session)
     int32_t bad[2] = {0, 1 << 30};
     size_t bytes = 7;
     char *text = (char *)&bytes;
-    check(px_model_open("not/there.safetensors", &none) == PX_ERR_INPUT && !none && strstr(px_error_message(), "not/there"), "a missing file is named");
+    check(px_model_open("not/there.safetensors", &none) == PX_ERR_INPUT && !none &&
+              strstr(px_error_message(), "not/there"),
+          "a missing file is named");
     check(px_model_open(NULL, &none) == PX_ERR_ARGUMENT, "no path");
-    check(px_session_create(model, &options, &no_session) == PX_ERR_DEVICE && !no_session && strstr(px_error_message(), "toaster"), "an unknown device");
-    check(px_session_feed(session, bad, 2, NULL) == PX_ERR_INPUT && strstr(px_error_message(), "1073741824"), "an id outside the vocabulary");
-    check(px_model_detokenise(model, bad, 2, &text, &bytes) == PX_ERR_ARGUMENT && !text && bytes == 0, "the same on the way back");
+    check(px_session_create(model, &options, &no_session) == PX_ERR_DEVICE && !no_session &&
+              strstr(px_error_message(), "toaster"),
+          "an unknown device");
+    check(px_session_feed(session, bad, 2, NULL) == PX_ERR_INPUT && strstr(px_error_message(), "1073741824"),
+          "an id outside the vocabulary");
+    check(px_model_detokenise(model, bad, 2, &text, &bytes) == PX_ERR_ARGUMENT && !text && bytes == 0,
+          "the same on the way back");
     check(!px_model_token(model, -1, &bytes) && !px_model_token(model, 1 << 30, &bytes), "there is no such token");
-    check(px_session_score_line(session, "two\nlines", 9, &score) == PX_ERR_ARGUMENT && !score.ids, "two lines are not one");
+    check(px_session_score_line(session, "two\nlines", 9, &score) == PX_ERR_ARGUMENT && !score.ids,
+          "two lines are not one");
     px_sampling_default(&sampling);
     sampling.temperature = -1;
-    check(px_session_generate(session, "", 0, &sampling, &text, &bytes) == PX_ERR_ARGUMENT && !text && strstr(px_error_message(), "temperature"), "a temperature below 0");
+    check(px_session_generate(session, "", 0, &sampling, &text, &bytes) == PX_ERR_ARGUMENT && !text &&
+              strstr(px_error_message(), "temperature"),
+          "a temperature below 0");
     px_sampling_default(&sampling);
     sampling.stop = "";
-    check(px_session_generate(session, "", 0, &sampling, &text, &bytes) == PX_ERR_ARGUMENT && !text, "an empty stop text");
-    check(strcmp(px_status_name(PX_ERR_INPUT), "PX_ERR_INPUT") == 0 && px_status_exit_code(PX_ERR_INPUT) == 2, "statuses have names");
+    check(px_session_generate(session, "", 0, &sampling, &text, &bytes) == PX_ERR_ARGUMENT && !text,
+          "an empty stop text");
+    check(strcmp(px_status_name(PX_ERR_INPUT), "PX_ERR_INPUT") == 0 && px_status_exit_code(PX_ERR_INPUT) == 2,
+          "statuses have names");
     px_session_destroy(NULL);
     px_model_close(NULL);
     px_free(NULL);
     check(px_session_score_line(session, "", 0, &score) == PX_OK, "an empty line is a line");
     px_line_score_free(&score);
-    check(px_session_generate(session, "", 0, NULL, &text, &bytes) == PX_OK && strlen(text) <= bytes, "an empty prompt begins a text");
+    check(px_session_generate(session, "", 0, NULL, &text, &bytes) == PX_OK && strlen(text) <= bytes,
+          "an empty prompt begins a text");
     px_free(text);
 }
 
@@ -178,7 +195,7 @@ static void everything(px_model *model, px_session *session, const char *path)
     free(text);
 }
 
-/* ---- what library.sh compares ------------------------------------------------------------------------------------- */
+/* ---- what library.sh compares ------------------------------------------------------------------------------------ */
 
 static px_status print_tokens(px_model *model, px_session *session, const char *path)
 {

@@ -1,7 +1,9 @@
-/* A host program in its user's language: it calls setlocale(LC_ALL, ""), then opens a model through libperplex, scores and writes. What it
- * prints has no number that a locale could touch, so that locale.sh may compare it with that of another language.
+/* A host program in its user's language: it calls setlocale(LC_ALL, ""), then opens a model through libperplex, scores
+ * and writes. What it prints has no number that a locale could touch, so that locale.sh may compare it with that of
+ * another language.
  *
- *     locale_probe MODEL DECIMAL-POINT       the second is what the host's locale must have before and after every call */
+ *     locale_probe MODEL DECIMAL-POINT       the second is what the host's locale must have before and after every call
+ */
 #include <perplex/perplex.h>
 
 #include <locale.h>

@@ -1,5 +1,5 @@
-/* Four threads that each open a model, score, sample and close, all at the same time, with engines of several threads. Run under ThreadSanitizer by
- * threads.sh; the results of all threads must be one thread's, too.
+/* Four threads that each open a model, score, sample and close, all at the same time, with engines of several threads.
+ * Run under ThreadSanitizer by threads.sh; the results of all threads must be one thread's, too.
  *
  *     threads_probe MODEL */
 #include <perplex/perplex.h>
@@ -29,7 +29,9 @@ static const char *use(px_session *session, outcome *o)
         o->score[i] = score.log_probability;
         px_line_score_free(&score);
     }
-    if (px_session_score_line(session, "two\nlines", 9, &score) != PX_ERR_ARGUMENT || !strstr(px_error_message(), "line end")) return "a refusal";
+    if (px_session_score_line(session, "two\nlines", 9, &score) != PX_ERR_ARGUMENT ||
+        !strstr(px_error_message(), "line end"))
+        return "a refusal";
     px_free(o->text);
     o->text = NULL;
     return px_session_generate(session, "the ", 4, NULL, &o->text, &bytes) == PX_OK ? NULL : "sampling";
@@ -75,8 +77,10 @@ int main(int argc, char **argv)
     alone.wrong = open_and_use(1, &alone);
     for (int i = 0; i < THREADS; i++) {
         const outcome *o = &outcomes[i];
-        const int same = !o->wrong && !alone.wrong && memcmp(o->score, alone.score, sizeof o->score) == 0 && strcmp(o->text, alone.text) == 0;
-        if (!same) printf("FAIL thread %d: %s\n", i, o->wrong ? o->wrong : "its results are not those of one thread alone");
+        const int same = !o->wrong && !alone.wrong && memcmp(o->score, alone.score, sizeof o->score) == 0 &&
+                         strcmp(o->text, alone.text) == 0;
+        if (!same)
+            printf("FAIL thread %d: %s\n", i, o->wrong ? o->wrong : "its results are not those of one thread alone");
         failures += !same;
     }
     for (int i = 0; i < THREADS; i++) px_free(outcomes[i].text);

@@ -1,7 +1,8 @@
-/* A host program whose timers interrupt it a thousand times a second, as profilers and event loops do: ordinary handlers, no alternate
- * stack, on whatever thread the kernel chooses.
+/* A host program whose timers interrupt it a thousand times a second, as profilers and event loops do: ordinary
+ * handlers, no alternate stack, on whatever thread the kernel chooses.
  *
- *     timer_probe MODEL FILE SIGNALS     scores and samples until so many signals were handled; every result must be that of before */
+ *     timer_probe MODEL FILE SIGNALS     scores and samples until so many signals were handled; every result must be
+ * that of before */
 #include <perplex/perplex.h>
 
 #include <signal.h>
@@ -66,7 +67,8 @@ static void free_results(results *r)
 static void start_timers(void)
 {
     const struct itimerval often = {.it_interval = {.tv_usec = 1000}, .it_value = {.tv_usec = 1000}};
-    struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: calls that are interrupted must be made again */
+    struct sigaction action = {.sa_handler =
+                                   on_signal}; /* no SA_RESTART: calls that are interrupted must be made again */
     sigaction(SIGPROF, &action, NULL);
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_PROF, &often, NULL);

@@ -59,7 +59,8 @@ static void a_model_that_is_always_better_stands_alone(void **state)
 
 static void probabilities_of_0_leave_the_other_model_its_share(void **state)
 {
-    static const double a[] = {0.1, INFINITY, 0.1}, b[] = {2, 2, 2}, impossible[] = {INFINITY, 0, 0}, tiny[] = {800, 900, 1000}, small[] = {801, 899, 1000};
+    static const double a[] = {0.1, INFINITY, 0.1}, b[] = {2, 2, 2}, impossible[] = {INFINITY, 0, 0},
+                        tiny[] = {800, 900, 1000}, small[] = {801, 899, 1000};
     (void)state;
     double weight = px_mixture_best(a, b, 3);
     assert_true(weight > 0 && weight < 1);

@@ -1,5 +1,5 @@
-/* The n-gram model against the formula of ngram.h, evaluated by counting in the text itself, slowly and in another way: no tree, no
- * sorting, every count a pass over the text. */
+/* The n-gram model against the formula of ngram.h, evaluated by counting in the text itself, slowly and in another way:
+ * no tree, no sorting, every count a pass over the text. */
 #include "ngram.h"
 
 #include <setjmp.h>
@@ -25,7 +25,7 @@ static size_t make_text(int32_t *text, size_t count, uint32_t seed)
     return count;
 }
 
-/* ---- by hand ------------------------------------------------------------------------------------------------------ */
+/* ---- by hand ----------------------------------------------------------------------------------------------------- */
 
 typedef struct by_hand {
     int32_t text[N_MAX + 1];
@@ -34,7 +34,8 @@ typedef struct by_hand {
     double D[K_MAX + 1][4];
 } by_hand;
 
-/* 1 if g [k] stands at position i. In lines, a line end may stand only first (the beginning of a line) or last in it. */
+/* 1 if g [k] stands at position i. In lines, a line end may stand only first (the beginning of a line) or last in it.
+ */
 static int stands_at(const by_hand *b, const int32_t *g, size_t k, size_t i)
 {
     if (i + k > b->N) return 0;
@@ -106,7 +107,7 @@ static double probability(const by_hand *b, const int32_t *history, size_t known
     return total == 0 ? lower : (kept + spread * lower) / total;
 }
 
-/* ---- the tests ---------------------------------------------------------------------------------------------------- */
+/* ---- the tests --------------------------------------------------------------------------------------------------- */
 
 static px_ngram *model_of(const int32_t *text, size_t count, int32_t order, int32_t line_end)
 {
@@ -120,7 +121,8 @@ static px_ngram *model_of(const int32_t *text, size_t count, int32_t order, int3
     return ngram;
 }
 
-static void compare(const int32_t *text, size_t count, int32_t order, int32_t line_end, const int32_t *probe, size_t probes)
+static void compare(const int32_t *text, size_t count, int32_t order, int32_t line_end, const int32_t *probe,
+                    size_t probes)
 {
     by_hand b = {.K = order, .line_end = line_end};
     px_ngram_state state;
@@ -135,15 +137,18 @@ static void compare(const int32_t *text, size_t count, int32_t order, int32_t li
         px_ngram_discounts(ngram, k, got);
         for (int i = 0; i < 3; i++)
             if (!(fabs(got[i] - b.D[k][i + 1]) < 1e-12))
-                fail_msg("order %d of %d, line end %d: D_%d(%d) is %.15g, by hand %.15g", k, order, line_end, k, i + 1, got[i], b.D[k][i + 1]);
+                fail_msg("order %d of %d, line end %d: D_%d(%d) is %.15g, by hand %.15g", k, order, line_end, k, i + 1,
+                         got[i], b.D[k][i + 1]);
     }
     px_ngram_start(ngram, &state);
     int32_t history[N_MAX + 1];
     size_t known = 0;
     if (line_end >= 0) history[known++] = line_end;
     for (size_t t = 0; t < probes; t++) {
-        double want = probability(&b, history, known, (size_t)order, probe[t]), got = px_ngram_next(ngram, &state, probe[t]);
-        if (!(fabs(got - want) < 1e-13)) fail_msg("order %d, line end %d, token %zu: p is %.15g, by hand %.15g", order, line_end, t, got, want);
+        double want = probability(&b, history, known, (size_t)order, probe[t]),
+               got = px_ngram_next(ngram, &state, probe[t]);
+        if (!(fabs(got - want) < 1e-13))
+            fail_msg("order %d, line end %d, token %zu: p is %.15g, by hand %.15g", order, line_end, t, got, want);
         if (line_end >= 0 && probe[t] == line_end) known = 0; /* a new line: nothing before it counts */
         history[known++] = probe[t];
     }
@@ -165,13 +170,15 @@ static void probabilities_are_those_of_the_formula_counted_by_hand(void **test_s
 
 static void tiny_texts_are_counted_by_the_same_formula(void **test_state)
 {
-    static const int32_t texts[][6] = {{3}, {2, 2}, {2, 2, 2, 2, 2, 2}, {1, 2, 1, 2, 1, 2}, {0, 1, 2, 3, 4, 5}, {2, 5, 2, 2, 5, 2}};
+    static const int32_t texts[][6] = {
+        {3}, {2, 2}, {2, 2, 2, 2, 2, 2}, {1, 2, 1, 2, 1, 2}, {0, 1, 2, 3, 4, 5}, {2, 5, 2, 2, 5, 2}};
     static const size_t counts[] = {1, 2, 6, 6, 6, 6};
     static const int32_t probe[] = {1, 2, 2, 5, 2, 6, 3, 0, 1, 2, 3, 4};
     (void)test_state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         for (int32_t order = 1; order <= K_MAX; order++)
-            for (int32_t line_end = -1; line_end <= 2; line_end += 3) compare(texts[i], counts[i], order, line_end, probe, sizeof probe / sizeof probe[0]);
+            for (int32_t line_end = -1; line_end <= 2; line_end += 3)
+                compare(texts[i], counts[i], order, line_end, probe, sizeof probe / sizeof probe[0]);
 }
 
 static void probabilities_of_every_context_add_up_to_1(void **test_state)
@@ -192,7 +199,8 @@ static void probabilities_of_every_context_add_up_to_1(void **test_state)
                     assert_true(p > 0);
                     sum += p;
                 }
-                if (!(fabs(sum - 1) < 1e-12)) fail_msg("order %d, token %zu: probabilities add up to %.15g", order, t, sum);
+                if (!(fabs(sum - 1) < 1e-12))
+                    fail_msg("order %d, token %zu: probabilities add up to %.15g", order, t, sum);
                 px_ngram_next(ngram, &state, t % 9 ? text[t] : (int32_t)(t % V)); /* now and then something unseen */
             }
             px_ngram_destroy(ngram);

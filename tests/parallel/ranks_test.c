@@ -10,8 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_RANK",
-                                    "SLURM_STEP_ID", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "PMIX_RANK", "PMI_RANK"};
+static const char *const names[] = {"OMPI_COMM_WORLD_RANK",
+                                    "OMPI_COMM_WORLD_SIZE",
+                                    "OMPI_COMM_WORLD_LOCAL_RANK",
+                                    "RANK",
+                                    "WORLD_SIZE",
+                                    "LOCAL_RANK",
+                                    "SLURM_STEP_ID",
+                                    "SLURM_PROCID",
+                                    "SLURM_STEP_NUM_TASKS",
+                                    "SLURM_LOCALID",
+                                    "PMIX_RANK",
+                                    "PMI_RANK"};
 
 /* "NAME=value" strings, ended by NULL, and nothing else of all this. */
 static px_ranks found_in(const char *const *environment)
@@ -53,14 +63,16 @@ static void launchers_are_found_in_their_order(void **state)
 {
     (void)state;
     /* under mpirun inside a Slurm job every process sees SLURM_PROCID=0 */
-    px_ranks ranks = FOUND_IN("OMPI_COMM_WORLD_RANK=3", "OMPI_COMM_WORLD_SIZE=4", "OMPI_COMM_WORLD_LOCAL_RANK=1", "RANK=0", "WORLD_SIZE=2", "SLURM_STEP_ID=0",
-                              "SLURM_PROCID=0", "SLURM_STEP_NUM_TASKS=1");
+    px_ranks ranks = FOUND_IN("OMPI_COMM_WORLD_RANK=3", "OMPI_COMM_WORLD_SIZE=4", "OMPI_COMM_WORLD_LOCAL_RANK=1",
+                              "RANK=0", "WORLD_SIZE=2", "SLURM_STEP_ID=0", "SLURM_PROCID=0", "SLURM_STEP_NUM_TASKS=1");
     is(ranks, 3, 4, 1, "OMPI_COMM_WORLD_RANK");
     assert_int_equal(ranks.mpi, 1);
-    ranks = FOUND_IN("RANK=1", "WORLD_SIZE=2", "LOCAL_RANK=0", "SLURM_STEP_ID=0", "SLURM_PROCID=0", "SLURM_STEP_NUM_TASKS=1");
+    ranks = FOUND_IN("RANK=1", "WORLD_SIZE=2", "LOCAL_RANK=0", "SLURM_STEP_ID=0", "SLURM_PROCID=0",
+                     "SLURM_STEP_NUM_TASKS=1");
     is(ranks, 1, 2, 0, "RANK");
     assert_int_equal(ranks.mpi, 0);
-    is(FOUND_IN("SLURM_STEP_ID=0", "SLURM_PROCID=5", "SLURM_STEP_NUM_TASKS=8", "SLURM_LOCALID=1"), 5, 8, 1, "SLURM_PROCID");
+    is(FOUND_IN("SLURM_STEP_ID=0", "SLURM_PROCID=5", "SLURM_STEP_NUM_TASKS=8", "SLURM_LOCALID=1"), 5, 8, 1,
+       "SLURM_PROCID");
     assert_int_equal(FOUND_IN("SLURM_STEP_ID=0", "SLURM_PROCID=5", "SLURM_STEP_NUM_TASKS=8", "PMIX_RANK=5").mpi, 1);
 }
 

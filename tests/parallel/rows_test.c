@@ -1,5 +1,6 @@
-/* What the tree of sums stands on: a window's gradient has the same bits for any number of threads, and with panels a stream has the same bits
- * whatever streams stand beside it. Windows of 1 ... 70 streams pass every rest of a tile's rows. */
+/* What the tree of sums stands on: a window's gradient has the same bits for any number of threads, and with panels a
+ * stream has the same bits whatever streams stand beside it. Windows of 1 ... 70 streams pass every rest of a tile's
+ * rows. */
 #include "cases.h"
 
 #include <setjmp.h>
@@ -15,8 +16,18 @@
 enum { MOST = 70, STEPS = 3, THREADS = 3 };
 
 static px_case shape_of_all = {"rows",
-                                     .model = {.vocab = 41, .embed = 11, .hidden = 37, .layers = 2, .init_scale = 1, .dropout_between = 0.2, .dropout_output = 0.1},
-                                     .n = MOST, .T = STEPS, .reset_share = 0.05, .unscored_share = 0.1, .zero_state = 1};
+                               .model = {.vocab = 41,
+                                         .embed = 11,
+                                         .hidden = 37,
+                                         .layers = 2,
+                                         .init_scale = 1,
+                                         .dropout_between = 0.2,
+                                         .dropout_output = 0.1},
+                               .n = MOST,
+                               .T = STEPS,
+                               .reset_share = 0.05,
+                               .unscored_share = 0.1,
+                               .zero_state = 1};
 
 static px_engine *engine_of(const px_case *c, int32_t threads)
 {
@@ -76,7 +87,8 @@ static void gradients_have_the_same_bits_for_any_threads_and_1_to_70_streams(voi
         px_engine *one = computed(&whole, 0, n, 1);
         for (int32_t threads = 2; threads <= THREADS; threads++) {
             px_engine *more = computed(&whole, 0, n, threads);
-            if (!same(more, one, PX_SECTION_GRADIENTS) || !same(more, one, PX_SECTION_STATE)) fail_msg("%d streams, %d threads: other bits", n, threads);
+            if (!same(more, one, PX_SECTION_GRADIENTS) || !same(more, one, PX_SECTION_STATE))
+                fail_msg("%d streams, %d threads: other bits", n, threads);
             px_engine_destroy(more);
         }
         px_engine_destroy(one);
@@ -96,8 +108,10 @@ static void a_stream_has_the_same_bits_among_1_to_70(void **state)
         px_engine *some = computed(&whole, first, n, 1 + n % THREADS);
         float *got = px_section_read(some, PX_SECTION_STATE);
         for (size_t l = 0; l < L; l++)
-            if (memcmp(got + l * (size_t)n * h, want + (l * MOST + (size_t)first) * h, (size_t)n * h * sizeof *got) != 0)
-                fail_msg("layer %zu: streams %d to %d alone have other bits than among %d", l, first, first + n - 1, MOST);
+            if (memcmp(got + l * (size_t)n * h, want + (l * MOST + (size_t)first) * h, (size_t)n * h * sizeof *got) !=
+                0)
+                fail_msg("layer %zu: streams %d to %d alone have other bits than among %d", l, first, first + n - 1,
+                         MOST);
         free(got);
         px_engine_destroy(some);
     }

@@ -1,7 +1,8 @@
 /* What ranks ask of an engine:  test_parallel_seam [device]      (cuda: the simulated one of tests/cuda_engine)
  *
- * A step cut into windows of groups of streams carries every group's own state and adds up to the whole step; a reducer is handed every
- * part of the gradient once, last layers first, in the last window alone, and what it makes of the parts is what update() works with. */
+ * A step cut into windows of groups of streams carries every group's own state and adds up to the whole step; a reducer
+ * is handed every part of the gradient once, last layers first, in the last window alone, and what it makes of the
+ * parts is what update() works with. */
 #include "cases.h"
 #include "../cuda_engine/fake_stream.h"
 
@@ -22,11 +23,21 @@ enum { STREAMS = 6, GROUPS = 3, EACH = STREAMS / GROUPS, STEPS = 5 };
 #define DROPOUT .dropout_input = 0.1, .dropout_between = 0.2, .dropout_output = 0.3
 static const px_case cases[] = {
     {"one-hot, two layers", .model = {.vocab = 23, .hidden = 33, .layers = 2, .init_scale = 1, DROPOUT}},
-    {"embedding", .model = {.vocab = 23, .embed = 9, .hidden = 17, .layers = 1, .init_scale = 1, DROPOUT, .dropout_weight = 0.2}},
-    {"tied, projected, three layers", .model = {.vocab = 23, .embed = 9, .hidden = 20, .layers = 3, .tied = 1, .init_scale = 1, DROPOUT}},
+    {"embedding",
+     .model = {.vocab = 23, .embed = 9, .hidden = 17, .layers = 1, .init_scale = 1, DROPOUT, .dropout_weight = 0.2}},
+    {"tied, projected, three layers",
+     .model = {.vocab = 23, .embed = 9, .hidden = 20, .layers = 3, .tied = 1, .init_scale = 1, DROPOUT}},
     {"tied", .model = {.vocab = 23, .embed = 20, .hidden = 20, .layers = 2, .tied = 1, .init_scale = 1}},
-    {"gru, two layers", .model = {.vocab = 23, .hidden = 33, .layers = 2, .cell = PX_CELL_GRU, .init_scale = 1, DROPOUT}},
-    {"lstm, embedding", .model = {.vocab = 23, .embed = 9, .hidden = 17, .layers = 2, .cell = PX_CELL_LSTM, .init_scale = 1, DROPOUT, .dropout_weight = 0.2}},
+    {"gru, two layers",
+     .model = {.vocab = 23, .hidden = 33, .layers = 2, .cell = PX_CELL_GRU, .init_scale = 1, DROPOUT}},
+    {"lstm, embedding", .model = {.vocab = 23,
+                                  .embed = 9,
+                                  .hidden = 17,
+                                  .layers = 2,
+                                  .cell = PX_CELL_LSTM,
+                                  .init_scale = 1,
+                                  DROPOUT,
+                                  .dropout_weight = 0.2}},
 };
 enum { CASES = sizeof cases / sizeof cases[0] };
 
@@ -69,7 +80,8 @@ static px_window cut(const px_window *whole, int32_t first, int32_t n)
     assert_true(part.tokens && part.targets && part.reset);
     for (int32_t t = 0; t < whole->batch.T; t++)
         for (int32_t i = 0; i < n; i++) {
-            size_t to = (size_t)t * (size_t)n + (size_t)i, from = (size_t)t * (size_t)whole->batch.n + (size_t)(first + i);
+            size_t to = (size_t)t * (size_t)n + (size_t)i,
+                   from = (size_t)t * (size_t)whole->batch.n + (size_t)(first + i);
             part.tokens[to] = whole->tokens[from];
             part.targets[to] = whole->targets[from];
             part.reset[to] = whole->reset[from];
@@ -101,15 +113,18 @@ static void groups_of_streams_carry_their_states_and_add_up_to_the_whole_step(vo
         px_engine *whole = engine_of(&cases[k], STREAMS, 0), *grouped = engine_of(&cases[k], EACH, GROUPS);
         px_parameters table;
         PX_CHECK(px_parameters_make(&c.model, &table));
-        assert_int_equal(px_engine_section_count(grouped, PX_SECTION_STATE), px_engine_section_count(whole, PX_SECTION_STATE));
-        assert_int_equal(px_engine_section_count(grouped, PX_SECTION_EVAL_STATE), px_state_blocks(&c.model) * EACH * (size_t)c.model.hidden);
+        assert_int_equal(px_engine_section_count(grouped, PX_SECTION_STATE),
+                         px_engine_section_count(whole, PX_SECTION_STATE));
+        assert_int_equal(px_engine_section_count(grouped, PX_SECTION_EVAL_STATE),
+                         px_state_blocks(&c.model) * EACH * (size_t)c.model.hidden);
         int failures = 0;
         for (uint64_t step = 0; step < 3; step++) {
             px_window window = px_case_window(&c, step, 0);
             px_update update = {.step = step, .lr = 0}; /* weights stay: rounding does not grow */
             PX_CHECK(px_engine_accumulate(whole, &window.batch));
             accumulate_in_groups(grouped, &window);
-            float *got = px_section_read(grouped, PX_SECTION_GRADIENTS), *want = px_section_read(whole, PX_SECTION_GRADIENTS);
+            float *got = px_section_read(grouped, PX_SECTION_GRADIENTS),
+                  *want = px_section_read(whole, PX_SECTION_GRADIENTS);
             failures += px_compare_tensors(&table, got, want, 4e-6, 1e-5, c.name); /* sums of fp32 in another order */
             free(got);
             free(want);
@@ -153,13 +168,16 @@ static int double_parts(void *context)
     return 0;
 }
 
-/* On a simulated device the parts are final once its stream has come this far; a real one's cannot be written from here. */
+/* On a simulated device the parts are final once its stream has come this far; a real one's cannot be written from
+ * here. */
 static px_status double_finish(void *context, void *stream)
 {
     doubler *d = context;
     px_fake_stream *fake = stream;
     d->finished++;
-    if (fake) return fake->magic == PX_FAKE_STREAM_MAGIC && fake->enqueue(stream, double_parts, d) == 0 ? PX_OK : PX_ERR_DEVICE;
+    if (fake)
+        return fake->magic == PX_FAKE_STREAM_MAGIC && fake->enqueue(stream, double_parts, d) == 0 ? PX_OK
+                                                                                                  : PX_ERR_DEVICE;
     double_parts(d);
     return PX_OK;
 }

@@ -66,12 +66,14 @@ static px_status all_gather(void *state, const void *mine, size_t bytes, void *a
 static px_status broadcast(void *state, void *data, size_t bytes)
 {
     thread_rank *r = state;
-    for (int32_t peer = 1; r->rank == 0 && peer < r->world->size; peer++) put(r->world, &r->world->queue[0][peer], data, bytes);
+    for (int32_t peer = 1; r->rank == 0 && peer < r->world->size; peer++)
+        put(r->world, &r->world->queue[0][peer], data, bytes);
     if (r->rank != 0) r->call[0] = (awaited){data, bytes};
     return PX_OK;
 }
 
-static px_status exchange(void *state, int32_t peer, const void *send, size_t send_bytes, void *receive, size_t receive_bytes)
+static px_status exchange(void *state, int32_t peer, const void *send, size_t send_bytes, void *receive,
+                          size_t receive_bytes)
 {
     thread_rank *r = state;
     if (send_bytes) put(r->world, &r->world->queue[r->rank][peer], send, send_bytes);
@@ -127,10 +129,7 @@ static int heard(void *state, int32_t *from, char *text, size_t text_bytes)
     return 0;
 }
 
-static void leave(void *state, int abort_code)
-{
-    (void)state, (void)abort_code;
-}
+static void leave(void *state, int abort_code) { (void)state, (void)abort_code; }
 
 static const px_comm_ops ops = {"threads", broadcast, all_gather, exchange, sum_floats, test, tell, heard, leave};
 
@@ -155,8 +154,10 @@ void thread_ranks_run(int32_t size, double timeout_s, void (*body)(px_comm *comm
     pthread_t thread[THREAD_RANKS_MAX];
     for (int32_t i = 0; i < size; i++) {
         rank[i] = (thread_rank){.world = &w, .rank = i};
-        jobs[i] = (job){.comm = {.ops = &ops, .state = &rank[i], .rank = i, .size = size, .local_rank = i, .timeout_s = timeout_s},
-                        .body = body, .context = context};
+        jobs[i] = (job){
+            .comm = {.ops = &ops, .state = &rank[i], .rank = i, .size = size, .local_rank = i, .timeout_s = timeout_s},
+            .body = body,
+            .context = context};
         if (pthread_create(&thread[i], NULL, run, &jobs[i]) != 0) abort();
     }
     for (int32_t i = 0; i < size; i++) pthread_join(thread[i], NULL);

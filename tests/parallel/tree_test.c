@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Larger than one exchange, and no whole number of blocks; sizes of values differ so much that every order of adding shows. */
+/* Larger than one exchange, and no whole number of blocks; sizes of values differ so much that every order of adding
+ * shows. */
 enum { COUNT = (1 << 18) + 4711, LEAVES = 8 };
 
 static float leaf_value(int32_t leaf, size_t i)
@@ -50,7 +51,8 @@ static void add_leaves(px_comm *comm, void *context)
         for (int32_t leaf = rank * here; status == PX_OK && leaf < (rank + 1) * here; leaf++) {
             double values[PX_TREE_VALUES];
             leaf_values(leaf, values);
-            for (size_t i = 0; i < COUNT; i++) g[i] += leaf_value(leaf, i); /* as an engine adds, to what must be zero */
+            for (size_t i = 0; i < COUNT; i++)
+                g[i] += leaf_value(leaf, i); /* as an engine adds, to what must be zero */
             status = px_tree_add(tree, g, values);
         }
         if (status == PX_OK) status = px_tree_reduce(tree, g, s->values[rank]);
@@ -132,7 +134,7 @@ static void one_leaf_alone_is_its_own_sum(void **state)
     px_tree_destroy(tree);
 }
 
-/* ---- talk -------------------------------------------------------------------------------------------------------------------- */
+/* ---- talk -------------------------------------------------------------------------------------------------------- */
 
 typedef struct talk {
     px_status status[THREAD_RANKS_MAX];

@@ -1,8 +1,9 @@
 /* A whole run against the reference, judged by how far a run drifts by itself:  test_drift [device]
  *
- * Trainings are chaotic, so that two right engines part in the end. How fast is measured: the reference runs a second time from weights of
- * which half are moved by one unit in the last place. An engine in fp32 is nudged so at every step, not only at the first: after s steps its
- * run may have left the reference's by sqrt(s) times what the nudged one has so far, and by 1e-6 for the rounding of the loss itself. */
+ * Trainings are chaotic, so that two right engines part in the end. How fast is measured: the reference runs a second
+ * time from weights of which half are moved by one unit in the last place. An engine in fp32 is nudged so at every
+ * step, not only at the first: after s steps its run may have left the reference's by sqrt(s) times what the nudged one
+ * has so far, and by 1e-6 for the rounding of the loss itself. */
 #include "cases.h"
 
 #include <setjmp.h>
@@ -20,9 +21,12 @@ static const char *device = "cpu";
 
 enum { STEPS = 200 };
 
-static const px_case run = {
-    "drift", .model = {.vocab = 12, .hidden = 48, .layers = 1, .init_scale = 1},
-    .optimizer = {.kind = PX_ADAM, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .clip = 1}, .n = 8, .T = 10, .zero_state = 1};
+static const px_case run = {"drift",
+                            .model = {.vocab = 12, .hidden = 48, .layers = 1, .init_scale = 1},
+                            .optimizer = {.kind = PX_ADAM, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .clip = 1},
+                            .n = 8,
+                            .T = 10,
+                            .zero_state = 1};
 
 /* Text with something to learn: a count around 12 that now and then jumps. */
 static void window_of(px_window *window, uint64_t step)
@@ -75,7 +79,8 @@ static void run_drifts_no_further_than_a_nudge_would_make_it(void **state)
         }
     }
     assert_true(loss < 0.6 * first_loss); /* it did train */
-    print_message("after %d steps: loss %.4f from %.4f; drift %.2g, of a nudge %.2g\n", STEPS, loss, first_loss, engine_drift, nudge_drift);
+    print_message("after %d steps: loss %.4f from %.4f; drift %.2g, of a nudge %.2g\n", STEPS, loss, first_loss,
+                  engine_drift, nudge_drift);
     px_window_free(&window);
     px_engine_destroy(want);
     px_engine_destroy(nudged);

@@ -1,7 +1,8 @@
 /* Dropout masks are the documented ones:  test_dropout [device]
  *
- * Parity compares two engines that might share a mistake; here masks are read off the gradients and compared with Philox and
- * the formulas of the design, written out once more. A unit that is dropped has a gradient of exactly 0 in the weights that it feeds. */
+ * Parity compares two engines that might share a mistake; here masks are read off the gradients and compared with
+ * Philox and the formulas of the design, written out once more. A unit that is dropped has a gradient of exactly 0 in
+ * the weights that it feeds. */
 #include "cases.h"
 #include "philox.h"
 
@@ -62,8 +63,8 @@ static void check_columns(const px_case *c, px_tensor_role role, int32_t layer, 
         int want = kept(purpose, mask_layer, first + (uint64_t)j, p), got = column_lives(tensor, gradient, j);
         lives += want;
         if (got == want) continue;
-        print_error("%s: column %d of %s is %s, its mask says %s\n", c->name, (int)j, tensor->name, got ? "alive" : "zero",
-                    want ? "kept" : "dropped");
+        print_error("%s: column %d of %s is %s, its mask says %s\n", c->name, (int)j, tensor->name,
+                    got ? "alive" : "zero", want ? "kept" : "dropped");
         fail();
     }
     assert_true(lives > 0 && lives < tensor->cols); /* or the test shows nothing */
@@ -71,7 +72,8 @@ static void check_columns(const px_case *c, px_tensor_role role, int32_t layer, 
 
 static void output_masks_are_those_of_the_design(void **state)
 {
-    px_case c = {"output", .model = {.vocab = 5, .hidden = 37, .layers = 2, .init_scale = 1, .dropout_output = 0.4}, .n = 1, .T = 1};
+    px_case c = {"output", .model = {.vocab = 5, .hidden = 37, .layers = 2, .init_scale = 1, .dropout_output = 0.4},
+                 .n = 1, .T = 1};
     (void)state;
     /* element ((step * streams + stream) * T + t) * width + j; a window of one step in an engine made for T = 6 */
     c.T = 6;
@@ -90,8 +92,10 @@ static void output_masks_are_those_of_the_design(void **state)
 
 static void masks_between_layers_are_those_of_the_design(void **state)
 {
-    px_case c = {"between", .model = {.vocab = 5, .hidden = 37, .layers = 3, .init_scale = 1, .dropout_between = 0.4,
-                                      .dropout_locked = 1}, .n = 1, .T = 4};
+    px_case c = {
+        "between",
+        .model = {.vocab = 5, .hidden = 37, .layers = 3, .init_scale = 1, .dropout_between = 0.4, .dropout_locked = 1},
+        .n = 1, .T = 4};
     (void)state;
     float *gradient = gradient_of(&c, NULL);
     uint64_t first = ((uint64_t)STEP * STREAMS_IN_ALL + STREAM) * 37;
@@ -102,8 +106,15 @@ static void masks_between_layers_are_those_of_the_design(void **state)
 
 static void input_masks_are_those_of_the_design(void **state)
 {
-    px_case c = {"input", .model = {.vocab = 5, .embed = 29, .hidden = 7, .layers = 1, .init_scale = 1, .dropout_input = 0.4,
-                                    .dropout_locked = 1}, .n = 1, .T = 4};
+    px_case c = {"input",
+                 .model = {.vocab = 5,
+                           .embed = 29,
+                           .hidden = 7,
+                           .layers = 1,
+                           .init_scale = 1,
+                           .dropout_input = 0.4,
+                           .dropout_locked = 1},
+                 .n = 1, .T = 4};
     int32_t tokens[24];
     (void)state;
     float *gradient = gradient_of(&c, NULL);
@@ -111,8 +122,10 @@ static void input_masks_are_those_of_the_design(void **state)
     check_columns(&c, PX_TENSOR_W_XH, 0, gradient, PX_RANDOM_DROPOUT_INPUT, 0, row * 29, 0.4);
     free(gradient);
     /* one-hot, locked: a word type is dropped in the whole window */
-    c = (px_case){"input, one-hot", .model = {.vocab = 24, .hidden = 7, .layers = 1, .init_scale = 1, .dropout_input = 0.4,
-                                              .dropout_locked = 1}, .n = 1, .T = 24};
+    c = (px_case){
+        "input, one-hot",
+        .model = {.vocab = 24, .hidden = 7, .layers = 1, .init_scale = 1, .dropout_input = 0.4, .dropout_locked = 1},
+        .n = 1, .T = 24};
     for (int t = 0; t < 24; t++) tokens[t] = 23 - t;
     gradient = gradient_of(&c, tokens);
     check_columns(&c, PX_TENSOR_W_XH, 0, gradient, PX_RANDOM_DROPOUT_INPUT, 0, row * 24, 0.4);
@@ -122,7 +135,8 @@ static void input_masks_are_those_of_the_design(void **state)
 static void weight_masks_are_those_of_the_design(void **state)
 {
     enum { H = 23 };
-    px_case c = {"weights", .model = {.vocab = 5, .hidden = H, .layers = 2, .init_scale = 1, .dropout_weight = 0.4}, .n = 1, .T = 5};
+    px_case c = {"weights", .model = {.vocab = 5, .hidden = H, .layers = 2, .init_scale = 1, .dropout_weight = 0.4},
+                 .n = 1, .T = 5};
     px_parameters table;
     int dropped = 0;
     (void)state;
@@ -145,8 +159,17 @@ static void weight_masks_are_those_of_the_design(void **state)
 /* Four streams on one engine, or two on each of two: the same masks, so that the gradients add up to the same. */
 static void masks_do_not_depend_on_how_streams_are_shared_out(void **state)
 {
-    px_case c = {"shared out", .model = {.vocab = 9, .embed = 6, .hidden = 20, .layers = 2, .init_scale = 1, .dropout_input = 0.2,
-                                         .dropout_between = 0.3, .dropout_output = 0.4, .dropout_weight = 0.2}, .n = 4, .T = 5};
+    px_case c = {"shared out",
+                 .model = {.vocab = 9,
+                           .embed = 6,
+                           .hidden = 20,
+                           .layers = 2,
+                           .init_scale = 1,
+                           .dropout_input = 0.2,
+                           .dropout_between = 0.3,
+                           .dropout_output = 0.4,
+                           .dropout_weight = 0.2},
+                 .n = 4, .T = 5};
     px_parameters table;
     (void)state;
     PX_CHECK(px_parameters_make(&c.model, &table));

@@ -1,7 +1,8 @@
 /* Facts of evaluation and decoding that hold whatever the numbers are:  test_evaluation [device]
  *
- * A uniform model has perplexity V, a certain one 1, one that gives the target probability 0 has infinity; and a stream's losses depend
- * neither on how windows cut it nor on the streams beside it. The CPU engines promise the last to the bit; other devices up to rounding. */
+ * A uniform model has perplexity V, a certain one 1, one that gives the target probability 0 has infinity; and a
+ * stream's losses depend neither on how windows cut it nor on the streams beside it. The CPU engines promise the last
+ * to the bit; other devices up to rounding. */
 #include "cases.h"
 
 #include <setjmp.h>
@@ -17,10 +18,7 @@
 
 static const char *device = "cpu";
 
-static int same_bits_expected(void)
-{
-    return strcmp(device, "cpu") == 0 || strcmp(device, "reference") == 0;
-}
+static int same_bits_expected(void) { return strcmp(device, "cpu") == 0 || strcmp(device, "reference") == 0; }
 
 /* An engine for evaluation only, with zero weights. */
 static px_engine *evaluator(const px_model_config *model, int32_t n, int32_t T, int32_t threads)
@@ -64,7 +62,8 @@ static void uniform_model_has_perplexity_V(void **state)
     static const int32_t sizes[] = {1, 2, 3, 28, 1000, 10007};
     (void)state;
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-        px_case c = {"uniform", .model = {.vocab = sizes[s], .hidden = 5, .layers = 1}, .n = 3, .T = 7, .unscored_share = 0.2};
+        px_case c = {"uniform", .model = {.vocab = sizes[s], .hidden = 5, .layers = 1}, .n = 3, .T = 7,
+                     .unscored_share = 0.2};
         px_engine *engine = evaluator(&c.model, c.n, c.T, 1);
         px_window window = px_case_window(&c, 0, 0);
         float nll[21];
@@ -74,13 +73,15 @@ static void uniform_model_has_perplexity_V(void **state)
             print_error("V = %d: perplexity %.9g\n", (int)sizes[s], perplexity);
             fail();
         }
-        for (int i = 0; i < 21; i++) assert_true(window.targets[i] >= 0 ? fabs(nll[i] - log(sizes[s])) < 2e-6 : nll[i] == 0);
+        for (int i = 0; i < 21; i++)
+            assert_true(window.targets[i] >= 0 ? fabs(nll[i] - log(sizes[s])) < 2e-6 : nll[i] == 0);
         px_window_free(&window);
         px_engine_destroy(engine);
     }
 }
 
-/* A cycle over V tokens, learned by hand: unit j says +1 on token j and -1 else; the token after j is voted for by unit j. */
+/* A cycle over V tokens, learned by hand: unit j says +1 on token j and -1 else; the token after j is voted for by unit
+ * j. */
 static void certain_and_right_model_has_perplexity_1(void **state)
 {
     enum { V = 7, T = 30 };
@@ -94,8 +95,8 @@ static void certain_and_right_model_has_perplexity_1(void **state)
     float *w_xh = tensor_of(&table, flat, PX_TENSOR_W_XH), *w_hq = tensor_of(&table, flat, PX_TENSOR_W_HQ);
     for (int j = 0; j < V; j++)
         for (int v = 0; v < V; v++) {
-            w_xh[j * V + v] = j == v ? 20 : -20;                 /* [h,V] */
-            w_hq[v * V + j] = v == (j + 1) % V ? 100 : -100;     /* [V,h] */
+            w_xh[j * V + v] = j == v ? 20 : -20;             /* [h,V] */
+            w_hq[v * V + j] = v == (j + 1) % V ? 100 : -100; /* [V,h] */
         }
     for (int t = 0; t < T; t++) {
         tokens[t] = t % V;
@@ -115,8 +116,8 @@ static void certain_and_right_model_has_perplexity_1(void **state)
     free(flat);
 }
 
-/* Token 2 has a logit of -inf: probability 0. Its loss is +inf, never NaN; the other tokens' losses are untouched. With a logit
- * of +inf the other tokens have probability 0. */
+/* Token 2 has a logit of -inf: probability 0. Its loss is +inf, never NaN; the other tokens' losses are untouched. With
+ * a logit of +inf the other tokens have probability 0. */
 static void zero_probability_gives_infinity(void **state)
 {
     static const int32_t sizes[] = {4, 700};
@@ -155,7 +156,8 @@ static void zero_probability_gives_infinity(void **state)
     }
 }
 
-/* What one stream's losses are in a given arrangement: it stands at place `at` among n streams, cut into windows of T steps. */
+/* What one stream's losses are in a given arrangement: it stands at place `at` among n streams, cut into windows of T
+ * steps. */
 typedef struct arrangement {
     const char *name;
     int32_t n, at, T;
@@ -163,8 +165,8 @@ typedef struct arrangement {
 
 enum { LENGTH = 64, STREAMS = 4, STEPS = 16 };
 
-static void score(px_engine *engine, const px_model_config *model, const int32_t *text, const arrangement *a, float *nll,
-                  float *last_state)
+static void score(px_engine *engine, const px_model_config *model, const int32_t *text, const arrangement *a,
+                  float *nll, float *last_state)
 {
     size_t V = (size_t)model->vocab, h = (size_t)model->hidden;
     int32_t tokens[STREAMS * LENGTH], targets[STREAMS * LENGTH];
@@ -177,11 +179,18 @@ static void score(px_engine *engine, const px_model_config *model, const int32_t
                 size_t row = (size_t)(t * a->n + i), other = (size_t)(first + t) * 31 + (size_t)i * 7 + (size_t)a->T;
                 int ours = i == a->at;
                 tokens[row] = ours ? text[first + t] : (int32_t)(other % V);
-                targets[row] = ours ? text[first + t + 1] : (int32_t)(other % 3) - 1 < (int32_t)V ? (int32_t)(other % 3) - 1 : 0;
+                targets[row] = ours                                    ? text[first + t + 1]
+                               : (int32_t)(other % 3) - 1 < (int32_t)V ? (int32_t)(other % 3) - 1
+                                                                       : 0;
                 reset[row] = ours ? first + t == 0 || first + t == 40 : other % 5 == 0;
             }
-        px_batch batch = {.tokens = tokens, .targets = targets, .reset = reset, .T = T, .n = a->n,
-                          .streams_in_all = (uint32_t)a->n, .step = 5};
+        px_batch batch = {.tokens = tokens,
+                          .targets = targets,
+                          .reset = reset,
+                          .T = T,
+                          .n = a->n,
+                          .streams_in_all = (uint32_t)a->n,
+                          .step = 5};
         PX_CHECK(px_engine_evaluate(engine, &batch, window_nll));
         for (int32_t t = 0; t < T; t++) nll[first + t] = window_nll[t * a->n + a->at];
     }
@@ -204,8 +213,9 @@ static void losses_depend_neither_on_the_cut_nor_on_other_streams(void **state)
         {.vocab = 28, .embed = 7, .hidden = 65, .layers = 2, .cell = PX_CELL_LSTM, .init_scale = 2},
     };
     static const arrangement ways[] = {
-        {"one window", 1, 0, 64},  {"two windows", 1, 0, 32},         {"windows of 1", 1, 0, 1},
-        {"windows of 7", 1, 0, 7}, {"first of 4", 4, 0, 16},          {"last of 4, windows of 5", 4, 3, 5},
+        {"one window", 1, 0, 64},  {"two windows", 1, 0, 32},
+        {"windows of 1", 1, 0, 1}, {"windows of 7", 1, 0, 7},
+        {"first of 4", 4, 0, 16},  {"last of 4, windows of 5", 4, 3, 5},
         {"second of 3", 3, 1, 16}, {"second of 2, windows of 1", 2, 1, 1},
     };
     (void)state;
@@ -227,8 +237,8 @@ static void losses_depend_neither_on_the_cut_nor_on_other_streams(void **state)
         for (size_t w = 1; w < sizeof ways / sizeof *ways; w++) {
             char what[120];
             double relative = same_bits_expected() ? 0 : 1e-5;
-            snprintf(what, sizeof what, "V = %d, h = %d: %s instead of one window", (int)model->vocab, (int)model->hidden,
-                     ways[w].name);
+            snprintf(what, sizeof what, "V = %d, h = %d: %s instead of one window", (int)model->vocab,
+                     (int)model->hidden, ways[w].name);
             score(engine, model, text, &ways[w], got, got_state);
             failures += px_compare_values(got, want, LENGTH, relative, 1, what);
             failures += px_compare_values(got_state, want_state, state_count, relative, 1, what);
@@ -239,11 +249,12 @@ static void losses_depend_neither_on_the_cut_nor_on_other_streams(void **state)
     assert_int_equal(failures, 0);
 }
 
-/* Decoding is evaluation one step at a time: -log p of the next token is its loss, and the state that is carried is the same. */
+/* Decoding is evaluation one step at a time: -log p of the next token is its loss, and the state that is carried is the
+ * same. */
 static void next_agrees_with_evaluate(void **state)
 {
-    px_case c = {"next", .model = {.vocab = 40, .embed = 9, .hidden = 33, .layers = 2, .init_scale = 3}, .n = 3, .T = 10,
-                 .reset_share = 0.2};
+    px_case c = {"next", .model = {.vocab = 40, .embed = 9, .hidden = 33, .layers = 2, .init_scale = 3}, .n = 3,
+                 .T = 10, .reset_share = 0.2};
     px_parameters table;
     float nll[30], p[3 * 40];
     (void)state;

@@ -1,7 +1,7 @@
 /* Predicted memory is what an engine takes, within 10 %:  test_memory [device]
  *
- * Linked with --wrap=px_arena_create, so that every arena is counted; and once by the process's resident size, which sees what
- * is allocated past the arenas too. */
+ * Linked with --wrap=px_arena_create, so that every arena is counted; and once by the process's resident size, which
+ * sees what is allocated past the arenas too. */
 #include "arena.h"
 #include "cases.h"
 #include "machine.h"
@@ -45,16 +45,28 @@ static const struct {
     {"characters", {.vocab = 28, .hidden = 512, .layers = 1}, PX_ADAM, {.n = 32, .T = 35, .training = 1}},
     {"words", {.vocab = 10000, .embed = 256, .hidden = 512, .layers = 1}, PX_SGD, {.n = 32, .T = 35, .training = 1}},
     {"words, one-hot", {.vocab = 10000, .hidden = 128, .layers = 1}, PX_MOMENTUM, {.n = 16, .T = 20, .training = 1}},
-    {"tied, averaged", {.vocab = 5000, .embed = 100, .hidden = 300, .layers = 2, .tied = 1}, PX_ADAMW,
+    {"tied, averaged",
+     {.vocab = 5000, .embed = 100, .hidden = 300, .layers = 2, .tied = 1},
+     PX_ADAMW,
      {.n = 20, .T = 35, .training = 1, .averaging = 1}},
-    {"deep, dropped", {.vocab = 90, .hidden = 256, .layers = 4, .dropout_between = 0.3, .dropout_output = 0.3,
-                       .dropout_weight = 0.2}, PX_RMSPROP, {.n = 64, .T = 50, .training = 1}},
+    {"deep, dropped",
+     {.vocab = 90, .hidden = 256, .layers = 4, .dropout_between = 0.3, .dropout_output = 0.3, .dropout_weight = 0.2},
+     PX_RMSPROP,
+     {.n = 64, .T = 50, .training = 1}},
     {"long window", {.vocab = 30, .hidden = 64, .layers = 1}, PX_SGD, {.n = 64, .T = 700, .training = 1}},
     {"evaluation only", {.vocab = 10000, .embed = 256, .hidden = 512, .layers = 2}, PX_ADAM, {.n = 1, .T = 64}},
-    {"gru, dropped weights", {.vocab = 90, .embed = 20, .hidden = 256, .layers = 2, .cell = PX_CELL_GRU, .dropout_weight = 0.2}, PX_SGD,
+    {"gru, dropped weights",
+     {.vocab = 90, .embed = 20, .hidden = 256, .layers = 2, .cell = PX_CELL_GRU, .dropout_weight = 0.2},
+     PX_SGD,
      {.n = 32, .T = 35, .training = 1}},
-    {"lstm", {.vocab = 28, .hidden = 256, .layers = 2, .cell = PX_CELL_LSTM}, PX_ADAM, {.n = 32, .T = 35, .training = 1}},
-    {"lstm, evaluation only", {.vocab = 1000, .embed = 25, .hidden = 300, .layers = 2, .cell = PX_CELL_LSTM}, PX_ADAM, {.n = 1, .T = 64}},
+    {"lstm",
+     {.vocab = 28, .hidden = 256, .layers = 2, .cell = PX_CELL_LSTM},
+     PX_ADAM,
+     {.n = 32, .T = 35, .training = 1}},
+    {"lstm, evaluation only",
+     {.vocab = 1000, .embed = 25, .hidden = 300, .layers = 2, .cell = PX_CELL_LSTM},
+     PX_ADAM,
+     {.n = 1, .T = 64}},
     {"small", {.vocab = 2, .hidden = 1, .layers = 1}, PX_ADAM, {.n = 1, .T = 1, .training = 1}},
 };
 
@@ -71,7 +83,8 @@ static void prediction_is_what_the_arenas_take(void **state)
             shape.threads = threads;
             PX_CHECK(px_parameters_make(&cases[k].model, &table));
             PX_CHECK(px_engine_memory_of(device, &cases[k].model, &optimizer, &shape, &m));
-            assert_int_equal(m.total, m.parameters + m.gradients + m.moments + m.averages + m.activations + m.workspace);
+            assert_int_equal(m.total,
+                             m.parameters + m.gradients + m.moments + m.averages + m.activations + m.workspace);
             assert_true(m.parameters >= table.count * sizeof(float));
             assert_true((m.gradients > 0) == shape.training && (m.averages > 0) == shape.averaging);
             arena_bytes = 0;
@@ -94,9 +107,10 @@ static void prediction_is_what_the_arenas_take(void **state)
 /* A model with a large part in each place, and one training step, so that every page has been touched. */
 static void prediction_is_what_the_process_grows_by(void **state)
 {
-    px_case c = {"resident", .model = {.vocab = 20000, .embed = 256, .hidden = 384, .layers = 2, .init_scale = 1,
-                                       .dropout_output = 0.2},
-                 .optimizer = {.kind = PX_ADAM, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8}, .n = 32, .T = 4};
+    px_case c = {
+        "resident",
+        .model = {.vocab = 20000, .embed = 256, .hidden = 384, .layers = 2, .init_scale = 1, .dropout_output = 0.2},
+        .optimizer = {.kind = PX_ADAM, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8}, .n = 32, .T = 4};
     px_engine_shape shape = {.n = c.n, .T = c.T, .training = 1, .averaging = 1, .threads = 2};
     px_engine_memory m;
     (void)state;

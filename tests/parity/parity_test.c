@@ -1,10 +1,12 @@
-/* Parity of an engine with the reference, for every case of the shared table, parameter by parameter and step by step, each step
- * from the same state:  test_parity [device]  ("cpu" if not given; "reference" is a smoke check of this program).
+/* Parity of an engine with the reference, for every case of the shared table, parameter by parameter and step by step,
+ * each step from the same state:  test_parity [device]  ("cpu" if not given; "reference" is a smoke check of this
+ * program).
  *
- * Tolerance 1e-5 of a tensor's largest magnitude, unless said otherwise where it is used. It comes from fp32: one rounding is
- * 2^-24 = 6e-8; a gradient element is a sum of up to 2,310 rows here whose terms have gone through products of up to 257 terms
- * in every step of a window; errors of k roundings grow like sqrt(k), so that 6e-8 sqrt(2310) = 3e-6 is expected and 1e-5 has a margin
- * of 3. A missing term, a mask that is off by one element or a step too many is larger by orders of magnitude. */
+ * Tolerance 1e-5 of a tensor's largest magnitude, unless said otherwise where it is used. It comes from fp32: one
+ * rounding is 2^-24 = 6e-8; a gradient element is a sum of up to 2,310 rows here whose terms have gone through products
+ * of up to 257 terms in every step of a window; errors of k roundings grow like sqrt(k), so that 6e-8 sqrt(2310) = 3e-6
+ * is expected and 1e-5 has a margin of 3. A missing term, a mask that is off by one element or a step too many is
+ * larger by orders of magnitude. */
 #include "cases.h"
 
 #include <setjmp.h>
@@ -19,8 +21,9 @@
 #include <string.h>
 
 static const double TOLERANCE = 1e-5;
-/* softmax - onehot is wrong by a rounding or two of 1, whatever is left of it after the products below it have cancelled: a tensor whose
- * gradient is small is judged against a fiftieth of the largest of the model, so that 2e-7 of that (three roundings) is always allowed. */
+/* softmax - onehot is wrong by a rounding or two of 1, whatever is left of it after the products below it have
+ * cancelled: a tensor whose gradient is small is judged against a fiftieth of the largest of the model, so that 2e-7 of
+ * that (three roundings) is always allowed. */
 static const double FLOOR_SHARE = 0.02;
 enum { STEPS = 3 };
 
@@ -98,12 +101,13 @@ static void accumulate_both(pair *p, uint64_t step)
     }
 }
 
-/* Moments and averages come from equal numbers by a handful of fp32 operations: 1e-6. A weight is compared by how far it moved: it
- * may be off by a rounding of its own size and by 1e-5 of the largest move of its tensor. Adam's move is a quotient of moments, which is
- * no worse conditioned, since both engines are given the same gradient. */
+/* Moments and averages come from equal numbers by a handful of fp32 operations: 1e-6. A weight is compared by how far
+ * it moved: it may be off by a rounding of its own size and by 1e-5 of the largest move of its tensor. Adam's move is a
+ * quotient of moments, which is no worse conditioned, since both engines are given the same gradient. */
 static void compare_update(pair *p, const float *before)
 {
-    float *got = px_section_read(p->got, PX_SECTION_PARAMETERS), *want = px_section_read(p->want, PX_SECTION_PARAMETERS);
+    float *got = px_section_read(p->got, PX_SECTION_PARAMETERS),
+          *want = px_section_read(p->want, PX_SECTION_PARAMETERS);
     for (int32_t k = 0; k < p->table.tensor_count; k++) {
         const px_tensor *tensor = &p->table.tensor[k];
         double move = 0, size = px_largest(want + tensor->offset, tensor->count);
@@ -112,7 +116,8 @@ static void compare_update(pair *p, const float *before)
             if (fabs((double)want[i] - before[i]) > move) move = fabs((double)want[i] - before[i]);
         double tolerance = TOLERANCE * move + 0x1p-23 * size;
         snprintf(text, sizeof text, "%s: updated %s", p->c->name, tensor->name);
-        p->failures += px_compare_values(got + tensor->offset, want + tensor->offset, tensor->count, tolerance, 1, text);
+        p->failures +=
+            px_compare_values(got + tensor->offset, want + tensor->offset, tensor->count, tolerance, 1, text);
     }
     free(got);
     free(want);
@@ -196,10 +201,12 @@ int main(int argc, char **argv)
     assert_true(2 * px_case_count <= sizeof tests / sizeof *tests);
     for (size_t i = 0; i < px_case_count; i++) {
         snprintf(names[count], sizeof names[count], "step: %s", px_cases[i].name);
-        tests[count] = (struct CMUnitTest){names[count], training_steps_match_the_reference, NULL, NULL, (void *)&px_cases[i]};
+        tests[count] =
+            (struct CMUnitTest){names[count], training_steps_match_the_reference, NULL, NULL, (void *)&px_cases[i]};
         count++;
         snprintf(names[count], sizeof names[count], "evaluation: %s", px_cases[i].name);
-        tests[count] = (struct CMUnitTest){names[count], evaluation_matches_the_reference, NULL, NULL, (void *)&px_cases[i]};
+        tests[count] =
+            (struct CMUnitTest){names[count], evaluation_matches_the_reference, NULL, NULL, (void *)&px_cases[i]};
         count++;
     }
     return _cmocka_run_group_tests("parity", tests, count, NULL, NULL);

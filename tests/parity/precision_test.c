@@ -1,9 +1,11 @@
-/* Low precision, judged by what the precision itself costs:  test_precision [device]  ("reference" if not given: a check of this program).
+/* Low precision, judged by what the precision itself costs:  test_precision [device]  ("reference" if not given: a
+ * check of this program).
  *
- * The reference engine computes every case three times: in full (want), with the operands of its matrix products rounded to tf32 or
- * bf16 and nothing else (same), and the device computes it in that precision (got). For losses, state and each gradient tensor, in the
- * Euclidean norm:  |got - want| <= 2 |same - want| + what fp32 itself is allowed in parity_test.c.
- * Then a small training must reach the perplexity of the same training in full precision within 1 %. */
+ * The reference engine computes every case three times: in full (want), with the operands of its matrix products
+ * rounded to tf32 or bf16 and nothing else (same), and the device computes it in that precision (got). For losses,
+ * state and each gradient tensor, in the Euclidean norm:  |got - want| <= 2 |same - want| + what fp32 itself is allowed
+ * in parity_test.c. Then a small training must reach the perplexity of the same training in full precision within 1 %.
+ */
 #include "cases.h"
 
 #include <setjmp.h>
@@ -72,12 +74,13 @@ static void judge(trio *t, double got, double same, double floor, const char *wh
 {
     if (same > 10 * floor && got / same > t->worst) t->worst = got / same;
     if (got <= TIMES * same + floor) return;
-    print_error("%s, %s: %s: error %.3g; the same-precision reference has %.3g, allowed are %g times that and %.3g\n", t->c->name, t->precision, what,
-                got, same, TIMES, floor);
+    print_error("%s, %s: %s: error %.3g; the same-precision reference has %.3g, allowed are %g times that and %.3g\n",
+                t->c->name, t->precision, what, got, same, TIMES, floor);
     t->failures++;
 }
 
-static void judge_values(trio *t, const float *got, const float *same, const float *want, size_t count, double floor, const char *what)
+static void judge_values(trio *t, const float *got, const float *same, const float *want, size_t count, double floor,
+                         const char *what)
 {
     judge(t, distance(got, want, count), distance(same, want, count), floor, what);
 }
@@ -87,7 +90,8 @@ static void judge_gradients(trio *t)
     float *got = px_section_read(t->got, PX_SECTION_GRADIENTS), *same = px_section_read(t->same, PX_SECTION_GRADIENTS);
     float *want = px_section_read(t->want, PX_SECTION_GRADIENTS);
     double largest = 0;
-    for (int32_t k = 0; k < t->table.tensor_count; k++) largest = fmax(largest, norm(want + t->table.tensor[k].offset, t->table.tensor[k].count));
+    for (int32_t k = 0; k < t->table.tensor_count; k++)
+        largest = fmax(largest, norm(want + t->table.tensor[k].offset, t->table.tensor[k].count));
     for (int32_t k = 0; k < t->table.tensor_count; k++) {
         const px_tensor *tensor = &t->table.tensor[k];
         size_t at = tensor->offset;
@@ -115,7 +119,8 @@ static void judge_loss(trio *t)
     PX_CHECK(px_engine_metrics(t->same, 1, &same));
     PX_CHECK(px_engine_metrics(t->want, 1, &want));
     assert_int_equal(got.tokens, want.tokens);
-    judge(t, fabs(got.loss_sum - want.loss_sum), fabs(same.loss_sum - want.loss_sum), LOSS_TOLERANCE * (want.loss_sum + (double)want.tokens), "loss");
+    judge(t, fabs(got.loss_sum - want.loss_sum), fabs(same.loss_sum - want.loss_sum),
+          LOSS_TOLERANCE * (want.loss_sum + (double)want.tokens), "loss");
 }
 
 static void judge_evaluation(trio *t, const px_window *window)
@@ -163,7 +168,7 @@ static void error_is_at_most_twice_the_precisions_own(void **state)
     assert_int_equal(failures, 0);
 }
 
-/* ---- the yardstick ------------------------------------------------------------------------------------------------ */
+/* ---- the yardstick ----------------------------------------------------------------------------------------------- */
 
 static double relative_error_of_reference(const px_case *c, px_precision precision)
 {
@@ -181,11 +186,13 @@ static double relative_error_of_reference(const px_case *c, px_precision precisi
     return error;
 }
 
-/* One rounding moves a number by at most 2^-11 of itself in tf32 (10 explicit bits) and 2^-8 in bf16 (7), by 0.4 of that in the mean square.
- * Gradients are products of a few such numbers, whose errors partly cancel in sums: between a tenth of that bound and twice it. */
+/* One rounding moves a number by at most 2^-11 of itself in tf32 (10 explicit bits) and 2^-8 in bf16 (7), by 0.4 of
+ * that in the mean square. Gradients are products of a few such numbers, whose errors partly cancel in sums: between a
+ * tenth of that bound and twice it. */
 static void yardstick_has_the_size_that_its_bits_make(void **state)
 {
-    static const char *const names[] = {"embedding, d < h", "tied, d < h: projection", "n = 33, h = 130, two layers", "2310 rows"};
+    static const char *const names[] = {"embedding, d < h", "tied, d < h: projection", "n = 33, h = 130, two layers",
+                                        "2310 rows"};
     (void)state;
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         const px_case *c = NULL;
@@ -205,14 +212,22 @@ static void rounding_is_to_nearest_even(void **state)
     static const struct {
         double x, tf32, bf16;
     } row[] = {
-        {1 + 0x1p-7, 1 + 0x1p-7, 1 + 0x1p-7},        {1 + 0x1p-10, 1 + 0x1p-10, 1},
-        {1 + 0x1p-11, 1, 1},                         {1 + 0x3p-11, 1 + 0x1p-9, 1},
-        {1 + 0x1p-8, 1 + 0x1p-8, 1},                 {1 + 0x3p-8, 1 + 0x3p-8, 1 + 0x1p-6},
-        {1 + 0x1p-8 + 0x1p-12, 1 + 0x1p-8, 1 + 0x1p-7}, {2 - 0x1p-12, 2, 2},
-        {0.75 + 0x1p-12, 0.75, 0.75},                {0.1f, 0x1.998p-4, 0x1.9ap-4},
+        {1 + 0x1p-7, 1 + 0x1p-7, 1 + 0x1p-7},
+        {1 + 0x1p-10, 1 + 0x1p-10, 1},
+        {1 + 0x1p-11, 1, 1},
+        {1 + 0x3p-11, 1 + 0x1p-9, 1},
+        {1 + 0x1p-8, 1 + 0x1p-8, 1},
+        {1 + 0x3p-8, 1 + 0x3p-8, 1 + 0x1p-6},
+        {1 + 0x1p-8 + 0x1p-12, 1 + 0x1p-8, 1 + 0x1p-7},
+        {2 - 0x1p-12, 2, 2},
+        {0.75 + 0x1p-12, 0.75, 0.75},
+        {0.1f, 0x1.998p-4, 0x1.9ap-4},
     };
-    static const px_case c = {.name = "one unit", .model = {.vocab = 2, .hidden = 1, .layers = 1, .cell = PX_CELL_RELU, .init_scale = 1},
-                              .n = 1, .T = 1, .zero_state = 1};
+    static const px_case c = {.name = "one unit",
+                              .model = {.vocab = 2, .hidden = 1, .layers = 1, .cell = PX_CELL_RELU, .init_scale = 1},
+                              .n = 1,
+                              .T = 1,
+                              .zero_state = 1};
     int32_t token = 0;
     px_parameters table;
     (void)state;
@@ -236,11 +251,15 @@ static void rounding_is_to_nearest_even(void **state)
     }
 }
 
-/* ---- a training --------------------------------------------------------------------------------------------------- */
+/* ---- a training -------------------------------------------------------------------------------------------------- */
 
 static const px_case training = {
-    .name = "training", .model = {.vocab = 12, .embed = 8, .hidden = 24, .layers = 1, .init_scale = 1, .init_gain = 1},
-    .optimizer = {.kind = PX_ADAM, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .clip = 1}, .n = 8, .T = 10, .zero_state = 1};
+    .name = "training",
+    .model = {.vocab = 12, .embed = 8, .hidden = 24, .layers = 1, .init_scale = 1, .init_gain = 1},
+    .optimizer = {.kind = PX_ADAM, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .clip = 1},
+    .n = 8,
+    .T = 10,
+    .zero_state = 1};
 
 /* Token `at` of a stream. Of eight tokens seven follow from the two before them; the eighth is any. */
 static int32_t next_token(uint64_t stream, uint64_t at, int32_t before, int32_t last)
@@ -299,7 +318,8 @@ static void training_reaches_the_full_perplexity(void **state)
     assert_true(want < 4); /* it did learn */
     for (px_precision precision = PX_TF32; precision <= PX_BF16; precision++) {
         double got = perplexity_of_training(device, precision);
-        print_message("training in %s: perplexity %.4f, %+.2f %%\n", precision_name[precision], got, 100 * (got / want - 1));
+        print_message("training in %s: perplexity %.4f, %+.2f %%\n", precision_name[precision], got,
+                      100 * (got / want - 1));
         assert_true(fabs(got / want - 1) < 0.01);
     }
 }
@@ -312,8 +332,8 @@ int main(int argc, char **argv)
     if (argc > 2) cmocka_set_test_filter(argv[2]);
     assert_true(px_case_count + 3 <= sizeof tests / sizeof *tests);
     for (size_t i = 0; i < px_case_count; i++)
-        tests[count++] =
-            (struct CMUnitTest){px_cases[i].name, error_is_at_most_twice_the_precisions_own, NULL, NULL, (void *)&px_cases[i]};
+        tests[count++] = (struct CMUnitTest){px_cases[i].name, error_is_at_most_twice_the_precisions_own, NULL, NULL,
+                                             (void *)&px_cases[i]};
     tests[count++] = (struct CMUnitTest)cmocka_unit_test(rounding_is_to_nearest_even);
     tests[count++] = (struct CMUnitTest)cmocka_unit_test(yardstick_has_the_size_that_its_bits_make);
     tests[count++] = (struct CMUnitTest)cmocka_unit_test(training_reaches_the_full_perplexity);

@@ -1,7 +1,7 @@
 /* State that crosses the seam:  test_state [device]
  *
- * What is written is read back, a run that goes on from what was read is the run that was never stopped (to the bit), averages can be
- * swapped in and out, and an engine refuses what it was not made for. */
+ * What is written is read back, a run that goes on from what was read is the run that was never stopped (to the bit),
+ * averages can be swapped in and out, and an engine refuses what it was not made for. */
 #include "cases.h"
 
 #include <setjmp.h>
@@ -17,25 +17,55 @@
 
 static const char *device = "cpu";
 
-#define ADAM {.kind = PX_ADAM, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .clip = 0.25}
+#define ADAM                                                                                                           \
+    {                                                                                                                  \
+        .kind = PX_ADAM, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .clip = 0.25                                   \
+    }
 
 /* Everything that carries state from step to step at once. */
-static const px_case everything = {
-    "everything",
-    .model = {.vocab = 19, .embed = 7, .hidden = 33, .layers = 2, .tied = 1, .init_scale = 1, .dropout_input = 0.1,
-              .dropout_between = 0.2, .dropout_output = 0.3, .dropout_weight = 0.2},
-    .optimizer = ADAM, .n = 5, .T = 6, .reset_share = 0.05, .unscored_share = 0.1};
+static const px_case everything = {"everything",
+                                   .model = {.vocab = 19,
+                                             .embed = 7,
+                                             .hidden = 33,
+                                             .layers = 2,
+                                             .tied = 1,
+                                             .init_scale = 1,
+                                             .dropout_input = 0.1,
+                                             .dropout_between = 0.2,
+                                             .dropout_output = 0.3,
+                                             .dropout_weight = 0.2},
+                                   .optimizer = ADAM,
+                                   .n = 5,
+                                   .T = 6,
+                                   .reset_share = 0.05,
+                                   .unscored_share = 0.1};
 static const px_case one_hot = {"one-hot", .model = {.vocab = 61, .hidden = 40, .layers = 1, .init_scale = 1},
                                 .optimizer = ADAM, .n = 3, .T = 6};
 
-static const px_case gru = {"gru", .model = {.vocab = 19, .embed = 7, .hidden = 33, .layers = 2, .cell = PX_CELL_GRU, .init_scale = 1, .dropout_weight = 0.2},
-                            .optimizer = ADAM, .n = 5, .T = 6, .reset_share = 0.05};
-static const px_case lstm = {"lstm", .model = {.vocab = 19, .hidden = 33, .layers = 2, .cell = PX_CELL_LSTM, .init_scale = 1, .dropout_between = 0.2},
-                             .optimizer = ADAM, .n = 5, .T = 6, .reset_share = 0.05};
+static const px_case gru = {"gru",
+                            .model = {.vocab = 19,
+                                      .embed = 7,
+                                      .hidden = 33,
+                                      .layers = 2,
+                                      .cell = PX_CELL_GRU,
+                                      .init_scale = 1,
+                                      .dropout_weight = 0.2},
+                            .optimizer = ADAM,
+                            .n = 5,
+                            .T = 6,
+                            .reset_share = 0.05};
+static const px_case lstm = {
+    "lstm",
+    .model = {.vocab = 19, .hidden = 33, .layers = 2, .cell = PX_CELL_LSTM, .init_scale = 1, .dropout_between = 0.2},
+    .optimizer = ADAM,
+    .n = 5,
+    .T = 6,
+    .reset_share = 0.05};
 static const px_case *const cases[] = {&everything, &one_hot, &gru, &lstm};
 enum { CASES = sizeof cases / sizeof cases[0] };
 
-static const char *const section_name[] = {"parameters", "gradients", "moment 1", "moment 2", "average", "state", "evaluation state"};
+static const char *const section_name[] = {"parameters", "gradients", "moment 1",        "moment 2",
+                                           "average",    "state",     "evaluation state"};
 
 static void step_of(px_engine *engine, const px_case *c, uint64_t step)
 {
@@ -104,7 +134,8 @@ static void sections_are_read_as_they_were_written(void **state)
             else /* gaps between tensors stay zero */
                 for (int32_t t = 0; t < table.tensor_count; t++)
                     for (size_t i = 0; i < table.tensor[t].count; i++)
-                        written[s][table.tensor[t].offset + i] = px_test_uniform((uint32_t)s, table.tensor[t].offset + i, 1);
+                        written[s][table.tensor[t].offset + i] =
+                            px_test_uniform((uint32_t)s, table.tensor[t].offset + i, 1);
             PX_CHECK(px_engine_write(engine, (px_section)s, written[s]));
         }
         for (int s = 0; s <= PX_SECTION_EVAL_STATE; s++) {
@@ -119,7 +150,8 @@ static void sections_are_read_as_they_were_written(void **state)
     }
 }
 
-/* Stopped after step `stop`, or in the middle of it (gradients accumulated, no update yet), and continued in a new engine. */
+/* Stopped after step `stop`, or in the middle of it (gradients accumulated, no update yet), and continued in a new
+ * engine. */
 static void resumed_run_is_the_run_that_was_not_stopped(void **state)
 {
     enum { STEPS = 8, STOP = 4 };
@@ -186,8 +218,10 @@ static void evaluation_does_not_touch_training(void **state)
         px_window_free(&window);
         px_window_free(&other);
     }
-    float *first = px_section_read(plain, PX_SECTION_PARAMETERS), *second = px_section_read(evaluated, PX_SECTION_PARAMETERS);
-    assert_int_equal(px_compare_values(second, first, px_engine_section_count(plain, PX_SECTION_PARAMETERS), 0, 0, "parameters"), 0);
+    float *first = px_section_read(plain, PX_SECTION_PARAMETERS),
+          *second = px_section_read(evaluated, PX_SECTION_PARAMETERS);
+    assert_int_equal(
+        px_compare_values(second, first, px_engine_section_count(plain, PX_SECTION_PARAMETERS), 0, 0, "parameters"), 0);
     float *a = px_section_read(plain, PX_SECTION_STATE), *b = px_section_read(evaluated, PX_SECTION_STATE);
     assert_int_equal(px_compare_values(b, a, px_engine_section_count(plain, PX_SECTION_STATE), 0, 0, "state"), 0);
     free(p), free(first), free(second), free(a), free(b);
@@ -202,7 +236,8 @@ static void swapped_averages_are_what_is_evaluated(void **state)
     (void)state;
     px_engine *engine = px_case_engine(c, device, 1, 1), *other = px_case_engine(c, device, 1, 1);
     for (uint64_t step = 0; step < 5; step++) step_of(engine, c, step);
-    float *parameters = px_section_read(engine, PX_SECTION_PARAMETERS), *average = px_section_read(engine, PX_SECTION_AVERAGE);
+    float *parameters = px_section_read(engine, PX_SECTION_PARAMETERS),
+          *average = px_section_read(engine, PX_SECTION_AVERAGE);
     size_t count = px_engine_section_count(engine, PX_SECTION_AVERAGE);
     px_window window = px_case_window(c, 9, 0);
     float *eval_state = px_section_read(engine, PX_SECTION_EVAL_STATE);
@@ -320,7 +355,8 @@ static void one_phase_alone_is_the_only_one_timed(void **state)
         PX_CHECK(px_engine_phase_times(engine, 1, &times));
         PX_CHECK(px_engine_read(engine, PX_SECTION_PARAMETERS, after));
         assert_int_equal(memcmp(before, after, count * sizeof *before) != 0, which == PX_PHASE_UPDATE);
-        for (int phase = 0; phase < PX_PHASE_COUNT; phase++) /* how long it took is not judged; that the others took nothing is */
+        for (int phase = 0; phase < PX_PHASE_COUNT;
+             phase++) /* how long it took is not judged; that the others took nothing is */
             assert_true(phase == which ? times.seconds[phase] >= 0 : times.seconds[phase] == 0);
     }
     free(before);

@@ -23,8 +23,8 @@ static const float gradients[STEPS][V] = {{0.1f, -0.2f, 0.3f, -0.4f, 0.5f, 0.0f}
                                           {-0.3f, 0.05f, 0.001f, 2.0f, 0.5f, 0.0f},
                                           {0.7f, 0.6f, -1e-5f, -0.1f, 0.25f, 1e-3f}};
 
-/* Weights after each step at rate 0.1, from torch 2.15 in float64 (torch.optim.SGD, Adam, AdamW, RMSprop with the same settings).
- * Where there is a clip, g * clip / max(clip, norm) was given to the optimiser. */
+/* Weights after each step at rate 0.1, from torch 2.15 in float64 (torch.optim.SGD, Adam, AdamW, RMSprop with the same
+ * settings). Where there is a clip, g * clip / max(clip, norm) was given to the optimiser. */
 static const struct golden {
     px_optimizer_config optimizer;
     double weights[STEPS][V];
@@ -133,10 +133,12 @@ static void optimisers_do_what_torch_does(void **state)
     assert_int_equal(failures, 0);
 }
 
-/* Nothing that crosses the seam changes while a bad step stands, and everything goes on after parameters are written anew. */
+/* Nothing that crosses the seam changes while a bad step stands, and everything goes on after parameters are written
+ * anew. */
 static void check_bad_step(fixture *f, uint64_t bad)
 {
-    static const px_section kept[] = {PX_SECTION_PARAMETERS, PX_SECTION_MOMENT1, PX_SECTION_MOMENT2, PX_SECTION_AVERAGE};
+    static const px_section kept[] = {PX_SECTION_PARAMETERS, PX_SECTION_MOMENT1, PX_SECTION_MOMENT2,
+                                      PX_SECTION_AVERAGE};
     float *before[4];
     px_update update = {.step = bad, .lr = 0.1, .average_weight = 0.5};
     int64_t updates = metrics_of(f).updates;
@@ -217,8 +219,14 @@ static void update_after_an_infinite_loss_is_skipped(void **state)
         fixture f = fixture_create(&adam, 1);
         int32_t tokens[V] = {0, 1, 2, 3, 4, 5}, targets[V] = {1, 2, 3, 4, 5, 0};
         uint8_t reset[V] = {0};
-        px_batch batch = {.tokens = tokens, .targets = targets, .reset = reset, .T = V, .n = 1, .streams_in_all = 1,
-                          .inv_count = 1.0 / V, .step = 7};
+        px_batch batch = {.tokens = tokens,
+                          .targets = targets,
+                          .reset = reset,
+                          .T = V,
+                          .n = 1,
+                          .streams_in_all = 1,
+                          .inv_count = 1.0 / V,
+                          .step = 7};
         px_metrics metrics;
         f.bias[3] = logit[k];
         PX_CHECK(px_engine_write(f.engine, PX_SECTION_PARAMETERS, f.flat));

@@ -1,10 +1,12 @@
-/* event_dump FILE...: a reader of TensorBoard event files that shares nothing with the writer: its own CRC-32C, bit by bit, and its own
- * protobuf wire format. Prints a line for each event and value, in order; status 1 names the first frame that is wrong.
+/* event_dump FILE...: a reader of TensorBoard event files that shares nothing with the writer: its own CRC-32C, bit by
+ * bit, and its own protobuf wire format. Prints a line for each event and value, in order; status 1 names the first
+ * frame that is wrong.
  *
- *     version TEXT | start STEP | scalar STEP TAG VALUE | text STEP TAG PLUGIN BYTES CRC | histogram STEP TAG COUNT BUCKETS MIN MAX
+ *     version TEXT | start STEP | scalar STEP TAG VALUE | text STEP TAG PLUGIN BYTES CRC | histogram STEP TAG COUNT
+ * BUCKETS MIN MAX
  *
- * With --purge the lines of all files are kept as a reader of TensorBoard keeps them: at a start, what was there of that step and later
- * ones is dropped; starts and versions are not printed. */
+ * With --purge the lines of all files are kept as a reader of TensorBoard keeps them: at a start, what was there of
+ * that step and later ones is dropped; starts and versions are not printed. */
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,14 +30,14 @@ static uint64_t little(const unsigned char *data, int bytes)
     return value;
 }
 
-/* ---- wire format -------------------------------------------------------------------------------------------------- */
+/* ---- wire format ------------------------------------------------------------------------------------------------- */
 
 typedef struct wire {
     const unsigned char *at, *end;
 } wire;
 
 typedef struct field {
-    int number, type;       /* 0 varint, 1 eight bytes, 2 length and data, 5 four bytes */
+    int number, type; /* 0 varint, 1 eight bytes, 2 length and data, 5 four bytes */
     uint64_t value;
     wire data;
 } field;
@@ -93,7 +95,7 @@ static double as_float(uint64_t bits)
     return value;
 }
 
-/* ---- what is printed ---------------------------------------------------------------------------------------------- */
+/* ---- what is printed --------------------------------------------------------------------------------------------- */
 
 typedef struct line {
     int64_t step;
@@ -163,7 +165,8 @@ static void value_of(wire w, int64_t step)
         if (f.number == 9)
             for (field m; next(&metadata, &m);)
                 for (field p; m.number == 1 && next(&m.data, &p);)
-                    if (p.number == 1) snprintf(plugin, sizeof plugin, "%.*s", (int)(p.data.end - p.data.at), (const char *)p.data.at);
+                    if (p.number == 1)
+                        snprintf(plugin, sizeof plugin, "%.*s", (int)(p.data.end - p.data.at), (const char *)p.data.at);
     }
     for (field f; next(&w, &f);) {
         if (f.number == 2) {
@@ -174,7 +177,8 @@ static void value_of(wire w, int64_t step)
         for (field t; f.number == 8 && next(&f.data, &t);)
             if (t.number == 8) {
                 size_t bytes = (size_t)(t.data.end - t.data.at);
-                snprintf(text, sizeof text, "text %" PRId64 " %s %s %zu %08" PRIx32, step, tag, plugin, bytes, crc32c(t.data.at, bytes));
+                snprintf(text, sizeof text, "text %" PRId64 " %s %s %zu %08" PRIx32, step, tag, plugin, bytes,
+                         crc32c(t.data.at, bytes));
                 keep(step, text);
             }
     }
@@ -203,7 +207,7 @@ static void event(wire w)
     }
 }
 
-/* ---- frames ------------------------------------------------------------------------------------------------------- */
+/* ---- frames ------------------------------------------------------------------------------------------------------ */
 
 static int crc_holds(const unsigned char *data, size_t bytes, const unsigned char *stored)
 {
@@ -232,7 +236,8 @@ static void read_file(const char *path)
 
 int main(int argc, char **argv)
 {
-    if (crc32c((const unsigned char *)"123456789", 9) != 0xe3069283u) broken("this program's CRC-32C is wrong"); /* the check value of RFC 3720 */
+    if (crc32c((const unsigned char *)"123456789", 9) != 0xe3069283u)
+        broken("this program's CRC-32C is wrong"); /* the check value of RFC 3720 */
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--purge") == 0)
             purge = 1;

@@ -1,4 +1,5 @@
-/* The parts of reports that a page cannot show to be right: escaping, curves with odd values, growing series, histograms. */
+/* The parts of reports that a page cannot show to be right: escaping, curves with odd values, growing series,
+ * histograms. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,11 +43,15 @@ static void no_character_with_a_meaning_in_markup_is_left(void **state)
 
 static void what_is_no_text_becomes_the_replacement_character(void **state)
 {
-    assert_escaped("a\0b", 3, "a\xef\xbf\xbd" "b");
+    assert_escaped("a\0b", 3,
+                   "a\xef\xbf\xbd"
+                   "b");
     assert_escaped("\x1b[31m", 5, "\xef\xbf\xbd[31m");
-    assert_escaped("\xff\xc3\xa9\xc3", 4, "\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd");       /* not UTF-8; e acute; cut off */
-    assert_escaped("\xe2\x80\xae" "x", 4, "\xef\xbf\xbdx");                            /* U+202E turns the direction of what follows */
-    assert_escaped("\xed\xa0\x80", 3, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");         /* a surrogate */
+    assert_escaped("\xff\xc3\xa9\xc3", 4, "\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd"); /* not UTF-8; e acute; cut off */
+    assert_escaped("\xe2\x80\xae"
+                   "x",
+                   4, "\xef\xbf\xbdx"); /* U+202E turns the direction of what follows */
+    assert_escaped("\xed\xa0\x80", 3, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"); /* a surrogate */
 }
 
 static void numbers_are_written_for_people(void **state)
@@ -64,7 +69,7 @@ static void numbers_are_written_for_people(void **state)
     assert_string_equal(px_html_seconds(b, 7260), "2 h 01 min");
 }
 
-/* ---- series ------------------------------------------------------------------------------------------------------- */
+/* ---- series ------------------------------------------------------------------------------------------------------ */
 
 static void a_later_line_of_an_earlier_step_takes_the_place_of_what_follows(void **state)
 {
@@ -84,11 +89,18 @@ static void a_later_line_of_an_earlier_step_takes_the_place_of_what_follows(void
     px_series_free(&series);
 }
 
-/* ---- charts ------------------------------------------------------------------------------------------------------- */
+/* ---- charts ------------------------------------------------------------------------------------------------------ */
 
 static px_chart chart_of(const double *x, const double *y, size_t count, int log_y)
 {
-    px_chart chart = {.title = "t", .description = "d", .x_label = "x", .y_label = "y", .log_y = log_y, .y_min = NAN, .y_max = NAN, .lines = 1};
+    px_chart chart = {.title = "t",
+                      .description = "d",
+                      .x_label = "x",
+                      .y_label = "y",
+                      .log_y = log_y,
+                      .y_min = NAN,
+                      .y_max = NAN,
+                      .lines = 1};
     chart.line[0] = (px_chart_line){.label = "line", .x = x, .y = y, .count = count};
     return chart;
 }
@@ -121,7 +133,8 @@ static void assert_inside(double low, double high)
 
 static void odd_values_break_a_line_and_nothing_else(void **state)
 {
-    const double x[] = {0, 1, 2, 3, 4, 5, 6}, y[] = {1, NAN, 2, INFINITY, -INFINITY, 3, 4}, flat[] = {2, 2, 2, 2, 2, 2, 2}, zero[7] = {0};
+    const double x[] = {0, 1, 2, 3, 4, 5, 6}, y[] = {1, NAN, 2, INFINITY, -INFINITY, 3, 4},
+                 flat[] = {2, 2, 2, 2, 2, 2, 2}, zero[7] = {0};
     const double wide[] = {1e-300, 1e300, 1, 2, 3, 4, 5}, below[] = {-1, 0, -3, 1, 10, 0, 100};
     const double *const all[] = {y, flat, zero, wide, below};
     for (int log_y = 0; log_y < 2; log_y++)
@@ -156,7 +169,8 @@ static void a_million_points_make_a_small_drawing_that_keeps_the_extremes(void *
     px_chart chart = chart_of(x, y, POINTS, 0);
     draw(&chart);
     assert_true(text.bytes < 200000);
-    /* the lowest and the highest place of the line are those of the two outliers: 0 lies 4 % above the foot, or upon it */
+    /* the lowest and the highest place of the line are those of the two outliers: 0 lies 4 % above the foot, or upon it
+     */
     const char *path = strstr(strstr(text.data, "class=\"line"), " d=\"") + 4;
     double top = 1e9, bottom = -1e9;
     for (const char *c = path; *c != '"';) {
@@ -189,7 +203,7 @@ static void labels_that_would_overlap_are_moved_apart(void **state)
     assert_int_equal(seen, 12);
 }
 
-/* ---- event files -------------------------------------------------------------------------------------------------- */
+/* ---- event files ------------------------------------------------------------------------------------------------- */
 
 static void a_histogram_counts_every_finite_value_once(void **state)
 {

@@ -1,4 +1,5 @@
-/* Arenas: aligned, zeroed blocks of one allocation; a request past the end is a mistake in this code; memory that is not there is refused. */
+/* Arenas: aligned, zeroed blocks of one allocation; a request past the end is a mistake in this code; memory that is
+ * not there is refused. */
 #include "arena.h"
 
 #include <setjmp.h>

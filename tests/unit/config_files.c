@@ -21,7 +21,8 @@ static void expect_read_error(const char *text, const char *part)
     px_config_default(&config);
     px_status status = read_text(&config, text);
     if (status != PX_ERR_INPUT || !strstr(px_error_message(), part))
-        fail_msg("'%s': got %s with '%s', want PX_ERR_INPUT with '%s'", text, px_status_name(status), px_error_message(), part);
+        fail_msg("'%s': got %s with '%s', want PX_ERR_INPUT with '%s'", text, px_status_name(status),
+                 px_error_message(), part);
     px_config_free(&config);
 }
 
@@ -31,30 +32,33 @@ static px_status check_with(const char *const *settings)
     px_config config;
     px_config_default(&config);
     for (size_t i = 0; settings[i]; i += 2)
-        if (px_config_set(&config, settings[i], settings[i + 1]) != PX_OK) fail_msg("%s = %s: %s", settings[i], settings[i + 1], px_error_message());
+        if (px_config_set(&config, settings[i], settings[i + 1]) != PX_OK)
+            fail_msg("%s = %s: %s", settings[i], settings[i + 1], px_error_message());
     px_status status = px_config_check(&config);
     px_config_free(&config);
     return status;
 }
 
-#define EXPECT_CHECK_ERROR(part, ...)                                                                                       \
-    do {                                                                                                                    \
-        static const char *const settings_[] = {__VA_ARGS__, NULL};                                                         \
-        px_status status_ = check_with(settings_);                                                                          \
-        if (status_ != PX_ERR_ARGUMENT || !strstr(px_error_message(), part))                                                \
-            fail_msg("got %s with '%s', want PX_ERR_ARGUMENT with '%s'", px_status_name(status_), px_error_message(), part); \
+#define EXPECT_CHECK_ERROR(part, ...)                                                                                  \
+    do {                                                                                                               \
+        static const char *const settings_[] = {__VA_ARGS__, NULL};                                                    \
+        px_status status_ = check_with(settings_);                                                                     \
+        if (status_ != PX_ERR_ARGUMENT || !strstr(px_error_message(), part))                                           \
+            fail_msg("got %s with '%s', want PX_ERR_ARGUMENT with '%s'", px_status_name(status_), px_error_message(),  \
+                     part);                                                                                            \
     } while (0)
 
-#define EXPECT_CHECK_OK(...)                                                                \
-    do {                                                                                    \
-        static const char *const settings_[] = {__VA_ARGS__, NULL};                         \
-        if (check_with(settings_) != PX_OK) fail_msg("refused: %s", px_error_message());    \
+#define EXPECT_CHECK_OK(...)                                                                                           \
+    do {                                                                                                               \
+        static const char *const settings_[] = {__VA_ARGS__, NULL};                                                    \
+        if (check_with(settings_) != PX_OK) fail_msg("refused: %s", px_error_message());                               \
     } while (0)
 
 static void what_was_written_reads_back_as_the_same_configuration(void **state)
 {
-    static const char *const strings[] = {"plain", " leading", "trailing ", "with # inside", "#first", "\"quoted\"", "back\\slash",
-                                          "two\nlines\ttab", "caf\xc3\xa9", "\x01\x7f", "a=b", "\xff raw"};
+    static const char *const strings[] = {"plain",       " leading",   "trailing ",   "with # inside",
+                                          "#first",      "\"quoted\"", "back\\slash", "two\nlines\ttab",
+                                          "caf\xc3\xa9", "\x01\x7f",   "a=b",         "\xff raw"};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
         px_config config, again;
         px_config_default(&config);
@@ -84,7 +88,10 @@ static void blanks_comments_and_carriage_returns_do_not_matter(void **state)
 {
     px_config config;
     px_config_default(&config);
-    assert_int_equal(read_text(&config, "# a comment\r\n\r\n  hidden=64   # units\r\n\tlayers\t=\t2\r\ndata = \"a # b\" # c\nlr = 1"), PX_OK);
+    assert_int_equal(
+        read_text(&config,
+                  "# a comment\r\n\r\n  hidden=64   # units\r\n\tlayers\t=\t2\r\ndata = \"a # b\" # c\nlr = 1"),
+        PX_OK);
     assert_int_equal(config.model.hidden, 64);
     assert_int_equal(config.model.layers, 2);
     assert_string_equal(config.corpus.data, "a # b");
@@ -158,20 +165,24 @@ static void a_range_is_checked_where_a_program_filled_the_struct(void **state)
 
 static void a_resumed_run_may_change_its_length_threads_device_and_intervals_only(void **state)
 {
-    static const char *const free_settings[] = {"epochs", "max-steps", "threads", "device", "recurrence", "checkpoint-every", "keep", "log-every", "run",
-                                                "accumulate", "check-every", "rank-timeout", "bootstrap", "bootstrap-timeout",
-                                                "recurrence", /* another device may lack the run's way */
-                                                /* they may lie elsewhere: what they hold is compared when they are opened */
-                                                "tensorboard", "report", "data", "valid", "test"};
+    static const char *const free_settings[] = {
+        "epochs", "max-steps", "threads", "device", "recurrence", "checkpoint-every", "keep", "log-every", "run",
+        "accumulate", "check-every", "rank-timeout", "bootstrap", "bootstrap-timeout",
+        "recurrence", /* another device may lack the run's way */
+        /* they may lie elsewhere: what they hold is compared when they are opened */
+        "tensorboard", "report", "data", "valid", "test"};
     for (size_t i = 0; i < px_option_count; i++) {
         const px_option *option = &px_options[i];
         px_config saved, asked;
         px_config_default(&saved);
         px_config_default(&asked);
         int may_change = 0;
-        for (size_t k = 0; k < sizeof free_settings / sizeof *free_settings; k++) may_change |= strcmp(option->name, free_settings[k]) == 0;
-        static const char *const candidates[] = {"7", "0.5", "0.25", "true", "false", "word", "letters", "replace", "random", "relu", "normal", "same", "sgd",
-                                                 "constant", "from", "rollback", "tree", "tcp", "bf16", "fused", "0.4,0.3,0.3"};
+        for (size_t k = 0; k < sizeof free_settings / sizeof *free_settings; k++)
+            may_change |= strcmp(option->name, free_settings[k]) == 0;
+        static const char *const candidates[] = {"7",       "0.5",      "0.25",       "true",     "false",  "word",
+                                                 "letters", "replace",  "random",     "relu",     "normal", "same",
+                                                 "sgd",     "constant", "from",       "rollback", "tree",   "tcp",
+                                                 "bf16",    "fused",    "0.4,0.3,0.3"};
         char before[256], after[256];
         px_config_get(&saved, option, before, sizeof before);
         for (size_t k = 0; k < sizeof candidates / sizeof *candidates; k++) {
@@ -182,8 +193,10 @@ static void a_resumed_run_may_change_its_length_threads_device_and_intervals_onl
         px_config_get(&asked, option, after, sizeof after);
         if (strcmp(before, after) == 0) fail_msg("%s: none of the candidates changes it", option->name);
         px_status status = px_config_check_resume(&saved, &asked);
-        if (may_change ? status != PX_OK : status != PX_ERR_ARGUMENT) fail_msg("%s: %s", option->name, px_status_name(status));
-        if (!may_change && !strstr(px_error_message(), option->name)) fail_msg("%s: not named in '%s'", option->name, px_error_message());
+        if (may_change ? status != PX_OK : status != PX_ERR_ARGUMENT)
+            fail_msg("%s: %s", option->name, px_status_name(status));
+        if (!may_change && !strstr(px_error_message(), option->name))
+            fail_msg("%s: not named in '%s'", option->name, px_error_message());
         px_config_free(&asked);
     }
 }

@@ -16,7 +16,8 @@ static void expect_refused(const char *name, const char *value, const char *part
     px_config_default(&config);
     px_status status = px_config_set(&config, name, value);
     if (status != PX_ERR_ARGUMENT || !strstr(px_error_message(), part))
-        fail_msg("%s = %s: got %s with '%s', want PX_ERR_ARGUMENT with '%s'", name, value, px_status_name(status), px_error_message(), part);
+        fail_msg("%s = %s: got %s with '%s', want PX_ERR_ARGUMENT with '%s'", name, value, px_status_name(status),
+                 px_error_message(), part);
     px_config_free(&config);
 }
 
@@ -37,14 +38,16 @@ static void every_option_has_a_distinct_name_a_short_help_and_a_default_inside_i
         assert_ptr_equal(px_config_find(option->name), option);
         if (strlen(option->help) > 68) fail_msg("%s: help of %zu characters", option->name, strlen(option->help));
         px_config_get(&config, option, value, sizeof value);
-        if (px_config_set(&config, option->name, value) != PX_OK) fail_msg("%s: default %s: %s", option->name, value, px_error_message());
+        if (px_config_set(&config, option->name, value) != PX_OK)
+            fail_msg("%s: default %s: %s", option->name, value, px_error_message());
     }
     px_config_free(&config);
 }
 
 static void numbers_must_be_whole_texts_in_range_and_finite(void **state)
 {
-    static const char *const bad_numbers[] = {"", " 1", "1 ", "1x", "0x10", "nan", "inf", "1e999", "--1", "1.5.2", "one"};
+    static const char *const bad_numbers[] = {"",    " 1",    "1 ",  "1x",    "0x10", "nan",
+                                              "inf", "1e999", "--1", "1.5.2", "one"};
     for (size_t i = 0; i < sizeof bad_numbers / sizeof *bad_numbers; i++) {
         expect_refused("lr", bad_numbers[i], "--lr");
         expect_refused("hidden", bad_numbers[i], "--hidden");
@@ -111,7 +114,11 @@ static void doubles_are_written_as_the_shortest_text_that_reads_back_exactly(voi
     static const struct {
         double value;
         const char *text;
-    } cases[] = {{0.1, "0.1"}, {1.0 / 3, "0.3333333333333333"}, {2e-3, "0.002"}, {1e-8, "1e-08"}, {0.30000000000000004, "0.30000000000000004"}};
+    } cases[] = {{0.1, "0.1"},
+                 {1.0 / 3, "0.3333333333333333"},
+                 {2e-3, "0.002"},
+                 {1e-8, "1e-08"},
+                 {0.30000000000000004, "0.30000000000000004"}};
     px_config config, again;
     px_config_default(&config);
     px_config_default(&again);

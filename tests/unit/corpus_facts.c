@@ -1,4 +1,5 @@
-/* The published facts about the Time Machine, tinyshakespeare and WikiText-2, through tokenising, token files and opening. */
+/* The published facts about the Time Machine, tinyshakespeare and WikiText-2, through tokenising, token files and
+ * opening. */
 #include "corpus_support.h"
 #include "parts.h"
 
@@ -6,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static px_tokenize_result tokenise(const char *path, int level, int normalise, int64_t min_count, px_vocabulary **vocabulary)
+static px_tokenize_result tokenise(const char *path, int level, int normalise, int64_t min_count,
+                                   px_vocabulary **vocabulary)
 {
     px_corpus_request request = request_for(path, level, normalise);
     request.min_count = min_count;
@@ -19,7 +21,8 @@ static void assert_token(const px_vocabulary *vocabulary, int32_t id, const char
 {
     size_t bytes;
     const char *text = px_vocabulary_token(vocabulary, id, &bytes);
-    if (bytes != strlen(token) || memcmp(text, token, bytes) != 0) fail_msg("id %d is %.*s, not %s", id, (int)bytes, text, token);
+    if (bytes != strlen(token) || memcmp(text, token, bytes) != 0)
+        fail_msg("id %d is %.*s, not %s", id, (int)bytes, text, token);
     assert_int_equal(px_vocabulary_frequency(vocabulary, id), frequency);
     assert_int_equal(px_vocabulary_id(vocabulary, token, strlen(token)), id);
 }
@@ -68,7 +71,8 @@ static void time_machine_words_have_the_published_counts(void **state)
     static const struct {
         const char *token;
         int64_t frequency;
-    } top[] = {{"the", 2261}, {"i", 1267}, {"and", 1245}, {"of", 1155}, {"a", 816}, {"to", 695}, {"was", 552}, {"in", 541}, {"that", 443}, {"my", 440}};
+    } top[] = {{"the", 2261}, {"i", 1267},  {"and", 1245}, {"of", 1155},  {"a", 816},
+               {"to", 695},   {"was", 552}, {"in", 541},   {"that", 443}, {"my", 440}};
     char *path = corpus_or_skip("timemachine.txt");
     for (int normalise = 1; normalise <= 2; normalise++) {
         px_vocabulary *vocabulary;
@@ -132,8 +136,10 @@ static void wikitext2_words_have_the_published_counts(void **state)
     static const struct {
         const char *token;
         int64_t frequency;
-    } top[] = {{"the", 113161}, {",", 99913}, {".", 73388}, {"of", 56889}, {"and", 50603}, {"in", 39453}, {"to", 39190}, {"<eos>", 36718}, {"a", 34237}};
-    char *train = corpus_or_skip("wikitext2/train.txt"), *valid = corpus_or_skip("wikitext2/valid.txt"), *test = corpus_or_skip("wikitext2/test.txt");
+    } top[] = {{"the", 113161}, {",", 99913},  {".", 73388},     {"of", 56889}, {"and", 50603},
+               {"in", 39453},   {"to", 39190}, {"<eos>", 36718}, {"a", 34237}};
+    char *train = corpus_or_skip("wikitext2/train.txt"), *valid = corpus_or_skip("wikitext2/valid.txt"),
+         *test = corpus_or_skip("wikitext2/test.txt");
     px_corpus_request request = request_for(train, 2, 0);
     request.valid = valid;
     request.test = test;
@@ -158,7 +164,11 @@ static void boundaries_are_those_of_the_written_fractions(void **state)
 {
     static const struct {
         size_t N, first, second;
-    } facts[] = {{1115394, 1003854, 1059624}, {4137850, 3724065, 3930957}, {170580, 153522, 162051}, {100, 90, 95}, {20, 18, 19}};
+    } facts[] = {{1115394, 1003854, 1059624},
+                 {4137850, 3724065, 3930957},
+                 {170580, 153522, 162051},
+                 {100, 90, 95},
+                 {20, 18, 19}};
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
         assert_int_equal(px_share_of(facts[i].N, 0.9), facts[i].first);
         assert_int_equal(px_share_of(facts[i].N, 0.9 + 0.05), facts[i].second);

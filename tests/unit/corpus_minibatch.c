@@ -18,11 +18,14 @@ static px_tokens *counting(size_t count)
     return tokens;
 }
 
-static const int sizes[][3] = { /* tokens, n, T */
-    {2, 1, 1}, {2, 1, 35}, {3, 2, 1}, {10, 3, 4}, {11, 3, 4}, {100, 7, 5}, {101, 7, 5}, {102, 7, 5}, {1000, 32, 35}, {1001, 33, 7}, {5000, 1, 64}, {36, 35, 1}, {71, 2, 35}, {73, 2, 35}};
+static const int sizes[][3] = {/* tokens, n, T */
+                               {2, 1, 1},     {2, 1, 35},  {3, 2, 1},   {10, 3, 4},     {11, 3, 4},
+                               {100, 7, 5},   {101, 7, 5}, {102, 7, 5}, {1000, 32, 35}, {1001, 33, 7},
+                               {5000, 1, 64}, {36, 35, 1}, {71, 2, 35}, {73, 2, 35}};
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
-/* One epoch: each target of [begin, end) is scored once, right after its input; inv_count counts. Returns scored tokens. */
+/* One epoch: each target of [begin, end) is scored once, right after its input; inv_count counts. Returns scored
+ * tokens. */
 static int64_t assert_covers(px_minibatches *m, int64_t epoch, size_t begin, size_t end)
 {
     uint8_t *seen = calloc(end + 1, 1);
@@ -61,8 +64,13 @@ static void every_target_is_used_exactly_once_an_epoch(void **state)
         for (int random = 0; random <= 1; random++) {
             size_t count = (size_t)sizes[k][0], begin = 5;
             px_tokens *tokens = counting(begin + count + 3);
-            px_minibatch_options o = {.range = {tokens, begin, begin + count}, .n = sizes[k][1], .T = sizes[k][2], .random = random,
-                                      .reset_probability = 0.5, .reset_id = -1, .seed = 7};
+            px_minibatch_options o = {.range = {tokens, begin, begin + count},
+                                      .n = sizes[k][1],
+                                      .T = sizes[k][2],
+                                      .random = random,
+                                      .reset_probability = 0.5,
+                                      .reset_id = -1,
+                                      .seed = 7};
             px_minibatches *m;
             assert_done(px_minibatches_create(&o, &m));
             for (int64_t epoch = 0; epoch < 12; epoch++) assert_covers(m, epoch, begin, begin + count);
@@ -108,7 +116,13 @@ static void any_window_can_be_asked_for_again(void **state)
 {
     px_tokens *tokens = counting(3000);
     for (int random = 0; random <= 1; random++) {
-        px_minibatch_options o = {.range = {tokens, 0, 3000}, .n = 9, .T = 11, .random = random, .reset_probability = 0.3, .reset_id = 40, .seed = 3};
+        px_minibatch_options o = {.range = {tokens, 0, 3000},
+                                  .n = 9,
+                                  .T = 11,
+                                  .random = random,
+                                  .reset_probability = 0.3,
+                                  .reset_id = 40,
+                                  .seed = 3};
         px_minibatches *a, *b;
         assert_done(px_minibatches_create(&o, &a));
         assert_done(px_minibatches_create(&o, &b));
@@ -117,7 +131,8 @@ static void any_window_can_be_asked_for_again(void **state)
                 px_batch x, y, other;
                 uint64_t step = (uint64_t)(100 * epoch + w);
                 assert_done(px_minibatches_get(a, epoch, w, step, &x));
-                assert_done(px_minibatches_get(b, (epoch + 1) % 4, 0, 0, &other)); /* what came before does not matter */
+                assert_done(
+                    px_minibatches_get(b, (epoch + 1) % 4, 0, 0, &other)); /* what came before does not matter */
                 assert_done(px_minibatches_get(b, epoch, w, step, &y));
                 assert_int_equal(x.T, y.T);
                 size_t cells = (size_t)x.T * (size_t)x.n;
@@ -136,7 +151,12 @@ static void window_0_resets_every_stream_and_later_ones_by_chance(void **state)
     px_tokens *tokens = counting(100001);
     static const double probabilities[] = {0, 0.05, 0.5, 1};
     for (int p = 0; p < 4; p++) {
-        px_minibatch_options o = {.range = {tokens, 0, 100001}, .n = 10, .T = 10, .reset_probability = probabilities[p], .reset_id = -1, .seed = 11};
+        px_minibatch_options o = {.range = {tokens, 0, 100001},
+                                  .n = 10,
+                                  .T = 10,
+                                  .reset_probability = probabilities[p],
+                                  .reset_id = -1,
+                                  .seed = 11};
         px_minibatches *m;
         assert_done(px_minibatches_create(&o, &m));
         int64_t windows = px_minibatches_per_epoch(m, 0), drawn = 0;
@@ -147,13 +167,15 @@ static void window_0_resets_every_stream_and_later_ones_by_chance(void **state)
                 uint64_t step = (uint64_t)(epoch * windows + w);
                 assert_done(px_minibatches_get(m, epoch, w, step, &b));
                 for (int32_t i = 0; i < 10; i++) {
-                    int expected = w == 0 || px_random_u32(11, PX_RANDOM_RESET, 0, step * 10 + (uint64_t)i) < probabilities[p] * 4294967296.0;
+                    int expected = w == 0 || px_random_u32(11, PX_RANDOM_RESET, 0, step * 10 + (uint64_t)i) <
+                                                 probabilities[p] * 4294967296.0;
                     assert_int_equal(b.reset[i], expected);
                     drawn += w > 0 && b.reset[i];
                 }
                 for (int32_t i = 10; i < b.T * 10; i++) assert_int_equal(b.reset[i], 0);
             }
-        double draws = 2.0 * (double)(windows - 1) * 10, mean = draws * probabilities[p], deviation = sqrt(mean * (1 - probabilities[p]));
+        double draws = 2.0 * (double)(windows - 1) * 10, mean = draws * probabilities[p],
+               deviation = sqrt(mean * (1 - probabilities[p]));
         assert_true(fabs((double)drawn - mean) <= 5 * deviation); /* exact where the probability is 0 or 1 */
         px_minibatches_destroy(m);
     }
@@ -193,7 +215,8 @@ static void evaluation_scores_every_token_after_the_first_once_and_can_keep_the_
             size_t count = (size_t)sizes[k][0];
             px_tokens *tokens = counting(count);
             px_minibatches *m;
-            assert_done(px_minibatches_create_eval((px_range){tokens, 0, count}, sizes[k][1], sizes[k][2], -1, keep, &m));
+            assert_done(
+                px_minibatches_create_eval((px_range){tokens, 0, count}, sizes[k][1], sizes[k][2], -1, keep, &m));
             assert_covers(m, 0, 0, count);
             for (int64_t w = 0; w < px_minibatches_per_epoch(m, 0); w++) {
                 px_batch b;
@@ -242,7 +265,8 @@ static void random_windows_differ_between_epochs_and_start_at_one_offset(void **
 static void the_permutation_is_a_bijection_for_every_count(void **state)
 {
     uint8_t *seen = malloc(70000);
-    static const uint64_t counts[] = {1, 2, 3, 4, 5, 31, 63, 64, 65, 100, 255, 256, 257, 1000, 4096, 4097, 65536, 69999};
+    static const uint64_t counts[] = {1,   2,   3,   4,   5,    31,   63,   64,    65,
+                                      100, 255, 256, 257, 1000, 4096, 4097, 65536, 69999};
     for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
         for (uint32_t epoch = 0; epoch < 3; epoch++) {
             px_permutation p = px_permutation_make(counts[k], 42, PX_RANDOM_SHUFFLE, epoch);
@@ -275,8 +299,9 @@ static void every_place_of_the_permutation_is_equally_likely(void **state)
         ascending += rising;
     }
     for (int i = 0; i < COUNT; i++)
-        for (int j = 0; j < COUNT; j++) assert_true(abs(times[i][j] - KEYS / COUNT) < 5 * 57); /* deviation sqrt(20000 0.2 0.8) = 57 */
-    assert_true(abs(ascending - KEYS / 120) < 5 * 13); /* one order of 120 */
+        for (int j = 0; j < COUNT; j++)
+            assert_true(abs(times[i][j] - KEYS / COUNT) < 5 * 57); /* deviation sqrt(20000 0.2 0.8) = 57 */
+    assert_true(abs(ascending - KEYS / 120) < 5 * 13);             /* one order of 120 */
 }
 
 static void sizes_that_do_not_work_are_errors_that_say_what_does(void **state)
@@ -317,7 +342,13 @@ static void parts_of_a_window_are_the_window(void **state)
     (void)state;
     for (int random = 0; random < 2; random++) {
         px_tokens *tokens = counting(301);
-        px_minibatch_options options = {.range = {tokens, 0, 301}, .n = 7, .T = 5, .random = random, .reset_probability = 0.3, .reset_id = 33, .seed = 9};
+        px_minibatch_options options = {.range = {tokens, 0, 301},
+                                        .n = 7,
+                                        .T = 5,
+                                        .random = random,
+                                        .reset_probability = 0.3,
+                                        .reset_id = 33,
+                                        .seed = 9};
         px_minibatches *whole, *parts;
         assert_done(px_minibatches_create(&options, &whole));
         assert_done(px_minibatches_create(&options, &parts));

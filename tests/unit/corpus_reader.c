@@ -32,14 +32,16 @@ static px_sink_answer join(void *context, const char *token, size_t bytes)
 }
 
 /* Feeds text cut after `cut` bytes, keeping what is left over, as a reader of chunks does. */
-static px_status tokenise(px_text_options options, const char *text, size_t bytes, size_t cut, joined *j, uint64_t *offset)
+static px_status tokenise(px_text_options options, const char *text, size_t bytes, size_t cut, joined *j,
+                          uint64_t *offset)
 {
     px_sink sink = {.token = join, .context = j};
     px_tokeniser tokeniser;
     size_t used;
     assert_done(px_tokeniser_init(&tokeniser, options, "text", &sink));
     px_status status = px_tokeniser_feed(&tokeniser, text, cut, 0, &used);
-    if (status == PX_OK && !tokeniser.enough) status = px_tokeniser_feed(&tokeniser, text + used, bytes - used, 1, &used);
+    if (status == PX_OK && !tokeniser.enough)
+        status = px_tokeniser_feed(&tokeniser, text + used, bytes - used, 1, &used);
     *offset = tokeniser.offset;
     px_tokeniser_free(&tokeniser);
     return status;
@@ -51,12 +53,14 @@ static void gives(px_text_options options, const char *text, size_t bytes, const
         joined j = {.limit = 0};
         uint64_t offset;
         assert_done(tokenise(options, text, bytes, cut, &j, &offset));
-        if (strlen(tokens) != j.used || memcmp(tokens, j.text, j.used) != 0) fail_msg("cut after %zu: <%s>, not <%s>", cut, j.text, tokens);
+        if (strlen(tokens) != j.used || memcmp(tokens, j.text, j.used) != 0)
+            fail_msg("cut after %zu: <%s>, not <%s>", cut, j.text, tokens);
         assert_int_equal(offset, bytes);
     }
 }
 
-#define GIVES(level, normalise, invalid, text, tokens) gives((px_text_options){level, normalise, invalid}, text, sizeof text - 1, tokens)
+#define GIVES(level, normalise, invalid, text, tokens)                                                                 \
+    gives((px_text_options){level, normalise, invalid}, text, sizeof text - 1, tokens)
 
 static void bytes_are_tokens_whatever_they_are(void **state)
 {
@@ -75,15 +79,27 @@ static void words_stand_between_white_space_and_lines_end_in_eos(void **state)
     GIVES(WORD, NONE, ERROR, " the  cat\nsat ", "the|cat|<eos>|sat");
     GIVES(WORD, NONE, ERROR, "\n\nx\r\n", "<eos>|<eos>|x|<eos>");
     GIVES(WORD, NONE, ERROR, "a\tb\vc\fd", "a|b|c|d");
-    GIVES(WORD, NONE, ERROR, "a\xc2\xa0" "b\xe3\x80\x80" "c\xe2\x80\xa8" "d\xc2\x85" "e", "a|b|c|d|e"); /* NBSP, ideographic, line separator, NEL */
-    GIVES(WORD, NONE, ERROR, "z\xc3\xa9ro\xe2\x80\x8b" "x", "z\xc3\xa9ro\xe2\x80\x8bx");               /* zero width space is none */
+    GIVES(WORD, NONE, ERROR,
+          "a\xc2\xa0"
+          "b\xe3\x80\x80"
+          "c\xe2\x80\xa8"
+          "d\xc2\x85"
+          "e",
+          "a|b|c|d|e"); /* NBSP, ideographic, line separator, NEL */
+    GIVES(WORD, NONE, ERROR,
+          "z\xc3\xa9ro\xe2\x80\x8b"
+          "x",
+          "z\xc3\xa9ro\xe2\x80\x8bx"); /* zero width space is none */
     GIVES(WORD, NONE, ERROR, "<unk> <eos>\n", "<unk>|<eos>|<eos>");
 }
 
 static void letters_make_one_space_of_every_run(void **state)
 {
     GIVES(CHAR, LETTERS, ERROR, "..The Cat's\n\n9 LIVES!", " |t|h|e| |c|a|t| |s| |l|i|v|e|s| ");
-    GIVES(BYTE, LETTERS, ERROR, "A\xff\xfe" "b", "a| |b");
+    GIVES(BYTE, LETTERS, ERROR,
+          "A\xff\xfe"
+          "b",
+          "a| |b");
     GIVES(CHAR, LETTERS, ERROR, "caf\xc3\xa9!x", "c|a|f| |x");
     GIVES(CHAR, LETTERS, ERROR, "[`@{", " "); /* the neighbours of A-Z and a-z */
 }
@@ -105,16 +121,25 @@ static void invalid_utf8_is_an_error_with_its_offset(void **state)
     static const struct {
         const char *text;
         const char *at;
-    } cases[] = {{"ab\xff" "c", "byte 2: not UTF-8 (0xff)"}, {"a\xc3", "byte 1: not UTF-8 (0xc3)"}, {"\xe2\x82", "byte 0"}, {"xyz\x80", "byte 3: not UTF-8 (0x80)"},
-                 {"\xc0\xaf", "byte 0"}, {"a\xed\xa0\x80", "byte 1"}, {"a\xf4\x90\x80\x80", "byte 1"}, {"\xc3\xa9\xf0\x9f\x8e", "byte 2"}};
+    } cases[] = {{"ab\xff"
+                  "c",
+                  "byte 2: not UTF-8 (0xff)"},
+                 {"a\xc3", "byte 1: not UTF-8 (0xc3)"},
+                 {"\xe2\x82", "byte 0"},
+                 {"xyz\x80", "byte 3: not UTF-8 (0x80)"},
+                 {"\xc0\xaf", "byte 0"},
+                 {"a\xed\xa0\x80", "byte 1"},
+                 {"a\xf4\x90\x80\x80", "byte 1"},
+                 {"\xc3\xa9\xf0\x9f\x8e", "byte 2"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int level = CHAR; level <= WORD; level++)
             for (int normalise = NONE; normalise <= BY_LINE; normalise++)
                 for (size_t cut = 0; cut <= strlen(cases[i].text); cut++) {
                     joined j = {.limit = 0};
                     uint64_t offset;
-                    assert_fails(tokenise((px_text_options){level, normalise, ERROR}, cases[i].text, strlen(cases[i].text), cut, &j, &offset), PX_ERR_INPUT,
-                                 "text: ", cases[i].at, "--invalid replace", NULL);
+                    assert_fails(tokenise((px_text_options){level, normalise, ERROR}, cases[i].text,
+                                          strlen(cases[i].text), cut, &j, &offset),
+                                 PX_ERR_INPUT, "text: ", cases[i].at, "--invalid replace", NULL);
                 }
 }
 
@@ -123,11 +148,22 @@ static void invalid_utf8_is_an_error_with_its_offset(void **state)
 static void invalid_utf8_is_replaced_by_maximal_subparts(void **state)
 {
     /* The example of the Unicode Standard, table 3-8: 61 F1 80 80 E1 80 C2 62 80 63 80 BF 64. */
-    GIVES(CHAR, NONE, REPLACE, "a\xf1\x80\x80\xe1\x80\xc2" "b\x80" "c\x80\xbf" "d", "a|" FFFD "|" FFFD "|" FFFD "|b|" FFFD "|c|" FFFD "|" FFFD "|d");
+    GIVES(CHAR, NONE, REPLACE,
+          "a\xf1\x80\x80\xe1\x80\xc2"
+          "b\x80"
+          "c\x80\xbf"
+          "d",
+          "a|" FFFD "|" FFFD "|" FFFD "|b|" FFFD "|c|" FFFD "|" FFFD "|d");
     GIVES(CHAR, NONE, REPLACE, "\xed\xa0\x80", FFFD "|" FFFD "|" FFFD); /* a surrogate: no byte of it begins anything */
     GIVES(CHAR, NONE, REPLACE, "x\xf0\x9f\x8e", "x|" FFFD);
-    GIVES(WORD, NONE, REPLACE, "a\xff" "b c", "a" FFFD "b|c");
-    GIVES(CHAR, LETTERS, REPLACE, "a\xff\xff" "b", "a| |b");
+    GIVES(WORD, NONE, REPLACE,
+          "a\xff"
+          "b c",
+          "a" FFFD "b|c");
+    GIVES(CHAR, LETTERS, REPLACE,
+          "a\xff\xff"
+          "b",
+          "a| |b");
 }
 
 static void a_sink_that_has_enough_ends_the_reading_where_its_last_token_ends(void **state)
@@ -161,7 +197,8 @@ static void a_word_without_end_is_an_error_that_says_where(void **state)
     uint64_t offset;
     assert_done(tokenise((px_text_options){WORD, NONE, 0}, text, bytes, 5, &j, &offset));
     j = (joined){.limit = 0};
-    assert_fails(tokenise((px_text_options){WORD, NONE, 0}, text, bytes, 5, &j, &offset), PX_ERR_INPUT, "byte 3: a word of more than 65536 bytes", NULL);
+    assert_fails(tokenise((px_text_options){WORD, NONE, 0}, text, bytes, 5, &j, &offset), PX_ERR_INPUT,
+                 "byte 3: a word of more than 65536 bytes", NULL);
     free(text);
 }
 

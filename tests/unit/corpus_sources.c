@@ -14,10 +14,7 @@ static px_machine *machine_of(const char *text)
     return m;
 }
 
-static double h(double p) /* entropy of a coin */
-{
-    return -p * log2(p) - (1 - p) * log2(1 - p);
-}
+static double h(double p) /* entropy of a coin */ { return -p * log2(p) - (1 - p) * log2(1 - p); }
 
 static void assert_near(double got, double want, double tolerance)
 {
@@ -64,7 +61,8 @@ static void random_machines_have_a_stationary_distribution_and_its_entropy(void 
         double *now = calloc((size_t)states, sizeof *now), *next = calloc((size_t)states, sizeof *next), sum = 0;
         for (int32_t s = 0; s < states; s++) {
             sum += m->stationary[s];
-            for (size_t e = m->first[s]; e < m->first[s + 1]; e++) next[m->edges[e].next] += m->stationary[s] * m->edges[e].probability;
+            for (size_t e = m->first[s]; e < m->first[s + 1]; e++)
+                next[m->edges[e].next] += m->stationary[s] * m->edges[e].probability;
         }
         assert_near(sum, 1, 1e-12);
         for (int32_t s = 0; s < states; s++) assert_near(next[s], m->stationary[s], 1e-12);
@@ -96,7 +94,8 @@ static void symbols_come_as_often_as_their_probabilities_say(void **state)
     enum { DRAWS = 200000 };
     for (int k = 0; k < 5; k++) {
         px_machine *m = machine_of(px_machine_builtin_text(names[k]));
-        double *times = calloc(m->first[m->states], sizeof *times), *visits = calloc((size_t)m->states, sizeof *visits), bits = 0;
+        double *times = calloc(m->first[m->states], sizeof *times), *visits = calloc((size_t)m->states, sizeof *visits),
+               bits = 0;
         int32_t s = 0;
         for (uint64_t i = 0; i < DRAWS; i++) {
             visits[s]++;
@@ -123,7 +122,8 @@ static void the_same_seed_gives_the_same_symbols_and_another_one_others(void **s
     px_machine *m = machine_of(px_machine_builtin_text("coin"));
     int same = 0, s = 0, t = 0, u = 0;
     for (uint64_t i = 0; i < 1000; i++) {
-        int32_t a = px_machine_step(m, &s, 1, i)->symbol, b = px_machine_step(m, &t, 1, i)->symbol, c = px_machine_step(m, &u, 2, i)->symbol;
+        int32_t a = px_machine_step(m, &s, 1, i)->symbol, b = px_machine_step(m, &t, 1, i)->symbol,
+                c = px_machine_step(m, &u, 2, i)->symbol;
         assert_int_equal(a, b);
         same += a == c;
     }
@@ -157,7 +157,8 @@ static void a_cycle_of_words_goes_round_and_has_no_entropy(void **state)
     assert_int_equal(m->symbol_count, 4);
     assert_true(m->entropy_bits == 0 && !signbit(m->entropy_bits));
     int32_t s = 0;
-    for (uint64_t i = 0; i < 17; i++) assert_string_equal(m->symbols[px_machine_step(m, &s, 0, i)->symbol], words[i % 5]);
+    for (uint64_t i = 0; i < 17; i++)
+        assert_string_equal(m->symbols[px_machine_step(m, &s, 0, i)->symbol], words[i % 5]);
     px_machine_destroy(m);
     assert_fails(px_machine_cycle("  ", &m), PX_ERR_ARGUMENT, "needs a word", NULL);
 }
@@ -191,7 +192,8 @@ static void descriptions_that_make_no_sense_are_errors_that_say_where(void **sta
                  {"s \\q 1 s\n", "test:1: in a symbol a backslash"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         px_machine *m = NULL;
-        assert_fails(px_machine_read(cases[i].text, strlen(cases[i].text), "test", &m), PX_ERR_INPUT, cases[i].message, NULL);
+        assert_fails(px_machine_read(cases[i].text, strlen(cases[i].text), "test", &m), PX_ERR_INPUT, cases[i].message,
+                     NULL);
         assert_null(m);
     }
     px_machine *m = NULL;

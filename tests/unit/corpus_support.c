@@ -76,7 +76,8 @@ size_t unknown_in(const px_tokens *tokens, size_t begin, size_t end)
 
 void assert_fails(px_status status, px_status wanted, ...)
 {
-    if (status != wanted) fail_msg("%s where %s is right (%s)", px_status_name(status), px_status_name(wanted), px_error_message());
+    if (status != wanted)
+        fail_msg("%s where %s is right (%s)", px_status_name(status), px_status_name(wanted), px_error_message());
     va_list pieces;
     va_start(pieces, wanted);
     for (const char *piece; (piece = va_arg(pieces, const char *));)
@@ -101,7 +102,4 @@ char *corpus_or_skip(const char *name)
     return NULL;
 }
 
-int finish_tests(int failures)
-{
-    return failures ? failures : corpora_missing ? 77 : 0;
-}
+int finish_tests(int failures) { return failures ? failures : corpora_missing ? 77 : 0; }

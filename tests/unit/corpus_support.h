@@ -27,8 +27,8 @@ void assert_done(px_status status); /* prints the message otherwise */
 int32_t token_at(const px_tokens *tokens, size_t index);
 size_t unknown_in(const px_tokens *tokens, size_t begin, size_t end);
 
-/* The path of a corpus below $PERPLEX_DATASETS or ../shared/datasets beside the checkout; where it is missing the test is
- * skipped, loudly. malloc'ed. */
+/* The path of a corpus below $PERPLEX_DATASETS or ../shared/datasets beside the checkout; where it is missing the test
+ * is skipped, loudly. malloc'ed. */
 char *corpus_or_skip(const char *name);
 /* What a program returns: failures, else 77 if a corpus was missing, else 0. */
 int finish_tests(int failures);

@@ -17,7 +17,8 @@
 #define CHAR PX_LEVEL_CHAR
 #define WORD PX_LEVEL_WORD
 
-static px_tokenize_result tokenise_to(const char *text_path, const char *token_path, int level, const px_vocabulary *vocabulary)
+static px_tokenize_result tokenise_to(const char *text_path, const char *token_path, int level,
+                                      const px_vocabulary *vocabulary)
 {
     px_corpus_request request = request_for(text_path, level, 0);
     request.vocabulary = vocabulary;
@@ -110,7 +111,8 @@ static void the_width_of_ids_leaves_room_for_the_mark_of_unknown_tokens(void **s
     for (int32_t words = 65533; words <= 65536; words++) {
         char *text = malloc((size_t)words * 8), *at = text;
         for (int i = 0; i < words; i++) at += sprintf(at, "%x ", i);
-        char *path = scratch_write("edge.txt", text, (size_t)(at - text)), *other = scratch_write("other.txt", "0 zz ffff zz fffc", 17);
+        char *path = scratch_write("edge.txt", text, (size_t)(at - text)),
+             *other = scratch_write("other.txt", "0 zz ffff zz fffc", 17);
         px_corpus_request request = request_for(path, WORD, 0);
         request.valid = other;
         px_corpus corpus;
@@ -118,7 +120,8 @@ static void the_width_of_ids_leaves_room_for_the_mark_of_unknown_tokens(void **s
         assert_int_equal(px_vocabulary_size(corpus.vocabulary), words + 1);
         int32_t *ids;
         size_t count, unknown;
-        assert_done(px_vocabulary_encode(corpus.vocabulary, text, (size_t)(at - text), "text", &ids, &count, &unknown, NULL));
+        assert_done(
+            px_vocabulary_encode(corpus.vocabulary, text, (size_t)(at - text), "text", &ids, &count, &unknown, NULL));
         assert_int_equal(unknown, 0);
         for (size_t i = 0; i < count; i++) assert_int_equal(token_at(corpus.data, i), ids[i]);
         assert_int_equal(unknown_in(corpus.valid_data, 0, 5), words == 65536 ? 2 : 3);
@@ -150,8 +153,8 @@ static void unknown_tokens_are_counted_in_any_range_and_literal_unk_is_one(void 
     /*                          0 1     2 3 4     5     6 7 */
     static const char train[] = "a b a b", valid[] = "a <unk> x b <unk> <unk> y z";
     static const int is_unknown[] = {0, 1, 1, 0, 1, 1, 1, 1};
-    char *train_path = scratch_write("train.txt", train, sizeof train - 1), *valid_path = scratch_write("valid.txt", valid, sizeof valid - 1),
-         *file = scratch_path("valid.tok");
+    char *train_path = scratch_write("train.txt", train, sizeof train - 1),
+         *valid_path = scratch_write("valid.txt", valid, sizeof valid - 1), *file = scratch_path("valid.tok");
     px_corpus_request request = request_for(train_path, WORD, 0);
     request.valid = valid_path;
     px_corpus corpus;
@@ -215,8 +218,8 @@ static void the_vocabulary_is_made_of_the_training_part_alone(void **state)
 
 static void a_given_vocabulary_is_used_and_a_token_file_must_agree_with_it(void **state)
 {
-    char *first = scratch_write("first.txt", "abcabcab", 8), *second = scratch_write("second.txt", "zzzabzzz", 8), *file = scratch_path("first.tok"),
-         *words = scratch_path("words.tok");
+    char *first = scratch_write("first.txt", "abcabcab", 8), *second = scratch_write("second.txt", "zzzabzzz", 8),
+         *file = scratch_path("first.tok"), *words = scratch_path("words.tok");
     px_vocabulary *vocabulary;
     px_corpus_request request = request_for(first, BYTE, 0);
     px_tokenize_result r;
@@ -240,7 +243,8 @@ static void a_given_vocabulary_is_used_and_a_token_file_must_agree_with_it(void 
     /* another vocabulary, another level, as data and as validation text */
     px_corpus_request other = request_for(second, BYTE, 0);
     other.valid = file;
-    assert_fails(px_corpus_open(&other, &corpus), PX_ERR_INPUT, "first.tok", "its vocabulary (4 entries)", "4 entries", NULL);
+    assert_fails(px_corpus_open(&other, &corpus), PX_ERR_INPUT, "first.tok", "its vocabulary (4 entries)", "4 entries",
+                 NULL);
     tokenise_to(second, words, WORD, NULL);
     other.valid = words;
     assert_fails(px_corpus_open(&other, &corpus), PX_ERR_INPUT, "words.tok", "level word", "level byte", NULL);
@@ -261,7 +265,8 @@ static void a_given_vocabulary_is_used_and_a_token_file_must_agree_with_it(void 
 
 static void limit_cuts_a_token_file_and_counts_its_unknown_tokens_anew(void **state)
 {
-    char *a = scratch_write("a.txt", "abab", 4), *b = scratch_write("b.txt", "xaxbxx", 6), *file = scratch_path("b.tok");
+    char *a = scratch_write("a.txt", "abab", 4), *b = scratch_write("b.txt", "xaxbxx", 6),
+         *file = scratch_path("b.tok");
     px_vocabulary *vocabulary;
     px_corpus_request request = request_for(a, BYTE, 0);
     px_tokenize_result r;
@@ -298,7 +303,9 @@ static void characters_that_the_edge_of_a_piece_cuts_are_whole(void **state)
             assert_done(px_corpus_open(&request, &corpus));
             assert_int_equal(px_tokens_count(corpus.data), PIECE - before + 4);
             assert_int_equal(px_vocabulary_size(corpus.vocabulary), 4);
-            assert_int_equal(px_vocabulary_frequency(corpus.vocabulary, px_vocabulary_id(corpus.vocabulary, characters[k], length)), 3);
+            assert_int_equal(
+                px_vocabulary_frequency(corpus.vocabulary, px_vocabulary_id(corpus.vocabulary, characters[k], length)),
+                3);
             assert_int_equal(px_tokens_text_bytes(corpus.data), bytes);
             px_corpus_close(&corpus);
             free(path);
@@ -396,7 +403,8 @@ static void a_forged_token_file_with_right_checksums_is_found_too(void **state)
 
 static void a_token_file_is_written_whole_or_not_at_all(void **state)
 {
-    char *text = scratch_write("t.txt", "abc\xff", 4), *file = scratch_write("kept.tok", "old", 3), *nowhere = scratch_path("no/such/folder/x.tok");
+    char *text = scratch_write("t.txt", "abc\xff", 4), *file = scratch_write("kept.tok", "old", 3),
+         *nowhere = scratch_path("no/such/folder/x.tok");
     px_corpus_request request = request_for(text, CHAR, 0);
     px_tokenize_result r;
     assert_fails(px_tokenize(&request, file, &r, NULL), PX_ERR_INPUT, "byte 3", NULL);
@@ -435,7 +443,8 @@ static void fails_to_open(const char *path, int level, const char *message)
 
 static void bad_inputs_are_clear_errors(void **state)
 {
-    char *empty = scratch_write("empty.txt", "", 0), *one = scratch_write("one.txt", "x", 1), *missing = scratch_path("missing.txt"), *blank = scratch_write("blank.txt", "  \t ", 4),
+    char *empty = scratch_write("empty.txt", "", 0), *one = scratch_write("one.txt", "x", 1),
+         *missing = scratch_path("missing.txt"), *blank = scratch_write("blank.txt", "  \t ", 4),
          *latin = scratch_write("latin.txt", "caf\xe9 au lait", 12), *folder = scratch_path("");
     fails_to_open(missing, BYTE, "missing.txt: No such file");
     fails_to_open(folder, BYTE, "a folder");
@@ -452,7 +461,8 @@ static void bad_inputs_are_clear_errors(void **state)
     assert_true(px_vocabulary_id(corpus.vocabulary, "\xef\xbf\xbd", 3) > 0);
     px_corpus_close(&corpus);
     request = request_for(blank, CHAR, 1);
-    assert_fails(px_corpus_open(&request, &corpus), PX_ERR_INPUT, "hold no letters", NULL); /* one run of other characters: one space, which is nothing */
+    assert_fails(px_corpus_open(&request, &corpus), PX_ERR_INPUT, "hold no letters",
+                 NULL); /* one run of other characters: one space, which is nothing */
     request = request_for(blank, CHAR, 2);
     assert_fails(px_corpus_open(&request, &corpus), PX_ERR_INPUT, "hold no letters", NULL);
     if (geteuid() != 0) {
@@ -610,7 +620,8 @@ static void a_corpus_costs_no_memory_beyond_its_pages(void **state)
         assert_done(px_corpus_open(&request, &corpus));
         watch_memory(NULL, NULL, 1);
         assert_true(most_anonymous > 0);
-        if (most_anonymous - before > MOST_KIB) fail_msg("level %d: %ld KiB of memory for a text of %d MiB", level, most_anonymous - before, MIB);
+        if (most_anonymous - before > MOST_KIB)
+            fail_msg("level %d: %ld KiB of memory for a text of %d MiB", level, most_anonymous - before, MIB);
         px_corpus_close(&corpus);
     }
     remove(path);

@@ -9,7 +9,8 @@
 #define CHAR PX_LEVEL_CHAR
 #define WORD PX_LEVEL_WORD
 
-static px_vocabulary *vocabulary_of(const void *text, size_t bytes, int level, int64_t min_count, int64_t max_vocab, px_tokenize_result *result)
+static px_vocabulary *vocabulary_of(const void *text, size_t bytes, int level, int64_t min_count, int64_t max_vocab,
+                                    px_tokenize_result *result)
 {
     char *path = scratch_write("text", text, bytes);
     px_corpus_request request = request_for(path, level, 0);
@@ -172,7 +173,8 @@ static void the_hash_tells_level_and_tokens_apart_and_not_counts(void **state)
     assert_true(px_vocabulary_hash(a) != px_vocabulary_hash(b));
     assert_true(px_vocabulary_hash(a) != px_vocabulary_hash(c));
     assert_true(px_vocabulary_hash(a) == px_vocabulary_hash(d));
-    assert_fails(px_vocabulary_check_same(a, b, "valid.tok"), PX_ERR_INPUT, "valid.tok", "level char", "level byte", NULL);
+    assert_fails(px_vocabulary_check_same(a, b, "valid.tok"), PX_ERR_INPUT, "valid.tok", "level char", "level byte",
+                 NULL);
     assert_fails(px_vocabulary_check_same(a, c, "valid.tok"), PX_ERR_INPUT, "valid.tok", "differ from id 1", NULL);
     assert_done(px_vocabulary_check_same(a, d, "valid.tok"));
     px_vocabulary_destroy(a);
@@ -190,22 +192,34 @@ static void a_damaged_text_form_is_an_error_that_says_where(void **state)
         {"hello\n", "line 1: not a vocabulary"},
         {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=0\n", "line 1: damaged"},
         {"perplex-vocabulary 1 level=bytes normalise=none invalid=error size=1\n<unk>\t0\n", "line 1: damaged"},
-        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=2\n<unk>\t0\n", "line 3: the text ends here"},
+        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=2\n<unk>\t0\n",
+         "line 3: the text ends here"},
         {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=1\na\t0\n", "line 2: id 0 must be <unk>"},
-        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=2\n<unk>\t0\nab\t1\n", "line 3: not a token of level byte"},
-        {"perplex-vocabulary 1 level=char normalise=none invalid=error size=2\n<unk>\t0\n\xff\t1\n", "line 3: not a token of level char"},
-        {"perplex-vocabulary 1 level=char normalise=none invalid=error size=2\n<unk>\t0\n\t1\n", "line 3: not a token of level char"},
-        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=2\n<unk>\t0\na 1\n", "line 3: a token, a tab"},
-        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=2\n<unk>\t0\na\tx\n", "line 3: a token's frequency"},
-        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=2\n<unk>\t0\na\t-4\n", "line 3: a token's frequency"},
-        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=2\n<unk>\t0\n\\q\t1\n", "line 3: there is no such escape as \\q"},
-        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=2\n<unk>\t0\n\\x4\t1\n", "line 3: there is no such escape"},
-        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=3\n<unk>\t0\na\t1\na\t1\n", "line 4: the token of id 1 stands here again"},
-        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=2\n<unk>\t0\na\t1\nb\t1\n", "line 4: more lines"},
+        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=2\n<unk>\t0\nab\t1\n",
+         "line 3: not a token of level byte"},
+        {"perplex-vocabulary 1 level=char normalise=none invalid=error size=2\n<unk>\t0\n\xff\t1\n",
+         "line 3: not a token of level char"},
+        {"perplex-vocabulary 1 level=char normalise=none invalid=error size=2\n<unk>\t0\n\t1\n",
+         "line 3: not a token of level char"},
+        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=2\n<unk>\t0\na 1\n",
+         "line 3: a token, a tab"},
+        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=2\n<unk>\t0\na\tx\n",
+         "line 3: a token's frequency"},
+        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=2\n<unk>\t0\na\t-4\n",
+         "line 3: a token's frequency"},
+        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=2\n<unk>\t0\n\\q\t1\n",
+         "line 3: there is no such escape as \\q"},
+        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=2\n<unk>\t0\n\\x4\t1\n",
+         "line 3: there is no such escape"},
+        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=3\n<unk>\t0\na\t1\na\t1\n",
+         "line 4: the token of id 1 stands here again"},
+        {"perplex-vocabulary 1 level=byte normalise=none invalid=error size=2\n<unk>\t0\na\t1\nb\t1\n",
+         "line 4: more lines"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         px_vocabulary *v = NULL;
-        assert_fails(px_vocabulary_read(cases[i].text, strlen(cases[i].text), "model", &v), PX_ERR_INPUT, "model: vocabulary", cases[i].message, NULL);
+        assert_fails(px_vocabulary_read(cases[i].text, strlen(cases[i].text), "model", &v), PX_ERR_INPUT,
+                     "model: vocabulary", cases[i].message, NULL);
         assert_null(v);
     }
 }
@@ -217,7 +231,8 @@ static void no_change_of_the_text_form_is_fatal(void **state)
     char *form = px_vocabulary_write(v);
     size_t bytes = strlen(form);
     for (size_t i = 0; i < bytes; i++) {
-        if (px_vocabulary_read(form, i, "cut", &read) == PX_OK) fail_msg("cut after %zu bytes of %zu was taken", i, bytes);
+        if (px_vocabulary_read(form, i, "cut", &read) == PX_OK)
+            fail_msg("cut after %zu bytes of %zu was taken", i, bytes);
         for (int c = 0; c < 256; c += 7) {
             char kept = form[i];
             form[i] = (char)c;
@@ -248,7 +263,8 @@ static void encoding_counts_unknown_tokens_and_shows_the_first(void **state)
     assert_done(px_vocabulary_encode(v, NULL, 0, "--prompt", &ids, &count, NULL, NULL));
     assert_int_equal(count, 0);
     free(ids);
-    assert_fails(px_vocabulary_encode(v, "a\xff", 2, "--prompt", &ids, &count, NULL, NULL), PX_ERR_INPUT, "--prompt: byte 1", NULL);
+    assert_fails(px_vocabulary_encode(v, "a\xff", 2, "--prompt", &ids, &count, NULL, NULL), PX_ERR_INPUT,
+                 "--prompt: byte 1", NULL);
     px_vocabulary_destroy(v);
 }
 

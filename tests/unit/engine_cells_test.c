@@ -67,7 +67,9 @@ static void cells_have_the_derivatives_of_their_outputs(void **state)
             gradient_of((px_cell)cell, unit, weights, gradient);
             for (int k = 0; k < INPUTS; k++) {
                 const double want = slope_of((px_cell)cell, unit, k, weights);
-                if (!(fabs(gradient[k] - want) < 1e-8)) fail_msg("%s, input %d, draw %u: %.10g, want %.10g", px_cell_names[cell], k, draw, gradient[k], want);
+                if (!(fabs(gradient[k] - want) < 1e-8))
+                    fail_msg("%s, input %d, draw %u: %.10g, want %.10g", px_cell_names[cell], k, draw, gradient[k],
+                             want);
             }
         }
 }
@@ -125,7 +127,8 @@ static void loss_is_minus_log_softmax(void **state)
 static void loss_is_exact_at_its_extremes(void **state)
 {
     const double inf = INFINITY;
-    const double closed[] = {0, -inf, 0}, open[] = {0, inf, 0}, two[] = {inf, 1, inf}, none[] = {-inf, -inf}, spoilt[] = {0, NAN, 1};
+    const double closed[] = {0, -inf, 0}, open[] = {0, inf, 0}, two[] = {inf, 1, inf}, none[] = {-inf, -inf},
+                 spoilt[] = {0, NAN, 1};
     (void)state;
     assert_true(nll_of(closed, 3, 1) == inf && fabs(nll_of(closed, 3, 0) - log(2)) < 1e-15);
     assert_true(nll_of(open, 3, 1) == 0 && nll_of(open, 3, 0) == inf);

@@ -25,7 +25,8 @@ static void engines_are_found_by_name(void **state)
 
 static void unknown_devices_are_named_with_a_remedy(void **state)
 {
-    static const char *const names[] = {"", "CPU", "gpu", "cpu:1", "cuda:", "cuda:x", "cuda:-1", "cuda:4096", "reference2", NULL};
+    static const char *const names[] = {
+        "", "CPU", "gpu", "cpu:1", "cuda:", "cuda:x", "cuda:-1", "cuda:4096", "reference2", NULL};
     const px_engine_ops *ops;
     int ordinal;
     (void)state;
@@ -33,7 +34,8 @@ static void unknown_devices_are_named_with_a_remedy(void **state)
         assert_int_equal(px_engine_find(names[k], &ops, &ordinal), PX_ERR_DEVICE);
         assert_int_equal(px_status_exit_code(PX_ERR_DEVICE), 2);
         if (names[k]) assert_non_null(strstr(px_error_message(), names[k]));
-        assert_true(strstr(px_error_message(), "cpu") || strstr(px_error_message(), "cuda:k")); /* what would be accepted */
+        assert_true(strstr(px_error_message(), "cpu") ||
+                    strstr(px_error_message(), "cuda:k")); /* what would be accepted */
     }
 }
 
@@ -114,10 +116,8 @@ static void nothing_is_destroyed_twice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(engines_are_found_by_name),
-        cmocka_unit_test(unknown_devices_are_named_with_a_remedy),
-        cmocka_unit_test(impossible_settings_are_refused),
-        cmocka_unit_test(memory_that_is_not_there_is_refused),
+        cmocka_unit_test(engines_are_found_by_name),       cmocka_unit_test(unknown_devices_are_named_with_a_remedy),
+        cmocka_unit_test(impossible_settings_are_refused), cmocka_unit_test(memory_that_is_not_there_is_refused),
         cmocka_unit_test(nothing_is_destroyed_twice),
     };
     return cmocka_run_group_tests_name("engine_find", tests, NULL, NULL);

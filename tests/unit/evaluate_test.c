@@ -30,14 +30,16 @@ static int free_tokens(void **state)
     return 0;
 }
 
-static px_range all(void)
-{
-    return (px_range){tokens, 0, COUNT};
-}
+static px_range all(void) { return (px_range){tokens, 0, COUNT}; }
 
 static px_model_config small_model(void)
 {
-    return (px_model_config){.vocab = V, .hidden = H, .layers = 2, .init_scale = 3, .init_gain = 1, .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL};
+    return (px_model_config){.vocab = V,
+                             .hidden = H,
+                             .layers = 2,
+                             .init_scale = 3,
+                             .init_gain = 1,
+                             .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL};
 }
 
 /* random 0: all weights zero but the output bias, which is `bias` for token 1. */
@@ -98,7 +100,8 @@ static void certainty_has_perplexity_1_and_impossibility_inf(void **state)
         engine = make_engine(engines[e], 2, 8, 0, -INFINITY);
         for (int32_t n = 1; n <= 2; n++) {
             evaluation = evaluate(engine, (px_range){same, 0, 50}, n, 8);
-            assert_true(isinf(evaluation.loss) && evaluation.loss > 0 && isinf(evaluation.perplexity) && isinf(evaluation.bits_per_token));
+            assert_true(isinf(evaluation.loss) && evaluation.loss > 0 && isinf(evaluation.perplexity) &&
+                        isinf(evaluation.bits_per_token));
         }
         evaluation = evaluate(engine, all(), 1, 8); /* one impossible token among others */
         assert_true(isinf(evaluation.loss));
@@ -186,7 +189,7 @@ static void ranges_without_a_target_are_refused(void **state)
     px_engine_destroy(engine);
 }
 
-/* ---- sequences -------------------------------------------------------------------------------------------------------- */
+/* ---- sequences --------------------------------------------------------------------------------------------------- */
 
 enum { SEQUENCES = 23 };
 
@@ -248,8 +251,8 @@ static void sequences_do_not_depend_on_order_company_or_shape(void **state)
                     if (!known)
                         exact[which[i]] = nll;
                     else if (nll != exact[which[i]])
-                        fail_msg("%s, n = %d, T = %d, order %u: sequence %d: %.17g, at first %.17g", engines[e], (int)shapes[s][0],
-                                 (int)shapes[s][1], (unsigned)salt, which[i], nll, exact[which[i]]);
+                        fail_msg("%s, n = %d, T = %d, order %u: sequence %d: %.17g, at first %.17g", engines[e],
+                                 (int)shapes[s][0], (int)shapes[s][1], (unsigned)salt, which[i], nll, exact[which[i]]);
                 }
                 known = 1;
                 px_engine_destroy(engine);
@@ -257,7 +260,7 @@ static void sequences_do_not_depend_on_order_company_or_shape(void **state)
     }
 }
 
-/* ---- sampling ------------------------------------------------------------------------------------------------------------ */
+/* ---- sampling ---------------------------------------------------------------------------------------------------- */
 
 enum { LENGTH = 60, STREAMS = 5 };
 typedef struct texts {
@@ -277,8 +280,16 @@ static texts sample(px_engine *engine, int32_t count, uint64_t seed, int greedy,
 {
     static const int32_t prompt[] = {1, 4, 2, 8, 5, 7};
     texts t = {.end_at = end_at};
-    px_sample_options options = {.length = LENGTH, .temperature = 0.9, .top_p = 1, .seed = seed, .count = count, .greedy = greedy,
-                                 .prompt = prompt, .prompt_count = 6, .token = keep, .context = &t};
+    px_sample_options options = {.length = LENGTH,
+                                 .temperature = 0.9,
+                                 .top_p = 1,
+                                 .seed = seed,
+                                 .count = count,
+                                 .greedy = greedy,
+                                 .prompt = prompt,
+                                 .prompt_count = 6,
+                                 .token = keep,
+                                 .context = &t};
     assert_px_ok(px_sample(engine, V, &options));
     return t;
 }
@@ -288,7 +299,8 @@ static void a_stream_of_a_seed_is_the_same_text_whatever_the_count(void **state)
     (void)state;
     for (int e = 0; e < 2; e++) {
         px_engine *one = make_engine(engines[e], 1, 3, 1, 0), *many = make_engine(engines[e], STREAMS, 8, 1, 0);
-        texts alone = sample(one, 1, 1, 0, 0), other = sample(one, 1, 2, 0, 0), all_of_them = sample(many, STREAMS, 1, 0, 0);
+        texts alone = sample(one, 1, 1, 0, 0), other = sample(one, 1, 2, 0, 0),
+              all_of_them = sample(many, STREAMS, 1, 0, 0);
         assert_memory_equal(alone.id[0], all_of_them.id[0], sizeof alone.id[0]);
         assert_memory_not_equal(alone.id[0], other.id[0], sizeof alone.id[0]);
         assert_memory_not_equal(all_of_them.id[0], all_of_them.id[1], sizeof alone.id[0]);
@@ -321,17 +333,27 @@ static void a_text_goes_on_from_the_whole_prompt(void **state)
         px_engine *engine = make_engine(engines[e], 2, 6, 1, 0);
         for (size_t length = 1; length <= 40; length += 13) {
             texts t = {0};
-            px_sample_options options = {.length = 20, .greedy = 1, .top_p = 1, .count = 1, .prompt = ids, .prompt_count = length, .token = keep, .context = &t};
+            px_sample_options options = {.length = 20,
+                                         .greedy = 1,
+                                         .top_p = 1,
+                                         .count = 1,
+                                         .prompt = ids,
+                                         .prompt_count = length,
+                                         .token = keep,
+                                         .context = &t};
             float probabilities[V];
             int32_t last = 0;
             uint8_t reset = 1;
             assert_px_ok(px_sample(engine, V, &options));
-            for (size_t i = 0; i < length; i++, reset = 0) assert_px_ok(px_engine_next(engine, &ids[i], &reset, 1, probabilities));
+            for (size_t i = 0; i < length; i++, reset = 0)
+                assert_px_ok(px_engine_next(engine, &ids[i], &reset, 1, probabilities));
             for (int made = 0; made < 20; made++) {
                 last = 0;
                 for (int32_t j = 1; j < V; j++)
                     if (probabilities[j] > probabilities[last]) last = j;
-                if (t.id[0][made] != last) fail_msg("%s: prompt of %zu, token %d: %d, by hand %d", engines[e], length, made, (int)t.id[0][made], (int)last);
+                if (t.id[0][made] != last)
+                    fail_msg("%s: prompt of %zu, token %d: %d, by hand %d", engines[e], length, made,
+                             (int)t.id[0][made], (int)last);
                 assert_px_ok(px_engine_next(engine, &last, NULL, 1, probabilities));
             }
         }
@@ -343,7 +365,9 @@ static void sampling_refuses_what_it_cannot_do(void **state)
 {
     px_engine *engine = make_engine("reference", 2, 3, 1, 0);
     int32_t prompt[] = {1, V};
-    px_sample_options good = {.length = 1, .temperature = 1, .top_p = 1, .count = 1, .prompt = prompt, .prompt_count = 1}, bad;
+    px_sample_options good =
+                          {.length = 1, .temperature = 1, .top_p = 1, .count = 1, .prompt = prompt, .prompt_count = 1},
+                      bad;
     (void)state;
     assert_px_ok(px_sample(engine, V, &good));
     bad = good, bad.count = 3;

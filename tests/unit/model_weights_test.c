@@ -27,7 +27,8 @@ static int tear_down(void **state)
 /* A model of two tokens and <unk>, all weights 0.25 but one, written and opened again. */
 static px_status write_and_open(px_tensor_role role, size_t place, float value)
 {
-    static const char vocabulary_text[] = "perplex-vocabulary 1 level=byte normalise=none invalid=error size=3\n<unk>\t0\na\t1\nb\t1\n";
+    static const char vocabulary_text[] =
+        "perplex-vocabulary 1 level=byte normalise=none invalid=error size=3\n<unk>\t0\na\t1\nb\t1\n";
     const char *path = scratch_path(folder, "model.safetensors");
     px_config config;
     px_vocabulary *vocabulary;
@@ -55,9 +56,11 @@ static px_status write_and_open(px_tensor_role role, size_t place, float value)
 
 static void a_weight_that_is_no_number_is_refused_by_tensor_and_place(void **state)
 {
-    static const px_tensor_role roles[] = {PX_TENSOR_EMBEDDING, PX_TENSOR_W_XH, PX_TENSOR_W_HH, PX_TENSOR_B_H, PX_TENSOR_W_HQ, PX_TENSOR_B_Q};
-    static const char *const names[] = {"encoder.weight: value 2 ", "rnn.weight_ih_l0: value 2 ", "rnn.weight_hh_l0: value 2 ", "rnn.bias_ih_l0: value 2 ",
-                                        "decoder.weight: value 2 ", "decoder.bias: value 2 "};
+    static const px_tensor_role roles[] = {PX_TENSOR_EMBEDDING, PX_TENSOR_W_XH, PX_TENSOR_W_HH,
+                                           PX_TENSOR_B_H,       PX_TENSOR_W_HQ, PX_TENSOR_B_Q};
+    static const char *const names[] = {"encoder.weight: value 2 ",   "rnn.weight_ih_l0: value 2 ",
+                                        "rnn.weight_hh_l0: value 2 ", "rnn.bias_ih_l0: value 2 ",
+                                        "decoder.weight: value 2 ",   "decoder.bias: value 2 "};
     (void)state;
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
         assert_px_fails(write_and_open(roles[i], 2, NAN), PX_ERR_INPUT, names[i]);

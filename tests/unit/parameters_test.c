@@ -65,15 +65,17 @@ static void table_lists_the_tensors_of_each_kind_of_model(void **state)
     check_table(MODEL(.vocab = 28, .hidden = 5, .layers = 1),
                 "rnn.weight_ih_l0 5x28, rnn.weight_hh_l0 5x5, rnn.bias_ih_l0 5, decoder.weight 28x5, decoder.bias 28, ",
                 140 + 25 + 5 + 140 + 28);
-    check_table(MODEL(.vocab = 9, .embed = 3, .hidden = 4, .layers = 2),
-                "encoder.weight 9x3, rnn.weight_ih_l0 4x3, rnn.weight_hh_l0 4x4, rnn.bias_ih_l0 4, rnn.weight_ih_l1 4x4, "
-                "rnn.weight_hh_l1 4x4, rnn.bias_ih_l1 4, decoder.weight 9x4, decoder.bias 9, ",
-                27 + 12 + 16 + 4 + 16 + 16 + 4 + 36 + 9);
+    check_table(
+        MODEL(.vocab = 9, .embed = 3, .hidden = 4, .layers = 2),
+        "encoder.weight 9x3, rnn.weight_ih_l0 4x3, rnn.weight_hh_l0 4x4, rnn.bias_ih_l0 4, rnn.weight_ih_l1 4x4, "
+        "rnn.weight_hh_l1 4x4, rnn.bias_ih_l1 4, decoder.weight 9x4, decoder.bias 9, ",
+        27 + 12 + 16 + 4 + 16 + 16 + 4 + 36 + 9);
     check_table(MODEL(.vocab = 9, .embed = 4, .hidden = 4, .layers = 1, .tied = 1),
                 "encoder.weight 9x4, rnn.weight_ih_l0 4x4, rnn.weight_hh_l0 4x4, rnn.bias_ih_l0 4, decoder.bias 9, ",
                 36 + 16 + 16 + 4 + 9);
     check_table(MODEL(.vocab = 9, .embed = 3, .hidden = 4, .layers = 1, .tied = 1),
-                "encoder.weight 9x3, rnn.weight_ih_l0 4x3, rnn.weight_hh_l0 4x4, rnn.bias_ih_l0 4, proj.weight 3x4, decoder.bias 9, ",
+                "encoder.weight 9x3, rnn.weight_ih_l0 4x3, rnn.weight_hh_l0 4x4, rnn.bias_ih_l0 4, proj.weight 3x4, "
+                "decoder.bias 9, ",
                 27 + 12 + 16 + 4 + 12 + 9);
     px_parameters table = table_of(MODEL(.vocab = 28, .hidden = 5, .layers = 2));
     assert_true(px_parameters_find(&table, PX_TENSOR_W_XH, 0)->one_hot);
@@ -94,10 +96,14 @@ static void deepest_model_fits_the_table(void **state)
 static void impossible_sizes_are_refused(void **state)
 {
     const px_model_config bad[] = {
-        MODEL(.vocab = 0, .hidden = 4, .layers = 1),  MODEL(.vocab = -5, .hidden = 4, .layers = 1),
-        MODEL(.vocab = 9, .hidden = 0, .layers = 1),  MODEL(.vocab = 9, .hidden = -1, .layers = 1),
-        MODEL(.vocab = 9, .hidden = 4, .layers = 0),  MODEL(.vocab = 9, .hidden = 4, .layers = PX_MAX_LAYERS + 1),
-        MODEL(.vocab = 9, .embed = -1, .hidden = 4, .layers = 1), MODEL(.vocab = 9, .hidden = 4, .layers = 1, .tied = 1),
+        MODEL(.vocab = 0, .hidden = 4, .layers = 1),
+        MODEL(.vocab = -5, .hidden = 4, .layers = 1),
+        MODEL(.vocab = 9, .hidden = 0, .layers = 1),
+        MODEL(.vocab = 9, .hidden = -1, .layers = 1),
+        MODEL(.vocab = 9, .hidden = 4, .layers = 0),
+        MODEL(.vocab = 9, .hidden = 4, .layers = PX_MAX_LAYERS + 1),
+        MODEL(.vocab = 9, .embed = -1, .hidden = 4, .layers = 1),
+        MODEL(.vocab = 9, .hidden = 4, .layers = 1, .tied = 1),
         MODEL(.vocab = INT32_MAX, .embed = INT32_MAX, .hidden = INT32_MAX, .layers = PX_MAX_LAYERS),
     };
     px_parameters table;
@@ -110,7 +116,8 @@ static void impossible_sizes_are_refused(void **state)
 
 static void rows_layout_transposes_the_one_hot_tensor_alone(void **state)
 {
-    static const px_model_config models[] = {{.vocab = 70, .hidden = 45, .layers = 2}, {.vocab = 1, .hidden = 1, .layers = 1},
+    static const px_model_config models[] = {{.vocab = 70, .hidden = 45, .layers = 2},
+                                             {.vocab = 1, .hidden = 1, .layers = 1},
                                              {.vocab = 9, .embed = 3, .hidden = 4, .layers = 1}};
     (void)state;
     for (int m = 0; m < 3; m++) {
@@ -195,7 +202,8 @@ static void normal_weights_have_the_deviation_asked_for(void **state)
         double error = 5 / sqrt((double)t->count), fourth = 0;
         for (size_t i = t->offset; i < t->offset + t->count; i++) fourth += pow(flat[i] / 0.02, 4) / (double)t->count;
         assert_true(fabs(m.mean) < 0.02 * error && fabs(m.deviation / 0.02 - 1) < error);
-        assert_true(fabs(fourth - 3) < 10 * error); /* a normal distribution's fourth moment, standard error sqrt(96 / count) */
+        assert_true(fabs(fourth - 3) <
+                    10 * error); /* a normal distribution's fourth moment, standard error sqrt(96 / count) */
     }
     free(flat);
 }
@@ -229,12 +237,16 @@ static void cells_have_their_tensors(void **state)
         int32_t rows = wanted[i].gates * 7;
         assert_int_equal(table.tensor_count, wanted[i].tensors);
         for (int32_t l = 0; l < 2; l++) {
-            const px_tensor *w_xh = px_parameters_find(&table, PX_TENSOR_W_XH, l), *w_hh = px_parameters_find(&table, PX_TENSOR_W_HH, l),
-                            *b_h = px_parameters_find(&table, PX_TENSOR_B_H, l), *lone = px_parameters_find(&table, PX_TENSOR_B_HN, l);
-            assert_true(w_xh->rows == rows && w_xh->cols == (l ? 7 : 5) && w_hh->rows == rows && w_hh->cols == 7 && b_h->rows == rows);
+            const px_tensor *w_xh = px_parameters_find(&table, PX_TENSOR_W_XH, l),
+                            *w_hh = px_parameters_find(&table, PX_TENSOR_W_HH, l),
+                            *b_h = px_parameters_find(&table, PX_TENSOR_B_H, l),
+                            *lone = px_parameters_find(&table, PX_TENSOR_B_HN, l);
+            assert_true(w_xh->rows == rows && w_xh->cols == (l ? 7 : 5) && w_hh->rows == rows && w_hh->cols == 7 &&
+                        b_h->rows == rows);
             assert_true(!lone == (wanted[i].cell != PX_CELL_GRU) && (!lone || lone->rows == 7));
             const px_second_bias second = px_parameters_second_bias(&table, b_h);
-            assert_true(second.tensor == lone && second.rows == rows && second.before + second.after == (size_t)(lone ? rows - 7 : rows));
+            assert_true(second.tensor == lone && second.rows == rows &&
+                        second.before + second.after == (size_t)(lone ? rows - 7 : rows));
             assert_int_equal(second.before, lone ? 14 : rows); /* n is the third of r, z, n */
             assert_int_equal(px_parameters_layer_begin(&table, l), w_xh->offset);
         }
@@ -258,7 +270,8 @@ static void forget_gates_begin_open(void **state)
 static void gates_have_orthogonal_recurrences_of_their_own(void **state)
 {
     enum { H = 31 };
-    px_model_config model = SCALED(1, 1, .vocab = 3, .hidden = H, .layers = 1, .cell = PX_CELL_LSTM, .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL);
+    px_model_config model = SCALED(1, 1, .vocab = 3, .hidden = H, .layers = 1, .cell = PX_CELL_LSTM,
+                                   .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL);
     px_parameters table = table_of(model);
     float *flat = init_of(model, 3);
     const float *w = flat + px_parameters_find(&table, PX_TENSOR_W_HH, 0)->offset;
@@ -282,8 +295,8 @@ static void orthogonal_recurrence_is_orthogonal(void **state)
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         int32_t h = sizes[s];
         double worst = 0, gain = 1.25;
-        px_model_config model = SCALED(1, gain, .vocab = 3, .hidden = h, .layers = 2,
-                                       .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL);
+        px_model_config model =
+            SCALED(1, gain, .vocab = 3, .hidden = h, .layers = 2, .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL);
         px_parameters table = table_of(model);
         float *flat = init_of(model, 3);
         for (int32_t l = 0; l < 2; l++) {
@@ -300,8 +313,8 @@ static void orthogonal_recurrence_is_orthogonal(void **state)
     }
 }
 
-/* Without the sign correction the diagonal would lean to one side (a Householder Q of a normal matrix has a negative first
- * element more often than not): over many matrices the elements average to 0 and the traces have variance 1. */
+/* Without the sign correction the diagonal would lean to one side (a Householder Q of a normal matrix has a negative
+ * first element more often than not): over many matrices the elements average to 0 and the traces have variance 1. */
 static void orthogonal_recurrence_is_uniformly_distributed(void **state)
 {
     enum { MATRICES = 4000, H = 3 };
@@ -325,13 +338,15 @@ static void orthogonal_recurrence_is_uniformly_distributed(void **state)
 
 static void identity_recurrence_is_a_multiple_of_the_identity(void **state)
 {
-    px_model_config model = SCALED(1, 0.5, .vocab = 3, .hidden = 5, .layers = 2, .init_recurrent = PX_INIT_RECURRENT_IDENTITY);
+    px_model_config model =
+        SCALED(1, 0.5, .vocab = 3, .hidden = 5, .layers = 2, .init_recurrent = PX_INIT_RECURRENT_IDENTITY);
     px_parameters table = table_of(model);
     float *flat = init_of(model, 3);
     (void)state;
     for (int32_t l = 0; l < 2; l++)
         for (int i = 0; i < 25; i++)
-            assert_true(flat[px_parameters_find(&table, PX_TENSOR_W_HH, l)->offset + (size_t)i] == (i % 6 == 0 ? 0.5f : 0));
+            assert_true(flat[px_parameters_find(&table, PX_TENSOR_W_HH, l)->offset + (size_t)i] ==
+                        (i % 6 == 0 ? 0.5f : 0));
     free(flat);
 }
 
@@ -347,7 +362,8 @@ static void weights_are_a_function_of_the_seed(void **state)
             assert_memory_equal(first, again, table.count * sizeof *first);
             assert_memory_not_equal(first, other, table.count * sizeof *first);
             /* layers differ from each other, and the gaps between tensors are zero */
-            const px_tensor *low = px_parameters_find(&table, PX_TENSOR_W_HH, 0), *high = px_parameters_find(&table, PX_TENSOR_W_HH, 1);
+            const px_tensor *low = px_parameters_find(&table, PX_TENSOR_W_HH, 0),
+                            *high = px_parameters_find(&table, PX_TENSOR_W_HH, 1);
             if (recurrent != PX_INIT_RECURRENT_IDENTITY)
                 assert_memory_not_equal(first + low->offset, first + high->offset, low->count * sizeof *first);
             assert_true(first[low->offset + low->count] == 0);

@@ -1,7 +1,8 @@
-/* Philox against cuRAND's host generator, which needs no GPU. libcurand is looked for where CUDA toolkits put it; where there is none the
- * test is skipped (77), and says so.
+/* Philox against cuRAND's host generator, which needs no GPU. libcurand is looked for where CUDA toolkits put it; where
+ * there is none the test is skipped (77), and says so.
  *
- * curandGenerate's element i is lane i mod 4 of counter {i div 262144, 0, (i div 4) mod 65536, 0} (seen on CUDA 13.0). */
+ * curandGenerate's element i is lane i mod 4 of counter {i div 262144, 0, (i div 4) mod 65536, 0} (seen on CUDA 13.0).
+ */
 #include "philox.h"
 
 #include <dlfcn.h>
@@ -52,8 +53,8 @@ static int compare(uint64_t seed, const unsigned *got)
     for (uint64_t i = 0; i < COUNT; i++) {
         uint32_t want = px_philox(seed, 0, (uint32_t)(i / 4 % 65536), i / 262144).lane[i % 4];
         if (got[i] == want) continue;
-        fprintf(stderr, "seed %llu, element %llu: cuRAND %08x, ours %08x\n", (unsigned long long)seed, (unsigned long long)i,
-                got[i], want);
+        fprintf(stderr, "seed %llu, element %llu: cuRAND %08x, ours %08x\n", (unsigned long long)seed,
+                (unsigned long long)i, got[i], want);
         return 0;
     }
     return 1;

@@ -1,4 +1,5 @@
-/* Philox 4x32-10 against the known answers published with Random123 (kat_vectors), and the mapping from elements to blocks. */
+/* Philox 4x32-10 against the known answers published with Random123 (kat_vectors), and the mapping from elements to
+ * blocks. */
 #include "philox.h"
 
 #include <setjmp.h>
@@ -15,8 +16,12 @@ static void blocks_are_those_of_random123(void **state)
         uint32_t counter[4], key[2], lane[4];
     } known[] = {
         {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
-        {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, {0xffffffff, 0xffffffff}, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-        {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}, {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+        {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
+         {0xffffffff, 0xffffffff},
+         {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+        {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+         {0xa4093822, 0x299f31d0},
+         {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
     };
     (void)state;
     for (int k = 0; k < 3; k++) {
@@ -72,7 +77,8 @@ static void mask_elements_are_numbered_as_the_design_says(void **state)
     assert_int_equal(px_mask_element(3, 11, 5, 35, 7, 20, 4, 1), (UINT64_C(3) * 11 + 5) * 20 + 4);
     assert_int_equal(px_mask_element(3, 11, 5, 35, 8, 20, 4, 1), (UINT64_C(3) * 11 + 5) * 20 + 4);
     /* a long run needs more than 32 bits */
-    assert_true(px_mask_element(1000000, 64, 63, 35, 34, 1024, 1023, 0) == ((UINT64_C(1000000) * 64 + 63) * 35 + 34) * 1024 + 1023);
+    assert_true(px_mask_element(1000000, 64, 63, 35, 34, 1024, 1023, 0) ==
+                ((UINT64_C(1000000) * 64 + 63) * 35 + 34) * 1024 + 1023);
 }
 
 int main(void)

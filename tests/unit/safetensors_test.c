@@ -64,7 +64,8 @@ static void what_is_written_is_read_back_bit_for_bit(void **state)
     assert_memory_equal(b, list + 15, sizeof b);
     assert_int_equal(px_safetensors_find(file, "a.weight")->place % 8, 0);
     assert_px_fails(px_safetensors_read(file, "c", 1, shape_b, b), PX_ERR_INPUT, "tensor c is missing");
-    assert_px_fails(px_safetensors_read(file, "b", 2, shape_a, b), PX_ERR_INPUT, "shape [7]; its configuration says [3,5]");
+    assert_px_fails(px_safetensors_read(file, "b", 2, shape_a, b), PX_ERR_INPUT,
+                    "shape [7]; its configuration says [3,5]");
     px_safetensors_close(file);
     free(list);
     scratch_destroy(folder);
@@ -81,7 +82,8 @@ static void no_truncated_file_is_opened(void **state)
     for (size_t length = 0; length < bytes; length++) {
         px_safetensors *file;
         write_bytes(cut, data, length);
-        if (px_safetensors_open(cut, &file) != PX_ERR_INPUT) fail_msg("%zu of %zu bytes were taken for a whole file", length, bytes);
+        if (px_safetensors_open(cut, &file) != PX_ERR_INPUT)
+            fail_msg("%zu of %zu bytes were taken for a whole file", length, bytes);
         assert_non_null(strstr(px_error_message(), cut));
     }
     free(data);
@@ -103,7 +105,8 @@ static void a_change_of_any_byte_is_found(void **state)
             data[i] ^= flips[f];
             write_bytes(changed, data, bytes);
             px_status status = px_safetensors_open(changed, &file);
-            /* without the checksum's name there is no checksum to hold against it: what reads checkpoints asks for one */
+            /* without the checksum's name there is no checksum to hold against it: what reads checkpoints asks for one
+             */
             if (status == PX_OK && px_safetensors_has_checksum(file))
                 fail_msg("byte %zu of %zu changed by 0x%02x was not noticed", i, bytes, flips[f]);
             if (status == PX_OK) px_safetensors_close(file);
@@ -131,7 +134,9 @@ static void impossible_headers_are_refused(void **state)
     } cases[] = {
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, NULL},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}   ", 8, NULL},
-        {"{\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 12, NULL},
+        {"{\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]},\"a\":{\"dtype\":\"F32\",\"shape\":[2],"
+         "\"data_offsets\":[0,8]}}",
+         12, NULL},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}x", 8, "text behind"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}", 8, "not JSON"},
         {"[1,2]", 8, "no JSON header"},
@@ -145,20 +150,31 @@ static void impossible_headers_are_refused(void **state)
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4,8]}}", 8, "two whole numbers"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8, "does not fit"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8, "whole numbers"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296,2],\"data_offsets\":[0,0]}}", 0, "impossibly large"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296,2],\"data_offsets\":[0,0]}}", 0,
+         "impossibly large"},
         {"{\"a\":{\"dtype\":\"F64\",\"shape\":[4294967296,536870912],\"data_offsets\":[0,0]}}", 0, "does not fit"},
         {"{\"a\":{\"dtype\":\"F33\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "dtype is not known"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,2],\"data_offsets\":[0,8]}}", 8, "too many dimensions"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, "missing"},
         {"{\"a\":7}", 8, "not an object"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 12, "overlaps"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "overlaps"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],"
+         "\"data_offsets\":[4,12]}}",
+         12, "overlaps"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],"
+         "\"data_offsets\":[0,8]}}",
+         8, "overlaps"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 12, "gap"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}}", 16, "twice"},
-        {"{\"__metadata__\":7,\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "metadata is not an object"},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"a\":{\"dtype\":\"F32\",\"shape\":[2],"
+         "\"data_offsets\":[8,16]}}",
+         16, "twice"},
+        {"{\"__metadata__\":7,\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
+         "metadata is not an object"},
         {"{\"__metadata__\":{\"k\":7},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "not text"},
-        {"{\"__metadata__\":{\"k\":\"1\",\"k\":\"2\"},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "twice"},
-        {"{\"__metadata__\":{\"perplex.checksum\": \"00\"},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "rewritten"},
+        {"{\"__metadata__\":{\"k\":\"1\",\"k\":\"2\"},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+         8, "twice"},
+        {"{\"__metadata__\":{\"perplex.checksum\": "
+         "\"00\"},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+         8, "rewritten"},
         {"{\"__metadata__\":{\"perplex.checksum\":\"00\"}}", 0, "rewritten"},
         {"{\"__metadata__\":{\"perplex.checksum\":\"00000000000000000000000000000000\"}}", 0, "does not match"},
     };
@@ -173,7 +189,8 @@ static void impossible_headers_are_refused(void **state)
             if (status != PX_OK) fail_msg("%s: %s", cases[i].header, px_error_message());
             px_safetensors_close(file);
         } else if (status != PX_ERR_INPUT || !strstr(px_error_message(), cases[i].message))
-            fail_msg("%s: got %s \"%s\", want \"%s\"", cases[i].header, px_status_name(status), status == PX_OK ? "" : px_error_message(), cases[i].message);
+            fail_msg("%s: got %s \"%s\", want \"%s\"", cases[i].header, px_status_name(status),
+                     status == PX_OK ? "" : px_error_message(), cases[i].message);
     }
     write_raw(path, 100000001, "{}", 0);
     assert_px_fails(px_safetensors_open(path, &file), PX_ERR_INPUT, "would have 100000001 bytes");
@@ -222,7 +239,8 @@ static void text_that_is_not_utf8_is_refused(void **state)
 {
     char *folder = scratch_create();
     px_safetensors_writer *writer;
-    static const char *const bad[] = {"\xff", "a\xC3", "\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE2\x82", "\x80"};
+    static const char *const bad[] = {"\xff",     "a\xC3", "\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80",
+                                      "\xE2\x82", "\x80"};
     (void)state;
     assert_px_ok(px_safetensors_create(scratch_path(folder, "m"), &writer));
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)

@@ -12,18 +12,16 @@ enum { V = 12 };
 static const float P[V] = {0.02f, 0.3f, 0.05f, 0.001f, 0.15f, 0, 0.2f, 0.079f, 0.05f, 0.1f, 0.04f, 0.01f};
 static double scratch[2 * 4096];
 
-static px_sample_options plain(void)
-{
-    return (px_sample_options){.temperature = 1, .top_p = 1, .count = 1};
-}
+static px_sample_options plain(void) { return (px_sample_options){.temperature = 1, .top_p = 1, .count = 1}; }
 
 static int32_t choose(const px_sample_options *options, double u)
 {
     return px_sample_choose(P, V, options, u, scratch);
 }
 
-/* Draws `draws` tokens and compares their counts with `expected` (unnormalised) by chi-square. The bound is the 1 - 1e-6 quantile,
- * by Wilson and Hilferty's approximation; the seed is fixed, so that the outcome is the same in every run. */
+/* Draws `draws` tokens and compares their counts with `expected` (unnormalised) by chi-square. The bound is the 1 -
+ * 1e-6 quantile, by Wilson and Hilferty's approximation; the seed is fixed, so that the outcome is the same in every
+ * run. */
 static void check_distribution(const px_sample_options *options, const double *expected, uint64_t seed)
 {
     enum { DRAWS = 50000 };
@@ -107,7 +105,8 @@ static void top_p_keeps_the_smallest_set_that_reaches_it(void **state)
     static const struct {
         double p;
         int kept;
-    } cases[] = {{0.0001, 1}, {0.29, 1}, {0.31, 2}, {0.49, 2}, {0.64, 3}, {0.74, 4}, {0.8, 5}, {0.92, 7}, {0.95, 8}, {0.9995, 11}, {1, 11}};
+    } cases[] = {{0.0001, 1}, {0.29, 1}, {0.31, 2}, {0.49, 2},    {0.64, 3}, {0.74, 4},
+                 {0.8, 5},    {0.92, 7}, {0.95, 8}, {0.9995, 11}, {1, 11}};
     (void)state;
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
         px_sample_options options = plain();
@@ -123,7 +122,7 @@ static void top_p_is_a_share_of_what_top_k_left(void **state)
     px_sample_options options = plain();
     double expected[V] = {0};
     (void)state;
-    options.top_k = 4; /* 0.3 0.2 0.15 0.1, in all 0.75 */
+    options.top_k = 4;   /* 0.3 0.2 0.15 0.1, in all 0.75 */
     options.top_p = 0.8; /* 0.6: three of them */
     expected[1] = 0.3, expected[6] = 0.2, expected[4] = 0.15;
     check_distribution(&options, expected, 50);
@@ -189,7 +188,8 @@ static void cuts_agree_with_a_full_sort_over_large_vocabularies(void **state)
     (void)state;
     for (uint64_t trial = 0; trial < 3; trial++) {
         double sum = 0;
-        for (int i = 0; i < LARGE; i++) sum += p[i] = (float)(px_random_u32(trial, PX_RANDOM_SYNTHETIC, 0, (uint64_t)i) % 97);
+        for (int i = 0; i < LARGE; i++)
+            sum += p[i] = (float)(px_random_u32(trial, PX_RANDOM_SYNTHETIC, 0, (uint64_t)i) % 97);
         for (int i = 0; i < LARGE; i++) p[i] = (float)(p[i] / sum);
         for (int i = 0; i < LARGE; i++) {
             rank[i] = 0;

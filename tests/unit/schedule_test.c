@@ -64,7 +64,8 @@ static void the_cosine_falls_from_the_rate_to_its_floor(void **unused)
     near(px_schedule_rate(&config, &state, 35), 0.5 * (0.1 + 0.45 * (1 + sqrt(0.5))));
     near(px_schedule_rate(&config, &state, 110), 0.05);
     near(px_schedule_rate(&config, &state, 100000), 0.05); /* a run that was given more steps stays at the floor */
-    for (int64_t s = 10; s < 110; s++) assert_true(px_schedule_rate(&config, &state, s + 1) < px_schedule_rate(&config, &state, s));
+    for (int64_t s = 10; s < 110; s++)
+        assert_true(px_schedule_rate(&config, &state, s + 1) < px_schedule_rate(&config, &state, s));
     config.schedule_steps = 5; /* shorter than its warm-up, in which the run still learns */
     near(px_schedule_rate(&config, &state, 4), 0.25);
     near(px_schedule_rate(&config, &state, 10), 0.05);
@@ -146,7 +147,8 @@ static void a_state_comes_back_from_its_text_exactly(void **unused)
     assert_px_ok(px_run_state_read(&back, text.data, "test"));
     px_run_state_write(&back, &again);
     assert_string_equal(text.data, again.data);
-    assert_true(back.best_loss == state.best_loss && back.interval_loss == state.interval_loss && isinf(back.epoch_loss) && isnan(back.grad_norm));
+    assert_true(back.best_loss == state.best_loss && back.interval_loss == state.interval_loss &&
+                isinf(back.epoch_loss) && isnan(back.grad_norm));
     assert_int_equal(back.corpus_hash, state.corpus_hash);
 
     /* every line is needed, once, with a value that is one */

@@ -1,5 +1,5 @@
-/* The team of threads: every piece is done once, parts that wait for one another run at the same time, and a team with more threads than
- * processors, or with threads that are held up, ends its phases all the same. */
+/* The team of threads: every piece is done once, parts that wait for one another run at the same time, and a team with
+ * more threads than processors, or with threads that are held up, ends its phases all the same. */
 #include "team.h"
 
 #include <setjmp.h>
@@ -24,8 +24,8 @@ static px_team *team_of(int threads)
 }
 
 typedef struct tally {
-    unsigned char done[COUNT];   /* written by one thread each: a plain array shows that phases publish */
-    atomic_int threads_seen;     /* bits */
+    unsigned char done[COUNT]; /* written by one thread each: a plain array shows that phases publish */
+    atomic_int threads_seen;   /* bits */
     atomic_int outside;
     int threads;
 } tally;
@@ -51,19 +51,22 @@ static void every_piece_is_done_once_in_every_phase(void **state)
             px_team_for(team, count, grain, count_piece, &t);
             assert_int_equal(atomic_load(&t.outside), 0);
             for (long i = 0; i < COUNT; i++)
-                if (t.done[i] != (i < count)) fail_msg("%d threads, phase %d, grain %ld: piece %ld of %ld done %d times", threads, phase, grain, i, count, t.done[i]);
+                if (t.done[i] != (i < count))
+                    fail_msg("%d threads, phase %d, grain %ld: piece %ld of %ld done %d times", threads, phase, grain,
+                             i, count, t.done[i]);
         }
         px_team_for(team, 0, 1, count_piece, NULL); /* nothing to do */
         px_team_destroy(team);
     }
 }
 
-/* Each part waits for all others many times: only parts that run at the same time, each on its own thread, come to an end. */
+/* Each part waits for all others many times: only parts that run at the same time, each on its own thread, come to an
+ * end. */
 typedef struct circle {
     px_team *team;
     px_meeting meeting;
     unsigned parts;
-    long sum[THREADS];        /* written before a meeting, read by the others after it */
+    long sum[THREADS]; /* written before a meeting, read by the others after it */
     atomic_int wrong;
 } circle;
 
@@ -128,7 +131,8 @@ static void sleep_in_part_1(void *context, int thread, long begin, long end)
     if (begin == 1) nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
 }
 
-/* A team that was held up is told apart for a while, and then tries again: also where its phases meanwhile are ones for a single thread. */
+/* A team that was held up is told apart for a while, and then tries again: also where its phases meanwhile are ones for
+ * a single thread. */
 static void a_disturbance_is_forgotten_after_phases_of_one_piece(void **state)
 {
     (void)state;
@@ -164,7 +168,8 @@ static void look_at_mask(void *context, int thread, long begin, long end)
     pthread_sigmask(SIG_SETMASK, NULL, &mask);
     if (thread == 0) return;
     atomic_fetch_add(&m->threads, 1);
-    atomic_fetch_add(&m->blocked, sigismember(&mask, SIGTERM) && sigismember(&mask, SIGALRM) && sigismember(&mask, SIGUSR1));
+    atomic_fetch_add(&m->blocked,
+                     sigismember(&mask, SIGTERM) && sigismember(&mask, SIGALRM) && sigismember(&mask, SIGUSR1));
 }
 
 static void handlers_run_on_the_owners_thread_alone(void **state)
@@ -177,7 +182,8 @@ static void handlers_run_on_the_owners_thread_alone(void **state)
     pthread_sigmask(SIG_SETMASK, NULL, &mask);
     px_team *team = team_of(3);
     pthread_sigmask(SIG_SETMASK, NULL, &mask_after);
-    assert_int_equal(sigismember(&mask_after, SIGALRM), sigismember(&mask, SIGALRM)); /* the owner's mask is as it was */
+    assert_int_equal(sigismember(&mask_after, SIGALRM),
+                     sigismember(&mask, SIGALRM)); /* the owner's mask is as it was */
     timer_t timer;
     const struct itimerspec often = {.it_value = {.tv_nsec = 500000}, .it_interval = {.tv_nsec = 500000}};
     assert_int_equal(timer_create(CLOCK_MONOTONIC, NULL, &timer), 0);

@@ -1,4 +1,5 @@
-/* Escapes undo themselves for every byte and every choice of short names; characters and columns are counted as people count them. */
+/* Escapes undo themselves for every byte and every choice of short names; characters and columns are counted as people
+ * count them. */
 #include "escape.h"
 #include "utf8.h"
 
@@ -21,7 +22,9 @@ static void every_byte_comes_back(void **state)
                 const size_t length = px_escape_byte((unsigned char)byte, names[n], high, text);
                 const char *at = text;
                 assert_in_range(length, 1, 4);
-                for (size_t i = 0; i < length; i++) assert_true((unsigned char)text[i] >= 0x20 && text[i] != 0x7f && !(high && (unsigned char)text[i] >= 0x80));
+                for (size_t i = 0; i < length; i++)
+                    assert_true((unsigned char)text[i] >= 0x20 && text[i] != 0x7f &&
+                                !(high && (unsigned char)text[i] >= 0x80));
                 assert_int_equal(px_unescape_byte(&at, text + length, names[n], &back), 1);
                 assert_ptr_equal(at, text + length);
                 assert_int_equal((unsigned char)back, byte);
@@ -46,7 +49,9 @@ static void characters_and_columns_are_counted(void **state)
         const char *text;
         size_t length;
         int columns;
-    } facts[] = {{"", 0, 0}, {"abc", 3, 3}, {"na\xc3\xafve", 5, 5}, {"e\xcc\x81", 2, 1}, {"\xe6\x97\xa5\xe6\x9c\xac", 2, 4}, {"a\xff", 2, 2}};
+    } facts[] = {
+        {"", 0, 0},     {"abc", 3, 3}, {"na\xc3\xafve", 5, 5}, {"e\xcc\x81", 2, 1}, {"\xe6\x97\xa5\xe6\x9c\xac", 2, 4},
+        {"a\xff", 2, 2}};
     (void)state;
     for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
         assert_int_equal(px_utf8_length(facts[i].text, strlen(facts[i].text)), facts[i].length);
@@ -57,7 +62,8 @@ static void characters_and_columns_are_counted(void **state)
 static void only_utf_8_is_valid(void **state)
 {
     static const char *const good[] = {"", "abc", "\xc3\xaf", "\xe6\x97\xa5", "\xf4\x8f\xbf\xbf"};
-    static const char *const bad[] = {"\xff", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe6\x97", "a\x80"};
+    static const char *const bad[] = {"\xff",     "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                                      "\xe6\x97", "a\x80"};
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) assert_true(px_utf8_is_valid(good[i], strlen(good[i])));
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) assert_false(px_utf8_is_valid(bad[i], strlen(bad[i])));

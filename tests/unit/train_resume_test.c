@@ -1,5 +1,5 @@
-/* A run that was stopped, cut off or extended equals one that never was: weights, moments, averages, hidden state, position, random
- * choices and metrics, bit for bit, for many settings and on each engine of the host. */
+/* A run that was stopped, cut off or extended equals one that never was: weights, moments, averages, hidden state,
+ * position, random choices and metrics, bit for bit, for many settings and on each engine of the host. */
 #include "train_runs.h"
 
 #include "checkpoint.h"
@@ -17,17 +17,25 @@ static const struct {
     const char *settings[12];
 } option_sets[] = {
     {"sgd", {NULL}},
-    {"adam, every dropout, cosine", {"optimizer=adam", "lr=0.01", "schedule=cosine", "schedule-steps=60", "warmup-steps=5", "dropout=0.3",
-                                     "dropout-input=0.1", "dropout-weight=0.2", "layers=2", NULL}},
+    {"adam, every dropout, cosine",
+     {"optimizer=adam", "lr=0.01", "schedule=cosine", "schedule-steps=60", "warmup-steps=5", "dropout=0.3",
+      "dropout-input=0.1", "dropout-weight=0.2", "layers=2", NULL}},
     {"momentum, random windows", {"optimizer=momentum", "partition=random", "dropout-output=0.2", NULL}},
-    {"plateau", {"schedule=plateau", "valid-every=4", "lr=3", "lr-patience=2", "lr-factor=0.7", "average=stall", "average-patience=3", NULL}},
-    {"averages from a step", {"optimizer=adamw", "lr=0.02", "weight-decay=0.01", "average=from", "average-from=20", "valid-every=5", NULL}},
-    {"rmsprop, tied, locked dropout, averages on stalling", {"optimizer=rmsprop", "lr=0.05", "layers=2", "embed=5", "tied=true",
-      "dropout=0.2", "dropout-locked=true", "average=stall", "average-patience=1", "valid-every=3", NULL}},
+    {"plateau",
+     {"schedule=plateau", "valid-every=4", "lr=3", "lr-patience=2", "lr-factor=0.7", "average=stall",
+      "average-patience=3", NULL}},
+    {"averages from a step",
+     {"optimizer=adamw", "lr=0.02", "weight-decay=0.01", "average=from", "average-from=20", "valid-every=5", NULL}},
+    {"rmsprop, tied, locked dropout, averages on stalling",
+     {"optimizer=rmsprop", "lr=0.05", "layers=2", "embed=5", "tied=true", "dropout=0.2", "dropout-locked=true",
+      "average=stall", "average-patience=1", "valid-every=3", NULL}},
     {"resets", {"reset-probability=0.3", "reset-at=\\n", "nonlinearity=relu", NULL}},
-    {"gru, every dropout", {"cell=gru", "optimizer=adam", "lr=0.01", "dropout=0.3", "dropout-input=0.1", "dropout-weight=0.2", "layers=2",
-                            "reset-probability=0.2", NULL}},
-    {"lstm", {"cell=lstm", "optimizer=adamw", "lr=0.02", "embed=5", "layers=2", "average=from", "average-from=20", "valid-every=5", NULL}},
+    {"gru, every dropout",
+     {"cell=gru", "optimizer=adam", "lr=0.01", "dropout=0.3", "dropout-input=0.1", "dropout-weight=0.2", "layers=2",
+      "reset-probability=0.2", NULL}},
+    {"lstm",
+     {"cell=lstm", "optimizer=adamw", "lr=0.02", "embed=5", "layers=2", "average=from", "average-from=20",
+      "valid-every=5", NULL}},
 };
 enum { SETS = sizeof option_sets / sizeof option_sets[0] };
 static const char *const engines[] = {"reference", "cpu"};
@@ -59,7 +67,8 @@ static void stopped_by_the_flag_and_resumed_is_the_same_run(void **state)
     for (size_t e = 0; e < 2; e++)
         for (int set = 0; set < SETS; set++) {
             char *folder = scratch_create();
-            const char *text = scratch_path(folder, "text"), *whole = scratch_path(folder, "whole"), *parts = scratch_path(folder, "parts");
+            const char *text = scratch_path(folder, "text"), *whole = scratch_path(folder, "whole"),
+                       *parts = scratch_path(folder, "parts");
             px_config config;
             write_text(text, 1500, 1);
             config_of(&config, set, engines[e], text, whole);
@@ -69,8 +78,10 @@ static void stopped_by_the_flag_and_resumed_is_the_same_run(void **state)
             assert_px_ok(px_config_set(&config, "run", parts));
             for (int64_t at = 10; at <= 50; at += 20) {
                 stopper stop = {0, at};
-                px_train_hooks hooks = {.context = &stop, .progress = stop_when_due, .evaluation = stop_when_due, .stop = &stop.flag};
-                px_status status = at == 10 ? px_train_start(&config, &hooks, &result) : px_train_resume(parts, NULL, &hooks, &result);
+                px_train_hooks hooks = {
+                    .context = &stop, .progress = stop_when_due, .evaluation = stop_when_due, .stop = &stop.flag};
+                px_status status =
+                    at == 10 ? px_train_start(&config, &hooks, &result) : px_train_resume(parts, NULL, &hooks, &result);
                 if (status != PX_STOPPED) fail_msg("%s: %s", option_sets[set].name, px_error_message());
                 assert_false(result.finished);
                 assert_int_equal(count_events(parts, "stop"), 1);
@@ -90,7 +101,8 @@ static void ended_and_given_more_steps_is_the_same_run(void **state)
     for (size_t e = 0; e < 2; e++)
         for (int set = 0; set < SETS; set++) {
             char *folder = scratch_create();
-            const char *text = scratch_path(folder, "text"), *whole = scratch_path(folder, "whole"), *parts = scratch_path(folder, "parts");
+            const char *text = scratch_path(folder, "text"), *whole = scratch_path(folder, "whole"),
+                       *parts = scratch_path(folder, "parts");
             px_config config;
             write_text(text, 1500, 2);
             config_of(&config, set, engines[e], text, whole);
@@ -101,7 +113,8 @@ static void ended_and_given_more_steps_is_the_same_run(void **state)
             for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
                 const char *changes[] = {"max-steps", ends[i], "checkpoint-every", i % 2 ? "7" : "0", NULL};
                 assert_px_ok(px_config_set(&config, "max-steps", ends[i]));
-                assert_px_ok(i == 0 ? px_train_start(&config, NULL, &result) : px_train_resume(parts, changes, NULL, &result));
+                assert_px_ok(i == 0 ? px_train_start(&config, NULL, &result)
+                                    : px_train_resume(parts, changes, NULL, &result));
                 assert_int_equal(result.steps, atoi(ends[i]));
                 assert_true(result.finished);
                 /* a job with nothing left to do says the same */
@@ -134,7 +147,8 @@ static void put_in_place(char *bytes, size_t count, const char *from, const char
 /* Every tensor and text of a checkpoint, with the cell named as version 0.1.0 named it. */
 static void write_as_0_1_0(const char *path)
 {
-    static const char *const names[] = {"format", "perplex.version", "perplex.kind", "perplex.averaged", "perplex.state", "perplex.vocabulary"};
+    static const char *const names[] = {"format",           "perplex.version", "perplex.kind",
+                                        "perplex.averaged", "perplex.state",   "perplex.vocabulary"};
     px_safetensors *file;
     px_safetensors_writer *writer;
     assert_px_ok(px_safetensors_open(path, &file));
@@ -162,7 +176,8 @@ static void write_as_0_1_0(const char *path)
     px_safetensors_close(file);
 }
 
-/* The folder's `config`, with the settings that version 0.1.0 wrote and with its texts (tests/unit/config_0_1_0.txt). */
+/* The folder's `config`, with the settings that version 0.1.0 wrote and with its texts (tests/unit/config_0_1_0.txt).
+ */
 static void check_config_of_0_1_0(const char *engine, int relu)
 {
     size_t bytes;
@@ -174,7 +189,8 @@ static void check_config_of_0_1_0(const char *engine, int relu)
     assert_px_ok(px_config_set(&config, "device", engine));
     assert_px_ok(px_config_check(&config));
     assert_int_equal(config.model.cell, relu ? PX_CELL_RELU : PX_CELL_TANH);
-    assert_true(config.model.hidden == 33 && config.model.embed == 7 && config.optimizer.kind == PX_SGD && config.minibatch.batch == 3);
+    assert_true(config.model.hidden == 33 && config.model.embed == 7 && config.optimizer.kind == PX_SGD &&
+                config.minibatch.batch == 3);
     px_config_free(&config);
     free(text);
 }
@@ -185,7 +201,8 @@ static void a_run_of_0_1_0_goes_on(void **state)
     (void)state;
     for (int relu = 0; relu < 2; relu++) {
         char *folder = scratch_create();
-        const char *text = scratch_path(folder, "text"), *whole = scratch_path(folder, "whole"), *parts = scratch_path(folder, "parts");
+        const char *text = scratch_path(folder, "text"), *whole = scratch_path(folder, "whole"),
+                   *parts = scratch_path(folder, "parts");
         px_config config;
         check_config_of_0_1_0("cpu", relu);
         write_text(text, 1500, 3);
@@ -205,13 +222,14 @@ static void a_run_of_0_1_0_goes_on(void **state)
     }
 }
 
-/* The evaluation at an end can give a better model than every evaluation that the longer run makes. The longer run never saw it. */
+/* The evaluation at an end can give a better model than every evaluation that the longer run makes. The longer run
+ * never saw it. */
 static void a_best_model_of_an_end_does_not_outlive_it(void **state)
 {
     enum { STEPS = 60 };
     char *folder = scratch_create(), every[16], end[16];
-    const char *text = scratch_path(folder, "text"), *whole = scratch_path(folder, "whole"), *parts = scratch_path(folder, "parts"),
-               *all = scratch_path(folder, "all");
+    const char *text = scratch_path(folder, "text"), *whole = scratch_path(folder, "whole"),
+               *parts = scratch_path(folder, "parts"), *all = scratch_path(folder, "all");
     double loss[STEPS + 1] = {0};
     int period = 0, at = 0;
     px_config config;
@@ -262,7 +280,8 @@ static void killed_between_checkpoints_and_resumed_is_the_same_run(void **state)
     (void)state;
     for (int set = 0; set < SETS; set++) {
         char *folder = scratch_create();
-        const char *text = scratch_path(folder, "text"), *whole = scratch_path(folder, "whole"), *parts = scratch_path(folder, "parts");
+        const char *text = scratch_path(folder, "text"), *whole = scratch_path(folder, "whole"),
+                   *parts = scratch_path(folder, "parts");
         px_config config;
         write_text(text, 1500, 3);
         config_of(&config, set, "reference", text, whole);
@@ -294,18 +313,22 @@ static void killed_between_checkpoints_and_resumed_is_the_same_run(void **state)
 static void stopped_within_an_evaluation_is_the_same_run(void **state)
 {
     char *folder = scratch_create();
-    const char *text = scratch_path(folder, "text"), *whole = scratch_path(folder, "whole"), *parts = scratch_path(folder, "parts");
+    const char *text = scratch_path(folder, "text"), *whole = scratch_path(folder, "whole"),
+               *parts = scratch_path(folder, "parts");
     px_config config;
     (void)state;
     write_text(text, 1500, 4);
     config_of(&config, 4, "reference", text, whole);
-    assert_px_ok(px_config_set(&config, "log-every", "5")); /* as valid-every: the flag is up before the evaluation begins */
+    assert_px_ok(
+        px_config_set(&config, "log-every", "5")); /* as valid-every: the flag is up before the evaluation begins */
     assert_px_ok(px_train_start(&config, NULL, &result));
     assert_px_ok(px_config_set(&config, "run", parts));
     for (int64_t at = 10; at <= 40; at += 15) {
         stopper stop = {0, at};
         px_train_hooks hooks = {.context = &stop, .progress = stop_when_due, .stop = &stop.flag};
-        assert_int_equal(at == 10 ? px_train_start(&config, &hooks, &result) : px_train_resume(parts, NULL, &hooks, &result), PX_STOPPED);
+        assert_int_equal(at == 10 ? px_train_start(&config, &hooks, &result)
+                                  : px_train_resume(parts, NULL, &hooks, &result),
+                         PX_STOPPED);
         px_checkpoint last;
         assert_px_ok(px_checkpoint_open(scratch_path(parts, "last.safetensors"), &last));
         assert_int_equal(last.state.evaluation_due, 1);
@@ -327,8 +350,10 @@ static void only_free_settings_may_change(void **state)
     small_config(&config, text, run);
     assert_px_ok(px_config_set(&config, "max-steps", "10"));
     assert_px_ok(px_train_start(&config, NULL, &result));
-    static const char *const fixed[][2] = {{"lr", "0.2"}, {"hidden", "12"}, {"seed", "7"}, {"batch", "5"}, {"clip", "2"}, {"valid-every", "3"},
-                                           {"schedule", "step"}, {"average", "from"}, {"on-nan", "rollback"}, {"split", "0.7,0.1,0.1"}};
+    static const char *const fixed[][2] = {{"lr", "0.2"},           {"hidden", "12"},    {"seed", "7"},
+                                           {"batch", "5"},          {"clip", "2"},       {"valid-every", "3"},
+                                           {"schedule", "step"},    {"average", "from"}, {"on-nan", "rollback"},
+                                           {"split", "0.7,0.1,0.1"}};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
         const char *changes[] = {fixed[i][0], fixed[i][1], NULL};
         assert_px_fails(px_train_resume(run, changes, NULL, &result), PX_ERR_ARGUMENT, fixed[i][0]);
@@ -336,7 +361,8 @@ static void only_free_settings_may_change(void **state)
     const char *elsewhere[] = {"run", "x", NULL}, *unknown[] = {"max-step", "12", NULL};
     assert_px_fails(px_train_resume(run, elsewhere, NULL, &result), PX_ERR_ARGUMENT, "stays in its folder");
     assert_px_fails(px_train_resume(run, unknown, NULL, &result), PX_ERR_ARGUMENT, "max-steps");
-    const char *allowed[] = {"max-steps", "20", "epochs", "9", "threads", "1", "device", "cpu", "log-every", "2", "checkpoint-every", "4", NULL};
+    const char *allowed[] = {"max-steps", "20", "epochs",           "9", "threads", "1", "device", "cpu",
+                             "log-every", "2",  "checkpoint-every", "4", NULL};
     assert_px_ok(px_train_resume(run, allowed, NULL, &result));
     assert_int_equal(result.steps, 20);
 
@@ -356,7 +382,8 @@ static void only_free_settings_may_change(void **state)
     free(written);
     assert_px_fails(px_train_resume(run, NULL, NULL, &result), PX_ERR_INPUT, "not the text");
     assert_px_fails(px_train_resume(folder, NULL, NULL, &result), PX_ERR_INPUT, "nothing to go on with");
-    assert_px_fails(px_train_resume(scratch_path(folder, "none"), NULL, NULL, &result), PX_ERR_INPUT, "no such run folder");
+    assert_px_fails(px_train_resume(scratch_path(folder, "none"), NULL, NULL, &result), PX_ERR_INPUT,
+                    "no such run folder");
     px_config_free(&config);
     scratch_destroy(folder);
 }
@@ -387,7 +414,8 @@ static void the_length_of_a_cosine_is_fixed_at_the_first_start(void **state)
 static void a_run_is_repeated_from_its_own_configuration(void **state)
 {
     char *folder = scratch_create();
-    const char *text = scratch_path(folder, "text"), *first = scratch_path(folder, "first"), *second = scratch_path(folder, "second");
+    const char *text = scratch_path(folder, "text"), *first = scratch_path(folder, "first"),
+               *second = scratch_path(folder, "second");
     px_config config, again;
     size_t bytes;
     (void)state;
@@ -409,7 +437,8 @@ static void a_run_is_repeated_from_its_own_configuration(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(killed_between_checkpoints_and_resumed_is_the_same_run), /* first: it forks before there are threads */
+        cmocka_unit_test(
+            killed_between_checkpoints_and_resumed_is_the_same_run), /* first: it forks before there are threads */
         cmocka_unit_test(stopped_by_the_flag_and_resumed_is_the_same_run),
         cmocka_unit_test(ended_and_given_more_steps_is_the_same_run),
         cmocka_unit_test(a_run_of_0_1_0_goes_on),

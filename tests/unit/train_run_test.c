@@ -1,5 +1,5 @@
-/* A training from its start to its ends: what it leaves behind, when it stops early, what it does about numbers that are not finite, disks
- * that are full, files that were altered and folders that are taken. */
+/* A training from its start to its ends: what it leaves behind, when it stops early, what it does about numbers that
+ * are not finite, disks that are full, files that were altered and folders that are taken. */
 #include "train_runs.h"
 
 #include "checkpoint.h"
@@ -41,10 +41,7 @@ static int gone(void **state)
     return 0;
 }
 
-static void set(const char *name, const char *value)
-{
-    assert_px_ok(px_config_set(&config, name, value));
-}
+static void set(const char *name, const char *value) { assert_px_ok(px_config_set(&config, name, value)); }
 
 static px_run_state saved_state(const char *name)
 {
@@ -55,7 +52,7 @@ static px_run_state saved_state(const char *name)
     return state;
 }
 
-/* ---- what a run leaves behind ------------------------------------------------------------------------------------------ */
+/* ---- what a run leaves behind ------------------------------------------------------------------------------------ */
 
 static int lines_told;
 static void count_line(void *context, const char *line)
@@ -70,7 +67,8 @@ static void count_step(void *context, const px_train_progress *progress)
 {
     (void)context;
     assert_true(progress->tokens_per_s > 0 && progress->step % 3 == 0 && progress->steps_in_all == 60);
-    assert_true(fabs(progress->perplexity - exp(progress->loss)) < 1e-9 && progress->share_of_epoch > 0 && progress->share_of_epoch <= 1);
+    assert_true(fabs(progress->perplexity - exp(progress->loss)) < 1e-9 && progress->share_of_epoch > 0 &&
+                progress->share_of_epoch <= 1);
     steps_told++;
 }
 
@@ -100,8 +98,10 @@ static void a_run_learns_and_leaves_its_files_and_metrics(void **state)
     assert_int_equal(count_events(run, "valid"), 6);
     assert_int_equal(count_events(run, "end"), 1);
     assert_true(result.finished && result.steps == 60 && result.seconds > 0);
-    assert_true(result.train_loss < log(8) && result.best_valid_loss < log(8)); /* eight letters, and order among them */
-    assert_true(fabs(result.valid_loss_zero - result.best_valid_loss) < 0.2 && fabs(result.valid_loss_carried - result.valid_loss_zero) < 0.2);
+    assert_true(result.train_loss < log(8) &&
+                result.best_valid_loss < log(8)); /* eight letters, and order among them */
+    assert_true(fabs(result.valid_loss_zero - result.best_valid_loss) < 0.2 &&
+                fabs(result.valid_loss_carried - result.valid_loss_zero) < 0.2);
     assert_true(result.test_loss_zero > 0);
     assert_string_equal(result.best_path, scratch_path(run, "best.safetensors"));
     assert_true(bests_told >= 1 && saved_state("best.safetensors").best_step == result.best_step);
@@ -109,7 +109,8 @@ static void a_run_learns_and_leaves_its_files_and_metrics(void **state)
     /* the model file says what the run says */
     px_model_file model;
     assert_px_ok(px_model_file_open(run, &model));
-    assert_true(model.step == result.best_step && model.valid_loss == result.best_valid_loss && !model.averaged && model.reset_id == -1);
+    assert_true(model.step == result.best_step && model.valid_loss == result.best_valid_loss && !model.averaged &&
+                model.reset_id == -1);
     assert_int_equal(model.config.model.vocab, px_vocabulary_size(model.vocabulary));
     px_engine *engine;
     px_corpus corpus;
@@ -217,7 +218,7 @@ static void a_dry_run_predicts_and_leaves_nothing(void **state)
     assert_false(file_exists(run));
 }
 
-/* ---- ends before the end ------------------------------------------------------------------------------------------------ */
+/* ---- ends before the end ----------------------------------------------------------------------------------------- */
 
 static void early_stopping_waits_its_patience(void **state)
 {
@@ -277,12 +278,13 @@ static void averages_are_the_mean_of_the_weights_after_each_step(void **state)
         px_checkpoint_close(&last);
     }
     for (size_t i = 0; i < count; i++)
-        if (fabs(sum[i] - (double)mean[i]) > 1e-6 * fabs(sum[i]) + 1e-7) fail_msg("weight %zu: average %.9g, mean %.9g", i, (double)mean[i], sum[i]);
+        if (fabs(sum[i] - (double)mean[i]) > 1e-6 * fabs(sum[i]) + 1e-7)
+            fail_msg("weight %zu: average %.9g, mean %.9g", i, (double)mean[i], sum[i]);
     free(sum);
     free(mean);
 }
 
-/* ---- numbers that are not finite ---------------------------------------------------------------------------------------- */
+/* ---- numbers that are not finite --------------------------------------------------------------------------------- */
 
 static void assert_finite(const char *name)
 {
@@ -361,7 +363,8 @@ static void rollback_goes_on_with_a_smaller_rate(void **state)
     assert_px_ok(px_train_resume(again, more, NULL, &result));
     char *second = metrics_text(again);
     assert_non_null(strstr(second, "rollback"));
-    assert_same_tensors(scratch_path(run, "last.safetensors"), scratch_path(again, "last.safetensors"), "resumed after a rollback");
+    assert_same_tensors(scratch_path(run, "last.safetensors"), scratch_path(again, "last.safetensors"),
+                        "resumed after a rollback");
     free(first);
     free(second);
     free(again);
@@ -378,7 +381,7 @@ static void rollback_gives_up_where_it_makes_no_progress(void **state)
     assert_finite("last.safetensors");
 }
 
-/* ---- disks and files ------------------------------------------------------------------------------------------------------ */
+/* ---- disks and files --------------------------------------------------------------------------------------------- */
 
 static struct rlimit unlimited;
 
@@ -403,7 +406,7 @@ static void a_full_disk_ends_the_run_with_the_checkpoint_before(void **state)
     assert_int_equal(status, PX_ERR_IO);
     assert_non_null(strstr(px_error_message(), "last.safetensors"));
     assert_int_equal(saved_state("last.safetensors").step, 28);
-    assert_int_equal(count_files(run), 3); /* no temporary file, and no best yet */
+    assert_int_equal(count_files(run), 3);                   /* no temporary file, and no best yet */
     assert_px_ok(px_train_resume(run, NULL, NULL, &result)); /* once there is room again */
     assert_int_equal(result.steps, 60);
 }
@@ -414,7 +417,8 @@ static void a_full_disk_at_the_start_leaves_nothing(void **state)
     (void)state;
     signal(SIGXFSZ, SIG_IGN);
     getrlimit(RLIMIT_FSIZE, &unlimited);
-    for (rlim_t bytes = 4096; bytes <= 8192; bytes += 4096) { /* enough for the corpus; config, or config and log, but no checkpoint */
+    for (rlim_t bytes = 4096; bytes <= 8192;
+         bytes += 4096) { /* enough for the corpus; config, or config and log, but no checkpoint */
         full = unlimited;
         full.rlim_cur = bytes;
         set("hidden", "40");
@@ -468,7 +472,8 @@ static void numbers_that_json_lacks_are_written_as_text(void **state)
     assert_px_ok(px_metrics_end(log));
     px_metrics_log_close(log);
     char *line = (char *)read_bytes(path, &bytes);
-    assert_string_equal(line, "{\"event\":\"x\",\"a\":\"inf\",\"b\":\"-inf\",\"c\":\"nan\",\"d\":0.1,\"e\":\"\\\"\\n\"}\n");
+    assert_string_equal(line,
+                        "{\"event\":\"x\",\"a\":\"inf\",\"b\":\"-inf\",\"c\":\"nan\",\"d\":0.1,\"e\":\"\\\"\\n\"}\n");
     free(line);
 }
 
@@ -487,13 +492,15 @@ static void altered_and_truncated_checkpoints_are_refused(void **state)
         for (size_t i = 0; i < bytes; i += i < 8 ? 1 : 5) {
             data[i] ^= 0x04;
             write_bytes(path, data, bytes);
-            if (px_model_file_open(path, &model) != PX_ERR_INPUT) fail_msg("%s: byte %zu of %zu altered: opened", path, i, bytes);
+            if (px_model_file_open(path, &model) != PX_ERR_INPUT)
+                fail_msg("%s: byte %zu of %zu altered: opened", path, i, bytes);
             assert_true(strncmp(px_error_message(), path, strlen(path)) == 0);
             data[i] ^= 0x04;
         }
         for (size_t length = 0; length < bytes; length += 1 + length / 9) {
             write_bytes(path, data, length);
-            if (px_model_file_open(path, &model) != PX_ERR_INPUT) fail_msg("%s: %zu of %zu bytes: opened", path, length, bytes);
+            if (px_model_file_open(path, &model) != PX_ERR_INPUT)
+                fail_msg("%s: %zu of %zu bytes: opened", path, length, bytes);
             if (which) assert_int_equal(px_train_resume(run, NULL, NULL, &result), PX_ERR_INPUT);
         }
         write_bytes(path, data, bytes);
@@ -509,7 +516,8 @@ static void altered_and_truncated_checkpoints_are_refused(void **state)
 /* As PyTorch writes it: right tensors, no configuration. */
 static void a_safetensors_file_of_another_program_is_named_as_such(void **state)
 {
-    static const char header[] = "{\"rnn.weight_hh_l0\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"__metadata__\":{\"format\":\"pt\"}}";
+    static const char header[] = "{\"rnn.weight_hh_l0\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"__"
+                                 "metadata__\":{\"format\":\"pt\"}}";
     unsigned char file[8 + sizeof header - 1 + 8] = {sizeof header - 1};
     px_model_file model;
     (void)state;
@@ -522,7 +530,8 @@ static void a_safetensors_file_of_another_program_is_named_as_such(void **state)
 /* A file with another second bias, as PyTorch trains it, made from one of ours tensor by tensor. */
 static void pytorchs_second_bias_is_added_to_the_first(void **state)
 {
-    static const char *const names[] = {"format", "perplex.version", "perplex.kind", "perplex.averaged", "perplex.config", "perplex.state", "perplex.vocabulary"};
+    static const char *const names[] = {"format",         "perplex.version", "perplex.kind",      "perplex.averaged",
+                                        "perplex.config", "perplex.state",   "perplex.vocabulary"};
     const char *changed = scratch_path(folder, "changed.safetensors");
     px_safetensors *file;
     px_safetensors_writer *writer;

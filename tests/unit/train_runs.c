@@ -35,9 +35,22 @@ void set_all(px_config *config, const char *const *settings)
 
 void small_config(px_config *config, const char *text, const char *run)
 {
-    static const char *const settings[] = {
-        "hidden=11", "batch=4", "steps=7", "lr=0.1", "optimizer=sgd", "schedule=constant", "warmup-steps=0", "epochs=0", "max-steps=60",
-        "log-every=3", "device=reference", "threads=1", "split=0.8,0.1,0.1", "init-recurrent=same", "reset-probability=0", NULL};
+    static const char *const settings[] = {"hidden=11",
+                                           "batch=4",
+                                           "steps=7",
+                                           "lr=0.1",
+                                           "optimizer=sgd",
+                                           "schedule=constant",
+                                           "warmup-steps=0",
+                                           "epochs=0",
+                                           "max-steps=60",
+                                           "log-every=3",
+                                           "device=reference",
+                                           "threads=1",
+                                           "split=0.8,0.1,0.1",
+                                           "init-recurrent=same",
+                                           "reset-probability=0",
+                                           NULL};
     px_config_default(config);
     set_all(config, settings);
     assert_px_ok(px_config_set(config, "data", text));
@@ -50,7 +63,8 @@ void assert_same_tensors(const char *path_a, const char *path_b, const char *wha
     assert_px_ok(px_safetensors_open(path_a, &a));
     assert_px_ok(px_safetensors_open(path_b, &b));
     if (px_safetensors_count(a) != px_safetensors_count(b))
-        fail_msg("%s: %s has %zu tensors, %s has %zu", what, path_a, px_safetensors_count(a), path_b, px_safetensors_count(b));
+        fail_msg("%s: %s has %zu tensors, %s has %zu", what, path_a, px_safetensors_count(a), path_b,
+                 px_safetensors_count(b));
     for (size_t i = 0; i < px_safetensors_count(a); i++) {
         const px_safetensor *x = px_safetensors_at(a, i), *y = px_safetensors_find(b, x->name);
         if (!y || x->count != y->count) fail_msg("%s: tensor %s is not the same size in %s", what, x->name, path_b);
@@ -58,7 +72,9 @@ void assert_same_tensors(const char *path_a, const char *path_b, const char *wha
         assert_px_ok(px_safetensors_elements(a, x, 0, x->count, v));
         assert_px_ok(px_safetensors_elements(b, y, 0, x->count, w));
         for (size_t k = 0; k < x->count; k++)
-            if (memcmp(v + k, w + k, 4) != 0) fail_msg("%s: %s[%zu]: %.9g in %s, %.9g in %s", what, x->name, k, (double)v[k], path_a, (double)w[k], path_b);
+            if (memcmp(v + k, w + k, 4) != 0)
+                fail_msg("%s: %s[%zu]: %.9g in %s, %.9g in %s", what, x->name, k, (double)v[k], path_a, (double)w[k],
+                         path_b);
         free(v);
         free(w);
     }
@@ -96,7 +112,8 @@ static void assert_same_text(char *a, char *b, const char *what)
 char *metrics_text(const char *folder)
 {
     size_t bytes, room, used = 0;
-    char *data = (char *)read_bytes(scratch_path(folder, "metrics.jsonl"), &bytes), *out = calloc(1, room = 2 * bytes + 16);
+    char *data = (char *)read_bytes(scratch_path(folder, "metrics.jsonl"), &bytes),
+         *out = calloc(1, room = 2 * bytes + 16);
     for (char *line = data, *end; *line; line = end + 1) {
         end = strchr(line, '\n');
         if (!end) fail_msg("%s/metrics.jsonl does not end in a whole line", folder);

@@ -13,7 +13,8 @@ char *scratch_create(void)
 {
     const char *base = getenv("TMPDIR");
     char *folder = NULL;
-    if (!base || !*base) base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"; /* in memory, flushing costs nothing */
+    if (!base || !*base)
+        base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"; /* in memory, flushing costs nothing */
     assert_true(asprintf(&folder, "%s/perplex-test-XXXXXX", base) > 0);
     assert_non_null(mkdtemp(folder));
     return folder;
@@ -76,7 +77,4 @@ unsigned char *read_bytes(const char *path, size_t *bytes)
     return data;
 }
 
-int file_exists(const char *path)
-{
-    return access(path, F_OK) == 0;
-}
+int file_exists(const char *path) { return access(path, F_OK) == 0; }

@@ -1,7 +1,8 @@
 /* The CPU engine's inside: its buffers, and the phases that work on them. Included by the files of this folder alone.
  *
- * Phases over a whole window, named as in kernels/: embed -> recurrence (layer by layer) -> head, then backward in reverse, then
- * update. Weights lie in row layout (parameters.h): a one-hot W_xh is [V,h], so that a token is one row. */
+ * Phases over a whole window, named as in kernels/: embed -> recurrence (layer by layer) -> head, then backward in
+ * reverse, then update. Weights lie in row layout (parameters.h): a one-hot W_xh is [V,h], so that a token is one row.
+ */
 #ifndef PX_CPU_H
 #define PX_CPU_H
 
@@ -13,80 +14,83 @@
 /* A weight matrix W [out,in] with its two packed forms: forward multiplies by its transpose, backward by itself. */
 typedef struct px_cpu_matrix {
     const px_tensor *tensor;
-    int gates;                  /* parts of `out` that are packed by themselves: G of W_hh, else 1 */
-    float *w, *g;               /* values and gradient [out,in] */
-    px_panels forward;          /* [in,out] packed; W_hh gate by gate, each [h,h] from a panel of its own on */
-    px_panels backward;         /* [out,in] packed; training only */
+    int gates;                         /* parts of `out` that are packed by themselves: G of W_hh, else 1 */
+    float *w, *g;                      /* values and gradient [out,in] */
+    px_panels forward;                 /* [in,out] packed; W_hh gate by gate, each [h,h] from a panel of its own on */
+    px_panels backward;                /* [out,in] packed; training only */
     int forward_ready, backward_ready; /* the panels hold the present weights */
 } px_cpu_matrix;
 
 typedef struct px_cpu_layer {
     px_cpu_matrix w_hh;
-    px_cpu_matrix w_xh;         /* [G h, in]; unused (tensor NULL) where the input is one-hot */
-    float *b, *db;              /* [G h] */
-    float *b_lone, *db_lone;    /* [h] of the lone gate's recurrent part, or NULL */
-    float *h;                   /* [T+1,n,h]: row 0 is the state before the window, row t+1 the output of step t */
+    px_cpu_matrix w_xh;           /* [G h, in]; unused (tensor NULL) where the input is one-hot */
+    float *b, *db;                /* [G h] */
+    float *b_lone, *db_lone;      /* [h] of the lone gate's recurrent part, or NULL */
+    float *h;                     /* [T+1,n,h]: row 0 is the state before the window, row t+1 the output of step t */
     float *s[PX_CELL_STATES_MAX]; /* every state so: s[0] is h */
-    float *z;                   /* [T,n,G h] the input's term, then what the cell keeps, then dz; NULL: a cell that keeps nothing has them in h and d */
-    float *z_hh;                /* [T,n,G h] with a lone gate: its recurrent part, then the gradient of H_{t-1} W_hh; else NULL */
-    px_panels packed;           /* h packed as [(T+1) n, h] for the weight gradients that read it; data NULL unless training */
-    float *up;                  /* [T,n,h] the dropped copy that goes up, or NULL where no mask applies */
+    float *z; /* [T,n,G h] the input's term, then what the cell keeps, then dz; NULL: a cell that keeps nothing has them
+                 in h and d */
+    float *z_hh;      /* [T,n,G h] with a lone gate: its recurrent part, then the gradient of H_{t-1} W_hh; else NULL */
+    px_panels packed; /* h packed as [(T+1) n, h] for the weight gradients that read it; data NULL unless training */
+    float *up;        /* [T,n,h] the dropped copy that goes up, or NULL where no mask applies */
 } px_cpu_layer;
 
 /* Row pointers of one step of the recurrence: what px_cell_rows and the products of a step read and write. */
 typedef struct px_cpu_rows {
-    const float **a, **add;                          /* of the products */
+    const float **a, **add; /* of the products */
     float **out;
     float **z, **z_hh, **now[PX_CELL_STATES_MAX], **returns[PX_CELL_STATES_MAX];
     const float **before[PX_CELL_STATES_MAX], **returned[PX_CELL_STATES_MAX];
 } px_cpu_rows;
 
 typedef struct px_cpu {
-    px_engine base;             /* must be first */
+    px_engine base; /* must be first */
     px_optimizer_config optimizer;
     px_parameters table;
     const px_isa *isa;
     const px_cell_info *cell;
-    long gate_rows;                   /* G h */
+    long gate_rows; /* G h */
     px_product_context product;
     int threads;
-    int parts;                        /* of a phase whose threads wait for one another: no more than there are processors */
+    int parts; /* of a phase whose threads wait for one another: no more than there are processors */
     px_team *team;
     px_arena arena;
 
     float *w, *g, *m1, *m2, *average; /* flat buffers [table.count]; NULL where there is none */
     int has_m1, has_m2;
-    float *states, *eval_states;      /* [S,L,groups*n,h], [S,L,n,h]: carried between windows */
+    float *states, *eval_states; /* [S,L,groups*n,h], [S,L,n,h]: carried between windows */
 
     px_cpu_layer layer[PX_MAX_LAYERS];
-    float *one_hot, *d_one_hot;       /* W_xh of layer 0 as [V,G h], d = 0 */
-    float *embedding, *d_embedding;   /* E [V,d], d > 0 */
-    px_cpu_matrix projection;         /* tensor NULL unless tied and d != h */
-    px_cpu_matrix output;             /* W_hq [V,h], or E [V,d] where tied */
-    float *b_q, *db_q;                /* [V] */
+    float *one_hot, *d_one_hot;     /* W_xh of layer 0 as [V,G h], d = 0 */
+    float *embedding, *d_embedding; /* E [V,d], d > 0 */
+    px_cpu_matrix projection;       /* tensor NULL unless tied and d != h */
+    px_cpu_matrix output;           /* W_hq [V,h], or E [V,d] where tied */
+    float *b_q, *db_q;              /* [V] */
 
-    float *x, *dx;                    /* [T,n,d] embedded inputs and their gradient */
-    float *d[2];                      /* [T,n,h] gradients of layer outputs; used in turn */
-    float *returned[PX_CELL_STATES_MAX]; /* [n,h] gradients of the states that a step has returned past W_hh; NULL where the cell keeps nothing */
-    float *u, *du;                    /* [T,n,d] input of the output layer where projected */
-    float *logits;                    /* [chunk_rows,V] */
+    float *x, *dx;                       /* [T,n,d] embedded inputs and their gradient */
+    float *d[2];                         /* [T,n,h] gradients of layer outputs; used in turn */
+    float *returned[PX_CELL_STATES_MAX]; /* [n,h] gradients of the states that a step has returned past W_hh; NULL where
+                                            the cell keeps nothing */
+    float *u, *du;                       /* [T,n,d] input of the output layer where projected */
+    float *logits;                       /* [chunk_rows,V] */
     long chunk_rows;
-    double *nll;                      /* [T,n] */
-    float *masked_w;                  /* [G h,h] W_hh under weight dropout; also its gradient's scratch */
-    float *zeros;                     /* [max(G h,d)] */
-    px_cpu_rows rows;                 /* row pointers of the recurrence, [threads,n]: each part of the team uses those of its rows */
+    double *nll;      /* [T,n] */
+    float *masked_w;  /* [G h,h] W_hh under weight dropout; also its gradient's scratch */
+    float *zeros;     /* [max(G h,d)] */
+    px_cpu_rows rows; /* row pointers of the recurrence, [threads,n]: each part of the team uses those of its rows */
 
-    /* The table of token rows (one-hot W_xh, or E where untied): its gradient is zero but for the rows of tokens seen. */
+    /* The table of token rows (one-hot W_xh, or E where untied): its gradient is zero but for the rows of tokens seen.
+     */
     const px_tensor *sparse;
-    unsigned char *touched;           /* [V] */
-    int32_t *touched_list;            /* [V] */
-    double *norms;                    /* partial sums of squares */
+    unsigned char *touched; /* [V] */
+    int32_t *touched_list;  /* [V] */
+    double *norms;          /* partial sums of squares */
 
-    unsigned walked;                     /* steps of the recurrence so far: their parity says from which end the next one reads W_hh */
-    px_meeting *meeting;              /* [threads] between the steps of a recurrence: one for each part of the rows */
-    int loss_is_bad;                     /* a loss since the last update was not finite */
-    px_reducer reducer;                  /* start NULL: none */
-    int reducing;                        /* parts have been started since the last update */
+    unsigned walked;     /* steps of the recurrence so far: their parity says from which end the next one reads W_hh */
+    px_meeting *meeting; /* [threads] between the steps of a recurrence: one for each part of the rows */
+    int loss_is_bad;     /* a loss since the last update was not finite */
+    px_reducer reducer;  /* start NULL: none */
+    int reducing;        /* parts have been started since the last update */
     px_metrics metrics;
     px_phase_times times;
 } px_cpu;
@@ -97,20 +101,20 @@ enum { PX_CPU_UPDATE_BLOCK = 16384 }; /* floats of one partial sum of the gradie
 typedef struct px_cpu_window {
     const px_batch *batch;
     int32_t T, n;
-    long rows;       /* T n */
-    int training;    /* masks apply; carried state is the training one */
+    long rows;    /* T n */
+    int training; /* masks apply; carried state is the training one */
 } px_cpu_window;
 
-/* ---- embed.c: from token ids to the input term of layer 0 -------------------------------------------------------------- */
+/* ---- embed.c: from token ids to the input term of layer 0 -------------------------------------------------------- */
 void px_cpu_embed_forward(px_cpu *cpu, const px_cpu_window *window);
 /* dz [T,n,G h] of layer 0; adds to the gradients of W_xh (one-hot), or of W_xh and E. */
 void px_cpu_embed_backward(px_cpu *cpu, const px_cpu_window *window, const float *dz);
 
-/* ---- recurrence.c -------------------------------------------------------------------------------------------------------- */
+/* ---- recurrence.c ------------------------------------------------------------------------------------------------ */
 /* Fills layer l's h; layers above 0 multiply what comes up from below first. */
 void px_cpu_recurrence_forward(px_cpu *cpu, const px_cpu_window *window, int l);
-/* d [T,n,h]: gradient of layer l's outputs, used up. Returns dz [T,n,G h], in d or in the layer. Adds to dW_hh and db_h. The packed h is
- * used up (rows under a reset are zeroed). */
+/* d [T,n,h]: gradient of layer l's outputs, used up. Returns dz [T,n,G h], in d or in the layer. Adds to dW_hh and
+ * db_h. The packed h is used up (rows under a reset are zeroed). */
 float *px_cpu_recurrence_backward(px_cpu *cpu, const px_cpu_window *window, int l, float *d);
 /* dW_xh of layer l > 0 from dz, and the gradient of the output of the layer below into d_below. */
 void px_cpu_between_backward(px_cpu *cpu, const px_cpu_window *window, int l, const float *dz, float *d_below);
@@ -119,44 +123,46 @@ float *px_cpu_input_term(const px_cpu *cpu, const px_cpu_window *window, int l);
 /* What layer l sends up: h itself or its dropped copy. */
 const float *px_cpu_layer_output(const px_cpu *cpu, const px_cpu_window *window, int l);
 
-/* ---- head.c: logits, loss, and the gradient of the top layer's outputs ---------------------------------------------------- */
+/* ---- head.c: logits, loss, and the gradient of the top layer's outputs ------------------------------------------- */
 void px_cpu_head_train(px_cpu *cpu, const px_cpu_window *window, float *d_top);
 void px_cpu_head_evaluate(px_cpu *cpu, const px_cpu_window *window, float *token_nll);
 void px_cpu_head_probabilities(px_cpu *cpu, const px_cpu_window *window, float *probabilities);
 
-/* ---- reduce.c: the flat gradient in the parts that become final together, last ones first ------------------------------------------ */
-/* Everything behind the layers (output layer, projection); layer l > 0; layer 0 with the token table. Without a reducer, or where more
- * windows follow before the update, nothing happens. */
+/* ---- reduce.c: the flat gradient in the parts that become final together, last ones first ------------------------ */
+/* Everything behind the layers (output layer, projection); layer l > 0; layer 0 with the token table. Without a
+ * reducer, or where more windows follow before the update, nothing happens. */
 px_status px_cpu_reduce_head(px_cpu *cpu, const px_cpu_window *window);
 px_status px_cpu_reduce_layer(px_cpu *cpu, const px_cpu_window *window, int l);
 px_status px_cpu_reduce_finish(px_cpu *cpu);
 /* Rows of the training state that all groups have together. */
 size_t px_cpu_streams(const px_cpu *cpu);
 
-/* ---- update.c ---------------------------------------------------------------------------------------------------------------- */
+/* ---- update.c ---------------------------------------------------------------------------------------------------- */
 void px_cpu_update(px_cpu *cpu, const px_update *update);
 void px_cpu_touch_all(px_cpu *cpu);
 
-/* ---- masks.c: dropout of rows [T,n,width] -------------------------------------------------------------------------------------- */
+/* ---- masks.c: dropout of rows [T,n,width] ------------------------------------------------------------------------ */
 /* out = in under the mask of (purpose, layer) with probability p; out may be in. */
-void px_cpu_mask_rows(px_cpu *cpu, const px_cpu_window *window, uint32_t purpose, uint32_t layer, double p, long width, const float *in,
-                      float *out);
+void px_cpu_mask_rows(px_cpu *cpu, const px_cpu_window *window, uint32_t purpose, uint32_t layer, double p, long width,
+                      const float *in, float *out);
 /* The factor (0 or scale) of a one-hot input: the mask has width V and its element is the token. */
 float px_cpu_mask_token(const px_cpu *cpu, const px_cpu_window *window, long row, int32_t token);
 /* out [G h,h] = W under layer l's weight mask of this window's step. */
 void px_cpu_mask_weights(px_cpu *cpu, const px_cpu_window *window, int l, const float *in, float *out);
 
-/* ---- dense.c: products of activations with weight matrices ------------------------------------------------------------------------- */
+/* ---- dense.c: products of activations with weight matrices ------------------------------------------------------- */
 /* x W^T for all rows: the forward product of a matrix. A row's bits do not depend on the rows beside it. */
-void px_cpu_forward_product(px_cpu *cpu, px_cpu_matrix *matrix, long rows, const float *x, const float *bias, float *out);
+void px_cpu_forward_product(px_cpu *cpu, px_cpu_matrix *matrix, long rows, const float *x, const float *bias,
+                            float *out);
 /* dx = dy W, and dW += dy^T x. */
 void px_cpu_data_gradient(px_cpu *cpu, px_cpu_matrix *matrix, long rows, const float *dy, float *dx);
 void px_cpu_weight_gradient(px_cpu *cpu, const px_cpu_matrix *matrix, long rows, const float *dy, const float *x);
 /* The same where x is rows [first, first + rows) of a packed matrix. */
-void px_cpu_weight_gradient_packed(px_cpu *cpu, const px_cpu_matrix *matrix, long rows, const float *dy, const px_panels *x, long first);
+void px_cpu_weight_gradient_packed(px_cpu *cpu, const px_cpu_matrix *matrix, long rows, const float *dy,
+                                   const px_panels *x, long first);
 /* The same where x is rows [first, first + rows) of what layer l sends up, packed or not. */
-void px_cpu_weight_gradient_of_layer(px_cpu *cpu, const px_cpu_window *window, const px_cpu_matrix *matrix, long rows, const float *dy, int l,
-                                     long first);
+void px_cpu_weight_gradient_of_layer(px_cpu *cpu, const px_cpu_window *window, const px_cpu_matrix *matrix, long rows,
+                                     const float *dy, int l, long first);
 /* Packs W (given as w, which may be a masked copy) for forward or backward products. */
 void px_cpu_pack_matrix(px_cpu *cpu, px_cpu_matrix *matrix, const float *w, int backward);
 /* One gate's panels of a matrix that is packed for forward products. */

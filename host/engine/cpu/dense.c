@@ -1,6 +1,7 @@
 /* Dense products of the CPU engine: activations of all T n rows with a weight matrix, forward and backward.
  *
- * All by packed panels (product.h), so that what a token scores depends neither on the window nor on the streams beside it. */
+ * All by packed panels (product.h), so that what a token scores depends neither on the window nor on the streams beside
+ * it. */
 #include "cpu.h"
 
 px_panels px_cpu_gate_panels(const px_cpu *cpu, const px_cpu_matrix *matrix, int gate)
@@ -12,8 +13,7 @@ px_panels px_cpu_gate_panels(const px_cpu *cpu, const px_cpu_matrix *matrix, int
 void px_cpu_pack_matrix(px_cpu *cpu, px_cpu_matrix *matrix, const float *w, int backward)
 {
     const long out = matrix->tensor->rows, in = matrix->tensor->cols;
-    if (backward)
-        px_panels_pack(&cpu->product, px_rows(w, (size_t)in), out, in, &matrix->backward);
+    if (backward) px_panels_pack(&cpu->product, px_rows(w, (size_t)in), out, in, &matrix->backward);
     for (int gate = 0; !backward && gate < matrix->gates; gate++) {
         const long width = out / matrix->gates;
         px_panels part = px_cpu_gate_panels(cpu, matrix, gate);
@@ -25,7 +25,8 @@ void px_cpu_pack_matrix(px_cpu *cpu, px_cpu_matrix *matrix, const float *w, int 
 
 void px_cpu_ready(px_cpu *cpu, px_cpu_matrix *matrix, int backward)
 {
-    if (!(backward ? matrix->backward_ready : matrix->forward_ready)) px_cpu_pack_matrix(cpu, matrix, matrix->w, backward);
+    if (!(backward ? matrix->backward_ready : matrix->forward_ready))
+        px_cpu_pack_matrix(cpu, matrix, matrix->w, backward);
 }
 
 void px_cpu_weights_changed(px_cpu *cpu)
@@ -39,7 +40,8 @@ void px_cpu_weights_changed(px_cpu *cpu)
     cpu->output.forward_ready = cpu->output.backward_ready = 0;
 }
 
-void px_cpu_forward_product(px_cpu *cpu, px_cpu_matrix *matrix, long rows, const float *x, const float *bias, float *out)
+void px_cpu_forward_product(px_cpu *cpu, px_cpu_matrix *matrix, long rows, const float *x, const float *bias,
+                            float *out)
 {
     const long width = matrix->tensor->rows, in = matrix->tensor->cols;
     px_cpu_ready(cpu, matrix, 0);
@@ -56,17 +58,20 @@ void px_cpu_data_gradient(px_cpu *cpu, px_cpu_matrix *matrix, long rows, const f
 void px_cpu_weight_gradient(px_cpu *cpu, const px_cpu_matrix *matrix, long rows, const float *dy, const float *x)
 {
     const long width = matrix->tensor->rows, in = matrix->tensor->cols;
-    px_product(&cpu->product, width, in, rows, px_transposed(dy, (size_t)width), px_rows(x, (size_t)in), 1, matrix->g, (size_t)in);
+    px_product(&cpu->product, width, in, rows, px_transposed(dy, (size_t)width), px_rows(x, (size_t)in), 1, matrix->g,
+               (size_t)in);
 }
 
-void px_cpu_weight_gradient_packed(px_cpu *cpu, const px_cpu_matrix *matrix, long rows, const float *dy, const px_panels *x, long first)
+void px_cpu_weight_gradient_packed(px_cpu *cpu, const px_cpu_matrix *matrix, long rows, const float *dy,
+                                   const px_panels *x, long first)
 {
     const long width = matrix->tensor->rows, in = matrix->tensor->cols;
-    px_product_packed_rows(&cpu->product, width, rows, px_transposed(dy, (size_t)width), x, first, 1, matrix->g, (size_t)in);
+    px_product_packed_rows(&cpu->product, width, rows, px_transposed(dy, (size_t)width), x, first, 1, matrix->g,
+                           (size_t)in);
 }
 
-void px_cpu_weight_gradient_of_layer(px_cpu *cpu, const px_cpu_window *window, const px_cpu_matrix *matrix, long rows, const float *dy, int l,
-                                     long first)
+void px_cpu_weight_gradient_of_layer(px_cpu *cpu, const px_cpu_window *window, const px_cpu_matrix *matrix, long rows,
+                                     const float *dy, int l, long first)
 {
     const px_cpu_layer *layer = &cpu->layer[l];
     const float *output = px_cpu_layer_output(cpu, window, l);

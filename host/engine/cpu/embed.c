@@ -1,4 +1,5 @@
-/* Embed phase of the CPU engine: token ids become the input term of layer 0, and its gradient returns to the token rows.
+/* Embed phase of the CPU engine: token ids become the input term of layer 0, and its gradient returns to the token
+ * rows.
  *
  * One-hot input: X_t W_xh is a row of W_xh [V,G h]; the recurrence reads it in place unless a mask applies.
  * Embedding: X = E[tokens], and X W_xh^T is one product over all T n rows. */
@@ -11,10 +12,10 @@
 typedef struct embed_rows {
     px_cpu *cpu;
     const px_cpu_window *window;
-    const float *rows;     /* backward: [T,n,width] gradient of what was looked up */
+    const float *rows; /* backward: [T,n,width] gradient of what was looked up */
     long width;
     int masked;
-    float *table;          /* backward: [V,width] += */
+    float *table; /* backward: [V,width] += */
 } embed_rows;
 
 static void one_hot_dropped(void *context, int thread, long begin, long end)
@@ -39,7 +40,8 @@ static void look_up(void *context, int thread, long begin, long end)
     const long d = cpu->base.model.embed;
     (void)thread;
     for (long row = begin; row < end; row++)
-        memcpy(cpu->x + row * d, cpu->embedding + (size_t)e->window->batch->tokens[row] * (size_t)d, sizeof(float) * (size_t)d);
+        memcpy(cpu->x + row * d, cpu->embedding + (size_t)e->window->batch->tokens[row] * (size_t)d,
+               sizeof(float) * (size_t)d);
 }
 
 void px_cpu_embed_forward(px_cpu *cpu, const px_cpu_window *window)
@@ -52,7 +54,8 @@ void px_cpu_embed_forward(px_cpu *cpu, const px_cpu_window *window)
         return;
     }
     px_cpu_for_rows(cpu, window->rows, d, look_up, &e);
-    if (dropped) px_cpu_mask_rows(cpu, window, PX_RANDOM_DROPOUT_INPUT, 0, cpu->base.model.dropout_input, d, cpu->x, cpu->x);
+    if (dropped)
+        px_cpu_mask_rows(cpu, window, PX_RANDOM_DROPOUT_INPUT, 0, cpu->base.model.dropout_input, d, cpu->x, cpu->x);
     px_cpu_forward_product(cpu, &cpu->layer[0].w_xh, window->rows, cpu->x, NULL, px_cpu_input_term(cpu, window, 0));
 }
 
@@ -74,8 +77,10 @@ static void add_columns_to_tokens(void *context, int thread, long begin, long en
     }
 }
 
-/* table[token] += factor * row, rows in order. Columns are handed out, so that no two threads write one element and the order is fixed. */
-static void add_to_token_rows(px_cpu *cpu, const px_cpu_window *window, const float *rows, long width, int masked, float *table)
+/* table[token] += factor * row, rows in order. Columns are handed out, so that no two threads write one element and the
+ * order is fixed. */
+static void add_to_token_rows(px_cpu *cpu, const px_cpu_window *window, const float *rows, long width, int masked,
+                              float *table)
 {
     embed_rows e = {cpu, window, rows, width, masked, table};
     px_cpu_for_columns(cpu, width, window->rows, add_columns_to_tokens, &e);
@@ -93,6 +98,7 @@ void px_cpu_embed_backward(px_cpu *cpu, const px_cpu_window *window, const float
     }
     px_cpu_weight_gradient(cpu, &cpu->layer[0].w_xh, window->rows, dz, cpu->x);
     px_cpu_data_gradient(cpu, &cpu->layer[0].w_xh, window->rows, dz, cpu->dx);
-    if (dropped) px_cpu_mask_rows(cpu, window, PX_RANDOM_DROPOUT_INPUT, 0, cpu->base.model.dropout_input, d, cpu->dx, cpu->dx);
+    if (dropped)
+        px_cpu_mask_rows(cpu, window, PX_RANDOM_DROPOUT_INPUT, 0, cpu->base.model.dropout_input, d, cpu->dx, cpu->dx);
     add_to_token_rows(cpu, window, cpu->dx, d, 0, cpu->d_embedding);
 }

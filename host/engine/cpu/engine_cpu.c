@@ -1,5 +1,5 @@
-/* The CPU engine: creation, the order of the phases, and the sections of its state. The phases are in embed.c, recurrence.c, head.c and
- * update.c; their products in dense.c and product.c; the inner loops in isa_*.c. */
+/* The CPU engine: creation, the order of the phases, and the sections of its state. The phases are in embed.c,
+ * recurrence.c, head.c and update.c; their products in dense.c and product.c; the inner loops in isa_*.c. */
 #include "engine_cpu.h"
 
 #include "check.h"
@@ -11,19 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static px_cpu *of(px_engine *engine)
-{
-    return (px_cpu *)engine;
-}
+static px_cpu *of(px_engine *engine) { return (px_cpu *)engine; }
 
-static px_status prepare(px_cpu *cpu, const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape)
+static px_status prepare(px_cpu *cpu, const px_model_config *model, const px_optimizer_config *optimizer,
+                         const px_engine_shape *shape)
 {
     *cpu = (px_cpu){.base = {.model = *model, .shape = *shape}, .optimizer = *optimizer};
     PX_TRY(px_parameters_make(model, &cpu->table));
     cpu->isa = px_isa_best();
     if (!cpu->isa)
-        return px_fail(PX_ERR_DEVICE, "PERPLEX_ISA=%s: this processor, or this build, has no such instruction set; the best it has is %s", getenv("PERPLEX_ISA"),
-                       px_isa_all()[0]->name);
+        return px_fail(
+            PX_ERR_DEVICE,
+            "PERPLEX_ISA=%s: this processor, or this build, has no such instruction set; the best it has is %s",
+            getenv("PERPLEX_ISA"), px_isa_all()[0]->name);
     cpu->cell = px_cell_of(model->cell);
     cpu->gate_rows = (long)cpu->cell->gates * model->hidden;
     cpu->threads = shape->threads > 0 ? shape->threads : px_machine_cores();
@@ -35,8 +35,8 @@ static px_status prepare(px_cpu *cpu, const px_model_config *model, const px_opt
     return PX_OK;
 }
 
-static px_status cpu_memory(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape,
-                            px_engine_memory *memory)
+static px_status cpu_memory(const px_model_config *model, const px_optimizer_config *optimizer,
+                            const px_engine_shape *shape, px_engine_memory *memory)
 {
     px_cpu *cpu = aligned_alloc(64, (sizeof *cpu + 63) / 64 * 64);
     if (!cpu) return px_fail(PX_ERR_MEMORY, "no memory to plan an engine");
@@ -46,8 +46,8 @@ static px_status cpu_memory(const px_model_config *model, const px_optimizer_con
     return status;
 }
 
-static px_status cpu_create(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape, int ordinal,
-                            px_engine **engine)
+static px_status cpu_create(const px_model_config *model, const px_optimizer_config *optimizer,
+                            const px_engine_shape *shape, int ordinal, px_engine **engine)
 {
     (void)ordinal;
     px_engine_memory memory;
@@ -56,7 +56,8 @@ static px_status cpu_create(const px_model_config *model, const px_optimizer_con
     px_status status;
     PX_TRY_GOTO(status, prepare(cpu, model, optimizer, shape), fail_cpu);
     px_cpu_layout(cpu, NULL, &memory);
-    PX_TRY_GOTO(status, px_arena_create(&cpu->arena, memory.total, "the model, its training state and one window"), fail_cpu);
+    PX_TRY_GOTO(status, px_arena_create(&cpu->arena, memory.total, "the model, its training state and one window"),
+                fail_cpu);
     px_cpu_layout(cpu, &cpu->arena, &memory);
     PX_TRY_GOTO(status, px_team_create(cpu->threads, &cpu->team), fail_arena);
     cpu->product.team = cpu->team;
@@ -91,14 +92,15 @@ static px_status check_tokens(const px_cpu *cpu, const px_batch *batch)
     const int32_t V = cpu->base.model.vocab;
     for (long i = 0; i < rows; i++)
         if (batch->tokens[i] < 0 || batch->tokens[i] >= V || batch->targets[i] < -1 || batch->targets[i] >= V)
-            return px_fail(PX_ERR_INPUT, "token %ld of a window: id %d, target %d, outside a vocabulary of %d", i, batch->tokens[i],
-                           batch->targets[i], V);
+            return px_fail(PX_ERR_INPUT, "token %ld of a window: id %d, target %d, outside a vocabulary of %d", i,
+                           batch->tokens[i], batch->targets[i], V);
     return PX_OK;
 }
 
 static px_cpu_window window_of(const px_batch *batch, int training)
 {
-    return (px_cpu_window){.batch = batch, .T = batch->T, .n = batch->n, .rows = (long)batch->T * batch->n, .training = training};
+    return (px_cpu_window){
+        .batch = batch, .T = batch->T, .n = batch->n, .rows = (long)batch->T * batch->n, .training = training};
 }
 
 static void recurrence_forward(px_cpu *cpu, const px_cpu_window *window)
@@ -184,7 +186,8 @@ static px_status cpu_evaluate(px_engine *engine, const px_batch *batch, float *t
     return PX_OK;
 }
 
-static px_status cpu_next(px_engine *engine, const int32_t *tokens, const uint8_t *reset, int32_t n, float *probabilities)
+static px_status cpu_next(px_engine *engine, const int32_t *tokens, const uint8_t *reset, int32_t n,
+                          float *probabilities)
 {
     px_cpu *cpu = of(engine);
     static const uint8_t none[4096];
@@ -193,7 +196,14 @@ static px_status cpu_next(px_engine *engine, const int32_t *tokens, const uint8_
         marks = calloc((size_t)n, 1);
         if (!marks) return px_fail(PX_ERR_MEMORY, "next: no memory for %d streams", n);
     }
-    const px_batch batch = {.tokens = tokens, .targets = tokens, .reset = reset ? reset : marks ? marks : none, .T = 1, .n = n, .streams_in_all = (uint32_t)n};
+    const px_batch batch = {.tokens = tokens,
+                            .targets = tokens,
+                            .reset = reset   ? reset
+                                     : marks ? marks
+                                             : none,
+                            .T = 1,
+                            .n = n,
+                            .streams_in_all = (uint32_t)n};
     px_status status = check_tokens(cpu, &batch);
     if (status == PX_OK) {
         const px_cpu_window window = window_of(&batch, 0);
@@ -206,18 +216,21 @@ static px_status cpu_next(px_engine *engine, const int32_t *tokens, const uint8_
     return status;
 }
 
-/* ---- one phase alone, for measuring ---------------------------------------------------------------------------------------- */
+/* ---- one phase alone, for measuring ------------------------------------------------------------------------------ */
 
-/* Plain numbers of some size. A phase that runs again and again over its own results would shrink them into denormal numbers. */
+/* Plain numbers of some size. A phase that runs again and again over its own results would shrink them into denormal
+ * numbers. */
 static void fill(float *values, size_t count)
 {
     for (size_t i = 0; i < count; i++) values[i] = 1e-3f * (float)((int)(i * 2654435761u >> 24 & 255) - 128) / 128;
 }
 
-/* What the phase finds in a training step, not counted as its time: weights that have just changed, gradients that came from above. */
+/* What the phase finds in a training step, not counted as its time: weights that have just changed, gradients that came
+ * from above. */
 static void set_up_phase(px_cpu *cpu, const px_cpu_window *window, px_phase which)
 {
-    if (which == PX_PHASE_EMBED || which == PX_PHASE_RECURRENCE_FORWARD || which == PX_PHASE_HEAD) px_cpu_weights_changed(cpu);
+    if (which == PX_PHASE_EMBED || which == PX_PHASE_RECURRENCE_FORWARD || which == PX_PHASE_HEAD)
+        px_cpu_weights_changed(cpu);
     if (which == PX_PHASE_RECURRENCE_BACKWARD) {
         fill(cpu->d[0], (size_t)window->rows * (size_t)cpu->base.model.hidden);
         for (int l = 0; l < cpu->base.model.layers; l++) {
@@ -246,7 +259,9 @@ static px_status cpu_run_phase(px_engine *engine, px_phase which, const px_batch
     case PX_PHASE_RECURRENCE_FORWARD: recurrence_forward(cpu, &window); break;
     case PX_PHASE_HEAD: px_cpu_head_train(cpu, &window, cpu->d[0]); break;
     case PX_PHASE_RECURRENCE_BACKWARD: PX_TRY(recurrence_backward(cpu, &window, &dz)); break;
-    case PX_PHASE_EMBED_BACKWARD: px_cpu_embed_backward(cpu, &window, cpu->layer[0].z ? cpu->layer[0].z : cpu->d[top % 2]); break;
+    case PX_PHASE_EMBED_BACKWARD:
+        px_cpu_embed_backward(cpu, &window, cpu->layer[0].z ? cpu->layer[0].z : cpu->d[top % 2]);
+        break;
     case PX_PHASE_UPDATE: px_cpu_update(cpu, update); break;
     case PX_PHASE_COUNT: break;
     }
@@ -254,7 +269,7 @@ static px_status cpu_run_phase(px_engine *engine, px_phase which, const px_batch
     return PX_OK;
 }
 
-/* ---- sections -------------------------------------------------------------------------------------------------------------- */
+/* ---- sections ---------------------------------------------------------------------------------------------------- */
 
 /* The buffer behind a section and whether it lies by the parameter table. */
 static float *section_buffer(px_cpu *cpu, px_section section, size_t *count, int *by_table)
@@ -269,8 +284,14 @@ static float *section_buffer(px_cpu *cpu, px_section section, size_t *count, int
     case PX_SECTION_MOMENT1: buffer = cpu->m1; break;
     case PX_SECTION_MOMENT2: buffer = cpu->m2; break;
     case PX_SECTION_AVERAGE: buffer = cpu->average; break;
-    case PX_SECTION_STATE: buffer = cpu->states; *by_table = 0; break;
-    case PX_SECTION_EVAL_STATE: buffer = cpu->eval_states; *by_table = 0; break;
+    case PX_SECTION_STATE:
+        buffer = cpu->states;
+        *by_table = 0;
+        break;
+    case PX_SECTION_EVAL_STATE:
+        buffer = cpu->eval_states;
+        *by_table = 0;
+        break;
     }
     *count = !buffer ? 0 : *by_table ? cpu->table.count : states;
     return buffer;
@@ -352,7 +373,8 @@ static px_status cpu_phase_times(px_engine *engine, int reset, px_phase_times *t
 static px_status cpu_describe(const px_engine *engine, char *buffer, size_t buffer_bytes)
 {
     const px_cpu *cpu = (const px_cpu *)engine;
-    snprintf(buffer, buffer_bytes, "cpu: %s, %s, %d thread%s", px_machine_processor(), cpu->isa->name, cpu->threads, cpu->threads == 1 ? "" : "s");
+    snprintf(buffer, buffer_bytes, "cpu: %s, %s, %d thread%s", px_machine_processor(), cpu->isa->name, cpu->threads,
+             cpu->threads == 1 ? "" : "s");
     return PX_OK;
 }
 

@@ -1,7 +1,8 @@
 /* Head phase of the CPU engine: O = H W_hq + b_q, the loss, and the gradient of the top layer's outputs.
  *
- * Works in chunks of rows, so that the logits of a window over a large vocabulary never exist all at once; each chunk's logits are
- * turned into their gradients in place. Tied embeddings: O = U E^T + b_q with U = H, or U = H P where d != h. */
+ * Works in chunks of rows, so that the logits of a window over a large vocabulary never exist all at once; each chunk's
+ * logits are turned into their gradients in place. Tied embeddings: O = U E^T + b_q with U = H, or U = H P where d !=
+ * h. */
 #include "cpu.h"
 
 #include <math.h>
@@ -93,12 +94,14 @@ void px_cpu_head_train(px_cpu *cpu, const px_cpu_window *window, float *d_top)
         if (cpu->projection.tensor)
             px_cpu_weight_gradient(cpu, &cpu->output, rows, cpu->logits, input + first * width);
         else
-            px_cpu_weight_gradient_of_layer(cpu, window, &cpu->output, rows, cpu->logits, cpu->base.model.layers - 1, first);
+            px_cpu_weight_gradient_of_layer(cpu, window, &cpu->output, rows, cpu->logits, cpu->base.model.layers - 1,
+                                            first);
         px_cpu_data_gradient(cpu, &cpu->output, rows, cpu->logits, d_input + first * width);
     }
     add_loss(cpu, window);
     if (cpu->projection.tensor) {
-        px_cpu_weight_gradient_of_layer(cpu, window, &cpu->projection, window->rows, cpu->du, cpu->base.model.layers - 1, 0);
+        px_cpu_weight_gradient_of_layer(cpu, window, &cpu->projection, window->rows, cpu->du,
+                                        cpu->base.model.layers - 1, 0);
         px_cpu_data_gradient(cpu, &cpu->projection, window->rows, cpu->du, d_top);
     }
 }

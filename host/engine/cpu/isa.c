@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DECLARE(isa)                                                              \
-    extern const px_isa px_##isa##_isa;
+#define DECLARE(isa) extern const px_isa px_##isa##_isa;
 
 #ifdef PX_HAVE_AVX512
 DECLARE(avx512)

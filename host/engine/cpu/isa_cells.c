@@ -1,9 +1,10 @@
-/* What ends a tile of the recurrence: the cells' equations (host/model/cells) on rows of units, forward and backward. Compiled once per
- * instruction set (isa.h); each cell's loop over units becomes vectors.
+/* What ends a tile of the recurrence: the cells' equations (host/model/cells) on rows of units, forward and backward.
+ * Compiled once per instruction set (isa.h); each cell's loop over units becomes vectors.
  *
- * tanh is a quotient of polynomials of degree 13 and 6, with the coefficients of Eigen's ptanh_float (Eigen 3.4, MathFunctionsImpl.h):
- * within 2.3 units in the last place over [-10, 10], checked in steps of 1e-5. Half the time of libmvec's tanhf (0.45 against 0.90 ns on
- * Zen 3), and the same on processors that have no libmvec. Beyond 7.905 it stays at 1 - 2.4e-7. */
+ * tanh is a quotient of polynomials of degree 13 and 6, with the coefficients of Eigen's ptanh_float (Eigen 3.4,
+ * MathFunctionsImpl.h): within 2.3 units in the last place over [-10, 10], checked in steps of 1e-5. Half the time of
+ * libmvec's tanhf (0.45 against 0.90 ns on Zen 3), and the same on processors that have no libmvec. Beyond 7.905 it
+ * stays at 1 - 2.4e-7. */
 #include "isa_local.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -31,10 +32,7 @@ INLINE float px_real_tanh(float x)
 }
 
 /* s(x) = (1 + tanh(x / 2)) / 2 */
-INLINE float px_real_sigmoid(float x)
-{
-    return 0.5f + 0.5f * px_real_tanh(0.5f * x);
-}
+INLINE float px_real_sigmoid(float x) { return 0.5f + 0.5f * px_real_tanh(0.5f * x); }
 
 #include "cells/maths.h"
 
@@ -97,7 +95,8 @@ INLINE void backward_row(const cell_shape cell, const px_cell_rows *t, long i, c
 {
     const long h = t->h;
     float *z = t->z[i] + t->first, *z_hh = cell.lone != PX_NO_GATE ? t->z_hh[i] + t->first : NULL;
-    float *db = with_db ? t->db + t->first : NULL, *db_lone = with_db && cell.lone != PX_NO_GATE ? t->db_lone + t->first : NULL;
+    float *db = with_db ? t->db + t->first : NULL,
+          *db_lone = with_db && cell.lone != PX_NO_GATE ? t->db_lone + t->first : NULL;
     const float *d = t->d[i] + t->first, *returned[PX_CELL_STATES_MAX] = {0};
     const float *before[PX_CELL_STATES_MAX] = {0}, *now[PX_CELL_STATES_MAX] = {t->now[0][i] + t->first};
     float *returns[PX_CELL_STATES_MAX] = {0};
@@ -133,17 +132,18 @@ INLINE void backward_row(const cell_shape cell, const px_cell_rows *t, long i, c
     }
 }
 
-#define CELL(NAME, name, label, torch, gates, states, keeps, lone, ones)                                                        \
-    static const cell_shape name##_shape = {gates, states, keeps, lone, px_cell_##name##_forward, px_cell_##name##_backward};   \
-    void PX_ISA_NAME(name##_forward)(const px_cell_rows *t)                                                                     \
-    {                                                                                                                           \
-        for (long i = 0; i < t->rows; i++) forward_row(name##_shape, t, i);                                                     \
-    }                                                                                                                           \
-    void PX_ISA_NAME(name##_backward)(const px_cell_rows *t)                                                                    \
-    {                                                                                                                           \
-        if (t->db)                                                                                                              \
-            for (long i = 0; i < t->rows; i++) backward_row(name##_shape, t, i, 1);                                             \
-        else                                                                                                                    \
-            for (long i = 0; i < t->rows; i++) backward_row(name##_shape, t, i, 0);                                             \
+#define CELL(NAME, name, label, torch, gates, states, keeps, lone, ones)                                               \
+    static const cell_shape name##_shape = {                                                                           \
+        gates, states, keeps, lone, px_cell_##name##_forward, px_cell_##name##_backward};                              \
+    void PX_ISA_NAME(name##_forward)(const px_cell_rows *t)                                                            \
+    {                                                                                                                  \
+        for (long i = 0; i < t->rows; i++) forward_row(name##_shape, t, i);                                            \
+    }                                                                                                                  \
+    void PX_ISA_NAME(name##_backward)(const px_cell_rows *t)                                                           \
+    {                                                                                                                  \
+        if (t->db)                                                                                                     \
+            for (long i = 0; i < t->rows; i++) backward_row(name##_shape, t, i, 1);                                    \
+        else                                                                                                           \
+            for (long i = 0; i < t->rows; i++) backward_row(name##_shape, t, i, 0);                                    \
     }
 PX_CELLS(CELL)

@@ -29,12 +29,14 @@ enum { PX_PANEL = PX_LANES * PX_VECTORS, PX_TILE_PANELS = 4 };
 PX_ISA_FUNCTIONS(PX_ISA_DECLARE)
 #undef PX_ISA_DECLARE
 extern const px_optimizer_loop PX_ISA_NAME(optimizers)[PX_OPTIMIZER_COUNT]; /* isa_update.c */
-#define PX_ISA_DECLARE_CELL(NAME, name, ...) void PX_ISA_NAME(name##_forward)(const px_cell_rows *rows), PX_ISA_NAME(name##_backward)(const px_cell_rows *rows);
+#define PX_ISA_DECLARE_CELL(NAME, name, ...)                                                                           \
+    void PX_ISA_NAME(name##_forward)(const px_cell_rows *rows), PX_ISA_NAME(name##_backward)(const px_cell_rows *rows);
 PX_CELLS(PX_ISA_DECLARE_CELL)
 #undef PX_ISA_DECLARE_CELL
 extern const px_isa PX_ISA_NAME(isa);
 
-/* Four lanes by number: 0 to 3 are those of a, 4 to 7 those of b. Clang, and GCC from 12 on, have the first name; older GCC the second. */
+/* Four lanes by number: 0 to 3 are those of a, 4 to 7 those of b. Clang, and GCC from 12 on, have the first name; older
+ * GCC the second. */
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
 #define PX_SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
@@ -48,18 +50,9 @@ typedef int px_lane_numbers __attribute__((vector_size(16)));
 typedef float vec __attribute__((vector_size(sizeof(float) * PX_LANES)));
 typedef float vec_unaligned __attribute__((vector_size(sizeof(float) * PX_LANES), aligned(4), may_alias));
 
-static inline __attribute__((always_inline)) vec load(const float *p)
-{
-    return *(const vec_unaligned *)p;
-}
-static inline __attribute__((always_inline)) vec load_aligned(const float *p)
-{
-    return *(const vec *)p;
-}
-static inline __attribute__((always_inline)) void store(float *p, vec x)
-{
-    *(vec_unaligned *)p = x;
-}
+static inline __attribute__((always_inline)) vec load(const float *p) { return *(const vec_unaligned *)p; }
+static inline __attribute__((always_inline)) vec load_aligned(const float *p) { return *(const vec *)p; }
+static inline __attribute__((always_inline)) void store(float *p, vec x) { *(vec_unaligned *)p = x; }
 static inline __attribute__((always_inline)) vec broadcast(float x)
 {
 #if defined(__AVX512F__)

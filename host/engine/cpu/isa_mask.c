@@ -3,7 +3,8 @@
 
 enum { BLOCKS = 32 }; /* blocks of four elements made together */
 
-/* Both halves of 32 x 32 -> 64 bit products of whole vectors: what Philox is made of, and what compilers do not find by themselves. */
+/* Both halves of 32 x 32 -> 64 bit products of whole vectors: what Philox is made of, and what compilers do not find by
+ * themselves. */
 #if defined(__AVX512F__)
 #include <immintrin.h>
 enum { WORDS = 16 };

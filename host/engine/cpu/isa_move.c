@@ -5,10 +5,12 @@ typedef float quad __attribute__((vector_size(16)));
 typedef float quad_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
 
 /* A 4 x 4 block through registers: two rounds of interleaving. */
-static inline __attribute__((always_inline)) void transpose_quad(const float *from, size_t from_leading, float *to, size_t to_leading)
+static inline __attribute__((always_inline)) void transpose_quad(const float *from, size_t from_leading, float *to,
+                                                                 size_t to_leading)
 {
     const quad a = *(const quad_unaligned *)from, b = *(const quad_unaligned *)(from + from_leading);
-    const quad c = *(const quad_unaligned *)(from + 2 * from_leading), d = *(const quad_unaligned *)(from + 3 * from_leading);
+    const quad c = *(const quad_unaligned *)(from + 2 * from_leading),
+               d = *(const quad_unaligned *)(from + 3 * from_leading);
     const quad ab_low = PX_SHUFFLE(a, b, 0, 4, 1, 5), ab_high = PX_SHUFFLE(a, b, 2, 6, 3, 7);
     const quad cd_low = PX_SHUFFLE(c, d, 0, 4, 1, 5), cd_high = PX_SHUFFLE(c, d, 2, 6, 3, 7);
     *(quad_unaligned *)to = PX_SHUFFLE(ab_low, cd_low, 0, 1, 4, 5);
@@ -17,8 +19,10 @@ static inline __attribute__((always_inline)) void transpose_quad(const float *fr
     *(quad_unaligned *)(to + 3 * to_leading) = PX_SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
 }
 
-/* Strips of 96 columns: runs of `from` are long enough to be fetched ahead, and the lines of `to` that they fill stay near. */
-void PX_ISA_NAME(transpose)(const float *from, size_t from_leading, long rows, long columns, float *to, size_t to_leading)
+/* Strips of 96 columns: runs of `from` are long enough to be fetched ahead, and the lines of `to` that they fill stay
+ * near. */
+void PX_ISA_NAME(transpose)(const float *from, size_t from_leading, long rows, long columns, float *to,
+                            size_t to_leading)
 {
     enum { STRIP = 96 };
     const long quads = rows / 4 * 4;
@@ -26,7 +30,8 @@ void PX_ISA_NAME(transpose)(const float *from, size_t from_leading, long rows, l
         const long last = first + STRIP < columns ? first + STRIP : columns, quad_last = first + (last - first) / 4 * 4;
         for (long r = 0; r < quads; r += 4) {
             for (long c = first; c < quad_last; c += 4)
-                transpose_quad(from + (size_t)r * from_leading + c, from_leading, to + (size_t)c * to_leading + r, to_leading);
+                transpose_quad(from + (size_t)r * from_leading + c, from_leading, to + (size_t)c * to_leading + r,
+                               to_leading);
             for (long c = quad_last; c < last; c++)
                 for (long i = r; i < r + 4; i++) to[(size_t)c * to_leading + i] = from[(size_t)i * from_leading + c];
         }
@@ -56,7 +61,8 @@ static void pack_rows(const float *source, size_t row_stride, long k_count, long
         memcpy(edge + k * PX_PANEL, source + (size_t)k * row_stride + whole * PX_PANEL, sizeof(float) * (size_t)rest);
 }
 
-void PX_ISA_NAME(pack)(const float *source, size_t row_stride, size_t column_stride, long k_count, long columns, float *packed)
+void PX_ISA_NAME(pack)(const float *source, size_t row_stride, size_t column_stride, long k_count, long columns,
+                       float *packed)
 {
     if (column_stride == 1) {
         pack_rows(source, row_stride, k_count, columns, packed);
@@ -74,5 +80,6 @@ void PX_ISA_NAME(pack_rows)(float *const *rows, long count, long column, long pa
     for (long p = 0; p < panels; p++, column += PX_PANEL, to += stride)
         for (long i = 0; i < count; i++)
 #pragma GCC unroll 2
-            for (int v = 0; v < PX_VECTORS; v++) store(to + i * PX_PANEL + v * PX_LANES, load(rows[i] + column + v * PX_LANES));
+            for (int v = 0; v < PX_VECTORS; v++)
+                store(to + i * PX_PANEL + v * PX_LANES, load(rows[i] + column + v * PX_LANES));
 }

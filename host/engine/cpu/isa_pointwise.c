@@ -7,8 +7,10 @@
 #include <math.h>
 #include <stdint.h>
 
-/* glibc's libmvec has a vector form of it on x86-64; declaring it so lets loops call the vector form without -ffast-math. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 35)
+/* glibc's libmvec has a vector form of it on x86-64; declaring it so lets loops call the vector form without
+ * -ffast-math. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) &&                           \
+    (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 35)
 extern float expf(float) __attribute__((simd("notinbranch"), const));
 #endif
 
@@ -40,7 +42,8 @@ static inline __attribute__((always_inline)) double row_sum(const float *x, long
     return total;
 }
 
-/* Turns logits into exp(x - max) and gives log(sum exp) relative to max. A row of NaN or +inf gives NaN, never a number. */
+/* Turns logits into exp(x - max) and gives log(sum exp) relative to max. A row of NaN or +inf gives NaN, never a
+ * number. */
 static inline __attribute__((always_inline)) double exponentials(float *out, const float *x, long count, float largest)
 {
     if (isinf(largest)) { /* the softmax's limit, as in loss.h */
@@ -52,7 +55,8 @@ static inline __attribute__((always_inline)) double exponentials(float *out, con
     return row_sum(out, count);
 }
 
-/* -log p of a logit in a row whose exponentials sum to sum; the case of equality is exact also where both are infinite (loss.h). */
+/* -log p of a logit in a row whose exponentials sum to sum; the case of equality is exact also where both are infinite
+ * (loss.h). */
 static inline __attribute__((always_inline)) double target_nll(float logit, float largest, double sum)
 {
     if (logit == largest) return logit == -INFINITY ? INFINITY : log(sum);

@@ -1,5 +1,5 @@
-/* The register tile: up to PX_TILE_ROWS rows times one or more column panels of a matrix product, held in registers over
- * all of k. Compiled once per instruction set (isa.h); everything dense in the CPU engine ends here.
+/* The register tile: up to PX_TILE_ROWS rows times one or more column panels of a matrix product, held in registers
+ * over all of k. Compiled once per instruction set (isa.h); everything dense in the CPU engine ends here.
  *
  * Portable C: GNU vector extensions of PX_LANES floats; the compiler contracts a * b + c to a fused multiply-add. */
 #include "isa_local.h"
@@ -73,8 +73,10 @@ static inline __attribute__((always_inline)) void tile_body(const int R, const i
     }
 }
 
-#define TILE(R, P) static __attribute__((noinline)) void tile_##R##_##P(const px_tile *t) { tile_body(R, P, t); }
+#define TILE(R, P)                                                                                                     \
+    static __attribute__((noinline)) void tile_##R##_##P(const px_tile *t) { tile_body(R, P, t); }
 
+/* clang-format off */
 /* Few rows take several panels at a time, so that enough independent sums hide the latency of an fma. */
 TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1)
 TILE(1, 4) TILE(2, 3) TILE(3, 2)
@@ -94,6 +96,7 @@ static void (*const tiles_1[])(const px_tile *) = {
     tile_9_1, tile_10_1, tile_11_1, tile_12_1,
 #endif
 };
+/* clang-format on */
 
 void PX_ISA_NAME(tile)(int rows, int panels, const px_tile *t)
 {

@@ -1,12 +1,12 @@
-/* Where everything of a CPU engine lies: one walk over all buffers that either counts bytes (memory prediction) or cuts the arena,
- * so that what --dry-run says and what create() allocates cannot differ. */
+/* Where everything of a CPU engine lies: one walk over all buffers that either counts bytes (memory prediction) or cuts
+ * the arena, so that what --dry-run says and what create() allocates cannot differ. */
 #include "layout.h"
 
 #include <string.h>
 
 typedef struct cutter {
-    px_arena *arena;  /* NULL: count only */
-    size_t *bytes;    /* the class that is counted into */
+    px_arena *arena; /* NULL: count only */
+    size_t *bytes;   /* the class that is counted into */
     size_t total;
 } cutter;
 
@@ -17,10 +17,7 @@ static void *take(cutter *cut, size_t bytes)
     return cut->arena ? px_arena_take(cut->arena, bytes) : NULL;
 }
 
-static float *floats(cutter *cut, size_t count)
-{
-    return take(cut, sizeof(float) * count);
-}
+static float *floats(cutter *cut, size_t count) { return take(cut, sizeof(float) * count); }
 
 static void matrix(cutter *cut, px_cpu *cpu, px_cpu_matrix *m, const px_tensor *tensor, int gates)
 {
@@ -28,7 +25,8 @@ static void matrix(cutter *cut, px_cpu *cpu, px_cpu_matrix *m, const px_tensor *
     m->gates = gates;
     if (!tensor) return;
     m->forward.data = floats(cut, (size_t)gates * px_panels_floats(cpu->isa, tensor->cols, tensor->rows / gates));
-    if (cpu->base.shape.training) m->backward.data = floats(cut, px_panels_floats(cpu->isa, tensor->rows, tensor->cols));
+    if (cpu->base.shape.training)
+        m->backward.data = floats(cut, px_panels_floats(cpu->isa, tensor->rows, tensor->cols));
     if (!cut->arena) return;
     m->w = cpu->w + tensor->offset;
     m->g = cpu->g ? cpu->g + tensor->offset : NULL;
@@ -73,7 +71,8 @@ static void layers(cutter *cut, px_cpu *cpu, size_t rows)
 static void activations(cutter *cut, px_cpu *cpu)
 {
     const px_model_config *model = &cpu->base.model;
-    const size_t n = (size_t)cpu->base.shape.n, rows = n * (size_t)cpu->base.shape.T, h = (size_t)model->hidden, d = (size_t)model->embed;
+    const size_t n = (size_t)cpu->base.shape.n, rows = n * (size_t)cpu->base.shape.T, h = (size_t)model->hidden,
+                 d = (size_t)model->embed;
     const size_t V = (size_t)model->vocab;
     const int training = cpu->base.shape.training;
     const px_tensor *projection = px_parameters_find(&cpu->table, PX_TENSOR_PROJECTION, 0);
@@ -87,9 +86,9 @@ static void activations(cutter *cut, px_cpu *cpu)
         if (d) cpu->dx = floats(cut, rows * d);
         if (projection) cpu->du = floats(cut, rows * d);
     }
-    /* Each chunk reads and writes the whole gradient of the output layer, so chunks are long: some 64 MiB of logits, at least 64 rows.
-     * (V = 10,000, h = 512, 1,120 rows: the head in one chunk takes 3 % less time than in four, 4 % less than in eleven;
-     * bench/results/2026-11-28-amd-epyc-2-cores.) */
+    /* Each chunk reads and writes the whole gradient of the output layer, so chunks are long: some 64 MiB of logits, at
+     * least 64 rows. (V = 10,000, h = 512, 1,120 rows: the head in one chunk takes 3 % less time than in four, 4 % less
+     * than in eleven; bench/results/2026-11-28-amd-epyc-2-cores.) */
     enum { CHUNK_FLOATS = 16 << 20 };
     cpu->chunk_rows = (long)(CHUNK_FLOATS / V) < 64 ? 64 : (long)(CHUNK_FLOATS / V);
     if (cpu->chunk_rows > (long)rows)
@@ -130,7 +129,8 @@ static void workspace(cutter *cut, px_cpu *cpu)
         matrix(cut, cpu, &layer->w_xh, l == 0 && d == 0 ? NULL : px_parameters_find(&cpu->table, PX_TENSOR_W_XH, l), 1);
     }
     matrix(cut, cpu, &cpu->projection, px_parameters_find(&cpu->table, PX_TENSOR_PROJECTION, 0), 1);
-    matrix(cut, cpu, &cpu->output, px_parameters_find(&cpu->table, model->tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ, 0), 1);
+    matrix(cut, cpu, &cpu->output,
+           px_parameters_find(&cpu->table, model->tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ, 0), 1);
     cpu->product.scratch = floats(cut, cpu->base.shape.training ? px_product_scratch_floats(cpu->threads) : 0);
     cpu->zeros = floats(cut, gates > d ? gates : d);
     row_pointers(cut, cpu);
@@ -146,7 +146,8 @@ static void workspace(cutter *cut, px_cpu *cpu)
 static void name_vectors(px_cpu *cpu)
 {
     const px_tensor *embedding = px_parameters_find(&cpu->table, PX_TENSOR_EMBEDDING, 0);
-    const px_tensor *w_xh = px_parameters_find(&cpu->table, PX_TENSOR_W_XH, 0), *b_q = px_parameters_find(&cpu->table, PX_TENSOR_B_Q, 0);
+    const px_tensor *w_xh = px_parameters_find(&cpu->table, PX_TENSOR_W_XH, 0),
+                    *b_q = px_parameters_find(&cpu->table, PX_TENSOR_B_Q, 0);
     const int training = cpu->base.shape.training;
     if (embedding) {
         cpu->embedding = cpu->w + embedding->offset;

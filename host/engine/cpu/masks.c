@@ -4,15 +4,19 @@
 
 static px_mask mask_of(const px_cpu *cpu, uint32_t purpose, uint32_t layer, double p)
 {
-    return (px_mask){.seed = cpu->base.shape.seed, .purpose = purpose, .layer = layer, .threshold = px_dropout_threshold(p),
+    return (px_mask){.seed = cpu->base.shape.seed,
+                     .purpose = purpose,
+                     .layer = layer,
+                     .threshold = px_dropout_threshold(p),
                      .scale = px_dropout_scale(p)};
 }
 
 static uint64_t row_element(const px_cpu *cpu, const px_cpu_window *window, long row, uint64_t width)
 {
     const px_batch *batch = window->batch;
-    return px_mask_element(batch->step, batch->streams_in_all, batch->first_stream + (uint64_t)(row % window->n), (uint64_t)cpu->base.shape.T,
-                           (uint64_t)(row / window->n), width, 0, cpu->base.model.dropout_locked);
+    return px_mask_element(batch->step, batch->streams_in_all, batch->first_stream + (uint64_t)(row % window->n),
+                           (uint64_t)cpu->base.shape.T, (uint64_t)(row / window->n), width, 0,
+                           cpu->base.model.dropout_locked);
 }
 
 /* Rows under one mask: what their pieces share. */
@@ -36,10 +40,11 @@ static void mask_some_rows(void *context, int thread, long begin, long end)
                           m->window ? row_element(m->cpu, m->window, row, width) : m->first + (uint64_t)row * width);
 }
 
-void px_cpu_mask_rows(px_cpu *cpu, const px_cpu_window *window, uint32_t purpose, uint32_t layer, double p, long width, const float *in,
-                      float *out)
+void px_cpu_mask_rows(px_cpu *cpu, const px_cpu_window *window, uint32_t purpose, uint32_t layer, double p, long width,
+                      const float *in, float *out)
 {
-    masked_rows m = {.cpu = cpu, .window = window, .mask = mask_of(cpu, purpose, layer, p), .width = width, .in = in, .out = out};
+    masked_rows m = {
+        .cpu = cpu, .window = window, .mask = mask_of(cpu, purpose, layer, p), .width = width, .in = in, .out = out};
     px_cpu_for_rows(cpu, window->rows, width, mask_some_rows, &m);
 }
 
@@ -53,7 +58,11 @@ float px_cpu_mask_token(const px_cpu *cpu, const px_cpu_window *window, long row
 void px_cpu_mask_weights(px_cpu *cpu, const px_cpu_window *window, int l, const float *in, float *out)
 {
     const long h = cpu->base.model.hidden;
-    masked_rows m = {.cpu = cpu, .mask = mask_of(cpu, PX_RANDOM_DROPOUT_WEIGHT, (uint32_t)l, cpu->base.model.dropout_weight),
-                     .first = window->batch->step * (uint64_t)cpu->gate_rows * (uint64_t)h, .width = h, .in = in, .out = out};
+    masked_rows m = {.cpu = cpu,
+                     .mask = mask_of(cpu, PX_RANDOM_DROPOUT_WEIGHT, (uint32_t)l, cpu->base.model.dropout_weight),
+                     .first = window->batch->step * (uint64_t)cpu->gate_rows * (uint64_t)h,
+                     .width = h,
+                     .in = in,
+                     .out = out};
     px_cpu_for_rows(cpu, cpu->gate_rows, h, mask_some_rows, &m);
 }

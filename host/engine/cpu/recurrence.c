@@ -1,7 +1,9 @@
 /* Recurrence phase of the CPU engine: the cells of all steps, forward and back through time.
  *
- * W_hh is packed once per window into column panels. Each thread owns its streams, or its panels of some streams, for the whole window; the
- * input term and the bias end the tile's sum, the cell (isa_cells.c) follows while the tiles of its gates are in the first-level cache. Threads that share streams meet at a barrier per step. Rows under a reset read zeros instead of the state. */
+ * W_hh is packed once per window into column panels. Each thread owns its streams, or its panels of some streams, for
+ * the whole window; the input term and the bias end the tile's sum, the cell (isa_cells.c) follows while the tiles of
+ * its gates are in the first-level cache. Threads that share streams meet at a barrier per step. Rows under a reset
+ * read zeros instead of the state. */
 #include "cpu.h"
 #include "philox.h"
 
@@ -16,10 +18,7 @@ static int between_mask(const px_cpu *cpu, const px_cpu_window *window, int l, u
 }
 
 /* The layer number in a mask's counter: 0 for the top layer's output (philox.h). */
-static uint32_t mask_layer(const px_cpu *cpu, int l)
-{
-    return l == cpu->base.model.layers - 1 ? 0 : (uint32_t)l;
-}
+static uint32_t mask_layer(const px_cpu *cpu, int l) { return l == cpu->base.model.layers - 1 ? 0 : (uint32_t)l; }
 
 const float *px_cpu_layer_output(const px_cpu *cpu, const px_cpu_window *window, int l)
 {
@@ -35,7 +34,8 @@ float *px_cpu_input_term(const px_cpu *cpu, const px_cpu_window *window, int l)
     return layer->z ? layer->z : layer->h + (size_t)window->n * (size_t)cpu->base.model.hidden;
 }
 
-/* W_hh in panels, forward and (training) backward; under weight dropout the masked weights, which hold for this window alone. */
+/* W_hh in panels, forward and (training) backward; under weight dropout the masked weights, which hold for this window
+ * alone. */
 static void pack_recurrent(px_cpu *cpu, const px_cpu_window *window, int l)
 {
     px_cpu_matrix *w_hh = &cpu->layer[l].w_hh;
@@ -49,15 +49,16 @@ static void pack_recurrent(px_cpu *cpu, const px_cpu_window *window, int l)
     if (window->training) px_cpu_ready(cpu, w_hh, 1);
 }
 
-/* How a team cuts the recurrence: row parts times panel parts. Streams do not depend on each other, so row parts never wait for one
- * another; the threads of one row part wait at each step. */
+/* How a team cuts the recurrence: row parts times panel parts. Streams do not depend on each other, so row parts never
+ * wait for one another; the threads of one row part wait at each step. */
 typedef struct team_grid {
     int row_parts, panel_parts;
 } team_grid;
 
-/* As many row parts as leave each thread two tiles of rows, while the part of W_hh that a thread then reads at every step stays in a
- * cache. (On 2 cores with 512 KiB and 32 MiB caches two row parts were faster than two panel parts at h = 256, 512 and 1024.) Threads that
- * share rows wait for one another at every step: where one of late had no core, nobody does. */
+/* As many row parts as leave each thread two tiles of rows, while the part of W_hh that a thread then reads at every
+ * step stays in a cache. (On 2 cores with 512 KiB and 32 MiB caches two row parts were faster than two panel parts at h
+ * = 256, 512 and 1024.) Threads that share rows wait for one another at every step: where one of late had no core,
+ * nobody does. */
 static team_grid cut_team(const px_cpu *cpu, long n, long panels)
 {
     enum { CACHED_BYTES = 4 << 20 };
@@ -67,7 +68,8 @@ static team_grid cut_team(const px_cpu *cpu, long n, long panels)
     for (int rows = 2; rows <= parts; rows++) {
         const int columns = together ? parts / rows : 1;
         if (parts % rows || columns > panels || n < (long)rows * 2 * cpu->isa->tile_rows) continue;
-        if (!together || (size_t)h * (size_t)(cpu->gate_rows / columns) * sizeof(float) <= CACHED_BYTES) grid = (team_grid){rows, columns};
+        if (!together || (size_t)h * (size_t)(cpu->gate_rows / columns) * sizeof(float) <= CACHED_BYTES)
+            grid = (team_grid){rows, columns};
     }
     return grid;
 }
@@ -104,35 +106,42 @@ static team_share share_of(const px_cpu *cpu, team_grid grid, int part, long n, 
 
 /* A few of a thread's panels, so that the activations find their tile near. */
 typedef struct panel_group {
-    long begin, end;   /* panels */
+    long begin, end; /* panels */
     long first, columns;
     const float *next; /* the panel that is read after these, or NULL */
 } panel_group;
 
-/* The i-th group at step t; returns 0 where there is none. Every other step goes from the last group to the first: what one step read
- * last is still in the second-level cache when the next begins, where the whole of W_hh would not be (1 MiB at h = 512). */
-static int group_of(const px_cpu *cpu, const team_share *share, const px_panels *panels, long t, long i, panel_group *group)
+/* The i-th group at step t; returns 0 where there is none. Every other step goes from the last group to the first: what
+ * one step read last is still in the second-level cache when the next begins, where the whole of W_hh would not be (1
+ * MiB at h = 512). */
+static int group_of(const px_cpu *cpu, const team_share *share, const px_panels *panels, long t, long i,
+                    panel_group *group)
 {
     enum { GROUP = 4 };
     const long groups = (share->panel_end - share->panel_begin + GROUP - 1) / GROUP, width = cpu->isa->panel;
     if (i >= groups) return 0;
     const long step = t % 2 ? -GROUP : GROUP, begin = share->panel_begin + (t % 2 ? groups - 1 - i : i) * GROUP;
-    *group = (panel_group){.begin = begin, .end = begin + GROUP < share->panel_end ? begin + GROUP : share->panel_end, .first = begin * width};
+    *group = (panel_group){.begin = begin,
+                           .end = begin + GROUP < share->panel_end ? begin + GROUP : share->panel_end,
+                           .first = begin * width};
     group->columns = (group->end * width < panels->n ? group->end * width : panels->n) - group->first;
     if (i + 1 < groups) group->next = panels->data + (begin + step) * width * panels->k;
     return 1;
 }
 
-/* Rows of the state in panels [begin, end) as the weight gradient wants them: copied while they are in the first-level cache. first: the
- * packed row of row[0]. */
-static void pack_state(const px_cpu *cpu, px_cpu_layer *layer, float *const *row, long first, long rows, long begin, long end)
+/* Rows of the state in panels [begin, end) as the weight gradient wants them: copied while they are in the first-level
+ * cache. first: the packed row of row[0]. */
+static void pack_state(const px_cpu *cpu, px_cpu_layer *layer, float *const *row, long first, long rows, long begin,
+                       long end)
 {
     const long width = cpu->isa->panel, stride = width * layer->packed.k, whole = cpu->base.model.hidden / width;
     float *to = layer->packed.data + begin * stride + first * width;
     cpu->isa->pack_rows(row, rows, begin * width, (end < whole ? end : whole) - begin, to, (size_t)stride);
     if (end <= whole) return;
     to += (whole - begin) * stride;
-    for (long i = 0; i < rows; i++) memcpy(to + i * width, row[i] + whole * width, sizeof(float) * (size_t)(cpu->base.model.hidden - whole * width));
+    for (long i = 0; i < rows; i++)
+        memcpy(to + i * width, row[i] + whole * width,
+               sizeof(float) * (size_t)(cpu->base.model.hidden - whole * width));
 }
 
 /* Row pointers of step t, forward. Without gates that are kept, the sum, z and H_t are one row. */
@@ -148,7 +157,8 @@ static void forward_rows(px_cpu *cpu, const px_cpu_window *window, int l, long t
         const int reset = window->batch->reset[row];
         rows->a[i] = reset ? cpu->zeros : layer->h + row * h;
         rows->z[i] = layer->z ? layer->z + row * width : layer->h + (row + n) * h;
-        rows->add[i] = from_table ? cpu->one_hot + (size_t)window->batch->tokens[row] * (size_t)width : input + row * width;
+        rows->add[i] =
+            from_table ? cpu->one_hot + (size_t)window->batch->tokens[row] * (size_t)width : input + row * width;
         rows->now[0][i] = layer->h + (row + n) * h;
         if (layer->z_hh) rows->z_hh[i] = layer->z_hh + row * width;
         for (int s = 0; cpu->cell->keeps && s < cpu->cell->states; s++) {
@@ -160,7 +170,12 @@ static void forward_rows(px_cpu *cpu, const px_cpu_window *window, int l, long t
 
 static px_cell_rows cell_rows(const px_cpu *cpu, const px_cpu_rows *rows, long row_count, const panel_group *group)
 {
-    px_cell_rows cell = {.rows = row_count, .first = group->first, .units = group->columns, .h = cpu->base.model.hidden, .z = rows->z, .z_hh = rows->z_hh};
+    px_cell_rows cell = {.rows = row_count,
+                         .first = group->first,
+                         .units = group->columns,
+                         .h = cpu->base.model.hidden,
+                         .z = rows->z,
+                         .z_hh = rows->z_hh};
     for (int s = 0; s < cpu->cell->states; s++) {
         cell.before[s] = rows->before[s];
         cell.now[s] = rows->now[s];
@@ -170,15 +185,25 @@ static px_cell_rows cell_rows(const px_cpu *cpu, const px_cpu_rows *rows, long r
     return cell;
 }
 
-/* All gates' products for a group of units. A lone gate's stands by itself, at its place in z_hh, with a bias of its own. */
-static void gate_products(px_cpu *cpu, const px_cpu_layer *layer, const px_cpu_rows *rows, long row_count, const panel_group *group)
+/* All gates' products for a group of units. A lone gate's stands by itself, at its place in z_hh, with a bias of its
+ * own. */
+static void gate_products(px_cpu *cpu, const px_cpu_layer *layer, const px_cpu_rows *rows, long row_count,
+                          const panel_group *group)
 {
     const long h = cpu->base.model.hidden;
     for (int gate = 0; gate < cpu->cell->gates; gate++) {
         const px_panels panels = px_cpu_gate_panels(cpu, &layer->w_hh, gate);
         const int lone = gate == cpu->cell->lone, more = gate + 1 < cpu->cell->gates;
-        const float *next = more ? px_cpu_gate_panels(cpu, &layer->w_hh, gate + 1).data + group->begin * cpu->isa->panel * panels.k : group->next;
-        px_rows_job job = {.a = rows->a, .out = rows->z, .add = rows->add, .bias = layer->b, .next = next, .rows = row_count, .column = gate * h};
+        const float *next =
+            more ? px_cpu_gate_panels(cpu, &layer->w_hh, gate + 1).data + group->begin * cpu->isa->panel * panels.k
+                 : group->next;
+        px_rows_job job = {.a = rows->a,
+                           .out = rows->z,
+                           .add = rows->add,
+                           .bias = layer->b,
+                           .next = next,
+                           .rows = row_count,
+                           .column = gate * h};
         if (lone) {
             for (long i = 0; i < row_count; i++) rows->out[i] = rows->z_hh[i] + gate * h;
             job = (px_rows_job){.a = rows->a, .out = rows->out, .bias = layer->b_lone, .next = next, .rows = row_count};
@@ -193,7 +218,8 @@ static void forward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t
     const px_cpu_rows *rows = &share->rows;
     px_cpu_layer *layer = &cpu->layer[l];
     const long n = window->n, row_count = share->row_end - share->row_begin;
-    const px_panels units = px_cpu_gate_panels(cpu, &layer->w_hh, 0); /* the groups are of units: every gate's panels of them together */
+    const px_panels units =
+        px_cpu_gate_panels(cpu, &layer->w_hh, 0); /* the groups are of units: every gate's panels of them together */
     panel_group group;
     forward_rows(cpu, window, l, t, share);
     for (long g = 0; group_of(cpu, share, &units, cpu->walked + t, g, &group); g++) {
@@ -202,7 +228,8 @@ static void forward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t
         cell.x = rows->add;
         cell.bias = layer->b;
         cpu->isa->cell[cpu->base.model.cell].forward(&cell);
-        if (window->training) pack_state(cpu, layer, rows->now[0], (t + 1) * n + share->row_begin, row_count, group.begin, group.end);
+        if (window->training)
+            pack_state(cpu, layer, rows->now[0], (t + 1) * n + share->row_begin, row_count, group.begin, group.end);
     }
 }
 
@@ -220,7 +247,8 @@ static void begin_state(px_cpu *cpu, const px_cpu_window *window, int l)
 {
     px_cpu_layer *layer = &cpu->layer[l];
     const long n = window->n, h = cpu->base.model.hidden;
-    for (int s = 0; s < cpu->cell->states; s++) memcpy(layer->s[s], carried_state(cpu, window, s, l), sizeof(float) * (size_t)(n * h));
+    for (int s = 0; s < cpu->cell->states; s++)
+        memcpy(layer->s[s], carried_state(cpu, window, s, l), sizeof(float) * (size_t)(n * h));
     if (!window->training) return;
     layer->packed.k = window->rows + n;
     layer->packed.n = h;
@@ -237,7 +265,7 @@ typedef struct recurrence_run {
     int l;
     team_grid grid;
     long panels;
-    float *d;          /* backward */
+    float *d; /* backward */
 } recurrence_run;
 
 /* Parts that share rows run at the same time; others are taken as threads have a core. */
@@ -252,7 +280,8 @@ static void hand_out(recurrence_run *run, px_team_body part)
 /* The threads of one row part wait for one another before the next step, if there is one. */
 static void meet(const recurrence_run *run, long part, long last, long t)
 {
-    if (t != last) px_team_meet(run->cpu->team, &run->cpu->meeting[part / run->grid.panel_parts], (unsigned)run->grid.panel_parts);
+    if (t != last)
+        px_team_meet(run->cpu->team, &run->cpu->meeting[part / run->grid.panel_parts], (unsigned)run->grid.panel_parts);
 }
 
 static void forward_part(void *context, int thread, long begin, long end)
@@ -274,16 +303,19 @@ void px_cpu_recurrence_forward(px_cpu *cpu, const px_cpu_window *window, int l)
     const long n = window->n, h = cpu->base.model.hidden, panels = (h + cpu->isa->panel - 1) / cpu->isa->panel;
     pack_recurrent(cpu, window, l);
     if (l > 0)
-        px_cpu_forward_product(cpu, &layer->w_xh, window->rows, px_cpu_layer_output(cpu, window, l - 1), NULL, px_cpu_input_term(cpu, window, l));
+        px_cpu_forward_product(cpu, &layer->w_xh, window->rows, px_cpu_layer_output(cpu, window, l - 1), NULL,
+                               px_cpu_input_term(cpu, window, l));
     begin_state(cpu, window, l);
     recurrence_run run = {.cpu = cpu, .window = window, .l = l, .grid = cut_team(cpu, n, panels), .panels = panels};
     hand_out(&run, forward_part);
     cpu->walked += (unsigned)window->T; /* decoding has windows of one step */
     for (int s = 0; s < cpu->cell->states; s++)
-        memcpy(carried_state(cpu, window, s, l), layer->s[s] + (size_t)window->rows * (size_t)h, sizeof(float) * (size_t)(n * h));
+        memcpy(carried_state(cpu, window, s, l), layer->s[s] + (size_t)window->rows * (size_t)h,
+               sizeof(float) * (size_t)(n * h));
     uint32_t purpose;
     double p;
-    if (between_mask(cpu, window, l, &purpose, &p)) px_cpu_mask_rows(cpu, window, purpose, mask_layer(cpu, l), p, h, layer->h + n * h, layer->up);
+    if (between_mask(cpu, window, l, &purpose, &p))
+        px_cpu_mask_rows(cpu, window, purpose, mask_layer(cpu, l), p, h, layer->h + n * h, layer->up);
 }
 
 /* Row pointers of step t, backward. Without gates that are kept, dz takes the place of d. */
@@ -310,9 +342,10 @@ static void backward_rows(px_cpu *cpu, const px_cpu_window *window, int l, long 
     }
 }
 
-/* One thread's share of step t, backward: dh_t = d_t + dz_hh_{t+1} W_hh, and the cell, on its panels of its rows; db [G h] += dz_t where
- * with_db. */
-static void backward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t, float *d, const team_share *share, int with_db)
+/* One thread's share of step t, backward: dh_t = d_t + dz_hh_{t+1} W_hh, and the cell, on its panels of its rows; db [G
+ * h] += dz_t where with_db. */
+static void backward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t, float *d, const team_share *share,
+                          int with_db)
 {
     const px_cpu_layer *layer = &cpu->layer[l];
     const px_cpu_rows *rows = &share->rows;
@@ -321,7 +354,11 @@ static void backward_step(px_cpu *cpu, const px_cpu_window *window, int l, long 
     panel_group group;
     backward_rows(cpu, window, l, t, d, share);
     for (long g = 0; group_of(cpu, share, panels, t, g, &group); g++) {
-        const px_rows_job job = {.a = rows->a, .out = rows->out, .add = (const float *const *)rows->out, .next = group.next, .rows = row_count};
+        const px_rows_job job = {.a = rows->a,
+                                 .out = rows->out,
+                                 .add = (const float *const *)rows->out,
+                                 .next = group.next,
+                                 .rows = row_count};
         if (t < window->T - 1) px_rows_times_panels(cpu->isa, &job, panels, group.begin, group.end);
         px_cell_rows cell = cell_rows(cpu, rows, row_count, &group);
         cell.d = (const float *const *)rows->out;
@@ -348,8 +385,8 @@ static void backward_part(void *context, int thread, long begin, long end)
 typedef struct bias_sum {
     const px_cpu *cpu;
     const px_cpu_window *window;
-    const float *dz;   /* [T,n,G h] */
-    float *db;         /* [columns] += those of dz from `column` on */
+    const float *dz; /* [T,n,G h] */
+    float *db;       /* [columns] += those of dz from `column` on */
     long column;
 } bias_sum;
 
@@ -359,11 +396,12 @@ static void sum_bias_columns(void *context, int thread, long begin, long end)
     const long width = sum->cpu->gate_rows, n = sum->window->n;
     (void)thread;
     for (long t = sum->window->T - 1; t >= 0; t--)
-        for (long i = 0; i < n; i++) sum->cpu->isa->add(sum->db + begin, sum->dz + (t * n + i) * width + sum->column + begin, end - begin);
+        for (long i = 0; i < n; i++)
+            sum->cpu->isa->add(sum->db + begin, sum->dz + (t * n + i) * width + sum->column + begin, end - begin);
 }
 
-/* db += the sum of dz's rows, where no thread has seen all of a step: in the order of backward_step, so that its bits do not depend on
- * the team. */
+/* db += the sum of dz's rows, where no thread has seen all of a step: in the order of backward_step, so that its bits
+ * do not depend on the team. */
 static void add_bias_gradient(px_cpu *cpu, const px_cpu_window *window, const px_cpu_layer *layer, const float *dz)
 {
     const long h = cpu->base.model.hidden;
@@ -408,8 +446,10 @@ float *px_cpu_recurrence_backward(px_cpu *cpu, const px_cpu_window *window, int 
     float *dz = layer->z ? layer->z : d;
     uint32_t purpose;
     double p;
-    if (between_mask(cpu, window, l, &purpose, &p)) px_cpu_mask_rows(cpu, window, purpose, mask_layer(cpu, l), p, h, d, d);
-    recurrence_run run = {.cpu = cpu, .window = window, .l = l, .grid = cut_team(cpu, window->n, panels), .panels = panels, .d = d};
+    if (between_mask(cpu, window, l, &purpose, &p))
+        px_cpu_mask_rows(cpu, window, purpose, mask_layer(cpu, l), p, h, d, d);
+    recurrence_run run = {
+        .cpu = cpu, .window = window, .l = l, .grid = cut_team(cpu, window->n, panels), .panels = panels, .d = d};
     hand_out(&run, backward_part);
     if (run.grid.row_parts > 1) add_bias_gradient(cpu, window, layer, dz);
     zero_reset_rows(cpu, window, layer);

@@ -1,7 +1,8 @@
 /* Hands parts of the flat gradient to a reducer as the backward pass finishes them (reducer.h).
  *
- * The parameter table lies in the order of the forward pass: token table, layers, output layer. So what becomes final together is one
- * contiguous run: [layer 0 with the token table][layer 1]...[layer L-1][output layer], and the runs are started from the last one. */
+ * The parameter table lies in the order of the forward pass: token table, layers, output layer. So what becomes final
+ * together is one contiguous run: [layer 0 with the token table][layer 1]...[layer L-1][output layer], and the runs are
+ * started from the last one. */
 #include "cpu.h"
 
 #include "check.h"
@@ -12,10 +13,7 @@ size_t px_cpu_streams(const px_cpu *cpu)
 }
 
 /* Where layer l's run begins; l = L: where the output layer's does. */
-static size_t run_begin(const px_cpu *cpu, int l)
-{
-    return l == 0 ? 0 : px_parameters_layer_begin(&cpu->table, l);
-}
+static size_t run_begin(const px_cpu *cpu, int l) { return l == 0 ? 0 : px_parameters_layer_begin(&cpu->table, l); }
 
 static px_status start(px_cpu *cpu, const px_cpu_window *window, size_t begin, size_t end)
 {

@@ -1,7 +1,8 @@
 /* Update phase of the CPU engine: global norm, clipping, optimiser and averaging, one pass each over the flat buffers.
  *
- * The rows of the token table (one-hot W_xh, or an untied E) have a gradient only where a token of the window used them: norm,
- * clearing and the step of an optimiser without moments visit those rows alone. Sums of squares are in double, per block, added in order: the same for any threads. */
+ * The rows of the token table (one-hot W_xh, or an untied E) have a gradient only where a token of the window used
+ * them: norm, clearing and the step of an optimiser without moments visit those rows alone. Sums of squares are in
+ * double, per block, added in order: the same for any threads. */
 #include "cpu.h"
 
 #include <math.h>
@@ -25,7 +26,7 @@ static long list_touched(px_cpu *cpu)
 typedef struct block_plan {
     size_t begin[2], count[2];
     long blocks[2];
-    size_t table;          /* offset of the token table */
+    size_t table; /* offset of the token table */
     long table_width;
 } block_plan;
 
@@ -39,7 +40,8 @@ static block_plan plan_blocks(const px_cpu *cpu)
         plan.begin[1] = plan.table + cpu->sparse->count;
         plan.count[1] = cpu->table.count - plan.begin[1];
     }
-    for (int i = 0; i < 2; i++) plan.blocks[i] = (long)((plan.count[i] + PX_CPU_UPDATE_BLOCK - 1) / PX_CPU_UPDATE_BLOCK);
+    for (int i = 0; i < 2; i++)
+        plan.blocks[i] = (long)((plan.count[i] + PX_CPU_UPDATE_BLOCK - 1) / PX_CPU_UPDATE_BLOCK);
     return plan;
 }
 
@@ -57,7 +59,7 @@ typedef struct update_pass {
     const block_plan *plan;
     const px_optimizer_step *step;
     long blocks;
-    int sparse_step;     /* only rows that tokens touched are stepped */
+    int sparse_step; /* only rows that tokens touched are stepped */
     float average_weight;
 } update_pass;
 
@@ -102,7 +104,8 @@ static void step_block(const update_pass *pass, long block)
     block_range(pass->plan, block, &begin, &count);
     apply(cpu, pass->step, begin, count, cpu->g + begin);
     memset(cpu->g + begin, 0, sizeof(float) * (size_t)count);
-    if (pass->average_weight != 0.0f) cpu->isa->average(cpu->average + begin, cpu->w + begin, count, pass->average_weight);
+    if (pass->average_weight != 0.0f)
+        cpu->isa->average(cpu->average + begin, cpu->w + begin, count, pass->average_weight);
 }
 
 static void step_table_row(const update_pass *pass, long i)
@@ -136,13 +139,22 @@ static void average_table_rows(void *context, int thread, long begin, long end)
     cpu->isa->average(cpu->average + first, cpu->w + first, (end - begin) * (long)width, pass->average_weight);
 }
 
-static void optimise(px_cpu *cpu, const block_plan *plan, const px_optimizer_step *step, long touched, float average_weight)
+static void optimise(px_cpu *cpu, const block_plan *plan, const px_optimizer_step *step, long touched,
+                     float average_weight)
 {
-    update_pass pass = {.cpu = cpu, .plan = plan, .step = step, .blocks = plan->blocks[0] + plan->blocks[1], .average_weight = average_weight,
+    update_pass pass = {.cpu = cpu,
+                        .plan = plan,
+                        .step = step,
+                        .blocks = plan->blocks[0] + plan->blocks[1],
+                        .average_weight = average_weight,
                         .sparse_step = !cpu->has_m1 && !cpu->has_m2 && step->decay == 0.0f && step->shrink == 1.0f};
-    const long table_rows = !cpu->sparse ? 0 : pass.sparse_step ? touched : cpu->base.model.vocab, parts = pass.blocks + table_rows;
+    const long table_rows = !cpu->sparse       ? 0
+                            : pass.sparse_step ? touched
+                                               : cpu->base.model.vocab,
+               parts = pass.blocks + table_rows;
     px_team_for(cpu->team, parts, px_team_grain(cpu->team, parts, 4, 2), step_some, &pass);
-    if (cpu->sparse && average_weight != 0.0f) px_cpu_for_rows(cpu, cpu->base.model.vocab, plan->table_width, average_table_rows, &pass);
+    if (cpu->sparse && average_weight != 0.0f)
+        px_cpu_for_rows(cpu, cpu->base.model.vocab, plan->table_width, average_table_rows, &pass);
     if (cpu->sparse) memset(cpu->touched, 0, (size_t)cpu->base.model.vocab);
 }
 
@@ -150,18 +162,20 @@ static px_optimizer_step step_of(const px_optimizer_config *config, const px_upd
 {
     const double t = (double)update->step + 1;
     const int decoupled = px_optimizer_of(config->kind)->decoupled;
-    return (px_optimizer_step){
-        .scale = config->clip > 0 && norm > config->clip ? (float)(config->clip / norm) : 1.0f,
-        .lr = (float)update->lr,
-        .decay = decoupled ? 0.0f : (float)config->weight_decay,
-        .shrink = decoupled ? (float)(1 - update->lr * config->weight_decay) : 1.0f,
-        .momentum = (float)config->momentum,
-        .beta1 = (float)config->beta1, .rest1 = (float)(1 - config->beta1),
-        .beta2 = (float)config->beta2, .rest2 = (float)(1 - config->beta2),
-        .alpha = (float)config->alpha, .rest_alpha = (float)(1 - config->alpha),
-        .epsilon = (float)config->epsilon,
-        .mean_scale = (float)(update->lr / (1 - pow(config->beta1, t))),
-        .root_scale = (float)(1 / sqrt(1 - pow(config->beta2, t)))};
+    return (px_optimizer_step){.scale = config->clip > 0 && norm > config->clip ? (float)(config->clip / norm) : 1.0f,
+                               .lr = (float)update->lr,
+                               .decay = decoupled ? 0.0f : (float)config->weight_decay,
+                               .shrink = decoupled ? (float)(1 - update->lr * config->weight_decay) : 1.0f,
+                               .momentum = (float)config->momentum,
+                               .beta1 = (float)config->beta1,
+                               .rest1 = (float)(1 - config->beta1),
+                               .beta2 = (float)config->beta2,
+                               .rest2 = (float)(1 - config->beta2),
+                               .alpha = (float)config->alpha,
+                               .rest_alpha = (float)(1 - config->alpha),
+                               .epsilon = (float)config->epsilon,
+                               .mean_scale = (float)(update->lr / (1 - pow(config->beta1, t))),
+                               .root_scale = (float)(1 / sqrt(1 - pow(config->beta2, t)))};
 }
 
 void px_cpu_update(px_cpu *cpu, const px_update *update)

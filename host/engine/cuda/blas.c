@@ -1,5 +1,5 @@
-/* Row-major products for a column-major library: see blas.h. A row-major [r,c] is a column-major [c,r], so C^T = B'^T A'^T is
- * asked for, with the operands exchanged. */
+/* Row-major products for a column-major library: see blas.h. A row-major [r,c] is a column-major [c,r], so C^T = B'^T
+ * A'^T is asked for, with the operands exchanged. */
 #include "blas.h"
 
 px_status px_blas_create(px_blas *blas, px_precision precision, cudaStream_t stream, void *workspace)
@@ -26,12 +26,12 @@ void px_blas_destroy(px_blas *blas)
 }
 
 /* Column-major C' [m,n] = op(A') op(B') + beta C'. */
-static px_status product(const px_blas *blas, cublasOperation_t op_a, cublasOperation_t op_b, int m, int n, int k, const void *a, int lda,
-                         const void *b, int ldb, float beta, float *c)
+static px_status product(const px_blas *blas, cublasOperation_t op_a, cublasOperation_t op_b, int m, int n, int k,
+                         const void *a, int lda, const void *b, int ldb, float beta, float *c)
 {
     const float one = 1;
-    PX_CUBLAS(cublasGemmEx(blas->handle, op_a, op_b, m, n, k, &one, a, blas->operand, lda, b, blas->operand, ldb, &beta, c, CUDA_R_32F, m,
-                           blas->compute, CUBLAS_GEMM_DEFAULT));
+    PX_CUBLAS(cublasGemmEx(blas->handle, op_a, op_b, m, n, k, &one, a, blas->operand, lda, b, blas->operand, ldb, &beta,
+                           c, CUDA_R_32F, m, blas->compute, CUBLAS_GEMM_DEFAULT));
     return PX_OK;
 }
 

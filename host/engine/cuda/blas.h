@@ -1,14 +1,16 @@
 /* Matrix products through cuBLAS, in row-major terms, in one of three precisions.
  *
  * Each px_blas owns one handle, bound to one stream, with its own workspace: results then repeat bitwise, also in a
- * replayed graph (cuBLAS, "Results reproducibility"). Operands are fp32, or bf16 in bf16 mode; results are always fp32. */
+ * replayed graph (cuBLAS, "Results reproducibility"). Operands are fp32, or bf16 in bf16 mode; results are always fp32.
+ */
 #ifndef PX_CUDA_BLAS_H
 #define PX_CUDA_BLAS_H
 
 #include "precision.h"
 #include "cuda_check.h"
 
-/* NVIDIA recommends 32 MiB for Hopper and newer, 4 MiB before; one size keeps the memory plan independent of the GPU. */
+/* NVIDIA recommends 32 MiB for Hopper and newer, 4 MiB before; one size keeps the memory plan independent of the GPU.
+ */
 enum { PX_BLAS_WORKSPACE_BYTES = 32 << 20 };
 
 typedef struct px_blas {

@@ -14,17 +14,20 @@ px_status px_cuda_failed(cudaError_t error, const char *statement, const char *f
 {
     cudaGetLastError(); /* an error that is not sticky must not be found again by a later check */
     if (error == cudaErrorMemoryAllocation)
-        return px_fail(PX_ERR_MEMORY, "%s:%d: %s: the GPU is out of memory; lower --hidden, --batch, --steps or --layers",
+        return px_fail(PX_ERR_MEMORY,
+                       "%s:%d: %s: the GPU is out of memory; lower --hidden, --batch, --steps or --layers",
                        base_name(file), line, statement);
     if (error == cudaErrorNoKernelImageForDevice)
-        return px_fail(PX_ERR_DEVICE, "this build of perplex has no code for this GPU; build for it (cmake -DPERPLEX_CUDA_NATIVE=ON), "
-                                      "or use --device cpu");
-    return px_fail(PX_ERR_CUDA, "%s:%d: %s: %s (%s)", base_name(file), line, statement, cudaGetErrorString(error), cudaGetErrorName(error));
+        return px_fail(PX_ERR_DEVICE,
+                       "this build of perplex has no code for this GPU; build for it (cmake -DPERPLEX_CUDA_NATIVE=ON), "
+                       "or use --device cpu");
+    return px_fail(PX_ERR_CUDA, "%s:%d: %s: %s (%s)", base_name(file), line, statement, cudaGetErrorString(error),
+                   cudaGetErrorName(error));
 }
 
 px_status px_cublas_failed(cublasStatus_t error, const char *statement, const char *file, int line)
 {
     cudaGetLastError();
-    return px_fail(error == CUBLAS_STATUS_ALLOC_FAILED ? PX_ERR_MEMORY : PX_ERR_CUDA, "%s:%d: %s: cuBLAS: %s", base_name(file), line, statement,
-                   cublasGetStatusString(error));
+    return px_fail(error == CUBLAS_STATUS_ALLOC_FAILED ? PX_ERR_MEMORY : PX_ERR_CUDA, "%s:%d: %s: cuBLAS: %s",
+                   base_name(file), line, statement, cublasGetStatusString(error));
 }

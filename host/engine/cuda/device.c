@@ -13,11 +13,16 @@ static px_status no_gpu(cudaError_t error)
     cudaDriverGetVersion(&driver);
     cudaRuntimeGetVersion(&runtime);
     if (driver == 0)
-        return px_fail(PX_ERR_DEVICE, "no usable GPU: %s (%s): no NVIDIA driver is installed; install one that supports CUDA %d.%d, or use --device cpu",
+        return px_fail(PX_ERR_DEVICE,
+                       "no usable GPU: %s (%s): no NVIDIA driver is installed; install one that supports CUDA %d.%d, "
+                       "or use --device cpu",
                        cudaGetErrorString(error), cudaGetErrorName(error), runtime / 1000, runtime % 1000 / 10);
-    return px_fail(PX_ERR_DEVICE, "no usable GPU: %s (%s): the driver supports CUDA %d.%d, this build needs %d.%d; update the driver, check that "
-                                  "CUDA_VISIBLE_DEVICES shows a GPU, or use --device cpu",
-                   cudaGetErrorString(error), cudaGetErrorName(error), driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+    return px_fail(
+        PX_ERR_DEVICE,
+        "no usable GPU: %s (%s): the driver supports CUDA %d.%d, this build needs %d.%d; update the driver, check that "
+        "CUDA_VISIBLE_DEVICES shows a GPU, or use --device cpu",
+        cudaGetErrorString(error), cudaGetErrorName(error), driver / 1000, driver % 1000 / 10, runtime / 1000,
+        runtime % 1000 / 10);
 }
 
 /* Without a driver cudaGetDeviceCount leaves its result unwritten. */
@@ -56,7 +61,8 @@ px_status px_cuda_devices(px_device_info *list, int capacity, int *count)
         PX_TRY(px_cuda_device_info(i, &list[i]));
         size_t total;
         /* free memory needs a context; a GPU that gives none is listed all the same */
-        if (cudaSetDevice(i) != cudaSuccess || cudaMemGetInfo(&list[i].free_bytes, &total) != cudaSuccess) cudaGetLastError();
+        if (cudaSetDevice(i) != cudaSuccess || cudaMemGetInfo(&list[i].free_bytes, &total) != cudaSuccess)
+            cudaGetLastError();
     }
     return PX_OK;
 }
@@ -81,15 +87,17 @@ px_status px_cuda_probe(int ordinal, px_device_info *info)
     size_t total;
     PX_TRY(count_devices(&count));
     if (ordinal >= count)
-        return px_fail(PX_ERR_DEVICE, "cuda:%d: there %s only %d GPU%s, numbered from 0; see perplex info --devices", ordinal, count == 1 ? "is" : "are",
-                       count, count == 1 ? "" : "s");
+        return px_fail(PX_ERR_DEVICE, "cuda:%d: there %s only %d GPU%s, numbered from 0; see perplex info --devices",
+                       ordinal, count == 1 ? "is" : "are", count, count == 1 ? "" : "s");
     px_status status = px_cuda_device_info(ordinal, info);
     if (status == PX_OK && 10 * info->major + info->minor < CAPABILITY_MIN)
-        return px_fail(PX_ERR_DEVICE, "cuda:%d %s: compute capability %d.%d; at least %d.%d is needed, use --device cpu", ordinal, info->name,
-                       info->major, info->minor, CAPABILITY_MIN / 10, CAPABILITY_MIN % 10);
+        return px_fail(PX_ERR_DEVICE,
+                       "cuda:%d %s: compute capability %d.%d; at least %d.%d is needed, use --device cpu", ordinal,
+                       info->name, info->major, info->minor, CAPABILITY_MIN / 10, CAPABILITY_MIN % 10);
     if (status == PX_OK && cudaSetDevice(ordinal) != cudaSuccess) {
         cudaError_t error = cudaGetLastError();
-        status = px_fail(PX_ERR_DEVICE, "%s (%s); another program may hold it exclusively", cudaGetErrorString(error), cudaGetErrorName(error));
+        status = px_fail(PX_ERR_DEVICE, "%s (%s); another program may hold it exclusively", cudaGetErrorString(error),
+                         cudaGetErrorName(error));
     }
     if (status == PX_OK) status = run_kernel();
     if (status != PX_OK) {

@@ -1,4 +1,5 @@
-/* The CUDA engine: creation, and the calls of the seam. What each call enqueues is in the phase files; see engine_cuda.h. */
+/* The CUDA engine: creation, and the calls of the seam. What each call enqueues is in the phase files; see
+ * engine_cuda.h. */
 #include "engine_cuda.h"
 #include "variants.h"
 
@@ -7,15 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- life --------------------------------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------------------------------------- */
 
-static px_status cuda_memory(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape,
-                             px_engine_memory *memory)
+static px_status cuda_memory(const px_model_config *model, const px_optimizer_config *optimizer,
+                             const px_engine_shape *shape, px_engine_memory *memory)
 {
     px_cuda_plan plan;
     px_device_info info = {.l2_bytes = 0};
     int ordinal = 0;
-    /* the chunk of the head and the variant of the recurrence depend on the GPU; without one a common L2 cache is assumed */
+    /* the chunk of the head and the variant of the recurrence depend on the GPU; without one a common L2 cache is
+     * assumed */
     if (cudaGetDevice(&ordinal) != cudaSuccess || px_cuda_device_info(ordinal, &info) != PX_OK) cudaGetLastError();
     PX_TRY(px_cuda_plan_make(model, optimizer, shape, &info, &plan));
     *memory = px_cuda_plan_memory(&plan);
@@ -28,8 +30,9 @@ static void cuda_destroy(px_engine *base)
     px_cuda *engine = px_cuda_self(base);
     cudaSetDevice(engine->ordinal);
     if (engine->compute) px_cuda_wait_stream(engine, engine->compute);
-    if (engine->reduction.stream) px_cuda_wait_stream(engine, engine->reduction.stream); /* a step that failed has sums under way */
-    engine->reduction.reducer.watch = NULL; /* whatever came of it */
+    if (engine->reduction.stream)
+        px_cuda_wait_stream(engine, engine->reduction.stream); /* a step that failed has sums under way */
+    engine->reduction.reducer.watch = NULL;                    /* whatever came of it */
     if (engine->staging.copy) cudaStreamSynchronize(engine->staging.copy);
     px_cuda_graphs_destroy(engine);
     px_cuda_reduce_destroy(engine);
@@ -58,8 +61,10 @@ static px_status open_device(px_cuda *engine)
 static px_status check_precision(const px_cuda *engine, px_precision precision)
 {
     if (precision != PX_FP32 && engine->info.major < 8)
-        return px_fail(PX_ERR_DEVICE, "cuda:%d %s: --precision %s needs compute capability 8.0, this GPU has %d.%d; use --precision fp32", engine->ordinal,
-                       engine->info.name, px_precision_name(precision), engine->info.major, engine->info.minor);
+        return px_fail(
+            PX_ERR_DEVICE,
+            "cuda:%d %s: --precision %s needs compute capability 8.0, this GPU has %d.%d; use --precision fp32",
+            engine->ordinal, engine->info.name, px_precision_name(precision), engine->info.major, engine->info.minor);
     return PX_OK;
 }
 
@@ -70,7 +75,9 @@ static px_status create_scratch(px_cuda *engine)
     if (engine->plan.d > 0) return PX_OK;
     engine->scratch = calloc(1, bytes);
     if (!engine->scratch)
-        return px_fail(PX_ERR_MEMORY, "no %.1f MiB of host memory to read and write parameters; lower --hidden or --max-vocab", (double)bytes / 1048576.0);
+        return px_fail(PX_ERR_MEMORY,
+                       "no %.1f MiB of host memory to read and write parameters; lower --hidden or --max-vocab",
+                       (double)bytes / 1048576.0);
     return PX_OK;
 }
 
@@ -78,12 +85,13 @@ static px_status create_scratch(px_cuda *engine)
 static px_status clear_metrics(px_cuda *engine)
 {
     PX_CUDA(cudaMemsetAsync(engine->b.metrics, 0, sizeof *engine->b.metrics, engine->compute));
-    PX_CUDA(cudaMemsetAsync(&engine->b.metrics->bad_step, 0xff, sizeof engine->b.metrics->bad_step, engine->compute)); /* -1 */
+    PX_CUDA(cudaMemsetAsync(&engine->b.metrics->bad_step, 0xff, sizeof engine->b.metrics->bad_step,
+                            engine->compute)); /* -1 */
     return PX_OK;
 }
 
-static px_status cuda_create(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape, int ordinal,
-                             px_engine **result)
+static px_status cuda_create(const px_model_config *model, const px_optimizer_config *optimizer,
+                             const px_engine_shape *shape, int ordinal, px_engine **result)
 {
     px_status status;
     px_cuda *engine = calloc(1, sizeof *engine);
@@ -97,7 +105,8 @@ static px_status cuda_create(const px_model_config *model, const px_optimizer_co
     PX_TRY_GOTO(status, px_cuda_plan_make(model, optimizer, shape, &engine->info, &engine->plan), fail);
     PX_TRY_GOTO(status, px_cuda_memory_create(engine), fail);
     PX_TRY_GOTO(status, create_scratch(engine), fail);
-    PX_TRY_GOTO(status, px_blas_create(&engine->blas, shape->precision, engine->compute, engine->b.blas_workspace), fail);
+    PX_TRY_GOTO(status, px_blas_create(&engine->blas, shape->precision, engine->compute, engine->b.blas_workspace),
+                fail);
     PX_TRY_GOTO(status, px_cuda_staging_create(engine), fail);
     PX_TRY_GOTO(status, clear_metrics(engine), fail);
     PX_TRY_GOTO(status, px_cuda_graphs_prepare(engine), fail);
@@ -108,7 +117,7 @@ fail:
     return status;
 }
 
-/* ---- steps -------------------------------------------------------------------------------------------------------- */
+/* ---- steps ------------------------------------------------------------------------------------------------------- */
 
 static px_status cuda_accumulate(px_engine *base, const px_batch *batch)
 {
@@ -144,7 +153,8 @@ static px_status cuda_update(px_engine *base, const px_update *update)
     PX_CUDA(cudaSetDevice(engine->ordinal));
     PX_TRY(px_cuda_reduce_finish(engine));
     /* a norm that is not finite skips the update, as a loss of this device would */
-    if (update->loss_not_finite) PX_CUDA(cudaMemsetAsync(engine->b.gradients, 0xff, sizeof *engine->b.gradients, engine->compute));
+    if (update->loss_not_finite)
+        PX_CUDA(cudaMemsetAsync(engine->b.gradients, 0xff, sizeof *engine->b.gradients, engine->compute));
     PX_TRY(px_cuda_stage_update(engine, &scalars));
     return px_cuda_run_update(engine);
 }
@@ -181,7 +191,8 @@ static px_status cuda_evaluate(px_engine *base, const px_batch *batch, float *to
     return PX_OK;
 }
 
-static px_status cuda_next(px_engine *base, const int32_t *tokens, const uint8_t *reset, int32_t n, float *probabilities)
+static px_status cuda_next(px_engine *base, const int32_t *tokens, const uint8_t *reset, int32_t n,
+                           float *probabilities)
 {
     px_cuda *engine = px_cuda_self(base);
     px_batch batch = {.tokens = tokens, .reset = reset, .T = 1, .n = n};
@@ -191,7 +202,7 @@ static px_status cuda_next(px_engine *base, const int32_t *tokens, const uint8_t
     return px_cuda_head_probabilities(engine, n, probabilities);
 }
 
-/* ---- metrics ------------------------------------------------------------------------------------------------------ */
+/* ---- metrics ----------------------------------------------------------------------------------------------------- */
 
 static px_status cuda_metrics(px_engine *base, int reset, px_metrics *metrics)
 {
@@ -215,10 +226,7 @@ static px_status cuda_metrics(px_engine *base, int reset, px_metrics *metrics)
     return PX_OK;
 }
 
-static px_recurrence cuda_recurrence(const px_engine *base)
-{
-    return ((const px_cuda *)base)->plan.variant->name;
-}
+static px_recurrence cuda_recurrence(const px_engine *base) { return ((const px_cuda *)base)->plan.variant->name; }
 
 static px_status cuda_describe(const px_engine *base, char *buffer, size_t buffer_bytes)
 {
@@ -228,9 +236,13 @@ static px_status cuda_describe(const px_engine *base, char *buffer, size_t buffe
     cublasGetProperty(MAJOR_VERSION, &major);
     cublasGetProperty(MINOR_VERSION, &minor);
     cublasGetProperty(PATCH_LEVEL, &patch);
-    snprintf(buffer, buffer_bytes, "cuda:%d %s, capability %d.%d, %d multiprocessors, %s, recurrence %s, cuBLAS %d.%d.%d, CUDA %d.%d, driver CUDA %d.%d",
-             engine->ordinal, info->name, info->major, info->minor, info->multiprocessors, px_precision_name(engine->plan.shape.precision),
-             px_recurrence_name(engine->plan.variant->name), major, minor, patch, info->runtime_version / 1000, info->runtime_version % 1000 / 10, info->driver_version / 1000, info->driver_version % 1000 / 10);
+    snprintf(buffer, buffer_bytes,
+             "cuda:%d %s, capability %d.%d, %d multiprocessors, %s, recurrence %s, cuBLAS %d.%d.%d, CUDA %d.%d, driver "
+             "CUDA %d.%d",
+             engine->ordinal, info->name, info->major, info->minor, info->multiprocessors,
+             px_precision_name(engine->plan.shape.precision), px_recurrence_name(engine->plan.variant->name), major,
+             minor, patch, info->runtime_version / 1000, info->runtime_version % 1000 / 10, info->driver_version / 1000,
+             info->driver_version % 1000 / 10);
     return PX_OK;
 }
 

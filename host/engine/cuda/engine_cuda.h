@@ -1,11 +1,11 @@
 /* The CUDA engine's inside: one struct, and the functions by which its files call each other.
  *
- * A window travels: staging.c (host: check, sort by token, pinned memory, copy stream) -> window.c (a captured graph, or
- * plain launches) -> embed.c -> recurrence.c -> head.c -> and back -> update.c. The phase files only enqueue products and
- * kernels on engine->compute; they wait for nothing and allocate nothing, so all of them can be captured.
+ * A window travels: staging.c (host: check, sort by token, pinned memory, copy stream) -> window.c (a captured graph,
+ * or plain launches) -> embed.c -> recurrence.c -> head.c -> and back -> update.c. The phase files only enqueue
+ * products and kernels on engine->compute; they wait for nothing and allocate nothing, so all of them can be captured.
  *
- * Who calls whom, without a circle: engine_cuda.c -> window.c -> {phases, timing.c, reduce.c} -> wait.c; the phases know
- * operands.h and kernels, and neither each other nor what comes after them. */
+ * Who calls whom, without a circle: engine_cuda.c -> window.c -> {phases, timing.c, reduce.c} -> wait.c; the phases
+ * know operands.h and kernels, and neither each other nor what comes after them. */
 #ifndef PX_ENGINE_CUDA_H
 #define PX_ENGINE_CUDA_H
 
@@ -27,8 +27,8 @@ typedef struct px_cuda_staging {
     cudaStream_t copy;
     cudaEvent_t copied[2], consumed[2], update_copied[2];
     int next, next_update;
-    int32_t *count;       /* [V + 1] of the counting sort; only where training */
-    uint8_t *no_reset;    /* [n] zeros, for next() without marks */
+    int32_t *count;    /* [V + 1] of the counting sort; only where training */
+    uint8_t *no_reset; /* [n] zeros, for next() without marks */
 } px_cuda_staging;
 
 /* What a window is run for. */
@@ -38,21 +38,22 @@ typedef enum px_cuda_mode { PX_CUDA_TRAIN, PX_CUDA_EVALUATE, PX_CUDA_NEXT } px_c
 typedef struct px_cuda_shape {
     px_cuda_mode mode;
     int32_t T, n;
-    int32_t group;      /* whose carried state; 0 unless training */
+    int32_t group; /* whose carried state; 0 unless training */
 } px_cuda_shape;
 
-/* Time stamps of the phases, taken only once somebody has asked (phase_times with reset): two sets, so that the host reads
- * the stamps of the window before last. */
+/* Time stamps of the phases, taken only once somebody has asked (phase_times with reset): two sets, so that the host
+ * reads the stamps of the window before last. */
 enum { PX_CUDA_STAMPS = PX_PHASE_UPDATE + 1 };
 typedef struct px_cuda_stamps {
     cudaEvent_t at[PX_CUDA_STAMPS]; /* the start, and the end of each phase of a window */
     cudaEvent_t update[2];
-    int first, phases;          /* phases [first, phases) of the window that has been recorded and not been read; phases 0 = none */
+    int first,
+        phases; /* phases [first, phases) of the window that has been recorded and not been read; phases 0 = none */
     int update_pending;
 } px_cuda_stamps;
 
 typedef struct px_cuda_timing {
-    int on, set;                /* set: the one that the current window uses */
+    int on, set; /* set: the one that the current window uses */
     px_cuda_stamps stamps[2];
     double seconds[PX_PHASE_COUNT];
 } px_cuda_timing;
@@ -60,50 +61,51 @@ typedef struct px_cuda_timing {
 /* A captured window, or a part of one. */
 typedef struct px_cuda_graph {
     px_cuda_shape shape;
-    int first, last;            /* its phases [first, last) */
-    int stamps;                 /* -1: without, 0 or 1: with that set of stamps */
-    cudaGraphExec_t exec;       /* NULL: an empty place */
+    int first, last;      /* its phases [first, last) */
+    int stamps;           /* -1: without, 0 or 1: with that set of stamps */
+    cudaGraphExec_t exec; /* NULL: an empty place */
     uint64_t last_used;
 } px_cuda_graph;
 
 enum { PX_CUDA_GRAPHS = 16 }; /* and one more for each further group of streams */
 
-/* Sums over ranks, beside the backward pass: on a stream of their own, in parts that follow one another towards the front of the flat
- * gradient: [layer 0 with the token table][layer 1]...[layer L-1][output layer]. */
+/* Sums over ranks, beside the backward pass: on a stream of their own, in parts that follow one another towards the
+ * front of the flat gradient: [layer 0 with the token table][layer 1]...[layer L-1][output layer]. */
 typedef struct px_cuda_reduction {
-    px_reducer reducer;         /* start NULL: none */
+    px_reducer reducer; /* start NULL: none */
     cudaStream_t stream;
     cudaEvent_t final[PX_MAX_LAYERS + 1]; /* part l holds this rank's sum of the whole step; L: the output layer's */
     cudaEvent_t reduced;
-    int under_way;              /* parts have been started since the last update */
+    int under_way; /* parts have been started since the last update */
 } px_cuda_reduction;
 
 typedef struct px_cuda {
     px_engine base;
     int ordinal;
     px_device_info info;
-    size_t shared_bytes;        /* what a block may have */
+    size_t shared_bytes; /* what a block may have */
     px_cuda_plan plan;
     px_cuda_memory memory;
     px_cuda_buffers b;
     cudaStream_t compute;
     px_blas blas;
     px_cuda_staging staging;
-    px_cuda_graph *graph;       /* [graphs] */
+    px_cuda_graph *graph; /* [graphs] */
     int graphs;
     cudaGraphExec_t update_graph;
-    uint64_t clock;             /* of the graph cache */
-    int capturing;              /* enqueued work goes into a graph */
-    int use_graphs;             /* 0: PERPLEX_CUDA_GRAPHS=0, plain launches, so that a profiler sees phases around kernels */
+    uint64_t clock; /* of the graph cache */
+    int capturing;  /* enqueued work goes into a graph */
+    int use_graphs; /* 0: PERPLEX_CUDA_GRAPHS=0, plain launches, so that a profiler sees phases around kernels */
     px_cuda_timing timing;
     px_cuda_reduction reduction;
-    float *scratch;             /* host [count]: row layout on its way to file layout; NULL where the layouts agree */
+    float *scratch; /* host [count]: row layout on its way to file layout; NULL where the layouts agree */
 } px_cuda;
 
 extern const px_engine_ops px_cuda_ops;
 
 /* ---- memory.c */
-/* Allocates every arena, zeroes them and cuts the buffers. PX_ERR_MEMORY: what was asked, what is free, which flag to lower. */
+/* Allocates every arena, zeroes them and cuts the buffers. PX_ERR_MEMORY: what was asked, what is free, which flag to
+ * lower. */
 px_status px_cuda_memory_create(px_cuda *engine);
 void px_cuda_memory_destroy(px_cuda *engine);
 
@@ -121,7 +123,8 @@ px_status px_cuda_run_window(px_cuda *engine, px_cuda_shape shape);
 px_status px_cuda_run_update(px_cuda *engine);
 /* For measuring: one phase of a staged training window, after all that come before it; only its own time is counted. */
 px_status px_cuda_run_phase(px_cuda *engine, px_cuda_shape shape, px_phase which);
-/* Captures the update and the full training window, so that what this loads and allocates happens before the first step. */
+/* Captures the update and the full training window, so that what this loads and allocates happens before the first
+ * step. */
 px_status px_cuda_graphs_prepare(px_cuda *engine);
 /* Forgets what was captured: prepare may follow. */
 void px_cuda_graphs_clear(px_cuda *engine);
@@ -133,8 +136,8 @@ px_status px_cuda_reduce_set(px_cuda *engine, const px_reducer *reducer);
 void px_cuda_reduce_destroy(px_cuda *engine);
 /* While a training window is enqueued: part l is final here. Nothing without a reducer. */
 px_status px_cuda_reduce_mark(px_cuda *engine, int32_t l);
-/* After the last window of a step: starts the reducer on every part, each behind its mark; and before the update: the compute stream
- * waits for the sums. */
+/* After the last window of a step: starts the reducer on every part, each behind its mark; and before the update: the
+ * compute stream waits for the sums. */
 px_status px_cuda_reduce_start(px_cuda *engine);
 px_status px_cuda_reduce_finish(px_cuda *engine);
 
@@ -146,7 +149,8 @@ px_status px_cuda_wait_event(px_cuda *engine, cudaEvent_t event);
 void px_cuda_timing_destroy(px_cuda *engine);
 /* Marks the end of a phase (or the start: phase < 0) on the compute stream, where timing is on. */
 px_status px_cuda_stamp(px_cuda *engine, int phase);
-/* Before a window: makes room in the set of stamps that comes next, waiting for its window where it has not been read. */
+/* Before a window: makes room in the set of stamps that comes next, waiting for its window where it has not been read.
+ */
 px_status px_cuda_timing_begin(px_cuda *engine);
 /* After phases [first, last) of a window have been enqueued; and around an update. */
 void px_cuda_timing_end(px_cuda *engine, int first, int last);
@@ -182,9 +186,6 @@ px_status px_cuda_device_info(int ordinal, px_device_info *info);
 px_status px_cuda_peak(int ordinal, px_precision precision, px_device_peak *peak);
 px_status px_cuda_energy(px_engine *engine, double *joules);
 
-static inline px_cuda *px_cuda_self(px_engine *engine)
-{
-    return (px_cuda *)engine;
-}
+static inline px_cuda *px_cuda_self(px_engine *engine) { return (px_cuda *)engine; }
 
 #endif

@@ -1,5 +1,5 @@
-/* The steps of a layer whose cell keeps gates: per step one product for all gates and one fused kernel (kernels/gates.cu). What stands
- * around the steps is in recurrence.c. */
+/* The steps of a layer whose cell keeps gates: per step one product for all gates and one fused kernel
+ * (kernels/gates.cu). What stands around the steps is in recurrence.c. */
 #include "gates.h"
 
 px_status px_cuda_gates_forward(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
@@ -11,7 +11,8 @@ px_status px_cuda_gates_forward(px_cuda *engine, px_cuda_shape shape, int32_t l,
     const size_t step = (size_t)shape.n * (size_t)plan->h, wide = (size_t)shape.n * (size_t)plan->gate_rows;
     for (int32_t t = 0; t < shape.T; t++) {
         const size_t at = (size_t)t * step;
-        PX_TRY(px_blas_nt(&engine->blas, shape.n, plan->gate_rows, plan->h, px_cuda_at(engine, px_cuda_h(engine, l), at), w_hh, 0, engine->b.recurrent));
+        PX_TRY(px_blas_nt(&engine->blas, shape.n, plan->gate_rows, plan->h,
+                          px_cuda_at(engine, px_cuda_h(engine, l), at), w_hh, 0, engine->b.recurrent));
         px_gates_forward_args args = {
             .recurrent = engine->b.recurrent,
             .bias = px_cuda_tensor(engine, engine->b.weights, PX_TENSOR_B_H, l),
@@ -54,7 +55,9 @@ px_status px_cuda_gates_backward(px_cuda *engine, px_cuda_shape shape, int32_t l
     for (int32_t t = shape.T - 1; t >= 0; t--) {
         const size_t at = (size_t)t * step, wide_at = (size_t)t * wide;
         const int last = t == shape.T - 1;
-        if (!last) PX_TRY(px_blas_nn(&engine->blas, shape.n, plan->h, plan->gate_rows, px_cuda_at(engine, dz_hh, wide_at + wide), w_hh, 0, engine->b.recurrent));
+        if (!last)
+            PX_TRY(px_blas_nn(&engine->blas, shape.n, plan->h, plan->gate_rows,
+                              px_cuda_at(engine, dz_hh, wide_at + wide), w_hh, 0, engine->b.recurrent));
         px_gates_backward_args args = {
             .d_output = px_cuda_d_output(engine, l) + at,
             .recurrent = last ? NULL : engine->b.recurrent,
@@ -88,6 +91,7 @@ px_status px_cuda_gates_lone_bias(px_cuda *engine, px_cuda_shape shape, int32_t 
     const float *du = engine->b.layer[l].u;
     if (!du) return PX_OK;
     PX_CUDA(px_launch_column_sum(px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_B_HN, l), du, PX_ELEMENT_FP32,
-                                 (size_t)shape.T * (size_t)shape.n, plan->h, (size_t)plan->h, engine->b.column_partial, engine->compute));
+                                 (size_t)shape.T * (size_t)shape.n, plan->h, (size_t)plan->h, engine->b.column_partial,
+                                 engine->compute));
     return PX_OK;
 }

@@ -1,4 +1,5 @@
-/* The steps of a layer whose cell keeps gates (cells.h): between recurrence.c and kernels/gates.cu. All only enqueue. */
+/* The steps of a layer whose cell keeps gates (cells.h): between recurrence.c and kernels/gates.cu. All only enqueue.
+ */
 #ifndef PX_CUDA_GATES_H
 #define PX_CUDA_GATES_H
 

@@ -1,9 +1,9 @@
 /* Head: the loss of a window, and on the way back the gradients of the output layer and of what it read.
  *
- * Rows go in chunks, so that the logits of a chunk stay in the L2 cache from the product that makes them, through the kernel
- * that turns them into their gradient, to the two products that read that (plan.c chooses the size).
- *     u = up, or up P^T;  o = u W^T + b;  dO = (softmax(o) - onehot) inv_count;  dW += dO^T u;  db += dO;  du = dO W
- * W is W_hq, or the embedding table where they are tied. */
+ * Rows go in chunks, so that the logits of a chunk stay in the L2 cache from the product that makes them, through the
+ * kernel that turns them into their gradient, to the two products that read that (plan.c chooses the size). u = up, or
+ * up P^T;  o = u W^T + b;  dO = (softmax(o) - onehot) inv_count;  dW += dO^T u;  db += dO;  du = dO W W is W_hq, or the
+ * embedding table where they are tied. */
 #include "operands.h"
 
 #include <string.h>
@@ -27,7 +27,8 @@ static px_status project(px_cuda *engine, px_cuda_shape shape, void **u)
     }
     *u = b->u;
     float *out = plan->bf16 ? b->u_wide : b->u;
-    PX_TRY(px_blas_nt(&engine->blas, rows, plan->d, plan->h, output, px_cuda_operand(engine, PX_TENSOR_PROJECTION, 0), 0, out));
+    PX_TRY(px_blas_nt(&engine->blas, rows, plan->d, plan->h, output, px_cuda_operand(engine, PX_TENSOR_PROJECTION, 0),
+                      0, out));
     if (plan->bf16) PX_CUDA(px_launch_layout_bf16(b->u, out, (size_t)rows * (size_t)plan->d, engine->compute));
     return PX_OK;
 }
@@ -62,9 +63,10 @@ static px_status chunk(px_cuda *engine, px_cuda_shape shape, size_t from, int ro
     PX_CUDA(px_launch_head_loss(&args, engine->compute));
     if (!training) return PX_OK;
     PX_TRY(px_blas_nn(&engine->blas, rows, plan->k, plan->V, dlogits, table, 0, du + from * (size_t)plan->k));
-    PX_TRY(px_blas_tn(&engine->blas, plan->V, plan->k, rows, dlogits, u, 1, px_cuda_tensor(engine, b->gradients, table_role(engine), 0)));
-    PX_CUDA(px_launch_column_sum(px_cuda_tensor(engine, b->gradients, PX_TENSOR_B_Q, 0), dlogits, element, (size_t)rows, plan->V, (size_t)plan->V,
-                                 b->column_partial, engine->compute));
+    PX_TRY(px_blas_tn(&engine->blas, plan->V, plan->k, rows, dlogits, u, 1,
+                      px_cuda_tensor(engine, b->gradients, table_role(engine), 0)));
+    PX_CUDA(px_launch_column_sum(px_cuda_tensor(engine, b->gradients, PX_TENSOR_B_Q, 0), dlogits, element, (size_t)rows,
+                                 plan->V, (size_t)plan->V, b->column_partial, engine->compute));
     return PX_OK;
 }
 
@@ -81,7 +83,8 @@ static px_status project_backward(px_cuda *engine, px_cuda_shape shape, const fl
     }
     PX_TRY(px_blas_tn(&engine->blas, plan->d, plan->h, rows, operand, px_cuda_output(engine, shape, plan->L - 1), 1,
                       px_cuda_tensor(engine, b->gradients, PX_TENSOR_PROJECTION, 0)));
-    return px_blas_nn(&engine->blas, rows, plan->h, plan->d, operand, px_cuda_operand(engine, PX_TENSOR_PROJECTION, 0), 0, px_cuda_d_output(engine, plan->L - 1));
+    return px_blas_nn(&engine->blas, rows, plan->h, plan->d, operand, px_cuda_operand(engine, PX_TENSOR_PROJECTION, 0),
+                      0, px_cuda_d_output(engine, plan->L - 1));
 }
 
 px_status px_cuda_head(px_cuda *engine, px_cuda_shape shape)
@@ -97,8 +100,8 @@ px_status px_cuda_head(px_cuda *engine, px_cuda_shape shape)
         PX_TRY(chunk(engine, shape, from, count, u, du));
     }
     if (shape.mode == PX_CUDA_TRAIN && plan->projection) PX_TRY(project_backward(engine, shape, du));
-    PX_CUDA(px_launch_head_loss_sum(engine->b.metrics, engine->b.nll, engine->b.window.targets, rows, shape.mode == PX_CUDA_TRAIN,
-                                    px_cuda_poison(engine), engine->compute));
+    PX_CUDA(px_launch_head_loss_sum(engine->b.metrics, engine->b.nll, engine->b.window.targets, rows,
+                                    shape.mode == PX_CUDA_TRAIN, px_cuda_poison(engine), engine->compute));
     return PX_OK;
 }
 
@@ -113,9 +116,10 @@ px_status px_cuda_head_probabilities(px_cuda *engine, int32_t n, float *probabil
         int rows = n - from < plan->head_rows ? n - from : plan->head_rows;
         PX_TRY(px_blas_nt(&engine->blas, rows, plan->V, plan->k, px_cuda_at(engine, u, (size_t)from * (size_t)plan->k),
                           px_cuda_operand(engine, table_role(engine), 0), 0, b->logits));
-        PX_CUDA(px_launch_head_softmax(b->logits, b->logits, px_cuda_tensor(engine, b->weights, PX_TENSOR_B_Q, 0), (size_t)rows, plan->V, V,
-                                       engine->compute));
-        PX_CUDA(cudaMemcpyAsync(b->pinned_probabilities, b->logits, (size_t)rows * V * sizeof(float), cudaMemcpyDeviceToHost, engine->compute));
+        PX_CUDA(px_launch_head_softmax(b->logits, b->logits, px_cuda_tensor(engine, b->weights, PX_TENSOR_B_Q, 0),
+                                       (size_t)rows, plan->V, V, engine->compute));
+        PX_CUDA(cudaMemcpyAsync(b->pinned_probabilities, b->logits, (size_t)rows * V * sizeof(float),
+                                cudaMemcpyDeviceToHost, engine->compute));
         PX_TRY(px_cuda_wait_stream(engine, engine->compute));
         memcpy(probabilities + (size_t)from * V, b->pinned_probabilities, (size_t)rows * V * sizeof(float));
     }

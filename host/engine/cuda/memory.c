@@ -24,9 +24,11 @@ static px_status out_of_memory(const px_cuda *engine, int kind)
     if (kind == PX_ARENA_PINNED)
         return px_fail(PX_ERR_MEMORY, "cuda:%d: no %.1f MiB of host memory for %s; lower %s", engine->ordinal,
                        (double)engine->plan.bytes[kind] / mib, arena_text[kind].name, arena_text[kind].remedy);
-    return px_fail(PX_ERR_MEMORY, "cuda:%d: out of memory: %.1f MiB asked for %s, %.1f of %.1f MiB are free, %.1f are needed in all; lower %s",
-                   engine->ordinal, (double)engine->plan.bytes[kind] / mib, arena_text[kind].name, (double)free_bytes / mib, (double)total / mib,
-                   (double)all.total / mib, arena_text[kind].remedy);
+    return px_fail(
+        PX_ERR_MEMORY,
+        "cuda:%d: out of memory: %.1f MiB asked for %s, %.1f of %.1f MiB are free, %.1f are needed in all; lower %s",
+        engine->ordinal, (double)engine->plan.bytes[kind] / mib, arena_text[kind].name, (double)free_bytes / mib,
+        (double)total / mib, (double)all.total / mib, arena_text[kind].remedy);
 }
 
 px_status px_cuda_memory_create(px_cuda *engine)
@@ -35,7 +37,8 @@ px_status px_cuda_memory_create(px_cuda *engine)
         size_t bytes = engine->plan.bytes[kind];
         void *base = NULL;
         if (bytes == 0) continue;
-        cudaError_t error = kind == PX_ARENA_PINNED ? cudaHostAlloc(&base, bytes, cudaHostAllocDefault) : cudaMalloc(&base, bytes);
+        cudaError_t error =
+            kind == PX_ARENA_PINNED ? cudaHostAlloc(&base, bytes, cudaHostAllocDefault) : cudaMalloc(&base, bytes);
         if (error == cudaErrorMemoryAllocation) return out_of_memory(engine, kind);
         PX_CUDA(error);
         engine->memory.arena[kind].base = base;

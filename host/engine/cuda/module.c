@@ -11,7 +11,8 @@
 
 static const px_cuda_host *host;
 
-/* The module brings its own record of failures (instead of base/status.c), so that px_error_message() of the program has the line. */
+/* The module brings its own record of failures (instead of base/status.c), so that px_error_message() of the program
+ * has the line. */
 void px_record_failure(const char *format, ...)
 {
     char line[1024];

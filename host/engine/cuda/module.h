@@ -1,7 +1,8 @@
 /* The contract between the program and the CUDA module: one exported function, one table.
  *
- * The module (perplex-cuda.so) is a plugin of this very build: both sides must agree on the seam's structs and on what they mean. The
- * build ID, made of the text of every header that crosses it (build_id.cmake), is the same on both sides or the module is refused. */
+ * The module (perplex-cuda.so) is a plugin of this very build: both sides must agree on the seam's structs and on what
+ * they mean. The build ID, made of the text of every header that crosses it (build_id.cmake), is the same on both sides
+ * or the module is refused. */
 #ifndef PX_CUDA_MODULE_H
 #define PX_CUDA_MODULE_H
 
@@ -11,7 +12,7 @@
 /* What the module needs of the program: where its error messages go. */
 typedef struct px_cuda_host {
     void (*record)(const char *message); /* as that of the last failure */
-    const char *(*message)(void);                             /* the one recorded last */
+    const char *(*message)(void);        /* the one recorded last */
 } px_cuda_host;
 
 typedef struct px_cuda_module {
@@ -26,7 +27,8 @@ typedef struct px_cuda_module {
 
 /* The exported function: NULL where the build is not the module's own. host must outlive the module. */
 typedef const px_cuda_module *(*px_cuda_module_open_function)(const char *build_id, const px_cuda_host *host);
-__attribute__((visibility("default"))) const px_cuda_module *px_engine_module_open(const char *build_id, const px_cuda_host *host);
+__attribute__((visibility("default"))) const px_cuda_module *px_engine_module_open(const char *build_id,
+                                                                                   const px_cuda_host *host);
 #define PX_CUDA_MODULE_SYMBOL "px_engine_module_open"
 
 #endif

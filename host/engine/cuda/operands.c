@@ -19,7 +19,8 @@ px_dropout px_cuda_dropout(const px_cuda *engine, px_cuda_mode mode, uint32_t pu
 px_dropout px_cuda_output_dropout(const px_cuda *engine, px_cuda_mode mode, int32_t l)
 {
     const px_model_config *model = &engine->plan.model;
-    if (l == engine->plan.L - 1) return px_cuda_dropout(engine, mode, PX_RANDOM_DROPOUT_OUTPUT, 0, model->dropout_output);
+    if (l == engine->plan.L - 1)
+        return px_cuda_dropout(engine, mode, PX_RANDOM_DROPOUT_OUTPUT, 0, model->dropout_output);
     return px_cuda_dropout(engine, mode, PX_RANDOM_DROPOUT_BETWEEN, l, model->dropout_between);
 }
 
@@ -35,10 +36,7 @@ void *px_cuda_output(const px_cuda *engine, px_cuda_shape shape, int32_t l)
     return px_cuda_at(engine, px_cuda_h(engine, l), (size_t)shape.n * (size_t)engine->plan.h);
 }
 
-float *px_cuda_d_output(const px_cuda *engine, int32_t l)
-{
-    return engine->b.d_output[(engine->plan.L - 1 - l) % 2];
-}
+float *px_cuda_d_output(const px_cuda *engine, int32_t l) { return engine->b.d_output[(engine->plan.L - 1 - l) % 2]; }
 
 float *px_cuda_input_term(const px_cuda *engine, px_cuda_shape shape, int32_t l)
 {

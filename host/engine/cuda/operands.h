@@ -16,7 +16,8 @@ static inline float *px_cuda_tensor(const px_cuda *engine, float *flat, px_tenso
 static inline const void *px_cuda_operand(const px_cuda *engine, px_tensor_role role, int32_t layer)
 {
     size_t offset = px_parameters_find(&engine->plan.table, role, layer)->offset;
-    return engine->plan.bf16 ? (const void *)(engine->b.weights_bf16 + offset) : (const void *)(engine->b.weights + offset);
+    return engine->plan.bf16 ? (const void *)(engine->b.weights_bf16 + offset)
+                             : (const void *)(engine->b.weights + offset);
 }
 
 /* Element i of an operand buffer. */

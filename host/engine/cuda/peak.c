@@ -1,5 +1,5 @@
-/* What this GPU reaches at most, measured by the same libraries and in the same precision: the benchmark's yardstick. And
- * its energy counter, where NVIDIA's management library offers one. */
+/* What this GPU reaches at most, measured by the same libraries and in the same precision: the benchmark's yardstick.
+ * And its energy counter, where NVIDIA's management library offers one. */
 #include "engine_cuda.h"
 
 #include <dlfcn.h>
@@ -7,8 +7,9 @@
 #include <stdlib.h>
 
 enum {
-    PRODUCT_ROWS_PER_SM = 32,    /* a square product of this many rows per multiprocessor fills every one of them */
-    PRODUCT_MIN = 128, PRODUCT_MAX = 8192,
+    PRODUCT_ROWS_PER_SM = 32, /* a square product of this many rows per multiprocessor fills every one of them */
+    PRODUCT_MIN = 128,
+    PRODUCT_MAX = 8192,
     COPY_BYTES_PER_SM = 4 << 20, /* in all well beyond any L2 cache */
     ROUNDS = 5,                  /* the best of these is reported */
     STEPS = 256                  /* dependent small kernels of one graph */
@@ -21,7 +22,7 @@ typedef struct yardstick {
     cudaGraphExec_t steps;
     void *memory;
     unsigned char *workspace;
-    float *a, *b, *c;            /* [size,size] */
+    float *a, *b, *c; /* [size,size] */
     int size;
     size_t copy_bytes;
 } yardstick;
@@ -43,10 +44,7 @@ static px_status best_of(yardstick *y, px_status (*work)(yardstick *), double *s
     return PX_OK;
 }
 
-static px_status product(yardstick *y)
-{
-    return px_blas_nt(&y->blas, y->size, y->size, y->size, y->a, y->b, 0, y->c);
-}
+static px_status product(yardstick *y) { return px_blas_nt(&y->blas, y->size, y->size, y->size, y->a, y->b, 0, y->c); }
 
 static px_status copy(yardstick *y)
 {
@@ -67,7 +65,8 @@ static px_status capture_steps(yardstick *y)
     cudaGraph_t graph = NULL;
     cudaError_t launched = cudaSuccess;
     PX_CUDA(cudaStreamBeginCapture(y->stream, cudaStreamCaptureModeThreadLocal));
-    for (int i = 0; i < STEPS && launched == cudaSuccess; i++) launched = px_launch_layout_bf16((px_bf16 *)y->c, y->a, 64, y->stream);
+    for (int i = 0; i < STEPS && launched == cudaSuccess; i++)
+        launched = px_launch_layout_bf16((px_bf16 *)y->c, y->a, 64, y->stream);
     cudaError_t ended = cudaStreamEndCapture(y->stream, &graph);
     if (launched == cudaSuccess && ended == cudaSuccess) ended = cudaGraphInstantiate(&y->steps, graph, 0);
     if (graph) cudaGraphDestroy(graph);
@@ -103,7 +102,8 @@ static px_status take_up(yardstick *y, int ordinal, px_precision precision)
     PX_CUDA(cudaEventCreate(&y->end));
     PX_CUDA(cudaMalloc(&y->memory, room + PX_BLAS_WORKSPACE_BYTES));
     PX_CUDA(cudaMemsetAsync(y->memory, 0x3c, room, y->stream));
-    y->a = y->memory; /* every element 0.0115, in fp32 and in bf16: products of zeros would draw less power and run faster */
+    y->a = y->memory; /* every element 0.0115, in fp32 and in bf16: products of zeros would draw less power and run
+                         faster */
     y->b = y->a + matrix / sizeof(float);
     y->c = y->b + matrix / sizeof(float);
     y->workspace = (unsigned char *)y->memory + room; /* room is a multiple of 256: matrix sizes are multiples of 128 */
@@ -133,7 +133,7 @@ px_status px_cuda_peak(int ordinal, px_precision precision, px_device_peak *peak
     return status;
 }
 
-/* ---- energy: NVML comes with the driver, so it is looked for at run time --------------------------------------------- */
+/* ---- energy: NVML comes with the driver, so it is looked for at run time ----------------------------------------- */
 
 typedef struct nvmlDevice_st *nvml_device;
 
@@ -155,7 +155,10 @@ px_status px_cuda_energy(px_engine *base, double *joules)
             if (!start || start() != 0) by_bus = NULL;
         }
     }
-    if (!by_bus || !total) return px_fail(PX_ERR_DEVICE, "cuda:%d: energy cannot be read: libnvidia-ml.so.1 is not there or does not start", engine->ordinal);
+    if (!by_bus || !total)
+        return px_fail(PX_ERR_DEVICE,
+                       "cuda:%d: energy cannot be read: libnvidia-ml.so.1 is not there or does not start",
+                       engine->ordinal);
     PX_CUDA(cudaSetDevice(engine->ordinal));
     PX_CUDA(cudaStreamSynchronize(engine->compute)); /* what was asked for so far has been done and is in the count */
     PX_CUDA(cudaDeviceGetPCIBusId(bus, sizeof bus, engine->ordinal));

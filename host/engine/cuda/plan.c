@@ -7,16 +7,13 @@
 #include <string.h>
 
 enum {
-    ALIGN = 256,                     /* what cudaMalloc aligns to; enough for every vector access */
-    HEAD_ROWS_MIN = 64,              /* below, products of a chunk no longer fill a GPU */
-    L2_ASSUMED_BYTES = 40 << 20,     /* A100; used where no device has been asked */
-    SWAP_FLOATS = 1 << 20            /* parameters and averages are exchanged in pieces of this size */
+    ALIGN = 256,                 /* what cudaMalloc aligns to; enough for every vector access */
+    HEAD_ROWS_MIN = 64,          /* below, products of a chunk no longer fill a GPU */
+    L2_ASSUMED_BYTES = 40 << 20, /* A100; used where no device has been asked */
+    SWAP_FLOATS = 1 << 20        /* parameters and averages are exchanged in pieces of this size */
 };
 
-static size_t round_up(size_t bytes)
-{
-    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
-}
+static size_t round_up(size_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
 
 /* The next block of an arena; NULL while only counting, or where the block is empty. */
 static void *take(px_cuda_arena *arena, size_t bytes)
@@ -46,7 +43,8 @@ px_cuda_window px_cuda_window_at(const px_cuda_plan *plan, unsigned char *block)
 
 static void cut_parameters(const px_cuda_plan *plan, px_cuda_arena *arenas, px_cuda_buffers *b)
 {
-    size_t count = plan->table.count, state = px_state_blocks(&plan->model) * (size_t)plan->shape.n * (size_t)plan->h * sizeof(float);
+    size_t count = plan->table.count,
+           state = px_state_blocks(&plan->model) * (size_t)plan->shape.n * (size_t)plan->h * sizeof(float);
     px_cuda_arena *parameters = &arenas[PX_ARENA_PARAMETERS];
     b->weights = take(parameters, count * sizeof(float));
     b->weights_bf16 = take(parameters, plan->bf16 ? count * sizeof(px_bf16) : 0);
@@ -98,13 +96,15 @@ static void cut_forward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_
 
 static void cut_backward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_buffers *b)
 {
-    size_t rows = plan->rows, h = (size_t)plan->h, d = (size_t)plan->d, V = (size_t)plan->V, head_rows = (size_t)plan->head_rows;
+    size_t rows = plan->rows, h = (size_t)plan->h, d = (size_t)plan->d, V = (size_t)plan->V,
+           head_rows = (size_t)plan->head_rows;
     size_t gates = (size_t)plan->gate_rows, n = (size_t)plan->shape.n;
     b->dlogits_bf16 = take(arena, plan->bf16 ? head_rows * V * sizeof(px_bf16) : 0);
     b->d_output[0] = take(arena, rows * h * sizeof(float));
     b->d_output[1] = take(arena, plan->L > 1 ? rows * h * sizeof(float) : 0);
     b->dz_bf16 = take(arena, plan->bf16 ? rows * gates * sizeof(px_bf16) : 0);
-    b->dz_hh = take(arena, plan->lone != PX_NO_GATE ? rows * gates * (plan->bf16 ? sizeof(px_bf16) : sizeof(float)) : 0);
+    b->dz_hh =
+        take(arena, plan->lone != PX_NO_GATE ? rows * gates * (plan->bf16 ? sizeof(px_bf16) : sizeof(float)) : 0);
     for (int s = 0; s < plan->states; s++) b->returned[s] = take(arena, plan->keeps ? n * h * sizeof(float) : 0);
     b->dx = take(arena, rows * d * sizeof(float));
     b->du_bf16 = take(arena, plan->bf16 && plan->projection ? rows * d * sizeof(px_bf16) : 0);
@@ -137,8 +137,8 @@ void px_cuda_plan_cut(const px_cuda_plan *plan, px_cuda_arena arenas[PX_ARENA_CO
     cut_pinned(plan, &arenas[PX_ARENA_PINNED], buffers);
 }
 
-/* Rows of a chunk of logits: as many as fill half the L2 cache, so that the loss and the two products of the backward pass
- * find them there; at least HEAD_ROWS_MIN, and no more than a window has. */
+/* Rows of a chunk of logits: as many as fill half the L2 cache, so that the loss and the two products of the backward
+ * pass find them there; at least HEAD_ROWS_MIN, and no more than a window has. */
 static int32_t head_rows(size_t rows, int32_t V, size_t l2_bytes)
 {
     size_t fit = (l2_bytes ? l2_bytes : L2_ASSUMED_BYTES) / 2 / ((size_t)V * sizeof(float));
@@ -146,15 +146,16 @@ static int32_t head_rows(size_t rows, int32_t V, size_t l2_bytes)
     return (int32_t)(fit < rows ? fit : rows);
 }
 
-px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape,
-                            const px_device_info *info, px_cuda_plan *plan)
+px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_config *optimizer,
+                            const px_engine_shape *shape, const px_device_info *info, px_cuda_plan *plan)
 {
     *plan = (px_cuda_plan){.model = *model, .optimizer = *optimizer, .shape = *shape};
     if (shape->n < 1 || shape->T < 1)
         return px_fail(PX_ERR_ARGUMENT, "--batch %d, --steps %d: both must be at least 1", shape->n, shape->T);
     plan->rows = (size_t)shape->T * (size_t)shape->n;
     if (plan->rows > (size_t)1 << 30)
-        return px_fail(PX_ERR_ARGUMENT, "--batch %d times --steps %d: a window of more than 2^30 tokens; lower one", shape->n, shape->T);
+        return px_fail(PX_ERR_ARGUMENT, "--batch %d times --steps %d: a window of more than 2^30 tokens; lower one",
+                       shape->n, shape->T);
     PX_TRY(px_parameters_make(model, &plan->table));
     plan->d = model->embed;
     plan->h = model->hidden;
@@ -194,6 +195,7 @@ px_engine_memory px_cuda_plan_memory(const px_cuda_plan *plan)
         .activations = bytes[PX_ARENA_ACTIVATIONS],
         .workspace = bytes[PX_ARENA_WORKSPACE],
     };
-    memory.total = memory.parameters + memory.gradients + memory.moments + memory.averages + memory.activations + memory.workspace;
+    memory.total =
+        memory.parameters + memory.gradients + memory.moments + memory.averages + memory.activations + memory.workspace;
     return memory;
 }

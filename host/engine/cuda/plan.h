@@ -4,8 +4,8 @@
  * asks for); with memory it hands out the pointers. So prediction and allocation cannot differ. One arena per lifetime:
  * parameters, gradients, moments, averages, activations, workspace, each one cudaMalloc; and one of pinned host memory.
  *
- * Letters: rows = T * n of the configured shape; k = width of the head's input (d where tied, else h). "operand" buffers
- * are fp32, or bf16 in bf16 mode: what the products read. */
+ * Letters: rows = T * n of the configured shape; k = width of the head's input (d where tied, else h). "operand"
+ * buffers are fp32, or bf16 in bf16 mode: what the products read. */
 #ifndef PX_CUDA_PLAN_H
 #define PX_CUDA_PLAN_H
 
@@ -16,8 +16,13 @@
 typedef struct px_cuda_variant px_cuda_variant; /* variants.h */
 
 typedef enum px_cuda_arena_kind {
-    PX_ARENA_PARAMETERS, PX_ARENA_GRADIENTS, PX_ARENA_MOMENTS, PX_ARENA_AVERAGES, PX_ARENA_ACTIVATIONS, PX_ARENA_WORKSPACE,
-    PX_ARENA_PINNED,     /* host memory */
+    PX_ARENA_PARAMETERS,
+    PX_ARENA_GRADIENTS,
+    PX_ARENA_MOMENTS,
+    PX_ARENA_AVERAGES,
+    PX_ARENA_ACTIVATIONS,
+    PX_ARENA_WORKSPACE,
+    PX_ARENA_PINNED, /* host memory */
     PX_ARENA_COUNT
 } px_cuda_arena_kind;
 
@@ -30,51 +35,53 @@ typedef struct px_cuda_arena {
 /* One window as it is staged: pointers into one block, on the host and on the device alike. */
 typedef struct px_cuda_window {
     px_window_scalars *scalars;
-    int32_t *tokens, *targets;   /* [rows] */
-    int32_t *order;              /* [rows]; only where training */
-    uint8_t *reset;              /* [rows] */
+    int32_t *tokens, *targets; /* [rows] */
+    int32_t *order;            /* [rows]; only where training */
+    uint8_t *reset;            /* [rows] */
 } px_cuda_window;
 
 /* Buffers of one layer. */
 typedef struct px_cuda_layer {
-    float *h;          /* [(T + 1) n, h]: rows of step -1 hold the carried state, the others first the input's term, then H_t */
-    px_bf16 *h_bf16;    /* [(T + 1) n, h] in bf16 mode, else NULL */
+    float *h; /* [(T + 1) n, h]: rows of step -1 hold the carried state, the others first the input's term, then H_t */
+    px_bf16 *h_bf16;              /* [(T + 1) n, h] in bf16 mode, else NULL */
     float *s[PX_CELL_STATES_MAX]; /* every state of the cell so; s[0] is h */
-    float *z;          /* [rows, G h] where the cell keeps its gates: the input's term, then what is kept, then dZ; else NULL */
-    float *u;          /* [rows,h] of a lone gate: its recurrent part, then the gradient of that; else NULL */
-    void *output;      /* operand [rows,h]: the dropped copy that goes up; NULL without dropout */
-    void *w_hat;       /* operand [G h,h]: W_hh under weight dropout; NULL without */
+    float *z; /* [rows, G h] where the cell keeps its gates: the input's term, then what is kept, then dZ; else NULL */
+    float *u; /* [rows,h] of a lone gate: its recurrent part, then the gradient of that; else NULL */
+    void *output; /* operand [rows,h]: the dropped copy that goes up; NULL without dropout */
+    void *w_hat;  /* operand [G h,h]: W_hh under weight dropout; NULL without */
 } px_cuda_layer;
 
 typedef struct px_cuda_buffers {
     /* parameters */
     float *weights;            /* [count], row layout */
-    px_bf16 *weights_bf16;      /* [count] in bf16 mode, else NULL */
+    px_bf16 *weights_bf16;     /* [count] in bf16 mode, else NULL */
     float *state, *eval_state; /* [S,L,groups,n,h] only where training; [S,L,n,h] */
     px_device_metrics *metrics;
     px_update_scalars *update_scalars;
     /* gradients, moments, averages; NULL where there are none */
     float *gradients, *moment1, *moment2, *average;
     double *norm_partial;
-    float *swap;               /* [plan.swap_count]: on the way between parameters and averages */
+    float *swap; /* [plan.swap_count]: on the way between parameters and averages */
     /* activations */
     unsigned char *slot[2], *window_block; /* the two staged windows, and the one that is computed on: [window_bytes] */
-    px_cuda_window window;     /* inside window_block */
+    px_cuda_window window;                 /* inside window_block */
     px_cuda_layer layer[PX_MAX_LAYERS];
-    void *x;                   /* operand [rows,d]; NULL where d = 0 */
-    float *recurrent;          /* the variant's workspace: of "step" [n, G h], the recurrent product of one step */
-    float *returned[PX_CELL_STATES_MAX]; /* [n,h] where the cell keeps its gates: gradients that a step has returned past W_hh */
-    void *u;                   /* operand [rows,d]: projected head input; NULL without projection */
-    float *u_wide;             /* [rows,d] fp32 result of the projection in bf16 mode, else NULL */
-    float *logits;             /* [head_rows,V] */
-    px_bf16 *dlogits_bf16;     /* [head_rows,V] in bf16 mode where training */
-    float *nll;                /* [rows] */
-    float *d_output[2];            /* [rows,h]: gradients of the layers' outputs, alternating; dZ replaces them but where a layer has a z */
-    px_bf16 *dz_bf16;           /* [rows, G h] in bf16 mode */
-    void *dz_hh;               /* operand [rows, G h] with a lone gate: the gradient of H_{t-1} W_hh; else NULL, for it is dZ */
-    float *dx;                 /* [rows,d]: gradient of the embedded input, before that of the projection */
-    px_bf16 *du_bf16;           /* [rows,d] in bf16 mode with a projection */
-    float *dw_hat;             /* [G h,h]: gradient of the dropped W_hh */
+    void *x;          /* operand [rows,d]; NULL where d = 0 */
+    float *recurrent; /* the variant's workspace: of "step" [n, G h], the recurrent product of one step */
+    float *returned[PX_CELL_STATES_MAX]; /* [n,h] where the cell keeps its gates: gradients that a step has returned
+                                            past W_hh */
+    void *u;                             /* operand [rows,d]: projected head input; NULL without projection */
+    float *u_wide;                       /* [rows,d] fp32 result of the projection in bf16 mode, else NULL */
+    float *logits;                       /* [head_rows,V] */
+    px_bf16 *dlogits_bf16;               /* [head_rows,V] in bf16 mode where training */
+    float *nll;                          /* [rows] */
+    float *d_output[2]; /* [rows,h]: gradients of the layers' outputs, alternating; dZ replaces them but where a layer
+                           has a z */
+    px_bf16 *dz_bf16;   /* [rows, G h] in bf16 mode */
+    void *dz_hh;      /* operand [rows, G h] with a lone gate: the gradient of H_{t-1} W_hh; else NULL, for it is dZ */
+    float *dx;        /* [rows,d]: gradient of the embedded input, before that of the projection */
+    px_bf16 *du_bf16; /* [rows,d] in bf16 mode with a projection */
+    float *dw_hat;    /* [G h,h]: gradient of the dropped W_hh */
     float *embed_partial, *column_partial;
     /* workspace */
     void *blas_workspace;
@@ -82,7 +89,7 @@ typedef struct px_cuda_buffers {
     unsigned char *pinned_slot[2]; /* [window_bytes] */
     px_update_scalars *pinned_update[2];
     px_device_metrics *pinned_metrics;
-    float *pinned_nll;         /* [rows] */
+    float *pinned_nll;           /* [rows] */
     float *pinned_probabilities; /* [min(n, head_rows), V] */
 } px_cuda_buffers;
 
@@ -91,7 +98,7 @@ typedef struct px_cuda_plan {
     px_optimizer_config optimizer;
     px_engine_shape shape;
     px_parameters table;
-    size_t rows;               /* T * n */
+    size_t rows; /* T * n */
     int32_t d, h, V, L, k;
     int32_t gate_rows, states; /* G h, S */
     int32_t keeps, lone;       /* of the cell (cells.h) */
@@ -99,17 +106,17 @@ typedef struct px_cuda_plan {
     int32_t bf16;              /* 1: bf16 operands */
     int32_t projection;        /* 1: tied with d != h */
     int32_t has_moment1, has_moment2;
-    int32_t head_rows;         /* rows of a chunk of logits */
+    int32_t head_rows;              /* rows of a chunk of logits */
     const px_cuda_variant *variant; /* of the recurrence */
     size_t window_bytes;
-    size_t swap_count;         /* floats that are exchanged at a time */
+    size_t swap_count; /* floats that are exchanged at a time */
     size_t bytes[PX_ARENA_COUNT];
 } px_cuda_plan;
 
-/* info: the device; zeros: not known, and an L2 cache of a common size is assumed. PX_ERR_ARGUMENT for impossible sizes, PX_ERR_DEVICE where
- * the variant asked for is not for them. */
-px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_config *optimizer, const px_engine_shape *shape,
-                            const px_device_info *info, px_cuda_plan *plan);
+/* info: the device; zeros: not known, and an L2 cache of a common size is assumed. PX_ERR_ARGUMENT for impossible
+ * sizes, PX_ERR_DEVICE where the variant asked for is not for them. */
+px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_config *optimizer,
+                            const px_engine_shape *shape, const px_device_info *info, px_cuda_plan *plan);
 /* Hands out all buffers; arenas[i].base has plan->bytes[i] bytes, or is NULL where that is 0. */
 void px_cuda_plan_cut(const px_cuda_plan *plan, px_cuda_arena arenas[PX_ARENA_COUNT], px_cuda_buffers *buffers);
 /* The pointers into one staged window. */

@@ -1,8 +1,8 @@
-/* Recurrence: per layer one product for all inputs, then the steps, by the variant that the plan has chosen (variants.h); backward the same
- * in reverse, then the weight gradients as products over all steps.
+/* Recurrence: per layer one product for all inputs, then the steps, by the variant that the plan has chosen
+ * (variants.h); backward the same in reverse, then the weight gradients as products over all steps.
  *
- * Layers run one after the other on one stream. A wavefront over layers on two streams would cut the input products of the
- * upper layers into T small ones; it has not been measured on a GPU, so it is left out. */
+ * Layers run one after the other on one stream. A wavefront over layers on two streams would cut the input products of
+ * the upper layers into T small ones; it has not been measured on a GPU, so it is left out. */
 #include "gates.h"
 #include "operands.h"
 #include "philox.h"
@@ -14,10 +14,7 @@ static int drops_weights(const px_cuda *engine, px_cuda_mode mode)
     return mode == PX_CUDA_TRAIN && engine->plan.model.dropout_weight > 0;
 }
 
-static size_t w_hh_count(const px_cuda_plan *plan)
-{
-    return (size_t)plan->gate_rows * (size_t)plan->h;
-}
+static size_t w_hh_count(const px_cuda_plan *plan) { return (size_t)plan->gate_rows * (size_t)plan->h; }
 
 static px_dropout weight_dropout(const px_cuda *engine, px_cuda_mode mode, int32_t l)
 {
@@ -30,7 +27,8 @@ static const void *w_hh_of(const px_cuda *engine, px_cuda_mode mode, int32_t l)
     return drops_weights(engine, mode) ? engine->b.layer[l].w_hat : px_cuda_operand(engine, PX_TENSOR_W_HH, l);
 }
 
-/* Where the streams of this window have their state s of layer l: [n,h] of eval_state [S,L,n,h] or of state [S,L,groups,n,h]. */
+/* Where the streams of this window have their state s of layer l: [n,h] of eval_state [S,L,n,h] or of state
+ * [S,L,groups,n,h]. */
 static float *carried_state(const px_cuda *engine, px_cuda_shape shape, int s, int32_t l)
 {
     const px_cuda_plan *plan = &engine->plan;
@@ -46,8 +44,10 @@ static px_status state_in(px_cuda *engine, px_cuda_shape shape, int32_t l)
     const px_cuda_layer *layer = &engine->b.layer[l];
     size_t count = (size_t)shape.n * (size_t)plan->h;
     for (int s = 0; s < plan->states; s++)
-        PX_CUDA(cudaMemcpyAsync(layer->s[s], carried_state(engine, shape, s, l), count * sizeof(float), cudaMemcpyDeviceToDevice, engine->compute));
-    if (plan->bf16) PX_CUDA(px_launch_layout_bf16(layer->h_bf16, carried_state(engine, shape, 0, l), count, engine->compute));
+        PX_CUDA(cudaMemcpyAsync(layer->s[s], carried_state(engine, shape, s, l), count * sizeof(float),
+                                cudaMemcpyDeviceToDevice, engine->compute));
+    if (plan->bf16)
+        PX_CUDA(px_launch_layout_bf16(layer->h_bf16, carried_state(engine, shape, 0, l), count, engine->compute));
     return PX_OK;
 }
 
@@ -56,8 +56,8 @@ static px_status state_out(px_cuda *engine, px_cuda_shape shape, int32_t l)
     const px_cuda_plan *plan = &engine->plan;
     size_t count = (size_t)shape.n * (size_t)plan->h;
     for (int s = 0; s < plan->states; s++)
-        PX_CUDA(cudaMemcpyAsync(carried_state(engine, shape, s, l), engine->b.layer[l].s[s] + (size_t)shape.T * count, count * sizeof(float),
-                                cudaMemcpyDeviceToDevice, engine->compute));
+        PX_CUDA(cudaMemcpyAsync(carried_state(engine, shape, s, l), engine->b.layer[l].s[s] + (size_t)shape.T * count,
+                                count * sizeof(float), cudaMemcpyDeviceToDevice, engine->compute));
     return PX_OK;
 }
 
@@ -68,7 +68,8 @@ static px_status input_products(px_cuda *engine, px_cuda_shape shape, int32_t l)
     if (l == 0 && plan->d == 0) return PX_OK;
     const void *x = l == 0 ? engine->b.x : px_cuda_output(engine, shape, l - 1);
     float *z = px_cuda_input_term(engine, shape, l);
-    return px_blas_nt(&engine->blas, shape.T * shape.n, plan->gate_rows, l == 0 ? plan->d : plan->h, x, px_cuda_operand(engine, PX_TENSOR_W_XH, l), 0, z);
+    return px_blas_nt(&engine->blas, shape.T * shape.n, plan->gate_rows, l == 0 ? plan->d : plan->h, x,
+                      px_cuda_operand(engine, PX_TENSOR_W_XH, l), 0, z);
 }
 
 px_status px_cuda_recurrence_forward(px_cuda *engine, px_cuda_shape shape)
@@ -79,8 +80,9 @@ px_status px_cuda_recurrence_forward(px_cuda *engine, px_cuda_shape shape)
             px_dropout dropout = weight_dropout(engine, shape.mode, l);
             void *w_hat = engine->b.layer[l].w_hat;
             PX_CUDA(px_launch_recurrence_weight_dropout(px_cuda_as_float(engine, w_hat), px_cuda_as_bf16(engine, w_hat),
-                                                        px_cuda_tensor(engine, engine->b.weights, PX_TENSOR_W_HH, l), &dropout,
-                                                        engine->b.window.scalars, w_hh_count(plan), 0, engine->compute));
+                                                        px_cuda_tensor(engine, engine->b.weights, PX_TENSOR_W_HH, l),
+                                                        &dropout, engine->b.window.scalars, w_hh_count(plan), 0,
+                                                        engine->compute));
         }
         PX_TRY(state_in(engine, shape, l));
         PX_TRY(input_products(engine, shape, l));
@@ -90,20 +92,22 @@ px_status px_cuda_recurrence_forward(px_cuda *engine, px_cuda_shape shape)
     return PX_OK;
 }
 
-/* dW_hh += sum_t (keep_t H_{t-1})^T dz_t, dz_t [n, G h] the gradient of H_{t-1} W_hh. H is masked in place: nothing after this reads
- * rows before the last step of it. */
+/* dW_hh += sum_t (keep_t H_{t-1})^T dz_t, dz_t [n, G h] the gradient of H_{t-1} W_hh. H is masked in place: nothing
+ * after this reads rows before the last step of it. */
 static px_status recurrent_weight_gradient(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *dz)
 {
     const px_cuda_plan *plan = &engine->plan;
     size_t rows = (size_t)shape.T * (size_t)shape.n;
     void *h_prev = px_cuda_h(engine, l);
     float *dw_hh = px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_W_HH, l);
-    PX_CUDA(px_launch_recurrence_reset(h_prev, h_prev, engine->b.window.reset, plan->bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32, rows, plan->h,
-                                       engine->compute));
-    if (!drops_weights(engine, shape.mode)) return px_blas_tn(&engine->blas, plan->gate_rows, plan->h, (int)rows, dz, h_prev, 1, dw_hh);
+    PX_CUDA(px_launch_recurrence_reset(h_prev, h_prev, engine->b.window.reset,
+                                       plan->bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32, rows, plan->h, engine->compute));
+    if (!drops_weights(engine, shape.mode))
+        return px_blas_tn(&engine->blas, plan->gate_rows, plan->h, (int)rows, dz, h_prev, 1, dw_hh);
     PX_TRY(px_blas_tn(&engine->blas, plan->gate_rows, plan->h, (int)rows, dz, h_prev, 0, engine->b.dw_hat));
     px_dropout dropout = weight_dropout(engine, shape.mode, l);
-    PX_CUDA(px_launch_recurrence_weight_dropout(dw_hh, NULL, engine->b.dw_hat, &dropout, engine->b.window.scalars, w_hh_count(plan), 1, engine->compute));
+    PX_CUDA(px_launch_recurrence_weight_dropout(dw_hh, NULL, engine->b.dw_hat, &dropout, engine->b.window.scalars,
+                                                w_hh_count(plan), 1, engine->compute));
     return PX_OK;
 }
 
@@ -114,8 +118,10 @@ static px_status input_gradients(px_cuda *engine, px_cuda_shape shape, int32_t l
     if (l == 0 && plan->d == 0) return PX_OK;
     int rows = shape.T * shape.n, width = l == 0 ? plan->d : plan->h;
     const void *x = l == 0 ? engine->b.x : px_cuda_output(engine, shape, l - 1);
-    PX_TRY(px_blas_tn(&engine->blas, plan->gate_rows, width, rows, dz, x, 1, px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_W_XH, l)));
-    return px_blas_nn(&engine->blas, rows, width, plan->gate_rows, dz, px_cuda_operand(engine, PX_TENSOR_W_XH, l), 0, dx);
+    PX_TRY(px_blas_tn(&engine->blas, plan->gate_rows, width, rows, dz, x, 1,
+                      px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_W_XH, l)));
+    return px_blas_nn(&engine->blas, rows, width, plan->gate_rows, dz, px_cuda_operand(engine, PX_TENSOR_W_XH, l), 0,
+                      dx);
 }
 
 px_status px_cuda_recurrence_backward(px_cuda *engine, px_cuda_shape shape, int32_t l)
@@ -125,8 +131,9 @@ px_status px_cuda_recurrence_backward(px_cuda *engine, px_cuda_shape shape, int3
     PX_TRY(plan->variant->backward(engine, shape, l, w_hh_of(engine, shape.mode, l)));
     float *dz = px_cuda_dz(engine, l);
     const void *dz_operand = plan->bf16 ? (const void *)engine->b.dz_bf16 : (const void *)dz;
-    PX_CUDA(px_launch_column_sum(px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_B_H, l), dz, PX_ELEMENT_FP32, rows, plan->gate_rows,
-                                 (size_t)plan->gate_rows, engine->b.column_partial, engine->compute));
+    PX_CUDA(px_launch_column_sum(px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_B_H, l), dz, PX_ELEMENT_FP32,
+                                 rows, plan->gate_rows, (size_t)plan->gate_rows, engine->b.column_partial,
+                                 engine->compute));
     PX_TRY(px_cuda_gates_lone_bias(engine, shape, l));
     PX_TRY(recurrent_weight_gradient(engine, shape, l, plan->keeps ? px_cuda_gates_dz_hh(engine, l) : dz_operand));
     return input_gradients(engine, shape, l, dz_operand, l > 0 ? px_cuda_d_output(engine, l - 1) : engine->b.dx);

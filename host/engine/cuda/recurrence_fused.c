@@ -1,5 +1,6 @@
-/* Variant "fused": one kernel a step makes the product and the cell (kernels/recurrence_fused.cu). Nothing lies between the two, so it
- * needs no workspace. Its products are fp32's multiplications: of fp32 or bf16 operands, and tf32 would gain nothing. */
+/* Variant "fused": one kernel a step makes the product and the cell (kernels/recurrence_fused.cu). Nothing lies between
+ * the two, so it needs no workspace. Its products are fp32's multiplications: of fp32 or bf16 operands, and tf32 would
+ * gain nothing. */
 #include "operands.h"
 #include "step_args.h"
 #include "variants.h"
@@ -19,10 +20,7 @@ static size_t workspace(const px_cuda_plan *plan)
     return 0;
 }
 
-static px_element operand_of(const px_cuda *engine)
-{
-    return engine->plan.bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32;
-}
+static px_element operand_of(const px_cuda *engine) { return engine->plan.bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32; }
 
 static px_status forward(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
 {

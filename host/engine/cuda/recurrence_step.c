@@ -1,4 +1,5 @@
-/* Variant "step": per step one cuBLAS product H_{t-1} W_hh for the whole minibatch and one fused kernel. Every device, cell and size. */
+/* Variant "step": per step one cuBLAS product H_{t-1} W_hh for the whole minibatch and one fused kernel. Every device,
+ * cell and size. */
 #include "gates.h"
 #include "operands.h"
 #include "step_args.h"
@@ -25,7 +26,8 @@ static px_status forward(px_cuda *engine, px_cuda_shape shape, int32_t l, const 
         const size_t before = (size_t)t * (size_t)shape.n * (size_t)h;
         px_step_forward_args args = px_cuda_step_forward_args(engine, shape, l, t);
         args.recurrent = engine->b.recurrent;
-        PX_TRY(px_blas_nt(&engine->blas, shape.n, h, h, px_cuda_at(engine, px_cuda_h(engine, l), before), w_hh, 0, engine->b.recurrent));
+        PX_TRY(px_blas_nt(&engine->blas, shape.n, h, h, px_cuda_at(engine, px_cuda_h(engine, l), before), w_hh, 0,
+                          engine->b.recurrent));
         PX_CUDA(px_launch_recurrence_forward(&args, engine->compute));
     }
     return PX_OK;
@@ -41,7 +43,8 @@ static px_status backward(px_cuda *engine, px_cuda_shape shape, int32_t l, const
         const size_t after = (size_t)(t + 1) * (size_t)shape.n * (size_t)h;
         px_step_backward_args args = px_cuda_step_backward_args(engine, shape, l, t);
         if (t < shape.T - 1) {
-            PX_TRY(px_blas_nn(&engine->blas, shape.n, h, h, px_cuda_at(engine, dz, after), w_hh, 0, engine->b.recurrent));
+            PX_TRY(
+                px_blas_nn(&engine->blas, shape.n, h, h, px_cuda_at(engine, dz, after), w_hh, 0, engine->b.recurrent));
             args.recurrent = engine->b.recurrent;
         }
         PX_CUDA(px_launch_recurrence_backward(&args, engine->compute));

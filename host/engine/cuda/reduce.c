@@ -53,7 +53,8 @@ px_status px_cuda_reduce_mark(px_cuda *engine, int32_t l)
 {
     px_cuda_reduction *r = &engine->reduction;
     if (!r->reducer.start) return PX_OK;
-    PX_CUDA(cudaEventRecordWithFlags(r->final[l], engine->compute, engine->capturing ? cudaEventRecordExternal : cudaEventRecordDefault));
+    PX_CUDA(cudaEventRecordWithFlags(r->final[l], engine->compute,
+                                     engine->capturing ? cudaEventRecordExternal : cudaEventRecordDefault));
     return PX_OK;
 }
 
@@ -65,7 +66,8 @@ px_status px_cuda_reduce_start(px_cuda *engine)
     for (int32_t l = engine->plan.L; l >= 0; l--) {
         size_t begin = part_begin(engine, l);
         PX_CUDA(cudaStreamWaitEvent(r->stream, r->final[l], 0));
-        PX_TRY(r->reducer.start(r->reducer.context, engine->b.gradients + begin, part_begin(engine, l + 1) - begin, r->stream));
+        PX_TRY(r->reducer.start(r->reducer.context, engine->b.gradients + begin, part_begin(engine, l + 1) - begin,
+                                r->stream));
     }
     return PX_OK;
 }

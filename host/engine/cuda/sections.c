@@ -18,10 +18,7 @@ static float *section_of(const px_cuda *engine, px_section section)
 }
 
 /* Sections cut by the parameter table; they need the other layout where the input is one-hot. */
-static int is_flat(px_section section)
-{
-    return section != PX_SECTION_STATE && section != PX_SECTION_EVAL_STATE;
-}
+static int is_flat(px_section section) { return section != PX_SECTION_STATE && section != PX_SECTION_EVAL_STATE; }
 
 size_t px_cuda_section_count(const px_engine *base, px_section section)
 {
@@ -29,7 +26,8 @@ size_t px_cuda_section_count(const px_engine *base, px_section section)
     const px_cuda_plan *plan = &engine->plan;
     if (!section_of(engine, section)) return 0;
     size_t groups = section == PX_SECTION_STATE ? (size_t)plan->groups : 1;
-    return is_flat(section) ? plan->table.count : px_state_blocks(&plan->model) * groups * (size_t)plan->shape.n * (size_t)plan->h;
+    return is_flat(section) ? plan->table.count
+                            : px_state_blocks(&plan->model) * groups * (size_t)plan->shape.n * (size_t)plan->h;
 }
 
 px_status px_cuda_read(px_engine *base, px_section section, float *values)
@@ -37,9 +35,11 @@ px_status px_cuda_read(px_engine *base, px_section section, float *values)
     px_cuda *engine = px_cuda_self(base);
     int convert = is_flat(section) && engine->scratch;
     PX_CUDA(cudaSetDevice(engine->ordinal));
-    PX_TRY(px_cuda_wait_stream(engine, engine->compute)); /* a copy to ordinary memory would wait by itself, and watch nobody */
+    PX_TRY(px_cuda_wait_stream(engine,
+                               engine->compute)); /* a copy to ordinary memory would wait by itself, and watch nobody */
     PX_CUDA(cudaMemcpyAsync(convert ? engine->scratch : values, section_of(engine, section),
-                            px_cuda_section_count(base, section) * sizeof *values, cudaMemcpyDeviceToHost, engine->compute));
+                            px_cuda_section_count(base, section) * sizeof *values, cudaMemcpyDeviceToHost,
+                            engine->compute));
     PX_CUDA(cudaStreamSynchronize(engine->compute));
     if (convert) px_parameters_from_rows(&engine->plan.table, engine->scratch, values);
     return PX_OK;
@@ -49,7 +49,8 @@ px_status px_cuda_read(px_engine *base, px_section section, float *values)
 static px_status parameters_changed(px_cuda *engine)
 {
     px_cuda_buffers *b = &engine->b;
-    if (engine->plan.bf16) PX_CUDA(px_launch_layout_bf16(b->weights_bf16, b->weights, engine->plan.table.count, engine->compute));
+    if (engine->plan.bf16)
+        PX_CUDA(px_launch_layout_bf16(b->weights_bf16, b->weights, engine->plan.table.count, engine->compute));
     return PX_OK;
 }
 
@@ -72,8 +73,8 @@ px_status px_cuda_write(px_engine *base, px_section section, const float *values
         px_parameters_to_rows(&engine->plan.table, values, engine->scratch);
         from = engine->scratch;
     }
-    PX_CUDA(cudaMemcpyAsync(section_of(engine, section), from, px_cuda_section_count(base, section) * sizeof *values, cudaMemcpyHostToDevice,
-                            engine->compute));
+    PX_CUDA(cudaMemcpyAsync(section_of(engine, section), from, px_cuda_section_count(base, section) * sizeof *values,
+                            cudaMemcpyHostToDevice, engine->compute));
     if (section == PX_SECTION_PARAMETERS) {
         PX_TRY(parameters_changed(engine));
         PX_TRY(forget_bad_step(engine));
@@ -92,7 +93,8 @@ px_status px_cuda_swap_average(px_engine *base)
     for (size_t from = 0; from < count; from += piece) {
         size_t bytes = (count - from < piece ? count - from : piece) * sizeof(float);
         PX_CUDA(cudaMemcpyAsync(b->swap, b->weights + from, bytes, cudaMemcpyDeviceToDevice, engine->compute));
-        PX_CUDA(cudaMemcpyAsync(b->weights + from, b->average + from, bytes, cudaMemcpyDeviceToDevice, engine->compute));
+        PX_CUDA(
+            cudaMemcpyAsync(b->weights + from, b->average + from, bytes, cudaMemcpyDeviceToDevice, engine->compute));
         PX_CUDA(cudaMemcpyAsync(b->average + from, b->swap, bytes, cudaMemcpyDeviceToDevice, engine->compute));
     }
     return parameters_changed(engine);

@@ -46,8 +46,8 @@ static px_status check_ids(const px_batch *batch, int32_t V)
     size_t rows = (size_t)batch->T * (size_t)batch->n;
     for (size_t row = 0; row < rows; row++) {
         if ((uint32_t)batch->tokens[row] >= (uint32_t)V)
-            return px_fail(PX_ERR_INPUT, "step %zu, stream %zu: token %d; the vocabulary has %d", row / (size_t)batch->n,
-                           row % (size_t)batch->n, (int)batch->tokens[row], (int)V);
+            return px_fail(PX_ERR_INPUT, "step %zu, stream %zu: token %d; the vocabulary has %d",
+                           row / (size_t)batch->n, row % (size_t)batch->n, (int)batch->tokens[row], (int)V);
         if (batch->targets && (batch->targets[row] < -1 || batch->targets[row] >= V))
             return px_fail(PX_ERR_INPUT, "step %zu, stream %zu: target %d; the vocabulary has %d, and -1 is not scored",
                            row / (size_t)batch->n, row % (size_t)batch->n, (int)batch->targets[row], (int)V);
@@ -69,8 +69,10 @@ static void fill_window(const px_cuda *engine, px_cuda_window window, const px_b
 {
     const px_cuda_staging *staging = &engine->staging;
     size_t rows = (size_t)batch->T * (size_t)batch->n;
-    *window.scalars = (px_window_scalars){.step = batch->step, .first_stream = batch->first_stream,
-                                          .streams_in_all = batch->streams_in_all, .inv_count = batch->inv_count};
+    *window.scalars = (px_window_scalars){.step = batch->step,
+                                          .first_stream = batch->first_stream,
+                                          .streams_in_all = batch->streams_in_all,
+                                          .inv_count = batch->inv_count};
     memcpy(window.tokens, batch->tokens, rows * sizeof *window.tokens);
     if (batch->targets)
         memcpy(window.targets, batch->targets, rows * sizeof *window.targets);
@@ -86,10 +88,12 @@ static px_status send_window(px_cuda *engine, int slot)
     px_cuda_staging *staging = &engine->staging;
     size_t bytes = engine->plan.window_bytes;
     PX_CUDA(cudaStreamWaitEvent(staging->copy, staging->consumed[slot], 0)); /* the device slot has been read */
-    PX_CUDA(cudaMemcpyAsync(engine->b.slot[slot], engine->b.pinned_slot[slot], bytes, cudaMemcpyHostToDevice, staging->copy));
+    PX_CUDA(cudaMemcpyAsync(engine->b.slot[slot], engine->b.pinned_slot[slot], bytes, cudaMemcpyHostToDevice,
+                            staging->copy));
     PX_CUDA(cudaEventRecord(staging->copied[slot], staging->copy));
     PX_CUDA(cudaStreamWaitEvent(engine->compute, staging->copied[slot], 0));
-    PX_CUDA(cudaMemcpyAsync(engine->b.window_block, engine->b.slot[slot], bytes, cudaMemcpyDeviceToDevice, engine->compute));
+    PX_CUDA(cudaMemcpyAsync(engine->b.window_block, engine->b.slot[slot], bytes, cudaMemcpyDeviceToDevice,
+                            engine->compute));
     PX_CUDA(cudaEventRecord(staging->consumed[slot], engine->compute));
     return PX_OK;
 }
@@ -119,7 +123,8 @@ px_status px_cuda_stage_update(px_cuda *engine, const px_update_scalars *scalars
     int slot = staging->next_update;
     PX_TRY(px_cuda_wait_event(engine, staging->update_copied[slot]));
     *engine->b.pinned_update[slot] = *scalars;
-    PX_CUDA(cudaMemcpyAsync(engine->b.update_scalars, engine->b.pinned_update[slot], sizeof *scalars, cudaMemcpyHostToDevice, engine->compute));
+    PX_CUDA(cudaMemcpyAsync(engine->b.update_scalars, engine->b.pinned_update[slot], sizeof *scalars,
+                            cudaMemcpyHostToDevice, engine->compute));
     PX_CUDA(cudaEventRecord(staging->update_copied[slot], engine->compute));
     staging->next_update = 1 - slot;
     return PX_OK;

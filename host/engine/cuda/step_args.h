@@ -1,4 +1,5 @@
-/* What the kernels of one step of a one-gate cell get (px_step_forward_args, px_step_backward_args), for every variant that has such. */
+/* What the kernels of one step of a one-gate cell get (px_step_forward_args, px_step_backward_args), for every variant
+ * that has such. */
 #ifndef PX_CUDA_STEP_ARGS_H
 #define PX_CUDA_STEP_ARGS_H
 

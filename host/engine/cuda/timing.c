@@ -1,8 +1,8 @@
 /* Times of the phases, measured on the device by events between them, inside the graphs.
  *
- * Event nodes cost time, so they are there only once somebody has asked: phase_times() with reset turns them on, from the
- * next window on, and until then all times are 0. Two sets alternate, so that the host reads the stamps of the window before
- * last and the device is kept busy meanwhile. */
+ * Event nodes cost time, so they are there only once somebody has asked: phase_times() with reset turns them on, from
+ * the next window on, and until then all times are 0. Two sets alternate, so that the host reads the stamps of the
+ * window before last and the device is kept busy meanwhile. */
 #include "engine_cuda.h"
 
 static px_status elapsed(cudaEvent_t from, cudaEvent_t to, double *seconds)
@@ -19,7 +19,8 @@ static px_status harvest(px_cuda *engine, px_cuda_stamps *stamps)
     double *seconds = engine->timing.seconds;
     if (stamps->phases) {
         PX_TRY(px_cuda_wait_event(engine, stamps->at[stamps->phases]));
-        for (int phase = stamps->first; phase < stamps->phases; phase++) PX_TRY(elapsed(stamps->at[phase], stamps->at[phase + 1], &seconds[phase]));
+        for (int phase = stamps->first; phase < stamps->phases; phase++)
+            PX_TRY(elapsed(stamps->at[phase], stamps->at[phase + 1], &seconds[phase]));
         stamps->phases = 0;
     }
     if (stamps->update_pending) {

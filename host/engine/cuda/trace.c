@@ -7,10 +7,7 @@
 static nvtxDomainHandle_t domain;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void make_domain(void)
-{
-    domain = nvtxDomainCreateA("perplex");
-}
+static void make_domain(void) { domain = nvtxDomainCreateA("perplex"); }
 
 void px_trace_push(const char *name, uint32_t colour)
 {
@@ -26,7 +23,4 @@ void px_trace_push(const char *name, uint32_t colour)
     nvtxDomainRangePushEx(domain, &range);
 }
 
-void px_trace_pop(void)
-{
-    nvtxDomainRangePop(domain);
-}
+void px_trace_pop(void) { nvtxDomainRangePop(domain); }

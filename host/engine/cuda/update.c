@@ -7,7 +7,8 @@ px_status px_cuda_update_enqueue(px_cuda *engine)
     const px_cuda_buffers *b = &engine->b;
     size_t count = plan->table.count;
     PX_CUDA(px_launch_update_norm(b->norm_partial, b->gradients, count, engine->compute));
-    PX_CUDA(px_launch_update_decide(b->metrics, b->norm_partial, px_norm_partials(count), b->update_scalars, plan->optimizer.clip, engine->compute));
+    PX_CUDA(px_launch_update_decide(b->metrics, b->norm_partial, px_norm_partials(count), b->update_scalars,
+                                    plan->optimizer.clip, engine->compute));
     px_update_args args = {
         .weights = b->weights,
         .gradients = b->gradients,

@@ -10,12 +10,12 @@
 static const px_cuda_variant *const variants[] = {&px_cuda_variant_step, &px_cuda_variant_fused};
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
 
-/* What measurements say: the first row that covers device and shape, and whose variant fits, is what `auto` takes. A row is added from
- * bench/gpu.sh's figures of every variant on that card, and named after their file in bench/results. `fused` has not been timed on a GPU
- * yet, so no row names it. */
+/* What measurements say: the first row that covers device and shape, and whose variant fits, is what `auto` takes. A
+ * row is added from bench/gpu.sh's figures of every variant on that card, and named after their file in bench/results.
+ * `fused` has not been timed on a GPU yet, so no row names it. */
 static const struct {
-    int capability;           /* 10 * major + minor, from which on */
-    int32_t hidden, streams;  /* up to which */
+    int capability;          /* 10 * major + minor, from which on */
+    int32_t hidden, streams; /* up to which */
     const px_cuda_variant *variant;
 } measured[] = {
     {0, INT32_MAX, INT32_MAX, &px_cuda_variant_step},
@@ -24,8 +24,8 @@ static const struct {
 static const px_cuda_variant *automatic(const px_cuda_plan *plan, const px_device_info *info)
 {
     for (size_t i = 0; i < sizeof measured / sizeof measured[0]; i++)
-        if (10 * info->major + info->minor >= measured[i].capability && plan->h <= measured[i].hidden && plan->shape.n <= measured[i].streams &&
-            !measured[i].variant->unfit(plan, info))
+        if (10 * info->major + info->minor >= measured[i].capability && plan->h <= measured[i].hidden &&
+            plan->shape.n <= measured[i].streams && !measured[i].variant->unfit(plan, info))
             return measured[i].variant;
     return variants[0];
 }
@@ -37,7 +37,8 @@ static void list_fitting(const px_cuda_plan *plan, const px_device_info *info, c
     text[0] = 0;
     for (size_t i = 0; i < VARIANTS && used < bytes; i++)
         if (!variants[i]->unfit(plan, info))
-            used += (size_t)snprintf(text + used, bytes - used, "%s%s", used ? ", " : "", px_recurrence_name(variants[i]->name));
+            used += (size_t)snprintf(text + used, bytes - used, "%s%s", used ? ", " : "",
+                                     px_recurrence_name(variants[i]->name));
 }
 
 px_status px_cuda_choose_variant(const px_cuda_plan *plan, const px_device_info *info, const px_cuda_variant **variant)
@@ -50,5 +51,6 @@ px_status px_cuda_choose_variant(const px_cuda_plan *plan, const px_device_info 
     const char *reason = *variant ? (*variant)->unfit(plan, info) : "this version has no such way";
     if (!reason) return PX_OK;
     list_fitting(plan, info, fitting, sizeof fitting);
-    return px_fail(PX_ERR_DEVICE, "--recurrence %s: not for this model on this GPU: %s; here there is: auto, %s", px_recurrence_name(asked), reason, fitting);
+    return px_fail(PX_ERR_DEVICE, "--recurrence %s: not for this model on this GPU: %s; here there is: auto, %s",
+                   px_recurrence_name(asked), reason, fitting);
 }

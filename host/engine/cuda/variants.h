@@ -1,7 +1,9 @@
-/* Variants of the recurrence's steps: several ways to the same numbers, of which a device and a shape have one that is fastest.
+/* Variants of the recurrence's steps: several ways to the same numbers, of which a device and a shape have one that is
+ * fastest.
  *
- * A variant is one row of the table in variants.c. Which one a run takes is a pure function of device, shapes and this version's table of
- * measurements, never of what is timed or free at the moment, so that a run repeats; the run keeps it, so that a resume takes the same. */
+ * A variant is one row of the table in variants.c. Which one a run takes is a pure function of device, shapes and this
+ * version's table of measurements, never of what is timed or free at the moment, so that a run repeats; the run keeps
+ * it, so that a resume takes the same. */
 #ifndef PX_CUDA_VARIANTS_H
 #define PX_CUDA_VARIANTS_H
 
@@ -13,14 +15,14 @@ struct px_cuda_variant {
     const char *(*unfit)(const px_cuda_plan *plan, const px_device_info *info);
     /* Bytes that it needs beside everybody's buffers, as buffers.recurrent. */
     size_t (*workspace)(const px_cuda_plan *plan);
-    /* All steps of layer l; w_hh is the operand [G h, h]. Forward: from the input's terms and the state of step -1 to H and what goes up.
-     * Backward: from the gradient of what went up to dZ (px_cuda_dz). Both only enqueue. */
+    /* All steps of layer l; w_hh is the operand [G h, h]. Forward: from the input's terms and the state of step -1 to H
+     * and what goes up. Backward: from the gradient of what went up to dZ (px_cuda_dz). Both only enqueue. */
     px_status (*forward)(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh);
     px_status (*backward)(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh);
 };
 
-/* The variant for a plan whose sizes are known: the one that shape.recurrence names, or the table's choice. info: zeros where no device
- * has been asked. PX_ERR_DEVICE: the one asked for does not fit; why, and which do. */
+/* The variant for a plan whose sizes are known: the one that shape.recurrence names, or the table's choice. info: zeros
+ * where no device has been asked. PX_ERR_DEVICE: the one asked for does not fit; why, and which do. */
 px_status px_cuda_choose_variant(const px_cuda_plan *plan, const px_device_info *info, const px_cuda_variant **variant);
 
 /* ---- the rows */

@@ -1,5 +1,5 @@
-/* The host waits for the device. With other ranks in play what it waits for may hang on them, so that the reducer is asked now and then
- * whether they still live; without one these are the runtime's own waits. */
+/* The host waits for the device. With other ranks in play what it waits for may hang on them, so that the reducer is
+ * asked now and then whether they still live; without one these are the runtime's own waits. */
 #include "engine_cuda.h"
 #include "machine.h"
 
@@ -26,7 +26,8 @@ static px_status wait_and_watch(px_cuda *engine, awaited what)
     double started = px_clock();
     for (long pause_ns = PAUSE_NS_LEAST;; pause_ns = pause_ns < PAUSE_NS_MOST ? 2 * pause_ns : pause_ns) {
         cudaError_t error = query(what);
-        if (error == cudaSuccess) return reducer->watch(reducer->context, 0); /* sums of a broken connection may have come to an end too */
+        if (error == cudaSuccess)
+            return reducer->watch(reducer->context, 0); /* sums of a broken connection may have come to an end too */
         if (error != cudaErrorNotReady) PX_CUDA(error);
         PX_TRY(reducer->watch(reducer->context, px_clock() - started));
         nanosleep(&(struct timespec){.tv_nsec = pause_ns}, NULL);

@@ -7,7 +7,8 @@
 
 #include <stdlib.h>
 
-/* Longer windows (evaluation of one stream) are enqueued directly: their graphs would take longer to make than they save. */
+/* Longer windows (evaluation of one stream) are enqueued directly: their graphs would take longer to make than they
+ * save. */
 enum { GRAPH_STEPS_MAX = 2048 };
 
 static const char *const mode_name[] = {"accumulate", "evaluate", "next"};
@@ -60,7 +61,9 @@ static px_status enqueue_phase(px_cuda *engine, px_cuda_shape shape, int which)
 /* How many phases a window of that mode has. */
 static int phases_of(px_cuda_mode mode)
 {
-    return mode == PX_CUDA_TRAIN ? PX_PHASE_UPDATE : mode == PX_CUDA_EVALUATE ? PX_PHASE_HEAD + 1 : PX_PHASE_RECURRENCE_FORWARD + 1;
+    return mode == PX_CUDA_TRAIN      ? PX_PHASE_UPDATE
+           : mode == PX_CUDA_EVALUATE ? PX_PHASE_HEAD + 1
+                                      : PX_PHASE_RECURRENCE_FORWARD + 1;
 }
 
 /* Phases [first, last) of a window, between their stamps. */
@@ -77,9 +80,11 @@ static px_status capture(px_cuda *engine, px_cuda_shape shape, int first, int la
     cudaGraph_t graph = NULL;
     PX_CUDA(cudaStreamBeginCapture(engine->compute, cudaStreamCaptureModeThreadLocal));
     engine->capturing = 1;
-    px_status status = first == PX_PHASE_UPDATE ? px_cuda_update_enqueue(engine) : enqueue_phases(engine, shape, first, last);
+    px_status status =
+        first == PX_PHASE_UPDATE ? px_cuda_update_enqueue(engine) : enqueue_phases(engine, shape, first, last);
     engine->capturing = 0;
-    cudaError_t error = cudaStreamEndCapture(engine->compute, &graph); /* also after a failure: the stream must be usable again */
+    cudaError_t error =
+        cudaStreamEndCapture(engine->compute, &graph); /* also after a failure: the stream must be usable again */
     if (status == PX_OK && error == cudaSuccess) error = cudaGraphInstantiate(exec, graph, 0);
     if (graph) cudaGraphDestroy(graph);
     if (status != PX_OK) {
@@ -96,8 +101,9 @@ static px_cuda_graph *find_graph(px_cuda *engine, px_cuda_shape shape, int first
     px_cuda_graph *oldest = &engine->graph[0];
     for (int i = 0; i < engine->graphs; i++) {
         px_cuda_graph *graph = &engine->graph[i];
-        if (graph->exec && graph->stamps == stamps && graph->first == first && graph->last == last && graph->shape.mode == shape.mode &&
-            graph->shape.T == shape.T && graph->shape.n == shape.n && graph->shape.group == shape.group)
+        if (graph->exec && graph->stamps == stamps && graph->first == first && graph->last == last &&
+            graph->shape.mode == shape.mode && graph->shape.T == shape.T && graph->shape.n == shape.n &&
+            graph->shape.group == shape.group)
             return graph;
         if (graph->last_used < oldest->last_used) oldest = graph;
     }
@@ -134,7 +140,8 @@ px_status px_cuda_run_window(px_cuda *engine, px_cuda_shape shape)
     return PX_OK;
 }
 
-/* What comes before is run again each time: phases turn their input into their output in place. Both parts are graphs, as in a training. */
+/* What comes before is run again each time: phases turn their input into their output in place. Both parts are graphs,
+ * as in a training. */
 px_status px_cuda_run_phase(px_cuda *engine, px_cuda_shape shape, px_phase which)
 {
     PX_TRY(px_cuda_timing_begin(engine));
@@ -147,7 +154,8 @@ px_status px_cuda_run_phase(px_cuda *engine, px_cuda_shape shape, px_phase which
 static px_status ready_update(px_cuda *engine)
 {
     if (engine->update_graph) return PX_OK;
-    return capture(engine, (px_cuda_shape){PX_CUDA_TRAIN, 0, 0, 0}, PX_PHASE_UPDATE, PX_PHASE_UPDATE + 1, &engine->update_graph);
+    return capture(engine, (px_cuda_shape){PX_CUDA_TRAIN, 0, 0, 0}, PX_PHASE_UPDATE, PX_PHASE_UPDATE + 1,
+                   &engine->update_graph);
 }
 
 static px_status launch_update(px_cuda *engine)
@@ -174,14 +182,17 @@ px_status px_cuda_graphs_prepare(px_cuda *engine)
     px_cuda_graph *graph;
     if (!engine->graph) {
         engine->graph = calloc((size_t)(PX_CUDA_GRAPHS + engine->plan.groups - 1), sizeof *engine->graph);
-        if (!engine->graph) return px_fail(PX_ERR_MEMORY, "no host memory for the graphs of %d groups of streams; lower --accumulate", engine->plan.groups);
+        if (!engine->graph)
+            return px_fail(PX_ERR_MEMORY, "no host memory for the graphs of %d groups of streams; lower --accumulate",
+                           engine->plan.groups);
         engine->graphs = PX_CUDA_GRAPHS + engine->plan.groups - 1;
     }
     if (!engine->use_graphs || !shape->training) return PX_OK;
     PX_TRY(ready_update(engine));
     if (shape->T > GRAPH_STEPS_MAX) return PX_OK;
     for (int32_t group = 0; group < engine->plan.groups; group++)
-        PX_TRY(ready_graph(engine, (px_cuda_shape){PX_CUDA_TRAIN, shape->T, shape->n, group}, 0, PX_PHASE_UPDATE, &graph));
+        PX_TRY(
+            ready_graph(engine, (px_cuda_shape){PX_CUDA_TRAIN, shape->T, shape->n, group}, 0, PX_PHASE_UPDATE, &graph));
     return PX_OK;
 }
 

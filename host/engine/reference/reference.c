@@ -1,13 +1,16 @@
-/* The reference engine: every option of the model, in plain loops and double precision. Other engines are compared with it, so it
- * is written to be read: one function per phase, named as in the fast engines; no blocking, no threads, no tricks.
+/* The reference engine: every option of the model, in plain loops and double precision. Other engines are compared with
+ * it, so it is written to be read: one function per phase, named as in the fast engines; no blocking, no threads, no
+ * tricks.
  *
  *     embed -> recurrence (layer by layer, step by step) -> head -> the same in reverse -> update
  *
- * With shape.precision tf32 or bf16 it is the same-precision reference of the engines that have these: what they round (operands of
- * matrix products, nothing else) is rounded here too, where product() stands; sums and everything else stay double.
+ * With shape.precision tf32 or bf16 it is the same-precision reference of the engines that have these: what they round
+ * (operands of matrix products, nothing else) is rounded here too, where product() stands; sums and everything else
+ * stay double.
  *
- * What crosses the seam (parameters, gradients, moments, averages, hidden states) is kept in fp32, in file layout, so that reading
- * and writing lose nothing and a resumed run is exact; everything inside one window or one update is double. */
+ * What crosses the seam (parameters, gradients, moments, averages, hidden states) is kept in fp32, in file layout, so
+ * that reading and writing lose nothing and a resumed run is exact; everything inside one window or one update is
+ * double. */
 #include "reference.h"
 
 #include "arena.h"
@@ -33,28 +36,28 @@ typedef struct reference {
     px_arena arena;
 
     /* what crosses the seam, file layout; NULL where the engine keeps none */
-    float *w, *dw;                    /* [count] */
+    float *w, *dw;                      /* [count] */
     float *moment1, *moment2, *average; /* [count] */
-    float *state, *eval_state;        /* [S,L,groups*n,h], [S,L,n,h] */
+    float *state, *eval_state;          /* [S,L,groups*n,h], [S,L,n,h] */
 
     /* one window; rows is T * n, row t * n' + i belongs to stream i of n' at step t */
-    double *x;       /* [rows,d] embedded input after dropout; one-hot: [rows], the factor of the token's row */
-    double *h;       /* per state and layer [rows + n, h]: rows 0..n'-1 are the state before the window */
-    double *z;       /* per layer [rows, G h] what the cell keeps of its gates */
-    double *lone;    /* per layer [rows, h] the lone gate's recurrent part; NULL without one */
-    double *up;      /* per layer [rows, h]: the copy of h that goes up, after dropout */
-    double *w_hh;    /* [L,G h,h] W_hh, after weight dropout in training */
-    double *u;       /* [rows, d or h] what the output table multiplies: up, or up P */
-    double *o;       /* [V] logits of one row */
+    double *x;           /* [rows,d] embedded input after dropout; one-hot: [rows], the factor of the token's row */
+    double *h;           /* per state and layer [rows + n, h]: rows 0..n'-1 are the state before the window */
+    double *z;           /* per layer [rows, G h] what the cell keeps of its gates */
+    double *lone;        /* per layer [rows, h] the lone gate's recurrent part; NULL without one */
+    double *up;          /* per layer [rows, h]: the copy of h that goes up, after dropout */
+    double *w_hh;        /* [L,G h,h] W_hh, after weight dropout in training */
+    double *u;           /* [rows, d or h] what the output table multiplies: up, or up P */
+    double *o;           /* [V] logits of one row */
     uint8_t *next_reset; /* [n] reset marks of next() */
     /* backward */
-    double *grad;    /* [count] gradient of this window */
-    double *dx;      /* [rows, max(d,h)] gradient of the current layer's input */
-    double *dup;     /* [rows, h] gradient of the copy that goes up */
-    double *dh;      /* [S,n,h] gradients returning from step t + 1 */
-    double *dz;      /* [G h] of one row: gradients of what the inputs add to */
-    double *dz_hh;   /* [G h] of what W_hh adds to: another one for the lone gate */
-    double *du;      /* [max(d,h)] */
+    double *grad;  /* [count] gradient of this window */
+    double *dx;    /* [rows, max(d,h)] gradient of the current layer's input */
+    double *dup;   /* [rows, h] gradient of the copy that goes up */
+    double *dh;    /* [S,n,h] gradients returning from step t + 1 */
+    double *dz;    /* [G h] of one row: gradients of what the inputs add to */
+    double *dz_hh; /* [G h] of what W_hh adds to: another one for the lone gate */
+    double *du;    /* [max(d,h)] */
 
     px_reducer reducer; /* start NULL: none */
     int reducing;       /* it has been started since the last update */
@@ -64,10 +67,7 @@ typedef struct reference {
 
 /* ---------------------------------------------------------------- small helpers */
 
-static reference *self(px_engine *engine)
-{
-    return (reference *)engine;
-}
+static reference *self(px_engine *engine) { return (reference *)engine; }
 
 /* Where a tensor lies in a flat buffer; the tensor must exist. */
 static size_t place(const reference *r, px_tensor_role role, int32_t layer)
@@ -77,19 +77,13 @@ static size_t place(const reference *r, px_tensor_role role, int32_t layer)
     return tensor->offset;
 }
 
-static int has_projection(const px_model_config *model)
-{
-    return model->tied && model->embed != model->hidden;
-}
+static int has_projection(const px_model_config *model) { return model->tied && model->embed != model->hidden; }
 
 /* Width of what the output table multiplies: d where it is the embedding table, else h. */
-static int32_t head_width(const px_model_config *model)
-{
-    return model->tied ? model->embed : model->hidden;
-}
+static int32_t head_width(const px_model_config *model) { return model->tied ? model->embed : model->hidden; }
 
-/* x as an operand of a matrix product: to nearest, ties to even, 10 explicit bits of mantissa in tf32 and 7 in bf16. The exponent keeps
- * double's range, so that fp32's smallest numbers do not vanish and its largest do not overflow. */
+/* x as an operand of a matrix product: to nearest, ties to even, 10 explicit bits of mantissa in tf32 and 7 in bf16.
+ * The exponent keeps double's range, so that fp32's smallest numbers do not vanish and its largest do not overflow. */
 static double operand(const reference *r, double x)
 {
     if (r->shape.precision == PX_FP32 || !isfinite(x)) return x;
@@ -103,15 +97,9 @@ static double operand(const reference *r, double x)
 }
 
 /* One term of a matrix product. */
-static double product(const reference *r, double a, double b)
-{
-    return operand(r, a) * operand(r, b);
-}
+static double product(const reference *r, double a, double b) { return operand(r, a) * operand(r, b); }
 
-static const px_cell_info *cell_of(const reference *r)
-{
-    return px_cell_of(r->model.cell);
-}
+static const px_cell_info *cell_of(const reference *r) { return px_cell_of(r->model.cell); }
 
 /* G h: rows of W_hh. */
 static size_t gate_rows(const px_model_config *model)
@@ -127,14 +115,14 @@ typedef struct window {
 } window;
 
 /* Factor 0 or 1 / (1 - p) of element j of stream i at step t. */
-static double mask(const reference *r, const window *win, uint32_t purpose, int32_t layer, double p, int32_t t, int32_t i,
-                   int32_t width, int32_t j)
+static double mask(const reference *r, const window *win, uint32_t purpose, int32_t layer, double p, int32_t t,
+                   int32_t i, int32_t width, int32_t j)
 {
     if (!win->training || p == 0) return 1;
     const px_batch *b = win->batch;
-    uint64_t element = px_mask_element(b->step, b->streams_in_all, (uint64_t)b->first_stream + (uint64_t)i,
-                                       (uint64_t)r->shape.T, (uint64_t)t, (uint64_t)width, (uint64_t)j,
-                                       r->model.dropout_locked);
+    uint64_t element =
+        px_mask_element(b->step, b->streams_in_all, (uint64_t)b->first_stream + (uint64_t)i, (uint64_t)r->shape.T,
+                        (uint64_t)t, (uint64_t)width, (uint64_t)j, r->model.dropout_locked);
     uint32_t lane = px_random_u32(r->shape.seed, purpose, (uint32_t)layer, element);
     return lane >= px_dropout_threshold(p) ? (double)px_dropout_scale(p) : 0;
 }
@@ -158,7 +146,8 @@ static double up_mask(const reference *r, const window *win, int32_t l, int32_t 
     return mask(r, win, PX_RANDOM_DROPOUT_BETWEEN, l, r->model.dropout_between, t, i, r->model.hidden, j);
 }
 
-/* Layer l's state s, the first being its outputs: row -n'..-1 are the state before the window, row t * n' + i is stream i at step t. */
+/* Layer l's state s, the first being its outputs: row -n'..-1 are the state before the window, row t * n' + i is stream
+ * i at step t. */
 static double *layer_state(const reference *r, int s, int32_t l, int32_t n)
 {
     size_t rows = (size_t)r->shape.T * (size_t)r->shape.n + (size_t)r->shape.n, h = (size_t)r->model.hidden;
@@ -211,8 +200,8 @@ static double phase_end(reference *r, px_phase phase, double from)
 
 /* ---------------------------------------------------------------- forward */
 
-/* x = E[token], times the input mask. One-hot: the mask has one element per word type, so that the row of W_xh is kept or
- * dropped as a whole, and only its factor is needed. */
+/* x = E[token], times the input mask. One-hot: the mask has one element per word type, so that the row of W_xh is kept
+ * or dropped as a whole, and only its factor is needed. */
 static void embed_forward(reference *r, const window *win)
 {
     int32_t d = r->model.embed, V = r->model.vocab;
@@ -227,8 +216,7 @@ static void embed_forward(reference *r, const window *win)
             }
             const float *e = r->w + place(r, PX_TENSOR_EMBEDDING, 0) + (size_t)token * (size_t)d;
             for (int32_t j = 0; j < d; j++)
-                r->x[row * (size_t)d + (size_t)j] =
-                    e[j] * mask(r, win, PX_RANDOM_DROPOUT_INPUT, 0, p, t, i, d, j);
+                r->x[row * (size_t)d + (size_t)j] = e[j] * mask(r, win, PX_RANDOM_DROPOUT_INPUT, 0, p, t, i, d, j);
         }
 }
 
@@ -257,12 +245,14 @@ static void recurrence_begin(reference *r, const window *win, int32_t l, const f
         for (size_t k = 0; k < h; k++)
             w_hh[j * h + k] = w_hh_kept[j * h + k] * weight_mask(r, win, l, (int32_t)j, (int32_t)k);
     for (int s = 0; s < cell_of(r)->states; s++)
-        for (size_t i = 0; i < n * h; i++) (layer_state(r, s, l, win->n) - n * h)[i] = state[state_place(r, win, s, l) + i];
+        for (size_t i = 0; i < n * h; i++)
+            (layer_state(r, s, l, win->n) - n * h)[i] = state[state_place(r, win, s, l) + i];
 }
 
-/* Pre-activations of unit j at one row: by gate x W_xh + b_h + H_{t-1} W_hh, where a lone gate's recurrent part with its own bias stands
- * by itself; and the states before. h_prev [h]. */
-static px_cell_unit unit_before(const reference *r, const window *win, int32_t l, size_t row, size_t j, const double *h_prev)
+/* Pre-activations of unit j at one row: by gate x W_xh + b_h + H_{t-1} W_hh, where a lone gate's recurrent part with
+ * its own bias stands by itself; and the states before. h_prev [h]. */
+static px_cell_unit unit_before(const reference *r, const window *win, int32_t l, size_t row, size_t j,
+                                const double *h_prev)
 {
     size_t h = (size_t)r->model.hidden, n = (size_t)win->n;
     const px_cell_info *cell = cell_of(r);
@@ -277,12 +267,13 @@ static px_cell_unit unit_before(const reference *r, const window *win, int32_t l
         if (!reset)
             for (size_t k = 0; k < h; k++) *sum += product(r, h_prev[k], w_hh[out * h + k]);
     }
-    for (int s = 0; s < cell->states; s++) unit.before[s] = reset ? 0 : (layer_state(r, s, l, win->n) - n * h)[row * h + j];
+    for (int s = 0; s < cell->states; s++)
+        unit.before[s] = reset ? 0 : (layer_state(r, s, l, win->n) - n * h)[row * h + j];
     return unit;
 }
 
-/* One row of a layer: Z, the cell, and the copy that goes up. Outside training the states are rounded to fp32, so that it does not matter
- * where a window ends. */
+/* One row of a layer: Z, the cell, and the copy that goes up. Outside training the states are rounded to fp32, so that
+ * it does not matter where a window ends. */
 static void recurrence_row(reference *r, const window *win, int32_t l, int32_t t, size_t i)
 {
     size_t h = (size_t)r->model.hidden, n = (size_t)win->n, row = (size_t)t * n + i;
@@ -291,10 +282,13 @@ static void recurrence_row(reference *r, const window *win, int32_t l, int32_t t
     for (size_t j = 0; j < h; j++) {
         px_cell_unit unit = unit_before(r, win, l, row, j, h_prev);
         px_cell_maths[r->model.cell].forward(&unit);
-        for (int gate = 0; gate < cell->gates; gate++) layer_z(r, l)[row * gate_rows(&r->model) + (size_t)gate * h + j] = unit.z[gate];
+        for (int gate = 0; gate < cell->gates; gate++)
+            layer_z(r, l)[row * gate_rows(&r->model) + (size_t)gate * h + j] = unit.z[gate];
         if (cell->lone != PX_NO_GATE) layer_lone(r, l)[row * h + j] = unit.u;
-        for (int s = 0; s < cell->states; s++) layer_state(r, s, l, win->n)[row * h + j] = win->training ? unit.now[s] : (float)unit.now[s];
-        layer_up(r, l)[row * h + j] = layer_state(r, 0, l, win->n)[row * h + j] * up_mask(r, win, l, t, (int32_t)i, (int32_t)j);
+        for (int s = 0; s < cell->states; s++)
+            layer_state(r, s, l, win->n)[row * h + j] = win->training ? unit.now[s] : (float)unit.now[s];
+        layer_up(r, l)[row * h + j] =
+            layer_state(r, 0, l, win->n)[row * h + j] * up_mask(r, win, l, t, (int32_t)i, (int32_t)j);
     }
 }
 
@@ -328,17 +322,18 @@ static void logits(const reference *r, const double *up, double *u, double *o)
 
 /* ---------------------------------------------------------------- backward */
 
-/* dO = (softmax(O) - onehot) * inv_count, then dW_hq += dOT u, db_q += dO, du = dO W_hq, and through P where there is one.
- * grad +=; dup [h] is written. o holds the logits of the row. */
-static void head_backward_row(reference *r, double *o, px_loss_row row, int32_t target, double inv_count, const double *up,
-                              const double *u, double *dup)
+/* dO = (softmax(O) - onehot) * inv_count, then dW_hq += dOT u, db_q += dO, du = dO W_hq, and through P where there is
+ * one. grad +=; dup [h] is written. o holds the logits of the row. */
+static void head_backward_row(reference *r, double *o, px_loss_row row, int32_t target, double inv_count,
+                              const double *up, const double *u, double *dup)
 {
     size_t h = (size_t)r->model.hidden, width = (size_t)head_width(&r->model);
     size_t table = place(r, r->model.tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ, 0), b_q = place(r, PX_TENSOR_B_Q, 0);
     memset(r->du, 0, width * sizeof *r->du);
     for (int32_t v = 0; v < r->model.vocab; v++) {
         double d_o = (px_loss_weight(o[v], row.max) / row.sum - (v == target)) * inv_count;
-        if (r->shape.precision == PX_BF16) d_o = operand(r, d_o); /* dO is kept as an operand only: db_q adds up what is left of it */
+        if (r->shape.precision == PX_BF16)
+            d_o = operand(r, d_o); /* dO is kept as an operand only: db_q adds up what is left of it */
         r->grad[b_q + (size_t)v] += d_o;
         for (size_t j = 0; j < width; j++) {
             size_t at = table + (size_t)v * width + j;
@@ -359,7 +354,8 @@ static void head_backward_row(reference *r, double *o, px_loss_row row, int32_t 
         }
 }
 
-/* The cell backward for one row: dz and dz_hh [G h] are written; dh becomes what returns to the states before but through W_hh. */
+/* The cell backward for one row: dz and dz_hh [G h] are written; dh becomes what returns to the states before but
+ * through W_hh. */
 static void recurrence_backward_cell(reference *r, const window *win, int32_t l, int32_t t, size_t i)
 {
     size_t h = (size_t)r->model.hidden, n = (size_t)win->n, row = (size_t)t * n + i;
@@ -367,7 +363,8 @@ static void recurrence_backward_cell(reference *r, const window *win, int32_t l,
     int reset = win->batch->reset[row] != 0;
     for (size_t j = 0; j < h; j++) {
         px_cell_unit unit = {.u = cell->lone == PX_NO_GATE ? 0 : layer_lone(r, l)[row * h + j]};
-        for (int gate = 0; gate < cell->gates; gate++) unit.z[gate] = layer_z(r, l)[row * gate_rows(&r->model) + (size_t)gate * h + j];
+        for (int gate = 0; gate < cell->gates; gate++)
+            unit.z[gate] = layer_z(r, l)[row * gate_rows(&r->model) + (size_t)gate * h + j];
         for (int s = 0; s < cell->states; s++) {
             const double *now = layer_state(r, s, l, win->n) + row * h + j;
             unit.now[s] = *now;
@@ -401,7 +398,8 @@ static void input_backward_row(reference *r, const window *win, int32_t l, size_
     }
 }
 
-/* dW_hh += dz_hhT H_{t-1} and dh += dz_hh W_hh for one row; after a reset neither the state before nor its gradient passes. */
+/* dW_hh += dz_hhT H_{t-1} and dh += dz_hh W_hh for one row; after a reset neither the state before nor its gradient
+ * passes. */
 static void recurrent_backward_row(reference *r, const window *win, int32_t l, size_t i, size_t row)
 {
     size_t h = (size_t)r->model.hidden, w_hh = place(r, PX_TENSOR_W_HH, l);
@@ -409,7 +407,8 @@ static void recurrent_backward_row(reference *r, const window *win, int32_t l, s
     if (win->batch->reset[row] != 0) return;
     for (size_t j = 0; j < gate_rows(&r->model); j++)
         for (size_t k = 0; k < h; k++) {
-            r->grad[w_hh + j * h + k] += product(r, r->dz_hh[j], h_prev[k]) * weight_mask(r, win, l, (int32_t)j, (int32_t)k);
+            r->grad[w_hh + j * h + k] +=
+                product(r, r->dz_hh[j], h_prev[k]) * weight_mask(r, win, l, (int32_t)j, (int32_t)k);
             r->dh[i * h + k] += product(r, r->dz_hh[j], masked[j * h + k]);
         }
 }
@@ -419,7 +418,8 @@ static void bias_backward_row(reference *r, int32_t l)
     size_t h = (size_t)r->model.hidden, b_h = place(r, PX_TENSOR_B_H, l);
     int lone = cell_of(r)->lone;
     for (size_t j = 0; j < gate_rows(&r->model); j++) r->grad[b_h + j] += r->dz[j];
-    for (size_t j = 0; lone != PX_NO_GATE && j < h; j++) r->grad[place(r, PX_TENSOR_B_HN, l) + j] += r->dz_hh[(size_t)lone * h + j];
+    for (size_t j = 0; lone != PX_NO_GATE && j < h; j++)
+        r->grad[place(r, PX_TENSOR_B_HN, l) + j] += r->dz_hh[(size_t)lone * h + j];
 }
 
 /* From the last step to the first: the cell, then the gradients of the layer's weights and of its inputs.
@@ -449,8 +449,9 @@ static void embed_backward(reference *r, const window *win)
             size_t row = (size_t)t * (size_t)win->n + (size_t)i;
             size_t token = (size_t)win->batch->tokens[row];
             for (size_t j = 0; j < d; j++)
-                r->grad[e + token * d + j] += r->dx[row * d + j] * mask(r, win, PX_RANDOM_DROPOUT_INPUT, 0,
-                                                                       r->model.dropout_input, t, i, (int32_t)d, (int32_t)j);
+                r->grad[e + token * d + j] +=
+                    r->dx[row * d + j] *
+                    mask(r, win, PX_RANDOM_DROPOUT_INPUT, 0, r->model.dropout_input, t, i, (int32_t)d, (int32_t)j);
         }
 }
 
@@ -519,7 +520,8 @@ static px_status reference_accumulate(px_engine *engine, const px_batch *batch)
 
     for (int32_t l = r->model.layers - 1; l >= 0; l--) {
         recurrence_backward(r, &win, l);
-        if (l > 0) memcpy(r->dup, r->dx, rows * h * sizeof *r->dup); /* the input of layer l is what layer l - 1 sent up */
+        if (l > 0)
+            memcpy(r->dup, r->dx, rows * h * sizeof *r->dup); /* the input of layer l is what layer l - 1 sent up */
     }
     clock = phase_end(r, PX_PHASE_RECURRENCE_BACKWARD, clock);
     if (r->model.embed > 0) embed_backward(r, &win);
@@ -616,9 +618,17 @@ typedef struct step_numbers {
 
 static step_numbers step_of(const px_optimizer_config *c, const px_update *update)
 {
-    return (step_numbers){.lr = update->lr, .momentum = c->momentum, .beta1 = c->beta1, .beta2 = c->beta2, .alpha = c->alpha, .epsilon = c->epsilon,
-                          .rest1 = 1 - c->beta1, .rest2 = 1 - c->beta2, .rest_alpha = 1 - c->alpha,
-                          .correction1 = 1 - pow(c->beta1, (double)update->step + 1), .correction2 = 1 - pow(c->beta2, (double)update->step + 1)};
+    return (step_numbers){.lr = update->lr,
+                          .momentum = c->momentum,
+                          .beta1 = c->beta1,
+                          .beta2 = c->beta2,
+                          .alpha = c->alpha,
+                          .epsilon = c->epsilon,
+                          .rest1 = 1 - c->beta1,
+                          .rest2 = 1 - c->beta2,
+                          .rest_alpha = 1 - c->alpha,
+                          .correction1 = 1 - pow(c->beta1, (double)update->step + 1),
+                          .correction2 = 1 - pow(c->beta2, (double)update->step + 1)};
 }
 
 /* Weight decay is added to the gradient, or where it is decoupled shrinks the weight; g is clipped. */
@@ -657,7 +667,8 @@ static px_status reference_update(px_engine *engine, const px_update *update)
     for (size_t i = 0; i < r->table.count; i++) square += (double)r->dw[i] * r->dw[i];
     double norm = sqrt(square);
 
-    if (r->metrics.bad_step < 0 && (update->loss_not_finite || !isfinite(norm))) r->metrics.bad_step = (int64_t)update->step;
+    if (r->metrics.bad_step < 0 && (update->loss_not_finite || !isfinite(norm)))
+        r->metrics.bad_step = (int64_t)update->step;
     if (r->metrics.bad_step == (int64_t)update->step) r->metrics.bad_norm = norm;
     if (r->metrics.bad_step < 0) {
         /* g * clip / max(clip, norm); clip = 0 means no bound */
@@ -697,7 +708,8 @@ static size_t reference_section_count(const px_engine *engine, px_section sectio
     const reference *r = (const reference *)engine;
     if (!section_of(r, section)) return 0;
     if (section == PX_SECTION_STATE) return px_state_blocks(&r->model) * streams_carried(r) * (size_t)r->model.hidden;
-    if (section == PX_SECTION_EVAL_STATE) return px_state_blocks(&r->model) * (size_t)r->shape.n * (size_t)r->model.hidden;
+    if (section == PX_SECTION_EVAL_STATE)
+        return px_state_blocks(&r->model) * (size_t)r->shape.n * (size_t)r->model.hidden;
     return r->table.count;
 }
 
@@ -750,9 +762,11 @@ static px_status reference_phase_times(px_engine *engine, int reset, px_phase_ti
 
 static px_status reference_describe(const px_engine *engine, char *buffer, size_t buffer_bytes)
 {
-    static const char *const operands[] = {[PX_FP32] = "", [PX_TF32] = ", operands of products in tf32", [PX_BF16] = ", operands of products in bf16"};
+    static const char *const operands[] = {
+        [PX_FP32] = "", [PX_TF32] = ", operands of products in tf32", [PX_BF16] = ", operands of products in bf16"};
     const reference *r = (const reference *)engine;
-    snprintf(buffer, buffer_bytes, "reference, plain loops in double precision%s, 1 thread of %s", operands[r->shape.precision], px_machine_processor());
+    snprintf(buffer, buffer_bytes, "reference, plain loops in double precision%s, 1 thread of %s",
+             operands[r->shape.precision], px_machine_processor());
     return PX_OK;
 }
 
@@ -781,7 +795,8 @@ static int list_blocks(reference *r, px_engine_memory *memory, block list[BLOCKS
     list[b++] = (block){&r->x, rows * (d > 0 ? d : 1) * sizeof(double), &memory->activations};
     list[b++] = (block){&r->h, blocks * (rows + n) * h * sizeof(double), &memory->activations};
     list[b++] = (block){&r->z, L * rows * gates * sizeof(double), &memory->activations};
-    if (cell_of(r)->lone != PX_NO_GATE) list[b++] = (block){&r->lone, L * rows * h * sizeof(double), &memory->activations};
+    if (cell_of(r)->lone != PX_NO_GATE)
+        list[b++] = (block){&r->lone, L * rows * h * sizeof(double), &memory->activations};
     list[b++] = (block){&r->up, L * rows * h * sizeof(double), &memory->activations};
     list[b++] = (block){&r->u, rows * (size_t)head_width(&r->model) * sizeof(double), &memory->activations};
     list[b++] = (block){&r->w_hh, L * gates * h * sizeof(double), &memory->workspace};

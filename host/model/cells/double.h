@@ -8,15 +8,9 @@ typedef double px_real;
 
 #define PX_CELL_FUNCTION static inline __attribute__((unused))
 
-PX_CELL_FUNCTION double px_real_tanh(double x)
-{
-    return tanh(x);
-}
+PX_CELL_FUNCTION double px_real_tanh(double x) { return tanh(x); }
 
-PX_CELL_FUNCTION double px_real_sigmoid(double x)
-{
-    return 1 / (1 + exp(-x));
-}
+PX_CELL_FUNCTION double px_real_sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
 #include "maths.h"
 
@@ -24,7 +18,8 @@ PX_CELL_FUNCTION double px_real_sigmoid(double x)
 static const struct { /* in the order of the enum */
     void (*forward)(px_cell_unit *), (*backward)(px_cell_unit *);
 } px_cell_maths[] = {
-#define PX_CELL_MATHS(NAME, name, label, torch, gates, states, keeps, lone, ones) {px_cell_##name##_forward, px_cell_##name##_backward},
+#define PX_CELL_MATHS(NAME, name, label, torch, gates, states, keeps, lone, ones)                                      \
+    {px_cell_##name##_forward, px_cell_##name##_backward},
     PX_CELLS(PX_CELL_MATHS)
 #undef PX_CELL_MATHS
 };

@@ -7,7 +7,8 @@
 
 PX_CELL_FUNCTION void px_cell_lstm_forward(px_cell_unit *c)
 {
-    const px_real i = px_real_sigmoid(c->z[0]), f = px_real_sigmoid(c->z[1]), g = px_real_tanh(c->z[2]), o = px_real_sigmoid(c->z[3]);
+    const px_real i = px_real_sigmoid(c->z[0]), f = px_real_sigmoid(c->z[1]), g = px_real_tanh(c->z[2]),
+                  o = px_real_sigmoid(c->z[3]);
     const px_real cell = f * c->before[1] + i * g;
     c->z[0] = i;
     c->z[1] = f;

@@ -1,12 +1,14 @@
 /* The cells' equations, once for every engine: for one unit at one step, forward and backward.
  *
- * Whoever includes this has defined the type px_real, the functions px_real_tanh and px_real_sigmoid on it, and PX_CELL_FUNCTION (static
- * inline; a CUDA kernel adds __device__). Each cell's file NAME.h gives
+ * Whoever includes this has defined the type px_real, the functions px_real_tanh and px_real_sigmoid on it, and
+ * PX_CELL_FUNCTION (static inline; a CUDA kernel adds __device__). Each cell's file NAME.h gives
  *
  *     px_cell_NAME_forward(unit)    z, u, before -> z, u (what is kept), now
- *     px_cell_NAME_backward(unit)   z, u (as kept), before, now, d -> z, u (gradients of the pre-activations), d (of `before`)
+ *     px_cell_NAME_backward(unit)   z, u (as kept), before, now, d -> z, u (gradients of the pre-activations), d (of
+ * `before`)
  *
- * What passes through W_hh is not theirs: H's whole gradient is d[0] plus the product of the pre-activations' gradients with W_hh. */
+ * What passes through W_hh is not theirs: H's whole gradient is d[0] plus the product of the pre-activations' gradients
+ * with W_hh. */
 #ifndef PX_CELLS_MATHS_H
 #define PX_CELLS_MATHS_H
 

@@ -4,15 +4,17 @@
 
 #include "simulator.h"
 
-namespace px_sim {
+namespace px_sim
+{
 
-/* Order in which runnable threads run. A missing barrier gives a wrong result or a data race under at least one of them. */
+/* Order in which runnable threads run. A missing barrier gives a wrong result or a data race under at least one of
+ * them. */
 enum schedule {
-    FORWARD,             /* lowest thread first, all up to the next barrier */
-    REVERSE,             /* highest thread and block first */
-    DEPTH_FIRST,         /* one warp runs as far ahead as it can */
+    FORWARD,     /* lowest thread first, all up to the next barrier */
+    REVERSE,     /* highest thread and block first */
+    DEPTH_FIRST, /* one warp runs as far ahead as it can */
     DEPTH_FIRST_REVERSE,
-    STICKY,              /* random warps run ahead, with a random change now and then; by seed */
+    STICKY, /* random warps run ahead, with a random change now and then; by seed */
     SCHEDULES
 };
 const char *schedule_name(schedule order);
@@ -20,11 +22,11 @@ const char *schedule_name(schedule order);
 struct settings {
     schedule order = FORWARD;
     uint64_t seed = 1;
-    unsigned resident = 1;               /* blocks that run side by side */
-    size_t shared_limit = 227 * 1024;    /* dynamic shared memory that a kernel may ask for (H100's) */
-    unsigned cluster_limit = 16;         /* blocks of a cluster, where a kernel may have large ones (H100's); 0: no clusters */
-    unsigned cooperative_limit = 1024;   /* blocks that a cooperative launch can have on the device at once */
-    bool strict = true;                  /* barriers and warp functions must be reached at the same place by all */
+    unsigned resident = 1;            /* blocks that run side by side */
+    size_t shared_limit = 227 * 1024; /* dynamic shared memory that a kernel may ask for (H100's) */
+    unsigned cluster_limit = 16; /* blocks of a cluster, where a kernel may have large ones (H100's); 0: no clusters */
+    unsigned cooperative_limit = 1024; /* blocks that a cooperative launch can have on the device at once */
+    bool strict = true;                /* barriers and warp functions must be reached at the same place by all */
 };
 settings &control();
 
@@ -36,8 +38,8 @@ counters &statistics();
 /* What the last faulty launch did wrong ("" = none): kernel, block, thread, fault, file:line. */
 const char *last_fault();
 
-/* Runs a launch to its end, now. cudaErrorInvalidConfiguration for a grid that no GPU takes, cudaErrorLaunchFailure where a fault
- * was found (last_fault). */
+/* Runs a launch to its end, now. cudaErrorInvalidConfiguration for a grid that no GPU takes, cudaErrorLaunchFailure
+ * where a fault was found (last_fault). */
 cudaError_t run(const launch &what, const std::function<void()> &body);
 
 /* Hooks, NULL by default: without them a launch runs at once and every pointer passes. */

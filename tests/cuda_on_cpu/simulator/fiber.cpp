@@ -28,25 +28,30 @@ enum { NO_ORDER = 1 }; /* a switch is no synchronisation */
 #include <ucontext.h>
 #endif
 
-namespace px_sim {
+namespace px_sim
+{
 
 struct fiber {
     void *saved; /* stack pointer, or ucontext_t */
     char *base;  /* lowest address; a guard page lies there */
     size_t bytes;
-    void *fake;  /* ASan's stack for use-after-return */
+    void *fake; /* ASan's stack for use-after-return */
     void *tsan;
-    bool dirty;  /* frames were left on it */
+    bool dirty; /* frames were left on it */
 };
 
-namespace {
+namespace
+{
 
 #if defined(PX_SIM_ADDRESS) || defined(PX_SIM_THREAD)
 enum : size_t { STACK_BYTES = 256 * 1024 };
 #else
 enum : size_t { STACK_BYTES = 64 * 1024 };
 #endif
-enum : size_t { GUARD_BYTES = 4096, GUARDED_FIBERS = 8192 }; /* beyond that, guards would use up the kernel's map count */
+enum : size_t {
+    GUARD_BYTES = 4096,
+    GUARDED_FIBERS = 8192
+}; /* beyond that, guards would use up the kernel's map count */
 
 fiber main_fiber;
 std::deque<fiber *> &pool = *new std::deque<fiber *>; /* kept for the life of the process */
@@ -65,7 +70,8 @@ fiber *fiber_make()
     void *p = mmap(nullptr, f->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) fatal("simulator: a stack for a CUDA thread");
     f->base = static_cast<char *>(p);
-    if (made < GUARDED_FIBERS && mprotect(f->base, GUARD_BYTES, PROT_NONE) != 0) fatal("simulator: a stack's guard page");
+    if (made < GUARDED_FIBERS && mprotect(f->base, GUARD_BYTES, PROT_NONE) != 0)
+        fatal("simulator: a stack's guard page");
 #if defined(PX_SIM_THREAD)
     f->tsan = __tsan_create_fiber(0);
 #endif
@@ -101,10 +107,7 @@ static void prepare(fiber *f, void (*entry)())
     f->saved = top;
 }
 
-static void exchange(fiber *from, fiber *to)
-{
-    px_sim_switch(&from->saved, to->saved);
-}
+static void exchange(fiber *from, fiber *to) { px_sim_switch(&from->saved, to->saved); }
 
 #else
 

@@ -1,10 +1,11 @@
 /* The simulator: blocks, threads, barriers and warps of one launch at a time, on one host thread.
  *
- * A launch keeps `resident` blocks alive. Their threads run as fibers, each until it waits (barrier, warp function) or returns;
- * which one runs next is the schedule's choice. A fault (a barrier that not all threads reach, a warp function without one of its
- * lanes, nothing left to run) abandons the launch and is remembered in words.
+ * A launch keeps `resident` blocks alive. Their threads run as fibers, each until it waits (barrier, warp function) or
+ * returns; which one runs next is the schedule's choice. A fault (a barrier that not all threads reach, a warp function
+ * without one of its lanes, nothing left to run) abandons the launch and is remembered in words.
  *
- * This file is built without sanitizers. Code of the simulator runs as TSan's main fiber (struct inside), kernels as their own. */
+ * This file is built without sanitizers. Code of the simulator runs as TSan's main fiber (struct inside), kernels as
+ * their own. */
 #include "control.h"
 #include "fiber.h"
 
@@ -23,12 +24,14 @@
 #undef blockDim
 #undef gridDim
 
-namespace px_sim {
+namespace px_sim
+{
 
 view *running;
 dim3 block_size, grid_size;
 
-namespace {
+namespace
+{
 
 enum state { FRESH, READY, AT_BARRIER, IN_WARP, RETURNED };
 const char *const state_names[] = {"nothing", "nothing", "__syncthreads", "a warp function", "nothing"};
@@ -56,7 +59,7 @@ struct block {
     void *dynamic;
     unsigned alive, arrived;
     const place *barrier_place;
-    unsigned phase;         /* of the barrier; its two tokens take turns */
+    unsigned phase; /* of the barrier; its two tokens take turns */
     char barrier_token[2], warp_token[32];
 };
 
@@ -71,10 +74,11 @@ const launch *job;
 const std::function<void()> *body;
 bool failed;
 fiber *caller;
-std::vector<std::unique_ptr<block>> blocks, ended; /* ended ones keep their memory until the launch is over: TSan remembers it */
-std::vector<unsigned> order;                       /* of blocks */
+std::vector<std::unique_ptr<block>> blocks,
+    ended;                   /* ended ones keep their memory until the launch is over: TSan remembers it */
+std::vector<unsigned> order; /* of blocks */
 size_t next_block;
-std::vector<thread *> ready;                       /* from ready_head on */
+std::vector<thread *> ready; /* from ready_head on */
 size_t ready_head;
 uint64_t random_state;
 char launch_token, end_token;
@@ -89,10 +93,7 @@ unsigned draw(size_t n)
     return static_cast<unsigned>((random_state >> 11) % n);
 }
 
-thread *self()
-{
-    return static_cast<thread *>(running);
-}
+thread *self() { return static_cast<thread *>(running); }
 
 /* While it lives, TSan takes us for the launch's caller. */
 struct inside {
@@ -144,7 +145,8 @@ thread *choose()
         }
         return t;
     }
-    if (control_.order == STICKY && draw(512) == 0) std::swap(ready[ready_head + draw(ready.size() - ready_head)], ready.back());
+    if (control_.order == STICKY && draw(512) == 0)
+        std::swap(ready[ready_head + draw(ready.size() - ready_head)], ready.back());
     t = ready.back();
     ready.pop_back();
     return t;
@@ -196,10 +198,13 @@ void fail(const place *where, const char *format, ...)
     std::vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     if (running)
-        std::snprintf(who, sizeof who, "block (%u,%u,%u) thread (%u,%u,%u): ", running->block_index.x, running->block_index.y,
-                      running->block_index.z, running->thread_index.x, running->thread_index.y, running->thread_index.z);
-    if (where) std::snprintf(fault, sizeof fault, "%s: %s%s at %s:%d", job->kernel, who, text, where->file, where->line);
-    else std::snprintf(fault, sizeof fault, "%s: %s%s", job->kernel, who, text);
+        std::snprintf(who, sizeof who, "block (%u,%u,%u) thread (%u,%u,%u): ", running->block_index.x,
+                      running->block_index.y, running->block_index.z, running->thread_index.x, running->thread_index.y,
+                      running->thread_index.z);
+    if (where)
+        std::snprintf(fault, sizeof fault, "%s: %s%s at %s:%d", job->kernel, who, text, where->file, where->line);
+    else
+        std::snprintf(fault, sizeof fault, "%s: %s%s", job->kernel, who, text);
     failed = true;
     if (running) go(self()->context, nullptr, false); /* never comes back: the launch abandons its fibers */
 }
@@ -216,7 +221,8 @@ unsigned lanes_of(const block *b, unsigned first)
     return static_cast<unsigned>(std::min<size_t>(32, b->threads.size() - first));
 }
 
-/* Have all lanes of the mask come? Lanes that have returned are not waited for (as on hardware); reading one is a fault. */
+/* Have all lanes of the mask come? Lanes that have returned are not waited for (as on hardware); reading one is a
+ * fault. */
 bool warp_is_complete(block *b, unsigned first, warp_op op, unsigned mask)
 {
     for (unsigned l = 0; l < lanes_of(b, first); l++) {
@@ -242,8 +248,8 @@ void warp_complete(block *b, unsigned first, warp_op op, unsigned mask, thread *
     for (unsigned k = 0; k < count; k++) {
         thread *t = lanes[k];
         if (control_.strict && !same_place(t->where, lanes[0]->where)) {
-            fail(t->where, "lanes of one warp are in different warp functions; another is at %s:%d", lanes[0]->where->file,
-                 lanes[0]->where->line);
+            fail(t->where, "lanes of one warp are in different warp functions; another is at %s:%d",
+                 lanes[0]->where->file, lanes[0]->where->line);
             return;
         }
         if (op > SHUFFLE_DOWN) {
@@ -284,7 +290,8 @@ void release_barrier(block *b)
 
 void *poisoned(size_t bytes, size_t alignment)
 {
-    void *p = alignment <= 16 ? std::malloc(bytes) : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+    void *p = alignment <= 16 ? std::malloc(bytes)
+                              : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
     if (!p) std::abort();
     volatile unsigned char *c = static_cast<unsigned char *>(p); /* NaN for floats, -1 for integers */
     for (size_t i = 0; i < bytes; i++) c[i] = 0xff;
@@ -337,7 +344,8 @@ void finish(thread *t)
     const unsigned first = t->linear & ~31u;
     for (unsigned l = 0; l < lanes_of(b, first); l++) { /* lanes that waited for this one alone */
         thread &o = b->threads[first + l];
-        if (o.now == IN_WARP && warp_is_complete(b, first, o.op, o.mask)) warp_complete(b, first, o.op, o.mask, nullptr);
+        if (o.now == IN_WARP && warp_is_complete(b, first, o.op, o.mask))
+            warp_complete(b, first, o.op, o.mask, nullptr);
     }
     if (b->alive) return;
     auto it = std::find_if(blocks.begin(), blocks.end(), [b](const std::unique_ptr<block> &x) { return x.get() == b; });
@@ -385,9 +393,11 @@ void thread_main()
 bool attributes_are_valid(const launch &what)
 {
     const px_launch_attributes &a = what.attributes;
-    const unsigned portable = std::min(8u, control_.cluster_limit), most = large_clusters.count(what.function) ? control_.cluster_limit : portable;
+    const unsigned portable = std::min(8u, control_.cluster_limit),
+                   most = large_clusters.count(what.function) ? control_.cluster_limit : portable;
     if (a.cluster && (a.cluster > most || what.grid.x % a.cluster)) return false;
-    return !a.cooperative || static_cast<uint64_t>(what.grid.x) * what.grid.y * what.grid.z <= control_.cooperative_limit;
+    return !a.cooperative ||
+           static_cast<uint64_t>(what.grid.x) * what.grid.y * what.grid.z <= control_.cooperative_limit;
 }
 
 /* Blocks side by side: what the schedule has, but whole clusters, and all of a grid that may wait for itself. */
@@ -408,7 +418,8 @@ void order_blocks(unsigned count, unsigned cluster)
     if (control_.order != STICKY) return;
     for (unsigned i = count / cluster; i > 1; i--) { /* whole clusters change places */
         const unsigned j = draw(i);
-        if (j != i - 1) std::swap_ranges(&order[(i - 1) * cluster], &order[(i - 1) * cluster] + cluster, &order[j * cluster]);
+        if (j != i - 1)
+            std::swap_ranges(&order[(i - 1) * cluster], &order[(i - 1) * cluster] + cluster, &order[j * cluster]);
     }
     for (unsigned first = 0; first < count; first += cluster)
         for (unsigned i = cluster; i > 1; i--) std::swap(order[first + i - 1], order[first + draw(i)]);
@@ -418,7 +429,9 @@ bool launch_is_valid(const launch &what)
 {
     const dim3 g = what.grid, b = what.block;
     if (!g.x || !g.y || !g.z || !b.x || !b.y || !b.z) return false;
-    if (g.x > 0x7fffffffu || g.y > 65535 || g.z > 65535 || b.x > 1024 || b.y > 1024 || b.z > 64 || b.x * b.y * b.z > 1024) return false;
+    if (g.x > 0x7fffffffu || g.y > 65535 || g.z > 65535 || b.x > 1024 || b.y > 1024 || b.z > 64 ||
+        b.x * b.y * b.z > 1024)
+        return false;
     if (!attributes_are_valid(what)) return false;
     if (what.shared_bytes <= 48 * 1024) return true;
     auto it = allowed.find(what.function);
@@ -432,16 +445,18 @@ void report_deadlock()
     for (const std::unique_ptr<block> &b : blocks)
         for (const thread &t : b->threads) {
             if (t.now != AT_BARRIER && t.now != IN_WARP) continue;
-            if (!one) one = &t;
-            else if (!other && (t.now != one->now || !same_place(t.where, one->where))) other = &t;
+            if (!one)
+                one = &t;
+            else if (!other && (t.now != one->now || !same_place(t.where, one->where)))
+                other = &t;
         }
     if (!one) return;
     if (other)
-        fail(one->where, "deadlock: thread %u of block %u waits in %s, thread %u in %s at line %d", one->linear, one->block_index.x,
-             state_names[one->now], other->linear, state_names[other->now], other->where->line);
+        fail(one->where, "deadlock: thread %u of block %u waits in %s, thread %u in %s at line %d", one->linear,
+             one->block_index.x, state_names[one->now], other->linear, state_names[other->now], other->where->line);
     else
-        fail(one->where, "deadlock: thread %u of block %u waits in %s for threads that never come", one->linear, one->block_index.x,
-             state_names[one->now]);
+        fail(one->where, "deadlock: thread %u of block %u waits in %s for threads that never come", one->linear,
+             one->block_index.x, state_names[one->now]);
 }
 
 } // namespace
@@ -467,13 +482,15 @@ void barrier(const place *where)
     {
         inside simulator;
         if (control_.strict && b->arrived && !same_place(b->barrier_place, where))
-            fail(where, "__syncthreads while another thread of the block waits in the one at %s:%d", b->barrier_place->file,
-                 b->barrier_place->line);
+            fail(where, "__syncthreads while another thread of the block waits in the one at %s:%d",
+                 b->barrier_place->file, b->barrier_place->line);
         if (control_.strict && b->alive < b->threads.size())
             fail(where, "__syncthreads after %zu threads of the block have returned", b->threads.size() - b->alive);
         b->barrier_place = where;
-        if (++b->arrived == b->alive) release_barrier(b);
-        else wait_as(AT_BARRIER);
+        if (++b->arrived == b->alive)
+            release_barrier(b);
+        else
+            wait_as(AT_BARRIER);
     }
     order_acquire(&b->barrier_token[phase & 1]);
 }
@@ -483,8 +500,10 @@ void pause()
     thread *me = self();
     inside simulator;
     /* to where every other runnable thread comes before it, whatever the schedule */
-    if (newest_first()) ready.insert(ready.begin() + static_cast<std::ptrdiff_t>(ready_head), me);
-    else ready.push_back(me);
+    if (newest_first())
+        ready.insert(ready.begin() + static_cast<std::ptrdiff_t>(ready_head), me);
+    else
+        ready.push_back(me);
     wait_as(READY);
 }
 
@@ -498,15 +517,18 @@ uint64_t meet(warp_op op, unsigned mask, uint64_t value, unsigned source, const 
     if (op == SYNC) order_release(&b->warp_token[first / 32]);
     {
         inside simulator;
-        if (!(mask >> lane & 1)) fail(where, "lane %u calls a warp function with mask %08x, which leaves it out", lane, mask);
+        if (!(mask >> lane & 1))
+            fail(where, "lane %u calls a warp function with mask %08x, which leaves it out", lane, mask);
         me->op = op;
         me->mask = mask;
         me->value = value;
         me->source = source;
         me->where = where;
         me->now = IN_WARP;
-        if (warp_is_complete(b, first, op, mask)) warp_complete(b, first, op, mask, me);
-        else wait_as(IN_WARP);
+        if (warp_is_complete(b, first, op, mask))
+            warp_complete(b, first, op, mask, me);
+        else
+            wait_as(IN_WARP);
     }
     if (op == SYNC) order_acquire(&b->warp_token[first / 32]);
     return me->result;
@@ -530,10 +552,7 @@ void *shared_variable(const void *key, size_t bytes, size_t alignment)
     return p;
 }
 
-void *dynamic_shared()
-{
-    return self()->home->dynamic;
-}
+void *dynamic_shared() { return self()->home->dynamic; }
 
 cudaError_t allow_shared(const void *function, size_t bytes)
 {
@@ -553,10 +572,11 @@ cudaError_t run(const launch &what, const std::function<void()> &kernel)
 {
     fault[0] = 0;
     if (!launch_is_valid(what)) {
-        std::snprintf(fault, sizeof fault,
-                      "%s: grid (%u,%u,%u), block (%u,%u,%u), clusters of %u%s or %zu bytes of shared memory: no GPU takes that", what.kernel,
-                      what.grid.x, what.grid.y, what.grid.z, what.block.x, what.block.y, what.block.z, what.attributes.cluster,
-                      what.attributes.cooperative ? ", cooperative," : "", what.shared_bytes);
+        std::snprintf(
+            fault, sizeof fault,
+            "%s: grid (%u,%u,%u), block (%u,%u,%u), clusters of %u%s or %zu bytes of shared memory: no GPU takes that",
+            what.kernel, what.grid.x, what.grid.y, what.grid.z, what.block.x, what.block.y, what.block.z,
+            what.attributes.cluster, what.attributes.cooperative ? ", cooperative," : "", what.shared_bytes);
         return cudaErrorInvalidConfiguration;
     }
     job = &what;
@@ -603,10 +623,7 @@ cudaError_t submit(const launch &what, cudaStream_t stream, std::function<void()
     return run(what, kernel);
 }
 
-bool is_device_pointer(const void *p)
-{
-    return !is_device_ || is_device_(p);
-}
+bool is_device_pointer(const void *p) { return !is_device_ || is_device_(p); }
 
 void refuse_argument(const launch &what, int index)
 {

@@ -1,10 +1,10 @@
-/* The CUDA vocabulary for the host compiler: with PX_SIMULATOR, kernels/launch.h includes this instead of CUDA's runtime, and the
- * very same .cu files become C++ in which every CUDA thread is a fiber (scheduler.cpp).
+/* The CUDA vocabulary for the host compiler: with PX_SIMULATOR, kernels/launch.h includes this instead of CUDA's
+ * runtime, and the very same .cu files become C++ in which every CUDA thread is a fiber (scheduler.cpp).
  *
  * What a kernel may use: threadIdx, blockIdx, blockDim, gridDim; shared memory through PX_SHARED and PX_DYN_SHARED;
- * __syncthreads, __syncwarp; shuffles over whole warps (no width argument); votes. There are no atomics: no kernel needs one, and
- * what is missing here does not compile. Shared memory starts as NaN (bytes 0xff) and is allocated apart for every variable, so
- * that reads before a write and indices that leave it are seen. */
+ * __syncthreads, __syncwarp; shuffles over whole warps (no width argument); votes. There are no atomics: no kernel
+ * needs one, and what is missing here does not compile. Shared memory starts as NaN (bytes 0xff) and is allocated apart
+ * for every variable, so that reads before a write and indices that leave it are seen. */
 #ifndef PX_SIMULATOR_H
 #define PX_SIMULATOR_H
 
@@ -22,7 +22,8 @@
 #include <functional>
 #include <tuple>
 
-namespace px_sim {
+namespace px_sim
+{
 
 /* A place in the source, for messages. */
 struct place {
@@ -68,13 +69,14 @@ template <class T> inline bool argument_is_valid(const T &) { return true; }
 template <class T> inline bool argument_is_valid(T *const &p) { return !p || is_device_pointer(p); }
 
 template <class... P, class... A>
-cudaError_t launch_kernel(const px_launch_attributes &attributes, const char *name, place where, void (*kernel)(P...), dim3 grid, dim3 block,
-                          size_t shared_bytes, cudaStream_t stream, A... arguments)
+cudaError_t launch_kernel(const px_launch_attributes &attributes, const char *name, place where, void (*kernel)(P...),
+                          dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream, A... arguments)
 {
     const launch what = {name, reinterpret_cast<const void *>(kernel), grid, block, shared_bytes, where, attributes};
     std::tuple<P...> values(static_cast<P>(arguments)...); /* copied now, as a launch copies its arguments */
     int index = 0, wrong = -1;
-    std::apply([&](const auto &...x) { ((wrong = wrong < 0 && !argument_is_valid(x) ? index : wrong, index++), ...); }, values);
+    std::apply([&](const auto &...x) { ((wrong = wrong < 0 && !argument_is_valid(x) ? index : wrong, index++), ...); },
+               values);
     if (wrong >= 0) {
         refuse_argument(what, wrong);
         return cudaErrorInvalidValue;
@@ -97,10 +99,7 @@ template <class T> inline T value_of(uint64_t bits)
     return v;
 }
 
-inline unsigned lane()
-{
-    return running->linear % 32;
-}
+inline unsigned lane() { return running->linear % 32; }
 
 template <class T> inline T shuffle(warp_op op, unsigned mask, T v, unsigned source, bool inside, const place *where)
 {
@@ -109,10 +108,10 @@ template <class T> inline T shuffle(warp_op op, unsigned mask, T v, unsigned sou
 
 } // namespace px_sim
 
-#define PX_SIM_HERE                                                        \
-    ([]() -> const px_sim::place * {                                       \
-        static constexpr px_sim::place here_ = {__FILE__, __LINE__};       \
-        return &here_;                                                     \
+#define PX_SIM_HERE                                                                                                    \
+    ([]() -> const px_sim::place * {                                                                                   \
+        static constexpr px_sim::place here_ = {__FILE__, __LINE__};                                                   \
+        return &here_;                                                                                                 \
     }())
 
 #define threadIdx (px_sim::running->thread_index)
@@ -120,38 +119,37 @@ template <class T> inline T shuffle(warp_op op, unsigned mask, T v, unsigned sou
 #define blockDim (px_sim::block_size)
 #define gridDim (px_sim::grid_size)
 
-#define PX_SHARED(type, name, ...)                  \
-    using name##_type_ = type __VA_ARGS__;          \
-    static char name##_key_;                        \
-    name##_type_ &name = *static_cast<name##_type_ *>( \
+#define PX_SHARED(type, name, ...)                                                                                     \
+    using name##_type_ = type __VA_ARGS__;                                                                             \
+    static char name##_key_;                                                                                           \
+    name##_type_ &name = *static_cast<name##_type_ *>(                                                                 \
         px_sim::shared_variable(&name##_key_, sizeof(name##_type_), alignof(name##_type_)))
 #define PX_DYN_SHARED(type, name) type *name = static_cast<type *>(px_sim::dynamic_shared())
-#define PX_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
+#define PX_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                                      \
     px_sim::launch_kernel({}, #kernel, {__FILE__, __LINE__}, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
-#define PX_LAUNCH_WITH(attributes, kernel, grid, block, shared_bytes, stream, ...) \
-    px_sim::launch_kernel(attributes, #kernel, {__FILE__, __LINE__}, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
+#define PX_LAUNCH_WITH(attributes, kernel, grid, block, shared_bytes, stream, ...)                                     \
+    px_sim::launch_kernel(attributes, #kernel, {__FILE__, __LINE__}, kernel, grid, block, shared_bytes, stream,        \
+                          __VA_ARGS__)
 #define PX_ALLOW_LARGE_CLUSTERS(kernel) px_sim::allow_large_clusters(reinterpret_cast<const void *>(kernel))
 #define PX_ALLOW_SHARED(kernel, bytes) px_sim::allow_shared(reinterpret_cast<const void *>(kernel), bytes)
 
 #define __syncthreads() px_sim::barrier(PX_SIM_HERE)
 #define __syncwarp() static_cast<void>(px_sim::meet(px_sim::SYNC, 0xffffffffu, 0, 0, PX_SIM_HERE))
-#define __shfl_sync(mask, v, source) \
+#define __shfl_sync(mask, v, source)                                                                                   \
     px_sim::shuffle(px_sim::SHUFFLE, mask, v, static_cast<unsigned>(source) % 32, true, PX_SIM_HERE)
-#define __shfl_xor_sync(mask, v, bits) \
-    px_sim::shuffle(px_sim::SHUFFLE_XOR, mask, v, (px_sim::lane() ^ static_cast<unsigned>(bits)) % 32, true, PX_SIM_HERE)
-#define __shfl_up_sync(mask, v, delta)                                                            \
-    px_sim::shuffle(px_sim::SHUFFLE_UP, mask, v, px_sim::lane() - static_cast<unsigned>(delta),   \
+#define __shfl_xor_sync(mask, v, bits)                                                                                 \
+    px_sim::shuffle(px_sim::SHUFFLE_XOR, mask, v, (px_sim::lane() ^ static_cast<unsigned>(bits)) % 32, true,           \
+                    PX_SIM_HERE)
+#define __shfl_up_sync(mask, v, delta)                                                                                 \
+    px_sim::shuffle(px_sim::SHUFFLE_UP, mask, v, px_sim::lane() - static_cast<unsigned>(delta),                        \
                     px_sim::lane() >= static_cast<unsigned>(delta), PX_SIM_HERE)
-#define __shfl_down_sync(mask, v, delta)                                                          \
-    px_sim::shuffle(px_sim::SHUFFLE_DOWN, mask, v, px_sim::lane() + static_cast<unsigned>(delta), \
+#define __shfl_down_sync(mask, v, delta)                                                                               \
+    px_sim::shuffle(px_sim::SHUFFLE_DOWN, mask, v, px_sim::lane() + static_cast<unsigned>(delta),                      \
                     px_sim::lane() + static_cast<unsigned>(delta) < 32, PX_SIM_HERE)
 #define __ballot_sync(mask, p) static_cast<unsigned>(px_sim::meet(px_sim::BALLOT, mask, (p) ? 1 : 0, 0, PX_SIM_HERE))
 #define __any_sync(mask, p) (px_sim::meet(px_sim::ANY, mask, (p) ? 1 : 0, 0, PX_SIM_HERE) != 0)
 #define __all_sync(mask, p) (px_sim::meet(px_sim::ALL, mask, (p) ? 0 : 1, 0, PX_SIM_HERE) == 0)
 
-static inline float __uint_as_float(unsigned bits)
-{
-    return px_sim::value_of<float>(bits);
-}
+static inline float __uint_as_float(unsigned bits) { return px_sim::value_of<float>(bits); }
 
 #endif

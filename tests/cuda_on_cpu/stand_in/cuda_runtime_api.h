@@ -1,5 +1,5 @@
-/* The few names of CUDA's runtime that kernels and the simulator need, for machines without the toolkit, so that the kernels
- * run in every test run. Where the toolkit is found its own headers are used instead. */
+/* The few names of CUDA's runtime that kernels and the simulator need, for machines without the toolkit, so that the
+ * kernels run in every test run. Where the toolkit is found its own headers are used instead. */
 #ifndef PX_STAND_IN_CUDA_RUNTIME_API_H
 #define PX_STAND_IN_CUDA_RUNTIME_API_H
 

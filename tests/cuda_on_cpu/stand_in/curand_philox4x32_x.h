@@ -1,5 +1,5 @@
-/* cuRAND's Philox for machines without the toolkit: the host's own. With the toolkit, cuRAND's header itself runs in the
- * simulator and is compared with the host's; here that comparison says nothing. See cuda_runtime_api.h. */
+/* cuRAND's Philox for machines without the toolkit: the host's own. With the toolkit, cuRAND's header itself runs in
+ * the simulator and is compared with the host's; here that comparison says nothing. See cuda_runtime_api.h. */
 #ifndef PX_STAND_IN_CURAND_PHILOX_H
 #define PX_STAND_IN_CURAND_PHILOX_H
 

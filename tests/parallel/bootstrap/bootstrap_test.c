@@ -1,5 +1,5 @@
-/* The bootstrap inside one process: what the environment means, which files are private, the proof of the key; and NCCL's library where
- * it is missing, old or refuses. Several processes are bootstrap.sh's. */
+/* The bootstrap inside one process: what the environment means, which files are private, the proof of the key; and
+ * NCCL's library where it is missing, old or refuses. Several processes are bootstrap.sh's. */
 #include "bootstrap.h"
 #include "bootstrap_ways.h"
 #include "check.h"
@@ -19,8 +19,17 @@
 
 static char folder[] = "/tmp/px-bootstrap-XXXXXX";
 
-static const char *const variables[] = {"MASTER_ADDR", "MASTER_PORT", "PERPLEX_BOOTSTRAP_DIR", "PERPLEX_BOOTSTRAP_KEY", "PERPLEX_JOB", "SLURM_JOB_ID",
-                                        "SLURM_STEP_ID", "SLURM_RESTART_COUNT", "SLURM_STEP_NODELIST", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT",
+static const char *const variables[] = {"MASTER_ADDR",
+                                        "MASTER_PORT",
+                                        "PERPLEX_BOOTSTRAP_DIR",
+                                        "PERPLEX_BOOTSTRAP_KEY",
+                                        "PERPLEX_JOB",
+                                        "SLURM_JOB_ID",
+                                        "SLURM_STEP_ID",
+                                        "SLURM_RESTART_COUNT",
+                                        "SLURM_STEP_NODELIST",
+                                        "TORCHELASTIC_RUN_ID",
+                                        "TORCHELASTIC_RESTART_COUNT",
                                         "PMIX_NAMESPACE"};
 
 static int each_test_has_a_bare_environment(void **state)
@@ -54,7 +63,7 @@ static const char *in_folder(const char *name)
     return path[turn];
 }
 
-/* ---- the environment ---------------------------------------------------------------------------------------------------------- */
+/* ---- the environment --------------------------------------------------------------------------------------------- */
 
 static void slurm_names_the_job_the_step_the_restart_and_the_first_node(void **state)
 {
@@ -102,10 +111,7 @@ static void address_and_port_name_a_job_where_nothing_else_does(void **state)
     assert_says("MASTER_PORT=70000");
 }
 
-static px_status no_broadcast(void *context, void *data, size_t bytes)
-{
-    return PX_OK;
-}
+static px_status no_broadcast(void *context, void *data, size_t bytes) { return PX_OK; }
 
 static void mpi_comes_before_tcp_and_tcp_before_a_file(void **state)
 {
@@ -146,7 +152,7 @@ static void one_rank_needs_nothing_and_a_deadline_is_a_number(void **state)
     assert_says("--bootstrap-timeout");
 }
 
-/* ---- private files -------------------------------------------------------------------------------------------------------------- */
+/* ---- private files ----------------------------------------------------------------------------------------------- */
 
 static void a_key_is_made_once_and_only_the_user_can_read_it(void **state)
 {
@@ -202,7 +208,8 @@ static void a_folder_that_others_can_write_is_refused(void **state)
 static void files_of_other_restarts_go_and_those_of_other_jobs_stay(void **state)
 {
     static const char *const gone[] = {"perplex-j-0-id", "perplex-j-1-rank-3", "perplex-j-1-port"};
-    static const char *const kept[] = {"perplex-j-2-rank-1", "perplex-k-0-id", "perplex-j-5-0-id", "perplex-j-0-notes", "key"};
+    static const char *const kept[] = {"perplex-j-2-rank-1", "perplex-k-0-id", "perplex-j-5-0-id", "perplex-j-0-notes",
+                                       "key"};
     setenv("PERPLEX_JOB", "j", 1);
     setenv("PERPLEX_BOOTSTRAP_DIR", in_folder("clean"), 1);
     px_bootstrap b = environment(1);
@@ -228,7 +235,7 @@ static void files_of_other_restarts_go_and_those_of_other_jobs_stay(void **state
     }
 }
 
-/* ---- the proof of the key --------------------------------------------------------------------------------------------------------- */
+/* ---- the proof of the key ---------------------------------------------------------------------------------------- */
 
 /* The vectors of the SipHash paper's reference code: key 00 01 ... 0f, message 00 01 ... */
 static void siphash_gives_its_authors_vectors(void **state)
@@ -242,7 +249,7 @@ static void siphash_gives_its_authors_vectors(void **state)
     assert_true(px_siphash(key, message, 15) == 0xa129ca6149be45e5u);
 }
 
-/* ---- NCCL's library ----------------------------------------------------------------------------------------------------------------- */
+/* ---- NCCL's library ---------------------------------------------------------------------------------------------- */
 
 /* Loading happens once per process: the failures come first, and leave nothing loaded. */
 static void nccl_that_is_missing_wrong_or_old_is_named_with_the_remedy(void **state)
@@ -307,7 +314,9 @@ static void after_a_failure_every_call_fails_and_nothing_hangs(void **state)
         const char *fault, *words;
         double stall_s;
         int good; /* sums before it */
-    } faults[] = {{"enqueue-fails@2", "connection refused", LONG_S, 1}, {"reduce-hangs@1", "within 0.2 s", 0.2, 0}, {"reduce-breaks@2", "socket closed", LONG_S, 1}};
+    } faults[] = {{"enqueue-fails@2", "connection refused", LONG_S, 1},
+                  {"reduce-hangs@1", "within 0.2 s", 0.2, 0},
+                  {"reduce-breaks@2", "socket closed", LONG_S, 1}};
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         float values[2] = {1, 2};
         px_nccl *nccl;

@@ -1,8 +1,8 @@
 /* One rank of a bootstrap, for bootstrap.sh: RANK, WORLD_SIZE and what bootstrap.h names come from the environment.
  *
  *     test_bootstrap_tool WAY SECONDS          prints "rank R got HEX"
- *     test_bootstrap_tool WAY SECONDS nccl     then sums a few vectors over the ranks by NCCL, and prints "rank R sums HEX"
- *     test_bootstrap_tool WAY SECONDS comm     instead: talks by a px_comm of that way
+ *     test_bootstrap_tool WAY SECONDS nccl     then sums a few vectors over the ranks by NCCL, and prints "rank R sums
+ * HEX" test_bootstrap_tool WAY SECONDS comm     instead: talks by a px_comm of that way
  *
  * Ends like perplex does: 0, 2 for wrong input, 1 for what failed while running, with one line on standard error. */
 #include "bootstrap.h"
@@ -18,10 +18,7 @@
 #include <unistd.h>
 
 /* MPI's broadcast, as a training has it. */
-static px_status broadcast(void *context, void *data, size_t bytes)
-{
-    return px_comm_broadcast(context, data, bytes);
-}
+static px_status broadcast(void *context, void *data, size_t bytes) { return px_comm_broadcast(context, data, bytes); }
 
 enum { ROUNDS = 5, FLOATS = 1000 };
 
@@ -45,7 +42,9 @@ static px_status sum(px_nccl *nccl, int rank, int size)
 static px_status use_nccl(const px_bootstrap *bootstrap, const void *id)
 {
     const char *stall = getenv("PX_TEST_STALL_S");
-    px_nccl_options options = {.rank = bootstrap->rank, .size = bootstrap->size, .start_timeout_s = bootstrap->timeout_s,
+    px_nccl_options options = {.rank = bootstrap->rank,
+                               .size = bootstrap->size,
+                               .start_timeout_s = bootstrap->timeout_s,
                                .stall_timeout_s = stall ? atof(stall) : 5};
     px_nccl *nccl;
     PX_TRY(px_nccl_create(&options, id, &nccl));
@@ -59,7 +58,8 @@ static px_status meet(px_bootstrap *bootstrap, int nccl)
 {
     unsigned char id[PX_NCCL_ID_BYTES] = {0};
     if (bootstrap->rank == 0 && nccl) PX_TRY(px_nccl_new_id(id));
-    if (bootstrap->rank == 0 && !nccl && getrandom(id, sizeof id, 0) != (ssize_t)sizeof id) return px_fail(PX_ERR_IO, "no random bytes");
+    if (bootstrap->rank == 0 && !nccl && getrandom(id, sizeof id, 0) != (ssize_t)sizeof id)
+        return px_fail(PX_ERR_IO, "no random bytes");
     PX_TRY(px_bootstrap_run(bootstrap, id, sizeof id));
     printf("rank %d got ", (int)bootstrap->rank);
     for (size_t i = 0; i < 16; i++) printf("%02x", id[i]);
@@ -69,13 +69,10 @@ static px_status meet(px_bootstrap *bootstrap, int nccl)
 }
 
 /* A value that depends on its place and on who made it. */
-static unsigned char mark(int rank, size_t i)
-{
-    return (unsigned char)(131 * (unsigned)rank + i % 251 + i / 1000);
-}
+static unsigned char mark(int rank, size_t i) { return (unsigned char)(131 * (unsigned)rank + i % 251 + i / 1000); }
 
-/* Everything that ranks without MPI say to each other, over connections to rank 0. mode: comm; comm-fails: rank 1 tells a failure in the
- * middle; comm-dies: it just ends there. */
+/* Everything that ranks without MPI say to each other, over connections to rank 0. mode: comm; comm-fails: rank 1 tells
+ * a failure in the middle; comm-dies: it just ends there. */
 static px_status talk(px_comm *comm, const char *mode)
 {
     enum { LARGE = 3000017, LITTLE = 1001 };
@@ -87,7 +84,8 @@ static px_status talk(px_comm *comm, const char *mode)
         int64_t most = rank == round % size ? 1000 + round : -5;
         for (size_t i = 0; i < LITTLE; i++) little[i] = mark(rank, i);
         status = px_comm_sum(comm, sums, 2);
-        if (status == PX_OK && (sums[0] != size * (size - 1) / 2 + size * round || sums[1] != size)) status = px_fail(PX_ERR_INTERNAL, "wrong sum");
+        if (status == PX_OK && (sums[0] != size * (size - 1) / 2 + size * round || sums[1] != size))
+            status = px_fail(PX_ERR_INTERNAL, "wrong sum");
         if (status == PX_OK) status = px_comm_max(comm, &most, 1);
         if (status == PX_OK && most != 1000 + round) status = px_fail(PX_ERR_INTERNAL, "wrong maximum");
         if (status == PX_OK) status = px_comm_broadcast(comm, little, LITTLE);
@@ -103,7 +101,8 @@ static px_status talk(px_comm *comm, const char *mode)
     for (size_t i = 0; status == PX_OK && i < LARGE; i++) large[i] = mark(rank, i);
     if (status == PX_OK) status = px_comm_gather(comm, large, LARGE, all);
     for (size_t k = 0; status == PX_OK && rank == 0 && k < (size_t)size * LARGE; k++)
-        if (all[k] != mark((int)(k / LARGE), k % LARGE)) status = px_fail(PX_ERR_INTERNAL, "byte %zu of what was gathered", k);
+        if (all[k] != mark((int)(k / LARGE), k % LARGE))
+            status = px_fail(PX_ERR_INTERNAL, "byte %zu of what was gathered", k);
     if (status == PX_OK) status = px_comm_barrier(comm);
     free(large);
     free(all);
@@ -150,7 +149,8 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], px_bootstrap_way_names[w]) == 0) way = (px_bootstrap_way)w;
     double started = px_clock();
     const char *mode = argc > 3 ? argv[3] : "";
-    px_status status = strncmp(mode, "comm", 4) == 0 ? run_talk(way, atof(argv[2]), mode) : run(way, atof(argv[2]), *mode != 0);
+    px_status status =
+        strncmp(mode, "comm", 4) == 0 ? run_talk(way, atof(argv[2]), mode) : run(way, atof(argv[2]), *mode != 0);
     if (status != PX_OK) fprintf(stderr, "error after %.1f s: %s\n", px_clock() - started, px_error_message());
     return px_status_exit_code(status);
 }

@@ -1,13 +1,14 @@
-/* A libnccl.so.2 without GPUs, for tests: sums over processes through a shared file, and fails or hangs where it is told to.
+/* A libnccl.so.2 without GPUs, for tests: sums over processes through a shared file, and fails or hangs where it is
+ * told to.
  *
- * It has what host/parallel/nccl.c uses of NCCL, with the behaviour of non-blocking communicators. With stream NULL a reduction goes on
- * while its state is asked for; with a stream of the fake CUDA runtime it stands in that stream and holds it up until all ranks have come
- * there, as NCCL's kernels do.
+ * It has what host/parallel/nccl.c uses of NCCL, with the behaviour of non-blocking communicators. With stream NULL a
+ * reduction goes on while its state is asked for; with a stream of the fake CUDA runtime it stands in that stream and
+ * holds it up until all ranks have come there, as NCCL's kernels do.
  *
  *     PX_FAKE_NCCL_DIR    folder of the shared files [/tmp]
  *     PX_FAKE_NCCL_LOG    a line for each call is appended to this file
- *     PX_FAKE_NCCL_FAULT  old | id-fails | init-fails | init-hangs | enqueue-fails | reduce-hangs | reduce-breaks | reduce-dies;
- *                         with "@K" a reduction's fault comes at the Kth one (from 1) */
+ *     PX_FAKE_NCCL_FAULT  old | id-fails | init-fails | init-hangs | enqueue-fails | reduce-hangs | reduce-breaks |
+ * reduce-dies; with "@K" a reduction's fault comes at the Kth one (from 1) */
 #include "fake_stream.h"
 
 #include <fcntl.h>
@@ -42,10 +43,10 @@ typedef struct shared {
 typedef struct ncclComm {
     shared *all;
     int rank, size, aborted, failed, met;
-    unsigned long long reductions;      /* called for */
-    struct reduction *waiting;          /* with stream NULL */
+    unsigned long long reductions; /* called for */
+    struct reduction *waiting;     /* with stream NULL */
     char path[512];
-    struct ncclComm *next;              /* of those that were aborted */
+    struct ncclComm *next; /* of those that were aborted */
 } ncclComm;
 
 typedef struct reduction {
@@ -58,9 +59,9 @@ typedef struct reduction {
 } reduction;
 
 static char last_error[256];
-static ncclComm *aborted;               /* streams may still hold a reduction of theirs */
+static ncclComm *aborted; /* streams may still hold a reduction of theirs */
 
-/* ---- what the test has asked for ---------------------------------------------------------------------------------------------- */
+/* ---- what the test has asked for --------------------------------------------------------------------------------- */
 
 static void record(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void record(const char *format, ...)
@@ -90,7 +91,7 @@ static int fail(int result, const char *words)
     return result;
 }
 
-/* ---- reductions ------------------------------------------------------------------------------------------------------------------ */
+/* ---- reductions -------------------------------------------------------------------------------------------------- */
 
 static int all_have(atomic_uint_fast64_t *marks, int size, unsigned long long number)
 {
@@ -124,7 +125,8 @@ static int advance(void *argument)
     }
     if (!all_have(all->arrived, comm->size, r->number)) return 1;
     for (int rank = 0; rank < comm->size; rank++)
-        if (atomic_load(&all->count[rank]) != r->count) comm->failed = fail(INVALID_ARGUMENT, "ranks reduce different counts (fake)");
+        if (atomic_load(&all->count[rank]) != r->count)
+            comm->failed = fail(INVALID_ARGUMENT, "ranks reduce different counts (fake)");
     for (size_t i = 0; i < r->count; i++) {
         float sum = all->slot[0][i];
         for (int rank = 1; rank < comm->size; rank++) sum += all->slot[rank][i];
@@ -135,13 +137,14 @@ static int advance(void *argument)
     return 0;
 }
 
-/* ---- the library ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the library ------------------------------------------------------------------------------------------------- */
 
 #define EXPORT __attribute__((visibility("default")))
 EXPORT int ncclGetVersion(int *version);
 EXPORT int ncclGetUniqueId(ncclUniqueId *id);
 EXPORT int ncclCommInitRankConfig(ncclComm **comm, int size, ncclUniqueId id, int rank, ncclConfig *config);
-EXPORT int ncclAllReduce(const void *in, void *out, size_t count, int type, int operation, ncclComm *comm, void *stream);
+EXPORT int ncclAllReduce(const void *in, void *out, size_t count, int type, int operation, ncclComm *comm,
+                         void *stream);
 EXPORT int ncclCommGetAsyncError(ncclComm *comm, int *result);
 EXPORT int ncclCommFinalize(ncclComm *comm);
 EXPORT int ncclCommDestroy(ncclComm *comm);
@@ -170,12 +173,16 @@ int ncclCommInitRankConfig(ncclComm **result, int size, ncclUniqueId id, int ran
 {
     const char *folder = getenv("PX_FAKE_NCCL_DIR");
     *result = NULL;
-    if (config->magic != 0xcafebeef || config->size < sizeof *config || config->blocking != 0) return fail(INVALID_ARGUMENT, "config argument (fake)");
-    if (memcmp(id.internal, "FAKE", 4) != 0 || rank < 0 || rank >= size || size > RANKS_MAX) return fail(INVALID_ARGUMENT, "id, rank or size (fake)");
+    if (config->magic != 0xcafebeef || config->size < sizeof *config || config->blocking != 0)
+        return fail(INVALID_ARGUMENT, "config argument (fake)");
+    if (memcmp(id.internal, "FAKE", 4) != 0 || rank < 0 || rank >= size || size > RANKS_MAX)
+        return fail(INVALID_ARGUMENT, "id, rank or size (fake)");
     if (fault("init-fails", 0)) return fail(INTERNAL_ERROR, "Duplicate GPU detected (fake)");
     ncclComm *comm = calloc(1, sizeof *comm);
     int length = snprintf(comm->path, sizeof comm->path, "%s/px-fake-nccl-", folder ? folder : "/tmp");
-    for (int i = 4; i < 20; i++) length += snprintf(comm->path + length, sizeof comm->path - (size_t)length, "%02x", (unsigned char)id.internal[i]);
+    for (int i = 4; i < 20; i++)
+        length +=
+            snprintf(comm->path + length, sizeof comm->path - (size_t)length, "%02x", (unsigned char)id.internal[i]);
     int file = open(comm->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (file < 0 || ftruncate(file, sizeof(shared)) != 0) {
         free(comm);
@@ -208,8 +215,10 @@ int ncclCommGetAsyncError(ncclComm *comm, int *result)
 int ncclAllReduce(const void *in, void *out, size_t count, int type, int operation, ncclComm *comm, void *stream)
 {
     px_fake_stream *fake = stream;
-    if (type != FLOAT32 || operation != SUM || count > SLOT_FLOATS) return fail(INVALID_ARGUMENT, "type, operation or count (fake)");
-    if (fault("enqueue-fails", comm->reductions + 1)) return fail(SYSTEM_ERROR, "Call to connect failed: connection refused (fake)");
+    if (type != FLOAT32 || operation != SUM || count > SLOT_FLOATS)
+        return fail(INVALID_ARGUMENT, "type, operation or count (fake)");
+    if (fault("enqueue-fails", comm->reductions + 1))
+        return fail(SYSTEM_ERROR, "Call to connect failed: connection refused (fake)");
     if (fault("reduce-dies", comm->reductions + 1)) _exit(9);
     if (comm->waiting) return fail(INVALID_ARGUMENT, "a call before the last one was taken in (fake)");
     reduction *r = calloc(1, sizeof *r);
@@ -252,8 +261,14 @@ int ncclCommAbort(ncclComm *comm)
 
 const char *ncclGetErrorString(int result)
 {
-    static const char *const words[] = {"no error", "unhandled cuda error", "unhandled system error", "internal error", "invalid argument", "invalid usage",
-                                        "remote process exited or there was a network error", "NCCL operation in progress"};
+    static const char *const words[] = {"no error",
+                                        "unhandled cuda error",
+                                        "unhandled system error",
+                                        "internal error",
+                                        "invalid argument",
+                                        "invalid usage",
+                                        "remote process exited or there was a network error",
+                                        "NCCL operation in progress"};
     return result >= 0 && result <= IN_PROGRESS ? words[result] : "unknown result code";
 }
 
