@@ -13,7 +13,8 @@ Builds into build/ and runs the tests: some six minutes on two cores, the build 
 
   --sanitize    before that the same into build/sanitize, under the address and undefined-behaviour sanitizers, the CUDA kernels on the
                 CPU under the address and the thread sanitizer, the library under the thread sanitizer, and all with Clang, readers
-                under libFuzzer (some twenty minutes more)
+                under libFuzzer; and tests of a quarter of a minute or more that shorter ones of their kind stand for otherwise:
+                60 signals, failing memory and files, a Slurm, the manual's commands (some twenty minutes more)
   --full        the longer tests too: trainings, other compilers, other machines (tens of minutes)
   --fuzz SECONDS  that alone: each reader of files under libFuzzer for so long, with Clang, in build/clang
   --no-install  install nothing; say what is missing and stop
@@ -78,13 +79,13 @@ list_skips() {
     done | sort -u || true
 }
 
-# What only --full runs, by name.
+# What has one of the labels $1, by name.
 list_left_out() {
-    ctest --test-dir build -N -L full "${select[@]}" 2>/dev/null | sed -nE 's/^ *Test +#[0-9]+: //p' | paste -sd ' ' | fold -s -w 120
+    ctest --test-dir build -N -L "$1" "${select[@]}" 2>/dev/null | sed -nE 's/^ *Test +#[0-9]+: //p' | paste -sd ' ' | fold -s -w 120
 }
 
 status=0
-if [ $full = 1 ]; then labels=""; else labels="full"; fi
+if [ $full = 1 ]; then labels=""; elif [ $sanitize = 1 ]; then labels="full"; else labels="full|long"; fi
 [ $sanitize = 1 ] || labels=${labels:+$labels|}sanitizers
 if [ $sanitize = 1 ]; then kernels=ON; else kernels=OFF; fi
 logs=(build/Testing/Temporary/LastTest.log)
@@ -109,9 +110,12 @@ fi
 echo
 if [ $full = 0 ]; then
     echo "== left out, too long for every time (--full runs them):"
-    list_left_out
+    list_left_out full
 fi
-[ $sanitize = 1 ] || echo "== left out: the sanitizers (--sanitize)"
+if [ $sanitize = 0 ]; then
+    echo "== left out: the sanitizers, and the longer ones of some kinds (--sanitize runs them):"
+    [ $full = 1 ] || list_left_out long
+fi
 [ $status = 0 ] || echo "== FAILED"
 [ $sanitize = 0 ] || echo "with sanitizers: $(grep -aE 'tests passed|tests failed' build/sanitize/test-output.txt | tail -n 1)"
 grep -aE 'tests passed|tests failed' build/test-output.txt | tail -n 1
