@@ -3,7 +3,7 @@
 
 #include "gpu_info.h"
 #include "machine.h"
-#include "px_commit.h" /* PX_COMMIT: made by host/bench/CMakeLists.txt at each build */
+#include "px_commit.h" /* PX_COMMIT: made at each build (cmake/PerplexVersion.cmake) */
 
 #include <gnu/libc-version.h>
 #include <sched.h>

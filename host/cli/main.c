@@ -7,6 +7,7 @@
 #include "output.h"
 #include "printable.h"
 #include "signals.h"
+#include "version.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -91,7 +92,7 @@ int main(int argc, char **argv)
         return px_output_end(PX_OK);
     }
     if (strcmp(name, "--version") == 0) {
-        printf("perplex %s\n", PERPLEX_VERSION);
+        px_version_print(stdout);
         return px_output_end(PX_OK);
     }
     if (strcmp(name, "help") == 0) {

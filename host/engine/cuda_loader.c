@@ -77,24 +77,41 @@ static px_status open_module(const char *path, const px_cuda_module **module)
     return PX_OK; /* never closed: the CUDA runtime inside does not survive it */
 }
 
-static px_status load_locked(const px_cuda_module **module)
+/* The module's file into path [PATH_MAX]: where PERPLEX_CUDA_MODULE says, else the first place that has it. */
+static px_status find_module(char *path)
 {
     const char *given = getenv("PERPLEX_CUDA_MODULE");
     if (given && *given) {
-        if (access(given, F_OK) != 0)
+        if (access(given, F_OK) != 0 || snprintf(path, PATH_MAX, "%s", given) >= PATH_MAX)
             return px_fail(PX_ERR_DEVICE,
                            "PERPLEX_CUDA_MODULE=%s: there is no such file; correct or unset it, or use --device cpu",
                            given);
-        return open_module(given, module);
+        return PX_OK;
     }
     char places[4][PATH_MAX];
     int count = find_places(places);
-    for (int i = 0; i < count; i++)
-        if (access(places[i], F_OK) == 0) return open_module(places[i], module);
+    for (int i = 0; i < count; i++) {
+        if (access(places[i], F_OK) != 0) continue;
+        memcpy(path, places[i], PATH_MAX);
+        return PX_OK;
+    }
     return px_fail(PX_ERR_DEVICE,
                    "no CUDA engine: " MODULE_FILE
                    " is not beside the program; build it (cmake -DPERPLEX_CUDA=ON needs the CUDA toolkit), "
                    "name it in PERPLEX_CUDA_MODULE, or use --device cpu");
+}
+
+int px_engine_has_cuda(void)
+{
+    char path[PATH_MAX];
+    return find_module(path) == PX_OK;
+}
+
+static px_status load_locked(const px_cuda_module **module)
+{
+    char path[PATH_MAX];
+    PX_TRY(find_module(path));
+    return open_module(path, module);
 }
 
 px_status px_cuda_module_load(const px_cuda_module **module)

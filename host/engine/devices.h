@@ -27,6 +27,9 @@ typedef struct px_device_info {
  * and the remedy; *count is 0 then. */
 px_status px_engine_devices(px_device_info *list, int capacity, int *count);
 
+/* Whether the CUDA engine's module is there; nothing is loaded. */
+int px_engine_has_cuda(void);
+
 /* What the last px_engine_find in this thread took, for a person: "cuda:0 NVIDIA H100 ..., 80.0 GB, capability 9.0", or
  * "cpu, because ..." where `auto` found no GPU that works; "" for a device that was named and is no GPU. Valid until
  * the next px_engine_find. */

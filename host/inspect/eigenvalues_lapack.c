@@ -6,6 +6,7 @@
 #include "eigenvalues_lapack.h"
 
 #include "check.h"
+#include "inspect.h"
 
 #ifndef PERPLEX_LAPACK
 
@@ -15,6 +16,8 @@ px_status px_eigenvalues_lapack(double *a, size_t n, double *real, double *imagi
     *done = 0;
     return PX_OK;
 }
+
+int px_inspect_has_lapack(void) { return 0; }
 
 #else
 
@@ -54,12 +57,17 @@ static void load(void)
     if (one_thread) one_thread(1);
 }
 
-px_status px_eigenvalues_lapack(double *a, size_t n, double *real, double *imaginary, int *done)
+int px_inspect_has_lapack(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, load);
+    return dgebal && dgehrd && dhseqr;
+}
+
+px_status px_eigenvalues_lapack(double *a, size_t n, double *real, double *imaginary, int *done)
+{
     *done = 0;
-    if (!dgebal || !dgehrd || !dhseqr || n == 0 || n > INT_MAX / 64) return PX_OK;
+    if (!px_inspect_has_lapack() || n == 0 || n > INT_MAX / 64) return PX_OK;
     const int order = (int)n, room = 64 * order, one = 1; /* 64: the widest block that LAPACK's own tables ask for */
     int low, high, info;
     double *work = malloc((2 + 64) * n * sizeof *work);

@@ -61,5 +61,7 @@ typedef struct px_inspection {
  * behind. */
 px_status px_inspect_run(const px_inspect_request *request, px_inspection *inspection);
 void px_inspection_free(px_inspection *inspection); /* zeroed afterwards */
+/* Whether eigenvalues are LAPACK's: perplex was built to use it and its library could be loaded, which this does. */
+int px_inspect_has_lapack(void);
 
 #endif

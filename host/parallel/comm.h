@@ -36,6 +36,8 @@ typedef struct px_comm_options {
     double meet_timeout_s; /* TCP and files: until all have come */
 } px_comm_options;
 
+/* Whether perplex-mpi.so is there; nothing is loaded. */
+int px_comm_mpi_is_built(void);
 /* Joins the other ranks where there is more than one. MPI's library is loaded here, and only then: it lies in
  * perplex-mpi.so beside the program. Without MPI ranks reach rank 0 alone: enough for GPUs, whose gradients NCCL adds
  * up. PX_ERR_DEVICE: MPI was asked for and perplex was built without, or its library is not there, or the launcher and

@@ -4,8 +4,6 @@
 
 #include "comm.h"
 
-/* Whether there is one to load. */
-int px_comm_mpi_is_built(void);
 px_status px_comm_load_mpi(const px_ranks *ranks, const px_comm_ops **ops, void **state);
 
 #endif

@@ -58,13 +58,14 @@ cp continue_line.c project
 cat >project/CMakeLists.txt <<'END'
 cmake_minimum_required(VERSION 3.18)
 project(example LANGUAGES C CXX)
-find_package(perplex 0.1 REQUIRED)
+find_package(perplex VERSION EXACT REQUIRED)
 add_executable(continue_line continue_line.c)
 target_link_libraries(continue_line PRIVATE perplex::perplex)
 file(WRITE ${CMAKE_BINARY_DIR}/version.cpp "#include <perplex/perplex.h>\nint main() { return px_version()[0] == '0' ? 0 : 1; }\n")
 add_executable(version ${CMAKE_BINARY_DIR}/version.cpp)
 target_link_libraries(version PRIVATE perplex::perplex)
 END
+sed -i "s/perplex VERSION/perplex $("$PERPLEX" --version | awk '{ print $2; exit }')/" project/CMakeLists.txt
 attempt "$CMAKE" -S project -B project/build -DCMAKE_PREFIX_PATH="$prefix"
 done_with "find_package finds it" 0
 attempt "$CMAKE" --build project/build

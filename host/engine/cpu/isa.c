@@ -1,6 +1,8 @@
 /* Chooses the instruction set: see isa.h. */
 #include "isa.h"
 
+#include "engine_cpu.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,15 @@ DECLARE(avx512)
 DECLARE(avx2)
 #endif
 DECLARE(baseline)
+
+const char px_cpu_instruction_sets[] =
+#ifdef PX_HAVE_AVX512
+    "avx512 "
+#endif
+#ifdef PX_HAVE_AVX2
+    "avx2 "
+#endif
+    "baseline";
 
 /* Filled once: threads that create engines at the same time read one finished table. */
 static const px_isa *found[4];
@@ -47,4 +58,10 @@ const px_isa *px_isa_best(void)
     for (int i = 0; all[i]; i++)
         if (strcmp(all[i]->name, asked) == 0) return all[i];
     return NULL;
+}
+
+const char *px_cpu_instruction_set(void)
+{
+    const px_isa *isa = px_isa_best();
+    return isa ? isa->name : NULL;
 }
