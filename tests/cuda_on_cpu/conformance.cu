@@ -1,10 +1,13 @@
 /* On a GPU: each device function that uses PTX or an intrinsic gives what its plain C++ twin gives, since the simulator
  * has run the twin only; and cuRAND's Philox on the device gives the host's. Exit 77 without a GPU. */
+#include "cluster.h"
 #include "device.h"
+#include "matrix.h"
 #include "philox.h"
 
 #include <curand_philox4x32_x.h>
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 
@@ -36,6 +39,62 @@ __global__ void philox_kernel(uint4 *out)
     out[i] = curand_Philox4x32_10(make_uint4(i * 2654435761u, i, i % 7, i % 11), make_uint2(i ^ 0xdeadbeefu, ~i));
 }
 
+__global__ void tf32_kernel(unsigned *differences)
+{
+    const uint32_t bits = blockIdx.x << 13 | threadIdx.x;
+    for (uint32_t low = 0; low < 1u << 13; low += blockDim.x) {
+        const float x = __uint_as_float(bits + low);
+        if (to_tf32(x) != px_twin::to_tf32(x)) atomicAdd(differences, 1u);
+    }
+}
+
+/* in [sets,32,6] words of A and B, c, twin [sets,32,4]. */
+template <bool BF16> __global__ void matrix_kernel(const uint32_t *in, float *c, float *twin)
+{
+    const uint32_t *words = in + static_cast<size_t>(blockIdx.x) * 32 * 6, *w = words + threadIdx.x * 6;
+    float real[4] = {}, plain[4] = {};
+    matrix_multiply<BF16>(real, make_uint4(w[0], w[1], w[2], w[3]), w[4], w[5]);
+    px_twin::matrix_multiply<BF16>(plain, static_cast<int>(threadIdx.x), words);
+    for (int r = 0; r < 4; r++) {
+        c[(blockIdx.x * 32 + threadIdx.x) * 4 + r] = real[r];
+        twin[(blockIdx.x * 32 + threadIdx.x) * 4 + r] = plain[r];
+    }
+}
+
+enum { CLUSTER = 8, ROUNDS = 100 };
+
+/* Every block sends its rank and the round to all blocks of its cluster, ROUNDS times, and adds up what has come. */
+__global__ void exchange_kernel(unsigned *out)
+{
+#ifdef PX_HAS_CLUSTERS
+    PX_DYN_SHARED(uint64_t, barrier); /* two, then two buffers of CLUSTER quads */
+    uint4 *quad = reinterpret_cast<uint4 *>(barrier + 2);
+    unsigned sum = 0;
+    for (int b = 0; threadIdx.x == 0 && b < 2; b++) {
+        mbarrier_init(barrier + b, 1);
+        mbarrier_expect(barrier + b, CLUSTER * sizeof(uint4));
+    }
+    __syncwarp();
+    cluster_arrive();
+    cluster_wait();
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        const unsigned b = round % 2;
+        if (threadIdx.x < CLUSTER)
+            store_async(cluster_map(quad + b * CLUSTER + cluster_rank(), threadIdx.x),
+                        make_uint4(round, cluster_rank(), 0, 0), cluster_map(barrier + b, threadIdx.x));
+        mbarrier_wait(barrier + b, round / 2 % 2);
+        if (threadIdx.x == 0) {
+            if (round + 2 < ROUNDS) mbarrier_expect(barrier + b, CLUSTER * sizeof(uint4));
+            for (unsigned i = 0; i < CLUSTER; i++) sum += quad[b * CLUSTER + i].x * (quad[b * CLUSTER + i].y + 1);
+        }
+        __syncthreads();
+    }
+    cluster_arrive();
+    cluster_wait();
+    if (threadIdx.x == 0) out[blockIdx.x] = sum;
+#endif
+}
+
 int failures;
 
 void must(cudaError_t error)
@@ -49,6 +108,61 @@ void report(const char *what, bool right)
 {
     std::printf("%s: %s\n", right ? "same" : "DIFFERENT", what);
     failures += !right;
+}
+
+void check_tf32()
+{
+    unsigned *differences;
+    must(cudaMallocManaged(&differences, sizeof *differences));
+    *differences = 0;
+    tf32_kernel<<<1u << 19, 256>>>(differences);
+    must(cudaDeviceSynchronize());
+    report("to_tf32 of every float", *differences == 0);
+}
+
+/* Random words: whole numbers up to 64, whose sums are exact, or anything up to 2, where the order of sums shows. */
+uint32_t word_of(uint32_t random, bool bf16, bool whole)
+{
+    const float x = static_cast<float>(static_cast<int>(random % 129) - 64),
+                y = static_cast<float>(static_cast<int>(random / 129 % 129) - 64);
+    const float scale = whole ? 1.0f : 0.0312347f;
+    if (!bf16) return px_twin::to_tf32(x * scale);
+    return static_cast<uint32_t>(px_twin::to_bf16(y * scale)) << 16 | px_twin::to_bf16(x * scale);
+}
+
+template <bool BF16> void check_matrix(const char *what, bool whole)
+{
+    enum { SETS = 64 };
+    uint32_t *in;
+    float *c, *twin;
+    must(cudaMallocManaged(&in, SETS * 32 * 6 * sizeof *in));
+    must(cudaMallocManaged(&c, SETS * 32 * 4 * sizeof *c));
+    must(cudaMallocManaged(&twin, SETS * 32 * 4 * sizeof *twin));
+    for (int i = 0; i < SETS * 32 * 6; i++) in[i] = word_of(px_random_u32(2, PX_RANDOM_SYNTHETIC, 0, i), BF16, whole);
+    matrix_kernel<BF16><<<SETS, 32>>>(in, c, twin);
+    must(cudaDeviceSynchronize());
+    bool same = true;
+    /* 16 products of at most 4 each: a tensor core may round every sum towards zero */
+    for (int i = 0; i < SETS * 32 * 4; i++) same = same && std::fabs(c[i] - twin[i]) <= (whole ? 0.0f : 64 * 0x1p-20f);
+    report(what, same);
+}
+
+/* Where the device has clusters. */
+void check_cluster()
+{
+    int major = 0;
+    unsigned *out;
+    px_launch_attributes attributes = {};
+    attributes.cluster = CLUSTER;
+    must(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0));
+    if (major < 9) return;
+    must(cudaMallocManaged(&out, 4 * CLUSTER * sizeof *out));
+    must(PX_LAUNCH_WITH(attributes, exchange_kernel, 4 * CLUSTER, 64, 16 + 2 * CLUSTER * sizeof(uint4), nullptr, out));
+    must(cudaDeviceSynchronize());
+    bool right = true;
+    for (int b = 0; b < 4 * CLUSTER; b++)
+        right = right && out[b] == ROUNDS * (ROUNDS - 1) / 2 * CLUSTER * (CLUSTER + 1) / 2;
+    report("st.async and mbarriers among the blocks of a cluster", right);
 }
 
 } // namespace
@@ -91,5 +205,11 @@ int main()
         same = same && memcmp(&blocks[i], b.lane, sizeof b.lane) == 0;
     }
     report("cuRAND's Philox on the device and host/base/philox.h", same);
+    check_tf32();
+    check_matrix<true>("m16n8k16 of whole numbers in bf16", true);
+    check_matrix<true>("m16n8k16 of bf16, but for the order of sums", false);
+    check_matrix<false>("m16n8k8 of whole numbers in tf32", true);
+    check_matrix<false>("m16n8k8 of tf32, but for the order of sums", false);
+    check_cluster();
     return failures ? 1 : 0;
 }

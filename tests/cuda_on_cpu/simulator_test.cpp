@@ -1,17 +1,11 @@
 /* The simulator itself: small kernels that do what CUDA defines, and small kernels that do what it forbids. */
-#include "control.h"
+#include "simulator_test.h"
+
 #include "device.h"
 
 #include <algorithm>
 #include <string>
 #include <vector>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-extern "C" {
-#include <cmocka.h>
-}
 
 namespace
 {
@@ -115,25 +109,6 @@ __global__ void order_kernel(int *out, int *next)
 {
     out[(*next)++] = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
     __syncthreads();
-}
-
-void each_schedule(void (*run)())
-{
-    for (int k = 0; k < px_sim::SCHEDULES; k++) {
-        px_sim::control() = px_sim::settings();
-        px_sim::control().order = static_cast<px_sim::schedule>(k);
-        px_sim::control().resident = static_cast<unsigned>(1 + k % 2);
-        run();
-    }
-    px_sim::control() = px_sim::settings();
-}
-
-void expect_fault(cudaError_t error, const char *words)
-{
-    if (error == cudaErrorLaunchFailure && std::string(px_sim::last_fault()).find(words) != std::string::npos) return;
-    print_error("error %d, fault \"%s\"; wanted a launch failure with \"%s\"\n", static_cast<int>(error),
-                px_sim::last_fault(), words);
-    _fail(__FILE__, __LINE__);
 }
 
 void every_thread_of_every_block_runs_once(void **)
@@ -339,5 +314,6 @@ int main()
         cmocka_unit_test(a_pointer_that_is_not_the_devices_is_refused),
         cmocka_unit_test(schedules_differ_and_repeat),
     };
-    return cmocka_run_group_tests_name("simulator", tests, nullptr, nullptr);
+    const int failures = cmocka_run_group_tests_name("simulator", tests, nullptr, nullptr);
+    return failures + run_cluster_tests() ? 1 : 0;
 }

@@ -6,8 +6,7 @@
  *
  * This file is built without sanitizers. Code of the simulator runs as TSan's main fiber (struct inside), kernels as
  * their own. */
-#include "control.h"
-#include "fiber.h"
+#include "scheduler.h"
 
 #include <algorithm>
 #include <cstdarg>
@@ -19,11 +18,6 @@
 #include <string>
 #include <vector>
 
-#undef threadIdx
-#undef blockIdx
-#undef blockDim
-#undef gridDim
-
 namespace px_sim
 {
 
@@ -33,35 +27,8 @@ dim3 block_size, grid_size;
 namespace
 {
 
-enum state { FRESH, READY, AT_BARRIER, IN_WARP, RETURNED };
-const char *const state_names[] = {"nothing", "nothing", "__syncthreads", "a warp function", "nothing"};
-
-struct block;
-
-struct thread : view {
-    block *home;
-    fiber *context;
-    state now;
-    warp_op op; /* while IN_WARP */
-    unsigned mask, source;
-    uint64_t value, result;
-    const place *where; /* the call it waits in */
-};
-
-struct variable {
-    const void *key;
-    void *memory;
-};
-
-struct block {
-    std::vector<thread> threads;
-    std::vector<variable> shared;
-    void *dynamic;
-    unsigned alive, arrived;
-    const place *barrier_place;
-    unsigned phase; /* of the barrier; its two tokens take turns */
-    char barrier_token[2], warp_token[32];
-};
+const char *const state_names[] = {"nothing",      "nothing",       "__syncthreads", "a warp function",
+                                   "cluster_wait", "mbarrier_wait", "nothing"};
 
 settings control_;
 counters statistics_;
@@ -85,6 +52,8 @@ char launch_token, end_token;
 std::map<const void *, size_t> &allowed = *new std::map<const void *, size_t>;
 std::set<const void *> &large_clusters = *new std::set<const void *>;
 
+} // namespace
+
 unsigned draw(size_t n)
 {
     random_state ^= random_state << 13;
@@ -95,29 +64,30 @@ unsigned draw(size_t n)
 
 thread *self() { return static_cast<thread *>(running); }
 
-/* While it lives, TSan takes us for the launch's caller. */
-struct inside {
-    fiber *context;
-    inside() : context(running ? self()->context : nullptr)
-    {
-        if (context) fiber_leave();
-    }
-    ~inside()
-    {
-        if (context) fiber_enter(context);
-    }
-    inside(const inside &) = delete;
-    inside &operator=(const inside &) = delete;
-};
+size_t dynamic_bytes() { return job->shared_bytes; }
+
+inside::inside() : context(running ? self()->context : nullptr)
+{
+    if (context) fiber_leave();
+}
+
+inside::~inside()
+{
+    if (context) fiber_enter(context);
+}
 
 /* ---- choosing ---- */
+
+namespace
+{
 
 bool newest_first()
 {
     return control_.order == DEPTH_FIRST || control_.order == DEPTH_FIRST_REVERSE || control_.order == STICKY;
 }
 
-/* Makes threads (in ascending order) runnable. */
+} // namespace
+
 void wake(std::vector<thread *> &threads)
 {
     if (control_.order == STICKY) { /* warps in random order, lanes in random order within */
@@ -133,8 +103,15 @@ void wake(std::vector<thread *> &threads)
     ready.insert(ready.end(), threads.begin(), threads.end());
 }
 
+namespace
+{
+
+/* The thread that runs next. Stores between blocks arrive meanwhile: now and then, and where nobody could run without
+ * them. */
 thread *choose()
 {
+    if (control_.order == STICKY && stores_under_way() && draw(8) == 0) deliver_store();
+    while (!failed && ready_head == ready.size() && stores_under_way()) deliver_store();
     if (failed || ready_head == ready.size()) return nullptr;
     thread *t;
     if (!newest_first()) {
@@ -166,7 +143,8 @@ void go(fiber *from, thread *next, bool ends)
 size_t fibers_apart()
 {
     const size_t threads = static_cast<size_t>(block_size.x) * block_size.y * block_size.z;
-    return std::min<size_t>(7000, threads * (control_.resident + 1) + 1);
+    const size_t together = std::max(control_.resident, job->attributes.cluster);
+    return std::min<size_t>(7000, threads * (together + 1) + 1);
 }
 
 void give_context(thread *t)
@@ -174,7 +152,8 @@ void give_context(thread *t)
     if (t && t->now == FRESH && !t->context) t->context = fiber_take(thread_main, fibers_apart());
 }
 
-/* The running thread waits; others run. */
+} // namespace
+
 void wait_as(state s)
 {
     thread *me = self(), *next;
@@ -187,8 +166,6 @@ void wait_as(state s)
 
 /* ---- faults ---- */
 
-/* Remembers what went wrong and leaves the launch. Called from inside. */
-void fail(const place *where, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void fail(const place *where, const char *format, ...)
 {
     if (failed) return;
@@ -208,6 +185,9 @@ void fail(const place *where, const char *format, ...)
     failed = true;
     if (running) go(self()->context, nullptr, false); /* never comes back: the launch abandons its fibers */
 }
+
+namespace
+{
 
 bool same_place(const place *a, const place *b)
 {
@@ -233,6 +213,20 @@ bool warp_is_complete(block *b, unsigned first, warp_op op, unsigned mask)
     return true;
 }
 
+/* All lanes' words, one lane after the other, once a meeting; source is how many a lane has. Not by memcpy, which
+ * sanitizers look into. */
+const uint32_t *gather_words(block *b, unsigned first, thread *const *lanes, unsigned count)
+{
+    const unsigned words = lanes[0]->source;
+    std::vector<uint32_t> &all = b->gathered[b->gatherings[first / 32] & 1];
+    all.resize(b->threads.size() * GATHER_WORDS);
+    volatile uint32_t *to = &all[static_cast<size_t>(first) * GATHER_WORDS];
+    for (unsigned k = 0; k < count; k++)
+        for (unsigned w = 0; w < words; w++)
+            to[k * words + w] = reinterpret_cast<const volatile uint32_t *>(lanes[k]->value)[w];
+    return &all[static_cast<size_t>(first) * GATHER_WORDS];
+}
+
 /* Exchanges values and wakes the lanes; me (may be NULL) runs already. */
 void warp_complete(block *b, unsigned first, warp_op op, unsigned mask, thread *me)
 {
@@ -244,6 +238,10 @@ void warp_complete(block *b, unsigned first, warp_op op, unsigned mask, thread *
         if (!(mask >> l & 1) || t.now == RETURNED) continue;
         lanes[count++] = &t;
         votes |= t.value << l; /* of a vote: 0 or 1 */
+    }
+    if (op == GATHER) {
+        b->gatherings[first / 32]++;
+        votes = reinterpret_cast<uintptr_t>(gather_words(b, first, lanes, count));
     }
     for (unsigned k = 0; k < count; k++) {
         thread *t = lanes[k];
@@ -298,7 +296,7 @@ void *poisoned(size_t bytes, size_t alignment)
     return p;
 }
 
-void add_block(unsigned number)
+void add_block(unsigned number, const std::shared_ptr<cluster> &home)
 {
     std::unique_ptr<block> b(new block());
     const unsigned count = block_size.x * block_size.y * block_size.z;
@@ -316,10 +314,23 @@ void add_block(unsigned number)
         t.now = FRESH;
         all[i] = &t;
     }
+    b->home = home;
+    b->rank = number % static_cast<unsigned>(home->blocks.size());
+    home->blocks[b->rank] = b.get();
+    home->alive += count;
     statistics_.threads += count;
     wake(all);
     blocks.push_back(std::move(b));
     order_release(&launch_token); /* what was allocated here is there for the block's threads */
+}
+
+/* The blocks of the cluster that is next begin together. */
+void add_cluster()
+{
+    const unsigned size = std::max(1u, job->attributes.cluster);
+    const std::shared_ptr<cluster> home = std::make_shared<cluster>();
+    home->blocks.resize(size);
+    for (unsigned i = 0; i < size; i++) add_block(order[next_block++], home);
 }
 
 void free_block(block &b)
@@ -334,6 +345,7 @@ void finish(thread *t)
     block *b = t->home;
     t->now = RETURNED;
     b->alive--;
+    leave_cluster(t);
     if (b->alive && b->arrived == b->alive) {
         if (control_.strict) {
             fail(b->barrier_place, "a thread returned while the others of its block wait in __syncthreads");
@@ -348,10 +360,11 @@ void finish(thread *t)
             warp_complete(b, first, o.op, o.mask, nullptr);
     }
     if (b->alive) return;
+    end_in_cluster(b);
     auto it = std::find_if(blocks.begin(), blocks.end(), [b](const std::unique_ptr<block> &x) { return x.get() == b; });
     ended.push_back(std::move(*it));
     blocks.erase(it);
-    if (next_block < order.size()) add_block(order[next_block++]);
+    if (next_block < order.size() && b->home->alive == 0) add_cluster();
 #if !defined(PX_SIM_THREAD)
     if (ended.size() > 1) { /* t itself is still in the last one */
         free_block(*ended.front());
@@ -374,8 +387,8 @@ void thread_main()
         order_release(&end_token);
         fiber_leave();
         finish(me);
-        me->context = nullptr;
         thread *next = choose();
+        me->context = nullptr;
 #if !defined(PX_SIM_THREAD)
         if (next && next->now == FRESH && !next->context) { /* no switch at all: the same stack again */
             next->context = context;
@@ -444,14 +457,18 @@ void report_deadlock()
     const thread *one = nullptr, *other = nullptr;
     for (const std::unique_ptr<block> &b : blocks)
         for (const thread &t : b->threads) {
-            if (t.now != AT_BARRIER && t.now != IN_WARP) continue;
+            if (t.now < AT_BARRIER || t.now == RETURNED) continue;
             if (!one)
                 one = &t;
             else if (!other && (t.now != one->now || !same_place(t.where, one->where)))
                 other = &t;
         }
     if (!one) return;
-    if (other)
+    if (one->now == AT_MBARRIER) {
+        char text[200] = "";
+        describe_wait(*one, text, sizeof text);
+        fail(one->where, "deadlock: thread %u of block %u waits in %s", one->linear, one->block_index.x, text);
+    } else if (other)
         fail(one->where, "deadlock: thread %u of block %u waits in %s, thread %u in %s at line %d", one->linear,
              one->block_index.x, state_names[one->now], other->linear, state_names[other->now], other->where->line);
     else
@@ -593,19 +610,25 @@ cudaError_t run(const launch &what, const std::function<void()> &kernel)
     order_release(&launch_token);
     const unsigned count = grid_size.x * grid_size.y * grid_size.z;
     order_blocks(count, std::max(1u, what.attributes.cluster));
-    for (next_block = 0; next_block < resident_blocks(what, count);) add_block(order[next_block++]);
+    next_block = 0;
+    while (next_block < resident_blocks(what, count)) add_cluster();
     thread *first = choose();
     give_context(first);
     go(caller, first, false);
     running = nullptr;
     order_acquire(&end_token);
     if (!failed) report_deadlock();
+    forget_stores();
     for (std::unique_ptr<block> &b : blocks) {
         for (thread &t : b->threads)
             if (t.context) fiber_give(t.context, true);
         free_block(*b);
     }
-    for (std::unique_ptr<block> &b : ended) free_block(*b);
+    for (std::unique_ptr<block> &b : ended) {
+        for (thread &t : b->threads) /* the one in whose name a store to an ended block failed */
+            if (t.context) fiber_give(t.context, true);
+        free_block(*b);
+    }
     blocks.clear();
     ended.clear();
     return failed ? cudaErrorLaunchFailure : cudaSuccess;

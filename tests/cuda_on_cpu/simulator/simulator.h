@@ -2,6 +2,7 @@
  * runtime, and the very same .cu files become C++ in which every CUDA thread is a fiber (scheduler.cpp).
  *
  * What a kernel may use: threadIdx, blockIdx, blockDim, gridDim; shared memory through PX_SHARED and PX_DYN_SHARED;
+ * clusters through kernels/cluster.h and matrix instructions through kernels/matrix.h;
  * __syncthreads, __syncwarp; shuffles over whole warps (no width argument); votes. There are no atomics: no kernel
  * needs one, and what is missing here does not compile. Shared memory starts as NaN (bytes 0xff) and is allocated apart
  * for every variable, so that reads before a write and indices that leave it are seen. */
@@ -51,9 +52,38 @@ struct launch {
 
 void barrier(const place *where);
 void pause(); /* others run first: for loops that wait for another block */
-enum warp_op { SHUFFLE, SHUFFLE_XOR, SHUFFLE_UP, SHUFFLE_DOWN, BALLOT, ANY, ALL, SYNC };
+enum warp_op { SHUFFLE, SHUFFLE_XOR, SHUFFLE_UP, SHUFFLE_DOWN, BALLOT, ANY, ALL, SYNC, GATHER };
 /* All lanes of mask meet; a shuffle returns the value of lane `source`, a vote the bits of all lanes' values. */
 uint64_t meet(warp_op op, unsigned mask, uint64_t value, unsigned source, const place *where);
+/* The words (at most GATHER_WORDS) of all 32 lanes, lane after lane, as matrix instructions read each other's
+ * registers; good until the calling lane's next meeting. Orders nothing. */
+enum { GATHER_WORDS = 8 };
+inline const uint32_t *gather(const uint32_t *mine, unsigned words, const place *where)
+{
+    return reinterpret_cast<const uint32_t *>(
+        static_cast<uintptr_t>(meet(GATHER, 0xffffffffu, reinterpret_cast<uintptr_t>(mine), words, where)));
+}
+
+/* Clusters (cluster.cpp); what each does: kernels/cluster.h. */
+unsigned cluster_rank();
+char *cluster_map(const void *mine, unsigned rank, const place *where);
+void cluster_arrive(const place *where);
+void cluster_wait(const place *where);
+void mbarrier_init(uint64_t *barrier, unsigned arrivals, const place *where);
+void mbarrier_expect(uint64_t *barrier, unsigned bytes, const place *where);
+void mbarrier_wait(uint64_t *barrier, unsigned parity, const place *where);
+/* true: the store has been taken and arrives later. false: it arrives now, and the caller, whom sanitizers see, makes
+ * it and says so. */
+bool store_later(char *to, const uint32_t words[4], char *barrier, const place *where);
+void stored(char *barrier, unsigned bytes, const place *where);
+inline void store_async(char *to, uint4 v, char *barrier, const place *where)
+{
+    const uint32_t words[4] = {v.x, v.y, v.z, v.w};
+    if (store_later(to, words, barrier, where)) return;
+    *reinterpret_cast<uint4 *>(to) = v;
+    stored(barrier, sizeof v, where);
+}
+
 /* The block's variable behind key: allocated and filled with 0xff when the first thread asks. */
 void *shared_variable(const void *key, size_t bytes, size_t alignment);
 void *dynamic_shared();
@@ -132,6 +162,15 @@ template <class T> inline T shuffle(warp_op op, unsigned mask, T v, unsigned sou
                           __VA_ARGS__)
 #define PX_ALLOW_LARGE_CLUSTERS(kernel) px_sim::allow_large_clusters(reinterpret_cast<const void *>(kernel))
 #define PX_ALLOW_SHARED(kernel, bytes) px_sim::allow_shared(reinterpret_cast<const void *>(kernel), bytes)
+
+#define cluster_rank() px_sim::cluster_rank()
+#define cluster_map(mine, rank) px_sim::cluster_map(mine, rank, PX_SIM_HERE)
+#define cluster_arrive() px_sim::cluster_arrive(PX_SIM_HERE)
+#define cluster_wait() px_sim::cluster_wait(PX_SIM_HERE)
+#define mbarrier_init(barrier, arrivals) px_sim::mbarrier_init(barrier, arrivals, PX_SIM_HERE)
+#define mbarrier_expect(barrier, bytes) px_sim::mbarrier_expect(barrier, bytes, PX_SIM_HERE)
+#define mbarrier_wait(barrier, parity) px_sim::mbarrier_wait(barrier, parity, PX_SIM_HERE)
+#define store_async(to, v, barrier) px_sim::store_async(to, v, barrier, PX_SIM_HERE)
 
 #define __syncthreads() px_sim::barrier(PX_SIM_HERE)
 #define __syncwarp() static_cast<void>(px_sim::meet(px_sim::SYNC, 0xffffffffu, 0, 0, PX_SIM_HERE))
