@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "events.h"
 #include "idle.h"
+#include "init_from.h"
 #include "join.h"
 #include "inputs.h"
 #include "options.h"
@@ -62,7 +63,7 @@ static px_status check_run_files(const px_command_line *line, const char *run)
     return PX_OK;
 }
 
-static px_status check_start(const px_command_line *line, const px_config *config, const train_flags *flags)
+static px_status check_start(const px_command_line *line, px_config *config, const train_flags *flags)
 {
     if (!config->corpus.data)
         return px_fail(PX_ERR_ARGUMENT,
@@ -72,6 +73,7 @@ static px_status check_start(const px_command_line *line, const px_config *confi
     int goes_on = 0;
     if (flags->automatic) PX_TRY(px_train_can_resume(config->run, &goes_on));
     if (config->run && !goes_on) PX_TRY(check_run_files(line, config->run));
+    if (!goes_on) PX_TRY(px_init_from_settle(line, config)); /* a run that has begun needs the model no more */
     return px_config_check(config);
 }
 

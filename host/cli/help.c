@@ -9,7 +9,8 @@
 enum { LEFT_COLUMN = 30 };
 
 static const char *const GROUP_TITLES[PX_GROUP_COUNT] = {
-    "Corpus",  "Minibatches", "Model", "Dropout", "Optimizer", "Learning rate", "Length, validation, averaging",
+    "Corpus",  "Minibatches", "Model",         "Initial weights",
+    "Dropout", "Optimizer",   "Learning rate", "Length, validation, averaging",
     "Running",
 };
 

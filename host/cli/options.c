@@ -164,6 +164,17 @@ static px_status set_setting(px_command_line *line, const char *name, const char
     return record_setting(line, name, value);
 }
 
+/* --vocabulary-from is a list of texts for one command and a choice for another: a file that has one of the choices
+ * means that one. */
+static int is_choice_of_another(const px_flag *flag, const char *name, const char *value)
+{
+    const px_option *option = px_config_find(name);
+    if (flag->kind != PX_FLAG_LIST || !option || !option->choices) return 0;
+    for (int i = 0; option->choices[i]; i++)
+        if (strcmp(option->choices[i], value) == 0) return 1;
+    return 0;
+}
+
 /* One line of --config FILE. Settings of other commands are passed over. */
 static px_status set_from_file(void *context, const char *name, const char *value)
 {
@@ -173,6 +184,7 @@ static px_status set_from_file(void *context, const char *name, const char *valu
         if (is_known_setting(name)) return PX_OK;
         return px_config_set(line->config, name, value); /* fails, with the nearest setting */
     }
+    if (flag && is_choice_of_another(flag, name, value)) return PX_OK;
     const char *kept_name = keep(line, name), *kept_value = keep(line, value);
     if (!kept_name || !kept_value) return px_fail(PX_ERR_MEMORY, "no memory for the configuration");
     return flag ? set_flag(flag, kept_value) : set_setting(line, kept_name, kept_value);

@@ -36,7 +36,8 @@ typedef struct px_engine_shape {
 
 /* What update() is told beside the gradients. */
 typedef struct px_update {
-    uint64_t step; /* from 0; Adam's bias correction uses step + 1 */
+    uint64_t step;        /* from 0; Adam's bias correction uses step + 1 */
+    int64_t moment_steps; /* updates that the moments had seen before step 0: Adam's bias correction counts them too */
     double lr;
     double average_weight;   /* after the step: average += average_weight * (parameters - average); 0 = no averaging */
     int32_t loss_not_finite; /* 1: a loss of this step was not finite, here or on another rank: all ranks skip the same

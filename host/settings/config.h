@@ -24,6 +24,7 @@ typedef enum px_schedule {
     PX_SCHEDULE_PLATEAU
 } px_schedule;
 typedef enum px_average { PX_AVERAGE_NONE, PX_AVERAGE_FROM, PX_AVERAGE_STALL } px_average;
+typedef enum px_vocabulary_from { PX_VOCABULARY_FROM_MODEL, PX_VOCABULARY_FROM_TEXT } px_vocabulary_from;
 typedef enum px_on_nan { PX_ON_NAN_STOP, PX_ON_NAN_ROLLBACK } px_on_nan;
 
 /* How often: so many steps, or so many seconds; at most one of them is above 0. */
@@ -38,6 +39,11 @@ typedef struct px_config {
     px_model_config model;
     px_optimizer_config optimizer;
     px_rank_settings ranks;
+    /* the model that a new run begins from */
+    char *init_from;                    /* a model file or a run folder; NULL: initial weights are drawn */
+    char *init_fingerprint;             /* of that file; NULL: any, and fixed at the first start */
+    int32_t init_moments;               /* 1: the moments of its optimiser come along */
+    px_vocabulary_from vocabulary_from; /* whose the run's vocabulary is; without init_from the text's */
     /* learning rate */
     double lr;
     px_schedule schedule;
@@ -85,6 +91,7 @@ typedef enum px_option_group {
     PX_GROUP_CORPUS,
     PX_GROUP_BATCH,
     PX_GROUP_MODEL,
+    PX_GROUP_INIT,
     PX_GROUP_DROPOUT,
     PX_GROUP_OPTIMIZER,
     PX_GROUP_RATE,
@@ -143,6 +150,8 @@ px_status px_config_each(const char *text, size_t bytes, const char *source,
                          px_status (*setting)(void *context, const char *name, const char *value), void *context);
 /* Checks what depends on several settings (tied needs embed, split sums to at most 1, ...). */
 px_status px_config_check(const px_config *config);
+/* 1: a run whose vocabulary is that of the model which it began from, so that its text alone does not give it. */
+int px_config_keeps_vocabulary(const px_config *config);
 /* PX_ERR_ARGUMENT naming the first setting that differs although a resumed run may not change it. */
 px_status px_config_check_resume(const px_config *saved, const px_config *asked);
 

@@ -104,11 +104,29 @@ static px_status check_training(const px_config *config)
     return PX_OK;
 }
 
+int px_config_keeps_vocabulary(const px_config *config)
+{
+    return config->init_from && config->vocabulary_from == PX_VOCABULARY_FROM_MODEL;
+}
+
+static px_status check_origin(const px_config *config)
+{
+    if (!config->init_from && config->init_moments)
+        REFUSE("--init-moments: whose moments? name the last.safetensors of a run by --init-from");
+    if (!config->init_from && config->init_fingerprint)
+        REFUSE("--init-fingerprint: there is no model to compare; name it by --init-from");
+    if (px_config_keeps_vocabulary(config) && (config->corpus.min_count > 1 || config->corpus.max_vocab > 0))
+        REFUSE("--%s: with --init-from the vocabulary is the model's; leave it out, or give --vocabulary-from text",
+               config->corpus.min_count > 1 ? "min-count" : "max-vocab");
+    return PX_OK;
+}
+
 px_status px_config_check(const px_config *config)
 {
     PX_TRY(check_ranges(config));
     PX_TRY(check_corpus(config));
     PX_TRY(check_sizes(config));
+    PX_TRY(check_origin(config));
     return check_training(config);
 }
 

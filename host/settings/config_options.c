@@ -11,6 +11,7 @@
 static const char *const OPTIMIZERS[] = {PX_OPTIMIZERS(NAME_TEXT) NULL};
 static const char *const SCHEDULES[] = {"constant", "step", "cosine", "plateau", NULL};
 static const char *const AVERAGES[] = {"none", "from", "stall", NULL};
+static const char *const VOCABULARIES[] = {"model", "text", NULL};
 static const char *const ON_NANS[] = {"stop", "rollback", NULL};
 
 #define AT(field) offsetof(px_config, field)
@@ -78,12 +79,19 @@ const px_option px_options[] = {
     INT32("layers", "L", model.layers, 1, PX_MAX_LAYERS, PX_GROUP_MODEL, PX_RESUME_FIXED, "recurrent layers"),
     BOOL("tied", model.tied, PX_GROUP_MODEL, "the output layer shares the embedding table (needs --embed)"),
     ENUM("cell", px_cell_names, model.cell, PX_GROUP_MODEL, "what the hidden units are"),
-    ENUM("init", px_init_names, model.init, PX_GROUP_MODEL, "initial weights; uniform: within 1/sqrt(h) of zero"),
-    DOUBLE("init-scale", "x", model.init_scale, 0, 100, PX_GROUP_MODEL,
+    ENUM("init", px_init_names, model.init, PX_GROUP_INIT, "initial weights; uniform: within 1/sqrt(h) of zero"),
+    DOUBLE("init-scale", "x", model.init_scale, 0, 100, PX_GROUP_INIT,
            "factor of uniform and glorot; deviation of normal"),
-    ENUM("init-recurrent", px_init_recurrent_names, model.init_recurrent, PX_GROUP_MODEL,
+    ENUM("init-recurrent", px_init_recurrent_names, model.init_recurrent, PX_GROUP_INIT,
          "W_hh; orthogonal learns fastest"),
-    DOUBLE("init-gain", "x", model.init_gain, 0, 100, PX_GROUP_MODEL, "factor of an orthogonal or identity W_hh"),
+    DOUBLE("init-gain", "x", model.init_gain, 0, 100, PX_GROUP_INIT, "factor of an orthogonal or identity W_hh"),
+    STRING("init-from", "M", init_from, PX_GROUP_INIT, PX_RESUME_FIXED,
+           "begin from this model's weights, with its sizes and cell"),
+    STRING("init-fingerprint", "KEY", init_fingerprint, PX_GROUP_INIT, PX_RESUME_FIXED,
+           "refuse --init-from where M has another one"),
+    BOOL("init-moments", init_moments, PX_GROUP_INIT, "and from its optimizer's moments: M is a last.safetensors"),
+    ENUM("vocabulary-from", VOCABULARIES, vocabulary_from, PX_GROUP_INIT,
+         "with --init-from: the model's tokens, or the text's"),
 
     DOUBLE("dropout-input", "p", model.dropout_input, 0, 0.99, PX_GROUP_DROPOUT, "of the (embedded) input"),
     DOUBLE("dropout-between", "p", model.dropout_between, 0, 0.99, PX_GROUP_DROPOUT, "between layers"),

@@ -13,7 +13,8 @@
 #include <string.h>
 
 static const char *const GROUP_TITLES[PX_GROUP_COUNT] = {
-    "corpus",  "minibatches", "model", "dropout", "optimizer", "learning rate", "length, validation, averaging",
+    "corpus",  "minibatches", "model",         "initial weights",
+    "dropout", "optimizer",   "learning rate", "length, validation, averaging",
     "running",
 };
 

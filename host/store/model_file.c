@@ -11,8 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* A run folder stands for its best.safetensors, else its last.safetensors. */
-static px_status find_file(const char *path, char **found, int *from_last)
+px_status px_model_file_find(const char *path, int wants_last, char **found, int *from_last)
 {
     static const char *const names[] = {"best.safetensors", "last.safetensors"};
     struct stat info;
@@ -22,7 +21,7 @@ static px_status find_file(const char *path, char **found, int *from_last)
         *found = strdup(path);
         return *found ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to read it", path);
     }
-    for (int i = 0; i < 2; i++) {
+    for (int i = wants_last; i < 2; i++) {
         if (asprintf(found, "%s/%s", path, names[i]) < 0) {
             *found = NULL;
             return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", path);
@@ -32,9 +31,8 @@ static px_status find_file(const char *path, char **found, int *from_last)
         free(*found);
         *found = NULL;
     }
-    return px_fail(PX_ERR_INPUT,
-                   "%s: a folder without best.safetensors or last.safetensors; name a model file or a run folder",
-                   path);
+    return px_fail(PX_ERR_INPUT, "%s: a folder without %slast.safetensors; name a model file or a run folder", path,
+                   wants_last ? "" : "best.safetensors or ");
 }
 
 /* Replaces the escapes of a setting's token; what is none stands as it is. Returns its length. */
@@ -73,7 +71,7 @@ px_status px_model_file_open(const char *path, px_model_file *file)
     char *found;
     int from_last;
     *file = (px_model_file){0};
-    PX_TRY(find_file(path, &found, &from_last));
+    PX_TRY(px_model_file_find(path, 0, &found, &from_last));
     px_status status = px_checkpoint_open(found, &checkpoint);
     free(found);
     PX_TRY(status);

@@ -26,6 +26,11 @@ typedef struct px_model_file {
 px_status px_model_file_open(const char *path, px_model_file *file);
 void px_model_file_close(px_model_file *file);
 
+/* The file that a path stands for: of a run folder best.safetensors, where it is there and not wants_last, else
+ * last.safetensors
+ * (*from_last = 1); any other path itself. malloc'ed; PX_ERR_INPUT for a folder without them. */
+px_status px_model_file_find(const char *path, int wants_last, char **found, int *from_last);
+
 /* Writes a model that no training made (imported, constructed), as the checkpoint of a run that made no step. weights
  * [parameters->count], file layout; config->model.vocab is set. Replaces path atomically; PX_ERR_IO. */
 px_status px_model_file_write(const char *path, const px_config *config, const px_vocabulary *vocabulary,

@@ -14,11 +14,16 @@ typedef enum field_type { COUNT, DOUBLE, HASH } field_type;
 static const struct {
     const char *key;
     field_type type;
+    int later; /* 1: files of 0.1.0 lack it */
     size_t offset;
 } fields[] = {
 #define FIELD(type, name)                                                                                              \
     {                                                                                                                  \
-#name, type, offsetof(px_run_state, name)                                                                      \
+#name, type, 0, offsetof(px_run_state, name)                                                                   \
+    }
+#define LATER_FIELD(type, name)                                                                                        \
+    {                                                                                                                  \
+#name, type, 1, offsetof(px_run_state, name)                                                                   \
     }
     FIELD(COUNT, step),
     FIELD(COUNT, epoch),
@@ -43,11 +48,13 @@ static const struct {
     FIELD(COUNT, rollbacks),
     FIELD(COUNT, rollbacks_in_a_row),
     FIELD(COUNT, failed_step),
+    LATER_FIELD(COUNT, moment_steps),
     FIELD(COUNT, average_count),
     FIELD(COUNT, average_begun),
     FIELD(COUNT, metrics_bytes),
     FIELD(HASH, corpus_hash),
 #undef FIELD
+#undef LATER_FIELD
 };
 #define FIELD_COUNT (sizeof fields / sizeof fields[0])
 
@@ -119,9 +126,10 @@ px_status px_run_state_read(px_run_state *state, const char *text, const char *s
         text = *line_end ? line_end + 1 : line_end;
     }
     for (size_t i = 0; i < FIELD_COUNT; i++)
-        if (!seen[i]) return px_fail(PX_ERR_INPUT, "%s: damaged: its state lacks %s", source, fields[i].key);
+        if (!seen[i] && !fields[i].later)
+            return px_fail(PX_ERR_INPUT, "%s: damaged: its state lacks %s", source, fields[i].key);
     if (state->step < 0 || state->epoch < 0 || state->window < 0 || state->metrics_bytes < 0 ||
-        state->average_count < 0)
+        state->average_count < 0 || state->moment_steps < 0)
         return px_fail(PX_ERR_INPUT, "%s: damaged: a negative position", source);
     return PX_OK;
 }

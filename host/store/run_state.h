@@ -33,6 +33,8 @@ typedef struct px_run_state {
     int64_t rollbacks;          /* in all */
     int64_t rollbacks_in_a_row; /* without a checkpoint behind the step that failed */
     int64_t failed_step;        /* the furthest step that was not finite, -1 if none */
+    /* optimiser */
+    int64_t moment_steps; /* updates that its moments had seen before the run's first (--init-moments), else 0 */
     /* averaging */
     int64_t average_count; /* weights in the mean; evaluation uses the mean where this is above 0 */
     int64_t average_begun; /* 1: validation has stalled, so that every further step is averaged (average = stall) */

@@ -15,12 +15,14 @@
 
 /* ---- a configuration's texts ------------------------------------------------------------------------------------- */
 
-static const char *const KEYS[] = {"data", "valid", "test"};
-enum { TEXTS = sizeof KEYS / sizeof KEYS[0] };
+/* The last is the model that a run began from: no text, but it is remembered and found in the same way. */
+static const char *const KEYS[] = {"data", "valid", "test", "init-from"};
+enum { FILES = sizeof KEYS / sizeof KEYS[0] };
 
-static const char *files_of(const px_config *config, int text)
+static const char *files_of(const px_config *config, int file)
 {
-    return text == 0 ? config->corpus.data : text == 1 ? config->corpus.valid : config->corpus.test;
+    const char *const files[] = {config->corpus.data, config->corpus.valid, config->corpus.test, config->init_from};
+    return files[file];
 }
 
 /* Another place for one path of a text. malloc'ed; NULL: no memory. */
@@ -55,7 +57,7 @@ static char *place_absolute(const char *path, const void *context)
 
 px_status px_run_text_remember(px_config *config)
 {
-    for (int i = 0; i < TEXTS; i++)
+    for (int i = 0; i < FILES; i++)
         if (files_of(config, i)) PX_TRY(replace_files(config, KEYS[i], files_of(config, i), place_absolute, NULL));
     return PX_OK;
 }
@@ -69,7 +71,7 @@ static char *place_nowhere(const char *path, const void *context)
 
 px_status px_run_text_forget(px_config *config)
 {
-    for (int i = 0; i < TEXTS; i++)
+    for (int i = 0; i < FILES; i++)
         if (files_of(config, i)) PX_TRY(replace_files(config, KEYS[i], files_of(config, i), place_nowhere, NULL));
     return config->run ? replace_files(config, "run", config->run, place_nowhere, NULL) : PX_OK;
 }
@@ -97,7 +99,7 @@ px_status px_run_text_follow(px_config *config, const px_config *remembered, con
     if (!to) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", run);
     const moved_folder folder = {from, to};
     px_status status = PX_OK;
-    for (int i = 0; status == PX_OK && i < TEXTS; i++) {
+    for (int i = 0; status == PX_OK && i < FILES; i++) {
         const char *files = files_of(config, i), *before = files_of(remembered, i);
         if (!files || !before || strcmp(files, before) != 0) continue; /* somebody says where it lies */
         status = replace_files(config, KEYS[i], before, place_moved, &folder);
@@ -176,17 +178,22 @@ static px_status check_texts(const char *run, const px_corpus_request *request, 
     return status;
 }
 
+/* A reader without a vocabulary takes the one that the text makes, or where that is not the run's (--init-from) the
+ * run's own. */
 static px_status open_checked(const char *run, const px_config *config, const px_run_text_reader *reader,
                               px_corpus *corpus, int *checked)
 {
     px_corpus_request request;
+    px_checkpoint own = {0};
+    int found = 0;
     px_run_text_request(config, &request);
-    request.vocabulary = reader->vocabulary;
+    if (!reader->vocabulary && px_config_keeps_vocabulary(config)) PX_TRY(open_either(run, &own, &found));
+    request.vocabulary = found ? own.vocabulary : reader->vocabulary;
     request.progress = reader->progress;
     request.progress_context = reader->progress_context;
-    PX_TRY(px_corpus_open(&request, corpus));
-    px_status status = check_texts(run, &request, corpus, checked);
-    if (status != PX_OK) px_corpus_close(corpus);
+    px_status status = px_corpus_open(&request, corpus);
+    if (status == PX_OK && (status = check_texts(run, &request, corpus, checked)) != PX_OK) px_corpus_close(corpus);
+    px_checkpoint_close(&own);
     return status;
 }
 

@@ -22,7 +22,9 @@ static px_status one_step(px_run *run, int64_t window, int64_t *tokens)
 {
     px_run_position at = {0, window, window};
     px_metrics metrics;
-    px_update update = {.step = (uint64_t)window, .lr = px_schedule_rate(&run->config, &run->state, window)};
+    px_update update = {.step = (uint64_t)window,
+                        .moment_steps = run->state.moment_steps,
+                        .lr = px_schedule_rate(&run->config, &run->state, window)};
     PX_TRY(px_run_step(run, &at, &update));
     PX_TRY(px_run_step_sums(run, &metrics)); /* waits for the device */
     *tokens = metrics.tokens;

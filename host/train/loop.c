@@ -170,6 +170,7 @@ static px_status step(px_run *run)
     px_run_state *state = &run->state;
     px_run_position at = {state->epoch, state->window, state->step};
     px_update update = {.step = (uint64_t)state->step,
+                        .moment_steps = state->moment_steps,
                         .lr = px_schedule_rate(&run->config, state, state->step),
                         .average_weight = px_averaging_weight(&run->config, state)};
     PX_TRY(px_run_step(run, &at, &update));

@@ -28,6 +28,17 @@
 
 /* ---- from the checkpoint ----------------------------------------------------------------------------------------- */
 
+/* A name of a file is remembered as it is found from anywhere, and compared so. */
+static px_status set_change(px_config *config, const char *name, const char *value)
+{
+    if (strcmp(name, "init-from") != 0) return px_config_set(config, name, value);
+    char *path = px_path_absolute(value);
+    if (!path) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", value);
+    px_status status = px_config_set(config, name, path);
+    free(path);
+    return status;
+}
+
 /* The saved configuration with the changes asked for, where those are allowed. */
 static px_status changed_config(const px_checkpoint *last, const char *folder, const char *const *changes,
                                 px_config *config)
@@ -40,7 +51,7 @@ static px_status changed_config(const px_checkpoint *last, const char *folder, c
                              "--run %s: a resumed run stays in its folder %s; leave one of --run and --resume out",
                              changes[1], folder);
         else
-            status = px_config_set(config, changes[0], changes[1]);
+            status = set_change(config, changes[0], changes[1]);
     if (status == PX_OK) status = px_config_check_resume(&last->config, config);
     if (status != PX_OK) px_config_free(config);
     return status;
@@ -118,7 +129,9 @@ static px_status take_up(px_run *run, const px_checkpoint *last, const char *dam
 {
     if (*damage) px_run_line(run, "warning: %s; going on from %s instead", damage, last->path);
     run->resumed = 1;
+    if (px_config_keeps_vocabulary(&run->config)) run->given_vocabulary = last->vocabulary;
     PX_TRY(find_texts(run, last));
+    run->given_vocabulary = NULL;
     PX_TRY(px_run_open_engine(run));
     PX_TRY(px_run_text_remember(&run->config));
     PX_TRY(px_run_restore(run, last));

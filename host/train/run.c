@@ -11,6 +11,7 @@
 #include "model_file.h"
 #include "nccl.h"
 #include "observe.h"
+#include "origin.h"
 #include "paths.h"
 #include "run_lock.h"
 #include "run_text.h"
@@ -36,6 +37,7 @@ static px_status open_corpus(px_run *run)
     if (!config->corpus.data) return px_fail(PX_ERR_ARGUMENT, "there is nothing to train on; give --data FILE");
     px_corpus_request request;
     px_run_text_request(config, &request);
+    request.vocabulary = run->given_vocabulary;
     char name[PX_PATHS_NAME_BYTES];
     PX_TRY(px_corpus_open(&request, &run->corpus));
     if (length(run->corpus.train) < 2)
@@ -184,6 +186,7 @@ px_status px_run_open_engine(px_run *run)
 
 px_status px_run_open(px_run *run)
 {
+    PX_TRY(px_run_open_origin(run));
     PX_TRY(px_run_open_texts(run));
     return px_run_open_engine(run);
 }
@@ -200,6 +203,7 @@ void px_run_close(px_run *run)
     px_tree_destroy(run->tree);
     free(run->hidden);
     px_minibatches_destroy(run->windows);
+    px_run_close_origin(run);
     px_corpus_close(&run->corpus);
     px_config_free(&run->config);
     free(run->vocabulary);
@@ -217,6 +221,11 @@ void px_run_close(px_run *run)
 px_status px_run_initialise(px_run *run)
 {
     PX_TRY(px_parameters_init(&run->parameters, &run->config.model, run->config.seed, run->buffer));
+    if (run->origin) {
+        PX_TRY(px_run_take_origin(run));
+        px_run_close_origin(run);
+        return PX_OK;
+    }
     return px_engine_write(run->engine, PX_SECTION_PARAMETERS, run->buffer);
 }
 

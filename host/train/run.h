@@ -1,6 +1,7 @@
 /* One training run while it is open: what the files of this folder share. Internal to host/train.
  *
  *     run.c         opens corpus, engine and buffers; introduce.c the few lines at the start
+ *     origin.c      the model that a new run begins from
  *     run_folder.c  the folder: its files' names, its creation, checkpoints in it (how they are kept: host/store)
  *     step.c        one step: its windows, the sum over ranks, the update; share.c which streams are whose
  *     gpus.c        several ranks on GPUs
@@ -38,6 +39,9 @@ typedef struct px_run {
     int stop;             /* several ranks: what they have agreed on, PX_STOP_NO: go on */
     double step_loss;     /* of all ranks, since the last px_run_sync */
     int64_t step_tokens;
+    struct px_model_origin *origin; /* --init-from, until its weights have been taken; else NULL */
+    const px_vocabulary
+        *given_vocabulary; /* the texts are read with it, while they are opened; NULL: the text makes one */
     px_corpus corpus;
     char *vocabulary; /* its text, for model files */
     int32_t reset_id;

@@ -6,7 +6,7 @@ fits() { [ "$(wc -l <"$OUT")" -le "$1" ] && [ "$(awk '{ if (length > m) m = leng
 for command in train eval sample tokenize info inspect construct ngram report runs bench; do
     run "$command" --help
     done_with "$command --help ends with status 0" 0
-    must "$command --help fits two screens of 50 lines and 100 columns" fits 100
+    must "$command --help fits three screens of 50 lines and 100 columns" fits 150
     must "$command --help says how it is used" grep -q "^usage: perplex $command" "$OUT"
     must "$command --help prints nothing on standard error" test ! -s "$ERR"
 done

@@ -94,7 +94,7 @@ static px_status write_initial_weights(const px_case *c, px_engine *engine)
 static px_status train(const px_case *c, px_engine *engine)
 {
     for (uint64_t step = 0; step < WINDOWS; step++) {
-        px_update update = {.step = step, .lr = 0.05, .average_weight = 0.25};
+        px_update update = {.step = step, .moment_steps = 3, .lr = 0.05, .average_weight = 0.25};
         for (int32_t i = 0; i < (c->windows ? c->windows : 1); i++) {
             px_window window = px_case_window(c, step, i);
             px_status status = px_engine_accumulate(engine, &window.batch);

@@ -51,6 +51,10 @@ must "it learns: the loss falls below three quarters of what it was" awk '/"trai
 run train "${SETTINGS[@]}" --reduce tree --accumulate 4 --run one-4
 must "accumulation changes no bit" same one one-4
 run train "${SETTINGS[@]}" --reduce tree --seed 2 --run other
+run train "${SETTINGS[@]}" --reduce tree --init-from other --init-moments --run from-other
+ranks 2 "${SETTINGS[@]}" --init-from other --init-moments --run ranks-from-other
+done_with "2 ranks begin from a model" 0
+must "all of them from the same weights: they end with the bits of one" same from-other ranks-from-other
 must "another seed gives other weights, so that equality means something" differ one other
 
 for n in 2 4; do

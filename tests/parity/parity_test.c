@@ -131,7 +131,7 @@ static void training_steps_match_the_reference(void **test_state)
 {
     pair p = pair_create(*test_state, 1);
     for (uint64_t step = 0; step < STEPS && !p.failures; step++) {
-        px_update update = {.step = step, .lr = 0.05, .average_weight = 1.0 / (double)(step + 2)};
+        px_update update = {.step = step, .moment_steps = 3, .lr = 0.05, .average_weight = 1.0 / (double)(step + 2)};
         px_sections_copy(p.want, p.got);
         accumulate_both(&p, step);
         float *gradient = px_section_read(p.want, PX_SECTION_GRADIENTS);

@@ -160,7 +160,7 @@ static void optimise(px_cpu *cpu, const block_plan *plan, const px_optimizer_ste
 
 static px_optimizer_step step_of(const px_optimizer_config *config, const px_update *update, double norm)
 {
-    const double t = (double)update->step + 1;
+    const double t = (double)update->step + (double)update->moment_steps + 1;
     const int decoupled = px_optimizer_of(config->kind)->decoupled;
     return (px_optimizer_step){.scale = config->clip > 0 && norm > config->clip ? (float)(config->clip / norm) : 1.0f,
                                .lr = (float)update->lr,

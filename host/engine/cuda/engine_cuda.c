@@ -142,7 +142,7 @@ static px_status cuda_gradients(px_engine *base, float **flat, size_t *count)
 static px_status cuda_update(px_engine *base, const px_update *update)
 {
     px_cuda *engine = px_cuda_self(base);
-    double t = (double)update->step + 1;
+    double t = (double)update->step + (double)update->moment_steps + 1;
     px_update_scalars scalars = {
         .step = update->step,
         .lr = update->lr,

@@ -618,6 +618,7 @@ typedef struct step_numbers {
 
 static step_numbers step_of(const px_optimizer_config *c, const px_update *update)
 {
+    const double t = (double)update->step + (double)update->moment_steps + 1;
     return (step_numbers){.lr = update->lr,
                           .momentum = c->momentum,
                           .beta1 = c->beta1,
@@ -627,8 +628,8 @@ static step_numbers step_of(const px_optimizer_config *c, const px_update *updat
                           .rest1 = 1 - c->beta1,
                           .rest2 = 1 - c->beta2,
                           .rest_alpha = 1 - c->alpha,
-                          .correction1 = 1 - pow(c->beta1, (double)update->step + 1),
-                          .correction2 = 1 - pow(c->beta2, (double)update->step + 1)};
+                          .correction1 = 1 - pow(c->beta1, t),
+                          .correction2 = 1 - pow(c->beta2, t)};
 }
 
 /* Weight decay is added to the gradient, or where it is decoupled shrinks the weight; g is clipped. */
