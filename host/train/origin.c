@@ -38,9 +38,9 @@ static void say(const px_run *run, const px_origin_entries *entries)
     px_run_line(run, "weights: those of %s, step %s%s", from->path, px_text_count(a, from->state.step),
                 run->config.init_moments ? ", with the optimizer's moments" : "");
     if (entries->added > 0 || entries->dropped > 0)
-        px_run_line(
-            run, "vocabulary: %s entries of the model kept, %s new, %s dropped",
-            px_text_count(a, entries->kept), px_text_count(b, entries->added), px_text_count(c, entries->dropped));
+        px_run_line(run, "vocabulary: %s entries of the model kept, %s new, %s dropped",
+                    px_text_count(a, entries->kept), px_text_count(b, entries->added),
+                    px_text_count(c, entries->dropped));
 }
 
 static px_status write_sections(px_run *run, float *const values[3])

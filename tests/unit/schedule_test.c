@@ -155,7 +155,10 @@ static void a_state_comes_back_from_its_text_exactly(void **unused)
     for (char *line = text.data; *line;) {
         char *end = strchr(line, '\n') + 1, *copy = strdup(text.data);
         memmove(copy + (line - text.data), end, strlen(end) + 1);
-        assert_px_fails(px_run_state_read(&back, copy, "test"), PX_ERR_INPUT, "lacks");
+        if (strncmp(line, "moment_steps", 12) == 0) /* 0.1.0 did not write it */
+            assert_px_ok(px_run_state_read(&back, copy, "test"));
+        else
+            assert_px_fails(px_run_state_read(&back, copy, "test"), PX_ERR_INPUT, "lacks");
         px_text_clear(&again);
         px_text_append(&again, text.data, text.bytes);
         px_text_append(&again, line, (size_t)(end - line));
