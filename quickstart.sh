@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# From a fresh clone to a language model of the King James Bible: installs what is missing (Debian, Ubuntu), builds,
-# trains for a few minutes on the CPU, prints the perplexity on text that was never seen, and a page that the model wrote.
+# From a fresh clone to a language model of the King James Bible: installs what is missing (Debian, Ubuntu; elsewhere, and without
+# root, it says what that is and how it is called), builds, trains for a few minutes on the CPU, prints the perplexity on text that
+# was never seen, and a page that the model wrote.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -9,25 +10,31 @@ TRAIN_FLAGS=(--hidden 256 --layers 3 --batch 32 --steps 35 --epochs 5 --optimize
              --init-recurrent orthogonal --split "0.9,0.05,0.05" --seed 1)
 QUICK_FLAGS=(--hidden 64 --batch 32 --steps 35 --max-steps 60 --limit-tokens 200000 --split "0.9,0.05,0.05" --seed 1)
 
-PACKAGES=(cmake make gcc libc6-dev libcjson-dev libutf8proc-dev libxxhash-dev bible-kjv bible-kjv-text)
+NEEDED=(cmake make cc cjson utf8proc xxhash) # names of scripts/packages.tsv
 
 usage() {
     cat <<'END'
-usage: ./quickstart.sh [--quick] [--no-install]
-Installs what is missing from Debian's or Ubuntu's packages (as root or through sudo, after saying what), builds into
-build/, trains a language model of the King James Bible on the CPU, evaluates it on the last 5 % and lets it write a page.
+usage: ./quickstart.sh [--quick] [--text FILE] [--no-install]
+Builds into build/, trains a language model of the King James Bible on the CPU, evaluates it on the last 5 % and lets it write a
+page. What is missing is installed from Debian's or Ubuntu's packages (as root or through sudo, after saying what). Elsewhere, and
+without root, everything must be there; what is not is named, with its packages for Debian, Fedora, Arch and conda.
 
   --quick       a tiny model and a few seconds of training: shows that everything works
+  --text FILE   another text than the Bible, which comes from Debian's packages
   --no-install  install nothing; say what is missing and stop
+CMAKE_PREFIX_PATH names folders with libraries of your own; those of an active conda environment are found.
 PERPLEX_DATASETS names a folder that may already hold kjv.txt; otherwise the text is made in datasets/data.
 END
 }
 
 quick=0
+text=
 PERPLEX_INSTALL=1
 while [ $# -gt 0 ]; do
     case "$1" in
         --quick) quick=1 ;;
+        --text) [ -f "${2:-}" ] || { echo "quickstart.sh: --text needs a file; ${2:-none} is not one" >&2; exit 2; }
+            text=$2; shift ;;
         --no-install) PERPLEX_INSTALL=0 ;;
         --help | -h) usage; exit 0 ;;
         *) echo "quickstart.sh: $1: no such flag; --help lists them" >&2; exit 2 ;;
@@ -39,16 +46,20 @@ done
 seconds() { date +%s; }
 started=$(seconds)
 
-px_install "${PACKAGES[@]}"
-px_install_optional "event files for TensorBoard" protobuf-c-compiler libprotobuf-c-dev libisal-dev
-px_install_optional "texts compressed by gzip and zstd" zlib1g-dev libzstd-dev
+[ -n "$text" ] || NEEDED+=(bible)
+px_install "${NEEDED[@]}"
+px_install_optional "event files for TensorBoard" protobuf-c isa-l
+px_install_optional "texts compressed by gzip and zstd" zlib zstd
 px_build build -DPERPLEX_TESTS=OFF
 
-echo "== the King James Bible"
-text=$(./datasets/get.sh kjv)
+if [ -z "$text" ]; then
+    echo "== the King James Bible"
+    text=$(./datasets/get.sh kjv)
+fi
 
 echo "== training"
-run=runs/kjv-$(date +%Y%m%d-%H%M%S)
+name=$(basename "$text")
+run=runs/${name%.*}-$(date +%Y%m%d-%H%M%S)
 if [ $quick = 1 ]; then flags=("${QUICK_FLAGS[@]}"); else flags=("${TRAIN_FLAGS[@]}"); fi
 mkdir -p runs
 echo "build/perplex train --data $text --run $run ${flags[*]}"

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-PACKAGES=(cmake make gcc g++ libc6-dev libcjson-dev libutf8proc-dev libxxhash-dev libcmocka-dev)
+NEEDED=(cmake make cc c++ cjson utf8proc xxhash cmocka) # names of scripts/packages.tsv
 
 usage() {
     cat <<'END'
@@ -46,16 +46,16 @@ while [ $# -gt 0 ]; do
 done
 
 . ./scripts/setup.sh
-px_install "${PACKAGES[@]}"
-if [ $sanitize = 1 ] || [ -n "$fuzz" ]; then px_install_optional "Clang and libFuzzer" clang libclang-rt-dev; fi
+px_install "${NEEDED[@]}"
+if [ $sanitize = 1 ] || [ -n "$fuzz" ]; then px_install_optional "Clang and libFuzzer" clang; fi
 if [ -n "$fuzz" ]; then
     exec ./tests/fuzz/libfuzzer.sh . build/clang cmake "$fuzz"
 fi
 px_install_optional "the tests in other languages" locales
 px_install_optional "the screenshots of report.html" chromium
-px_install_optional "event files for TensorBoard" protobuf-c-compiler libprotobuf-c-dev libisal-dev
-px_install_optional "texts compressed by gzip and zstd" zlib1g-dev libzstd-dev
-px_install_optional "the tests of manual page, documentation, pkg-config file and zsh completion" groff-base doxygen pkg-config zsh
+px_install_optional "event files for TensorBoard" protobuf-c isa-l
+px_install_optional "texts compressed by gzip and zstd" zlib zstd
+px_install_optional "the tests of manual page, documentation, pkg-config file and zsh completion" groff doxygen pkg-config zsh
 [ "${PERPLEX_TEST_SLURM:-0}" != 1 ] || [ "$(id -u)" != 0 ] || px_install_slurm
 if [ -z "${PERPLEX_DATASETS:-}" ] && [ -d ../shared/datasets ]; then
     PERPLEX_DATASETS=$(cd ../shared/datasets && pwd)
