@@ -24,7 +24,8 @@ static const char USAGE[] =
     "Scores every token of a text after its first, exactly once, with the hidden state carried through\n"
     "the whole text. M is a .safetensors file, or a run folder (its best model).\n";
 static const char HELP_END[] =
-    "Prints perplexity, nats and bits per token, and per byte where the text's length is known.\n"
+    "Prints perplexity, nats and bits per token, per byte where the text's length is known, and the\n"
+    "perplexity per word of models of bytes, characters and pieces.\n"
     "--per-token writes token<TAB>log-probability, --lines prints log-probability<TAB>tokens (natural\n"
     "logarithms). In JSON an infinite perplexity (a token of probability 0) is \"inf\".\n";
 
@@ -62,9 +63,12 @@ static px_status count_words(const px_vocabulary *vocabulary, const px_scored_te
 {
     px_text_options options = px_vocabulary_options(vocabulary);
     px_range scored = {text->range.tokens, text->range.begin + 1, text->range.end};
-    *words = 0;
-    if (options.level == PX_LEVEL_WORD || options.normalise == PX_NORMALISE_LETTERS_BY_LINE) return PX_OK;
-    return px_words_count(vocabulary, scored, words);
+    px_text_size size = {0};
+    px_status status = PX_OK;
+    if (options.level != PX_LEVEL_WORD && options.normalise != PX_NORMALISE_LETTERS_BY_LINE)
+        status = px_text_measure(vocabulary, scored, &size);
+    *words = size.words;
+    return status;
 }
 
 void px_eval_note_unknown(const px_vocabulary *vocabulary, int64_t unknown)
@@ -107,7 +111,7 @@ static px_status print_result(const px_evaluation *result, const eval_flags *fla
                               size_t words, int level)
 {
     FILE *out = flags->per_token && strcmp(flags->per_token, "-") == 0 ? stderr : stdout;
-    static const char *const tokens_called[] = {"byte", "character", "token"};
+    static const char *const tokens_called[] = {"byte", "character", "token", "token", "token"};
     char a[32], b[32], c[32];
     px_print(out, "%s under %s\n", text->name, flags->model);
     fprintf(out, "perplexity    %s\n", px_text_perplexity(a, result->perplexity));

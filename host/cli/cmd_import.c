@@ -10,7 +10,6 @@
 #include "printable.h"
 #include "quantity.h"
 #include "signals.h"
-#include "token_file.h"
 
 #include <string.h>
 
@@ -24,7 +23,8 @@ static const char HELP_END[] =
     "The file's names are encoder.weight (absent: one-hot), rnn.weight_ih_l0, rnn.weight_hh_l0,\n"
     "rnn.bias_ih_l0, rnn.bias_hh_l0, ..., decoder.weight, decoder.bias; a prefix such as model. is\n"
     "passed over. fp32, fp16, bf16 and fp64 are read. A list without <unk> gets one, with probability 0.\n"
-    "Without --level, what the list says, else char where every token is one character, else word.\n";
+    "Without --level, what the list says or its spelling shows, else char where every token is one\n"
+    "character, else word.\n";
 
 static const char *const SETTINGS[] = {"level", "normalise", "cell", NULL};
 
@@ -34,20 +34,6 @@ typedef struct import_flags {
     const char *encoder, *rnn, *decoder;
     int json;
 } import_flags;
-
-static px_status read_list(const char *path, px_vocabulary_list *list)
-{
-    if (strcmp(path, "bytes") == 0) return px_vocabulary_list_bytes(list);
-    int is_model, is_tokens = 0;
-    PX_TRY(px_input_is_model(path, &is_model));
-    if (!is_model) PX_TRY(px_input_is_token_file(path, &is_tokens));
-    if (!is_model && !is_tokens) return px_vocabulary_list_read(path, list);
-    px_vocabulary *vocabulary;
-    PX_TRY(px_input_vocabulary(path, &vocabulary));
-    px_status status = px_vocabulary_list_of(vocabulary, path, list);
-    px_vocabulary_destroy(vocabulary);
-    return status;
-}
 
 static px_status print_result(const import_flags *flags, const px_import_result *result)
 {
@@ -92,7 +78,7 @@ static px_status import_model(import_flags *flags, const px_command_line *line, 
     if (!flags->out) return px_fail(PX_ERR_ARGUMENT, "import: nowhere to write to; give --out M.safetensors");
     flags->names.level = px_command_line_gave(line, "level") ? (int)config->corpus.text.level : -1;
     flags->names.normalise = px_command_line_gave(line, "normalise") ? (int)config->corpus.text.normalise : -1;
-    if (flags->vocab) PX_TRY(read_list(flags->vocab, &list));
+    if (flags->vocab) PX_TRY(px_input_vocabulary_list(flags->vocab, &list));
     px_import_request request = {.path = flags->path,
                                  .vocabulary = flags->vocab ? &list : NULL,
                                  .names = flags->names,

@@ -12,23 +12,22 @@
 #include "signals.h"
 #include "inputs.h"
 #include "paths.h"
+#include "tokenize.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const char USAGE[] =
     "perplex tokenize --data FILE [--out FILE.tok] [flags]\n"
+    "       perplex tokenize --ids FILE ... --tokens LIST [--out FILE.tok] [flags]\n"
     "Counts the tokens of a text and its vocabulary; with --out writes them as a token file, which train\n"
-    "and eval read as they need it. The text is streamed: it may be larger than memory.\n";
+    "and eval read as they need it. The text is streamed: it may be larger than memory.\n"
+    "--ids reads ids that another program wrote: uint16 or uint32, little-endian, with llm.c's header or\n"
+    "none (nanoGPT). LIST names their tokens in order: one a line, a JSON list or object (token: id), a\n"
+    "SentencePiece .vocab, llm.c's tokenizer, a token file or model of perplex, or the word bytes.\n";
 
 static const char *const SETTINGS[] = {"data",      "level",     "normalise",    "invalid",
                                        "min-count", "max-vocab", "limit-tokens", NULL};
-
-typedef struct tokenize_flags {
-    const char *out, *vocabulary;
-    px_flag_list vocabulary_from;
-    int json;
-} tokenize_flags;
 
 static void print_frequent(const px_vocabulary *vocabulary)
 {
@@ -41,11 +40,9 @@ static void print_frequent(const px_vocabulary *vocabulary)
     printf("\n");
 }
 
-static px_status print_result(const px_tokenize_result *result, const px_vocabulary *vocabulary,
-                              const px_config *config, const tokenize_flags *flags)
+static px_status print_result(const px_tokenize_result *result, const px_vocabulary *vocabulary, const char *name,
+                              const tokenize_flags *flags)
 {
-    char name[PX_PATHS_NAME_BYTES];
-    px_paths_name(config->corpus.data, name);
     if (flags->json) {
         cJSON *object = cJSON_CreateObject();
         px_json_text(object, "data", name, strlen(name));
@@ -58,9 +55,10 @@ static px_status print_result(const px_tokenize_result *result, const px_vocabul
         return px_json_print(object);
     }
     char a[32], b[32], c[32], d[32];
-    px_print(stdout, "%s: %s tokens of %s, vocabulary %s (with <unk>), %s unknown\n", name,
-             px_text_count(a, (long long)result->tokens), px_text_bytes(b, (double)result->text_bytes),
-             px_text_count(c, result->vocabulary), px_text_count(d, (long long)result->unknown));
+    px_print(stdout, "%s: %s tokens", name, px_text_count(a, (long long)result->tokens));
+    if (result->text_bytes) printf(" of %s", px_text_bytes(b, (double)result->text_bytes));
+    printf(", vocabulary %s (with <unk>), %s unknown\n", px_text_count(c, result->vocabulary),
+           px_text_count(d, (long long)result->unknown));
     print_frequent(vocabulary);
     if (flags->out) px_print(stdout, "written: %s (%d bytes a token)\n", flags->out, result->id_bytes);
     return PX_OK;
@@ -80,36 +78,72 @@ static px_status count_vocabulary(const px_flag_list *texts, const px_corpus_req
     return status;
 }
 
-static px_status tokenize(const px_config *config, const tokenize_flags *flags)
+/* The vocabulary that --vocabulary or --vocabulary-from gives; NULL: neither does. */
+static px_status read_given(const tokenize_flags *flags, const px_corpus_request *request, px_vocabulary **given)
 {
-    px_progress progress;
-    px_tokenize_result result;
-    px_vocabulary *given = NULL, *vocabulary = NULL;
-    if (!config->corpus.data)
-        return px_fail(PX_ERR_ARGUMENT, "tokenize: nothing to read; give --data FILE, or --data - for standard input");
-    px_progress_start(&progress, stderr);
+    if (flags->vocabulary && flags->vocabulary_from.count)
+        return px_fail(PX_ERR_ARGUMENT, "--vocabulary and --vocabulary-from: give one of them");
+    if (flags->vocabulary) return px_input_vocabulary(flags->vocabulary, given);
+    return flags->vocabulary_from.count ? count_vocabulary(&flags->vocabulary_from, request, given) : PX_OK;
+}
+
+static px_status tokenize_text(const px_config *config, const tokenize_flags *flags, px_progress *progress,
+                               char name[PX_PATHS_NAME_BYTES], px_tokenize_result *result, px_vocabulary **vocabulary)
+{
+    px_vocabulary *given = NULL;
     px_corpus_request request;
     px_run_text_request(config, &request);
+    px_paths_name(config->corpus.data, name);
     request.progress = px_progress_hook_what;
-    request.progress_context = &progress;
-    px_status status = PX_OK;
-    if (flags->vocabulary && flags->vocabulary_from.count) {
-        status = px_fail(PX_ERR_ARGUMENT, "--vocabulary and --vocabulary-from: give one of them");
-        goto done;
-    }
-    if (flags->vocabulary) PX_TRY_GOTO(status, px_input_vocabulary(flags->vocabulary, &given), done);
-    if (flags->vocabulary_from.count)
-        PX_TRY_GOTO(status, count_vocabulary(&flags->vocabulary_from, &request, &given), done);
+    request.progress_context = progress;
+    px_status status = read_given(flags, &request, &given);
     request.vocabulary = given;
     if (given) request.text = px_vocabulary_options(given);
     if (given) request.text.invalid = (int)config->corpus.text.invalid;
-    if (flags->out) PX_TRY_GOTO(status, px_signals_remove_unfinished(flags->out), done);
-    status = px_tokenize(&request, flags->out, &result, &vocabulary);
-    px_progress_clear(&progress);
-    if (status == PX_OK) status = print_result(&result, vocabulary, config, flags);
-done:
-    px_vocabulary_destroy(vocabulary);
+    if (status == PX_OK) status = px_tokenize(&request, flags->out, result, vocabulary);
     px_vocabulary_destroy(given);
+    return status;
+}
+
+static px_status tokenize_ids(const px_command_line *line, const tokenize_flags *flags, px_progress *progress,
+                              char name[PX_PATHS_NAME_BYTES], px_tokenize_result *result, px_vocabulary **vocabulary)
+{
+    px_vocabulary *given = NULL;
+    if (flags->vocabulary) PX_TRY(px_input_vocabulary(flags->vocabulary, &given));
+    px_status status = px_tokenize_id_files(line, flags, given, progress, name, result, vocabulary);
+    px_vocabulary_destroy(given);
+    return status;
+}
+
+static px_status check_source(const px_config *config, const tokenize_flags *flags)
+{
+    if (!config->corpus.data && !flags->ids.count)
+        return px_fail(PX_ERR_ARGUMENT,
+                       "tokenize: nothing to read; give --data FILE, --data - for standard input, or --ids FILE");
+    const char *flag = flags->tokens           ? "tokens"
+                       : flags->id_bytes       ? "id-bytes"
+                       : flags->names.unknown  ? "unk"
+                       : flags->names.line_end ? "eos"
+                                               : NULL;
+    if (flag && !flags->ids.count)
+        return px_fail(PX_ERR_ARGUMENT, "--%s: says something of ids; give them with --ids FILE", flag);
+    return PX_OK;
+}
+
+static px_status tokenize(const px_command_line *line, const tokenize_flags *flags)
+{
+    px_progress progress;
+    px_tokenize_result result;
+    px_vocabulary *vocabulary = NULL;
+    char name[PX_PATHS_NAME_BYTES];
+    PX_TRY(check_source(line->config, flags));
+    if (flags->out) PX_TRY(px_signals_remove_unfinished(flags->out));
+    px_progress_start(&progress, stderr);
+    px_status status = flags->ids.count ? tokenize_ids(line, flags, &progress, name, &result, &vocabulary)
+                                        : tokenize_text(line->config, flags, &progress, name, &result, &vocabulary);
+    px_progress_clear(&progress);
+    if (status == PX_OK) status = print_result(&result, vocabulary, name, flags);
+    px_vocabulary_destroy(vocabulary);
     return status;
 }
 
@@ -122,6 +156,14 @@ int px_cmd_tokenize(int argc, char **argv)
          "use the vocabulary and level of this token file or model"},
         {"vocabulary-from", "TRAIN ...", PX_FLAG_LIST, &flags.vocabulary_from, 0, 0,
          "make the vocabulary of these texts alone, as of a training's"},
+        {"ids", "FILE ...", PX_FLAG_LIST, &flags.ids, 0, 0, "read ids that another program wrote, in place of a text"},
+        {"tokens", "LIST", PX_FLAG_STRING, &flags.tokens, 0, 0, "--ids: the tokens that they number"},
+        {"id-bytes", "k", PX_FLAG_INT32, &flags.id_bytes, 2, 4,
+         "--ids: bytes of an id, 2 or 4 [what a header says, else 2 for up to 65,536 tokens]"},
+        {"unk", "TOKEN", PX_FLAG_STRING, &flags.names.unknown, 0, 0,
+         "--ids: the list's token for what it lacks [<unk>]"},
+        {"eos", "TOKEN", PX_FLAG_STRING, &flags.names.line_end, 0, 0,
+         "--ids: the list's token for a line end, at the level of words [<eos>]"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the counts as one JSON object on standard output"},
         {0},
     };
@@ -133,7 +175,7 @@ int px_cmd_tokenize(int argc, char **argv)
     if (status == PX_OK && line.help)
         px_help_print(&line);
     else if (status == PX_OK)
-        status = tokenize(&config, &flags);
+        status = tokenize(&line, &flags);
     int code = px_output_end(status);
     px_command_line_free(&line);
     px_config_free(&config);

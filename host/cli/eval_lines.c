@@ -204,6 +204,12 @@ static px_status print_totals(line_scorer *scorer)
 px_status px_eval_lines(const eval_flags *flags, const px_config *config, const px_model_file *model)
 {
     line_scorer scorer = {.flags = flags, .model = model, .ends_known = px_model_knows_line_ends(model->vocabulary)};
+    if (px_level_is_pieces(px_vocabulary_options(model->vocabulary).level))
+        return px_fail(
+            PX_ERR_ARGUMENT,
+            "--lines: lines of text, and this model's pieces (level %s) are cut by another tool; give a token "
+            "file of its ids and leave --lines out",
+            px_level_name(px_vocabulary_options(model->vocabulary).level));
     px_paths paths;
     PX_TRY(px_paths_split(config->corpus.data, &paths));
     px_paths_name(config->corpus.data, scorer.name);

@@ -84,6 +84,20 @@ px_status px_input_vocabulary(const char *path, px_vocabulary **vocabulary)
     return PX_OK;
 }
 
+px_status px_input_vocabulary_list(const char *path, px_vocabulary_list *list)
+{
+    if (strcmp(path, "bytes") == 0) return px_vocabulary_list_bytes(list);
+    int is_model, is_tokens = 0;
+    PX_TRY(px_input_is_model(path, &is_model));
+    if (!is_model) PX_TRY(px_input_is_token_file(path, &is_tokens));
+    if (!is_model && !is_tokens) return px_vocabulary_list_read(path, list);
+    px_vocabulary *vocabulary;
+    PX_TRY(px_input_vocabulary(path, &vocabulary));
+    px_status status = px_vocabulary_list_of(vocabulary, path, list);
+    px_vocabulary_destroy(vocabulary);
+    return status;
+}
+
 const char *px_input_escape(const char *text, size_t bytes, char *buffer, size_t buffer_bytes)
 {
     return px_printable(buffer, buffer_bytes, text, bytes, PX_PRINTABLE_UNAMBIGUOUS);

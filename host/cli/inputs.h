@@ -6,6 +6,7 @@
 #include "corpus.h"
 #include "model_file.h"
 #include "options.h"
+#include "vocabulary_list.h"
 
 #include <stdio.h>
 
@@ -21,6 +22,9 @@ px_status px_input_vocabulary(const char *path, px_vocabulary **vocabulary);
 /* 1 if path is a folder or begins like a .safetensors file: a model; 0 for anything else, a missing file too. A failure
  * says that the file could not be looked at. */
 px_status px_input_is_model(const char *path, int *is_model);
+/* A list of tokens in the order of their ids: a file (vocabulary_list.h), the vocabulary of a model or a token file, or
+ * the 256 bytes where path is "bytes". */
+px_status px_input_vocabulary_list(const char *path, px_vocabulary_list *list);
 /* A token for a person or a table: control characters, backslash and what is not UTF-8 escaped (\n, \t, \\, \xNN). */
 const char *px_input_token_text(const px_vocabulary *vocabulary, int32_t id, char buffer[PX_TOKEN_TEXT_BYTES]);
 /* Same for any bytes; longer texts are cut. */

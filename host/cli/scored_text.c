@@ -28,6 +28,16 @@ static double token_bytes(const px_vocabulary *vocabulary, int32_t id)
     return level == PX_LEVEL_BYTE ? 1 : level == PX_LEVEL_WORD ? (double)bytes + 1 : (double)bytes;
 }
 
+/* Bytes of the text that the scored pieces spell. */
+static px_status count_pieces(const px_vocabulary *vocabulary, px_scored_text *text)
+{
+    const px_range scored = {text->range.tokens, text->range.begin + 1, text->range.end};
+    px_text_size size;
+    PX_TRY(px_text_measure(vocabulary, scored, &size));
+    text->bytes = (double)size.bytes;
+    return PX_OK;
+}
+
 px_status px_scored_text_file(const char *path, const px_vocabulary *vocabulary, px_invalid invalid,
                               px_scored_text *text)
 {
@@ -45,6 +55,7 @@ px_status px_scored_text_watched(const char *path, const px_vocabulary *vocabula
     if (count < 2)
         return px_fail(PX_ERR_INPUT, "%s: %s; at least two tokens are needed, the first is only read", text->name,
                        count ? "one token" : "no tokens");
+    if (px_level_is_pieces(px_vocabulary_options(vocabulary).level)) return count_pieces(vocabulary, text);
     text->bytes = (double)px_tokens_text_bytes(text->tokens);
     int32_t first;
     PX_TRY(px_tokens_at(text->tokens, 0, &first));
@@ -119,7 +130,7 @@ px_status px_scored_text_split(const char *run, const char *part, const px_confi
     }
     text->range = strcmp(part, "valid") == 0 ? text->corpus.valid : text->corpus.test;
     snprintf(text->name, sizeof text->name, "%s part of %.500s", part, run);
-    if (px_vocabulary_options(vocabulary).level == PX_LEVEL_BYTE)
-        text->bytes = (double)(text->range.end - text->range.begin - 1);
-    return PX_OK;
+    const px_level level = px_vocabulary_options(vocabulary).level;
+    if (level == PX_LEVEL_BYTE) text->bytes = (double)(text->range.end - text->range.begin - 1);
+    return px_level_is_pieces(level) ? count_pieces(vocabulary, text) : PX_OK;
 }

@@ -48,6 +48,9 @@ px_status px_construct_vocabulary(const px_machine *machine, int level, const ch
         for (int32_t i = 0; i < machine->symbol_count; i++)
             if (!is_token(machine->symbols[i], PX_LEVEL_BYTE)) level = PX_LEVEL_WORD;
     }
+    if (px_level_is_pieces(level))
+        return px_fail(PX_ERR_ARGUMENT, "--level %s: symbols are bytes, characters or words; give one of these",
+                       px_level_name(level));
     for (int32_t i = 0; i < machine->symbol_count; i++) {
         if (!is_token(machine->symbols[i], level))
             return px_fail(PX_ERR_INPUT, "%s: the symbol '%.60s' is not %s; give another --level", source,

@@ -96,9 +96,13 @@ px_status px_tokens_open_watched(const char *path, const px_vocabulary *vocabula
                                  void (*progress)(void *context, const char *what, double share), void *context,
                                  px_tokens **tokens);
 
-/* How many tokens a model of words would see in a range of bytes or characters: its words, as white space parts them,
- * and its line ends. */
-px_status px_words_count(const px_vocabulary *vocabulary, px_range range, size_t *words);
+typedef struct px_text_size {
+    size_t words; /* tokens of a model of words: its words, as white space parts them, and its line ends */
+    size_t bytes; /* an unknown character counts as "<unk>", an unknown piece as U+FFFD */
+} px_text_size;
+
+/* The text of a range of bytes, characters or pieces (joined, as pieces.h says). */
+px_status px_text_measure(const px_vocabulary *vocabulary, px_range range, px_text_size *size);
 
 /* One file's text, unpacked and without byte order mark, as a stream for reading lines, which fclose closes; a pipe is
  * read as it comes. Where reading fails the stream's error is set, and *failure, which outlives the stream, is what was
@@ -119,5 +123,25 @@ px_status px_token_file_vocabulary(const char *path, px_vocabulary **vocabulary)
 /* path NULL: count only. vocabulary_out may be NULL. */
 px_status px_tokenize(const px_corpus_request *request, const char *path, px_tokenize_result *result,
                       px_vocabulary **vocabulary_out);
+
+/* `tokenize --ids`: ids that another program wrote. */
+typedef struct px_ids_request {
+    const char *paths;               /* of files of ids (id_file.h), several as in paths.h */
+    int id_bytes;                    /* 2, 4; 0: what a header says, else what the list's size needs */
+    size_t list_count;               /* tokens of the list that the ids number */
+    const char *list_name;           /* for messages */
+    const px_vocabulary *listed;     /* the list as a vocabulary, and */
+    const int32_t *row;              /* [size of listed] the list's index of each of its ids, -1: of none */
+    const px_vocabulary *vocabulary; /* what is written; NULL: all listed tokens, the most frequent first */
+    int64_t limit_tokens;            /* only the first so many; 0 = all */
+    const char *scratch_dir;         /* as in px_corpus_request */
+    void (*progress)(void *context, const char *what, double share); /* may be NULL */
+    void *progress_context;
+} px_ids_request;
+
+/* path NULL: count only. A token that `vocabulary` lacks becomes unknown. PX_ERR_INPUT: a file that id_file.h refuses,
+ * an id that the list has not, a list of another level than `vocabulary`. */
+px_status px_tokenize_ids(const px_ids_request *request, const char *path, px_tokenize_result *result,
+                          px_vocabulary **vocabulary_out);
 
 #endif

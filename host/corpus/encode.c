@@ -1,6 +1,7 @@
 /* Collecting and encoding: see encode.h; and px_vocabulary_encode for texts in memory. */
 #include "encode.h"
 #include "check.h"
+#include "pieces.h"
 #include "printable.h"
 
 #include <stdlib.h>
@@ -132,6 +133,19 @@ static px_sink_answer list_token(void *context, const char *token, size_t bytes)
     return PX_SINK_MORE;
 }
 
+static px_status feed_text(const px_vocabulary *vocabulary, const char *text, size_t bytes, const char *source,
+                           px_sink *sink)
+{
+    const px_text_options options = px_vocabulary_options(vocabulary);
+    px_tokeniser tokeniser;
+    size_t used;
+    if (px_level_is_pieces(options.level)) return px_pieces_feed(vocabulary, text, bytes, source, sink);
+    px_status status = px_tokeniser_init(&tokeniser, options, source, sink);
+    if (status == PX_OK) status = px_tokeniser_feed(&tokeniser, text, bytes, 1, &used);
+    px_tokeniser_free(&tokeniser);
+    return status;
+}
+
 px_status px_vocabulary_encode(const px_vocabulary *vocabulary, const char *text, size_t bytes, const char *source,
                                int32_t **ids, size_t *count, size_t *unknown, char unknown_token[PX_SHOWN_TOKEN_BYTES])
 {
@@ -140,11 +154,7 @@ px_status px_vocabulary_encode(const px_vocabulary *vocabulary, const char *text
     if (unknown_token) unknown_token[0] = 0;
     l.ids = malloc(l.room * sizeof *l.ids);
     if (!l.ids) return px_fail(PX_ERR_MEMORY, "%s: no memory for %zu tokens", source, l.room);
-    px_tokeniser tokeniser;
-    size_t used;
-    px_status status = px_tokeniser_init(&tokeniser, px_vocabulary_options(vocabulary), source, &l.sink);
-    if (status == PX_OK) status = px_tokeniser_feed(&tokeniser, text, bytes, 1, &used);
-    px_tokeniser_free(&tokeniser);
+    px_status status = feed_text(vocabulary, text, bytes, source, &l.sink);
     if (status != PX_OK) {
         free(l.ids);
         return status;

@@ -24,4 +24,10 @@ void px_collection_free(px_collection *collection);
 px_status px_encode_source(px_source *source, const px_vocabulary *vocabulary, int invalid, size_t limit,
                            const char *scratch_dir, px_progress progress, void *progress_context, px_tokens **tokens);
 
+/* Cuts a text in memory into the longest pieces of the vocabulary, from left to right, and gives them to the sink; what
+ * no piece begins with is given as it stands, and so becomes unknown. The tool itself may have cut the same text
+ * otherwise. PX_ERR_INPUT where SentencePiece's text is not UTF-8. */
+px_status px_pieces_feed(const px_vocabulary *vocabulary, const char *text, size_t bytes, const char *source,
+                         px_sink *sink);
+
 #endif

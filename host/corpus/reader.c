@@ -9,11 +9,16 @@
 px_status px_tokeniser_init(px_tokeniser *k, px_text_options options, const char *source, px_sink *sink)
 {
     *k = (px_tokeniser){.options = options, .source = source, .sink = sink};
-    if (options.level < 0 || options.level > 2 || options.normalise < 0 || options.normalise > 2 ||
+    if (px_level_is_pieces(options.level))
+        return px_fail(PX_ERR_INPUT,
+                       "%s: a text, and pieces (level %s) are cut by the tool that made them; give a token file, of "
+                       "that tool's ids: perplex tokenize --ids FILE --tokens LIST",
+                       source, px_level_name(options.level));
+    if (options.level < 0 || options.level > PX_LEVEL_WORD || options.normalise < 0 || options.normalise > 2 ||
         options.invalid < 0 || options.invalid > 1)
         return px_fail(PX_ERR_ARGUMENT, "%s: level %d, normalise %d, invalid %d: there is no such way to read text",
                        source, options.level, options.normalise, options.invalid);
-    if (options.level == 2 && !(k->word = malloc(PX_WORD_LIMIT)))
+    if (options.level == PX_LEVEL_WORD && !(k->word = malloc(PX_WORD_LIMIT)))
         return px_fail(PX_ERR_MEMORY, "%s: no memory to read words", source);
     return PX_OK;
 }
@@ -118,7 +123,7 @@ static px_status next_code(const px_tokeniser *k, const char *text, size_t bytes
 /* One character of a text that is normalised to letters: letter is 'a'..'z' or 0; newline only where it is '\n'. */
 static px_status give_normalised(px_tokeniser *k, char letter, int newline)
 {
-    if (k->options.level == 2) return letter ? grow_word(k, &letter, 1) : end_word(k);
+    if (k->options.level == PX_LEVEL_WORD) return letter ? grow_word(k, &letter, 1) : end_word(k);
     if (k->options.normalise == 1) {
         int new_run = !letter && !k->in_run;
         k->in_run = !letter;
@@ -146,7 +151,7 @@ static px_status feed_normalised(px_tokeniser *k, const char *data, size_t bytes
     while (at < bytes && !k->enough) {
         unsigned char c = (unsigned char)data[at];
         size_t step = 1;
-        if (c >= 0x80 && k->options.level != 0) {
+        if (c >= 0x80 && k->options.level != PX_LEVEL_BYTE) {
             int32_t code;
             const char *character;
             size_t length;
@@ -222,9 +227,9 @@ px_status px_tokeniser_feed(px_tokeniser *k, const char *data, size_t bytes, int
     *used = 0;
     if (k->options.normalise != 0)
         PX_TRY(feed_normalised(k, data, bytes, final, used));
-    else if (k->options.level == 0)
+    else if (k->options.level == PX_LEVEL_BYTE)
         PX_TRY(feed_bytes(k, data, bytes, used));
-    else if (k->options.level == 1)
+    else if (k->options.level == PX_LEVEL_CHAR)
         PX_TRY(feed_characters(k, data, bytes, final, used));
     else
         PX_TRY(feed_words(k, data, bytes, final, used));

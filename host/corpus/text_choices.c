@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-const char *const px_level_names[] = {"byte", "char", "word", NULL};
+const char *const px_level_names[] = {"byte", "char", "word", "sentencepiece", "byte-bpe", NULL};
 const char *const px_normalise_names[] = {"none", "letters", "letters-by-line", NULL};
 const char *const px_invalid_names[] = {"error", "replace", NULL};
 const char *const px_partition_names[] = {"sequential", "random", NULL};
@@ -19,6 +19,8 @@ const char *px_invalid_name(int invalid) { return NAME_OF(px_invalid_names, inva
 
 const char *px_level_tokens(px_level level)
 {
-    static const char *const tokens[] = {"bytes", "characters", "words"};
+    static const char *const tokens[] = {"bytes", "characters", "words", "pieces", "pieces"};
     return tokens[level];
 }
+
+int px_level_is_pieces(px_level level) { return level == PX_LEVEL_SENTENCEPIECE || level == PX_LEVEL_BYTE_BPE; }

@@ -4,7 +4,13 @@
 #ifndef PX_TEXT_CHOICES_H
 #define PX_TEXT_CHOICES_H
 
-typedef enum px_level { PX_LEVEL_BYTE, PX_LEVEL_CHAR, PX_LEVEL_WORD } px_level;
+typedef enum px_level {
+    PX_LEVEL_BYTE,
+    PX_LEVEL_CHAR,
+    PX_LEVEL_WORD,
+    PX_LEVEL_SENTENCEPIECE, /* these two are of other tools (pieces.h): a text of them comes as ids */
+    PX_LEVEL_BYTE_BPE
+} px_level;
 typedef enum px_normalise { PX_NORMALISE_NONE, PX_NORMALISE_LETTERS, PX_NORMALISE_LETTERS_BY_LINE } px_normalise;
 typedef enum px_invalid { PX_INVALID_ERROR, PX_INVALID_REPLACE } px_invalid;
 typedef enum px_partition { PX_PARTITION_SEQUENTIAL, PX_PARTITION_RANDOM } px_partition;
@@ -12,11 +18,13 @@ typedef enum px_partition { PX_PARTITION_SEQUENTIAL, PX_PARTITION_RANDOM } px_pa
 extern const char *const px_level_names[], *const px_normalise_names[], *const px_invalid_names[],
                                                                             *const px_partition_names[];
 
+/* 1 for the levels whose tokens are pieces of words (pieces.h). */
+int px_level_is_pieces(px_level level);
 /* "word", "letters-by-line", "replace"; NULL if there is no such value. */
 const char *px_level_name(int level);
 const char *px_normalise_name(int normalise);
 const char *px_invalid_name(int invalid);
-/* What tokens of that level are, for a person: "bytes", "characters", "words". */
+/* What tokens of that level are, for a person: "bytes", "characters", "words", "pieces". */
 const char *px_level_tokens(px_level level);
 
 /* How text becomes tokens.

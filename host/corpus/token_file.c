@@ -106,7 +106,7 @@ static px_status check_header(const px_source *source, const px_token_header *h)
     if (h->header_checksum != header_checksum(h))
         return px_fail(PX_ERR_INPUT, "%s: its header was altered (checksum)" AGAIN, name);
     /* From here on the header is what was written; the rest guards against a forged one. */
-    if (h->level > 2 || h->normalise > 2 || h->invalid > 1 || (h->id_bytes != 2 && h->id_bytes != 4) ||
+    if (h->level > PX_LEVEL_BYTE_BPE || h->normalise > 2 || h->invalid > 1 || (h->id_bytes != 2 && h->id_bytes != 4) ||
         h->vocabulary < 1 || h->vocabulary > INT32_MAX || h->count < 1 || h->unknown > h->count ||
         h->id_bytes != px_id_bytes((int32_t)h->vocabulary))
         return px_fail(PX_ERR_INPUT, "%s: its header makes no sense" AGAIN, name);

@@ -19,7 +19,7 @@ int32_t px_vocabulary_size(const px_vocabulary *v) { return v->dictionary.count;
 int32_t px_vocabulary_id(const px_vocabulary *v, const char *token, size_t bytes)
 {
     int32_t id = px_dictionary_find(&v->dictionary, token, bytes);
-    return id == 0 && v->options.level != 2 ? -1 : id; /* bytes and characters: "<unk>" is five tokens */
+    return id == 0 && v->options.level != PX_LEVEL_WORD ? -1 : id; /* bytes and characters: "<unk>" is five tokens */
 }
 
 const char *px_vocabulary_token(const px_vocabulary *v, int32_t id, size_t *bytes)
@@ -92,14 +92,11 @@ static px_status fill_vocabulary(px_vocabulary *v, const px_dictionary *counts, 
     return PX_OK;
 }
 
-px_status px_vocabulary_build(const px_dictionary *counts, px_text_options options, int64_t min_count,
-                              int64_t max_vocab, const char *source, int32_t **ids, px_vocabulary **vocabulary)
+/* What px_vocabulary_build and px_vocabulary_sort do: tokens of at least `least`, at most `most` of them (0 = no
+ * bound). */
+static px_status build(const px_dictionary *counts, px_text_options options, int64_t least, int64_t most,
+                       const char *source, int32_t **ids, px_vocabulary **vocabulary)
 {
-    if (min_count < 0 || max_vocab < 0 || max_vocab == 1)
-        return px_fail(PX_ERR_ARGUMENT,
-                       "--min-count %lld, --max-vocab %lld: neither is negative, and a bound of the vocabulary leaves "
-                       "<unk> and a token",
-                       (long long)min_count, (long long)max_vocab);
     px_status status = px_fail(PX_ERR_MEMORY, "%s: no memory for its vocabulary of %d tokens", source, counts->count);
     px_vocabulary *v = calloc(1, sizeof *v);
     int32_t *order = malloc((size_t)counts->count * sizeof *order), *map = malloc((size_t)counts->count * sizeof *map);
@@ -108,12 +105,12 @@ px_status px_vocabulary_build(const px_dictionary *counts, px_text_options optio
     PX_TRY_GOTO(status, px_vocabulary_start(&v->dictionary), fail);
     int32_t kept = 0;
     for (int32_t i = 1; i < counts->count; i++)
-        if (counts->frequency[i] >= (min_count > 1 ? min_count : 1)) order[kept++] = i;
+        if (counts->frequency[i] >= least) order[kept++] = i;
     qsort_r(order, (size_t)kept, sizeof *order, by_frequency, (void *)counts);
-    if (max_vocab > 0 && kept > max_vocab - 1) kept = (int32_t)(max_vocab - 1);
+    if (most > 0 && kept > most) kept = (int32_t)most;
     if (kept == 0) {
         status = px_fail(PX_ERR_ARGUMENT, "%s: no token of its training part occurs %lld times; lower --min-count",
-                         source, (long long)min_count);
+                         source, (long long)least);
         goto fail;
     }
     PX_TRY_GOTO(status, fill_vocabulary(v, counts, order, kept, map), fail);
@@ -126,6 +123,24 @@ fail:
     free(order);
     free(map);
     return status;
+}
+
+px_status px_vocabulary_build(const px_dictionary *counts, px_text_options options, int64_t min_count,
+                              int64_t max_vocab, const char *source, int32_t **ids, px_vocabulary **vocabulary)
+{
+    if (min_count < 0 || max_vocab < 0 || max_vocab == 1)
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--min-count %lld, --max-vocab %lld: neither is negative, and a bound of the vocabulary leaves "
+                       "<unk> and a token",
+                       (long long)min_count, (long long)max_vocab);
+    return build(counts, options, min_count > 1 ? min_count : 1, max_vocab > 0 ? max_vocab - 1 : 0, source, ids,
+                 vocabulary);
+}
+
+px_status px_vocabulary_sort(const px_dictionary *counts, px_text_options options, const char *source, int32_t **ids,
+                             px_vocabulary **vocabulary)
+{
+    return build(counts, options, 0, 0, source, ids, vocabulary);
 }
 
 px_status px_vocabulary_copy(const px_vocabulary *from, px_vocabulary **to)

@@ -19,6 +19,9 @@ px_status px_vocabulary_start(px_dictionary *dictionary);
  * size where it was left out. PX_ERR_ARGUMENT if nothing is left. source names the text in messages. */
 px_status px_vocabulary_build(const px_dictionary *counts, px_text_options options, int64_t min_count,
                               int64_t max_vocab, const char *source, int32_t **ids, px_vocabulary **vocabulary);
+/* The same with every counted token, those that never occur behind the others. */
+px_status px_vocabulary_sort(const px_dictionary *counts, px_text_options options, const char *source, int32_t **ids,
+                             px_vocabulary **vocabulary);
 px_status px_vocabulary_copy(const px_vocabulary *from, px_vocabulary **to);
 /* Sets the hash once all tokens are in. */
 void px_vocabulary_seal(px_vocabulary *vocabulary);

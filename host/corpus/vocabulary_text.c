@@ -132,7 +132,7 @@ static px_status unescape(const lines *l, const char *text, size_t bytes, char *
 /* A token that the level could have made. */
 static int is_token(int level, const char *token, size_t bytes)
 {
-    if (level == 0) return bytes == 1;
+    if (level == PX_LEVEL_BYTE) return bytes == 1;
     size_t at = 0, codes = 0;
     while (at < bytes) {
         int32_t code;
@@ -141,7 +141,7 @@ static int is_token(int level, const char *token, size_t bytes)
         at += (size_t)step;
         codes++;
     }
-    return level == 1 ? codes == 1 : codes >= 1 && bytes <= PX_WORD_LIMIT;
+    return level == PX_LEVEL_CHAR ? codes == 1 : codes >= 1 && bytes <= PX_WORD_LIMIT;
 }
 
 static px_status read_token(lines *l, px_vocabulary *v, int32_t id, char **scratch, size_t *room)

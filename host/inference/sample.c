@@ -152,9 +152,12 @@ static px_status feed_prompt(px_engine *engine, const px_sample_options *options
 
 int32_t px_sample_start(const px_vocabulary *vocabulary)
 {
-    static const char *const starts[] = {"\n", "<eos>", " "};
-    for (int i = 0; i < 3; i++) {
-        int32_t id = px_vocabulary_id(vocabulary, starts[i], strlen(starts[i]));
+    static const char *const of_texts[] = {"\n", "<eos>", " ", NULL};
+    static const char *const of_pieces[] = {
+        "<|endoftext|>", "</s>", "<s>", "<0x0A>", "\xC4\x8A" /* U+010A: GPT-2's line end */, NULL};
+    const char *const *starts = px_level_is_pieces(px_vocabulary_options(vocabulary).level) ? of_pieces : of_texts;
+    for (; *starts; starts++) {
+        int32_t id = px_vocabulary_id(vocabulary, *starts, strlen(*starts));
         if (id > 0) return id;
     }
     return px_vocabulary_size(vocabulary) > 1 ? 1 : 0;

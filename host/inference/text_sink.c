@@ -9,7 +9,11 @@
 
 void px_text_sink_start(px_text_sink *sink, const px_vocabulary *vocabulary, FILE *live, const char *stop)
 {
-    *sink = (px_text_sink){.vocabulary = vocabulary, .live = live, .stop = stop, .line_start = 1};
+    *sink = (px_text_sink){.vocabulary = vocabulary,
+                           .live = live,
+                           .stop = stop,
+                           .line_start = 1,
+                           .joiner = px_joiner_start(px_vocabulary_options(vocabulary).level)};
 }
 
 void px_text_sink_free(px_text_sink *sink)
@@ -19,17 +23,31 @@ void px_text_sink_free(px_text_sink *sink)
     *sink = (px_text_sink){0};
 }
 
+/* Room for so many more bytes and a NUL. */
+static px_status reserve(px_text_sink *sink, size_t bytes)
+{
+    if (sink->bytes + bytes + 1 <= sink->room) return PX_OK;
+    size_t room = 2 * (sink->bytes + bytes) + 256;
+    char *larger = realloc(sink->text, room);
+    if (!larger) return px_fail(PX_ERR_MEMORY, "no memory for a text of %zu bytes", sink->bytes + bytes);
+    sink->text = larger;
+    sink->room = room;
+    return PX_OK;
+}
+
 static px_status append(px_text_sink *sink, const char *text, size_t bytes)
 {
-    if (sink->bytes + bytes + 1 > sink->room) {
-        size_t room = 2 * (sink->bytes + bytes) + 256;
-        char *larger = realloc(sink->text, room);
-        if (!larger) return px_fail(PX_ERR_MEMORY, "no memory for a text of %zu bytes", sink->bytes + bytes);
-        sink->text = larger;
-        sink->room = room;
-    }
+    PX_TRY(reserve(sink, bytes));
     memcpy(sink->text + sink->bytes, text, bytes);
     sink->bytes += bytes;
+    sink->text[sink->bytes] = 0;
+    return PX_OK;
+}
+
+static px_status append_piece(px_text_sink *sink, int32_t id, const char *piece, size_t bytes)
+{
+    PX_TRY(reserve(sink, bytes + PX_JOIN_MORE));
+    sink->bytes += px_join_piece(&sink->joiner, id, piece, bytes, sink->text + sink->bytes);
     sink->text[sink->bytes] = 0;
     return PX_OK;
 }
@@ -39,6 +57,7 @@ static px_status append_token(px_text_sink *sink, int32_t id)
     size_t bytes;
     const char *token = px_vocabulary_token(sink->vocabulary, id, &bytes);
     int level = px_vocabulary_options(sink->vocabulary).level;
+    if (px_level_is_pieces(level)) return append_piece(sink, id, token, bytes);
     if (level != PX_LEVEL_WORD) {
         if (id == 0) return level == PX_LEVEL_BYTE ? append(sink, "?", 1) : append(sink, "\xef\xbf\xbd", 3); /* <unk> */
         return append(sink, token, bytes);
@@ -68,6 +87,7 @@ px_status px_text_sink_add_prompt(px_text_sink *sink, const int32_t *ids, size_t
     for (size_t i = 0; i < count; i++) PX_TRY(append_token(sink, ids[i]));
     if (!show) sink->bytes = 0;
     if (!show) sink->line_start = 1;
+    if (!show) sink->joiner = px_joiner_start(px_vocabulary_options(sink->vocabulary).level);
     PX_TRY(append(sink, "", 0));
     sink->made_at = sink->bytes;
     return write_live(sink, sink->bytes);

@@ -3,6 +3,7 @@
 #define PX_TEXT_SINK_H
 
 #include "corpus.h"
+#include "pieces.h"
 
 #include <stdio.h>
 
@@ -17,6 +18,7 @@ typedef struct px_text_sink {
     int32_t *ids;   /* what was made */
     size_t id_count, id_room;
     int line_start;   /* word level: no space before the next word */
+    px_joiner joiner; /* levels of pieces */
     int stopped;      /* the stop text came; it is not part of the text */
     px_status status; /* of px_text_sink_take: why it ended the stream, if not for the stop text */
 } px_text_sink;

@@ -133,11 +133,30 @@ static void write_bytes(px_text *out, const px_vocabulary *vocabulary, const int
     free(text);
 }
 
+/* Pieces as the text that they spell; a very long one as it is spelled. */
+static void write_pieces(px_text *out, const px_model_file *model, const int32_t *ids, const float *nll, size_t count)
+{
+    px_joiner joiner = px_joiner_start(px_vocabulary_options(model->vocabulary).level);
+    char text[1024];
+    joiner.begins = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t bytes;
+        const char *piece = px_vocabulary_token(model->vocabulary, ids[i], &bytes);
+        const int fits = bytes + PX_JOIN_MORE <= sizeof text;
+        if (fits) bytes = px_join_piece(&joiner, ids[i], piece, bytes, text);
+        write_token(out, fits ? text : piece, bytes, nll[i], px_vocabulary_size(model->vocabulary));
+    }
+}
+
 static void write_tokens(px_text *out, const px_model_file *model, const int32_t *ids, const float *nll, size_t count)
 {
     int32_t vocab = px_vocabulary_size(model->vocabulary);
     if (model->config.corpus.text.level == PX_LEVEL_BYTE) {
         write_bytes(out, model->vocabulary, ids, nll, count, vocab);
+        return;
+    }
+    if (px_level_is_pieces(model->config.corpus.text.level)) {
+        write_pieces(out, model, ids, nll, count);
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -230,11 +249,12 @@ static px_status examine_text(px_text *out, const px_model_file *model, px_range
                 px_model_file_engine(model, px_device_or_default(options->device), n, WINDOW,
                                      px_model_file_threads(model, options->threads, n), &engine),
                 done);
-    size_t length = model->config.corpus.text.level == PX_LEVEL_WORD ? STRETCH_WORDS : STRETCH_TOKENS;
+    const px_level level = model->config.corpus.text.level;
+    const int parts_anywhere = level == PX_LEVEL_WORD || px_level_is_pieces(level);
+    size_t length = parts_anywhere ? STRETCH_WORDS : STRETCH_TOKENS;
     PX_TRY_GOTO(status,
-                px_surprise_find(engine, range, model->reset_id, length,
-                                 model->config.corpus.text.level == PX_LEVEL_WORD ? NULL : is_blank, model->vocabulary,
-                                 options->progress, options->progress_context, &surprise),
+                px_surprise_find(engine, range, model->reset_id, length, parts_anywhere ? NULL : is_blank,
+                                 model->vocabulary, options->progress, options->progress_context, &surprise),
                 done);
     status = write_surprise(out, model, range, whole, &surprise);
 done:

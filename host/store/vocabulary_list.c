@@ -37,19 +37,52 @@ static int is_special(const char *token)
     return bytes > 2 && ((token[0] == '<' && token[bytes - 1] == '>') || (token[0] == '[' && token[bytes - 1] == ']'));
 }
 
-static int guess_level(const px_vocabulary_list *list)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (px_utf8_length(list->token[i], list->bytes[i]) > 1 && !is_special(list->token[i])) return PX_LEVEL_WORD;
-    return PX_LEVEL_CHAR;
-}
-
 /* The list's index of a token, or -1. */
 static int64_t find(const px_vocabulary_list *list, const char *token)
 {
     for (size_t i = 0; i < list->count; i++)
         if (strcmp(list->token[i], token) == 0 && list->bytes[i] == strlen(token)) return (int64_t)i;
     return -1;
+}
+
+static int begins_with(const px_vocabulary_list *list, size_t i, const char *start)
+{
+    return strncmp(list->token[i], start, strlen(start)) == 0;
+}
+
+/* SentencePiece's space is in no word. GPT-2's is a letter of Maltese: it begins at least every eighth piece, and is
+ * one. */
+static int guess_pieces(const px_vocabulary_list *list)
+{
+    static const char space[] = "\xC4\xA0"; /* U+0120 */
+    size_t spaces = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (strstr(list->token[i], "\xE2\x96\x81")) return PX_LEVEL_SENTENCEPIECE; /* U+2581 */
+        spaces += (size_t)begins_with(list, i, space);
+    }
+    return spaces >= (list->count + 7) / 8 && find(list, space) >= 0 ? PX_LEVEL_BYTE_BPE : -1;
+}
+
+static int guess_level(const px_vocabulary_list *list)
+{
+    const int pieces = guess_pieces(list);
+    if (pieces >= 0) return pieces;
+    for (size_t i = 0; i < list->count; i++)
+        if (px_utf8_length(list->token[i], list->bytes[i]) > 1 && !is_special(list->token[i])) return PX_LEVEL_WORD;
+    return PX_LEVEL_CHAR;
+}
+
+/* A .vocab of SentencePiece has a tab and a logarithm behind each piece. */
+static void drop_scores(px_vocabulary_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        char *tab = strrchr(list->token[i], '\t'), *end = NULL;
+        if (!tab || tab == list->token[i]) continue;
+        strtod(tab + 1, &end);
+        if (end == tab + 1 || *end) continue;
+        *tab = 0;
+        list->bytes[i] = (size_t)(tab - list->token[i]);
+    }
 }
 
 /* One token's line in the text form: escaped as px_vocabulary_read undoes it. */
@@ -164,6 +197,13 @@ px_status px_vocabulary_list_make(px_vocabulary_list *list, const px_vocabulary_
     int normalise = names->normalise >= 0  ? names->normalise
                     : list->normalise >= 0 ? list->normalise
                                            : PX_NORMALISE_NONE;
+    if (px_level_is_pieces(level)) {
+        if (normalise != PX_NORMALISE_NONE)
+            return px_fail(PX_ERR_ARGUMENT,
+                           "--normalise %s: pieces (level %s) are normalised by their own tool; leave it out",
+                           px_normalise_name(normalise), px_level_name(level));
+        if (level == PX_LEVEL_SENTENCEPIECE && list->has_lines) drop_scores(list);
+    }
     int has_unknown = find(list, names->unknown ? names->unknown : UNKNOWN) >= 0;
     *vocabulary = NULL;
     *placeholders = 0;

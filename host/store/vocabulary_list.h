@@ -18,7 +18,9 @@ typedef struct px_vocabulary_list {
 
 /* Reads path:
  *   JSON   a list of strings; an object of string -> id (0, 1, ... without gaps); or a model card of perplex export
- *   text   one token a line, as it stands (so that a line end can be a token only in JSON)
+ *   text   one token a line, as it stands (so that a line end can be a token only in JSON); of SentencePiece's .vocab,
+ *          the piece before the tab
+ *   llm.c  its tokenizer file (magic 20240328), whose pieces are spelled as GPT-2 does
  * A byte order mark is passed over. PX_ERR_INPUT says what is wrong: JSON that is cut off with its line, other
  * encodings. */
 px_status px_vocabulary_list_read(const char *path, px_vocabulary_list *list);
@@ -32,8 +34,8 @@ void px_vocabulary_list_free(px_vocabulary_list *list); /* zeroed afterwards */
 typedef struct px_vocabulary_names {
     const char *unknown;  /* the list's token for what it lacks; NULL = "<unk>", which need not be there */
     const char *line_end; /* word level: the list's token for a line end; NULL = "<eos>", which need not be there */
-    int level;            /* -1: what the list says, else char where every token is one character, else word */
-    int normalise;        /* -1: what the list says, else none */
+    int level;     /* -1: what the list says or its spelling shows, else char where all are one character, else word */
+    int normalise; /* -1: what the list says, else none */
 } px_vocabulary_names;
 
 /* The vocabulary of perplex for a list. *row [size of the vocabulary], malloc'ed: the list's index of each id, -1 for

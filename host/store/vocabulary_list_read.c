@@ -6,6 +6,7 @@
 #include "config.h"
 #include "file.h"
 #include "json.h"
+#include "pieces.h"
 #include "text_form.h"
 
 #include <math.h>
@@ -207,14 +208,53 @@ static px_status read_text(const char *text, size_t bytes, const char *path, px_
     return status;
 }
 
+/* llm.c's tokenizer: 256 uint32 {magic, version, tokens, the one that ends a text, 0, ...}, then for each token a byte
+ * for its length and so many bytes. Source: llmc/tokenizer.h of llm.c. */
+enum { TOKENIZER_MAGIC = 20240328, TOKENIZER_HEADER = 1024 };
+
+static int is_tokenizer(const char *text, size_t bytes)
+{
+    uint32_t magic = 0;
+    if (bytes >= TOKENIZER_HEADER) memcpy(&magic, text, sizeof magic);
+    return magic == TOKENIZER_MAGIC;
+}
+
+static px_status read_tokenizer(const char *text, size_t bytes, const char *path, px_vocabulary_list *list)
+{
+    uint32_t header[3];
+    memcpy(header, text, sizeof header);
+    if (header[1] != 1 && header[1] != 2)
+        return px_fail(PX_ERR_INPUT, "%s: a tokenizer of llm.c of version %u; 1 and 2 are read", path, header[1]);
+    PX_TRY(list_start(list, header[2], path));
+    list->level = PX_LEVEL_BYTE_BPE;
+    size_t at = TOKENIZER_HEADER;
+    for (size_t i = 0; i < list->count; i++) {
+        const size_t length = at < bytes ? (unsigned char)text[at++] : 0;
+        char spelled[2 * 255];
+        size_t used = 0;
+        if (length == 0 || length > bytes - at)
+            return px_fail(PX_ERR_INPUT, "%s: the file ends in token %zu of %zu; get the whole file", path, i,
+                           list->count);
+        for (size_t k = 0; k < length; k++) used += px_spell_byte((unsigned char)text[at + k], spelled + used);
+        PX_TRY(list_set(list, i, spelled, used));
+        at += length;
+    }
+    return PX_OK;
+}
+
 px_status px_vocabulary_list_read(const char *path, px_vocabulary_list *list)
 {
     char *text;
-    size_t bytes, mark;
+    size_t bytes, mark = 0;
     *list = (px_vocabulary_list){0};
     PX_TRY(px_file_read(path, FILE_LIMIT, &text, &bytes));
-    px_status status = px_text_form_check(path, text, bytes, &mark);
-    if (status == PX_OK) status = read_text(text + mark, bytes - mark, path, list);
+    px_status status;
+    if (is_tokenizer(text, bytes))
+        status = read_tokenizer(text, bytes, path, list);
+    else {
+        status = px_text_form_check(path, text, bytes, &mark);
+        if (status == PX_OK) status = read_text(text + mark, bytes - mark, path, list);
+    }
     free(text);
     if (status != PX_OK) px_vocabulary_list_free(list);
     return status;

@@ -32,7 +32,7 @@ typedef struct px_model_facts {
     int64_t parameters;     /**< weights in all */
     int64_t step;           /**< updates that made it; 0 = it was imported */
     double validation_loss; /**< nats per token when it was saved; NaN = not evaluated */
-    const char *level;      /**< "byte", "char" or "word": what a token is */
+    const char *level;      /**< what a token is: "byte", "char", "word", or a piece: "sentencepiece", "byte-bpe" */
 } px_model_facts;
 
 /** Fills facts; its text lives for the process's life. */
@@ -48,11 +48,14 @@ PERPLEX_API int32_t px_model_token_id(const px_model *model, const char *token, 
 /** Text to ids, as the model was trained: level, normalising, `<eos>` for each line end at the level of words.
  *
  * *ids is allocated and holds *count ids; the caller frees it with px_free(). What the vocabulary lacks becomes 0 and
- * is counted in *unknown (may be NULL). PX_ERR_INPUT where the text is not UTF-8 and the level needs it. */
+ * is counted in *unknown (may be NULL). At the levels of pieces the text is cut into the longest ones from left to
+ * right, which may not be how their own tool cuts it. PX_ERR_INPUT where the text is not UTF-8 and the level needs it.
+ */
 PERPLEX_API px_status px_model_tokenise(const px_model *model, const char *text, size_t bytes, int32_t **ids,
                                         size_t *count, size_t *unknown);
 
-/** Ids to text: bytes and characters as they are, words with spaces between them and a line end for `<eos>`.
+/** Ids to text: bytes and characters as they are, words with spaces between them and a line end for `<eos>`, pieces
+ * joined, with a line end for a mark such as `</s>`.
  *
  * *text is allocated, holds *bytes bytes and a NUL behind them; the caller frees it with px_free(). PX_ERR_ARGUMENT
  * names an id that is not in the vocabulary. */

@@ -32,7 +32,7 @@ refuses "a number out of range gives the range" 2 '--hidden 0: .*from 1 to 65536
 refuses "a fraction where a whole number belongs is refused" 2 '--batch 1.5' train --batch 1.5
 refuses "nan is no learning rate" 2 '--lr nan' train --lr nan
 refuses "dropout 1 is refused with its range" 2 'from 0 to 0.99' train --dropout 1.0
-refuses "a wrong choice lists the choices" 2 'byte, char or word' train --level letter
+refuses "a wrong choice lists the choices" 2 'byte, char, word, sentencepiece or byte-bpe' train --level letter
 refuses "tied without embed gives the remedy" 2 '--tied.*--embed' train --data x --run y --tied
 refuses "splits above 1 are refused" 2 '--split 0.9' train --data x --run y --split 0.9,0.9
 refuses "training without data says what to give" 2 '--data FILE' train --run y

@@ -238,6 +238,27 @@ static px_status read_list(const char *folder, const char *path, const fuzz_byte
     return status;
 }
 
+/* Ids of the words' vocabulary, whose list it is, too. */
+static px_status read_ids(const char *folder, const char *path, const fuzz_bytes *input)
+{
+    enum { ROWS = 1 << 16 };
+    static int32_t row[ROWS];
+    px_tokenize_result result;
+    px_vocabulary *vocabulary = NULL;
+    (void)input;
+    for (int32_t i = 0; i < px_vocabulary_size(words) && i < ROWS; i++) row[i] = i;
+    const px_ids_request request = {.paths = path,
+                                    .list_count = (size_t)px_vocabulary_size(words),
+                                    .list_name = "words",
+                                    .listed = words,
+                                    .row = row,
+                                    .scratch_dir = folder};
+    px_status status = px_tokenize_ids(&request, NULL, &result, &vocabulary);
+    if (status == PX_OK && (result.tokens < 1 || px_vocabulary_size(vocabulary) != px_vocabulary_size(words))) abort();
+    px_vocabulary_destroy(vocabulary);
+    return status;
+}
+
 static px_status read_foreign(const char *folder, const char *path, const fuzz_bytes *input)
 {
     px_vocabulary_list list;
@@ -314,7 +335,8 @@ const fuzz_target fuzz_targets[] = {
     {"config", {"config"}, fuzz_mutate, read_config, 2500},
     {"vocabulary", {"vocabulary", "vocabulary-words"}, fuzz_mutate, read_vocabulary, 2500},
     {"run_folder", {"metrics.jsonl", "config"}, fuzz_mutate, read_run, 2500},
-    {"vocabulary_list", {"list.json", "object.json", "list.txt"}, fuzz_mutate, read_list, 2000},
+    {"vocabulary_list", {"list.json", "object.json", "list.txt", "tokenizer.bin"}, fuzz_mutate, read_list, 2000},
+    {"ids", {"ids.bin", "llmc.bin"}, fuzz_mutate, read_ids, 2500},
     {"import", {"weights.safetensors"}, mutate_safetensors, read_foreign, 1500},
     {"text", {"text", "list.json"}, fuzz_mutate, read_text, 500},
     {"automaton", {"machine.txt", "brackets.txt"}, fuzz_mutate, read_automaton, 2500},
@@ -415,6 +437,25 @@ static void make_tokens(const char *text, int level, const char *path, const cha
     px_vocabulary_destroy(vocabulary);
 }
 
+/* Raw ids behind llm.c's header, and without one; and its tokenizer of three pieces. */
+static void make_ids(const char *folder)
+{
+    enum { COUNT = 40 };
+    static const char pieces[] = "\1a\3 th\2\n ";
+    struct {
+        int32_t header[256];
+        uint16_t id[COUNT];
+    } file = {.header = {20240520, 1, COUNT}};
+    for (uint16_t i = 0; i < COUNT; i++) file.id[i] = i % 7;
+    must(px_file_put(join(folder, "llmc.bin"), &file, sizeof file));
+    must(px_file_put(join(folder, "ids.bin"), file.id, sizeof file.id));
+    char tokenizer[sizeof file.header + sizeof pieces - 1];
+    file.header[0] = 20240328, file.header[1] = 2, file.header[2] = 3;
+    memcpy(tokenizer, file.header, sizeof file.header);
+    memcpy(tokenizer + sizeof file.header, pieces, sizeof pieces - 1);
+    must(px_file_put(join(folder, "tokenizer.bin"), tokenizer, sizeof tokenizer));
+}
+
 void fuzz_make_seeds(const char *folder)
 {
     px_config config;
@@ -449,6 +490,7 @@ void fuzz_make_seeds(const char *folder)
     write_text(join(folder, "machine.txt"), "# two states\ns a 0.3 s\ns \\s 0.7 t\nt \\n 1/2 s # back\nt \\\\ 0.5 t\n");
     write_text(join(folder, "brackets.txt"), px_machine_builtin_text("brackets"));
     make_result(join(folder, "bench.json"));
+    make_ids(folder);
     pack(join(folder, "text"), join(folder, "text.gz"), join(folder, "text.zst"));
     write_text(join(folder, "list.txt"), "<unk>\nthe\nking\nqueen\n\xc3\xa9t\xc3\xa9\n");
 }

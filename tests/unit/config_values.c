@@ -70,7 +70,7 @@ static void numbers_must_be_whole_texts_in_range_and_finite(void **state)
 
 static void choices_are_listed_where_one_is_wrong(void **state)
 {
-    expect_refused("level", "chars", "byte, char or word");
+    expect_refused("level", "chars", "byte, char, word, sentencepiece or byte-bpe");
     expect_refused("optimizer", "Adam", "sgd, momentum, adam, adamw or rmsprop");
 }
 
