@@ -5,14 +5,12 @@ make_text text.txt 1500
 head -n 200 text.txt >part.txt
 
 # put16 FILE, put32 FILE: the numbers of standard input, one a line, little-endian.
-bytes_of() { awk -v k="$1" '{ for (i = 0; i < k; i++) { printf "\\%03o", $1 % 256; $1 = int($1 / 256) } }'; }
-put() { local text; text=$(bytes_of "$2"); printf "$text" >"$1"; } # shellcheck disable=SC2059
+bytes_of() { awk -v k="$1" '{ for (i = 0; i < k; i++) { printf "\\0%03o", $1 % 256; $1 = int($1 / 256) } }'; }
+put() { printf %b "$(bytes_of "$2")" >"$1"; }
 put16() { put "$1" 2; }
 put32() { put "$1" 4; }
 # header MAGIC VERSION COUNT: llm.c's, 256 int32
-header() { { printf '%s\n' "$@"; yes 0 | head -n $((256 - $#)); } | bytes_of 4 >"$WORK/header"; printf "$(cat "$WORK/header")"; }
-# shellcheck disable=SC2059
-true
+header() { printf %b "$({ printf '%s\n' "$@"; yes 0 | head -n $((256 - $#)); } | bytes_of 4)"; }
 
 # ---- characters: the token file of their ids is the one of the text
 fold -w 1 text.txt | sort -u | grep . >characters.txt
@@ -106,7 +104,7 @@ must "and their spelling tells their level" test "$(json vocabulary.level)" = by
 {
     header 20240328 2 "$(($(wc -l <gpt2.list) + 2))" "$(($(wc -l <gpt2.list) + 1))"
     { cat gpt2.list; printf '\xc4\xa0\n<|endoftext|>\n'; } | sed 's/\xc4\xa0/ /g; s/\xc4\x8a/@/g' | while IFS= read -r piece; do
-        printf "\\$(printf %03o ${#piece})%s" "$piece"
+        printf '%b%s' "\\0$(printf %03o ${#piece})" "$piece"
     done | tr @ '\n'
 } >tokenizer.bin
 run tokenize --ids gpt2.bin --tokens tokenizer.bin --id-bytes 4 --out llmc-gpt2.tok
