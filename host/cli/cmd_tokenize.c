@@ -159,11 +159,11 @@ int px_cmd_tokenize(int argc, char **argv)
         {"ids", "FILE ...", PX_FLAG_LIST, &flags.ids, 0, 0, "read ids that another program wrote, in place of a text"},
         {"tokens", "LIST", PX_FLAG_STRING, &flags.tokens, 0, 0, "--ids: the tokens that they number"},
         {"id-bytes", "k", PX_FLAG_INT32, &flags.id_bytes, 2, 4,
-         "--ids: bytes of an id, 2 or 4 [what a header says, else 2 for up to 65,536 tokens]"},
+         "--ids: bytes of an id [as a header says, else 2 up to 65,536 tokens]"},
         {"unk", "TOKEN", PX_FLAG_STRING, &flags.names.unknown, 0, 0,
          "--ids: the list's token for what it lacks [<unk>]"},
         {"eos", "TOKEN", PX_FLAG_STRING, &flags.names.line_end, 0, 0,
-         "--ids: the list's token for a line end, at the level of words [<eos>]"},
+         "--ids: the list's token for a line end, of words [<eos>]"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the counts as one JSON object on standard output"},
         {0},
     };
