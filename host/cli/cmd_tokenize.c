@@ -159,7 +159,7 @@ int px_cmd_tokenize(int argc, char **argv)
         {"ids", "FILE ...", PX_FLAG_LIST, &flags.ids, 0, 0, "read ids that another program wrote, in place of a text"},
         {"tokens", "LIST", PX_FLAG_STRING, &flags.tokens, 0, 0, "--ids: the tokens that they number"},
         {"id-bytes", "k", PX_FLAG_INT32, &flags.id_bytes, 2, 4,
-         "--ids: bytes of an id [as a header says, else 2 up to 65,536 tokens]"},
+         "--ids: bytes of an id [a header's, else 2 up to 65,536 tokens]"},
         {"unk", "TOKEN", PX_FLAG_STRING, &flags.names.unknown, 0, 0,
          "--ids: the list's token for what it lacks [<unk>]"},
         {"eos", "TOKEN", PX_FLAG_STRING, &flags.names.line_end, 0, 0,
