@@ -6,7 +6,7 @@ install(TARGETS perplex RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS perplex_shared EXPORT perplexTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/perplex DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(FILES examples/continue_line.c DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/perplex/examples)
-install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/perplex)
+install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/perplex)
 
 set(px_package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/perplex)
 install(EXPORT perplexTargets NAMESPACE perplex:: DESTINATION ${px_package_folder})
@@ -44,3 +44,22 @@ if(NOT CMAKE_CROSSCOMPILING)
   install(FILES ${CMAKE_BINARY_DIR}/share/perplex DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
   install(FILES ${CMAKE_BINARY_DIR}/share/_perplex DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 endif()
+
+# The manual pages of libperplex, perplex(3), where Doxygen is there.
+find_program(PERPLEX_DOXYGEN doxygen)
+mark_as_advanced(PERPLEX_DOXYGEN)
+if(PERPLEX_DOXYGEN)
+  file(GLOB px_api_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/include/perplex/*.h)
+  set(px_api_pages ${CMAKE_BINARY_DIR}/share/man3)
+  add_custom_command(OUTPUT ${px_api_pages}/perplex.3
+    COMMAND ${CMAKE_COMMAND} -DDOXYGEN=${PERPLEX_DOXYGEN} -DSOURCE=${CMAKE_SOURCE_DIR} -DWORK=${CMAKE_BINARY_DIR}/share/doxygen
+            -DOUT=${px_api_pages} -DVERSION=${PROJECT_VERSION} -P ${CMAKE_CURRENT_LIST_DIR}/api_pages.cmake
+    DEPENDS ${px_api_headers} ${CMAKE_SOURCE_DIR}/docs/Doxyfile ${CMAKE_CURRENT_LIST_DIR}/api_pages.cmake
+    COMMENT "Writing the manual pages of libperplex" VERBATIM)
+  add_custom_target(perplex_api_pages ALL DEPENDS ${px_api_pages}/perplex.3)
+  install(DIRECTORY ${px_api_pages} DESTINATION ${CMAKE_INSTALL_MANDIR})
+else()
+  message(STATUS "the manual pages of libperplex are left out: no doxygen")
+endif()
+
+include(PerplexBundle)

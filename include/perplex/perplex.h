@@ -8,9 +8,10 @@
  * px_model *model;
  * px_session *session;
  * px_line_score score;
- * if (px_model_open("runs/book", &model) != PX_OK) { fprintf(stderr, "%s\n", px_error_message()); return 1; }
- * if (px_session_create(model, NULL, &session) == PX_OK && px_session_score_line(session, "It was late", 11, &score) ==
- * PX_OK) printf("%f\n", score.log_probability);
+ * if (px_model_open("runs/book", &model) != PX_OK) { puts(px_error_message()); return 1; }
+ * if (px_session_create(model, NULL, &session) != PX_OK) { puts(px_error_message()); return 1; }
+ * if (px_session_score_line(session, "It was late", 11, &score) == PX_OK)
+ *     printf("%f\n", score.log_probability);
  * @endcode
  *
  * @par Errors

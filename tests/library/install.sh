@@ -19,6 +19,8 @@ for file in bin/perplex "$LIBDIR/libperplex.so" include/perplex/perplex.h "$LIBD
             share/man/man1/perplex.1 share/bash-completion/completions/perplex share/zsh/site-functions/_perplex share/doc/perplex/examples/continue_line.c; do
     must "installed: $file" test -s "$prefix/$file"
 done
+if command -v doxygen >/dev/null; then must "installed: the manual pages of libperplex" test -s "$prefix/share/man/man3/perplex.3" -a -s "$prefix/share/man/man3/px_model_open.3"
+else skip library_install "no doxygen: libperplex has no manual pages"; fi
 must "nothing in the files for other builds names the build or the source" \
     bash -c '! grep -rlF -e "$1" -e "$2" "$3/pkgconfig" "$3/cmake"' - "$BUILD" "$SOURCE" "$prefix/$LIBDIR"
 # moved: nothing may depend on where it was installed

@@ -30,7 +30,7 @@ blocks_of() {
         !/^    / { if (inside) note = ""; inside = 0 }
         { before = $0 }' "$1"
 }
-for page in "$SOURCE_DIR"/README.md "$SOURCE_DIR"/docs/manual/{training,evaluation,sampling,runs,corpora,files,metrics,jobs,ranks,gpu-ranks,gpu,pytorch,library}.md; do
+for page in "$SOURCE_DIR"/README.md "$SOURCE_DIR"/docs/manual/{installation,training,evaluation,sampling,runs,corpora,files,metrics,jobs,ranks,gpu-ranks,gpu,pytorch,library}.md; do
     number=$((number + 1))
     must "$(basename "$page") is there" test -s "$page"
     blocks_of "$page" "$(printf '%02d.%s' $number "$(basename "$page" .md)")"
