@@ -23,6 +23,7 @@
 
 #include "model_config.h"
 #include "optimizer.h"
+#include "rate_scaling.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -296,10 +297,10 @@ cudaError_t px_launch_update_norm(double *partial, const float *gradients, size_
 cudaError_t px_launch_update_decide(px_device_metrics *metrics, const double *partial, size_t partials,
                                     const px_update_scalars *scalars, double clip, cudaStream_t stream);
 
-/* The optimiser's step (optimizer_step.h) over the flat buffers, each [count], from g = clip_factor * gradients: g +=
- * decay w, or where decay is decoupled w -= lr decay w before it. Then average += average_weight * (w - average) where
- * average is not NULL, and weights_bf16 = bf16(w) where not NULL. Nothing but the gradients changes where metrics.skip;
- * gradients are cleared in every case. Unused moments are NULL. */
+/* The optimiser's step (optimizer_step.h) over the flat buffers, each [count], at the rate lr * the span's factor, from
+ * g = clip_factor * gradients: g += decay w, or where decay is decoupled w -= lr decay w before it. Then average +=
+ * average_weight * (w - average) where average is not NULL, and weights_bf16 = bf16(w) where not NULL. Nothing but the
+ * gradients changes where metrics.skip; gradients are cleared in every case. Unused moments are NULL. */
 typedef struct px_update_args {
     float *weights, *gradients, *moment1, *moment2, *average;
     px_bf16 *weights_bf16;
@@ -307,6 +308,7 @@ typedef struct px_update_args {
     const px_optimizer_config *optimizer; /* host pointer, read during the call */
     const px_update_scalars *scalars;
     const px_device_metrics *metrics;
+    px_rate_spans rates; /* of the buffers; spans begin at multiples of 4 floats */
 } px_update_args;
 cudaError_t px_launch_update_apply(const px_update_args *args, cudaStream_t stream);
 

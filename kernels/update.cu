@@ -52,7 +52,9 @@ struct constants {
 
 /* The same, and what one update reads from device memory, the same for every element. */
 struct step_numbers : constants {
-    float lr, step_size, root_bias2, average_weight, clip;
+    float lr; /* of the gradient's step */
+    float step_size, root_bias2, average_weight, clip;
+    float decay_rate; /* of decoupled decay */
 };
 
 #define PX_STEP(name)                                                                                                  \
@@ -80,10 +82,18 @@ __device__ __forceinline__ float step_of(const step_numbers &s, float g, float w
 {
     g *= s.clip;
     if (row<KIND>::DECOUPLED)
-        w -= s.lr * s.decay * w;
+        w -= s.decay_rate * s.decay * w;
     else
         g += s.decay * w;
     return row<KIND>::next(&s, g, w, &m, &v);
+}
+
+/* The factor of the span that float `at` lies in. There are few: a model of three layers has seven. */
+__device__ __forceinline__ float rate_factor(const px_rate_spans &rates, size_t at)
+{
+    int32_t i = 0;
+    while (at >= rates.span[i].end) i++;
+    return rates.span[i].factor;
 }
 
 template <px_optimizer KIND, bool ALIGNED>
@@ -98,7 +108,8 @@ __global__ void __launch_bounds__(256) update_apply_kernel(const px_update_args 
     if (a.metrics->skip) return;
     step_numbers s;
     static_cast<constants &>(s) = c;
-    s.lr = static_cast<float>(a.scalars->lr);
+    s.decay_rate = static_cast<float>(a.scalars->lr);
+    s.lr = s.decay_rate * rate_factor(a.rates, at);
     s.step_size = s.lr / static_cast<float>(a.scalars->bias1);
     s.root_bias2 = sqrtf(static_cast<float>(a.scalars->bias2));
     s.average_weight = static_cast<float>(a.scalars->average_weight);

@@ -40,9 +40,12 @@ typedef struct train_flags {
     int dry_run, json;
 } train_flags;
 
-/* What a person means by leaving flags out: --max-steps alone bounds the run; a learning rate fits its optimiser. */
+/* What a person means by leaving flags out: --max-steps alone bounds the run; a learning rate fits its optimiser; a
+ * configuration that a run of 0.1.0 wrote, all settings that it knew, repeats that run. */
 static void settle_defaults(px_config *config, const px_command_line *line)
 {
+    if (px_command_line_in_file(line, "init") && !px_command_line_gave(line, "lr-scaling"))
+        config->optimizer.lr_scaling = PX_LR_SCALING_NONE;
     if (px_command_line_gave(line, "max-steps") && config->max_steps > 0 && !px_command_line_gave(line, "epochs"))
         config->epochs = 0;
     if (!px_command_line_gave(line, "lr")) config->lr = px_optimizer_of(config->optimizer.kind)->rate;

@@ -414,11 +414,21 @@ void px_command_line_free(px_command_line *line)
     line->given_count = line->given_room = 0;
 }
 
-int px_command_line_gave(const px_command_line *line, const char *setting)
+static int is_among(const px_command_line *line, size_t count, const char *setting)
 {
-    for (size_t i = 0; i < line->given_count; i++)
+    for (size_t i = 0; i < count; i++)
         if (strcmp(line->given[2 * i], setting) == 0) return 1;
     return 0;
+}
+
+int px_command_line_gave(const px_command_line *line, const char *setting)
+{
+    return is_among(line, line->given_count, setting);
+}
+
+int px_command_line_in_file(const px_command_line *line, const char *setting)
+{
+    return is_among(line, line->file_count, setting);
 }
 
 const char *px_command_line_typed(const px_command_line *line, const char *setting)

@@ -70,6 +70,8 @@ px_status px_command_line_read(px_command_line *line, int argc, char **argv);
 void px_command_line_free(px_command_line *line);
 /* 1 if that setting was given, by a flag or in the file. "dropout" counts as itself. */
 int px_command_line_gave(const px_command_line *line, const char *setting);
+/* 1 if a configuration file gave it. */
+int px_command_line_in_file(const px_command_line *line, const char *setting);
 /* Its last value on the command line, NULL where it came from a file or not at all. */
 const char *px_command_line_typed(const px_command_line *line, const char *setting);
 /* 0 where what follows such a flag or setting, by the word that --help shows for it, is clearly no file's name. */

@@ -48,7 +48,8 @@ static double fan_out(const px_tensor *tensor, const px_model_config *model)
 
 /* The initialiser that the model names, for one tensor. Uniform draws biases too, as PyTorch's nn.RNN does; the others
  * leave them zero, as Dive into Deep Learning (8.5) does. */
-static void fill_tensor(const px_tensor *tensor, const px_model_config *model, uint64_t seed, uint32_t k, float *out)
+static void fill_tensor(const px_tensor *tensor, const px_model_config *model, const double *output_rms, uint64_t seed,
+                        uint32_t k, float *out)
 {
     switch (model->init) {
     case PX_INIT_UNIFORM:
@@ -61,6 +62,10 @@ static void fill_tensor(const px_tensor *tensor, const px_model_config *model, u
         if (tensor->dims == 2)
             fill_uniform(seed, k, model->init_scale * sqrt(6.0 / (fan_out(tensor, model) + tensor->cols)),
                          tensor->count, out);
+        break;
+    case PX_INIT_FAN_IN: /* a uniform distribution's deviation is its bound / sqrt(3) */
+        fill_uniform(seed, k, model->init_scale * sqrt(3) * px_init_fan_in(tensor, model, output_rms), tensor->count,
+                     out);
         break;
     }
 }
@@ -95,6 +100,8 @@ static void fill_ones(const px_tensor *b_h, const px_model_config *model, float 
 
 px_status px_parameters_init(const px_parameters *table, const px_model_config *model, uint64_t seed, float *flat)
 {
+    double output_rms[PX_MAX_LAYERS] = {0};
+    if (model->init == PX_INIT_FAN_IN) PX_TRY(px_init_output_rms(model->cell, model->layers, output_rms));
     memset(flat, 0, table->count * sizeof *flat);
     for (int32_t k = 0; k < table->tensor_count; k++) {
         const px_tensor *tensor = &table->tensor[k];
@@ -102,7 +109,7 @@ px_status px_parameters_init(const px_parameters *table, const px_model_config *
         if (tensor->role == PX_TENSOR_W_HH && model->init_recurrent != PX_INIT_RECURRENT_SAME)
             PX_TRY(fill_recurrent(tensor, model, seed, (uint32_t)k, out));
         else
-            fill_tensor(tensor, model, seed, (uint32_t)k, out);
+            fill_tensor(tensor, model, output_rms, seed, (uint32_t)k, out);
         fill_ones(tensor, model, out);
     }
     return PX_OK;

@@ -3,5 +3,5 @@
 
 #include <stddef.h>
 
-const char *const px_init_names[] = {"uniform", "normal", "glorot", NULL};
+const char *const px_init_names[] = {"uniform", "normal", "glorot", "fan-in", NULL};
 const char *const px_init_recurrent_names[] = {"same", "orthogonal", "identity", NULL};

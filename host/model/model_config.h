@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-typedef enum px_init { PX_INIT_UNIFORM, PX_INIT_NORMAL, PX_INIT_GLOROT } px_init;
+typedef enum px_init { PX_INIT_UNIFORM, PX_INIT_NORMAL, PX_INIT_GLOROT, PX_INIT_FAN_IN } px_init;
 typedef enum px_init_recurrent {
     PX_INIT_RECURRENT_SAME,
     PX_INIT_RECURRENT_ORTHOGONAL,

@@ -26,6 +26,11 @@ enum { PX_USES_MOMENTUM = 1, PX_USES_BETAS = 2, PX_USES_ALPHA = 4, PX_USES_EPSIL
 typedef enum px_optimizer { PX_OPTIMIZERS(PX_OPTIMIZER_VALUE) PX_OPTIMIZER_COUNT } px_optimizer;
 #undef PX_OPTIMIZER_VALUE
 
+/* How the rate of each tensor follows from --lr: rate_scaling.h. */
+typedef enum px_lr_scaling { PX_LR_SCALING_NONE, PX_LR_SCALING_MUP } px_lr_scaling;
+
+extern const char *const px_lr_scaling_names[]; /* in the order of the enum, ended by NULL */
+
 typedef struct px_optimizer_config {
     px_optimizer kind;
     double momentum;     /* momentum: buffer = momentum * buffer + g, w -= lr * buffer */
@@ -34,6 +39,7 @@ typedef struct px_optimizer_config {
     double epsilon;      /* Adam, AdamW, RMSProp: added to the root */
     double weight_decay; /* AdamW: decoupled; others: added to the gradient */
     double clip;         /* bound of the global gradient norm; 0 = none */
+    px_lr_scaling lr_scaling;
 } px_optimizer_config;
 
 typedef struct px_optimizer_row {

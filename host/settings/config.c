@@ -18,7 +18,7 @@ void px_config_default(px_config *config)
         .model = {.hidden = 512,
                   .layers = 1,
                   .cell = PX_CELL_TANH,
-                  .init = PX_INIT_UNIFORM,
+                  .init = PX_INIT_FAN_IN,
                   .init_scale = 1,
                   .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL,
                   .init_gain = 1},

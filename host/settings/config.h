@@ -142,7 +142,8 @@ void px_config_get(const px_config *config, const px_option *option, char *buffe
 /* The whole configuration as `key = value` lines, in groups with comments; malloc'ed, caller frees. NULL if out of
  * memory. */
 char *px_config_write(const px_config *config);
-/* Reads such lines over what is in config. source names the file in errors ("FILE:LINE: ..."). */
+/* Reads such lines, of a run's file, over what is in config; where they name no init or lr-scaling these are 0.1.0's,
+ * not the present defaults. source names the file in errors ("FILE:LINE: ..."). */
 px_status px_config_read(px_config *config, const char *text, size_t bytes, const char *source);
 /* Calls setting(context, name, value) for each line, in order; names are not judged here. Its failure gets "FILE:LINE"
  * before it. */

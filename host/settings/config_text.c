@@ -183,5 +183,8 @@ static px_status set_in_config(void *context, const char *name, const char *valu
 
 px_status px_config_read(px_config *config, const char *text, size_t bytes, const char *source)
 {
+    /* what 0.1.0, which had no other ways, meant by not naming them */
+    config->model.init = PX_INIT_UNIFORM;
+    config->optimizer.lr_scaling = PX_LR_SCALING_NONE;
     return px_config_each(text, bytes, source, set_in_config, config);
 }

@@ -72,28 +72,38 @@ void update_decides_to_clip_to_skip_and_to_remember(void **)
         });
 }
 
-/* One element of one step, as docs/DESIGN.md and PyTorch's optimisers have it. */
-void reference_step(const px_optimizer_config &o, const px_update_scalars &s, double g, double &w, double &m, double &v)
+/* Rates of a model of a few tensors: the spans of one factor, three short ones and a long one. */
+px_rate_spans spans_of(size_t count)
 {
+    return {4, {{16, 1.0f}, {32, 2.5f}, {48, 0.125f}, {count > 48 ? count : 64, 1.5f}}};
+}
+
+double factor_at(size_t i) { return i < 16 ? 1 : i < 32 ? 2.5 : i < 48 ? 0.125 : 1.5; }
+
+/* One element of one step at `factor` times the rate, as docs/DESIGN.md and PyTorch's optimisers have it. */
+void reference_step(const px_optimizer_config &o, const px_update_scalars &s, double factor, double g, double &w,
+                    double &m, double &v)
+{
+    const double lr = factor * s.lr;
     if (o.kind == PX_ADAMW)
         w -= s.lr * o.weight_decay * w;
     else
         g += o.weight_decay * w;
     switch (o.kind) {
-    case PX_SGD: w -= s.lr * g; break;
+    case PX_SGD: w -= lr * g; break;
     case PX_MOMENTUM:
         m = o.momentum * m + g;
-        w -= s.lr * m;
+        w -= lr * m;
         break;
     case PX_RMSPROP:
         v = o.alpha * v + (1 - o.alpha) * g * g;
-        w -= s.lr * g / (std::sqrt(v) + o.epsilon);
+        w -= lr * g / (std::sqrt(v) + o.epsilon);
         break;
     case PX_ADAM:
     case PX_ADAMW:
         m = o.beta1 * m + (1 - o.beta1) * g;
         v = o.beta2 * v + (1 - o.beta2) * g * g;
-        w -= s.lr * (m / s.bias1) / (std::sqrt(v / s.bias2) + o.epsilon);
+        w -= lr * (m / s.bias1) / (std::sqrt(v / s.bias2) + o.epsilon);
         break;
     case PX_OPTIMIZER_COUNT: break;
     }
@@ -106,7 +116,8 @@ void update_steps_follow_each_optimiser(void **)
     } sizes[] = {{1, 0}, {33, 0}, {64, 0}, {1030, 1}, {1100, 0}};
     for (px_optimizer kind : {PX_SGD, PX_MOMENTUM, PX_ADAM, PX_ADAMW, PX_RMSPROP})
         for (const auto &size : sizes) {
-            const px_optimizer_config o = {kind, 0.9, 0.9, 0.999, 0.99, 1e-8, size.count % 2 ? 0.01 : 0.0, 1.0};
+            const px_optimizer_config o = {
+                kind, 0.9, 0.9, 0.999, 0.99, 1e-8, size.count % 2 ? 0.01 : 0.0, 1.0, PX_LR_SCALING_NONE};
             const bool first = kind == PX_MOMENTUM || kind == PX_ADAM || kind == PX_ADAMW;
             const bool second = kind == PX_RMSPROP || kind == PX_ADAM || kind == PX_ADAMW;
             on_every_schedule([&] {
@@ -136,10 +147,12 @@ void update_steps_follow_each_optimiser(void **)
                                               size.count,
                                               &o,
                                               scalars,
-                                              metrics};
+                                              metrics,
+                                              spans_of(size.count)};
                     LAUNCHED(px_launch_update_apply(&a, nullptr));
                     for (size_t i = 0; i < size.count; i++) {
-                        reference_step(o, s, g[i] * static_cast<double>(decided.clip_factor), w[i], m[i], v[i]);
+                        reference_step(o, s, factor_at(i), g[i] * static_cast<double>(decided.clip_factor), w[i], m[i],
+                                       v[i]);
                         average[i] += s.average_weight * (w[i] - average[i]);
                     }
                     expect_same("gradients, cleared", d_g.read(), std::vector<float>(size.count));
@@ -161,7 +174,7 @@ void update_that_is_skipped_changes_nothing_but_clears_gradients(void **)
     for (px_optimizer kind : {PX_SGD, PX_MOMENTUM, PX_ADAM, PX_ADAMW, PX_RMSPROP})
         on_every_schedule([&] {
             const size_t count = 70;
-            const px_optimizer_config o = {kind, 0.9, 0.9, 0.999, 0.99, 1e-8, 0.1, 1.0};
+            const px_optimizer_config o = {kind, 0.9, 0.9, 0.999, 0.99, 1e-8, 0.1, 1.0, PX_LR_SCALING_NONE};
             const std::vector<float> start = numbers(count, 1, 81), m = numbers(count, 1, 82),
                                      v = numbers(count, 1, 83);
             px_device_metrics decided = clean_metrics();
@@ -169,7 +182,8 @@ void update_that_is_skipped_changes_nothing_but_clears_gradients(void **)
             array<float> d_w(start), d_g(std::vector<float>(count, NAN)), d_m(m), d_v(v), d_average(v);
             scalar<px_device_metrics> metrics(decided);
             scalar<px_update_scalars> scalars({1, 0.1, 0.5, 0.1, 0.1});
-            const px_update_args a = {d_w, d_g, d_m, d_v, d_average, nullptr, count, &o, scalars, metrics};
+            const px_update_args a = {d_w,   d_g, d_m,     d_v,     d_average,      nullptr,
+                                      count, &o,  scalars, metrics, spans_of(count)};
             LAUNCHED(px_launch_update_apply(&a, nullptr));
             expect_same("weights", d_w.read(), start);
             expect_same("moment 1", d_m.read(), m);

@@ -139,6 +139,16 @@ const px_case px_cases[] = {
      MODEL(9, 6, 10, 2, .tied = 1, .dropout_input = 0.2, .dropout_between = 0.3, .dropout_output = 0.4,
            .dropout_weight = 0.25, .dropout_locked = 1),
      .n = 3, .T = 5, .windows = 3, .reset_share = 0.1, .unscored_share = 0.1, OPTIMIZER(.kind = PX_ADAM, .clip = 0.25)},
+    /* rates by tensor */
+    {"sgd, rates by tensor", MODEL(9, 0, 12, 2), .n = 3, .T = 5, OPTIMIZER(.lr_scaling = PX_LR_SCALING_MUP)},
+    {"momentum, embedding, rates by tensor", MODEL(9, 4, 12, 1), .n = 3, .T = 5,
+     OPTIMIZER(.kind = PX_MOMENTUM, .lr_scaling = PX_LR_SCALING_MUP)},
+    {"adam, tied, rates by tensor", MODEL(9, 6, 20, 2, .tied = 1), .n = 3, .T = 5,
+     OPTIMIZER(.kind = PX_ADAM, .clip = 0.1, .lr_scaling = PX_LR_SCALING_MUP)},
+    {"adamw, weight decay, rates by tensor", MODEL(70, 0, 60, 2), .n = 3, .T = 5, .large = 1,
+     OPTIMIZER(.kind = PX_ADAMW, .weight_decay = 0.1, .lr_scaling = PX_LR_SCALING_MUP)},
+    {"rmsprop, embedding, rates by tensor", MODEL(9, 4, 12, 1), .n = 3, .T = 5,
+     OPTIMIZER(.kind = PX_RMSPROP, .weight_decay = 0.01, .lr_scaling = PX_LR_SCALING_MUP)},
     /* sizes that make fast engines cut: panels of units, tiles of streams, chunks of rows and of the vocabulary */
     {"characters: V = 28, h = 64", MODEL(28, 0, 64, 1), .n = 32, .T = 9, .large = 1,
      OPTIMIZER(.kind = PX_ADAM, .clip = 1)},

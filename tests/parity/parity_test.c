@@ -8,6 +8,7 @@
  * is expected and 1e-5 has a margin of 3. A missing term, a mask that is off by one element or a step too many is
  * larger by orders of magnitude. */
 #include "cases.h"
+#include "rate_scaling.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -127,11 +128,21 @@ static void compare_update(pair *p, const float *before)
     compare_section(p, PX_SECTION_GRADIENTS, 0, 0, "gradient after the update (zero)");
 }
 
+/* A learning rate at which no tensor steps at more than 0.05. */
+static double rate_of(const pair *p)
+{
+    const px_rate_spans rates = px_rate_spans_make(&p->table, &p->c->model, &p->c->optimizer);
+    double largest = 1;
+    for (int32_t s = 0; s < rates.count; s++) largest = fmax(largest, rates.span[s].factor);
+    return 0.05 / largest;
+}
+
 static void training_steps_match_the_reference(void **test_state)
 {
     pair p = pair_create(*test_state, 1);
     for (uint64_t step = 0; step < STEPS && !p.failures; step++) {
-        px_update update = {.step = step, .moment_steps = 3, .lr = 0.05, .average_weight = 1.0 / (double)(step + 2)};
+        px_update update = {
+            .step = step, .moment_steps = 3, .lr = rate_of(&p), .average_weight = 1.0 / (double)(step + 2)};
         px_sections_copy(p.want, p.got);
         accumulate_both(&p, step);
         float *gradient = px_section_read(p.want, PX_SECTION_GRADIENTS);

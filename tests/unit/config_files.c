@@ -179,10 +179,10 @@ static void a_resumed_run_may_change_its_length_threads_device_and_intervals_onl
         int may_change = 0;
         for (size_t k = 0; k < sizeof free_settings / sizeof *free_settings; k++)
             may_change |= strcmp(option->name, free_settings[k]) == 0;
-        static const char *const candidates[] = {"7",       "0.5",      "0.25",   "true",       "false",  "word",
-                                                 "letters", "replace",  "random", "relu",       "normal", "same",
-                                                 "sgd",     "constant", "from",   "rollback",   "tree",   "tcp",
-                                                 "bf16",    "fused",    "text",   "0.4,0.3,0.3"};
+        static const char *const candidates[] = {"7",       "0.5",      "0.25",   "true",     "false",  "word",
+                                                 "letters", "replace",  "random", "relu",     "normal", "same",
+                                                 "sgd",     "constant", "from",   "rollback", "tree",   "tcp",
+                                                 "bf16",    "fused",    "text",   "mup",      "none",   "0.4,0.3,0.3"};
         char before[256], after[256];
         px_config_get(&saved, option, before, sizeof before);
         for (size_t k = 0; k < sizeof candidates / sizeof *candidates; k++) {

@@ -224,6 +224,30 @@ static void glorot_weights_have_the_bound_of_their_fans(void **state)
     free(flat);
 }
 
+/* What a tensor's values are uniform within, whatever its cell gives: rows of embeddings and one-hot inputs, and the
+ * output layer; biases are zero. */
+static void fan_in_weights_have_the_bound_of_what_they_read(void **state)
+{
+    const px_model_config one_hot = SCALED(2, 1, .vocab = 100, .hidden = 60, .layers = 2, .init = PX_INIT_FAN_IN),
+                          embedded =
+                              MODEL(.vocab = 100, .embed = 30, .hidden = 60, .layers = 1, .init = PX_INIT_FAN_IN);
+    px_parameters table = table_of(one_hot);
+    float *flat = init_of(one_hot, 3);
+    (void)state;
+    check_uniform(flat + table.tensor[0].offset, table.tensor[0].count, 2 * sqrt(3) * 0.5);
+    const px_tensor *w_hq = px_parameters_find(&table, PX_TENSOR_W_HQ, 0);
+    check_uniform(flat + w_hq->offset, w_hq->count, 2 * sqrt(3) / 60);
+    for (int32_t k = 0; k < table.tensor_count; k++)
+        for (size_t i = 0; table.tensor[k].dims == 1 && i < table.tensor[k].count; i++)
+            assert_true(flat[table.tensor[k].offset + i] == 0);
+    free(flat);
+    table = table_of(embedded);
+    flat = init_of(embedded, 3);
+    check_uniform(flat + table.tensor[0].offset, table.tensor[0].count, sqrt(3));
+    check_uniform(flat + table.tensor[1].offset, table.tensor[1].count, sqrt(3) * 0.5 / sqrt(30));
+    free(flat);
+}
+
 static void cells_have_their_tensors(void **state)
 {
     static const struct {
@@ -354,7 +378,7 @@ static void weights_are_a_function_of_the_seed(void **state)
 {
     (void)state;
     for (int recurrent = 0; recurrent < 3; recurrent++)
-        for (int init = 0; init < 3; init++) {
+        for (int init = 0; init <= PX_INIT_FAN_IN; init++) {
             px_model_config model = MODEL(.vocab = 7, .hidden = 5, .layers = 2, .init = (px_init)init,
                                           .init_recurrent = (px_init_recurrent)recurrent);
             px_parameters table = table_of(model);
@@ -381,6 +405,7 @@ int main(void)
         cmocka_unit_test(uniform_weights_fill_the_interval_of_width_1_over_root_h),
         cmocka_unit_test(normal_weights_have_the_deviation_asked_for),
         cmocka_unit_test(glorot_weights_have_the_bound_of_their_fans),
+        cmocka_unit_test(fan_in_weights_have_the_bound_of_what_they_read),
         cmocka_unit_test(cells_have_their_tensors),
         cmocka_unit_test(forget_gates_begin_open),
         cmocka_unit_test(gates_have_orthogonal_recurrences_of_their_own),

@@ -188,6 +188,7 @@ static void check_config_of_0_1_0(const char *engine, int relu)
     assert_px_ok(px_config_read(&config, text, bytes, "config"));
     assert_px_ok(px_config_set(&config, "device", engine));
     assert_px_ok(px_config_check(&config));
+    assert_true(config.model.init == PX_INIT_UNIFORM && config.optimizer.lr_scaling == PX_LR_SCALING_NONE);
     assert_int_equal(config.model.cell, relu ? PX_CELL_RELU : PX_CELL_TANH);
     assert_true(config.model.hidden == 33 && config.model.embed == 7 && config.optimizer.kind == PX_SGD &&
                 config.minibatch.batch == 3);

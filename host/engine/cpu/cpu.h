@@ -9,6 +9,7 @@
 #include "arena.h"
 #include "engine.h"
 #include "product.h"
+#include "rate_scaling.h"
 #include "team.h"
 
 /* A weight matrix W [out,in] with its two packed forms: forward multiplies by its transpose, backward by itself. */
@@ -46,6 +47,7 @@ typedef struct px_cpu_rows {
 typedef struct px_cpu {
     px_engine base; /* must be first */
     px_optimizer_config optimizer;
+    px_rate_spans rates; /* of training */
     px_parameters table;
     const px_isa *isa;
     const px_cell_info *cell;

@@ -18,6 +18,7 @@ static px_status prepare(px_cpu *cpu, const px_model_config *model, const px_opt
 {
     *cpu = (px_cpu){.base = {.model = *model, .shape = *shape}, .optimizer = *optimizer};
     PX_TRY(px_parameters_make(model, &cpu->table));
+    cpu->rates = px_rate_spans_make(&cpu->table, model, optimizer);
     cpu->isa = px_isa_best();
     if (!cpu->isa)
         return px_fail(

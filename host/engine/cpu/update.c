@@ -57,7 +57,7 @@ static void block_range(const block_plan *plan, long block, size_t *begin, long 
 typedef struct update_pass {
     px_cpu *cpu;
     const block_plan *plan;
-    const px_optimizer_step *step;
+    const px_optimizer_step *step; /* of each span of rates */
     long blocks;
     int sparse_step; /* only rows that tokens touched are stepped */
     float average_weight;
@@ -96,13 +96,26 @@ static void apply(px_cpu *cpu, const px_optimizer_step *step, size_t begin, long
     cpu->isa->optimizer[cpu->optimizer.kind](cpu->w + begin, m, v, g, count, step);
 }
 
+/* Floats [begin, begin + count), which may lie in several spans of rates; g [count] belongs to them. */
+static void apply_by_span(const update_pass *pass, size_t begin, long count, const float *g)
+{
+    const px_rate_spans *rates = &pass->cpu->rates;
+    const size_t end = begin + (size_t)count;
+    for (int32_t s = px_rate_span_of(rates, begin); begin < end; s++) {
+        const size_t stop = rates->span[s].end < end ? rates->span[s].end : end;
+        apply(pass->cpu, &pass->step[s], begin, (long)(stop - begin), g);
+        g += stop - begin;
+        begin = stop;
+    }
+}
+
 static void step_block(const update_pass *pass, long block)
 {
     px_cpu *cpu = pass->cpu;
     size_t begin;
     long count;
     block_range(pass->plan, block, &begin, &count);
-    apply(cpu, pass->step, begin, count, cpu->g + begin);
+    apply_by_span(pass, begin, count, cpu->g + begin);
     memset(cpu->g + begin, 0, sizeof(float) * (size_t)count);
     if (pass->average_weight != 0.0f)
         cpu->isa->average(cpu->average + begin, cpu->w + begin, count, pass->average_weight);
@@ -114,7 +127,7 @@ static void step_table_row(const update_pass *pass, long i)
     const long width = pass->plan->table_width;
     const int32_t token = pass->sparse_step ? cpu->touched_list[i] : (int32_t)i;
     const size_t begin = pass->plan->table + (size_t)token * (size_t)width;
-    apply(cpu, pass->step, begin, width, cpu->touched[token] ? cpu->g + begin : cpu->zeros);
+    apply_by_span(pass, begin, width, cpu->touched[token] ? cpu->g + begin : cpu->zeros);
     if (cpu->touched[token]) memset(cpu->g + begin, 0, sizeof(float) * (size_t)width);
 }
 
@@ -158,12 +171,13 @@ static void optimise(px_cpu *cpu, const block_plan *plan, const px_optimizer_ste
     if (cpu->sparse) memset(cpu->touched, 0, (size_t)cpu->base.model.vocab);
 }
 
-static px_optimizer_step step_of(const px_optimizer_config *config, const px_update *update, double norm)
+/* factor: of the rate of the gradient's step. The decoupled decay keeps the update's own. */
+static px_optimizer_step step_of(const px_optimizer_config *config, const px_update *update, double norm, double factor)
 {
-    const double t = (double)update->step + (double)update->moment_steps + 1;
+    const double t = (double)update->step + (double)update->moment_steps + 1, rate = update->lr * factor;
     const int decoupled = px_optimizer_of(config->kind)->decoupled;
     return (px_optimizer_step){.scale = config->clip > 0 && norm > config->clip ? (float)(config->clip / norm) : 1.0f,
-                               .lr = (float)update->lr,
+                               .lr = (float)rate,
                                .decay = decoupled ? 0.0f : (float)config->weight_decay,
                                .shrink = decoupled ? (float)(1 - update->lr * config->weight_decay) : 1.0f,
                                .momentum = (float)config->momentum,
@@ -174,7 +188,7 @@ static px_optimizer_step step_of(const px_optimizer_config *config, const px_upd
                                .alpha = (float)config->alpha,
                                .rest_alpha = (float)(1 - config->alpha),
                                .epsilon = (float)config->epsilon,
-                               .mean_scale = (float)(update->lr / (1 - pow(config->beta1, t))),
+                               .mean_scale = (float)(rate / (1 - pow(config->beta1, t))),
                                .root_scale = (float)(1 / sqrt(1 - pow(config->beta2, t)))};
 }
 
@@ -194,8 +208,10 @@ void px_cpu_update(px_cpu *cpu, const px_update *update)
         if (cpu->sparse) memset(cpu->touched, 0, (size_t)cpu->base.model.vocab);
         return;
     }
-    const px_optimizer_step step = step_of(&cpu->optimizer, update, norm);
-    optimise(cpu, &plan, &step, touched, cpu->average ? (float)update->average_weight : 0.0f);
+    px_optimizer_step step[PX_MAX_TENSORS];
+    for (int32_t s = 0; s < cpu->rates.count; s++)
+        step[s] = step_of(&cpu->optimizer, update, norm, cpu->rates.span[s].factor);
+    optimise(cpu, &plan, step, touched, cpu->average ? (float)update->average_weight : 0.0f);
     cpu->metrics.updates++;
     px_cpu_weights_changed(cpu);
 }

@@ -157,6 +157,7 @@ px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_con
         return px_fail(PX_ERR_ARGUMENT, "--batch %d times --steps %d: a window of more than 2^30 tokens; lower one",
                        shape->n, shape->T);
     PX_TRY(px_parameters_make(model, &plan->table));
+    plan->rates = px_rate_spans_make(&plan->table, model, optimizer);
     plan->d = model->embed;
     plan->h = model->hidden;
     plan->V = model->vocab;

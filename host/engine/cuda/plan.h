@@ -98,6 +98,7 @@ typedef struct px_cuda_plan {
     px_optimizer_config optimizer;
     px_engine_shape shape;
     px_parameters table;
+    px_rate_spans rates;
     size_t rows; /* T * n */
     int32_t d, h, V, L, k;
     int32_t gate_rows, states; /* G h, S */

@@ -20,6 +20,7 @@ px_status px_cuda_update_enqueue(px_cuda *engine)
         .optimizer = &plan->optimizer,
         .scalars = b->update_scalars,
         .metrics = b->metrics,
+        .rates = plan->rates,
     };
     PX_CUDA(px_launch_update_apply(&args, engine->compute));
     return PX_OK;

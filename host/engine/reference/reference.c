@@ -19,6 +19,7 @@
 #include "loss.h"
 #include "machine.h"
 #include "philox.h"
+#include "rate_scaling.h"
 
 #include <assert.h>
 #include <float.h>
@@ -616,10 +617,11 @@ typedef struct step_numbers {
 #define PX_STEP_DEVIATION(s, v) sqrt((v) / (s)->correction2)
 #include "optimizer_step.h"
 
-static step_numbers step_of(const px_optimizer_config *c, const px_update *update)
+/* factor: of the rate of the gradient's step (rate_scaling.h). */
+static step_numbers step_of(const px_optimizer_config *c, const px_update *update, double factor)
 {
     const double t = (double)update->step + (double)update->moment_steps + 1;
-    return (step_numbers){.lr = update->lr,
+    return (step_numbers){.lr = update->lr * factor,
                           .momentum = c->momentum,
                           .beta1 = c->beta1,
                           .beta2 = c->beta2,
@@ -674,9 +676,10 @@ static px_status reference_update(px_engine *engine, const px_update *update)
     if (r->metrics.bad_step < 0) {
         /* g * clip / max(clip, norm); clip = 0 means no bound */
         double factor = clip > 0 && norm > clip ? clip / norm : 1;
-        const step_numbers numbers = step_of(&r->optimizer, update);
         for (int32_t k = 0; k < r->table.tensor_count; k++) {
             const px_tensor *tensor = &r->table.tensor[k];
+            const step_numbers numbers =
+                step_of(&r->optimizer, update, px_rate_factor(&r->model, &r->optimizer, tensor));
             for (size_t i = tensor->offset; i < tensor->offset + tensor->count; i++)
                 update_element(r, update, &numbers, i, factor * r->dw[i]);
         }

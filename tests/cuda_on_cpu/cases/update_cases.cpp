@@ -40,7 +40,8 @@ struct optimizer_arrays {
     scalar<px_update_scalars> scalars;
     scalar<px_device_metrics> metrics;
     optimizer_arrays(px_optimizer kind, size_t n, size_t shift)
-        : o{kind, 0.9, 0.9, 0.999, 0.99, 1e-8, 0, 0}, first(kind == PX_MOMENTUM || kind == PX_ADAM || kind == PX_ADAMW),
+        : o{kind, 0.9, 0.9, 0.999, 0.99, 1e-8, 0, 0, PX_LR_SCALING_NONE},
+          first(kind == PX_MOMENTUM || kind == PX_ADAM || kind == PX_ADAMW),
           second(kind == PX_RMSPROP || kind == PX_ADAM || kind == PX_ADAMW), count(n), start(numbers(n, 0.5, 1)),
           g(numbers(n, 1, 2)), w(start, shift), d_g(g, shift), m(std::vector<float>(n), shift),
           v(std::vector<float>(n), shift), scalars(px_update_scalars{0, 0.01, 0, 0.1, 0.001}), metrics(healthy())
@@ -55,14 +56,18 @@ struct optimizer_arrays {
     }
 };
 
-/* The first step of an optimiser from zero moments, without decay (update_test.cpp has the rest). */
-double first_step(px_optimizer kind, double w, double g)
+const size_t SPAN = 16; /* floats whose rate has the factor 1; what follows has another */
+const float SPAN_FACTOR = 2.5f;
+
+/* The first step of weight i by an optimiser from zero moments, without decay (update_test.cpp has the rest). */
+double first_step(px_optimizer kind, size_t i, double w, double g)
 {
+    const double rate = 0.01 * (i < SPAN ? 1 : SPAN_FACTOR);
     switch (kind) {
-    case PX_RMSPROP: return w - 0.01 * g / (std::sqrt(0.01 * g * g) + 1e-8);
+    case PX_RMSPROP: return w - rate * g / (std::sqrt(0.01 * g * g) + 1e-8);
     case PX_ADAM:
-    case PX_ADAMW: return w - 0.01 * g / (std::fabs(g) + 1e-8);
-    default: return w - 0.01 * g;
+    case PX_ADAMW: return w - rate * g / (std::fabs(g) + 1e-8);
+    default: return w - rate * g;
     }
 }
 
@@ -79,13 +84,14 @@ ready apply(px_optimizer kind, size_t count, size_t shift)
                                      a->count,
                                      &a->o,
                                      a->scalars,
-                                     a->metrics};
+                                     a->metrics,
+                                     {2, {{SPAN, 1.0f}, {std::max(a->count, 2 * SPAN), SPAN_FACTOR}}}};
         return px_launch_update_apply(&args, nullptr);
     };
     const auto check = [a, kind] {
         verdict v;
         std::vector<double> want(a->count);
-        for (size_t i = 0; i < a->count; i++) want[i] = first_step(kind, a->start[i], a->g[i]);
+        for (size_t i = 0; i < a->count; i++) want[i] = first_step(kind, i, a->start[i], a->g[i]);
         v.compare("weights", a->w.read(), want, 2e-6, std::vector<double>(a->count, 0.5));
         v.compare("gradients, cleared", a->d_g.read(), std::vector<double>(a->count), 1e-7);
         return v;

@@ -1,0 +1,46 @@
+/* --lr-scaling: what --lr is multiplied by for each tensor, so that one rate fits models of every width and depth.
+ *
+ * none  1 everywhere.
+ * mup   With base width B = PX_RATE_BASE_WIDTH, fan-in F of the tensor and L layers (Yang et al. 2021, "Tensor Programs
+ *       V", table 3, the form without multipliers in the network):
+ *
+ *           tensor                                    Adam, AdamW, RMSProp      SGD, momentum
+ *           E, one-hot W_xh (rows that are looked up), biases    1                  h / B
+ *           W_hh, dense W_xh, P                                B / F                  1
+ *           W_hq                                               B / h                B / h
+ *
+ *       all times 1 / sqrt(L), which is ours and measured (docs/learning.md), as the paper says nothing of depth. A
+ * tied table has the factor of an embedding. Decoupled weight decay keeps the update's own rate. */
+#ifndef PX_RATE_SCALING_H
+#define PX_RATE_SCALING_H
+
+#include "optimizer.h"
+#include "parameters.h"
+
+enum { PX_RATE_BASE_WIDTH = 512 };
+
+/* Tensors of one factor that lie side by side in the flat buffer, up to and without float `end`. */
+typedef struct px_rate_span {
+    size_t end;   /* a multiple of PX_TENSOR_ALIGN */
+    float factor; /* of the rate */
+} px_rate_span;
+
+/* Spans one after the other; the last one ends with the buffer. */
+typedef struct px_rate_spans {
+    int32_t count;
+    px_rate_span span[PX_MAX_TENSORS];
+} px_rate_spans;
+
+double px_rate_factor(const px_model_config *model, const px_optimizer_config *optimizer, const px_tensor *tensor);
+px_rate_spans px_rate_spans_make(const px_parameters *table, const px_model_config *model,
+                                 const px_optimizer_config *optimizer);
+
+/* The span that a float of the buffer lies in. */
+static inline int32_t px_rate_span_of(const px_rate_spans *spans, size_t at)
+{
+    int32_t i = 0;
+    while (at >= spans->span[i].end) i++;
+    return i;
+}
+
+#endif

@@ -1,0 +1,107 @@
+/* Signals at the beginning: over the first 64 steps of a random text, from a zero state and weights of --init fan-in,
+ * every layer's pre-activations have an rms of 0.3 to 1 and the logits one below 1, for any cell and sizes. */
+#include "network.h"
+#include "philox.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { STEPS = 64 };
+
+static double rms(double sum, size_t count) { return sqrt(sum / (double)count); }
+
+static double squares(const double *x, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) sum += x[i] * x[i];
+    return sum;
+}
+
+/* Reads the random text with the lowest `layers` layers of a model: rms of the top one's pre-activations, a lone gate's
+ * recurrent part aside, and of the logits. */
+static void read_text(px_model_config model, int32_t layers, const px_parameters *table, const float *weights,
+                      double *z_rms, double *logit_rms)
+{
+    px_network network;
+    const size_t gates = (size_t)px_cell_of(model.cell)->gates * (size_t)model.hidden, V = (size_t)model.vocab;
+    double z = 0, o = 0, *dh = calloc((size_t)model.hidden, sizeof *dh);
+    assert_non_null(dh);
+    model.layers = layers;
+    assert_int_equal(px_network_create(&model, table, weights, &network), PX_OK);
+    for (uint64_t t = 0; t < STEPS; t++) {
+        const int32_t token = (int32_t)(px_random_u32(5, PX_RANDOM_SYNTHETIC, 0, t) % (uint32_t)model.vocab);
+        assert_int_equal(px_network_step(&network, token, t == 0), PX_OK);
+        z += squares(network.z, gates);
+        px_network_loss(&network, 0, dh);
+        o += squares(network.o, V);
+    }
+    *z_rms = rms(z, STEPS * gates);
+    *logit_rms = rms(o, STEPS * V);
+    px_network_destroy(&network);
+    free(dh);
+}
+
+/* How many of a model's values lie outside; each is printed. */
+static int check_model(px_model_config model)
+{
+    px_parameters table;
+    int outside = 0;
+    assert_int_equal(px_parameters_make(&model, &table), PX_OK);
+    float *weights = malloc(table.count * sizeof *weights);
+    assert_non_null(weights);
+    assert_int_equal(px_parameters_init(&table, &model, 1, weights), PX_OK);
+    for (int32_t l = 0; l < model.layers; l++) {
+        double z, o;
+        read_text(model, l + 1, &table, weights, &z, &o);
+        const int bad = !(z >= 0.3 && z <= 1) || (l == model.layers - 1 && !(o < 1));
+        if (bad)
+            print_message("%s, V=%d d=%d h=%d L=%d%s: layer %d: pre-activations %.3f, logits %.3f\n",
+                          px_cell_of(model.cell)->name, model.vocab, model.embed, model.hidden, model.layers,
+                          model.tied ? ", tied" : "", l, z, o);
+        outside += bad;
+    }
+    free(weights);
+    return outside;
+}
+
+static void signals_have_the_same_size_at_every_width_depth_and_cell(void **state)
+{
+    static const struct {
+        int32_t V, d, h, L, tied;
+    } sizes[] = {
+        {64, 0, 16, 1, 0},     {64, 0, 128, 3, 0},    {2, 0, 64, 2, 0},      {64, 0, 256, 1, 0},
+        {2000, 0, 64, 8, 0},   {64, 8, 32, 1, 0},     {2000, 96, 192, 3, 0}, {500, 256, 128, 2, 0},
+        {500, 128, 128, 1, 1}, {2000, 96, 192, 3, 1}, {500, 16, 256, 2, 1},  {500, 200, 64, 2, 1},
+        {300, 32, 32, 8, 1},
+    };
+    int outside = 0;
+    (void)state;
+    for (int cell = 0; cell < PX_CELL_COUNT; cell++)
+        for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+            outside += check_model((px_model_config){.vocab = sizes[k].V,
+                                                     .embed = sizes[k].d,
+                                                     .hidden = sizes[k].h,
+                                                     .layers = sizes[k].L,
+                                                     .tied = sizes[k].tied,
+                                                     .cell = (px_cell)cell,
+                                                     .init = PX_INIT_FAN_IN,
+                                                     .init_scale = 1,
+                                                     .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL,
+                                                     .init_gain = 1});
+    assert_int_equal(outside, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(signals_have_the_same_size_at_every_width_depth_and_cell),
+    };
+    return cmocka_run_group_tests_name("signal", tests, NULL, NULL);
+}
