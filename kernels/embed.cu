@@ -11,6 +11,14 @@
 namespace
 {
 
+/* Factor of the token's row in the table: one for the whole window. */
+template <class ARGS> __device__ __forceinline__ float row_factor(const ARGS &a, int token)
+{
+    if (!a.row_dropout.threshold) return 1.0f;
+    const uint64_t e = a.window->step * static_cast<uint64_t>(a.vocab) + static_cast<uint64_t>(token);
+    return dropout_one(a.row_dropout, e);
+}
+
 /* Factors of a quad of the input at row = t * n + i: of its own four elements, or, one-hot, of the one element j =
  * token. */
 __device__ __forceinline__ float4 input_mask(const px_dropout &dropout, const px_window_scalars *window, int row, int n,
@@ -33,6 +41,7 @@ template <bool ALIGNED, bool DROP> __global__ void __launch_bounds__(256) embed_
     const int token = a.tokens[row];
     float4 v = load_quad<ALIGNED>(a.table + static_cast<size_t>(token) * a.width + column, count);
     if (DROP) v = v * input_mask(a.dropout, a.window, static_cast<int>(row), a.n, a.width, column, a.one_hot, token);
+    if (a.row_dropout.threshold) v = v * row_factor(a, token);
     const size_t at = row * a.width + column;
     if (a.out) store_quad<ALIGNED>(a.out + at, v, count);
     if (a.out_bf16) store_quad<ALIGNED>(a.out_bf16 + at, v, count);
@@ -70,7 +79,7 @@ __global__ void __launch_bounds__(128) embed_backward_runs_kernel(const px_embed
                 store_quad<ALIGNED>(a.partial + part * width + column, sum, count);
             } else {
                 float *to = a.dtable + static_cast<size_t>(token) * width + column;
-                store_quad<ALIGNED>(to, load_quad<ALIGNED>(to, count) + sum, count);
+                store_quad<ALIGNED>(to, load_quad<ALIGNED>(to, count) + sum * row_factor(a, token), count);
             }
             if (last) return;
             sum = make_float4(0, 0, 0, 0);
@@ -105,7 +114,7 @@ __global__ void __launch_bounds__(128) embed_backward_join_kernel(const px_embed
     for (int c = chunk + 1; c <= low; c++)
         sum = sum + load_quad<ALIGNED>(a.partial + 2 * static_cast<size_t>(c) * width + column, count);
     float *to = a.dtable + static_cast<size_t>(token) * width + column;
-    store_quad<ALIGNED>(to, load_quad<ALIGNED>(to, count) + sum, count);
+    store_quad<ALIGNED>(to, load_quad<ALIGNED>(to, count) + sum * row_factor(a, token), count);
 }
 
 /* Rows are counted in int32, as `order` holds them. */

@@ -82,7 +82,7 @@ typedef struct px_dropout {
 
 /* Rows of a table for every token of a window.
  * table [V,width]: E (width = d) or the one-hot W_xh (width = h); tokens [rows] in [0,V).
- * out and/or out_bf16 [rows,width] (either may be NULL): table[token] * mask.
+ * out and/or out_bf16 [rows,width] (either may be NULL): table[token] * mask * the row's mask.
  * one_hot = 0: mask of width `width` per element. one_hot = V > 0: the masks have width V and the one element j = token
  * scales the whole row, as multiplying a dropped one-hot vector does. */
 typedef struct px_embed_args {
@@ -92,11 +92,12 @@ typedef struct px_embed_args {
     px_bf16 *out_bf16;
     const px_window_scalars *window; /* read only with dropout */
     px_dropout dropout;
-    int32_t T, n, width, one_hot;
+    px_dropout row_dropout; /* of table rows: element = window.step * vocab + token; T_max and locked are not read */
+    int32_t T, n, width, one_hot, vocab;
 } px_embed_args;
 cudaError_t px_launch_embed_forward(const px_embed_args *args, cudaStream_t stream);
 
-/* Gradient of the table: dtable[token] += sum over the token's rows of dx[row] * mask.
+/* Gradient of the table: dtable[token] += the row's mask * sum over the token's rows of dx[row] * mask.
  * dx [rows,width]; dtable [V,width].
  * order [rows]: the permutation of 0..rows-1 that sorts rows by token, stable (rows of one token ascend): what a
  * counting sort by token gives. The host makes it while it stages the window, and it travels with the window. partial:
@@ -107,8 +108,8 @@ typedef struct px_embed_backward_args {
     const int32_t *tokens, *order;
     float *dtable, *partial;
     const px_window_scalars *window;
-    px_dropout dropout;
-    int32_t T, n, width, one_hot;
+    px_dropout dropout, row_dropout; /* as px_embed_args */
+    int32_t T, n, width, one_hot, vocab;
 } px_embed_backward_args;
 enum { PX_EMBED_CHUNK = 32 };
 static inline size_t px_embed_partial_floats(size_t rows, size_t width)

@@ -53,6 +53,7 @@ static px_status check_setting(const px_model_config *model, const px_optimizer_
     int64_t rows, groups, activations;
     PX_TRY(px_parameters_make(model, &table));
     PX_TRY(check_probability("dropout-input", model->dropout_input));
+    PX_TRY(check_probability("dropout-embedding", model->dropout_embedding));
     PX_TRY(check_probability("dropout-between", model->dropout_between));
     PX_TRY(check_probability("dropout-output", model->dropout_output));
     PX_TRY(check_probability("dropout-weight", model->dropout_weight));

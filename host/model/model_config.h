@@ -25,6 +25,7 @@ typedef struct px_model_config {
     int32_t tied;   /* 1: the output layer uses the embedding table (needs d > 0) */
     px_cell cell;
     double dropout_input, dropout_between, dropout_output, dropout_weight; /* probabilities in [0, 1) */
+    double dropout_embedding;                                              /* of a token's row in the input's table */
     int32_t dropout_locked; /* 1: activation masks stay the same over a window */
     px_init init;
     double init_scale; /* standard deviation of normal; factor of uniform and Glorot bounds */

@@ -94,6 +94,8 @@ const px_option px_options[] = {
          "with --init-from: the model's tokens, or the text's"),
 
     DOUBLE("dropout-input", "p", model.dropout_input, 0, 0.99, PX_GROUP_DROPOUT, "of the (embedded) input"),
+    DOUBLE("dropout-embedding", "p", model.dropout_embedding, 0, 0.99, PX_GROUP_DROPOUT,
+           "of tokens: whole rows of the embedding table, once per window"),
     DOUBLE("dropout-between", "p", model.dropout_between, 0, 0.99, PX_GROUP_DROPOUT, "between layers"),
     DOUBLE("dropout-output", "p", model.dropout_output, 0, 0.99, PX_GROUP_DROPOUT, "before the output layer"),
     DOUBLE("dropout-weight", "p", model.dropout_weight, 0, 0.99, PX_GROUP_DROPOUT,

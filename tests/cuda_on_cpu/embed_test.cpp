@@ -34,10 +34,25 @@ std::vector<int32_t> skewed_tokens(const embed_case &c)
 
 px_window_scalars window_of(const embed_case &c) { return {11, 5, static_cast<uint32_t>(c.n) + 9, 0.125}; }
 
+/* Rows of the table are dropped in every case that drops anything, and in one that does not. */
+px_dropout row_dropout_of(const embed_case &c)
+{
+    return dropout_of(c.p > 0 || c.width == 40 ? 0.3 : 0, PX_RANDOM_DROPOUT_EMBEDDING, 1, 0);
+}
+
+double row_factor(const embed_case &c, const px_window_scalars &w, int token)
+{
+    const px_dropout d = row_dropout_of(c);
+    if (!d.threshold) return 1;
+    const uint64_t e = w.step * static_cast<uint64_t>(c.V) + static_cast<uint64_t>(token);
+    return px_random_u32(d.seed, d.purpose, d.layer, e) >= d.threshold ? static_cast<double>(d.scale) : 0.0;
+}
+
 double factor(const embed_case &c, const px_dropout &d, const px_window_scalars &w, size_t row, int j, int token)
 {
     const int t = static_cast<int>(row) / c.n, i = static_cast<int>(row) % c.n;
-    return c.one_hot ? mask_factor(d, w, t, i, c.V, token) : mask_factor(d, w, t, i, c.width, j);
+    const double m = c.one_hot ? mask_factor(d, w, t, i, c.V, token) : mask_factor(d, w, t, i, c.width, j);
+    return m * row_factor(c, w, token);
 }
 
 void embed_forward_gathers_rows_and_drops_what_philox_says(void **)
@@ -58,7 +73,9 @@ void embed_forward_gathers_rows_and_drops_what_philox_says(void **)
             array<px_bf16> low(rows * width, c.shift);
             array<int32_t> d_tokens(tokens);
             scalar<px_window_scalars> d_window(w);
-            const px_embed_args a = {d_table, d_tokens, out, low, d_window, d, c.T, c.n, c.width, c.one_hot ? c.V : 0};
+            const px_embed_args a = {
+                d_table, d_tokens, out, low, d_window, d, row_dropout_of(c), c.T, c.n, c.width, c.one_hot ? c.V : 0,
+                c.V};
             LAUNCHED(px_launch_embed_forward(&a, nullptr));
             expect_close("embedded", out.read(), want, 1e-7);
             expect_same("embedded, bf16", low.read(), bf16s_of(out.read()));
@@ -92,8 +109,9 @@ void embed_backward_adds_each_tokens_rows_once_and_in_order(void **)
                 partial(px_embed_partial_floats(rows, width), c.shift);
             array<int32_t> d_tokens(tokens), d_order(order);
             scalar<px_window_scalars> d_window(w);
-            const px_embed_backward_args a = {
-                d_dx, d_tokens, d_order, d_table, partial, d_window, d, c.T, c.n, c.width, c.one_hot ? c.V : 0};
+            const px_embed_backward_args a = {d_dx, d_tokens,          d_order, d_table, partial, d_window,
+                                              d,    row_dropout_of(c), c.T,     c.n,     c.width, c.one_hot ? c.V : 0,
+                                              c.V};
             LAUNCHED(px_launch_embed_backward(&a, nullptr));
             expect_close("dtable", d_table.read(), want, 1e-6, &size); /* sums of at most 320 floats, in chunks of 32 */
             return d_table.read();

@@ -89,6 +89,13 @@ const px_case px_cases[] = {
      .n = 3, .T = 7},
     {"input dropout, embedding", MODEL(9, 6, 10, 1, .dropout_input = 0.4), .n = 3, .T = 5},
     {"input dropout, embedding, locked", MODEL(9, 6, 10, 1, .dropout_input = 0.4, .dropout_locked = 1), .n = 3, .T = 5},
+    {"embedding dropout, one-hot", MODEL(9, 0, 10, 1, .dropout_embedding = 0.4), .n = 3, .T = 7},
+    {"embedding dropout", MODEL(9, 6, 10, 2, .dropout_embedding = 0.4), .n = 3, .T = 7},
+    {"embedding dropout, tied, and of the input, locked",
+     MODEL(9, 6, 10, 1, .tied = 1, .dropout_embedding = 0.3, .dropout_input = 0.3, .dropout_locked = 1), .n = 3,
+     .T = 7},
+    {"embedding and input dropout, one-hot, lstm",
+     MODEL(9, 0, 10, 1, .cell = PX_CELL_LSTM, .dropout_embedding = 0.3, .dropout_input = 0.3), .n = 3, .T = 7},
     {"dropout between layers", MODEL(9, 0, 10, 3, .dropout_between = 0.3), .n = 3, .T = 5},
     {"dropout between layers, locked", MODEL(9, 0, 10, 3, .dropout_between = 0.3, .dropout_locked = 1), .n = 3, .T = 5},
     {"output dropout", MODEL(9, 0, 10, 1, .dropout_output = 0.5), .n = 3, .T = 5},
@@ -160,6 +167,7 @@ const px_case px_cases[] = {
     {"V = 5003, embedding", MODEL(5003, 17, 24, 1), .n = 5, .T = 8, .large = 1},
     {"V = 1000, one-hot, locked", MODEL(1000, 0, 40, 1, .dropout_input = 0.3, .dropout_locked = 1), .n = 9, .T = 10,
      .large = 1},
+    {"V = 1000, embedding dropout", MODEL(1000, 24, 40, 1, .dropout_embedding = 0.3), .n = 9, .T = 10, .large = 1},
     {"2310 rows", MODEL(113, 19, 17, 2), .n = 33, .T = 70, .large = 1, .reset_share = 0.01},
 };
 

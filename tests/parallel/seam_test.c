@@ -20,7 +20,7 @@ static const char *device = "cpu";
 
 enum { STREAMS = 6, GROUPS = 3, EACH = STREAMS / GROUPS, STEPS = 5 };
 
-#define DROPOUT .dropout_input = 0.1, .dropout_between = 0.2, .dropout_output = 0.3
+#define DROPOUT .dropout_input = 0.1, .dropout_embedding = 0.2, .dropout_between = 0.2, .dropout_output = 0.3
 static const px_case cases[] = {
     {"one-hot, two layers", .model = {.vocab = 23, .hidden = 33, .layers = 2, .init_scale = 1, DROPOUT}},
     {"embedding",

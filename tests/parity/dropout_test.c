@@ -132,6 +132,35 @@ static void input_masks_are_those_of_the_design(void **state)
     free(gradient);
 }
 
+/* One mask for every stream of the window; the row of a token that is dropped has no gradient from the input. */
+static void embedding_masks_are_those_of_the_design(void **state)
+{
+    enum { V = 24, D = 3 };
+    px_case c = {"embedding",
+                 .model = {.vocab = V, .embed = D, .hidden = 7, .layers = 1, .init_scale = 1, .dropout_embedding = 0.4},
+                 .n = 1, .T = V};
+    int32_t tokens[V];
+    px_parameters table;
+    int dropped = 0;
+    (void)state;
+    for (int t = 0; t < V; t++) tokens[t] = V - 1 - t;
+    PX_CHECK(px_parameters_make(&c.model, &table));
+    float *gradient = gradient_of(&c, tokens);
+    const float *rows = gradient + px_parameters_find(&table, PX_TENSOR_EMBEDDING, 0)->offset;
+    for (uint64_t token = 0; token < V; token++) {
+        const int want = kept(PX_RANDOM_DROPOUT_EMBEDDING, 0, (uint64_t)STEP * V + token, 0.4);
+        dropped += !want;
+        assert_int_equal(rows[token * D] != 0 || rows[token * D + 1] != 0 || rows[token * D + 2] != 0, want);
+    }
+    assert_in_range(dropped, 1, V - 1);
+    free(gradient);
+    /* one-hot: columns of W_xh */
+    c.model.embed = 0;
+    gradient = gradient_of(&c, tokens);
+    check_columns(&c, PX_TENSOR_W_XH, 0, gradient, PX_RANDOM_DROPOUT_EMBEDDING, 0, (uint64_t)STEP * V, 0.4);
+    free(gradient);
+}
+
 static void weight_masks_are_those_of_the_design(void **state)
 {
     enum { H = 23 };
@@ -166,6 +195,7 @@ static void masks_do_not_depend_on_how_streams_are_shared_out(void **state)
                            .layers = 2,
                            .init_scale = 1,
                            .dropout_input = 0.2,
+                           .dropout_embedding = 0.2,
                            .dropout_between = 0.3,
                            .dropout_output = 0.4,
                            .dropout_weight = 0.2},
@@ -220,6 +250,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(output_masks_are_those_of_the_design),
         cmocka_unit_test(masks_between_layers_are_those_of_the_design),
         cmocka_unit_test(input_masks_are_those_of_the_design),
+        cmocka_unit_test(embedding_masks_are_those_of_the_design),
         cmocka_unit_test(weight_masks_are_those_of_the_design),
         cmocka_unit_test(masks_do_not_depend_on_how_streams_are_shared_out),
     };

@@ -33,6 +33,8 @@ static const struct {
     {"gru, every dropout",
      {"cell=gru", "optimizer=adam", "lr=0.01", "dropout=0.3", "dropout-input=0.1", "dropout-weight=0.2", "layers=2",
       "reset-probability=0.2", NULL}},
+    {"tied lstm, dropout of the embedding's rows",
+     {"cell=lstm", "optimizer=adam", "lr=0.01", "embed=5", "tied=true", "dropout-embedding=0.2", "dropout=0.2", NULL}},
     {"lstm",
      {"cell=lstm", "optimizer=adamw", "lr=0.02", "embed=5", "layers=2", "average=from", "average-from=20",
       "valid-every=5", NULL}},

@@ -147,7 +147,9 @@ void px_cpu_touch_all(px_cpu *cpu);
 /* out = in under the mask of (purpose, layer) with probability p; out may be in. */
 void px_cpu_mask_rows(px_cpu *cpu, const px_cpu_window *window, uint32_t purpose, uint32_t layer, double p, long width,
                       const float *in, float *out);
-/* The factor (0 or scale) of a one-hot input: the mask has width V and its element is the token. */
+/* Whether a factor applies to the row that is looked up for a token; and that factor: of the embedding's mask, and of
+ * the input's where that is one-hot (of width V, its element is the token). */
+int px_cpu_masks_tokens(const px_cpu *cpu, const px_cpu_window *window);
 float px_cpu_mask_token(const px_cpu *cpu, const px_cpu_window *window, long row, int32_t token);
 /* out [G h,h] = W under layer l's weight mask of this window's step. */
 void px_cpu_mask_weights(px_cpu *cpu, const px_cpu_window *window, int l, const float *in, float *out);

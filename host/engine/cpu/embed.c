@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* A window whose rows, or columns of its gradient, are handed out. */
+/* A window whose rows, or columns of its gradient, are handed out; masked: under the factors of px_cpu_mask_token. */
 typedef struct embed_rows {
     px_cpu *cpu;
     const px_cpu_window *window;
@@ -39,18 +39,26 @@ static void look_up(void *context, int thread, long begin, long end)
     const px_cpu *cpu = e->cpu;
     const long d = cpu->base.model.embed;
     (void)thread;
-    for (long row = begin; row < end; row++)
-        memcpy(cpu->x + row * d, cpu->embedding + (size_t)e->window->batch->tokens[row] * (size_t)d,
-               sizeof(float) * (size_t)d);
+    for (long row = begin; row < end; row++) {
+        const int32_t token = e->window->batch->tokens[row];
+        const float *from = cpu->embedding + (size_t)token * (size_t)d;
+        float *to = cpu->x + row * d;
+        if (!e->masked) {
+            memcpy(to, from, sizeof(float) * (size_t)d);
+            continue;
+        }
+        const float factor = px_cpu_mask_token(cpu, e->window, row, token);
+        for (long j = 0; j < d; j++) to[j] = factor * from[j];
+    }
 }
 
 void px_cpu_embed_forward(px_cpu *cpu, const px_cpu_window *window)
 {
     const long d = cpu->base.model.embed;
     const int dropped = window->training && cpu->base.model.dropout_input > 0;
-    embed_rows e = {.cpu = cpu, .window = window};
+    embed_rows e = {.cpu = cpu, .window = window, .masked = px_cpu_masks_tokens(cpu, window)};
     if (d == 0) {
-        if (dropped) px_cpu_for_rows(cpu, window->rows, cpu->gate_rows, one_hot_dropped, &e);
+        if (e.masked) px_cpu_for_rows(cpu, window->rows, cpu->gate_rows, one_hot_dropped, &e);
         return;
     }
     px_cpu_for_rows(cpu, window->rows, d, look_up, &e);
@@ -91,14 +99,14 @@ static void add_to_token_rows(px_cpu *cpu, const px_cpu_window *window, const fl
 void px_cpu_embed_backward(px_cpu *cpu, const px_cpu_window *window, const float *dz)
 {
     const long d = cpu->base.model.embed;
-    const int dropped = cpu->base.model.dropout_input > 0;
+    const int dropped = cpu->base.model.dropout_input > 0, masked = px_cpu_masks_tokens(cpu, window);
     if (d == 0) {
-        add_to_token_rows(cpu, window, dz, cpu->gate_rows, dropped, cpu->d_one_hot);
+        add_to_token_rows(cpu, window, dz, cpu->gate_rows, masked, cpu->d_one_hot);
         return;
     }
     px_cpu_weight_gradient(cpu, &cpu->layer[0].w_xh, window->rows, dz, cpu->x);
     px_cpu_data_gradient(cpu, &cpu->layer[0].w_xh, window->rows, dz, cpu->dx);
     if (dropped)
         px_cpu_mask_rows(cpu, window, PX_RANDOM_DROPOUT_INPUT, 0, cpu->base.model.dropout_input, d, cpu->dx, cpu->dx);
-    add_to_token_rows(cpu, window, cpu->dx, d, 0, cpu->d_embedding);
+    add_to_token_rows(cpu, window, cpu->dx, d, masked, cpu->d_embedding);
 }

@@ -48,11 +48,29 @@ void px_cpu_mask_rows(px_cpu *cpu, const px_cpu_window *window, uint32_t purpose
     px_cpu_for_rows(cpu, window->rows, width, mask_some_rows, &m);
 }
 
+int px_cpu_masks_tokens(const px_cpu *cpu, const px_cpu_window *window)
+{
+    const px_model_config *model = &cpu->base.model;
+    return window->training && (model->dropout_embedding > 0 || (model->embed == 0 && model->dropout_input > 0));
+}
+
+/* The factor of one element: 0 or scale; 1 where p is 0. */
+static float mask_element(const px_cpu *cpu, uint32_t purpose, double p, uint64_t element)
+{
+    const px_mask mask = mask_of(cpu, purpose, 0, p);
+    if (p == 0) return 1;
+    return px_random_u32(mask.seed, mask.purpose, mask.layer, element) >= mask.threshold ? mask.scale : 0.0f;
+}
+
 float px_cpu_mask_token(const px_cpu *cpu, const px_cpu_window *window, long row, int32_t token)
 {
-    const px_mask mask = mask_of(cpu, PX_RANDOM_DROPOUT_INPUT, 0, cpu->base.model.dropout_input);
-    const uint64_t element = row_element(cpu, window, row, (uint64_t)cpu->base.model.vocab) + (uint64_t)token;
-    return px_random_u32(mask.seed, mask.purpose, mask.layer, element) >= mask.threshold ? mask.scale : 0.0f;
+    const px_model_config *model = &cpu->base.model;
+    const uint64_t V = (uint64_t)model->vocab, id = (uint64_t)token;
+    const float kept =
+        mask_element(cpu, PX_RANDOM_DROPOUT_EMBEDDING, model->dropout_embedding, window->batch->step * V + id);
+    if (model->embed > 0) return kept;
+    return kept *
+           mask_element(cpu, PX_RANDOM_DROPOUT_INPUT, model->dropout_input, row_element(cpu, window, row, V) + id);
 }
 
 void px_cpu_mask_weights(px_cpu *cpu, const px_cpu_window *window, int l, const float *in, float *out)

@@ -150,7 +150,7 @@ static void forward_rows(px_cpu *cpu, const px_cpu_window *window, int l, long t
     const px_cpu_rows *rows = &share->rows;
     const px_cpu_layer *layer = &cpu->layer[l];
     const long n = window->n, h = cpu->base.model.hidden, width = cpu->gate_rows;
-    const int from_table = l == 0 && cpu->one_hot && !(window->training && cpu->base.model.dropout_input > 0);
+    const int from_table = l == 0 && cpu->one_hot && !px_cpu_masks_tokens(cpu, window);
     const float *input = px_cpu_input_term(cpu, window, l);
     for (long i = 0; i < share->row_end - share->row_begin; i++) {
         const long row = t * n + share->row_begin + i;

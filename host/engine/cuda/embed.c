@@ -17,10 +17,13 @@ px_status px_cuda_embed_forward(px_cuda *engine, px_cuda_shape shape)
         .out_bf16 = one_hot ? NULL : px_cuda_as_bf16(engine, b->x),
         .window = b->window.scalars,
         .dropout = px_cuda_dropout(engine, shape.mode, PX_RANDOM_DROPOUT_INPUT, 0, plan->model.dropout_input),
+        .row_dropout =
+            px_cuda_dropout(engine, shape.mode, PX_RANDOM_DROPOUT_EMBEDDING, 0, plan->model.dropout_embedding),
         .T = shape.T,
         .n = shape.n,
         .width = one_hot ? plan->gate_rows : plan->d,
         .one_hot = one_hot ? plan->V : 0,
+        .vocab = plan->V,
     };
     PX_CUDA(px_launch_embed_forward(&args, engine->compute));
     return PX_OK;
@@ -40,10 +43,13 @@ px_status px_cuda_embed_backward(px_cuda *engine, px_cuda_shape shape)
         .partial = b->embed_partial,
         .window = b->window.scalars,
         .dropout = px_cuda_dropout(engine, shape.mode, PX_RANDOM_DROPOUT_INPUT, 0, plan->model.dropout_input),
+        .row_dropout =
+            px_cuda_dropout(engine, shape.mode, PX_RANDOM_DROPOUT_EMBEDDING, 0, plan->model.dropout_embedding),
         .T = shape.T,
         .n = shape.n,
         .width = one_hot ? plan->gate_rows : plan->d,
         .one_hot = one_hot ? plan->V : 0,
+        .vocab = plan->V,
     };
     PX_CUDA(px_launch_embed_backward(&args, engine->compute));
     return PX_OK;

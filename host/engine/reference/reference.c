@@ -128,6 +128,16 @@ static double mask(const reference *r, const window *win, uint32_t purpose, int3
     return lane >= px_dropout_threshold(p) ? (double)px_dropout_scale(p) : 0;
 }
 
+/* Factor of the row that the input looks up for a token: one mask per window, the same for all streams. */
+static double embedding_mask(const reference *r, const window *win, int32_t token)
+{
+    double p = r->model.dropout_embedding;
+    if (!win->training || p == 0) return 1;
+    uint64_t element = win->batch->step * (uint64_t)r->model.vocab + (uint64_t)token;
+    uint32_t lane = px_random_u32(r->shape.seed, PX_RANDOM_DROPOUT_EMBEDDING, 0, element);
+    return lane >= px_dropout_threshold(p) ? (double)px_dropout_scale(p) : 0;
+}
+
 /* Factor of W_hh[out,in], out in [0, G h): one mask per window. */
 static double weight_mask(const reference *r, const window *win, int32_t layer, int32_t out, int32_t in)
 {
@@ -201,8 +211,8 @@ static double phase_end(reference *r, px_phase phase, double from)
 
 /* ---------------------------------------------------------------- forward */
 
-/* x = E[token], times the input mask. One-hot: the mask has one element per word type, so that the row of W_xh is kept
- * or dropped as a whole, and only its factor is needed. */
+/* x = E[token], times the token's mask and the input's. One-hot: the mask has one element per word type, so that the
+ * row of W_xh is kept or dropped as a whole, and only its factor is needed. */
 static void embed_forward(reference *r, const window *win)
 {
     int32_t d = r->model.embed, V = r->model.vocab;
@@ -211,13 +221,15 @@ static void embed_forward(reference *r, const window *win)
         for (int32_t i = 0; i < win->n; i++) {
             size_t row = (size_t)t * (size_t)win->n + (size_t)i;
             int32_t token = win->batch->tokens[row];
+            double kept = embedding_mask(r, win, token);
             if (d == 0) {
-                r->x[row] = mask(r, win, PX_RANDOM_DROPOUT_INPUT, 0, p, t, i, V, token);
+                r->x[row] = kept * mask(r, win, PX_RANDOM_DROPOUT_INPUT, 0, p, t, i, V, token);
                 continue;
             }
             const float *e = r->w + place(r, PX_TENSOR_EMBEDDING, 0) + (size_t)token * (size_t)d;
             for (int32_t j = 0; j < d; j++)
-                r->x[row * (size_t)d + (size_t)j] = e[j] * mask(r, win, PX_RANDOM_DROPOUT_INPUT, 0, p, t, i, d, j);
+                r->x[row * (size_t)d + (size_t)j] =
+                    kept * e[j] * mask(r, win, PX_RANDOM_DROPOUT_INPUT, 0, p, t, i, d, j);
         }
 }
 
@@ -441,18 +453,19 @@ static void recurrence_backward(reference *r, const window *win, int32_t l)
         }
 }
 
-/* dE[token] += dx * mask; after the head's part where the tables are tied. */
+/* dE[token] += dx times both masks; after the head's part where the tables are tied. */
 static void embed_backward(reference *r, const window *win)
 {
     size_t d = (size_t)r->model.embed, e = place(r, PX_TENSOR_EMBEDDING, 0);
+    double p = r->model.dropout_input;
     for (int32_t t = 0; t < win->T; t++)
         for (int32_t i = 0; i < win->n; i++) {
             size_t row = (size_t)t * (size_t)win->n + (size_t)i;
             size_t token = (size_t)win->batch->tokens[row];
+            double kept = embedding_mask(r, win, (int32_t)token);
             for (size_t j = 0; j < d; j++)
-                r->grad[e + token * d + j] +=
-                    r->dx[row * d + j] *
-                    mask(r, win, PX_RANDOM_DROPOUT_INPUT, 0, r->model.dropout_input, t, i, (int32_t)d, (int32_t)j);
+                r->grad[e + token * d + j] += kept * r->dx[row * d + j] *
+                                              mask(r, win, PX_RANDOM_DROPOUT_INPUT, 0, p, t, i, (int32_t)d, (int32_t)j);
         }
 }
 
