@@ -224,6 +224,22 @@ cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_bf16, const fl
                                          const px_window_scalars *window, int32_t T, int32_t n, int32_t width,
                                          cudaStream_t stream);
 
+/* Gradients of the penalties on the top layer's outputs (docs/DESIGN.md), for a whole window before its steps go back.
+ * d_output [T*n,width], in place: the gradient of what goes up becomes that of H, mask and penalties included, so that
+ * the steps apply no mask. h [T*n,width]: H_1 to H_T. targets, reset [T*n]: rows with a target count, and pairs of them
+ * that no reset parts. activation, temporal: the factors of the means of (m h)^2 and of (h_t - h_{t-1})^2. */
+typedef struct px_penalties_args {
+    float *d_output;
+    const float *h;
+    const int32_t *targets;
+    const uint8_t *reset;
+    const px_window_scalars *window;
+    px_dropout dropout;
+    double activation, temporal;
+    int32_t T, n, width;
+} px_penalties_args;
+cudaError_t px_launch_penalties(const px_penalties_args *args, cudaStream_t stream);
+
 /* Weight dropout of W_hh, total = G h^2, index = out * h + in as it lies in memory, element = window.step * total +
  * index: out = in * mask, or out += in * mask where accumulate (dW_hh += dW^ * mask). out may be in; out and/or
  * out_bf16 [total]. */

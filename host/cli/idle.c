@@ -19,6 +19,11 @@ static const char *locked(const px_config *c)
     return m->dropout_locked && !drops ? "no units are dropped" : NULL;
 }
 
+static const char *temporal(const px_config *c)
+{
+    return c->minibatch.steps == 1 && c->model.penalty_temporal > 0 ? "a window has one step" : NULL;
+}
+
 /* NULL where the optimiser reads that setting, else the ones that do. */
 static const char *of_optimizers(const px_config *c, unsigned setting)
 {
@@ -109,6 +114,7 @@ static const struct {
 } rows[] = {
     {"dropout-between", between},
     {"dropout-locked", locked},
+    {"penalty-temporal", temporal},
     {"momentum", momentum},
     {"beta1", betas},
     {"beta2", betas},

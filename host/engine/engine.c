@@ -57,6 +57,8 @@ static px_status check_setting(const px_model_config *model, const px_optimizer_
     PX_TRY(check_probability("dropout-between", model->dropout_between));
     PX_TRY(check_probability("dropout-output", model->dropout_output));
     PX_TRY(check_probability("dropout-weight", model->dropout_weight));
+    PX_TRY(check_not_negative("penalty-activation", model->penalty_activation));
+    PX_TRY(check_not_negative("penalty-temporal", model->penalty_temporal));
     PX_TRY(check_not_negative("momentum", optimizer->momentum));
     PX_TRY(check_probability("beta1", optimizer->beta1));
     PX_TRY(check_probability("beta2", optimizer->beta2));

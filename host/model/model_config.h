@@ -26,7 +26,8 @@ typedef struct px_model_config {
     px_cell cell;
     double dropout_input, dropout_between, dropout_output, dropout_weight; /* probabilities in [0, 1) */
     double dropout_embedding;                                              /* of a token's row in the input's table */
-    int32_t dropout_locked; /* 1: activation masks stay the same over a window */
+    double penalty_activation, penalty_temporal; /* factors of the means of (m H)^2 and (H_t - H_{t-1})^2, top layer */
+    int32_t dropout_locked;                      /* 1: activation masks stay the same over a window */
     px_init init;
     double init_scale; /* standard deviation of normal; factor of uniform and Glorot bounds */
     px_init_recurrent init_recurrent;

@@ -101,6 +101,10 @@ const px_option px_options[] = {
     DOUBLE("dropout-weight", "p", model.dropout_weight, 0, 0.99, PX_GROUP_DROPOUT,
            "of the weights in W_hh, once per window"),
     BOOL("dropout-locked", model.dropout_locked, PX_GROUP_DROPOUT, "the same units are dropped over a whole window"),
+    DOUBLE("penalty-activation", "a", model.penalty_activation, 0, 1e6, PX_GROUP_DROPOUT,
+           "a times the mean square of the top layer's dropped outputs"),
+    DOUBLE("penalty-temporal", "b", model.penalty_temporal, 0, 1e6, PX_GROUP_DROPOUT,
+           "b times the mean square of their change from step to step"),
 
     ENUM("optimizer", OPTIMIZERS, optimizer.kind, PX_GROUP_OPTIMIZER, "how gradients become steps"),
     DOUBLE("momentum", "x", optimizer.momentum, 0, 0.9999, PX_GROUP_OPTIMIZER, "of momentum"),

@@ -207,6 +207,7 @@ int run_embed_tests();
 int run_recurrence_tests();
 int run_fused_tests();
 int run_gates_tests();
+int run_penalties_tests();
 int run_head_tests();
 int run_update_tests();
 int run_layout_tests();

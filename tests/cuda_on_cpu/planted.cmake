@@ -94,6 +94,8 @@ px_planted(NAME target_never_written VARIANT plain FILE head.cu SOURCE head GROU
 # Meaning.
 px_planted(NAME reset_ignored VARIANT plain FILE step.h SOURCE recurrence GROUP recurrence
   OLD "if (!(a.reset && a.reset[row])) z = z + recurrent;" NEW "z = z + recurrent;" SAYS "got -?nan")
+px_planted(NAME penalty_across_a_reset VARIANT plain FILE penalties.cu SOURCE penalties GROUP penalties
+  OLD "&& !a.reset[row]" NEW "" SAYS "gradient.*got .* want")
 px_planted(NAME mask_of_another_lane VARIANT plain FILE dropout.h SOURCE recurrence GROUP recurrence
   OLD "v.y = shift == 1 ? a.z" NEW "v.y = shift == 1 ? a.y" SAYS "got .* want")
 px_planted(NAME skip_ignored VARIANT plain FILE update.cu SOURCE update GROUP update

@@ -24,7 +24,8 @@
 static const double STEP = 1e-5, TOLERANCE = 1e-6, FLOOR = 1e-3;
 enum { SAMPLES_PER_TENSOR = 40 };
 
-/* Loss of a case's windows from its first state, times inv_count; gradients are left in the engine. */
+/* Loss of a case's windows from its first state, times inv_count, and the penalties beside it; gradients are left in
+ * the engine. */
 static double loss_of(px_engine *engine, const px_window *window, int32_t windows, const float *state,
                       const float *zeros)
 {
@@ -36,7 +37,7 @@ static double loss_of(px_engine *engine, const px_window *window, int32_t window
         PX_CHECK(px_engine_accumulate(engine, &window[i].batch));
         PX_CHECK(px_engine_metrics(engine, 1, &metrics));
         assert_int_equal(metrics.tokens, window[i].scored);
-        loss += metrics.loss_sum * window[i].batch.inv_count;
+        loss += metrics.loss_sum * window[i].batch.inv_count + px_reference_penalties(engine);
     }
     return loss;
 }
@@ -172,7 +173,7 @@ static void reset_equals_a_new_window_from_zero(void **test_state)
 
 int main(int argc, char **argv)
 {
-    struct CMUnitTest tests[128];
+    struct CMUnitTest tests[160];
     size_t count = 0;
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     for (size_t i = 0; i < px_case_count; i++)

@@ -154,6 +154,11 @@ float px_cpu_mask_token(const px_cpu *cpu, const px_cpu_window *window, long row
 /* out [G h,h] = W under layer l's weight mask of this window's step. */
 void px_cpu_mask_weights(px_cpu *cpu, const px_cpu_window *window, int l, const float *in, float *out);
 
+/* ---- penalties.c */
+int px_cpu_has_penalties(const px_cpu *cpu);
+/* d [T,n,h] += the penalties' gradient of the top layer's outputs: below the mask of what goes up. */
+void px_cpu_add_penalties(px_cpu *cpu, const px_cpu_window *window, float *d);
+
 /* ---- dense.c: products of activations with weight matrices ------------------------------------------------------- */
 /* x W^T for all rows: the forward product of a matrix. A row's bits do not depend on the rows beside it. */
 void px_cpu_forward_product(px_cpu *cpu, px_cpu_matrix *matrix, long rows, const float *x, const float *bias,

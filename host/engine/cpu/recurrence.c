@@ -448,6 +448,7 @@ float *px_cpu_recurrence_backward(px_cpu *cpu, const px_cpu_window *window, int 
     double p;
     if (between_mask(cpu, window, l, &purpose, &p))
         px_cpu_mask_rows(cpu, window, purpose, mask_layer(cpu, l), p, h, d, d);
+    if (l == cpu->base.model.layers - 1 && px_cpu_has_penalties(cpu)) px_cpu_add_penalties(cpu, window, d);
     recurrence_run run = {
         .cpu = cpu, .window = window, .l = l, .grid = cut_team(cpu, window->n, panels), .panels = panels, .d = d};
     hand_out(&run, backward_part);

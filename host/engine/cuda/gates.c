@@ -69,7 +69,7 @@ px_status px_cuda_gates_backward(px_cuda *engine, px_cuda_shape shape, int32_t l
             .dz_hh = lone ? px_cuda_as_float(engine, px_cuda_at(engine, lone, wide_at)) : NULL,
             .dz_hh_bf16 = lone ? px_cuda_as_bf16(engine, px_cuda_at(engine, lone, wide_at)) : NULL,
             .window = engine->b.window.scalars,
-            .dropout = px_cuda_output_dropout(engine, shape.mode, l),
+            .dropout = px_cuda_backward_dropout(engine, shape.mode, l),
             .cell = plan->model.cell,
             .n = shape.n,
             .width = plan->h,

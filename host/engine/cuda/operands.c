@@ -24,6 +24,17 @@ px_dropout px_cuda_output_dropout(const px_cuda *engine, px_cuda_mode mode, int3
     return px_cuda_dropout(engine, mode, PX_RANDOM_DROPOUT_BETWEEN, l, model->dropout_between);
 }
 
+int px_cuda_has_penalties(const px_cuda *engine, int32_t l)
+{
+    const px_model_config *model = &engine->plan.model;
+    return l == engine->plan.L - 1 && (model->penalty_activation > 0 || model->penalty_temporal > 0);
+}
+
+px_dropout px_cuda_backward_dropout(const px_cuda *engine, px_cuda_mode mode, int32_t l)
+{
+    return px_cuda_has_penalties(engine, l) ? (px_dropout){0} : px_cuda_output_dropout(engine, mode, l);
+}
+
 void *px_cuda_h(const px_cuda *engine, int32_t l)
 {
     const px_cuda_layer *layer = &engine->b.layer[l];

@@ -41,6 +41,10 @@ static inline px_bf16 *px_cuda_as_bf16(const px_cuda *engine, void *operand)
 px_dropout px_cuda_dropout(const px_cuda *engine, px_cuda_mode mode, uint32_t purpose, int32_t layer, double p);
 /* The masks of layer l's output on its way up. */
 px_dropout px_cuda_output_dropout(const px_cuda *engine, px_cuda_mode mode, int32_t l);
+/* The same for the steps back: none where the penalties' pass has applied them. */
+px_dropout px_cuda_backward_dropout(const px_cuda *engine, px_cuda_mode mode, int32_t l);
+/* Whether the outputs of layer l are penalised. */
+int px_cuda_has_penalties(const px_cuda *engine, int32_t l);
 /* H of layer l from step -1 on: operand [(T + 1) n, h]. */
 void *px_cuda_h(const px_cuda *engine, int32_t l);
 /* What goes up from layer l: the dropped copy, or H itself. Operand [rows,h]. */

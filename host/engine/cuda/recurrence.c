@@ -124,10 +124,32 @@ static px_status input_gradients(px_cuda *engine, px_cuda_shape shape, int32_t l
                       dx);
 }
 
+/* The gradient of the top layer's outputs under their mask, and the penalties' (docs/DESIGN.md). */
+static px_status add_penalties(px_cuda *engine, px_cuda_shape shape, int32_t l)
+{
+    const px_cuda_plan *plan = &engine->plan;
+    const px_penalties_args args = {
+        .d_output = px_cuda_d_output(engine, l),
+        .h = engine->b.layer[l].h + (size_t)shape.n * (size_t)plan->h,
+        .targets = engine->b.window.targets,
+        .reset = engine->b.window.reset,
+        .window = engine->b.window.scalars,
+        .dropout = px_cuda_output_dropout(engine, shape.mode, l),
+        .activation = plan->model.penalty_activation,
+        .temporal = plan->model.penalty_temporal,
+        .T = shape.T,
+        .n = shape.n,
+        .width = plan->h,
+    };
+    PX_CUDA(px_launch_penalties(&args, engine->compute));
+    return PX_OK;
+}
+
 px_status px_cuda_recurrence_backward(px_cuda *engine, px_cuda_shape shape, int32_t l)
 {
     const px_cuda_plan *plan = &engine->plan;
     size_t rows = (size_t)shape.T * (size_t)shape.n;
+    if (px_cuda_has_penalties(engine, l)) PX_TRY(add_penalties(engine, shape, l));
     PX_TRY(plan->variant->backward(engine, shape, l, w_hh_of(engine, shape.mode, l)));
     float *dz = px_cuda_dz(engine, l);
     const void *dz_operand = plan->bf16 ? (const void *)engine->b.dz_bf16 : (const void *)dz;

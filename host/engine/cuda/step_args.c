@@ -39,7 +39,7 @@ px_step_backward_args px_cuda_step_backward_args(const px_cuda *engine, px_cuda_
         .dz = d_output + at, /* dZ replaces it */
         .dz_bf16 = plan->bf16 ? engine->b.dz_bf16 + at : NULL,
         .window = engine->b.window.scalars,
-        .dropout = px_cuda_output_dropout(engine, shape.mode, l),
+        .dropout = px_cuda_backward_dropout(engine, shape.mode, l),
         .cell = plan->model.cell,
         .n = shape.n,
         .width = plan->h,

@@ -60,6 +60,7 @@ typedef struct reference {
     double *dz_hh; /* [G h] of what W_hh adds to: another one for the lone gate */
     double *du;    /* [max(d,h)] */
 
+    double penalties;   /* of the last window */
     px_reducer reducer; /* start NULL: none */
     int reducing;       /* it has been started since the last update */
     px_metrics metrics;
@@ -367,6 +368,36 @@ static void head_backward_row(reference *r, double *o, px_loss_row row, int32_t 
         }
 }
 
+static int has_penalties(const px_model_config *model)
+{
+    return model->penalty_activation > 0 || model->penalty_temporal > 0;
+}
+
+/* Whether stream i went on to step t from a scored one, and step t is scored too: their difference is penalised. */
+static int follows(const window *win, int32_t t, int32_t i)
+{
+    const px_batch *b = win->batch;
+    const size_t n = (size_t)win->n, row = (size_t)t * n + (size_t)i;
+    return t > 0 && b->targets[row - n] >= 0 && b->targets[row] >= 0 && !b->reset[row];
+}
+
+/* a (m h_t)^2 + b (h_t - h_{t-1})^2 of unit j, over the units of all scored tokens; *d gets its derivative by h_t, that
+ * of the difference to step t + 1 included. */
+static double penalties_of(const reference *r, const window *win, int32_t t, int32_t i, int32_t j, double *d)
+{
+    const size_t step = (size_t)win->n * (size_t)r->model.hidden;
+    const double *h =
+        layer_state(r, 0, r->model.layers - 1, win->n) + (size_t)t * step + (size_t)i * (size_t)r->model.hidden + j;
+    const double unit = win->batch->inv_count / r->model.hidden, b = r->model.penalty_temporal * unit;
+    const double m = up_mask(r, win, r->model.layers - 1, t, i, j);
+    const double a =
+        win->batch->targets[(size_t)t * (size_t)win->n + (size_t)i] >= 0 ? r->model.penalty_activation * unit : 0;
+    const double change = follows(win, t, i) ? *h - *(h - step) : 0;
+    const double next = t + 1 < win->T && follows(win, t + 1, i) ? *(h + step) - *h : 0;
+    *d = 2 * a * m * m * *h + 2 * b * (change - next);
+    return a * m * m * *h * *h + b * change * change;
+}
+
 /* The cell backward for one row: dz and dz_hh [G h] are written; dh becomes what returns to the states before but
  * through W_hh. */
 static void recurrence_backward_cell(reference *r, const window *win, int32_t l, int32_t t, size_t i)
@@ -385,6 +416,11 @@ static void recurrence_backward_cell(reference *r, const window *win, int32_t l,
             unit.d[s] = r->dh[((size_t)s * n + i) * h + j];
         }
         unit.d[0] += r->dup[row * h + j] * up_mask(r, win, l, t, (int32_t)i, (int32_t)j);
+        if (l == r->model.layers - 1 && has_penalties(&r->model)) {
+            double d;
+            r->penalties += penalties_of(r, win, t, (int32_t)i, (int32_t)j, &d);
+            unit.d[0] += d;
+        }
         px_cell_maths[r->model.cell].backward(&unit);
         for (int gate = 0; gate < cell->gates; gate++) {
             r->dz[(size_t)gate * h + j] = unit.z[gate];
@@ -516,6 +552,7 @@ static px_status reference_accumulate(px_engine *engine, const px_batch *batch)
 
     double clock = px_clock();
     memset(r->grad, 0, r->table.count * sizeof *r->grad);
+    r->penalties = 0;
     for (size_t row = 0; row < rows; row++) {
         const double *up = top + row * h;
         double *u = r->u + row * width;
@@ -893,6 +930,8 @@ fail:
     reference_destroy(&r->base);
     return status;
 }
+
+double px_reference_penalties(const px_engine *engine) { return ((const reference *)engine)->penalties; }
 
 const px_engine_ops px_reference_ops = {
     .name = "reference",

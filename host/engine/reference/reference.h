@@ -6,4 +6,8 @@
 
 extern const px_engine_ops px_reference_ops;
 
+/* Both penalties of the window that was accumulated last, with their factors: the gradient is of these too, and no
+ * metric has them. For tests. */
+double px_reference_penalties(const px_engine *engine);
+
 #endif
