@@ -12,7 +12,6 @@ import worker
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--case", required=True, help="file of perplex bench --export")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", choices=("fp32", "tf32"), default="fp32")
@@ -69,13 +68,15 @@ class Peer:
     steps_between_waits = 20
 
     def __init__(self):
-        self.case = worker.read_case(options.case)
-        if "decoder.weight" not in self.case:
-            worker.fail("tied embeddings are not part of this comparison")
-        self.tokens, self.targets = (jnp.asarray(worker.to_numpy(self.case[f"bench.{name}"])) for name in ("tokens", "targets"))
-        self.tokens_per_step = self.tokens.shape[1] * self.tokens.shape[2]
         self.run = jax.jit(train_step, donate_argnums=(0, 3))
         self.versions = {"jax": jax.__version__, "device": str(jax.devices()[0]), "threads": options.threads}
+
+    def load(self, case):
+        if "decoder.weight" not in case:
+            raise worker.Refused("tied embeddings are not part of this comparison")
+        self.case = case
+        self.tokens, self.targets = (jnp.asarray(worker.to_numpy(case[f"bench.{name}"])) for name in ("tokens", "targets"))
+        self.tokens_per_step = self.tokens.shape[1] * self.tokens.shape[2]
         self.reset()
 
     def reset(self):

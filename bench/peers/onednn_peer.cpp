@@ -18,7 +18,9 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -28,11 +30,8 @@ typedef memory::format_tag tag;
 static const float RATE = 0.1f, CLIP = 1.0f;
 static const int64_t LARGEST_ONE_HOT = 1024;
 
-[[noreturn]] static void refuse(const std::string &reason)
-{
-    std::cout << "{\"ready\": false, \"reason\": \"" << reason << "\"}" << std::endl;
-    std::exit(0);
-}
+// Of a case; the next one may be another.
+[[noreturn]] static void refuse(const std::string &reason) { throw std::runtime_error(reason); }
 
 // ---- the case that perplex exported ---------------------------------------------------------------------------------
 struct Tensor {
@@ -370,32 +369,53 @@ static void measure(Model &model, double seconds)
     std::fflush(stdout);
 }
 
+static void load(const std::string &path, std::unique_ptr<Model> &model)
+{
+    model.reset();
+    try {
+        model.reset(new Model(path.c_str()));
+        std::cout << "{\"case\": true}" << std::endl;
+    } catch (const std::runtime_error &reason) {
+        std::cout << "{\"case\": false, \"reason\": \"" << reason.what() << "\"}" << std::endl;
+    }
+}
+
+static void check(Model &model, int steps)
+{
+    model.reset();
+    std::cout << "{\"losses\": [";
+    for (int i = 0; i < steps; i++) {
+        char text[40];
+        std::snprintf(text, sizeof text, "%s%.9g", i ? ", " : "", model.step());
+        std::cout << text;
+    }
+    std::cout << "]}" << std::endl;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 3) refuse("usage: onednn_peer CASE.safetensors THREADS");
-    omp_set_num_threads(std::atoi(argv[2]));
-    Model model(argv[1]);
+    if (argc != 2) {
+        std::cerr << "usage: onednn_peer THREADS" << std::endl;
+        return 2;
+    }
+    omp_set_num_threads(std::atoi(argv[1]));
+    std::unique_ptr<Model> model;
     const dnnl_version_t *version = dnnl_version();
     std::cout << "{\"ready\": true, \"versions\": {\"onednn\": \"" << version->major << "." << version->minor << "."
-              << version->patch << "\", \"threads\": " << argv[2] << "}}" << std::endl;
+              << version->patch << "\", \"threads\": " << argv[1] << "}}" << std::endl;
     std::string line;
     while (std::getline(std::cin, line)) {
         std::istringstream words(line);
         std::string command;
         double value = 0;
-        words >> command >> value;
+        words >> command;
         if (command == "quit") break;
-        if (command == "time") measure(model, value);
-        if (command == "check") {
-            model.reset();
-            std::cout << "{\"losses\": [";
-            for (int i = 0; i < static_cast<int>(value); i++) {
-                char text[40];
-                std::snprintf(text, sizeof text, "%s%.9g", i ? ", " : "", model.step());
-                std::cout << text;
-            }
-            std::cout << "]}" << std::endl;
-        }
+        if (command == "case")
+            load(line.substr(5), model);
+        else if (words >> value && command == "time")
+            measure(*model, value);
+        else if (command == "check")
+            check(*model, static_cast<int>(value));
     }
     return 0;
 }

@@ -8,18 +8,19 @@ others sleep. Out come peers.json and peers.md: medians, quartiles, ratios, targ
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
 import pathlib
 import platform
-import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
 
-HERE = pathlib.Path(__file__).resolve().parent
+from contestants import Ours, Peers
+
+
 # n, T, d, h, L, V: the sizes that the speed targets name. One-hot inputs are a row of W_xh to perplex, a product to nn.RNN;
 # the cases with d > 0 are the same work to everyone. cell: tanh where none is named; GRU and LSTM have nn.GRU and nn.LSTM as peers.
 CASES = {
@@ -62,7 +63,7 @@ def arguments():
     parser.add_argument("--cases", default="", help="list [" + ",".join(STANDARD) + "]; also tiny")
     parser.add_argument("--quick", action="store_true", help="chars and words-embed, five turns of half a second, no torch.compile: some 3 minutes")
     parser.add_argument("--resume", action="store_true", help="go on with the peers.json in --out")
-    parser.add_argument("--variants", default="", help="of torch_peer.py [rnn,rnn-compile,loop,loop-compile]")
+    parser.add_argument("--variants", default="", help="of torch_peer.py [rnn,rnn-compile,loop,loop-compile; on a GPU rnn,rnn-graph,rnn-compile]")
     parser.add_argument("--compile-cases", default="chars,words-embed",
                         help="cases that torch.compile and the loop join, on all threads; compiling takes a minute each [chars,words-embed]")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda:k for perplex and the peers")
@@ -73,7 +74,8 @@ def arguments():
     parser.add_argument("--out", default="", help="folder for peers.json and peers.md; without it the table is printed")
     options = parser.parse_args()
     options.cases = (options.cases or ("chars,words-embed" if options.quick else ",".join(STANDARD))).split(",")
-    options.variants = (options.variants or ("rnn,loop" if options.quick else "rnn,rnn-compile,loop,loop-compile")).split(",")
+    usual = "rnn,rnn-graph,rnn-compile" if options.device != "cpu" else "rnn,rnn-compile,loop,loop-compile"
+    options.variants = (options.variants or ("rnn,loop" if options.quick else usual)).split(",")
     options.compile_cases = options.compile_cases.split(",")
     options.rounds = options.rounds or (5 if options.quick else 7)
     options.seconds = options.seconds or (0.5 if options.quick else 0.7)
@@ -87,116 +89,6 @@ def arguments():
     return options
 
 
-class Ours:
-    """perplex bench as a subprocess for each turn; the case's weights and batches are exported on the way."""
-
-    name = "perplex"
-
-    def __init__(self, options, case, threads, path):
-        self.command = [options.perplex, "bench", "--json", "--threads", str(threads), "--device", options.device]
-        self.command += ["--precision", options.precision]
-        for key in ("batch", "steps", "embed", "hidden", "layers", "vocab"):
-            self.command += [f"--{key}", str(case[key])]
-        self.command += ["--cell", case.get("cell", "tanh")]
-        self.result = self.run(0.1, ["--export", str(path)])
-        self.losses = self.result["cases"][0]["losses"]
-
-    def run(self, seconds, extra=()):
-        # a spread that is never reached: the turn lasts as long as a peer's
-        command = self.command + ["--case-seconds", str(seconds), "--spread", "1e-6", *extra]
-        # a session of its own: Ctrl-C is ours to handle
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-        if done.returncode != 0:
-            sys.exit(f"peers: {shlex.join(command)}: exit status {done.returncode}: {done.stderr.strip()}")
-        return json.loads(done.stdout)
-
-    def turn(self, seconds):
-        self.result = self.run(seconds)
-        case = self.result["cases"][0]
-        return {key: case[key] for key in ("tokens_per_s", "share_of_peak", "spread", "disturbed", "contended")}
-
-    def close(self):
-        pass
-
-
-class Peer:
-    """A worker process (worker.py's conversation)."""
-
-    def __init__(self, name, command, environment):
-        self.name, self.reason, self.versions = name, "", {}
-        self.errors = tempfile.TemporaryFile(mode="w+")
-        try:
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
-                                            env=environment, start_new_session=True)
-        except OSError as error:
-            self.process, self.reason = None, str(error)
-            return
-        first = self.read()
-        if first and not first.get("ready"):
-            self.reason = first.get("reason", "did not start")
-        elif first:
-            self.versions = first.get("versions", {})
-
-    def read(self):
-        line = self.process.stdout.readline()
-        if line:
-            return json.loads(line)
-        self.errors.seek(0)
-        self.reason = "ended: " + " ".join(self.errors.read().split())[-300:]
-        return None
-
-    def ask(self, line):
-        try:
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            pass
-        return self.read()
-
-    def check(self, losses, tolerance):
-        """Largest difference of the first losses; a peer that does other work is not timed."""
-        answer = self.ask(f"check {len(losses)}")
-        if not answer:
-            return None
-        difference = max(abs(a - b) for a, b in zip(answer["losses"], losses))
-        if not difference <= tolerance:
-            self.reason = f"its losses differ by {difference:.2e} nats, more than {tolerance:g}: not timed"
-        return difference
-
-    def turn(self, seconds):
-        return self.ask(f"time {seconds}")
-
-    def close(self):
-        if self.process:
-            if self.process.poll() is None:
-                try:
-                    self.process.stdin.write("quit\n")
-                    self.process.stdin.close()
-                except BrokenPipeError:
-                    pass
-                self.process.wait()
-            self.process.stdout.close()
-
-
-def start_peers(options, name, threads, most_threads, path):
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    common = ["--case", str(path), "--device", options.device, "--threads", str(threads), "--precision", options.precision]
-    gated = "cell" in CASES[name]
-    if options.torch_python:
-        for variant in options.variants:
-            if gated and not variant.startswith("rnn"):
-                continue
-            if variant != "rnn" and not (name in options.compile_cases and (threads == most_threads or options.quick)):
-                continue
-            yield Peer(f"torch {variant}", [options.torch_python, str(HERE / "torch_peer.py"), "--variant", variant, *common], environment)
-    if gated:
-        return  # the other peers are written for tanh
-    if options.jax_python:
-        yield Peer("jax scan", [options.jax_python, str(HERE / "jax_peer.py"), *common], environment)
-    if options.onednn and options.device == "cpu" and options.precision == "fp32":
-        yield Peer("oneDNN rnn", [options.onednn, str(path), str(threads)], environment)
-
-
 def quartiles(values):
     values = sorted(values)
     if len(values) < 2:
@@ -205,25 +97,15 @@ def quartiles(values):
     return q1, median, q3
 
 
-def measure_case(options, name, threads, most_threads, path):
-    alive = []
-    try:
-        return measure_in_turns(options, name, threads, most_threads, path, alive)
-    finally:
-        for peer, _ in alive:
-            peer.close()
-
-
-def measure_in_turns(options, name, threads, most_threads, path, alive):
+def measure_case(options, peers, name, threads, most_threads, path):
     case = CASES[name]
     ours = Ours(options, case, threads, path)
-    rows = []
-    for peer in start_peers(options, name, threads, most_threads, path):
+    rows, alive = [], []
+    for peer in peers.of_case(name, "cell" in case, threads, most_threads, path):
         difference = peer.check(ours.losses[:LOSSES], TOLERANCE[options.precision]) if not peer.reason else None
         rows.append({"peer": peer.name, "versions": peer.versions, "loss_difference": difference, "reason": peer.reason})
         if peer.reason:
             print(f"peers: {name}: {peer.name}: {peer.reason}", file=sys.stderr, flush=True)
-            peer.close()
         else:
             alive.append((peer, rows[-1]))
     turns = {ours.name: [], **{peer.name: [] for peer, _ in alive}}
@@ -360,12 +242,12 @@ def begin(options):
 def measure_all(options, result):
     pairs, most = plan(options)
     done = {(case["case"], case["threads"]) for case in result["cases"]}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(Peers(options)) as peers:
         for index, (name, threads) in enumerate(pairs):
             if (name, threads) in done:
                 continue
             print(f"peers: {index + 1} of {len(pairs)}: {name}, {threads} thread(s)", file=sys.stderr, flush=True)
-            case, ours = measure_case(options, name, threads, most, pathlib.Path(folder) / "case.safetensors")
+            case, ours = measure_case(options, peers, name, threads, most, pathlib.Path(folder) / "case.safetensors")
             if result.setdefault("commit", ours["commit"]) != ours["commit"]:
                 sys.exit(f"peers: the rows there are of commit {result['commit']}, the program is of {ours['commit']}; leave --resume out")
             for key in ("machine", "nvidia", "pinning", "build", "libraries"):

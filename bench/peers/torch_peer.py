@@ -6,6 +6,7 @@ Variants:
     rnn-compile    the same model through torch.compile
     loop           tanh(x_t + h W_hh') step by step; a one-hot input is a row of W_xh, without a product
     loop-compile   that loop, unrolled over T by torch.compile
+    rnn-graph      rnn with the whole training step captured once in a CUDA graph and replayed: a GPU's time without Python's
 The training step is forward, loss, backward, clip_grad_norm_ and SGD, with the state carried and detached.
 """
 
@@ -14,12 +15,11 @@ import os
 
 import worker
 
-VARIANTS = ("rnn", "rnn-compile", "loop", "loop-compile")
+VARIANTS = ("rnn", "rnn-compile", "loop", "loop-compile", "rnn-graph")
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", required=True, help="file of perplex bench --export")
     parser.add_argument("--variant", choices=VARIANTS, default="rnn")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:k")
     parser.add_argument("--threads", type=int, default=1)
@@ -51,11 +51,11 @@ class Model(nn.Module):
         kind = {1: nn.RNN, 3: nn.GRU, 4: nn.LSTM}[rows // self.hidden]
         self.states = 2 if kind is nn.LSTM else 1
         if loop and kind is not nn.RNN:
-            worker.fail("the loop by hand is of tanh units alone")
+            raise worker.Refused("the loop by hand is of tanh units alone")
         self.vocab = weights["decoder.bias"].shape[0]
         self.loop = loop
         if "decoder.weight" not in weights:
-            worker.fail("tied embeddings are not part of this comparison")
+            raise worker.Refused("tied embeddings are not part of this comparison")
         width = weights["rnn.weight_ih_l0"].shape[1]
         self.encoder = nn.Embedding(self.vocab, width) if "encoder.weight" in weights else None
         self.rnn = kind(width, self.hidden, self.layers)
@@ -104,19 +104,23 @@ class Peer:
         torch.set_num_threads(options.threads)
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.precision == "tf32"
         self.device = torch.device(options.device)
-        self.case = worker.read_case(options.case)
-        self.tokens, self.targets = (
-            torch.from_numpy(worker.to_numpy(self.case[f"bench.{name}"])).long().to(self.device) for name in ("tokens", "targets")
-        )
-        self.tokens_per_step = self.tokens.shape[1] * self.tokens.shape[2]
         self.versions = {"torch": torch.__version__, "variant": options.variant, "threads": torch.get_num_threads()}
         if self.device.type == "cuda":
             self.versions["gpu"] = torch.cuda.get_device_name(self.device)
             self.versions["cuda"] = torch.version.cuda
             self.versions["cudnn"] = torch.backends.cudnn.version()
+
+    def load(self, case):
+        torch._dynamo.reset()  # nothing compiled for the case before is kept
+        self.case = case
+        self.tokens, self.targets = (
+            torch.from_numpy(worker.to_numpy(case[f"bench.{name}"])).long().to(self.device) for name in ("tokens", "targets")
+        )
+        self.tokens_per_step = self.tokens.shape[1] * self.tokens.shape[2]
         self.reset()
 
     def reset(self):
+        self.graph = None
         self.model = Model(self.case, loop=options.variant.startswith("loop")).to(self.device)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.SGD(self.parameters, lr=options.lr)
@@ -131,19 +135,53 @@ class Peer:
             output, state = self.model(tokens, state)
         return F.cross_entropy(output.float(), targets.reshape(-1)), state.float()
 
+    def train(self, tokens, targets, state):
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, state = self.run(tokens, targets, state)
+        loss.backward()
+        if options.clip > 0:
+            nn.utils.clip_grad_norm_(self.parameters, options.clip)
+        self.optimizer.step()
+        return loss.detach(), state.detach()
+
     def step(self):
         at = self.window % self.tokens.shape[0]
         if at == 0:
             self.state = self.zero
         self.window += 1
+        if options.variant == "rnn-graph":
+            return self.replay(at)
+        loss, self.state = self.train(self.tokens[at], self.targets[at], self.state)
+        return loss
+
+    def capture(self):
+        """The step as a graph over buffers that stay, as PyTorch's "CUDA semantics" has it; the weights end as they began."""
+        self.fixed = [self.tokens[0].clone(), self.targets[0].clone(), self.zero.clone()]
+        before = [p.detach().clone() for p in self.parameters]
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(3):
+                self.train(*self.fixed)
+        torch.cuda.current_stream().wait_stream(aside)
         self.optimizer.zero_grad(set_to_none=True)
-        loss, state = self.run(self.tokens[at], self.targets[at], self.state)
-        self.state = state.detach()
-        loss.backward()
-        if options.clip > 0:
-            nn.utils.clip_grad_norm_(self.parameters, options.clip)
-        self.optimizer.step()
-        return loss.detach()
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.result = self.train(*self.fixed)
+            self.fixed[2].copy_(self.result[1])
+        with torch.no_grad():
+            for p, value in zip(self.parameters, before):
+                p.copy_(value)
+
+    def replay(self, at):
+        if not self.graph:
+            self.capture()
+        self.fixed[0].copy_(self.tokens[at])
+        self.fixed[1].copy_(self.targets[at])
+        if at == 0:
+            self.fixed[2].zero_()
+        self.graph.replay()
+        return self.result[0].clone()
 
     def loss(self, handle):
         return float(handle)
@@ -155,4 +193,6 @@ class Peer:
 
 if options.device.startswith("cuda") and not torch.cuda.is_available():
     worker.fail("PyTorch finds no GPU")
+if options.variant == "rnn-graph" and not options.device.startswith("cuda"):
+    worker.fail("CUDA graphs need a GPU")
 worker.serve(Peer())

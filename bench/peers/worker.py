@@ -1,8 +1,9 @@
 """What every Python peer shares: reading the case that perplex exported, and the conversation with run.py.
 
-A peer is a process that stays alive through a case and is idle (blocked on its standard input) while others are measured.
-It reads one command a line and answers with one JSON object a line:
+A peer is a process that stays alive through all cases (libraries load once) and is idle (blocked on its standard input) while
+others are measured. It reads one command a line and answers with one JSON object a line:
 
+    case PATH    the case that perplex exported -> {"case": true}, or false and the "reason" that it cannot be done
     check K      K training steps from the initial weights -> {"losses": [...]} mean nats per token of each step
     time S       whole training steps for at least S seconds -> {"tokens_per_s", "seconds", "steps", "use"}
     quit
@@ -38,14 +39,24 @@ def to_numpy(entry):
     return numpy.frombuffer(data, {"F32": "<f4", "I32": "<i4"}[dtype]).reshape(shape).copy()
 
 
+class Refused(Exception):
+    """A case that a peer cannot do, with the reason; the next one may be another."""
+
+
 def serve(peer):
-    """peer has versions (a dict), reset(), step() -> loss handle, loss(handle) -> float, wait(), tokens_per_step."""
+    """peer has versions (a dict), load(case), reset(), step() -> loss handle, loss(handle) -> float, wait(), tokens_per_step."""
     answer({"ready": True, "versions": peer.versions})
     for line in sys.stdin:
         words = line.split()
         if words[0] == "quit":
             return
-        if words[0] == "check":
+        if words[0] == "case":
+            try:
+                peer.load(read_case(line.split(maxsplit=1)[1].strip()))
+                answer({"case": True})
+            except Refused as reason:
+                answer({"case": False, "reason": str(reason)})
+        elif words[0] == "check":
             peer.reset()
             answer({"losses": [peer.loss(peer.step()) for _ in range(int(words[1]))]})
         elif words[0] == "time":
@@ -80,7 +91,7 @@ def answer(value):
 
 
 def fail(reason):
-    """Ends a peer that cannot do the case; run.py reports the reason in its table."""
+    """Ends a peer that can do no case here; run.py reports the reason in its table."""
     answer({"ready": False, "reason": reason})
     sys.exit(0)
 

@@ -26,6 +26,7 @@ losses = json.load(open(os.environ["LOSSES"]))["cases"][0]["losses"]
 for line in sys.stdin:
     word = line.split()[0]
     if word == "quit": break
+    if word == "case": print(json.dumps({"case": True}), flush=True)
     if word == "check": print(json.dumps({"losses": [x + float(os.environ["OFFSET"]) for x in losses]}), flush=True)
     if word == "time":
         time.sleep(0.05)
@@ -57,7 +58,10 @@ check "... and its end is the reason" has '"ended" in peer["reason"]'
 check "an unknown case is status 2" bash -c "python3 '$here/bench/peers/run.py' --cases nonsense --onednn x 2>'$work/err'; [ \$? = 2 ] && grep -q nonsense '$work/err'"
 if [ -n "$torch" ] && "$torch" -c 'import torch' 2>/dev/null; then
     check "PyTorch's nn.RNN takes part" run --torch-python "$torch" --variants rnn --out "$work/table"
-    check "... with the same losses, and is timed" has 'peer["peer"] == "torch rnn" and peer["loss_difference"] < 2e-4 and peer["ratio"] > 0'
+    check "one process takes part in several cases" run --torch-python "$torch" --variants rnn --cases tiny,lstm --out "$work/two"
+    check "... refuses those that are not its own" run --torch-python "$torch" --variants rnn,loop,rnn-graph --compile-cases tiny,gru --out "$work/table"
+    check "... and says why" grep -q 'rnn-graph | not timed: CUDA graphs need a GPU' "$work/table/peers.md"
+    check "... beside one that is timed, with the same losses" has 'peer["peer"] == "torch rnn" and peer["loss_difference"] < 2e-4 and peer["ratio"] > 0'
 else
     echo "SKIP: bench_peers: PyTorch: no interpreter has it; set PERPLEX_PYTHON (the rest was tested)"
 fi
