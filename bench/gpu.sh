@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# The GPU round: one command on a bare machine with an NVIDIA GPU, the CUDA toolkit, CMake and Python (PyTorch for the peers).
+# The GPU rounds: one command each on a bare machine with an NVIDIA GPU, the CUDA toolkit, CMake and Python (PyTorch for the peers).
 #
-#   bench/gpu.sh OUT [PART...]
+#   bench/gpu.sh right OUT [PART...]   builds for the GPU at hand and asks whether all is right: every test of kernels and engine, the
+#                                      device functions beside their plain C++ twins, compute-sanitizer, resuming, two ranks
+#   bench/gpu.sh speed OUT [PART...]   builds, and times kernel by kernel and variant by variant, whole steps (perplex bench), and the
+#                                      size from which the GPU is worth it
+#   bench/gpu.sh peers OUT [PART...]   builds, and measures beside PyTorch: eager, in a CUDA graph, compiled
 #
-# Builds for the GPU at hand, runs the kernels' and the engine's tests on it, holds the device functions to their plain C++
-# twins, looks with compute-sanitizer, trains in each precision, measures (perplex bench) and compares with PyTorch. A part that
-# fails does not stop the others; OUT/summary.json and the last lines say what passed, failed or was skipped, and why.
-# It ends within PERPLEX_GPU_SECONDS [570]: what no time is left for is skipped, and listed as that. Measuring comes before
-# the slow checks, so that a short round still brings figures.
+# A part that fails does not stop the others; OUT/summary.json and the last lines say what passed, failed or was skipped, and why.
+# A round ends within PERPLEX_GPU_SECONDS [530]: what no time is left for is skipped, and listed as that. Rounds share a build folder:
+# on a machine that is kept, the second builds nothing.
 #
 #   PERPLEX_GPU_DEBS   a folder of .deb files to unpack (not install) for the libraries of the host part: libcjson-dev and
 #                      libcjson1, libutf8proc-dev and libutf8proc2 or 3, libxxhash-dev and libxxhash0, libcmocka-dev and libcmocka0
@@ -15,8 +17,8 @@
 #   PERPLEX_GPU_DEVICE [cuda:0]
 #   PERPLEX_TORCH_PYTHON  an interpreter with PyTorch [python3]
 #
-# OUT gets: summary.json, bench.json (h and n of the speed targets), precision.json, peers-fp32.json, peers-tf32.json,
-# peers-bf16.json, targets.json (each speed target: met, missed or not measured) and logs.tar.gz with everything else.
+# OUT gets summary.json and logs.tar.gz; of `right` precision.json; of `speed` kernels.json, bench.json and crossover.json; of `peers`
+# peers-fp32.json, peers-tf32.json, peers-bf16.json and targets.json (each speed target: met, missed or not measured).
 set -u
 export LC_ALL=C # numbers with a point, whatever the user's language
 
@@ -32,8 +34,17 @@ case "${1:-}" in
         ;;
 esac
 
-out=$1
-shift
+round=$1
+case $round in
+    right | speed | peers) ;;
+    *)
+        echo "gpu.sh: $round: no such round; there are right, speed and peers (--help)" >&2
+        exit 2
+        ;;
+esac
+[ -n "${2:-}" ] || { echo "gpu.sh: $round: a folder for the results is missing (--help)" >&2; exit 2; }
+out=$2
+shift 2
 wanted=" $* "
 root=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$out" || exit 2
@@ -41,7 +52,7 @@ out=$(cd "$out" && pwd)
 build=${PERPLEX_GPU_BUILD:-$root/build/gpu}
 device=${PERPLEX_GPU_DEVICE:-cuda:0}
 python=${PERPLEX_TORCH_PYTHON:-python3}
-limit=${PERPLEX_GPU_SECONDS:-570}
+limit=${PERPLEX_GPU_SECONDS:-530}
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 mkdir -p "$build"
@@ -123,8 +134,13 @@ compile() {
     cmake -S "$root" -B "$build/tree" -DCMAKE_BUILD_TYPE=Release -DPERPLEX_CUDA=ON -DPERPLEX_CUDA_NATIVE=ON \
         -DCMAKE_PREFIX_PATH="$build/libraries/usr" || return 1
     # the tests of the simulator belong to machines without a GPU
-    cmake --build "$build/tree" -j "$cores" --target perplex perplex_cuda test_cuda_kernels_gpu test_cuda_conformance \
-        test_parity test_evaluation test_update test_state test_dropout test_precision test_drift
+    local targets="perplex perplex_cuda"
+    case $round in
+        right) targets="$targets test_cuda_kernels_gpu test_cuda_conformance kernel_cases_gpu test_parity test_evaluation test_update test_state test_dropout test_precision test_drift" ;;
+        speed) targets="$targets kernel_cases_gpu" ;;
+    esac
+    # shellcheck disable=SC2086 # a list of targets
+    cmake --build "$build/tree" -j "$cores" --target $targets
 }
 
 program=$build/tree/perplex
@@ -141,6 +157,15 @@ conformance() {
 
 kernels() {
     "$tests/test_cuda_kernels_gpu"
+}
+
+# Every variant of every kernel on one list of cases, checked; `cases --time` of the round of speeds times them.
+cases() {
+    "$tests/kernel_cases_gpu"
+}
+
+kernel_speeds() {
+    "$tests/kernel_cases_gpu" --time --json >"$out/kernels.json"
 }
 
 # One of the programs that hold an engine to the reference.
@@ -161,18 +186,28 @@ measure() {
         --sweep precision=fp32,tf32,bf16 >"$out/bench.json"
 }
 
+# The same steps with each variant of the recurrence by name: what `auto` should have chosen.
+variants() {
+    local variant
+    for variant in step fused; do
+        "$program" bench --json --device "$device" --recurrence "$variant" --sweep hidden=128,256,512 --sweep batch=1,32 --sweep steps=64 \
+            --sweep vocab=28 --sweep precision=fp32,bf16 >"$logs/variants-$variant.json" || return 1
+    done
+    "$program" bench --compare "$logs/variants-step.json" "$logs/variants-fused.json" || true # slower is a finding, not a failure
+}
+
 # The GPU beside the CPU engine of the same machine: the ratio, and the size from which it is worth it.
 crossover() {
-    "$program" bench --json --device "cpu,$device" --sweep hidden=64,256,1024 --sweep batch=1,32 --sweep steps=35 --sweep vocab=28 >"$out/crossover.json"
+    "$program" bench --json --device "cpu,$device" --sweep hidden=64,256,1024 --sweep batch=32 --sweep steps=35 --sweep vocab=28 >"$out/crossover.json"
 }
 
 peers() {
     [ -f bench/peers/run.py ] || skip "bench/peers/run.py is not there"
     "$python" -c 'import torch; assert torch.cuda.is_available()' || skip "$python has no PyTorch that sees a GPU"
-    # compiling takes half a minute each: that variant joins where $2 says
+    # compiling takes half a minute each: that variant joins where $2 says, the one in a CUDA graph everywhere
     "$python" bench/peers/run.py --perplex "$program" --torch-python "$python" --device "$device" --precision "$1" --threads 1 --rounds 3 --seconds 0.3 \
-        --cases gpu-512-32,gpu-512-64,gpu-512-128,gpu-512-256,gpu-1024-32,gpu-1024-64,gpu-1024-128,gpu-1024-256 \
-        --variants rnn,rnn-compile --compile-cases "$2" --out "$logs/peers-$1"
+        --cases chars,chars-256,wide,one-stream,gpu-512-32,gpu-512-64,gpu-512-128,gpu-512-256,gpu-1024-32,gpu-1024-128,gru,lstm \
+        --variants rnn,rnn-graph,rnn-compile --compile-cases "$2" --out "$logs/peers-$1"
     local status=$?
     cp "$logs/peers-$1/peers.json" "$out/peers-$1.json"
     return $status
@@ -182,7 +217,7 @@ peers() {
 targets() {
     "$python" - "$out/targets.json" "$out" <<'END'
 import json, os, sys
-wanted = {(p, f"gpu-{h}-{n}") for p in ("fp32", "tf32", "bf16") for h in (512, 1024) for n in (32, 64, 128, 256)}
+wanted = {(p, f"gpu-{h}-{n}") for p in ("fp32", "tf32", "bf16") for h, ns in ((512, (32, 64, 128, 256)), (1024, (32, 128))) for n in ns}
 rows = []
 for precision in ("fp32", "tf32", "bf16"):
     path = os.path.join(sys.argv[2], f"peers-{precision}.json")
@@ -204,14 +239,16 @@ sys.exit(missed + unknown > 0)
 END
 }
 
-# Two ranks by the real NCCL: on two GPUs the losses of one rank; on one GPU NCCL says that it does not do that.
+# Two ranks by the real NCCL, with the losses of one rank. NCCL takes no two ranks on one GPU, unless they say that they are of two hosts
+# (NCCL_HOSTID): they then meet through the network's loopback.
 ranks() {
-    local pids="" r status=0
+    local pids="" r status=0 gpus
+    gpus=$(nvidia-smi --list-gpus | wc -l)
     training_text
     train "$logs/one-rank" --device "$device" --max-steps 20 --log-every 1 || return 1
     rm -rf "$logs/two-ranks"
     for r in 0 1; do
-        RANK=$r WORLD_SIZE=2 LOCAL_RANK=$r PERPLEX_JOB=gpu-round-$$ PERPLEX_BOOTSTRAP_DIR=$logs/meet "$program" train --data "$logs/text" --level byte \
+        NCCL_HOSTID=gpu-round-$r RANK=$r WORLD_SIZE=2 LOCAL_RANK=$((r % gpus)) PERPLEX_JOB=gpu-round-$$ PERPLEX_BOOTSTRAP_DIR=$logs/meet "$program" train --data "$logs/text" --level byte \
             --split 0.9,0.1,0 --hidden 256 --batch 64 --steps 64 --optimizer adam --lr 0.002 --clip 1 --seed 1 --run "$logs/two-ranks" --device cuda \
             --max-steps 20 --log-every 1 --bootstrap file --bootstrap-timeout 40 --rank-timeout 40 >"$logs/rank-$r.log" 2>&1 &
         pids="$pids $!"
@@ -304,43 +341,58 @@ kernel_times() {
     nsys stats --report cuda_gpu_kern_sum,nvtx_sum "$logs/profile.nsys-rep"
 }
 
-# ---- the round -------------------------------------------------------------------------------------------------------
+# ---- the rounds ------------------------------------------------------------------------------------------------------
 
-export -f machine unpack compile devices conformance kernels engine sanitizer measure crossover peers targets ranks training_text train precision resume kernel_times skip
-export root out build device python logs cores program tests
+export -f machine unpack compile devices conformance kernels cases kernel_speeds engine sanitizer measure variants crossover peers targets ranks training_text train precision resume kernel_times skip
+export round root out build device python logs cores program tests
 libraries=$build/libraries/usr/lib/x86_64-linux-gnu
 export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} LIBRARY_PATH=$libraries${LIBRARY_PATH:+:$LIBRARY_PATH}
 export PERPLEX_CUDA_MODULE=$build/tree/perplex-cuda.so
 if [ -d /usr/local/cuda/bin ]; then PATH=$PATH:/usr/local/cuda/bin; fi
 
-echo "perplex on a GPU: results go to $out"
+echo "perplex on a GPU, $round: results go to $out"
 part machine 30 bash -c machine
 part unpack 30 bash -c unpack
 part build 240 bash -c compile
-part devices 20 bash -c devices
-part conformance 30 bash -c conformance
-part kernels 60 bash -c kernels
-for name in parity evaluation update state dropout; do
-    part "$name" 60 bash -c "engine $name"
-done
-part low_precision 60 bash -c "engine precision"
-part resume 60 bash -c resume
-part measure 150 bash -c measure
-part peers_fp32 130 bash -c "peers fp32 gpu-512-32,gpu-512-256"
-part peers_tf32 90 bash -c "peers tf32 gpu-512-32"
-part peers_bf16 90 bash -c "peers bf16 gpu-512-32"
-part targets 10 bash -c targets
-part ranks 60 bash -c ranks
-part precision 60 bash -c precision
-part memcheck 60 bash -c "sanitizer memcheck"
-part racecheck 60 bash -c "sanitizer racecheck"
-part drift 60 bash -c "engine drift"
-part crossover 60 bash -c crossover
-part kernel_times 60 bash -c kernel_times
+
+round_right() {
+    part devices 20 bash -c devices
+    part conformance 30 bash -c conformance
+    part kernels 60 bash -c kernels
+    part cases 60 bash -c cases
+    for name in parity evaluation update state dropout; do
+        part "$name" 60 bash -c "engine $name"
+    done
+    part parity_fused 60 env PERPLEX_TEST_RECURRENCE=fused bash -c "engine parity"
+    part low_precision 60 bash -c "engine precision"
+    part resume 60 bash -c resume
+    part ranks 60 bash -c ranks
+    part precision 60 bash -c precision
+    part memcheck 60 bash -c "sanitizer memcheck"
+    part racecheck 60 bash -c "sanitizer racecheck"
+    part drift 60 bash -c "engine drift"
+}
+
+round_speed() {
+    part kernel_speeds 120 bash -c kernel_speeds
+    part measure 150 bash -c measure
+    part variants 60 bash -c variants
+    part crossover 90 bash -c crossover
+    part kernel_times 60 bash -c kernel_times
+}
+
+round_peers() {
+    part peers_bf16 140 bash -c "peers bf16 gpu-512-32"
+    part peers_fp32 140 bash -c "peers fp32 gpu-512-32"
+    part peers_tf32 120 bash -c "peers tf32 gpu-512-32"
+    part targets 10 bash -c targets
+}
+
+"round_$round"
 
 commit=$(git -C "$root" rev-parse HEAD 2>/dev/null || echo unknown)
 gpu=$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null | head -n 1)
-printf '{"commit": %s, "gpu": %s, "date": "%s", "seconds": %d, "failed": %d, "parts": [\n%s\n]}\n' "$(quote "$commit")" "$(quote "${gpu:-none}")" \
+printf '{"round": "%s", "commit": %s, "gpu": %s, "date": "%s", "seconds": %d, "failed": %d, "parts": [\n%s\n]}\n' "$round" "$(quote "$commit")" "$(quote "${gpu:-none}")" \
     "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$SECONDS" "$failures" "$rows" >"$out/summary.json"
 rm -f "$logs/text"
 tar -C "$logs" --exclude='*.safetensors' --exclude='*.nsys-rep' --exclude='*.sqlite' -czf "$out/logs.tar.gz" .
