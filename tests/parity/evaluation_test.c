@@ -2,8 +2,9 @@
  *
  * A uniform model has perplexity V, a certain one 1, one that gives the target probability 0 has infinity; and a
  * stream's losses depend neither on how windows cut it nor on the streams beside it. The CPU engines promise the last
- * to the bit; other devices up to rounding. */
+ * to the bit; other devices up to the order of their sums. */
 #include "cases.h"
+#include "philox.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -200,6 +201,42 @@ static void score(px_engine *engine, const px_model_config *model, const int32_t
     free(states);
 }
 
+static double largest_difference(const float *a, const float *b, size_t count)
+{
+    double largest = 0;
+    for (size_t i = 0; i < count; i++) largest = fmax(largest, fabs((double)a[i] - b[i]));
+    return largest;
+}
+
+/* How far results of a device may be apart that adds the terms of its products in another order for another shape, as
+ * cuBLAS does. Such a sum of h products is the exact one for weights that differ by at most h u relatively, u = 2^-24
+ * (Higham 2002, Accuracy and Stability of Numerical Algorithms, 3.1), and by some u where roundings are of either sign
+ * and blocks are added, as on a GPU. What such weights change is measured on the device itself, since it depends on the
+ * model: these recurrences, with weights of three times the usual size, enlarge a difference from step to step. Four
+ * times the largest of three tries. want, want_state: the results with flat, which the engine holds again afterwards.
+ */
+static double order_tolerance(px_engine *engine, const px_model_config *model, const float *flat, size_t count,
+                              const arrangement *way, const int32_t *text, const float *want, const float *want_state)
+{
+    size_t state_count = (size_t)model->layers * (size_t)model->hidden;
+    float *moved = malloc(count * sizeof *moved), *state = malloc(state_count * sizeof *state), nll[LENGTH];
+    double largest = 0;
+    assert_true(moved && state);
+    for (uint32_t try = 0; try < 3; try++) {
+        for (size_t i = 0; i < count; i++) {
+            const int up = px_random_u32(7, PX_RANDOM_SYNTHETIC, try, i) & 1;
+            moved[i] = (float)(flat[i] * (1 + (up ? 0x1p-24 : -0x1p-24)));
+        }
+        PX_CHECK(px_engine_write(engine, PX_SECTION_PARAMETERS, moved));
+        score(engine, model, text, way, nll, state);
+        largest = fmax(largest, largest_difference(nll, want, LENGTH));
+        largest = fmax(largest, largest_difference(state, want_state, state_count));
+    }
+    PX_CHECK(px_engine_write(engine, PX_SECTION_PARAMETERS, flat));
+    free(moved), free(state);
+    return fmax(4 * largest, 1e-5); /* the floor: exp, log and tanh of two compilers */
+}
+
 static void losses_depend_neither_on_the_cut_nor_on_other_streams(void **state)
 {
     static const px_model_config models[] = {
@@ -234,14 +271,17 @@ static void losses_depend_neither_on_the_cut_nor_on_other_streams(void **state)
         PX_CHECK(px_engine_write(engine, PX_SECTION_PARAMETERS, flat));
         score(engine, model, text, &ways[0], want, want_state);
         assert_true(px_largest(want, LENGTH) > 0.1);
+        const double tolerance =
+            same_bits_expected() ? 0
+                                 : order_tolerance(engine, model, flat, table.count, &ways[0], text, want, want_state);
+        if (tolerance > 0) print_message("V = %d, h = %d: up to %.1e\n", model->vocab, model->hidden, tolerance);
         for (size_t w = 1; w < sizeof ways / sizeof *ways; w++) {
             char what[120];
-            double relative = same_bits_expected() ? 0 : 1e-5;
             snprintf(what, sizeof what, "V = %d, h = %d: %s instead of one window", (int)model->vocab,
                      (int)model->hidden, ways[w].name);
             score(engine, model, text, &ways[w], got, got_state);
-            failures += px_compare_values(got, want, LENGTH, relative, 1, what);
-            failures += px_compare_values(got_state, want_state, state_count, relative, 1, what);
+            failures += px_compare_values(got, want, LENGTH, tolerance, 1, what);
+            failures += px_compare_values(got_state, want_state, state_count, tolerance, 1, what);
         }
         px_engine_destroy(engine);
         free(flat), free(want_state), free(got_state);
