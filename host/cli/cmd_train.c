@@ -26,6 +26,7 @@ static const char USAGE[] =
     "perplex train --data FILE --run DIR [flags]     start a run in the new folder DIR\n"
     "       perplex train --resume DIR [flags]              go on with a run that was stopped\n"
     "       perplex train ... --run DIR --resume auto       the one or the other: for batch jobs\n"
+    "       perplex train --resume DIR --extend-steps k     go on with a run that has ended\n"
     "Trains a recurrent language model. DIR gets config, metrics.jsonl, best.safetensors and\n"
     "last.safetensors. The defaults suit a first run on a book. [..] shows the default where it is not 0.\n";
 static const char HELP_END[] =
@@ -37,6 +38,7 @@ static const char HELP_END[] =
 typedef struct train_flags {
     const char *resume, *time_limit, *time_margin;
     int automatic; /* --resume auto */
+    int64_t extend_steps;
     int dry_run, json;
 } train_flags;
 
@@ -264,7 +266,9 @@ static px_status start_or_resume(px_config *config, px_command_line *line, const
         if (flags->dry_run) return dry_run(config, &hooks, &progress, flags->json);
     }
     PX_TRY(px_comm_agree(comm, limit_time(flags, &hooks)));
-    if (flags->resume)
+    if (flags->extend_steps)
+        status = px_train_extend(flags->resume, flags->extend_steps, changes, &hooks, &result);
+    else if (flags->resume)
         status = px_train_resume(flags->resume, changes, &hooks, &result);
     else if (flags->automatic)
         status = px_train_start_or_resume(config, changes, &hooks, &result);
@@ -289,6 +293,8 @@ int px_cmd_train(int argc, char **argv)
     const px_flag own[] = {
         {"resume", "DIR|auto", PX_FLAG_STRING, &flags.resume, 0, 0,
          "go on with the run in DIR; auto: in --run, or start it"},
+        {"extend-steps", "k", PX_FLAG_INT64, &flags.extend_steps, 1, 1e15,
+         "with --resume: k more for a run that has ended, by a new cosine"},
         {"time-limit", "TIME", PX_FLAG_STRING, &flags.time_limit, 0, 0,
          "stop with a checkpoint before 30m, 1:30:00, ... are over; or none"},
         {"time-margin", "TIME", PX_FLAG_STRING, &flags.time_margin, 0, 0, "how long before"},
@@ -318,6 +324,8 @@ int px_cmd_train(int argc, char **argv)
         status =
             px_fail(PX_ERR_ARGUMENT,
                     "--resume goes on in its own folder; leave --run out (--resume auto starts or goes on in --run)");
+    if (status == PX_OK && flags.extend_steps && !flags.resume)
+        status = px_fail(PX_ERR_ARGUMENT, "--extend-steps: is for a run that has ended; name it by --resume DIR");
     if (status == PX_OK && (flags.resume || flags.automatic) && flags.dry_run)
         status = px_fail(PX_ERR_ARGUMENT,
                          "--dry-run is for a new run; leave --resume out (perplex info DIR shows an old one)");

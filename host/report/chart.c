@@ -309,6 +309,9 @@ static void draw_lines(px_text *out, const px_chart *chart, const axis *x, const
         if (drawable(y, chart->level[i].y) && chart->level[i].y >= y->low && chart->level[i].y <= y->high)
             px_text_format(out, "<path class=\"level-line\" d=\"M%.1f %.1fH%.1f\"/>", x->from,
                            place(y, chart->level[i].y), x->to);
+    for (int i = 0; i < chart->seams; i++)
+        px_text_format(out, "<path class=\"seam-line\" d=\"M%.1f %.1fV%.1f\"/>", place(x, chart->seam[i]), y->from,
+                       y->to);
     for (int i = 0; i < chart->lines; i++) draw_line(out, &chart->line[i], x, y);
     px_text_format(out, "</g>");
 }

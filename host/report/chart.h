@@ -6,7 +6,7 @@
 
 #include "text_buffer.h"
 
-enum { PX_CHART_LINES_MAX = 16, PX_CHART_LEVELS_MAX = 4 };
+enum { PX_CHART_LINES_MAX = 16, PX_CHART_LEVELS_MAX = 4, PX_CHART_SEAMS_MAX = 8 };
 
 typedef struct px_chart_line {
     const char *label; /* any text; escaped here. "" = no label */
@@ -32,6 +32,8 @@ typedef struct px_chart {
     int lines;
     px_chart_level level[PX_CHART_LEVELS_MAX];
     int levels;
+    double seam[PX_CHART_SEAMS_MAX]; /* where something began anew: upright dashed lines at these x */
+    int seams;
 } px_chart;
 
 /* 1 where there is at least one point to draw. */

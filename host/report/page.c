@@ -67,6 +67,11 @@ static void write_facts(px_text *out, const px_run_data *run)
         px_html_string(out, run->reason);
         px_text_format(out, ".</p>\n");
     }
+    for (int i = 0; i < run->extensions; i++)
+        px_text_format(out,
+                       "<p class=\"note\">Extended at step %s by %s steps, with a new cosine from a rate of %s.</p>\n",
+                       px_html_count(value, (double)run->extension[i].step),
+                       px_html_count(a, (double)run->extension[i].steps), px_html_value(note, run->extension[i].rate));
     if (run->rollbacks)
         px_text_format(
             out, "<p class=\"note\">Went back to a checkpoint %lld times after a value that was not finite.</p>\n",
@@ -118,6 +123,11 @@ static void add_curve(px_chart *chart, const char *label, const px_series *serie
                                                       .marks = series->count == 1 || (marks && series->count <= 60)};
 }
 
+static void add_seams(px_chart *chart, const px_run_data *run)
+{
+    for (int i = 0; i < run->extensions; i++) chart->seam[chart->seams++] = (double)run->extension[i].step;
+}
+
 static void write_perplexity(px_text *out, const px_run_data *run)
 {
     char train[64], valid[64], uniform[64], unigram[64], a[32];
@@ -131,6 +141,7 @@ static void write_perplexity(px_text *out, const px_run_data *run)
                       .log_y = 1,
                       .y_min = NAN,
                       .y_max = NAN};
+    add_seams(&chart, run);
     add_curve(&chart, line_label(train, "train", &run->train_loss, 1), &run->train_loss, c.train, 0, 0);
     add_curve(&chart, line_label(valid, "valid", &run->valid_loss, 1), &run->valid_loss, c.valid, 1, 1);
     snprintf(uniform, sizeof uniform, "uniform %s", px_html_count(a, (double)run->vocabulary));
@@ -162,6 +173,7 @@ static void write_loss(px_text *out, const px_run_data *run)
         .y_min = NAN,
         .y_max = NAN};
     const px_series *t = &run->train_loss, *v = &run->valid_loss;
+    add_seams(&chart, run);
     add_curve(&chart, line_label(train, "train", t, 0), t, t->value, 0, 0);
     add_curve(&chart, line_label(valid, "valid", v, 0), v, v->value, 1, 1);
     double highest_t, highest_v;

@@ -140,6 +140,15 @@ static px_status read_rollback(reader *r, const cJSON *line)
     return PX_OK;
 }
 
+static px_status read_extension(reader *r, const cJSON *line, int64_t step)
+{
+    px_run_extension extension = {.step = step};
+    PX_TRY(count_of(r, line, "steps", &extension.steps));
+    PX_TRY(number_of(r, line, "learning_rate", 1, &extension.rate));
+    if (r->data->extensions < PX_RUN_EXTENSIONS_MAX) r->data->extension[r->data->extensions++] = extension;
+    return PX_OK;
+}
+
 static px_status read_end(reader *r, const cJSON *line)
 {
     px_run_data *data = r->data;
@@ -169,6 +178,7 @@ static px_status read_line(reader *r, const cJSON *line)
     if (strcmp(name, "valid") == 0) return read_valid(r, line, (double)step);
     if (strcmp(name, "sample") == 0) return read_sample(r, line, step);
     if (strcmp(name, "rollback") == 0) return read_rollback(r, line);
+    if (strcmp(name, "extend") == 0) return read_extension(r, line, step);
     if (r->ended) return read_end(r, line);
     if (r->stopped) {
         text_of(line, "reason", data->reason, sizeof data->reason);

@@ -19,6 +19,13 @@ typedef struct px_run_sample {
     char *text; /* UTF-8; owned */
 } px_run_sample;
 
+/* Where a run that had ended was given more steps. */
+typedef struct px_run_extension {
+    int64_t step, steps;
+    double rate; /* of its cosine's beginning */
+} px_run_extension;
+enum { PX_RUN_EXTENSIONS_MAX = 8 }; /* the first of them are shown */
+
 /* running: a process holds the run's lock. stopped: can be resumed. failed: ended by a value that was not finite. */
 typedef enum px_run_condition { PX_RUN_RUNNING, PX_RUN_STOPPED, PX_RUN_FINISHED, PX_RUN_FAILED } px_run_condition;
 
@@ -40,6 +47,8 @@ typedef struct px_run_data {
     int64_t best_step;            /* -1 where nothing was evaluated */
     double best_valid_loss;
     int64_t rollbacks;
+    px_run_extension extension[PX_RUN_EXTENSIONS_MAX];
+    int extensions;
     double median_speed; /* tokens/s of the train lines; NaN without any */
     /* end line; NaN where it has none */
     int end_of_last; /* 1: the end's losses on whole texts are of the last weights, the best model's file was missing */

@@ -48,6 +48,7 @@ typedef struct px_config {
     double lr;
     px_schedule schedule;
     int64_t schedule_steps; /* length of the schedule; 0 = from max_steps or epochs, fixed at the first start */
+    int64_t schedule_from;  /* its first step; 0, or where the run was extended */
     int64_t warmup_steps;   /* linear from 0 */
     double lr_min;          /* floor of cosine, as a share of lr */
     int64_t lr_step_every;  /* schedule step: multiply by lr_factor every so many steps */

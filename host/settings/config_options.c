@@ -123,6 +123,8 @@ const px_option px_options[] = {
     ENUM("schedule", SCHEDULES, schedule, PX_GROUP_RATE, "of the learning rate"),
     INT64("schedule-steps", "k", schedule_steps, 0, PX_GROUP_RATE, PX_RESUME_FIXED,
           "its length; 0: from --max-steps or --epochs"),
+    INT64("schedule-from", "k", schedule_from, 0, PX_GROUP_RATE, PX_RESUME_FIXED,
+          "its first step; --extend-steps sets it"),
     INT64("warmup-steps", "k", warmup_steps, 0, PX_GROUP_RATE, PX_RESUME_FIXED,
           "steps over which the rate rises from 0"),
     DOUBLE("lr-min", "x", lr_min, 0, 1, PX_GROUP_RATE, "cosine: where it ends, as a share of --lr"),

@@ -144,17 +144,15 @@ static px_status save_after_evaluation(px_run *run)
 
 /* ---- steps ------------------------------------------------------------------------------------------------------- */
 
-static px_end_reason end_reason(const px_run *run)
+px_end_reason px_run_end_of(const px_config *config, const px_run_state *state)
 {
-    const px_config *config = &run->config;
-    const px_run_state *state = &run->state;
     if (config->early_stop > 0 && state->since_best >= config->early_stop) return PX_END_EARLY_STOP;
     if (config->epochs > 0 && state->epoch >= config->epochs) return PX_END_EPOCHS;
     if (config->max_steps > 0 && state->step >= config->max_steps) return PX_END_MAX_STEPS;
     return PX_END_NONE;
 }
 
-px_end_reason px_run_end_reason(const px_run *run) { return end_reason(run); }
+px_end_reason px_run_end_reason(const px_run *run) { return px_run_end_of(&run->config, &run->state); }
 
 /* Every so many steps, or so many seconds after the last one, whatever that was for. */
 static int save_is_due(const px_run *run)
@@ -194,7 +192,7 @@ static px_status after_step(px_run *run)
         run->validates && (config->valid_every > 0 ? state->step % config->valid_every == 0 : epoch_ended);
     int save_due = save_is_due(run);
     if (config->checkpoint_every.seconds > 0) PX_TRY(px_run_decide(run, &save_due)); /* rank 0's clock */
-    int end = end_reason(run) != PX_END_NONE;
+    int end = px_run_end_reason(run) != PX_END_NONE;
 
     if (config->ranks.check_every > 0 && state->step % config->ranks.check_every == 0)
         PX_TRY(px_run_compare_ranks(run));
@@ -243,7 +241,7 @@ static px_status epoch(px_run *run, px_end_reason *reason)
         if (status != PX_OK && run->reading) return text_lost(run, status);
         PX_TRY(status);
         PX_TRY(after_step(run));
-    } while ((*reason = end_reason(run)) == PX_END_NONE && run->state.window != 0);
+    } while ((*reason = px_run_end_reason(run)) == PX_END_NONE && run->state.window != 0);
     return PX_OK;
 }
 
@@ -255,7 +253,7 @@ px_status px_run_loop(px_run *run, px_end_reason *reason)
         PX_TRY(px_run_validate(run, 0));
         PX_TRY(save(run));
     }
-    while ((*reason = end_reason(run)) == PX_END_NONE) {
+    while ((*reason = px_run_end_reason(run)) == PX_END_NONE) {
         px_range_push("epoch", 0x7F7F7F);
         px_status status = epoch(run, reason);
         px_range_pop();

@@ -5,7 +5,8 @@
 #include "run.h"
 
 typedef enum px_end_reason { PX_END_NONE, PX_END_MAX_STEPS, PX_END_EPOCHS, PX_END_EARLY_STOP } px_end_reason;
-/* Whether the run ends where its state stands. */
+/* Whether a run with this configuration ends where its state stands. */
+px_end_reason px_run_end_of(const px_config *config, const px_run_state *state);
 px_end_reason px_run_end_reason(const px_run *run);
 /* Trains until the run ends (reason), is asked to stop (PX_STOPPED, checkpoint written) or fails. */
 px_status px_run_loop(px_run *run, px_end_reason *reason);

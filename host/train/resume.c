@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "checkpoint.h"
+#include "extend.h"
 #include "file.h"
 #include "loop.h"
 #include "metrics_log.h"
@@ -39,11 +40,10 @@ static px_status set_change(px_config *config, const char *name, const char *val
     return status;
 }
 
-/* The saved configuration with the changes asked for, where those are allowed. */
-static px_status changed_config(const px_checkpoint *last, const char *folder, const char *const *changes,
-                                px_config *config)
+/* The run's configuration with the changes asked for, where those are allowed. */
+static px_status changed_config(const px_config *own, const char *folder, const char *const *changes, px_config *config)
 {
-    PX_TRY(px_config_copy(config, &last->config));
+    PX_TRY(px_config_copy(config, own));
     px_status status = px_config_set(config, "run", folder); /* the folder may have been moved */
     for (; status == PX_OK && changes && changes[0]; changes += 2)
         if (strcmp(changes[0], "run") == 0)
@@ -52,7 +52,7 @@ static px_status changed_config(const px_checkpoint *last, const char *folder, c
                              changes[1], folder);
         else
             status = set_change(config, changes[0], changes[1]);
-    if (status == PX_OK) status = px_config_check_resume(&last->config, config);
+    if (status == PX_OK) status = px_config_check_resume(own, config);
     if (status != PX_OK) px_config_free(config);
     return status;
 }
@@ -116,11 +116,12 @@ static px_status find_texts(px_run *run, const px_checkpoint *last)
 static void warn_of_idle_steps(const px_run *run)
 {
     const px_config *config = &run->config;
-    int64_t end = config->schedule_steps > config->warmup_steps ? config->schedule_steps : config->warmup_steps;
+    int64_t end = config->schedule_from +
+                  (config->schedule_steps > config->warmup_steps ? config->schedule_steps : config->warmup_steps);
     if (config->schedule == PX_SCHEDULE_COSINE && config->lr_min <= 0 && run->steps_in_all > end)
         px_run_line(run,
                     "warning: the schedule of this run ends at step %lld, at a learning rate of 0; steps after it "
-                    "learn nothing (start a new run with more)",
+                    "learn nothing (when it has ended, --extend-steps gives it more of them)",
                     (long long)end);
 }
 
@@ -292,13 +293,32 @@ static px_status lock(px_run *run, const char *folder)
     return px_run_lock_take(folder, &run->lock); /* what is read from here on stays as it is */
 }
 
+/* What a caller asks for. */
+typedef struct request {
+    const char *folder;
+    const char *const *changes;
+    int64_t extend_steps; /* 0: the run is not extended */
+    int may_be_over; /* 1: the result of a run that has ended is read back (nine digits) instead of being computed again
+                      */
+} request;
+
+static px_status config_of(const px_checkpoint *last, const request *asked, px_config *config)
+{
+    px_config own = {0};
+    if (asked->extend_steps == 0) return changed_config(&last->config, asked->folder, asked->changes, config);
+    PX_TRY(px_run_extend_config(last, asked->folder, asked->extend_steps, asked->changes, &own));
+    px_status status = changed_config(&own, asked->folder, asked->changes, config);
+    px_config_free(&own);
+    return status;
+}
+
 /* The checkpoint, read by every rank by itself, and a run with its configuration; the caller closes both. */
-static px_status open_old(px_run *run, px_checkpoint *last, const char *folder, const char *const *changes,
-                          const px_train_hooks *hooks, px_train_result *result, char damage[PX_RUN_DAMAGE_BYTES])
+static px_status open_old(px_run *run, px_checkpoint *last, const request *asked, const px_train_hooks *hooks,
+                          px_train_result *result, char damage[PX_RUN_DAMAGE_BYTES])
 {
     px_config config = {0};
-    PX_TRY(px_run_open_newest(folder, last, damage));
-    PX_TRY(changed_config(last, folder, changes, &config));
+    PX_TRY(px_run_open_newest(asked->folder, last, damage));
+    PX_TRY(config_of(last, asked, &config));
     px_status status = px_run_prepare(run, &config, hooks, result);
     px_config_free(&config);
     PX_TRY(status);
@@ -306,9 +326,7 @@ static px_status open_old(px_run *run, px_checkpoint *last, const char *folder, 
     return px_run_folder_names(run);
 }
 
-/* may_be_over 1: the result of a run that has ended is read back (nine digits) instead of being computed again. */
-static px_status resume(const char *folder, const char *const *changes, int may_be_over, const px_train_hooks *hooks,
-                        px_train_result *result)
+static px_status resume(const request *asked, const px_train_hooks *hooks, px_train_result *result)
 {
     px_run run = {0};
     px_comm alone = {.size = 1}, *comm = hooks && hooks->comm ? hooks->comm : &alone;
@@ -317,9 +335,9 @@ static px_status resume(const char *folder, const char *const *changes, int may_
     int over = 0;
     px_status status;
     px_run_clear_result(result);
-    PX_TRY_GOTO(status, px_comm_agree(comm, comm->rank == 0 ? lock(&run, folder) : PX_OK), done);
-    PX_TRY_GOTO(status, px_comm_agree(comm, open_old(&run, &last, folder, changes, hooks, result, damage)), done);
-    if (px_run_leads(&run)) over = may_be_over && has_ended(&run);
+    PX_TRY_GOTO(status, px_comm_agree(comm, comm->rank == 0 ? lock(&run, asked->folder) : PX_OK), done);
+    PX_TRY_GOTO(status, px_comm_agree(comm, open_old(&run, &last, asked, hooks, result, damage)), done);
+    if (px_run_leads(&run)) over = asked->may_be_over && has_ended(&run);
     PX_TRY_GOTO(status, px_run_decide(&run, &over), done);
     if (over) goto done;
     if (px_run_leads(&run)) px_run_folder_locked(&run);
@@ -328,6 +346,7 @@ static px_status resume(const char *folder, const char *const *changes, int may_
     if (!*damage) run.last_step = run.state.step;
     PX_TRY_GOTO(status, px_comm_agree(comm, px_run_leads(&run) ? take_up_folder(&run, damage) : PX_OK), done);
     px_checkpoint_close(&last); /* its memory is not needed while training */
+    if (asked->extend_steps > 0) PX_TRY_GOTO(status, px_run_extend(&run), done);
     status = px_run_train(&run);
 done:
     px_checkpoint_close(&last);
@@ -338,7 +357,13 @@ done:
 px_status px_train_resume(const char *folder, const char *const *changes, const px_train_hooks *hooks,
                           px_train_result *result)
 {
-    return resume(folder, changes, 0, hooks, result);
+    return resume(&(request){.folder = folder, .changes = changes}, hooks, result);
+}
+
+px_status px_train_extend(const char *folder, int64_t steps, const char *const *changes, const px_train_hooks *hooks,
+                          px_train_result *result)
+{
+    return resume(&(request){.folder = folder, .changes = changes, .extend_steps = steps}, hooks, result);
 }
 
 px_status px_train_can_resume(const char *run, int *can) { return px_run_folder_has_checkpoint(run, can); }
@@ -363,7 +388,7 @@ px_status px_train_start_or_resume(const px_config *config, const char *const *c
         kept[out++] = changes[i];
         kept[out++] = changes[i + 1];
     }
-    px_status status = resume(config->run, kept, 1, hooks, result);
+    px_status status = resume(&(request){.folder = config->run, .changes = kept, .may_be_over = 1}, hooks, result);
     free(kept);
     return status;
 }

@@ -10,7 +10,8 @@
  *     validation.c  evaluation during training; final_evaluation.c at its end
  *     observe.c     what an observer is shown (observer.h); snapshot.c the texts and weights among it
  *     rollback.c    what happens after a loss or gradient that is not finite
- *     train.c       starting and ending; resume.c going on with an earlier run; dry_run.c starting without a folder
+ *     train.c       starting and ending; extend.c more steps after the end; resume.c going on with an earlier run;
+ * dry_run.c starting without a folder
  *
  * Rule for exact resume: whatever decides how the run goes on is in the engine's sections or in px_run_state, and is
  * changed only at places that do not depend on where a job began or ended. */

@@ -22,6 +22,7 @@ static double shape_of(const px_config *config, int64_t step)
 
 double px_schedule_rate(const px_config *config, const px_run_state *state, int64_t step)
 {
+    step = step > config->schedule_from ? step - config->schedule_from : 0;
     double warm_up = step < config->warmup_steps ? (double)(step + 1) / (double)config->warmup_steps : 1;
     return config->lr * shape_of(config, step) * warm_up * state->plateau_scale * state->rollback_scale;
 }

@@ -1,5 +1,6 @@
 /* The learning rate of a step: a pure function of the configuration, the step and two factors of the run's state.
  *
+ * With s the steps since schedule_from, 0 before it (an extended run begins a schedule anew):
  *     rate(s) = lr * shape(s) * warm-up(s) * plateau_scale * rollback_scale
  *     warm-up  (s + 1) / warmup_steps for s < warmup_steps, else 1: linear from 0, the first step is not lost
  *     constant 1

@@ -56,6 +56,12 @@ px_status px_train_start(const px_config *config, const px_train_hooks *hooks, p
 px_status px_train_resume(const char *run, const char *const *changes, const px_train_hooks *hooks,
                           px_train_result *result);
 
+/* Goes on with the run in folder `run`, which has ended, for steps > 0 more, with a cosine of their own: changes may
+ * set lr, lr-min and warmup-steps of it. Where it is interrupted px_train_resume goes on with it. PX_ERR_ARGUMENT where
+ * the run has not ended. */
+px_status px_train_extend(const char *run, int64_t steps, const char *const *changes, const px_train_hooks *hooks,
+                          px_train_result *result);
+
 /* Starts the run in config->run, or goes on with it where an earlier job has left a checkpoint there; one that has
  * already ended gives its result at once, as metrics.jsonl has it. changes: the settings that were given, as above;
  * --run among them is passed over. */

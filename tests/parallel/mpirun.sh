@@ -57,6 +57,14 @@ done_with "2 ranks begin from a model" 0
 must "all of them from the same weights: they end with the bits of one" same from-other ranks-from-other
 must "another seed gives other weights, so that equality means something" differ one other
 
+cp -r one extended
+cp -r one extended-2
+run train --resume extended --extend-steps 30 --lr 0.001
+ranks 2 --resume extended-2 --extend-steps 30 --lr 0.001
+done_with "2 ranks extend a run that has ended" 0
+must "to the bits of one" same extended extended-2
+must "and its metrics" same_metrics extended extended-2
+
 for n in 2 4; do
     ranks $n "${SETTINGS[@]}" --run "ranks-$n"
     done_with "$n ranks train, with --reduce tree unless told otherwise" 0
