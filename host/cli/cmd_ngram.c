@@ -2,6 +2,7 @@
  * px_evaluate. */
 #include "check.h"
 #include "commands.h"
+#include "dynamic_flags.h"
 #include "evaluate.h"
 #include "model_engine.h"
 #include "inputs.h"
@@ -40,6 +41,7 @@ enum { DEFAULT_ORDER = 5, WINDOW = 256, VALID = 0, TEST = 1 };
 
 typedef struct ngram_flags {
     const char *model, *split_of[2];
+    px_dynamic_flags dynamic;
     int32_t order;
     int lines; /* -1: where tokens end lines */
     int json;
@@ -60,6 +62,7 @@ typedef struct ngram_job {
     px_model_file model; /* weights NULL: no network */
     px_corpus corpus;
     px_ngram *ngram;
+    px_dynamic_used dynamic;
     ngram_part part[2];
     int32_t line_end; /* -1: n-grams go on across line ends */
     int result;       /* the part that is asked for */
@@ -181,7 +184,26 @@ static px_status keep_nll(void *context, int32_t id, double nll)
     return PX_OK;
 }
 
-static px_status score_network(ngram_job *job, px_engine *engine, ngram_part *part)
+/* The network as it is, or learning from what it reads: one of the two is open. */
+typedef struct network {
+    px_engine *engine;
+    px_dynamic *dynamic;
+} network;
+
+static px_status open_network(ngram_job *job, const px_config *given, network *net)
+{
+    const char *device = px_device_or_default(given->device);
+    const int32_t threads = px_model_file_threads(&job->model, given->threads, 1);
+    if (!job->flags->dynamic.rate) return px_model_file_engine(&job->model, device, 1, WINDOW, threads, &net->engine);
+    const px_dynamic_texts texts = {.train = job->corpus.train,
+                                    .valid = job->corpus.valid,
+                                    .no_train = "give --data FILE",
+                                    .no_valid = "give --valid FILE, or a share of --split"};
+    return px_dynamic_open(&job->flags->dynamic, &job->model, device, threads, &texts, &job->progress, &net->dynamic,
+                           &job->dynamic);
+}
+
+static px_status score_network(ngram_job *job, const network *net, ngram_part *part)
 {
     nll_list list = {part->network_nll};
     px_evaluation result;
@@ -192,7 +214,8 @@ static px_status score_network(ngram_job *job, px_engine *engine, ngram_part *pa
                                    .context = &list,
                                    .progress = show_network,
                                    .progress_context = &job->progress};
-    PX_TRY(px_evaluate(engine, part->range, &options, &result));
+    PX_TRY(net->dynamic ? px_dynamic_evaluate(net->dynamic, part->range, &options, &result)
+                        : px_evaluate(net->engine, part->range, &options, &result));
     part->network_loss = result.loss;
     return PX_OK;
 }
@@ -200,13 +223,13 @@ static px_status score_network(ngram_job *job, px_engine *engine, ngram_part *pa
 /* The weight is found on the validation part; where there is none, on the only part that there is, which is said. */
 static px_status mix(ngram_job *job, const px_config *given)
 {
-    px_engine *engine;
+    network net = {0};
+    PX_TRY(open_network(job, given, &net));
     px_status status = PX_OK;
-    PX_TRY(px_model_file_engine(&job->model, px_device_or_default(given->device), 1, WINDOW,
-                                px_model_file_threads(&job->model, given->threads, 1), &engine));
     for (int p = VALID; status == PX_OK && p <= TEST; p++)
-        if (has(&job->part[p])) status = score_network(job, engine, &job->part[p]);
-    px_engine_destroy(engine);
+        if (has(&job->part[p])) status = score_network(job, &net, &job->part[p]);
+    px_engine_destroy(net.engine);
+    px_dynamic_destroy(net.dynamic);
     PX_TRY(status);
     job->weight_from = has(&job->part[VALID]) ? VALID : TEST;
     const ngram_part *from = &job->part[job->weight_from];
@@ -255,6 +278,7 @@ static px_status print_json(const ngram_job *job)
     add_part(object, job, &job->part[job->result]);
     if (job->model.weights) {
         px_json_text(object, "model", job->flags->model, strlen(job->flags->model));
+        px_dynamic_json(object, &job->dynamic);
         px_json_number(object, "weight", job->weight);
         cJSON_AddStringToObject(object, "weight_from", job->part[job->weight_from].name);
     }
@@ -293,6 +317,7 @@ static void print_result(const ngram_job *job)
     if (job->model.weights)
         printf("mixture     %.4f network + %.4f n-grams, found on the %s part\n", job->weight, 1 - job->weight,
                job->part[job->weight_from].name);
+    px_dynamic_print(stdout, &job->dynamic);
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
@@ -345,6 +370,9 @@ static int has_word(const char *const *words, const char *word)
 static px_status count_and_score(const ngram_flags *flags, const px_config *given, const px_command_line *line)
 {
     ngram_job job = {.flags = flags};
+    PX_TRY(px_dynamic_flags_check(&flags->dynamic));
+    if (flags->dynamic.rate && !flags->model)
+        return px_fail(PX_ERR_ARGUMENT, "--dynamic: is for a network; name one by --model");
     if (!given->corpus.data && !flags->split_of[0])
         return px_fail(PX_ERR_ARGUMENT, "ngram: no text to count n-grams in; give --data FILE, or --split-of RUN test");
     if (flags->split_of[0] && strcmp(flags->split_of[1], "valid") != 0 && strcmp(flags->split_of[1], "test") != 0)
@@ -372,12 +400,13 @@ static px_status count_and_score(const ngram_flags *flags, const px_config *give
 
 int px_cmd_ngram(int argc, char **argv)
 {
-    ngram_flags flags = {.order = DEFAULT_ORDER, .lines = -1};
+    ngram_flags flags = {.dynamic = PX_DYNAMIC_FLAGS_START, .order = DEFAULT_ORDER, .lines = -1};
     const px_flag own[] = {
         {"order", "K", PX_FLAG_INT32, &flags.order, 1, PX_NGRAM_MAX_ORDER, "predict from the K-1 tokens before [5]"},
         {"split-of", "RUN valid|test", PX_FLAG_PAIR, &flags.split_of, 0, 0,
          "count what RUN was trained on, score that part of its text"},
         {"model", "M", PX_FLAG_STRING, &flags.model, 0, 0, "a network to compare and to mix with, on its vocabulary"},
+        PX_DYNAMIC_FLAG_ROWS(flags.dynamic),
         {"lines", NULL, PX_FLAG_SWITCH, &flags.lines, 0, 0,
          "no n-gram goes on across a line end [words: yes; else --no-lines]"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the result as one JSON object on standard output"},

@@ -24,6 +24,7 @@ int px_cmd_ngram(int argc, char **argv);
 int px_cmd_bench(int argc, char **argv);
 int px_cmd_export(int argc, char **argv);
 int px_cmd_import(int argc, char **argv);
+int px_cmd_average(int argc, char **argv);
 /* Not among the commands that --help lists: writes completions for a shell, or the manual page, from the commands'
  * tables. */
 int px_cmd_completion(int argc, char **argv, const px_command *commands, size_t count);

@@ -22,6 +22,7 @@ static const command COMMANDS[] = {
     {"tokenize", px_cmd_tokenize, "count a text's tokens; make a token file"},
     {"export", px_cmd_export, "weights alone and a model card, for other programs"},
     {"import", px_cmd_import, "a torch.nn.RNN language model from its safetensors file"},
+    {"average", px_cmd_average, "one model with the mean of several models' weights"},
     {"info", px_cmd_info, "what a model or token file holds; the devices of this machine"},
     {"ngram", px_cmd_ngram, "a Kneser-Ney n-gram baseline, alone and mixed with a network"},
     {"inspect", px_cmd_inspect, "gradient through time, spectral radius, saturated units"},

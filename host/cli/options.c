@@ -29,7 +29,8 @@ int px_command_line_takes(const px_command_line *line, const px_option *option)
 
 int px_flag_names_file(const char *value_name)
 {
-    static const char *const others[] = {"TEXT", "TOKEN", "NAME", "KEY", "KEY=a..b ...", "WORDS", "TIME"};
+    static const char *const others[] = {"TEXT",  "TOKEN", "NAME",      "KEY",    "KEY=a..b ...",
+                                         "WORDS", "TIME",  "RATE|auto", "sgd|rms"};
     for (size_t i = 0; value_name && i < sizeof others / sizeof others[0]; i++)
         if (strcmp(value_name, others[i]) == 0) return 0;
     return 1;

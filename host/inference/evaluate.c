@@ -65,6 +65,7 @@ px_status px_evaluate(px_engine *engine, px_range range, const px_evaluate_optio
         PX_TRY_GOTO(status, px_minibatches_get(minibatches, 0, window, (uint64_t)window, &batch), done);
         PX_TRY_GOTO(status, px_engine_evaluate(engine, &batch, token_nll), done);
         PX_TRY_GOTO(status, count_window(options, &batch, token_nll, &sum, &known, result), done);
+        if (options->window) PX_TRY_GOTO(status, options->window(options->window_context, &batch, token_nll), done);
         if (options->progress) options->progress(options->progress_context, (double)(window + 1) / (double)windows);
     }
     PX_TRY_GOTO(status, forget_metrics(engine), done);

@@ -23,6 +23,9 @@ typedef struct px_evaluate_options {
     /* called for each scored token in order of position; NULL = not wanted (needs n = 1) */
     px_status (*per_token)(void *context, int32_t id, double nll);
     void *context;
+    /* px_evaluate: called with each window and its losses [T,n] once it has been scored; may be NULL */
+    px_status (*window)(void *context, const px_batch *batch, const float *token_nll);
+    void *window_context;
     void (*progress)(void *context, double share);
     void *progress_context;
     const atomic_int *stop;

@@ -1,0 +1,302 @@
+/* Dynamic evaluation: see dynamic.h. All of it goes through the seam: an engine with gradients and the optimiser SGD
+ * takes the steps of sgd itself; those of rms are made here, from the gradients that it hands out. */
+#include "dynamic.h"
+
+#include "check.h"
+#include "engine.h"
+#include "minibatch.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* As in the authors' program (github.com/benkrause/dynamic-evaluation). */
+static const double EPSILON = 1e-3;
+
+struct px_dynamic {
+    const px_model_file *model;
+    px_dynamic_settings settings;
+    px_engine *engine;
+    int32_t *targets;          /* [T]: of the window that is learned from */
+    float *weights, *gradient; /* [count], file layout; rms alone */
+    float *rms;                /* [count]: r; rms alone */
+    double mean_rms;           /* 0: not measured */
+};
+
+/* ---- creation ---------------------------------------------------------------------------------------------------- */
+
+static px_status make_engine(px_dynamic *dynamic, const char *device, int32_t threads)
+{
+    const px_model_file *model = dynamic->model;
+    const px_engine_ops *ops;
+    int ordinal;
+    px_model_config sizes = model->config.model;
+    sizes.dropout_input = sizes.dropout_between = sizes.dropout_output = sizes.dropout_weight = 0;
+    const px_optimizer_config optimizer = {.kind = PX_SGD, .clip = dynamic->settings.clip};
+    PX_TRY(px_engine_find(device, &ops, &ordinal));
+    const px_engine_shape shape = {.n = 1,
+                                   .T = dynamic->settings.steps,
+                                   .training = 1,
+                                   .threads = threads,
+                                   .precision = ops->on_host ? PX_FP32 : model->config.precision,
+                                   .seed = model->config.seed};
+    return px_engine_create(device, &sizes, &optimizer, &shape, &dynamic->engine);
+}
+
+static px_status make_buffers(px_dynamic *dynamic)
+{
+    const size_t count = dynamic->model->parameters.count;
+    dynamic->targets = malloc((size_t)dynamic->settings.steps * sizeof *dynamic->targets);
+    int made = dynamic->targets != NULL;
+    if (dynamic->settings.method == PX_DYNAMIC_RMS) {
+        dynamic->weights = malloc(count * sizeof *dynamic->weights);
+        dynamic->gradient = malloc(count * sizeof *dynamic->gradient);
+        dynamic->rms = calloc(count, sizeof *dynamic->rms);
+        made = made && dynamic->weights && dynamic->gradient && dynamic->rms;
+    }
+    return made ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for the dynamic evaluation of %zu weights", count);
+}
+
+px_status px_dynamic_create(const px_model_file *model, const char *device, int32_t threads,
+                            const px_dynamic_settings *settings, px_dynamic **dynamic)
+{
+    px_dynamic *made = calloc(1, sizeof *made);
+    if (!made) return px_fail(PX_ERR_MEMORY, "no memory for dynamic evaluation");
+    made->model = model;
+    made->settings = *settings;
+    px_status status = make_engine(made, device, threads);
+    if (status == PX_OK) status = make_buffers(made);
+    if (status != PX_OK) {
+        px_dynamic_destroy(made);
+        return status;
+    }
+    *dynamic = made;
+    return PX_OK;
+}
+
+void px_dynamic_destroy(px_dynamic *dynamic)
+{
+    if (!dynamic) return;
+    px_engine_destroy(dynamic->engine);
+    free(dynamic->targets);
+    free(dynamic->weights);
+    free(dynamic->gradient);
+    free(dynamic->rms);
+    free(dynamic);
+}
+
+void px_dynamic_set(px_dynamic *dynamic, double rate, double decay)
+{
+    dynamic->settings.rate = rate;
+    dynamic->settings.decay = decay;
+}
+
+const px_dynamic_settings *px_dynamic_settings_of(const px_dynamic *dynamic) { return &dynamic->settings; }
+
+/* The trained weights again. */
+static px_status start(px_dynamic *dynamic)
+{
+    const float *trained = dynamic->model->weights;
+    if (dynamic->weights) memcpy(dynamic->weights, trained, dynamic->model->parameters.count * sizeof *trained);
+    return px_engine_write(dynamic->engine, PX_SECTION_PARAMETERS, trained);
+}
+
+/* ---- the steps --------------------------------------------------------------------------------------------------- */
+
+/* gradient = that of the last window, and the engine's is cleared: by a step that changes nothing. */
+static px_status take_gradient(px_dynamic *dynamic)
+{
+    PX_TRY(px_engine_read(dynamic->engine, PX_SECTION_GRADIENTS, dynamic->gradient));
+    return px_engine_update(dynamic->engine, &(px_update){.lr = 0});
+}
+
+static px_status step_rms(px_dynamic *dynamic)
+{
+    const px_dynamic_settings *s = &dynamic->settings;
+    const float *trained = dynamic->model->weights;
+    float *w = dynamic->weights;
+    PX_TRY(take_gradient(dynamic));
+    for (size_t i = 0; i < dynamic->model->parameters.count; i++) {
+        const double r = dynamic->rms[i], scale = fmin(s->decay * r / dynamic->mean_rms, 1);
+        double next = w[i] - s->rate * dynamic->gradient[i] / (r + EPSILON);
+        if (w[i] != trained[i])
+            next += scale * ((double)trained[i] - w[i]); /* where both are -inf there is no way back */
+        w[i] = (float)next;
+    }
+    return px_engine_write(dynamic->engine, PX_SECTION_PARAMETERS, w);
+}
+
+/* The window's targets that have a gradient; their number. */
+static int32_t learnable(px_dynamic *dynamic, const px_batch *batch, const float *token_nll)
+{
+    int32_t count = 0;
+    for (int32_t t = 0; t < batch->T; t++) {
+        const int is = batch->targets[t] >= 0 && isfinite(token_nll[t]);
+        dynamic->targets[t] = is ? batch->targets[t] : -1;
+        count += is;
+    }
+    return count;
+}
+
+static px_status learn(void *context, const px_batch *batch, const float *token_nll)
+{
+    px_dynamic *dynamic = context;
+    px_batch window = *batch;
+    const int32_t count = learnable(dynamic, batch, token_nll);
+    if (count == 0 || dynamic->settings.rate == 0) return PX_OK;
+    window.targets = dynamic->targets;
+    window.inv_count = 1.0 / count;
+    window.last = 1;
+    PX_TRY(px_engine_accumulate(dynamic->engine, &window));
+    if (dynamic->settings.method == PX_DYNAMIC_RMS) return step_rms(dynamic);
+    return px_engine_update(dynamic->engine, &(px_update){.step = batch->step, .lr = dynamic->settings.rate});
+}
+
+/* ---- evaluation -------------------------------------------------------------------------------------------------- */
+
+px_status px_dynamic_evaluate(px_dynamic *dynamic, px_range range, const px_evaluate_options *options,
+                              px_evaluation *result)
+{
+    px_evaluate_options own = *options;
+    px_metrics metrics;
+    own.n = 1;
+    own.T = dynamic->settings.steps;
+    own.window = learn;
+    own.window_context = dynamic;
+    PX_TRY(start(dynamic));
+    PX_TRY(px_evaluate(dynamic->engine, range, &own, result));
+    PX_TRY(px_engine_metrics(dynamic->engine, 1, &metrics));
+    if (metrics.bad_step < 0 && !isnan(result->loss)) return PX_OK;
+    return px_fail(PX_ERR_NUMERIC, "--dynamic %g: the weights or the gradient are no longer finite; give a lower rate",
+                   dynamic->settings.rate);
+}
+
+/* ---- r ----------------------------------------------------------------------------------------------------------- */
+
+enum { STRETCHES = 64, WINDOWS = 64 };
+
+/* Adds the squares of one window's gradient. */
+static px_status add_squares(px_dynamic *dynamic, px_minibatches *text, int64_t window, int begins, uint8_t *reset)
+{
+    px_batch batch;
+    PX_TRY(px_minibatches_get(text, 0, window, 0, &batch));
+    memcpy(reset, batch.reset, (size_t)batch.T);
+    reset[0] |= begins;
+    batch.reset = reset;
+    batch.last = 1;
+    PX_TRY(px_engine_accumulate(dynamic->engine, &batch));
+    PX_TRY(take_gradient(dynamic));
+    for (size_t i = 0; i < dynamic->model->parameters.count; i++)
+        dynamic->rms[i] += dynamic->gradient[i] * dynamic->gradient[i];
+    return PX_OK;
+}
+
+/* From sums of squares to r and its mean. The gaps between tensors are zeros and count for nothing. */
+static void finish_rms(px_dynamic *dynamic, int64_t windows)
+{
+    double sum = 0;
+    for (size_t i = 0; i < dynamic->model->parameters.count; i++) {
+        dynamic->rms[i] = (float)sqrt(dynamic->rms[i] / (double)windows);
+        sum += dynamic->rms[i];
+    }
+    dynamic->mean_rms = sum / (double)dynamic->model->parameters.weights;
+}
+
+static px_status sum_squares(px_dynamic *dynamic, px_minibatches *text, uint8_t *reset,
+                             void (*progress)(void *context, double share), void *context)
+{
+    const int64_t all = px_minibatches_per_epoch(text, 0);
+    const int64_t stretches = all <= STRETCHES * WINDOWS ? 1 : STRETCHES, each = stretches == 1 ? all : WINDOWS;
+    for (int64_t s = 0; s < stretches; s++) {
+        const int64_t first = stretches == 1 ? 0 : s * (all - each) / (stretches - 1);
+        for (int64_t i = 0; i < each; i++) {
+            PX_TRY(add_squares(dynamic, text, first + i, i == 0, reset));
+            if (progress) progress(context, (double)(s * each + i + 1) / (double)(stretches * each));
+        }
+    }
+    finish_rms(dynamic, stretches * each);
+    return PX_OK;
+}
+
+px_status px_dynamic_measure(px_dynamic *dynamic, px_range train, void (*progress)(void *context, double share),
+                             void *context)
+{
+    px_minibatches *text = NULL;
+    px_metrics ignored;
+    if (dynamic->settings.method != PX_DYNAMIC_RMS) return PX_OK;
+    uint8_t *reset = malloc((size_t)dynamic->settings.steps);
+    px_status status = reset ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for a window");
+    if (status == PX_OK) status = start(dynamic);
+    if (status == PX_OK)
+        status = px_minibatches_create_eval(train, 1, dynamic->settings.steps, dynamic->model->reset_id, 0, &text);
+    if (status == PX_OK) status = sum_squares(dynamic, text, reset, progress, context);
+    if (status == PX_OK) status = px_engine_metrics(dynamic->engine, 1, &ignored);
+    px_minibatches_destroy(text);
+    free(reset);
+    return status;
+}
+
+/* ---- the choice -------------------------------------------------------------------------------------------------- */
+
+typedef struct choice {
+    px_dynamic *dynamic;
+    px_range range;
+    const px_evaluate_options *options;
+    double loss; /* the least so far, with the settings that the dynamic evaluation has now */
+} choice;
+
+/* The loss with these settings; one that leaves what is finite is worse than any. */
+static px_status loss_with(choice *c, double rate, double decay, double *loss)
+{
+    px_evaluation result;
+    px_dynamic_set(c->dynamic, rate, decay);
+    px_status status = px_dynamic_evaluate(c->dynamic, c->range, c->options, &result);
+    *loss = status == PX_OK ? result.loss : INFINITY;
+    return status == PX_ERR_NUMERIC ? PX_OK : status;
+}
+
+/* Multiplies one of the two by factor as long as the loss falls, and leaves them where it was least. *moved counts. */
+static px_status climb(choice *c, int is_decay, double factor, int *moved)
+{
+    enum { MOST = 16 };
+    for (int i = 0; i < MOST; i++) {
+        const px_dynamic_settings before = c->dynamic->settings;
+        double loss;
+        PX_TRY(loss_with(c, before.rate * (is_decay ? 1 : factor), before.decay * (is_decay ? factor : 1), &loss));
+        if (!(loss < c->loss)) {
+            px_dynamic_set(c->dynamic, before.rate, before.decay);
+            return PX_OK;
+        }
+        c->loss = loss;
+        ++*moved;
+    }
+    return PX_OK;
+}
+
+static px_status search(choice *c, int is_decay)
+{
+    const double factors[] = {2, M_SQRT2};
+    for (int i = 0; i < 2; i++) {
+        int moved = 0;
+        PX_TRY(climb(c, is_decay, factors[i], &moved));
+        if (!moved) PX_TRY(climb(c, is_decay, 1 / factors[i], &moved));
+    }
+    return PX_OK;
+}
+
+px_status px_dynamic_choose(px_dynamic *dynamic, px_range range, const px_evaluate_options *options, int choose_decay,
+                            double *loss, double *static_loss)
+{
+    const px_dynamic_settings first = dynamic->settings;
+    if (range.end - range.begin > PX_DYNAMIC_CHOICE_TOKENS) range.end = range.begin + PX_DYNAMIC_CHOICE_TOKENS;
+    choice c = {.dynamic = dynamic, .range = range, .options = options};
+    PX_TRY(loss_with(&c, 0, first.decay, static_loss));
+    PX_TRY(loss_with(&c, first.rate, first.decay, &c.loss));
+    PX_TRY(search(&c, 0));
+    if (choose_decay) PX_TRY(search(&c, 1));
+    *loss = c.loss;
+    if (c.loss < *static_loss) return PX_OK;
+    px_dynamic_set(dynamic, 0, first.decay);
+    *loss = *static_loss;
+    return PX_OK;
+}
