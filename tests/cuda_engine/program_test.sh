@@ -52,6 +52,26 @@ expect 0 "sampling" "$program" sample --model "$work/parts/last.safetensors" --d
 cp "$work/out" "$work/sampled"
 expect 0 "sampling on the CPU" "$program" sample --model "$work/parts/last.safetensors" --device cpu --prompt "line" --length 20 --seed 1
 cmp -s "$work/out" "$work/sampled" || fail "the same seed samples another text on the GPU"
+
+# A model that learns from what it is scored on, and one that a run begins from
+for method in sgd rms; do
+    for device in cuda cpu; do
+        settings="--dynamic 0.03"
+        [ $method = sgd ] || settings="--dynamic 0.001 --dynamic-method rms --train-text $work/text"
+        # shellcheck disable=SC2086
+        expect 0 "dynamic evaluation, $method, $device" "$program" eval --model "$work/whole" --data "$work/text" $settings \
+            --per-token "$work/$device.tsv" --device $device
+    done
+    paste "$work/cuda.tsv" "$work/cpu.tsv" | awk -F '\t' '{ d = $2 - $4; if (d < 0) d = -d; if (d > 1e-3) bad = 1 } END { exit bad || NR < 1000 }' ||
+        fail "dynamic evaluation by $method gives other probabilities on the GPU"
+done
+expect 0 "a run from a model" train --device cuda --init-from "$work/whole" --init-moments --lr-min 1 --max-steps 3 --run "$work/from"
+expect 0 "the same on the CPU" train --device cpu --init-from "$work/whole" --init-moments --lr-min 1 --max-steps 3 --run "$work/from-cpu"
+for run in from from-cpu; do
+    expect 0 "its probabilities" "$program" eval --model "$work/$run" --data "$work/text" --per-token "$work/$run.tsv" --device cpu
+done
+paste "$work/from.tsv" "$work/from-cpu.tsv" | awk -F '\t' '{ d = $2 - $4; if (d < 0) d = -d; if (d > 1e-3) bad = 1 } END { exit bad || NR < 1000 }' ||
+    fail "a run from a model is another on the GPU"
 expect 0 "the plan" train --device cuda --dry-run --run "$work/none"
 
 says "recurrence step"
