@@ -67,7 +67,8 @@ static px_status print_model(const char *path, const px_model_file *model)
     for (int32_t i = 0; i < model->parameters.tensor_count; i++) {
         const px_tensor *tensor = &model->parameters.tensor[i];
         char shape[40];
-        snprintf(shape, sizeof shape, tensor->dims == 2 ? "[%d,%d]" : "[%d]", tensor->rows, tensor->cols);
+        snprintf(shape, sizeof shape, tensor->dims == 2 ? "[%d,%d]" : "[%d]",
+                 px_parameters_file_rows(&model->parameters, tensor), tensor->cols);
         printf("  %-22s %-16s %12s\n", tensor->name, shape, px_text_count(b, (long long)tensor->count));
     }
     char *text = px_config_write(&model->config);

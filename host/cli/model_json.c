@@ -25,7 +25,7 @@ cJSON *px_json_tensors(const px_parameters *parameters)
         const px_tensor *tensor = &parameters->tensor[i];
         cJSON *row = cJSON_CreateObject(), *shape = cJSON_CreateArray();
         cJSON_AddStringToObject(row, "name", tensor->name);
-        cJSON_AddItemToArray(shape, cJSON_CreateNumber(tensor->rows));
+        cJSON_AddItemToArray(shape, cJSON_CreateNumber(px_parameters_file_rows(parameters, tensor)));
         if (tensor->dims == 2) cJSON_AddItemToArray(shape, cJSON_CreateNumber(tensor->cols));
         cJSON_AddItemToObject(row, "shape", shape);
         px_json_count(row, "count", (long long)tensor->count);

@@ -10,7 +10,7 @@
 
 /* {"size", "level", "normalise", "hash"} */
 cJSON *px_json_vocabulary(const px_vocabulary *vocabulary);
-/* [{"name", "shape", "count"}, ...] */
+/* [{"name", "shape" in files, "count" of parameters}, ...] */
 cJSON *px_json_tensors(const px_parameters *parameters);
 /* Every setting under its flag's name. */
 cJSON *px_json_settings(const px_config *config);

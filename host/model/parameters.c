@@ -112,6 +112,12 @@ px_second_bias px_parameters_second_bias(const px_parameters *table, const px_te
 
 int px_tensor_in_second_bias(const px_tensor *tensor) { return tensor->role == PX_TENSOR_B_HN; }
 
+int32_t px_parameters_file_rows(const px_parameters *table, const px_tensor *tensor)
+{
+    if (!px_tensor_in_second_bias(tensor)) return tensor->rows;
+    return px_parameters_find(table, PX_TENSOR_B_H, tensor->layer)->rows;
+}
+
 int px_weight_is_sound(float value, int is_output_bias)
 {
     return isfinite(value) || (is_output_bias && value < 0); /* a NaN is not below 0 */

@@ -65,6 +65,8 @@ typedef struct px_second_bias {
 px_second_bias px_parameters_second_bias(const px_parameters *table, const px_tensor *b_h);
 /* Whether files hold the tensor as a part of the second bias, and not by itself. */
 int px_tensor_in_second_bias(const px_tensor *tensor);
+/* Rows of the tensor of that name in files: its own, but of a lone gate's bias those of the second bias, G h. */
+int32_t px_parameters_file_rows(const px_parameters *table, const px_tensor *tensor);
 /* The tensor of that role and layer, or NULL. Layer is 0 where a role has none. */
 const px_tensor *px_parameters_find(const px_parameters *table, px_tensor_role role, int32_t layer);
 /* Initial weights, file layout, into flat [table->count]; gaps are zeroed. A pure function of model and seed. */

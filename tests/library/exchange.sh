@@ -77,6 +77,12 @@ for flags in '--level byte' '--level char --embed 8 --tied' '--level word --laye
     must "the card has the run's result" near "$("$JSON_GET" out/model.json results.training.valid_loss_zero)" "$("$JSON_GET" out/model.json results.valid_loss)" 0.1
     must "the card has a hash of the texts" test "$("$JSON_GET" out/model.json corpus.hash | wc -c)" = 17
     cell=$("$JSON_GET" out/model.json settings.cell)
+    # a GRU's second bias too: [3 h] in the file, of which h are parameters
+    for tensor in rnn.weight_hh_l0 decoder.bias $([ "$cell" != gru ] || echo rnn.bias_hh_l0); do
+        held=$(head -c 4000 out/model.safetensors | grep -ao "\"$tensor\":{[^}]*}" | grep -o '"shape":\[[0-9,]*\]')
+        must "the card has the file's shape of $tensor" grep -qF "\"name\":\"$tensor\",$held" <(tr -d ' \n\t' <out/model.json)
+        must "... and it is one" test -n "$held"
+    done
     run import out/model.safetensors --out back.safetensors --vocab out/model.json --cell "$cell"
     done_with "and imported again" 0
     run eval --model run --data text.txt --per-token a
