@@ -293,6 +293,24 @@ cudaError_t px_launch_head_loss_sum(px_device_metrics *metrics, const float *nll
 cudaError_t px_launch_head_softmax(float *probabilities, const float *logits, const float *bias, size_t rows, int32_t V,
                                    size_t ld, cudaStream_t stream);
 
+/* Of an adaptive output layer (output_layer.h), whose softmax over the head and inside each cluster are the two above:
+ * rows of a window into a cluster and back. order [rows]: distinct rows of in (gather), of out (scatter).
+ * gather: out[r] = in[order[r]]; element: type of both. scatter: out[order[r]] += in[r]. Rows are `width` long. */
+cudaError_t px_launch_adaptive_gather(void *out, const void *in, const int32_t *order, px_element element, size_t rows,
+                                      int32_t width, cudaStream_t stream);
+cudaError_t px_launch_adaptive_scatter(float *out, const float *in, const int32_t *order, size_t rows, int32_t width,
+                                       cudaStream_t stream);
+
+/* p[row][first + j] = part[row][j] share[row], j < count. p [rows,V]; part has row stride part_ld; share NULL: 1, else
+ * one number for each row, at share[row * share_ld]. */
+typedef struct px_adaptive_probabilities_args {
+    float *p;
+    const float *part, *share;
+    size_t rows;
+    int32_t V, first, count, part_ld, share_ld;
+} px_adaptive_probabilities_args;
+cudaError_t px_launch_adaptive_probabilities(const px_adaptive_probabilities_args *args, cudaStream_t stream);
+
 /* The uniforms behind sampled tokens: out[i] = px_uniform(element position * streams + first_stream + i of
  * (seed, PX_RANDOM_SAMPLE, layer 0)), i < n. */
 cudaError_t px_launch_head_uniforms(double *out, uint64_t seed, uint64_t position, uint64_t streams,

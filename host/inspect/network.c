@@ -30,6 +30,19 @@ static const float *turn(float *to, const float *from, size_t rows, size_t colum
     return to;
 }
 
+static void name_output(px_network *network, const px_parameters *table, const float *weights)
+{
+    const px_model_config *model = network->model;
+    const px_tensor_role role = model->output == PX_OUTPUT_ADAPTIVE ? PX_TENSOR_HEAD : PX_TENSOR_W_HQ;
+    network->projection = tensor_of(table, weights, PX_TENSOR_PROJECTION, 0);
+    network->head = model->tied ? network->embedding : tensor_of(table, weights, role, 0);
+    network->b_q = tensor_of(table, weights, PX_TENSOR_B_Q, 0);
+    for (int32_t i = 0; i < PX_CUTOFFS_MAX; i++) {
+        network->tail_in[i] = tensor_of(table, weights, PX_TENSOR_TAIL_IN, i);
+        network->tail_out[i] = tensor_of(table, weights, PX_TENSOR_TAIL_OUT, i);
+    }
+}
+
 px_status px_network_create(const px_model_config *model, const px_parameters *table, const float *weights,
                             px_network *network)
 {
@@ -65,9 +78,7 @@ px_status px_network_create(const px_model_config *model, const px_parameters *t
         room += gates * input_width(model, l);
     }
     network->embedding = tensor_of(table, weights, PX_TENSOR_EMBEDDING, 0);
-    network->projection = tensor_of(table, weights, PX_TENSOR_PROJECTION, 0);
-    network->head = model->tied ? network->embedding : tensor_of(table, weights, PX_TENSOR_W_HQ, 0);
-    network->b_q = tensor_of(table, weights, PX_TENSOR_B_Q, 0);
+    name_output(network, table, weights);
     return PX_OK;
 }
 
@@ -162,30 +173,64 @@ static double dot(const double *x, const float *y, size_t n)
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
+/* A softmax over u W^T (+ b, or NULL), W [rows,width]: returns -log p(target); du [width] = its gradient. */
+static double softmax_loss(px_network *network, const float *w, const float *b, int32_t rows, size_t width,
+                           const double *u, int32_t target, double *du)
+{
+    double *o = network->o;
+    for (int32_t v = 0; v < rows; v++) o[v] = (b ? b[v] : 0) + dot(u, w + (size_t)v * width, width);
+    px_loss_row row = px_loss_row_of(o, rows);
+    memset(du, 0, width * sizeof *du);
+    for (int32_t v = 0; v < rows; v++) {
+        double d_o = px_loss_weight(o[v], row.max) / row.sum - (v == target);
+        if (d_o != 0) add_row(du, d_o, w + (size_t)v * width, width);
+    }
+    return px_loss_nll(o[target], row.max, log(row.sum));
+}
+
+/* y [rows] = x W^T, and dx [h] += dy W, W [rows,h]. */
+static void project(double *y, const float *w, const double *x, size_t rows, size_t h)
+{
+    for (size_t j = 0; j < rows; j++) y[j] = dot(x, w + j * h, h);
+}
+
+static void project_back(double *dx, const float *w, const double *dy, size_t rows, size_t h)
+{
+    for (size_t j = 0; j < rows; j++) add_row(dx, dy[j], w + j * h, h);
+}
+
+/* An adaptive output layer (output_layer.h). */
+static double adaptive_loss(px_network *network, const double *top, int32_t target, double *dh)
+{
+    const px_model_config *model = network->model;
+    const size_t h = (size_t)model->hidden;
+    const int32_t i = px_cutoffs_find(&model->cutoffs, target), head_rows = px_cutoffs_head_rows(&model->cutoffs);
+    const int32_t head_target = i < 0 ? target : model->cutoffs.at[0] + i;
+    double nll = softmax_loss(network, network->head, NULL, head_rows, h, top, head_target, dh);
+    if (i < 0) return nll;
+    const px_cluster cluster = px_cutoffs_cluster(&model->cutoffs, model->vocab, model->hidden, i);
+    const size_t width = (size_t)cluster.width;
+    project(network->u, network->tail_in[i], top, width, h);
+    nll += softmax_loss(network, network->tail_out[i], NULL, cluster.end - cluster.begin, width, network->u,
+                        target - cluster.begin, network->du);
+    project_back(dh, network->tail_in[i], network->du, width, h);
+    return nll;
+}
+
 double px_network_loss(px_network *network, int32_t target, double *dh)
 {
     const px_model_config *model = network->model;
-    size_t h = (size_t)model->hidden, width = head_width(model);
+    const size_t h = (size_t)model->hidden, width = head_width(model);
     const double *top = px_network_h(network, network->record, (size_t)model->layers - 1);
-    double *u = network->u, *du = network->projection ? network->du : dh;
-    if (network->projection)
-        for (size_t j = 0; j < width; j++) u[j] = dot(top, network->projection + j * h, h);
-    else
-        memcpy(u, top, h * sizeof *u);
-    for (int32_t v = 0; v < model->vocab; v++)
-        network->o[v] = network->b_q[v] + dot(u, network->head + (size_t)v * width, width);
-    px_loss_row row = px_loss_row_of(network->o, model->vocab);
-
-    memset(du, 0, width * sizeof *du);
-    for (int32_t v = 0; v < model->vocab; v++) {
-        double d_o = px_loss_weight(network->o[v], row.max) / row.sum - (v == target);
-        if (d_o != 0) add_row(du, d_o, network->head + (size_t)v * width, width);
-    }
-    if (network->projection) {
-        memset(dh, 0, h * sizeof *dh);
-        for (size_t j = 0; j < width; j++) add_row(dh, du[j], network->projection + j * h, h);
-    }
-    return px_loss_nll(network->o[target], row.max, log(row.sum));
+    if (model->output == PX_OUTPUT_ADAPTIVE) return adaptive_loss(network, top, target, dh);
+    if (!network->projection)
+        return softmax_loss(network, network->head, network->b_q, model->vocab, width, top, target, dh);
+    project(network->u, network->projection, top, width, h);
+    double nll =
+        softmax_loss(network, network->head, network->b_q, model->vocab, width, network->u, target, network->du);
+    memset(dh, 0, h * sizeof *dh);
+    project_back(dh, network->projection, network->du, width, h);
+    return nll;
 }
 
 /* ---- backward ---------------------------------------------------------------------------------------------------- */

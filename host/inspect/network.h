@@ -12,6 +12,7 @@ typedef struct px_network {
     const float *w_xh[PX_MAX_LAYERS], *w_hh[PX_MAX_LAYERS], *b_h[PX_MAX_LAYERS]; /* file layout */
     const float *b_lone[PX_MAX_LAYERS];               /* NULL without a lone gate (cells.h) */
     const float *embedding, *projection, *head, *b_q; /* NULL where the model has none; head is E where tied */
+    const float *tail_in[PX_CUTOFFS_MAX], *tail_out[PX_CUTOFFS_MAX]; /* of an adaptive output layer, else NULL */
     float *turned; /* transposes, for products forward: all of a layer's inputs side by side */
     const float *w_xh_t[PX_MAX_LAYERS], *w_hh_t[PX_MAX_LAYERS]; /* [width,G h], [h,G h]; w_xh_t[0] NULL where one-hot */
     const px_cell_info *cell;

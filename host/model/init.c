@@ -46,6 +46,12 @@ static double fan_out(const px_tensor *tensor, const px_model_config *model)
     return gated ? model->hidden : tensor->rows;
 }
 
+/* PyTorch's bounds: h for all that nn.RNN and the output layer have; a cluster's second matrix reads d_i values. */
+static int32_t uniform_fan_in(const px_tensor *tensor, const px_model_config *model)
+{
+    return tensor->role == PX_TENSOR_TAIL_OUT ? tensor->cols : model->hidden;
+}
+
 /* The initialiser that the model names, for one tensor. Uniform draws biases too, as PyTorch's nn.RNN does; the others
  * leave them zero, as Dive into Deep Learning (8.5) does. */
 static void fill_tensor(const px_tensor *tensor, const px_model_config *model, const double *output_rms, uint64_t seed,
@@ -53,7 +59,7 @@ static void fill_tensor(const px_tensor *tensor, const px_model_config *model, c
 {
     switch (model->init) {
     case PX_INIT_UNIFORM:
-        fill_uniform(seed, k, model->init_scale / sqrt((double)model->hidden), tensor->count, out);
+        fill_uniform(seed, k, model->init_scale / sqrt((double)uniform_fan_in(tensor, model)), tensor->count, out);
         break;
     case PX_INIT_NORMAL:
         if (tensor->dims == 2) fill_normal(seed, k, model->init_scale, tensor->count, out);

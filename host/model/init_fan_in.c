@@ -17,6 +17,7 @@ static const double INPUT_RMS = 0.5;   /* of what a layer reads, in its pre-acti
 static const double ROW_LENGTH = 0.5;  /* of a tied table's rows: sqrt(d) times their rms */
 static const double LOGITS_RMS = 0.5;  /* at most, of a tied output layer behind a projection */
 static const double OUTPUT_FACTOR = 1; /* of an output layer of its own */
+static const double CLUSTER_RMS = 1;   /* of T_i, what the second matrix of an adaptive output layer's cluster reads */
 
 /* ---- the pilot ------------------------------------------------------------------------------------------------------
  *
@@ -117,7 +118,10 @@ double px_init_fan_in(const px_tensor *tensor, const px_model_config *model, con
         return INPUT_RMS / ((tensor->layer == 0 ? row : output_rms[tensor->layer - 1]) * sqrt(tensor->cols));
     case PX_TENSOR_W_HH: return 1 / sqrt(h);
     case PX_TENSOR_PROJECTION: return LOGITS_RMS / (ROW_LENGTH * output_rms[model->layers - 1] * sqrt(h));
+    case PX_TENSOR_HEAD:
     case PX_TENSOR_W_HQ: return OUTPUT_FACTOR / h; /* the wider, the nearer to zero: Yang et al. 2021, table 3 */
+    case PX_TENSOR_TAIL_IN: return CLUSTER_RMS / (output_rms[model->layers - 1] * sqrt(h));
+    case PX_TENSOR_TAIL_OUT: return OUTPUT_FACTOR / (CLUSTER_RMS * tensor->cols);
     case PX_TENSOR_B_H:
     case PX_TENSOR_B_HN:
     case PX_TENSOR_B_Q: return 0;

@@ -4,6 +4,7 @@
 #define PX_MODEL_CONFIG_H
 
 #include "cells.h"
+#include "output_layer.h"
 
 #include <stdint.h>
 
@@ -24,6 +25,8 @@ typedef struct px_model_config {
     int32_t layers; /* L */
     int32_t tied;   /* 1: the output layer uses the embedding table (needs d > 0) */
     px_cell cell;
+    px_output output;   /* the output layer; adaptive is refused with tied */
+    px_cutoffs cutoffs; /* of an adaptive one; none until the corpus has been read, unless they were given */
     double dropout_input, dropout_between, dropout_output, dropout_weight; /* probabilities in [0, 1) */
     double dropout_embedding;                                              /* of a token's row in the input's table */
     double penalty_activation, penalty_temporal; /* factors of the means of (m H)^2 and (H_t - H_{t-1})^2, top layer */

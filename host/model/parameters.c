@@ -47,7 +47,12 @@ static px_status check_sizes(const px_model_config *model)
                        PX_MAX_LAYERS);
     if (model->tied && model->embed == 0)
         return px_fail(PX_ERR_ARGUMENT, "tied needs an embedding table: give --embed a width above 0");
-    return PX_OK;
+    if (model->output != PX_OUTPUT_ADAPTIVE) return PX_OK;
+    if (model->tied)
+        return px_fail(PX_ERR_ARGUMENT,
+                       "tied and an adaptive output layer: its clusters have tables of their own widths, "
+                       "none of which is the embedding table; leave one of them away");
+    return px_cutoffs_check(&model->cutoffs, model->vocab, model->hidden);
 }
 
 static px_status add_layer(px_parameters *table, const px_model_config *model, int32_t l)
@@ -70,18 +75,39 @@ static px_status add_layer(px_parameters *table, const px_model_config *model, i
     return add_tensor(table, PX_TENSOR_B_HN, l, name, h, 1, 1);
 }
 
-px_status px_parameters_make(const px_model_config *model, px_parameters *table)
+static px_status add_softmax(px_parameters *table, const px_model_config *model)
 {
     int32_t V = model->vocab, d = model->embed, h = model->hidden;
-
-    memset(table, 0, sizeof *table);
-    PX_TRY(check_sizes(model));
-    table->lone = px_cell_of(model->cell)->lone;
-    if (d > 0) PX_TRY(add_tensor(table, PX_TENSOR_EMBEDDING, 0, "encoder.weight", V, d, 2));
-    for (int32_t l = 0; l < model->layers; l++) PX_TRY(add_layer(table, model, l));
     if (model->tied && d != h) PX_TRY(add_tensor(table, PX_TENSOR_PROJECTION, 0, "proj.weight", d, h, 2));
     if (!model->tied) PX_TRY(add_tensor(table, PX_TENSOR_W_HQ, 0, "decoder.weight", V, h, 2));
     return add_tensor(table, PX_TENSOR_B_Q, 0, "decoder.bias", V, 1, 1);
+}
+
+static px_status add_adaptive(px_parameters *table, const px_model_config *model)
+{
+    const px_cutoffs *cutoffs = &model->cutoffs;
+    int32_t h = model->hidden, head = px_cutoffs_head_rows(cutoffs);
+    char name[40];
+    PX_TRY(add_tensor(table, PX_TENSOR_HEAD, 0, "decoder.head.weight", head, h, 2));
+    for (int32_t i = 0; i < cutoffs->count; i++) {
+        px_cluster cluster = px_cutoffs_cluster(cutoffs, model->vocab, h, i);
+        snprintf(name, sizeof name, "decoder.tail.%d.0.weight", (int)i);
+        PX_TRY(add_tensor(table, PX_TENSOR_TAIL_IN, i, name, cluster.width, h, 2));
+        snprintf(name, sizeof name, "decoder.tail.%d.1.weight", (int)i);
+        PX_TRY(add_tensor(table, PX_TENSOR_TAIL_OUT, i, name, cluster.end - cluster.begin, cluster.width, 2));
+    }
+    return PX_OK;
+}
+
+px_status px_parameters_make(const px_model_config *model, px_parameters *table)
+{
+    memset(table, 0, sizeof *table);
+    PX_TRY(check_sizes(model));
+    table->lone = px_cell_of(model->cell)->lone;
+    if (model->embed > 0)
+        PX_TRY(add_tensor(table, PX_TENSOR_EMBEDDING, 0, "encoder.weight", model->vocab, model->embed, 2));
+    for (int32_t l = 0; l < model->layers; l++) PX_TRY(add_layer(table, model, l));
+    return model->output == PX_OUTPUT_ADAPTIVE ? add_adaptive(table, model) : add_softmax(table, model);
 }
 
 const px_tensor *px_parameters_find(const px_parameters *table, px_tensor_role role, int32_t layer)
@@ -97,7 +123,7 @@ size_t px_parameters_layer_begin(const px_parameters *table, int32_t l)
     while (table->tensor[k].role < PX_TENSOR_W_XH ||
            (table->tensor[k].role <= PX_TENSOR_B_HN && table->tensor[k].layer < l))
         k++;
-    return table->tensor[k].offset; /* the table ends with b_q, which belongs to no layer */
+    return table->tensor[k].offset; /* the table ends with the output layer, which belongs to none */
 }
 
 px_second_bias px_parameters_second_bias(const px_parameters *table, const px_tensor *b_h)

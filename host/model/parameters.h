@@ -21,7 +21,11 @@ typedef enum px_tensor_role {
                      */
     PX_TENSOR_PROJECTION, /* P, as [d,h] in file layout proj.weight          (tied and d != h) */
     PX_TENSOR_W_HQ,       /* [V, h]                     decoder.weight       (absent when tied) */
-    PX_TENSOR_B_Q         /* [V]                        decoder.bias */
+    PX_TENSOR_B_Q,        /* [V]                        decoder.bias */
+    /* of an adaptive output layer (output_layer.h), in the place of the two before; `layer` is the cluster */
+    PX_TENSOR_HEAD,    /* [c_0 + K, h]               decoder.head.weight */
+    PX_TENSOR_TAIL_IN, /* D_i [d_i, h]               decoder.tail.{i}.0.weight */
+    PX_TENSOR_TAIL_OUT /* U_i [c_{i+1} - c_i, d_i]   decoder.tail.{i}.1.weight */
 } px_tensor_role;
 
 typedef struct px_tensor {
@@ -34,7 +38,7 @@ typedef struct px_tensor {
     size_t offset, count; /* in floats; offsets are multiples of PX_TENSOR_ALIGN, gaps stay zero */
 } px_tensor;
 
-enum { PX_TENSOR_ALIGN = 16, PX_MAX_LAYERS = 16, PX_MAX_TENSORS = 4 * PX_MAX_LAYERS + 4 };
+enum { PX_TENSOR_ALIGN = 16, PX_MAX_LAYERS = 16, PX_MAX_TENSORS = 4 * PX_MAX_LAYERS + 2 * PX_CUTOFFS_MAX + 2 };
 
 typedef struct px_parameters {
     int32_t tensor_count;
@@ -50,7 +54,7 @@ static inline size_t px_state_blocks(const px_model_config *model)
     return (size_t)px_cell_of(model->cell)->states * (size_t)model->layers;
 }
 
-/* Builds the table. PX_ERR_ARGUMENT for impossible sizes (0, negative, a product that overflows). */
+/* Builds the table. PX_ERR_ARGUMENT for impossible sizes (0, negative, a product that overflows) and cutoffs. */
 px_status px_parameters_make(const px_model_config *model, px_parameters *table);
 /* Where layer l's tensors begin in the flat buffer; l = L: what stands behind the layers. */
 size_t px_parameters_layer_begin(const px_parameters *table, int32_t l);

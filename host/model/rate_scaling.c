@@ -19,7 +19,10 @@ static double width_factor(const px_model_config *model, const px_optimizer_conf
         if (tensor->one_hot) return is_adaptive(optimizer) ? 1 : wide;
         return is_adaptive(optimizer) ? base / tensor->cols : 1;
     case PX_TENSOR_W_HH:
+    case PX_TENSOR_TAIL_IN:
     case PX_TENSOR_PROJECTION: return is_adaptive(optimizer) ? base / tensor->cols : 1;
+    case PX_TENSOR_HEAD:
+    case PX_TENSOR_TAIL_OUT: /* its width grows as h does */
     case PX_TENSOR_W_HQ: return 1 / wide;
     }
     return 1;

@@ -140,6 +140,10 @@ static px_status refuse(const px_option *option, const char *value)
         snprintf(accepted, sizeof accepted,
                  "up to three numbers from 0 to 1 with commas between, such as 0.9,0.05,0.05");
         break;
+    case PX_OPTION_CUTOFFS:
+        snprintf(accepted, sizeof accepted, "auto, or up to %d ascending whole numbers above 0, such as 4000,10000",
+                 (int)PX_CUTOFFS_MAX);
+        break;
     case PX_OPTION_DOUBLE:
         snprintf(accepted, sizeof accepted, "a number from %.10g to %.10g", option->min, option->max);
         break;
@@ -179,6 +183,25 @@ static int read_fractions(const char *text, double value[3])
         text++;
     }
     return 0;
+}
+
+/* "auto", or whole numbers of at least `min` that ascend, with commas between. */
+static int read_cutoffs(const char *text, double min, double max, px_cutoffs *value)
+{
+    px_cutoffs cutoffs = {0};
+    const int given = strcmp(text, "auto") != 0;
+    for (double below = min - 1; given;) {
+        size_t digits = strspn(text, "0123456789");
+        double number = digits <= 10 ? (double)strtoll(text, NULL, 10) : 0;
+        if (cutoffs.count == PX_CUTOFFS_MAX || number <= below || number > max) return 0;
+        cutoffs.at[cutoffs.count++] = (int32_t)number;
+        below = number;
+        text += digits;
+        if (!*text) break;
+        if (*text++ != ',') return 0;
+    }
+    *value = cutoffs;
+    return 1;
 }
 
 static int read_bool(const char *text, int *value)
@@ -245,6 +268,7 @@ static px_status set_option(px_config *config, const px_option *option, const ch
     case PX_OPTION_DOUBLE: return read_double(value, option->min, option->max, place) ? PX_OK : refuse(option, value);
     case PX_OPTION_EVERY: return read_every(value, option->max, place) ? PX_OK : refuse(option, value);
     case PX_OPTION_FRACTIONS: return read_fractions(value, place) ? PX_OK : refuse(option, value);
+    case PX_OPTION_CUTOFFS: return read_cutoffs(value, option->min, option->max, place) ? PX_OK : refuse(option, value);
     case PX_OPTION_BOOL: {
         int truth;
         if (!read_bool(value, &truth)) return refuse(option, value);
@@ -294,6 +318,13 @@ static void write_double(double value, char *buffer, size_t buffer_bytes)
     snprintf(buffer, buffer_bytes, "%s", text);
 }
 
+static void write_cutoffs(const px_cutoffs *cutoffs, char *buffer, size_t buffer_bytes)
+{
+    size_t used = (size_t)snprintf(buffer, buffer_bytes, "%s", cutoffs->count ? "" : "auto");
+    for (int32_t i = 0; i < cutoffs->count && used < buffer_bytes; i++)
+        used += (size_t)snprintf(buffer + used, buffer_bytes - used, "%s%d", i ? "," : "", (int)cutoffs->at[i]);
+}
+
 void px_config_get(const px_config *config, const px_option *option, char *buffer, size_t buffer_bytes)
 {
     const void *place = (const char *)config + option->offset;
@@ -320,6 +351,7 @@ void px_config_get(const px_config *config, const px_option *option, char *buffe
         break;
     }
     case PX_OPTION_ENUM: snprintf(buffer, buffer_bytes, "%s", option->choices[*(const int *)place]); break;
+    case PX_OPTION_CUTOFFS: write_cutoffs(place, buffer, buffer_bytes); break;
     case PX_OPTION_FRACTIONS: {
         char part[3][40];
         for (int i = 0; i < 3; i++) write_double(((const double *)place)[i], part[i], sizeof part[i]);

@@ -85,6 +85,7 @@ typedef enum px_option_type {
     PX_OPTION_BOOL,
     PX_OPTION_ENUM,
     PX_OPTION_FRACTIONS,
+    PX_OPTION_CUTOFFS,
     PX_OPTION_EVERY
 } px_option_type;
 

@@ -77,6 +77,16 @@ static px_status check_sizes(const px_config *config)
     return PX_OK;
 }
 
+static px_status check_output(const px_model_config *model)
+{
+    if (model->tied && model->output == PX_OUTPUT_ADAPTIVE)
+        REFUSE("--tied --output adaptive: its clusters have tables of their own widths, none of which is the embedding "
+               "table; leave one of the two out");
+    if (model->cutoffs.count > 0 && model->output != PX_OUTPUT_ADAPTIVE)
+        REFUSE("--cutoffs: only --output adaptive has clusters; add it, or leave --cutoffs out");
+    return PX_OK;
+}
+
 static px_status check_training(const px_config *config)
 {
     int validates = config->corpus.valid || config->corpus.split[1] > 0;
@@ -127,6 +137,7 @@ px_status px_config_check(const px_config *config)
     PX_TRY(check_corpus(config));
     PX_TRY(check_sizes(config));
     PX_TRY(check_origin(config));
+    PX_TRY(check_output(&config->model));
     return check_training(config);
 }
 

@@ -65,6 +65,18 @@ px_status px_model_reset_id(const px_vocabulary *vocabulary, const char *text, i
     return PX_OK;
 }
 
+px_status px_model_settle_cutoffs(const px_vocabulary *vocabulary, px_model_config *model)
+{
+    if (model->output != PX_OUTPUT_ADAPTIVE || model->cutoffs.count > 0) return PX_OK;
+    if (!vocabulary) return px_cutoffs_choose(NULL, model->vocab, model->hidden, &model->cutoffs);
+    int64_t *frequency = malloc((size_t)model->vocab * sizeof *frequency);
+    if (!frequency) return px_fail(PX_ERR_MEMORY, "no memory for the frequencies of %d tokens", (int)model->vocab);
+    for (int32_t id = 0; id < model->vocab; id++) frequency[id] = px_vocabulary_frequency(vocabulary, id);
+    px_status status = px_cutoffs_choose(frequency, model->vocab, model->hidden, &model->cutoffs);
+    free(frequency);
+    return status;
+}
+
 px_status px_model_file_open(const char *path, px_model_file *file)
 {
     px_checkpoint checkpoint = {0};

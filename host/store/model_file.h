@@ -36,6 +36,11 @@ px_status px_model_file_find(const char *path, int wants_last, char **found, int
 px_status px_model_file_write(const char *path, const px_config *config, const px_vocabulary *vocabulary,
                               const px_parameters *parameters, const float *weights);
 
+/* Chooses the cutoffs of an adaptive output layer from how often the tokens stand in the training text
+ * (output_layer.h), where none were given; model->vocab is set. vocabulary NULL: not known. PX_ERR_ARGUMENT where there
+ * is nothing to cut. */
+px_status px_model_settle_cutoffs(const px_vocabulary *vocabulary, px_model_config *model);
+
 /* The id of a setting's token (--reset-at), literal or with the escapes \n \t \\ \xNN; -1 where text is NULL.
  * PX_ERR_ARGUMENT names a token that the vocabulary lacks. */
 px_status px_model_reset_id(const px_vocabulary *vocabulary, const char *text, int32_t *id);

@@ -96,13 +96,18 @@ px_status px_model_origin_check(const px_model_origin *origin, const px_config *
             return px_fail(PX_ERR_ARGUMENT, "--%s %s: %s, which the weights are from, has %s; leave --%s out",
                            option->name, own, origin->checkpoint.path, its, option->name);
     }
+    if (config->model.output == PX_OUTPUT_ADAPTIVE && !px_config_keeps_vocabulary(config))
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--vocabulary-from text: %s has an adaptive output layer, whose clusters are those of its own "
+                       "vocabulary; leave --vocabulary-from out",
+                       origin->checkpoint.path);
     return PX_OK;
 }
 
 /* ---- entries ----------------------------------------------------------------------------------------------------- */
 
 /* Which of the origin's entries each of the new ones is, by text, -1 for none: old_id [size of vocabulary]. An entry
- * whose output bias in weights is -inf has no gradient: it starts anew. */
+ * whose output bias in weights is -inf has no gradient: it starts anew (an adaptive output layer has no bias). */
 static void match_entries(const px_model_origin *origin, const px_vocabulary *vocabulary, const float *weights,
                           int32_t *old_id, px_origin_entries *entries)
 {
@@ -116,7 +121,7 @@ static void match_entries(const px_model_origin *origin, const px_vocabulary *vo
         const char *text = px_vocabulary_token(vocabulary, id, &bytes);
         old_id[id] = id == 0 ? 0 : px_vocabulary_id(old, text, bytes); /* 0 is <unk>, whatever a token's text is */
         known += old_id[id] >= 0;
-        if (old_id[id] >= 0 && isinf(weights[bias->offset + (size_t)old_id[id]])) old_id[id] = -1;
+        if (bias && old_id[id] >= 0 && isinf(weights[bias->offset + (size_t)old_id[id]])) old_id[id] = -1;
         entries->kept += old_id[id] >= 0;
     }
     entries->added = V - entries->kept;

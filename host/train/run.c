@@ -58,6 +58,7 @@ static px_status open_corpus(px_run *run)
                        "needs; give --valid FILE",
                        px_paths_name(config->corpus.data, name));
     run->config.model.vocab = px_vocabulary_size(run->corpus.vocabulary);
+    PX_TRY(px_model_settle_cutoffs(run->corpus.vocabulary, &run->config.model)); /* settled for all jobs of this run */
     run->config.corpus.text.level = px_vocabulary_options(run->corpus.vocabulary).level; /* a token file's is its own */
     run->config.corpus.text.normalise = px_vocabulary_options(run->corpus.vocabulary).normalise;
     run->vocabulary = px_vocabulary_write(run->corpus.vocabulary);

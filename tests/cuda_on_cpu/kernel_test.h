@@ -210,6 +210,7 @@ int run_gates_tests();
 int run_penalties_tests();
 int run_head_tests();
 int run_update_tests();
+int run_adaptive_tests();
 int run_layout_tests();
 
 #endif

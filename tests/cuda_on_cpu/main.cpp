@@ -7,9 +7,9 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)();
     } groups[] = {
-        {"embed", run_embed_tests},   {"recurrence", run_recurrence_tests}, {"recurrence_fused", run_fused_tests},
-        {"gates", run_gates_tests},   {"penalties", run_penalties_tests},   {"head", run_head_tests},
-        {"update", run_update_tests}, {"layout", run_layout_tests}};
+        {"embed", run_embed_tests},       {"recurrence", run_recurrence_tests}, {"recurrence_fused", run_fused_tests},
+        {"gates", run_gates_tests},       {"penalties", run_penalties_tests},   {"head", run_head_tests},
+        {"adaptive", run_adaptive_tests}, {"update", run_update_tests},         {"layout", run_layout_tests}};
     const char *why = "";
     int failures = 0;
     if (!device_works(&why)) {

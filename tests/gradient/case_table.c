@@ -8,6 +8,13 @@
 #define OPTIMIZER(...)                                                                                                 \
     .optimizer = {.momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .alpha = 0.99, .epsilon = 1e-8, __VA_ARGS__}
 
+/* The same with an adaptive output layer. */
+#define CUTOFFS(...)                                                                                                   \
+    {                                                                                                                  \
+        sizeof((int32_t[]){__VA_ARGS__}) / sizeof(int32_t), { __VA_ARGS__ }                                            \
+    }
+#define ADAPTIVE(CUTS, V, d, h, L, ...) MODEL(V, d, h, L, .output = PX_OUTPUT_ADAPTIVE, .cutoffs = CUTS, __VA_ARGS__)
+
 /* The same for a cell of several gates. */
 #define CELL_CASES(CELL, name)                                                                                         \
     {name ", one stream, one step, one unit, two tokens", MODEL(2, 0, 1, 1, .cell = CELL), .n = 1, .T = 1},            \
@@ -137,6 +144,19 @@ const px_case px_cases[] = {
     {"both penalties, gru, fewer streams and steps",
      MODEL(9, 4, 10, 2, .cell = PX_CELL_GRU, .penalty_activation = 2, .penalty_temporal = 1), .n = 5, .T = 6,
      .batch_n = 2, .batch_T = 3},
+    /* adaptive output layers: cutoffs, then as MODEL */
+    {"adaptive, one cluster of one token", ADAPTIVE(CUTOFFS(1), 2, 0, 4, 1), .n = 1, .T = 3},
+    {"adaptive, one cluster, one-hot", ADAPTIVE(CUTOFFS(5), 13, 0, 12, 1), .n = 3, .T = 5},
+    {"adaptive, two clusters, embedding, two layers", ADAPTIVE(CUTOFFS(3, 7), 19, 5, 17, 2), .n = 3, .T = 5},
+    {"adaptive, three clusters, one of them of one token", ADAPTIVE(CUTOFFS(2, 3, 11), 17, 6, 64, 1), .n = 3, .T = 4},
+    {"adaptive, some clusters without a target", ADAPTIVE(CUTOFFS(40, 60), 80, 4, 33, 1), .n = 1, .T = 2},
+    {"adaptive, nothing is scored", ADAPTIVE(CUTOFFS(4), 9, 0, 10, 1), .n = 2, .T = 3, .unscored_share = 1},
+    {"adaptive, output dropout, resets, unscored targets, three windows, adam",
+     ADAPTIVE(CUTOFFS(4, 9), 23, 6, 20, 2, .dropout_output = 0.4, .dropout_between = 0.3), .n = 4, .T = 6, .windows = 3,
+     .reset_share = 0.2, .unscored_share = 0.3, OPTIMIZER(.kind = PX_ADAM, .clip = 0.25)},
+    {"adaptive, lstm, Glorot weights, a tail",
+     ADAPTIVE(CUTOFFS(3, 8), 21, 0, 16, 2, .cell = PX_CELL_LSTM, .init = PX_INIT_GLOROT), .n = 5, .T = 6, .batch_n = 3,
+     .batch_T = 4},
     /* windows */
     {"resets", MODEL(9, 0, 10, 1), .n = 4, .T = 8, .reset_share = 0.25},
     {"resets, two layers, embedding, weight dropout", MODEL(9, 5, 10, 2, .dropout_weight = 0.3), .n = 4, .T = 8,
@@ -192,6 +212,10 @@ const px_case px_cases[] = {
     {"h = 130, both penalties, output dropout",
      MODEL(61, 0, 130, 1, .penalty_activation = 2, .penalty_temporal = 1, .dropout_output = 0.3), .n = 33, .T = 9,
      .large = 1, .reset_share = 0.05},
+    {"adaptive, V = 5003", ADAPTIVE(CUTOFFS(300, 1500), 5003, 17, 96, 1), .n = 9, .T = 20, .large = 1,
+     .unscored_share = 0.1, OPTIMIZER(.kind = PX_ADAM, .clip = 1)},
+    {"adaptive, 2310 rows, two layers", ADAPTIVE(CUTOFFS(30, 60, 100), 113, 0, 130, 2, .dropout_output = 0.2), .n = 33,
+     .T = 70, .large = 1, .reset_share = 0.01},
     {"2310 rows", MODEL(113, 19, 17, 2), .n = 33, .T = 70, .large = 1, .reset_share = 0.01},
 };
 

@@ -68,6 +68,14 @@ static void change_cell(model *m, px_cell cell, int32_t layers)
     assert_int_equal(px_parameters_init(&m->table, &m->config, 5, m->w), PX_OK);
 }
 
+/* The same sizes with an adaptive output layer of one cluster. */
+static void change_output(model *m, int32_t cutoff)
+{
+    m->config.output = PX_OUTPUT_ADAPTIVE;
+    m->config.cutoffs = (px_cutoffs){1, {cutoff}};
+    change_cell(m, m->config.cell, m->config.layers);
+}
+
 static const float *tensor(const model *m, px_tensor_role role, int32_t layer)
 {
     const px_tensor *t = px_parameters_find(&m->table, role, layer);
@@ -186,9 +194,12 @@ static void norms_match_the_reference_engine(void **state)
     static const float e = 1e-3f;
     px_tokens *tokens = text();
     (void)state;
-    for (int c = 0; c < 6; c++) { /* one layer of every cell, and the upper of two of those that keep gates */
+    /* one layer of every cell, the upper of two of those that keep gates, and adaptive output layers: the target, 2, in
+     * the shortlist and in a cluster */
+    for (int c = 0; c < 8; c++) {
         model m = model_of(c < 2 ? c : 0);
-        if (c >= 2) change_cell(&m, c % 2 ? PX_CELL_LSTM : PX_CELL_GRU, c >= 4 ? 2 : 1);
+        if (c >= 6) change_output(&m, c - 4);
+        if (c >= 2 && c < 6) change_cell(&m, c % 2 ? PX_CELL_LSTM : PX_CELL_GRU, c >= 4 ? 2 : 1);
         px_inspection got;
         px_inspect_request request = request_of(&m, tokens, LAGS, 1);
         assert_int_equal(px_inspect_run(&request, &got), PX_OK);

@@ -121,6 +121,8 @@ static void a_zero_byte_is_refused(void **state)
 static void settings_that_contradict_each_other_are_refused_with_a_remedy(void **state)
 {
     EXPECT_CHECK_ERROR("--embed", "tied", "true");
+    EXPECT_CHECK_ERROR("none of which is the embedding table", "tied", "true", "embed", "8", "output", "adaptive");
+    EXPECT_CHECK_ERROR("--output adaptive", "cutoffs", "100");
     EXPECT_CHECK_ERROR("--split", "split", "0.9,0.2,0");
     EXPECT_CHECK_ERROR("--split", "split", "0,0.5,0.5");
     EXPECT_CHECK_ERROR("lower one of them", "batch", "1048576", "steps", "1048576");
@@ -141,6 +143,7 @@ static void settings_that_contradict_each_other_are_refused_with_a_remedy(void *
 static void settings_that_agree_are_accepted(void **state)
 {
     EXPECT_CHECK_OK("tied", "true", "embed", "64");
+    EXPECT_CHECK_OK("output", "adaptive", "cutoffs", "100,1000");
     EXPECT_CHECK_OK("schedule", "plateau", "split", "1,0,0", "valid", "v.txt");
     EXPECT_CHECK_OK("epochs", "0", "early-stop", "2", "schedule", "constant");
     EXPECT_CHECK_OK("split", "0.34,0.33,0.33");
@@ -179,10 +182,10 @@ static void a_resumed_run_may_change_its_length_threads_device_and_intervals_onl
         int may_change = 0;
         for (size_t k = 0; k < sizeof free_settings / sizeof *free_settings; k++)
             may_change |= strcmp(option->name, free_settings[k]) == 0;
-        static const char *const candidates[] = {"7",       "0.5",      "0.25",   "true",     "false",  "word",
-                                                 "letters", "replace",  "random", "relu",     "normal", "same",
-                                                 "sgd",     "constant", "from",   "rollback", "tree",   "tcp",
-                                                 "bf16",    "fused",    "text",   "mup",      "none",   "0.4,0.3,0.3"};
+        static const char *const candidates[] = {
+            "7",    "0.5",    "0.25", "true", "false",    "word",        "letters",  "replace", "random",
+            "relu", "normal", "same", "sgd",  "constant", "from",        "rollback", "tree",    "tcp",
+            "bf16", "fused",  "text", "mup",  "none",     "0.4,0.3,0.3", "adaptive"};
         char before[256], after[256];
         px_config_get(&saved, option, before, sizeof before);
         for (size_t k = 0; k < sizeof candidates / sizeof *candidates; k++) {

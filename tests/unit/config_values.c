@@ -66,11 +66,17 @@ static void numbers_must_be_whole_texts_in_range_and_finite(void **state)
     expect_refused("split", "0.5,,0.5", "three numbers");
     expect_refused("split", "1.5", "three numbers");
     expect_refused("tied", "maybe", "true or false");
+    static const char *const bad_cutoffs[] = {
+        "",    "0",  "5,5", "9,3",    "5,",     ",5",         "5 ,9",
+        "1.5", "-3", "few", "auto,3", "3,auto", "2147483648", "1,2,3,4,5,6,7,8,9"};
+    for (size_t i = 0; i < sizeof bad_cutoffs / sizeof *bad_cutoffs; i++)
+        expect_refused("cutoffs", bad_cutoffs[i], "auto, or up to 8 ascending");
 }
 
 static void choices_are_listed_where_one_is_wrong(void **state)
 {
     expect_refused("level", "chars", "byte, char, word, sentencepiece or byte-bpe");
+    expect_refused("output", "full", "softmax or adaptive");
     expect_refused("optimizer", "Adam", "sgd, momentum, adam, adamw or rmsprop");
 }
 

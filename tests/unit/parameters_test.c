@@ -73,6 +73,11 @@ static void table_lists_the_tensors_of_each_kind_of_model(void **state)
     check_table(MODEL(.vocab = 9, .embed = 4, .hidden = 4, .layers = 1, .tied = 1),
                 "encoder.weight 9x4, rnn.weight_ih_l0 4x4, rnn.weight_hh_l0 4x4, rnn.bias_ih_l0 4, decoder.bias 9, ",
                 36 + 16 + 16 + 4 + 9);
+    check_table(MODEL(.vocab = 100, .hidden = 33, .layers = 1, .output = PX_OUTPUT_ADAPTIVE, .cutoffs = {2, {10, 40}}),
+                "rnn.weight_ih_l0 33x100, rnn.weight_hh_l0 33x33, rnn.bias_ih_l0 33, decoder.head.weight 12x33, "
+                "decoder.tail.0.0.weight 8x33, decoder.tail.0.1.weight 30x8, decoder.tail.1.0.weight 2x33, "
+                "decoder.tail.1.1.weight 60x2, ",
+                3300 + 1089 + 33 + 396 + 264 + 240 + 66 + 120);
     check_table(MODEL(.vocab = 9, .embed = 3, .hidden = 4, .layers = 1, .tied = 1),
                 "encoder.weight 9x3, rnn.weight_ih_l0 4x3, rnn.weight_hh_l0 4x4, rnn.bias_ih_l0 4, proj.weight 3x4, "
                 "decoder.bias 9, ",
@@ -91,6 +96,9 @@ static void deepest_model_fits_the_table(void **state)
     assert_int_equal(table.tensor_count, 3 * PX_MAX_LAYERS + 3);
     table = table_of(MODEL(.vocab = 9, .embed = 3, .hidden = 4, .layers = PX_MAX_LAYERS));
     assert_int_equal(table.tensor_count, 3 * PX_MAX_LAYERS + 3);
+    table = table_of(MODEL(.vocab = 9, .embed = 3, .hidden = 65536, .layers = PX_MAX_LAYERS, .cell = PX_CELL_GRU,
+                           .output = PX_OUTPUT_ADAPTIVE, .cutoffs = {PX_CUTOFFS_MAX, {1, 2, 3, 4, 5, 6, 7, 8}}));
+    assert_int_equal(table.tensor_count, PX_MAX_TENSORS);
 }
 
 static void impossible_sizes_are_refused(void **state)
@@ -104,6 +112,10 @@ static void impossible_sizes_are_refused(void **state)
         MODEL(.vocab = 9, .hidden = 4, .layers = PX_MAX_LAYERS + 1),
         MODEL(.vocab = 9, .embed = -1, .hidden = 4, .layers = 1),
         MODEL(.vocab = 9, .hidden = 4, .layers = 1, .tied = 1),
+        MODEL(.vocab = 9, .embed = 4, .hidden = 4, .layers = 1, .tied = 1, .output = PX_OUTPUT_ADAPTIVE,
+              .cutoffs = {1, {3}}),
+        MODEL(.vocab = 9, .hidden = 4, .layers = 1, .output = PX_OUTPUT_ADAPTIVE),
+        MODEL(.vocab = 9, .hidden = 4, .layers = 1, .output = PX_OUTPUT_ADAPTIVE, .cutoffs = {1, {9}}),
         MODEL(.vocab = INT32_MAX, .embed = INT32_MAX, .hidden = INT32_MAX, .layers = PX_MAX_LAYERS),
     };
     px_parameters table;

@@ -44,6 +44,20 @@ typedef struct px_cpu_rows {
     const float **before[PX_CELL_STATES_MAX], **returned[PX_CELL_STATES_MAX];
 } px_cpu_rows;
 
+/* An adaptive output layer (host/model/output_layer.h). */
+typedef struct px_cpu_adaptive {
+    px_cpu_matrix head;                                              /* [c_0 + K, h] */
+    px_cpu_matrix tail_in[PX_CUTOFFS_MAX], tail_out[PX_CUTOFFS_MAX]; /* D_i, U_i */
+    int32_t *head_targets;          /* [T,n] the head's row that a target belongs to; -1: not scored */
+    int32_t *order, *targets;       /* [T n] rows of the window, sorted by cluster, and their targets inside it */
+    long begin[PX_CUTOFFS_MAX + 1]; /* cluster i has the places [begin[i], begin[i + 1]) of these */
+    float *gathered;                /* [T n, h] what the top layer sends up in the rows of a cluster; its gradient */
+    float *t, *dt;                  /* [T n, d_0] T = H D_i^T of these, and its gradient */
+} px_cpu_adaptive;
+
+typedef struct px_cpu_head px_cpu_head; /* head.h */
+extern const px_cpu_head px_cpu_head_softmax, px_cpu_head_adaptive;
+
 typedef struct px_cpu {
     px_engine base; /* must be first */
     px_optimizer_config optimizer;
@@ -66,19 +80,20 @@ typedef struct px_cpu {
     float *one_hot, *d_one_hot;     /* W_xh of layer 0 as [V,G h], d = 0 */
     float *embedding, *d_embedding; /* E [V,d], d > 0 */
     px_cpu_matrix projection;       /* tensor NULL unless tied and d != h */
+    const px_cpu_head *head;        /* the output layer; of a softmax: */
     px_cpu_matrix output;           /* W_hq [V,h], or E [V,d] where tied */
     float *b_q, *db_q;              /* [V] */
+    px_cpu_adaptive adaptive;       /* zeros unless the output layer is one */
 
     float *x, *dx;                       /* [T,n,d] embedded inputs and their gradient */
     float *d[2];                         /* [T,n,h] gradients of layer outputs; used in turn */
     float *returned[PX_CELL_STATES_MAX]; /* [n,h] gradients of the states that a step has returned past W_hh; NULL where
                                             the cell keeps nothing */
     float *u, *du;                       /* [T,n,d] input of the output layer where projected */
-    float *logits;                       /* [chunk_rows,V] */
-    long chunk_rows;
-    double *nll;      /* [T,n] */
-    float *masked_w;  /* [G h,h] W_hh under weight dropout; also its gradient's scratch */
-    float *zeros;     /* [max(G h,d)] */
+    float *logits;                       /* [px_cpu_chunk_rows(width), width] for every width of the output layer */
+    double *nll;                         /* [T,n] */
+    float *masked_w;                     /* [G h,h] W_hh under weight dropout; also its gradient's scratch */
+    float *zeros;                        /* [max(G h,d)] */
     px_cpu_rows rows; /* row pointers of the recurrence, [threads,n]: each part of the team uses those of its rows */
 
     /* The table of token rows (one-hot W_xh, or E where untied): its gradient is zero but for the rows of tokens seen.
@@ -126,6 +141,8 @@ float *px_cpu_input_term(const px_cpu *cpu, const px_cpu_window *window, int l);
 const float *px_cpu_layer_output(const px_cpu *cpu, const px_cpu_window *window, int l);
 
 /* ---- head.c: logits, loss, and the gradient of the top layer's outputs ------------------------------------------- */
+/* Rows of a chunk of logits that are `width` wide. */
+long px_cpu_chunk_rows(const px_cpu *cpu, long width);
 void px_cpu_head_train(px_cpu *cpu, const px_cpu_window *window, float *d_top);
 void px_cpu_head_evaluate(px_cpu *cpu, const px_cpu_window *window, float *token_nll);
 void px_cpu_head_probabilities(px_cpu *cpu, const px_cpu_window *window, float *probabilities);

@@ -29,15 +29,21 @@ void px_cpu_ready(px_cpu *cpu, px_cpu_matrix *matrix, int backward)
         px_cpu_pack_matrix(cpu, matrix, matrix->w, backward);
 }
 
+static void repack(px_cpu_matrix *matrix) { matrix->forward_ready = matrix->backward_ready = 0; }
+
 void px_cpu_weights_changed(px_cpu *cpu)
 {
     for (int l = 0; l < cpu->base.model.layers; l++) {
-        px_cpu_layer *layer = &cpu->layer[l];
-        layer->w_hh.forward_ready = layer->w_hh.backward_ready = 0;
-        layer->w_xh.forward_ready = layer->w_xh.backward_ready = 0;
+        repack(&cpu->layer[l].w_hh);
+        repack(&cpu->layer[l].w_xh);
     }
-    cpu->projection.forward_ready = cpu->projection.backward_ready = 0;
-    cpu->output.forward_ready = cpu->output.backward_ready = 0;
+    repack(&cpu->projection);
+    repack(&cpu->output);
+    repack(&cpu->adaptive.head);
+    for (int32_t i = 0; i < cpu->base.model.cutoffs.count; i++) {
+        repack(&cpu->adaptive.tail_in[i]);
+        repack(&cpu->adaptive.tail_out[i]);
+    }
 }
 
 void px_cpu_forward_product(px_cpu *cpu, px_cpu_matrix *matrix, long rows, const float *x, const float *bias,

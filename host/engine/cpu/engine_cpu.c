@@ -30,6 +30,7 @@ static px_status prepare(px_cpu *cpu, const px_model_config *model, const px_opt
     cpu->threads = shape->threads > 0 ? shape->threads : px_machine_cores();
     cpu->parts = cpu->threads < px_machine_processors() ? cpu->threads : px_machine_processors();
     cpu->product = (px_product_context){.isa = cpu->isa};
+    cpu->head = model->output == PX_OUTPUT_ADAPTIVE ? &px_cpu_head_adaptive : &px_cpu_head_softmax;
     cpu->has_m1 = px_optimizer_of(optimizer->kind)->moment1;
     cpu->has_m2 = px_optimizer_of(optimizer->kind)->moment2;
     cpu->metrics.bad_step = -1;

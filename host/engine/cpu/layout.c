@@ -68,12 +68,40 @@ static void layers(cutter *cut, px_cpu *cpu, size_t rows)
     }
 }
 
+/* A chunk of logits of every width that the output layer has. */
+static size_t logits_floats(const px_cpu *cpu)
+{
+    const px_model_config *model = &cpu->base.model;
+    if (model->output != PX_OUTPUT_ADAPTIVE) return (size_t)px_cpu_chunk_rows(cpu, model->vocab) * (size_t)model->vocab;
+    const long head = px_cutoffs_head_rows(&model->cutoffs);
+    size_t most = (size_t)px_cpu_chunk_rows(cpu, head) * (size_t)head;
+    for (int32_t i = 0; i < model->cutoffs.count; i++) {
+        const px_cluster cluster = px_cutoffs_cluster(&model->cutoffs, model->vocab, model->hidden, i);
+        const long width = cluster.end - cluster.begin;
+        const size_t some = (size_t)px_cpu_chunk_rows(cpu, width) * (size_t)width;
+        most = some > most ? some : most;
+    }
+    return most;
+}
+
+static void adaptive_rows(cutter *cut, px_cpu *cpu, size_t rows)
+{
+    const px_model_config *model = &cpu->base.model;
+    px_cpu_adaptive *a = &cpu->adaptive;
+    const size_t widest = (size_t)px_cutoffs_cluster(&model->cutoffs, model->vocab, model->hidden, 0).width;
+    a->head_targets = take(cut, sizeof(int32_t) * rows);
+    a->order = take(cut, sizeof(int32_t) * rows);
+    a->targets = take(cut, sizeof(int32_t) * rows);
+    a->gathered = floats(cut, rows * (size_t)model->hidden);
+    a->t = floats(cut, rows * widest);
+    a->dt = cpu->base.shape.training ? floats(cut, rows * widest) : NULL;
+}
+
 static void activations(cutter *cut, px_cpu *cpu)
 {
     const px_model_config *model = &cpu->base.model;
     const size_t n = (size_t)cpu->base.shape.n, rows = n * (size_t)cpu->base.shape.T, h = (size_t)model->hidden,
                  d = (size_t)model->embed;
-    const size_t V = (size_t)model->vocab;
     const int training = cpu->base.shape.training;
     const px_tensor *projection = px_parameters_find(&cpu->table, PX_TENSOR_PROJECTION, 0);
     layers(cut, cpu, rows);
@@ -86,19 +114,9 @@ static void activations(cutter *cut, px_cpu *cpu)
         if (d) cpu->dx = floats(cut, rows * d);
         if (projection) cpu->du = floats(cut, rows * d);
     }
-    /* Each chunk reads and writes the whole gradient of the output layer, so chunks are long: some 64 MiB of logits, at
-     * least 64 rows. (V = 10,000, h = 512, 1,120 rows: the head in one chunk takes 3 % less time than in four, 4 % less
-     * than in eleven; bench/results/2026-11-28-amd-epyc-2-cores.) */
-    enum { CHUNK_FLOATS = 16 << 20 };
-    cpu->chunk_rows = (long)(CHUNK_FLOATS / V) < 64 ? 64 : (long)(CHUNK_FLOATS / V);
-    if (cpu->chunk_rows > (long)rows)
-        cpu->chunk_rows = (long)rows;
-    else { /* chunks of one size, so that none is a small rest */
-        const long chunks = ((long)rows + cpu->chunk_rows - 1) / cpu->chunk_rows;
-        cpu->chunk_rows = ((long)rows + chunks - 1) / chunks;
-    }
-    cpu->logits = floats(cut, (size_t)cpu->chunk_rows * V);
+    cpu->logits = floats(cut, logits_floats(cpu));
     cpu->nll = take(cut, sizeof(double) * rows);
+    if (model->output == PX_OUTPUT_ADAPTIVE) adaptive_rows(cut, cpu, rows);
 }
 
 static void row_pointers(cutter *cut, px_cpu *cpu)
@@ -119,6 +137,23 @@ static void row_pointers(cutter *cut, px_cpu *cpu)
     }
 }
 
+static void output_layer(cutter *cut, px_cpu *cpu)
+{
+    const px_model_config *model = &cpu->base.model;
+    px_cpu_adaptive *a = &cpu->adaptive;
+    if (model->output != PX_OUTPUT_ADAPTIVE) {
+        matrix(cut, cpu, &cpu->projection, px_parameters_find(&cpu->table, PX_TENSOR_PROJECTION, 0), 1);
+        matrix(cut, cpu, &cpu->output,
+               px_parameters_find(&cpu->table, model->tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ, 0), 1);
+        return;
+    }
+    matrix(cut, cpu, &a->head, px_parameters_find(&cpu->table, PX_TENSOR_HEAD, 0), 1);
+    for (int32_t i = 0; i < model->cutoffs.count; i++) {
+        matrix(cut, cpu, &a->tail_in[i], px_parameters_find(&cpu->table, PX_TENSOR_TAIL_IN, i), 1);
+        matrix(cut, cpu, &a->tail_out[i], px_parameters_find(&cpu->table, PX_TENSOR_TAIL_OUT, i), 1);
+    }
+}
+
 static void workspace(cutter *cut, px_cpu *cpu)
 {
     const px_model_config *model = &cpu->base.model;
@@ -128,9 +163,7 @@ static void workspace(cutter *cut, px_cpu *cpu)
         matrix(cut, cpu, &layer->w_hh, px_parameters_find(&cpu->table, PX_TENSOR_W_HH, l), cpu->cell->gates);
         matrix(cut, cpu, &layer->w_xh, l == 0 && d == 0 ? NULL : px_parameters_find(&cpu->table, PX_TENSOR_W_XH, l), 1);
     }
-    matrix(cut, cpu, &cpu->projection, px_parameters_find(&cpu->table, PX_TENSOR_PROJECTION, 0), 1);
-    matrix(cut, cpu, &cpu->output,
-           px_parameters_find(&cpu->table, model->tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ, 0), 1);
+    output_layer(cut, cpu);
     cpu->product.scratch = floats(cut, cpu->base.shape.training ? px_product_scratch_floats(cpu->threads) : 0);
     cpu->zeros = floats(cut, gates > d ? gates : d);
     row_pointers(cut, cpu);
@@ -157,8 +190,8 @@ static void name_vectors(px_cpu *cpu)
         cpu->d_one_hot = training ? cpu->g + w_xh->offset : NULL;
     }
     cpu->sparse = !training || cpu->base.model.tied ? NULL : embedding ? embedding : w_xh;
-    cpu->b_q = cpu->w + b_q->offset;
-    cpu->db_q = training ? cpu->g + b_q->offset : NULL;
+    cpu->b_q = b_q ? cpu->w + b_q->offset : NULL;
+    cpu->db_q = b_q && training ? cpu->g + b_q->offset : NULL;
     for (int l = 0; l < cpu->base.model.layers; l++) {
         const px_tensor *b = px_parameters_find(&cpu->table, PX_TENSOR_B_H, l);
         cpu->layer[l].b = cpu->w + b->offset;

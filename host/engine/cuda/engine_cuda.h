@@ -29,6 +29,8 @@ typedef struct px_cuda_staging {
     int next, next_update;
     int32_t *count;    /* [V + 1] of the counting sort; only where training */
     uint8_t *no_reset; /* [n] zeros, for next() without marks */
+    /* of an adaptive output layer, in the window staged last: cluster i has the places [begin[i], begin[i + 1]) */
+    int cluster_begin[PX_CUTOFFS_MAX + 1];
 } px_cuda_staging;
 
 /* What a window is run for. */
@@ -67,7 +69,7 @@ typedef struct px_cuda_graph {
     uint64_t last_used;
 } px_cuda_graph;
 
-enum { PX_CUDA_GRAPHS = 16 }; /* and one more for each further group of streams */
+enum { PX_CUDA_GRAPHS = 16 }; /* and two more for each further group of streams */
 
 /* Sums over ranks, beside the backward pass: on a stream of their own, in parts that follow one another towards the
  * front of the flat gradient: [layer 0 with the token table][layer 1]...[layer L-1][output layer]. */

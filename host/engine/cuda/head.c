@@ -1,105 +1,45 @@
-/* Head: the loss of a window, and on the way back the gradients of the output layer and of what it read.
- *
- * Rows go in chunks, so that the logits of a chunk stay in the L2 cache from the product that makes them, through the
- * kernel that turns them into their gradient, to the two products that read that (plan.c chooses the size). u = up, or
- * up P^T;  o = u W^T + b;  dO = (softmax(o) - onehot) inv_count;  dW += dO^T u;  db += dO;  du = dO W W is W_hq, or the
- * embedding table where they are tied. */
-#include "operands.h"
+/* Head: the loss of a window, and on the way back the gradients of the output layer and of what it read. What the
+ * output layers share is here; see head.h. */
+#include "head.h"
 
 #include <string.h>
 
-/* The output table as an operand [V,k]. */
-static px_tensor_role table_role(const px_cuda *engine)
+static const px_cuda_head_ops *ops_of(const px_cuda *engine)
 {
-    return engine->plan.model.tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ;
+    return engine->plan.adaptive ? &px_cuda_head_adaptive : &px_cuda_head_softmax;
 }
 
-/* What the table multiplies: operand [rows,k]. */
-static px_status project(px_cuda *engine, px_cuda_shape shape, void **u)
+void *px_cuda_d_logits(const px_cuda *engine)
 {
-    const px_cuda_plan *plan = &engine->plan;
-    px_cuda_buffers *b = &engine->b;
-    int rows = shape.T * shape.n;
-    void *output = px_cuda_output(engine, shape, plan->L - 1);
-    if (!plan->projection) {
-        *u = output;
-        return PX_OK;
-    }
-    *u = b->u;
-    float *out = plan->bf16 ? b->u_wide : b->u;
-    PX_TRY(px_blas_nt(&engine->blas, rows, plan->d, plan->h, output, px_cuda_operand(engine, PX_TENSOR_PROJECTION, 0),
-                      0, out));
-    if (plan->bf16) PX_CUDA(px_launch_layout_bf16(b->u, out, (size_t)rows * (size_t)plan->d, engine->compute));
-    return PX_OK;
+    return engine->plan.bf16 ? (void *)engine->b.dlogits_bf16 : (void *)engine->b.logits;
 }
 
-/* Rows [from, from + rows) of the window: loss, and the gradients where training. du [rows of the window, k]. */
-static px_status chunk(px_cuda *engine, px_cuda_shape shape, size_t from, int rows, void *u_all, float *du)
+px_status px_cuda_head_loss(px_cuda *engine, const px_cuda_logits *logits, int training)
 {
     const px_cuda_plan *plan = &engine->plan;
-    px_cuda_buffers *b = &engine->b;
-    int training = shape.mode == PX_CUDA_TRAIN;
-    const void *table = px_cuda_operand(engine, table_role(engine), 0);
-    const void *u = px_cuda_at(engine, u_all, from * (size_t)plan->k);
-    PX_TRY(px_blas_nt(&engine->blas, rows, plan->V, plan->k, u, table, 0, b->logits));
-
-    void *dlogits = plan->bf16 ? (void *)b->dlogits_bf16 : (void *)b->logits;
-    px_element element = plan->bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32;
     px_head_args args = {
-        .logits = b->logits,
-        .dlogits = training ? dlogits : NULL,
+        .logits = engine->b.logits,
+        .dlogits = training ? px_cuda_d_logits(engine) : NULL,
         .logits_type = PX_ELEMENT_FP32,
-        .dlogits_type = element,
-        .bias = px_cuda_tensor(engine, b->weights, PX_TENSOR_B_Q, 0),
-        .targets = b->window.targets + from,
-        .nll = b->nll + from,
-        .window = b->window.scalars,
-        .rows = (size_t)rows,
-        .ld = (size_t)plan->V,
-        .ld_d = (size_t)plan->V,
+        .dlogits_type = plan->bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32,
+        .bias = logits->bias,
+        .targets = logits->targets,
+        .nll = logits->nll,
+        .window = engine->b.window.scalars,
+        .rows = (size_t)logits->rows,
+        .ld = (size_t)logits->width,
+        .ld_d = (size_t)logits->width,
         .shared_bytes = engine->shared_bytes,
-        .V = plan->V,
+        .V = logits->width,
     };
     PX_CUDA(px_launch_head_loss(&args, engine->compute));
-    if (!training) return PX_OK;
-    PX_TRY(px_blas_nn(&engine->blas, rows, plan->k, plan->V, dlogits, table, 0, du + from * (size_t)plan->k));
-    PX_TRY(px_blas_tn(&engine->blas, plan->V, plan->k, rows, dlogits, u, 1,
-                      px_cuda_tensor(engine, b->gradients, table_role(engine), 0)));
-    PX_CUDA(px_launch_column_sum(px_cuda_tensor(engine, b->gradients, PX_TENSOR_B_Q, 0), dlogits, element, (size_t)rows,
-                                 plan->V, (size_t)plan->V, b->column_partial, engine->compute));
     return PX_OK;
-}
-
-/* dP += du^T up and d_output = du P, where there is a projection. */
-static px_status project_backward(px_cuda *engine, px_cuda_shape shape, const float *du)
-{
-    const px_cuda_plan *plan = &engine->plan;
-    px_cuda_buffers *b = &engine->b;
-    int rows = shape.T * shape.n;
-    const void *operand = du;
-    if (plan->bf16) {
-        PX_CUDA(px_launch_layout_bf16(b->du_bf16, du, (size_t)rows * (size_t)plan->d, engine->compute));
-        operand = b->du_bf16;
-    }
-    PX_TRY(px_blas_tn(&engine->blas, plan->d, plan->h, rows, operand, px_cuda_output(engine, shape, plan->L - 1), 1,
-                      px_cuda_tensor(engine, b->gradients, PX_TENSOR_PROJECTION, 0)));
-    return px_blas_nn(&engine->blas, rows, plan->h, plan->d, operand, px_cuda_operand(engine, PX_TENSOR_PROJECTION, 0),
-                      0, px_cuda_d_output(engine, plan->L - 1));
 }
 
 px_status px_cuda_head(px_cuda *engine, px_cuda_shape shape)
 {
-    const px_cuda_plan *plan = &engine->plan;
-    size_t rows = (size_t)shape.T * (size_t)shape.n;
-    float *du = plan->projection ? engine->b.dx : px_cuda_d_output(engine, plan->L - 1);
-    void *u;
-    PX_TRY(project(engine, shape, &u));
-    for (size_t from = 0; from < rows; from += (size_t)plan->head_rows) {
-        size_t left = rows - from;
-        int count = left < (size_t)plan->head_rows ? (int)left : plan->head_rows;
-        PX_TRY(chunk(engine, shape, from, count, u, du));
-    }
-    if (shape.mode == PX_CUDA_TRAIN && plan->projection) PX_TRY(project_backward(engine, shape, du));
+    const size_t rows = (size_t)shape.T * (size_t)shape.n;
+    PX_TRY(ops_of(engine)->enqueue(engine, shape));
     PX_CUDA(px_launch_head_loss_sum(engine->b.metrics, engine->b.nll, engine->b.window.targets, rows,
                                     shape.mode == PX_CUDA_TRAIN, px_cuda_poison(engine), engine->compute));
     return PX_OK;
@@ -109,19 +49,15 @@ px_status px_cuda_head_probabilities(px_cuda *engine, int32_t n, float *probabil
 {
     const px_cuda_plan *plan = &engine->plan;
     px_cuda_buffers *b = &engine->b;
-    size_t V = (size_t)plan->V;
-    void *u;
-    PX_TRY(project(engine, (px_cuda_shape){PX_CUDA_NEXT, 1, n, 0}, &u));
+    const size_t V = (size_t)plan->V;
     for (int32_t from = 0; from < n; from += plan->head_rows) {
-        int rows = n - from < plan->head_rows ? n - from : plan->head_rows;
-        PX_TRY(px_blas_nt(&engine->blas, rows, plan->V, plan->k, px_cuda_at(engine, u, (size_t)from * (size_t)plan->k),
-                          px_cuda_operand(engine, table_role(engine), 0), 0, b->logits));
-        PX_CUDA(px_launch_head_softmax(b->logits, b->logits, px_cuda_tensor(engine, b->weights, PX_TENSOR_B_Q, 0),
-                                       (size_t)rows, plan->V, V, engine->compute));
-        PX_CUDA(cudaMemcpyAsync(b->pinned_probabilities, b->logits, (size_t)rows * V * sizeof(float),
-                                cudaMemcpyDeviceToHost, engine->compute));
+        const int32_t rows = n - from < plan->head_rows ? n - from : plan->head_rows;
+        const size_t bytes = (size_t)rows * V * sizeof(float);
+        PX_TRY(ops_of(engine)->probabilities(engine, n, from, rows));
+        PX_CUDA(
+            cudaMemcpyAsync(b->pinned_probabilities, b->probabilities, bytes, cudaMemcpyDeviceToHost, engine->compute));
         PX_TRY(px_cuda_wait_stream(engine, engine->compute));
-        memcpy(probabilities + (size_t)from * V, b->pinned_probabilities, (size_t)rows * V * sizeof(float));
+        memcpy(probabilities + (size_t)from * V, b->pinned_probabilities, bytes);
     }
     return PX_OK;
 }

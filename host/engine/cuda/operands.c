@@ -62,5 +62,6 @@ float *px_cuda_dz(const px_cuda *engine, int32_t l)
 
 float *px_cuda_poison(const px_cuda *engine)
 {
-    return engine->reduction.reducer.start ? px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_B_Q, 0) : NULL;
+    const px_tensor_role role = engine->plan.adaptive ? PX_TENSOR_HEAD : PX_TENSOR_B_Q;
+    return engine->reduction.reducer.start ? px_cuda_tensor(engine, engine->b.gradients, role, 0) : NULL;
 }

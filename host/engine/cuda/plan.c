@@ -37,6 +37,12 @@ px_cuda_window px_cuda_window_at(const px_cuda_plan *plan, unsigned char *block)
         window.order = (int32_t *)at;
         at += ids;
     }
+    if (plan->adaptive) {
+        window.head_targets = (int32_t *)at;
+        window.cluster_order = (int32_t *)(at + ids);
+        window.cluster_targets = (int32_t *)(at + 2 * ids);
+        at += 3 * ids;
+    }
     window.reset = at;
     return window;
 }
@@ -62,6 +68,47 @@ static void cut_parameters(const px_cuda_plan *plan, px_cuda_arena *arenas, px_c
         b->average = take(&arenas[PX_ARENA_AVERAGES], count * sizeof(float));
         b->swap = take(&arenas[PX_ARENA_AVERAGES], plan->swap_count * sizeof(float));
     }
+}
+
+/* A chunk of logits of every width that the output layer has. */
+static size_t logits_floats(const px_cuda_plan *plan)
+{
+    const px_cutoffs *cutoffs = &plan->model.cutoffs;
+    if (!plan->adaptive) return (size_t)plan->head_rows * (size_t)plan->V;
+    const int32_t head = px_cutoffs_head_rows(cutoffs);
+    size_t most = (size_t)px_cuda_head_rows(plan, head) * (size_t)head;
+    for (int32_t i = 0; i < cutoffs->count; i++) {
+        const px_cluster cluster = px_cutoffs_cluster(cutoffs, plan->V, plan->h, i);
+        const int32_t width = cluster.end - cluster.begin;
+        const size_t some = (size_t)px_cuda_head_rows(plan, width) * (size_t)width;
+        most = some > most ? some : most;
+    }
+    return most;
+}
+
+/* Rows of probabilities that are made at a time. */
+static size_t next_rows(const px_cuda_plan *plan)
+{
+    return (size_t)(plan->shape.n < plan->head_rows ? plan->shape.n : plan->head_rows);
+}
+
+static void cut_adaptive(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_buffers *b)
+{
+    const px_cutoffs *cutoffs = &plan->model.cutoffs;
+    const size_t rows = plan->rows, h = (size_t)plan->h, V = (size_t)plan->V;
+    const size_t d_0 = (size_t)px_cutoffs_cluster(cutoffs, plan->V, plan->h, 0).width;
+    const size_t operand = plan->bf16 ? sizeof(px_bf16) : sizeof(float);
+    const int training = plan->shape.training;
+    b->probabilities = take(arena, next_rows(plan) * V * sizeof(float));
+    b->zeros = take(arena, V * sizeof(float));
+    b->head_probabilities = take(arena, next_rows(plan) * (size_t)px_cutoffs_head_rows(cutoffs) * sizeof(float));
+    b->gathered = take(arena, rows * h * operand);
+    b->t = take(arena, rows * d_0 * operand);
+    b->t_wide = take(arena, plan->bf16 ? rows * d_0 * sizeof(float) : 0);
+    b->tail_nll = take(arena, rows * sizeof(float));
+    b->d_gathered = take(arena, training ? rows * h * sizeof(float) : 0);
+    b->dt = take(arena, training ? rows * d_0 * sizeof(float) : 0);
+    b->dt_bf16 = take(arena, training && plan->bf16 ? rows * d_0 * sizeof(px_bf16) : 0);
 }
 
 /* What the forward pass of a window needs. */
@@ -90,7 +137,9 @@ static void cut_forward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_
     b->recurrent = take(arena, plan->variant->workspace(plan));
     b->u = take(arena, plan->projection ? rows * d * operand : 0);
     b->u_wide = take(arena, plan->projection && plan->bf16 ? rows * d * sizeof(float) : 0);
-    b->logits = take(arena, (size_t)plan->head_rows * (size_t)plan->V * sizeof(float));
+    b->logits = take(arena, logits_floats(plan) * sizeof(float));
+    b->probabilities = b->logits;
+    if (plan->adaptive) cut_adaptive(plan, arena, b);
     b->nll = take(arena, rows * sizeof(float));
 }
 
@@ -99,7 +148,7 @@ static void cut_backward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda
     size_t rows = plan->rows, h = (size_t)plan->h, d = (size_t)plan->d, V = (size_t)plan->V,
            head_rows = (size_t)plan->head_rows;
     size_t gates = (size_t)plan->gate_rows, n = (size_t)plan->shape.n;
-    b->dlogits_bf16 = take(arena, plan->bf16 ? head_rows * V * sizeof(px_bf16) : 0);
+    b->dlogits_bf16 = take(arena, plan->bf16 ? logits_floats(plan) * sizeof(px_bf16) : 0);
     b->d_output[0] = take(arena, rows * h * sizeof(float));
     b->d_output[1] = take(arena, plan->L > 1 ? rows * h * sizeof(float) : 0);
     b->dz_bf16 = take(arena, plan->bf16 ? rows * gates * sizeof(px_bf16) : 0);
@@ -116,14 +165,13 @@ static void cut_backward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda
 
 static void cut_pinned(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_buffers *b)
 {
-    size_t next_rows = (size_t)(plan->shape.n < plan->head_rows ? plan->shape.n : plan->head_rows);
     for (int i = 0; i < 2; i++) {
         b->pinned_slot[i] = take(arena, plan->window_bytes);
         b->pinned_update[i] = take(arena, sizeof(px_update_scalars));
     }
     b->pinned_metrics = take(arena, sizeof(px_device_metrics));
     b->pinned_nll = take(arena, plan->rows * sizeof(float));
-    b->pinned_probabilities = take(arena, next_rows * (size_t)plan->V * sizeof(float));
+    b->pinned_probabilities = take(arena, next_rows(plan) * (size_t)plan->V * sizeof(float));
 }
 
 void px_cuda_plan_cut(const px_cuda_plan *plan, px_cuda_arena arenas[PX_ARENA_COUNT], px_cuda_buffers *buffers)
@@ -139,11 +187,11 @@ void px_cuda_plan_cut(const px_cuda_plan *plan, px_cuda_arena arenas[PX_ARENA_CO
 
 /* Rows of a chunk of logits: as many as fill half the L2 cache, so that the loss and the two products of the backward
  * pass find them there; at least HEAD_ROWS_MIN, and no more than a window has. */
-static int32_t head_rows(size_t rows, int32_t V, size_t l2_bytes)
+int32_t px_cuda_head_rows(const px_cuda_plan *plan, int32_t width)
 {
-    size_t fit = (l2_bytes ? l2_bytes : L2_ASSUMED_BYTES) / 2 / ((size_t)V * sizeof(float));
+    size_t fit = (plan->l2_bytes ? plan->l2_bytes : L2_ASSUMED_BYTES) / 2 / ((size_t)width * sizeof(float));
     if (fit < HEAD_ROWS_MIN) fit = HEAD_ROWS_MIN;
-    return (int32_t)(fit < rows ? fit : rows);
+    return (int32_t)(fit < plan->rows ? fit : plan->rows);
 }
 
 px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_config *optimizer,
@@ -174,10 +222,13 @@ px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_con
     plan->has_moment1 = px_optimizer_of(optimizer->kind)->moment1;
     plan->has_moment2 = px_optimizer_of(optimizer->kind)->moment2;
     plan->swap_count = plan->table.count < SWAP_FLOATS ? plan->table.count : SWAP_FLOATS;
-    plan->head_rows = head_rows(plan->rows, plan->V, info->l2_bytes);
+    plan->adaptive = model->output == PX_OUTPUT_ADAPTIVE;
+    plan->l2_bytes = info->l2_bytes;
+    plan->head_rows = px_cuda_head_rows(plan, plan->V);
     PX_TRY(px_cuda_choose_variant(plan, info, &plan->variant));
-    plan->window_bytes = round_up(round_up(sizeof(px_window_scalars)) +
-                                  plan->rows * ((shape->training ? 3 : 2) * sizeof(int32_t) + sizeof(uint8_t)));
+    plan->window_bytes = round_up(
+        round_up(sizeof(px_window_scalars)) +
+        plan->rows * (((shape->training ? 3 : 2) + (plan->adaptive ? 3 : 0)) * sizeof(int32_t) + sizeof(uint8_t)));
     px_cuda_arena arenas[PX_ARENA_COUNT] = {0};
     px_cuda_buffers buffers;
     px_cuda_plan_cut(plan, arenas, &buffers);

@@ -36,8 +36,11 @@ typedef struct px_cuda_arena {
 typedef struct px_cuda_window {
     px_window_scalars *scalars;
     int32_t *tokens, *targets; /* [rows] */
-    int32_t *order;            /* [rows]; only where training */
-    uint8_t *reset;            /* [rows] */
+    /* of an adaptive output layer, [rows] each: rows of its head that the targets belong to, -1: not scored; rows of
+     * the window sorted by cluster, and their targets inside it */
+    int32_t *head_targets, *cluster_order, *cluster_targets;
+    int32_t *order; /* [rows]; only where training */
+    uint8_t *reset; /* [rows] */
 } px_cuda_window;
 
 /* Buffers of one layer. */
@@ -72,9 +75,19 @@ typedef struct px_cuda_buffers {
                                             past W_hh */
     void *u;                             /* operand [rows,d]: projected head input; NULL without projection */
     float *u_wide;                       /* [rows,d] fp32 result of the projection in bf16 mode, else NULL */
-    float *logits;                       /* [head_rows,V] */
-    px_bf16 *dlogits_bf16;               /* [head_rows,V] in bf16 mode where training */
-    float *nll;                          /* [rows] */
+    float *logits;                       /* [px_cuda_head_rows(width), width] for every width of the output layer */
+    px_bf16 *dlogits_bf16;               /* as many in bf16 mode where training */
+    float *probabilities;                /* [min(n, head_rows), V]; logits where the output layer is a softmax */
+    /* of an adaptive output layer, else NULL; d_0 is the width of its first cluster */
+    float *zeros;              /* [V]: it has no bias */
+    float *head_probabilities; /* [min(n, head_rows), c_0 + K] */
+    void *gathered;            /* operand [rows,h]: what goes up in the rows of a cluster */
+    void *t;                   /* operand [rows,d_0]: T of these */
+    float *t_wide;             /* [rows,d_0] in bf16 mode */
+    float *tail_nll;           /* [rows] */
+    float *d_gathered, *dt;    /* [rows,h], [rows,d_0] gradients of both; only where training */
+    px_bf16 *dt_bf16;          /* [rows,d_0] in bf16 mode */
+    float *nll;                /* [rows] */
     float *d_output[2]; /* [rows,h]: gradients of the layers' outputs, alternating; dZ replaces them but where a layer
                            has a z */
     px_bf16 *dz_bf16;   /* [rows, G h] in bf16 mode */
@@ -106,8 +119,10 @@ typedef struct px_cuda_plan {
     int32_t groups;            /* of n streams each, at least 1 */
     int32_t bf16;              /* 1: bf16 operands */
     int32_t projection;        /* 1: tied with d != h */
+    int32_t adaptive;          /* 1: an adaptive output layer */
     int32_t has_moment1, has_moment2;
-    int32_t head_rows;              /* rows of a chunk of logits */
+    int32_t head_rows;              /* rows of a chunk of V logits; and of probabilities */
+    size_t l2_bytes;                /* of the device; 0: not known */
     const px_cuda_variant *variant; /* of the recurrence */
     size_t window_bytes;
     size_t swap_count; /* floats that are exchanged at a time */
@@ -118,6 +133,8 @@ typedef struct px_cuda_plan {
  * sizes, PX_ERR_DEVICE where the variant asked for is not for them. */
 px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_config *optimizer,
                             const px_engine_shape *shape, const px_device_info *info, px_cuda_plan *plan);
+/* Rows of a chunk of logits that are `width` wide. */
+int32_t px_cuda_head_rows(const px_cuda_plan *plan, int32_t width);
 /* Hands out all buffers; arenas[i].base has plan->bytes[i] bytes, or is NULL where that is 0. */
 void px_cuda_plan_cut(const px_cuda_plan *plan, px_cuda_arena arenas[PX_ARENA_COUNT], px_cuda_buffers *buffers);
 /* The pointers into one staged window. */

@@ -64,10 +64,30 @@ static void sort_by_token(const int32_t *tokens, size_t rows, int32_t V, int32_t
     for (size_t row = 0; row < rows; row++) order[count[tokens[row]]++] = (int32_t)row;
 }
 
-/* The batch into the pinned memory of a slot. */
-static void fill_window(const px_cuda *engine, px_cuda_window window, const px_batch *batch)
+/* The rows of cluster 0, then those of cluster 1, ..., each in their order; what the head should give for every row. */
+static void sort_by_cluster(const px_cutoffs *cutoffs, const px_cuda_window *window, size_t rows,
+                            int begin[PX_CUTOFFS_MAX + 1])
 {
-    const px_cuda_staging *staging = &engine->staging;
+    int next[PX_CUTOFFS_MAX + 1] = {0};
+    memset(begin, 0, (PX_CUTOFFS_MAX + 1) * sizeof *begin);
+    for (size_t row = 0; row < rows; row++) {
+        const int32_t target = window->targets[row], i = px_cutoffs_find(cutoffs, target);
+        window->head_targets[row] = i < 0 ? target : cutoffs->at[0] + i;
+        if (i >= 0) begin[i + 1]++;
+    }
+    for (int32_t i = 0; i < cutoffs->count; i++) next[i + 1] = begin[i + 1] += begin[i];
+    for (size_t row = 0; row < rows; row++) {
+        const int32_t target = window->targets[row], i = px_cutoffs_find(cutoffs, target);
+        if (i < 0) continue;
+        window->cluster_targets[next[i]] = target - cutoffs->at[i];
+        window->cluster_order[next[i]++] = (int32_t)row;
+    }
+}
+
+/* The batch into the pinned memory of a slot. */
+static void fill_window(px_cuda *engine, px_cuda_window window, const px_batch *batch)
+{
+    px_cuda_staging *staging = &engine->staging;
     size_t rows = (size_t)batch->T * (size_t)batch->n;
     *window.scalars = (px_window_scalars){.step = batch->step,
                                           .first_stream = batch->first_stream,
@@ -79,6 +99,7 @@ static void fill_window(const px_cuda *engine, px_cuda_window window, const px_b
     else
         memset(window.targets, 0xff, rows * sizeof *window.targets); /* -1 */
     memcpy(window.reset, batch->reset ? batch->reset : staging->no_reset, rows);
+    if (engine->plan.adaptive) sort_by_cluster(&engine->plan.model.cutoffs, &window, rows, staging->cluster_begin);
     if (engine->plan.shape.training) sort_by_token(batch->tokens, rows, engine->plan.V, staging->count, window.order);
 }
 

@@ -120,12 +120,30 @@ static px_status ready_graph(px_cuda *engine, px_cuda_shape shape, int first, in
     return PX_OK;
 }
 
+/* Which of phases [first, last) one graph holds: returns the end of those from `first` on. The head of an adaptive
+ * output layer is in none: how many rows each cluster has differs from window to window. */
+static int end_of_graph(const px_cuda *engine, int first, int last)
+{
+    if (!engine->plan.adaptive || first > PX_PHASE_HEAD || last <= PX_PHASE_HEAD) return last;
+    return first < PX_PHASE_HEAD ? PX_PHASE_HEAD : PX_PHASE_HEAD + 1;
+}
+
+/* Whether a phase is enqueued as it comes. */
+static int is_plain(const px_cuda *engine, int which) { return engine->plan.adaptive && which == PX_PHASE_HEAD; }
+
 static px_status launch_phases(px_cuda *engine, px_cuda_shape shape, int first, int last)
 {
     px_cuda_graph *graph;
     if (!engine->use_graphs || shape.T > GRAPH_STEPS_MAX) return enqueue_phases(engine, shape, first, last);
-    PX_TRY(ready_graph(engine, shape, first, last, &graph));
-    PX_CUDA(cudaGraphLaunch(graph->exec, engine->compute));
+    for (int end; first < last; first = end) {
+        end = end_of_graph(engine, first, last);
+        if (is_plain(engine, first)) {
+            PX_TRY(enqueue_phases(engine, shape, first, end));
+            continue;
+        }
+        PX_TRY(ready_graph(engine, shape, first, end, &graph));
+        PX_CUDA(cudaGraphLaunch(graph->exec, engine->compute));
+    }
     return PX_OK;
 }
 
@@ -176,23 +194,33 @@ px_status px_cuda_run_update(px_cuda *engine)
     return px_cuda_timing_update_end(engine);
 }
 
+/* The graphs of a training window. */
+static px_status capture_window(px_cuda *engine, px_cuda_shape shape)
+{
+    px_cuda_graph *graph;
+    for (int first = 0, end; first < PX_PHASE_UPDATE; first = end) {
+        end = end_of_graph(engine, first, PX_PHASE_UPDATE);
+        if (!is_plain(engine, first)) PX_TRY(ready_graph(engine, shape, first, end, &graph));
+    }
+    return PX_OK;
+}
+
 px_status px_cuda_graphs_prepare(px_cuda *engine)
 {
     const px_engine_shape *shape = &engine->plan.shape;
-    px_cuda_graph *graph;
+    const int graphs = PX_CUDA_GRAPHS + 2 * (engine->plan.groups - 1);
     if (!engine->graph) {
-        engine->graph = calloc((size_t)(PX_CUDA_GRAPHS + engine->plan.groups - 1), sizeof *engine->graph);
+        engine->graph = calloc((size_t)graphs, sizeof *engine->graph);
         if (!engine->graph)
             return px_fail(PX_ERR_MEMORY, "no host memory for the graphs of %d groups of streams; lower --accumulate",
                            engine->plan.groups);
-        engine->graphs = PX_CUDA_GRAPHS + engine->plan.groups - 1;
+        engine->graphs = graphs;
     }
     if (!engine->use_graphs || !shape->training) return PX_OK;
     PX_TRY(ready_update(engine));
     if (shape->T > GRAPH_STEPS_MAX) return PX_OK;
     for (int32_t group = 0; group < engine->plan.groups; group++)
-        PX_TRY(
-            ready_graph(engine, (px_cuda_shape){PX_CUDA_TRAIN, shape->T, shape->n, group}, 0, PX_PHASE_UPDATE, &graph));
+        PX_TRY(capture_window(engine, (px_cuda_shape){PX_CUDA_TRAIN, shape->T, shape->n, group}));
     return PX_OK;
 }
 

@@ -13,93 +13,19 @@
  * double. */
 #include "reference.h"
 
-#include "arena.h"
 #include "cells/double.h"
 #include "check.h"
-#include "loss.h"
 #include "machine.h"
 #include "philox.h"
 #include "rate_scaling.h"
+#include "reference_internal.h"
 
-#include <assert.h>
-#include <float.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-typedef struct reference {
-    px_engine base;
-    px_model_config model;
-    px_optimizer_config optimizer;
-    px_engine_shape shape;
-    px_parameters table;
-    px_arena arena;
-
-    /* what crosses the seam, file layout; NULL where the engine keeps none */
-    float *w, *dw;                      /* [count] */
-    float *moment1, *moment2, *average; /* [count] */
-    float *state, *eval_state;          /* [S,L,groups*n,h], [S,L,n,h] */
-
-    /* one window; rows is T * n, row t * n' + i belongs to stream i of n' at step t */
-    double *x;           /* [rows,d] embedded input after dropout; one-hot: [rows], the factor of the token's row */
-    double *h;           /* per state and layer [rows + n, h]: rows 0..n'-1 are the state before the window */
-    double *z;           /* per layer [rows, G h] what the cell keeps of its gates */
-    double *lone;        /* per layer [rows, h] the lone gate's recurrent part; NULL without one */
-    double *up;          /* per layer [rows, h]: the copy of h that goes up, after dropout */
-    double *w_hh;        /* [L,G h,h] W_hh, after weight dropout in training */
-    double *u;           /* [rows, d or h] what the output table multiplies: up, or up P */
-    double *o;           /* [V] logits of one row */
-    uint8_t *next_reset; /* [n] reset marks of next() */
-    /* backward */
-    double *grad;  /* [count] gradient of this window */
-    double *dx;    /* [rows, max(d,h)] gradient of the current layer's input */
-    double *dup;   /* [rows, h] gradient of the copy that goes up */
-    double *dh;    /* [S,n,h] gradients returning from step t + 1 */
-    double *dz;    /* [G h] of one row: gradients of what the inputs add to */
-    double *dz_hh; /* [G h] of what W_hh adds to: another one for the lone gate */
-    double *du;    /* [max(d,h)] */
-
-    double penalties;   /* of the last window */
-    px_reducer reducer; /* start NULL: none */
-    int reducing;       /* it has been started since the last update */
-    px_metrics metrics;
-    px_phase_times times;
-} reference;
 
 /* ---------------------------------------------------------------- small helpers */
 
 static reference *self(px_engine *engine) { return (reference *)engine; }
-
-/* Where a tensor lies in a flat buffer; the tensor must exist. */
-static size_t place(const reference *r, px_tensor_role role, int32_t layer)
-{
-    const px_tensor *tensor = px_parameters_find(&r->table, role, layer);
-    assert(tensor != NULL);
-    return tensor->offset;
-}
-
-static int has_projection(const px_model_config *model) { return model->tied && model->embed != model->hidden; }
-
-/* Width of what the output table multiplies: d where it is the embedding table, else h. */
-static int32_t head_width(const px_model_config *model) { return model->tied ? model->embed : model->hidden; }
-
-/* x as an operand of a matrix product: to nearest, ties to even, 10 explicit bits of mantissa in tf32 and 7 in bf16.
- * The exponent keeps double's range, so that fp32's smallest numbers do not vanish and its largest do not overflow. */
-static double operand(const reference *r, double x)
-{
-    if (r->shape.precision == PX_FP32 || !isfinite(x)) return x;
-    int drop = DBL_MANT_DIG - 1 - (r->shape.precision == PX_TF32 ? 10 : 7);
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    bits += ((uint64_t)1 << (drop - 1)) - 1 + (bits >> drop & 1);
-    bits = bits >> drop << drop;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-/* One term of a matrix product. */
-static double product(const reference *r, double a, double b) { return operand(r, a) * operand(r, b); }
 
 static const px_cell_info *cell_of(const reference *r) { return px_cell_of(r->model.cell); }
 
@@ -313,60 +239,7 @@ static void recurrence_forward(reference *r, const window *win, int32_t l, const
         for (size_t i = 0; i < (size_t)win->n; i++) recurrence_row(r, win, l, t, i);
 }
 
-/* u = up, or up P; then o = u W_hqT + b_q, with the embedding table for W_hq where they are tied. */
-static void logits(const reference *r, const double *up, double *u, double *o)
-{
-    size_t h = (size_t)r->model.hidden, width = (size_t)head_width(&r->model);
-    const float *table = r->w + place(r, r->model.tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ, 0);
-    const float *b_q = r->w + place(r, PX_TENSOR_B_Q, 0);
-    if (has_projection(&r->model)) {
-        const float *p = r->w + place(r, PX_TENSOR_PROJECTION, 0);
-        for (size_t j = 0; j < width; j++) {
-            u[j] = 0;
-            for (size_t k = 0; k < h; k++) u[j] += product(r, up[k], p[j * h + k]);
-        }
-    } else {
-        memcpy(u, up, h * sizeof *u);
-    }
-    for (int32_t v = 0; v < r->model.vocab; v++) {
-        o[v] = b_q[v];
-        for (size_t j = 0; j < width; j++) o[v] += product(r, u[j], table[(size_t)v * width + j]);
-    }
-}
-
 /* ---------------------------------------------------------------- backward */
-
-/* dO = (softmax(O) - onehot) * inv_count, then dW_hq += dOT u, db_q += dO, du = dO W_hq, and through P where there is
- * one. grad +=; dup [h] is written. o holds the logits of the row. */
-static void head_backward_row(reference *r, double *o, px_loss_row row, int32_t target, double inv_count,
-                              const double *up, const double *u, double *dup)
-{
-    size_t h = (size_t)r->model.hidden, width = (size_t)head_width(&r->model);
-    size_t table = place(r, r->model.tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ, 0), b_q = place(r, PX_TENSOR_B_Q, 0);
-    memset(r->du, 0, width * sizeof *r->du);
-    for (int32_t v = 0; v < r->model.vocab; v++) {
-        double d_o = (px_loss_weight(o[v], row.max) / row.sum - (v == target)) * inv_count;
-        if (r->shape.precision == PX_BF16)
-            d_o = operand(r, d_o); /* dO is kept as an operand only: db_q adds up what is left of it */
-        r->grad[b_q + (size_t)v] += d_o;
-        for (size_t j = 0; j < width; j++) {
-            size_t at = table + (size_t)v * width + j;
-            r->grad[at] += product(r, d_o, u[j]);
-            r->du[j] += product(r, d_o, r->w[at]);
-        }
-    }
-    if (!has_projection(&r->model)) {
-        memcpy(dup, r->du, h * sizeof *dup);
-        return;
-    }
-    size_t p = place(r, PX_TENSOR_PROJECTION, 0);
-    memset(dup, 0, h * sizeof *dup);
-    for (size_t j = 0; j < width; j++)
-        for (size_t k = 0; k < h; k++) {
-            r->grad[p + j * h + k] += product(r, r->du[j], up[k]);
-            dup[k] += product(r, r->du[j], r->w[p + j * h + k]);
-        }
-}
 
 static int has_penalties(const px_model_config *model)
 {
@@ -543,7 +416,7 @@ static px_status reference_accumulate(px_engine *engine, const px_batch *batch)
 {
     reference *r = self(engine);
     window win = {batch, 1, batch->n, batch->T};
-    size_t rows = (size_t)win.T * (size_t)win.n, h = (size_t)r->model.hidden, width = (size_t)head_width(&r->model);
+    size_t rows = (size_t)win.T * (size_t)win.n, h = (size_t)r->model.hidden;
     const double *top = layer_up(r, r->model.layers - 1);
     double window_loss = 0;
 
@@ -555,17 +428,14 @@ static px_status reference_accumulate(px_engine *engine, const px_batch *batch)
     r->penalties = 0;
     for (size_t row = 0; row < rows; row++) {
         const double *up = top + row * h;
-        double *u = r->u + row * width;
         int32_t target = batch->targets[row];
         if (target < 0) {
             memset(r->dup + row * h, 0, h * sizeof *r->dup);
             continue;
         }
-        logits(r, up, u, r->o);
-        px_loss_row loss = px_loss_row_of(r->o, r->model.vocab);
-        window_loss += px_loss_nll(r->o[target], loss.max, log(loss.sum));
+        window_loss += r->head->forward(r, up, target);
         r->metrics.tokens++;
-        head_backward_row(r, r->o, loss, target, batch->inv_count, up, u, r->dup + row * h);
+        r->head->backward(r, up, target, batch->inv_count, r->dup + row * h);
     }
     clock = phase_end(r, PX_PHASE_HEAD, clock);
 
@@ -606,9 +476,7 @@ static px_status reference_evaluate(px_engine *engine, const px_batch *batch, fl
         int32_t target = batch->targets[row];
         double nll = 0;
         if (target >= 0) {
-            logits(r, top + row * h, r->u, r->o);
-            px_loss_row loss = px_loss_row_of(r->o, r->model.vocab);
-            nll = px_loss_nll(r->o[target], loss.max, log(loss.sum));
+            nll = r->head->forward(r, top + row * h, target);
             r->metrics.loss_sum += nll;
             r->metrics.tokens++;
         }
@@ -634,12 +502,8 @@ static px_status reference_next(px_engine *engine, const int32_t *tokens, const 
     window win = {&batch, 0, n, 1};
     forward(r, &win, r->eval_state);
     double clock = px_clock();
-    for (int32_t i = 0; i < n; i++) {
-        logits(r, top + (size_t)i * (size_t)r->model.hidden, r->u, r->o);
-        px_loss_row loss = px_loss_row_of(r->o, V);
-        for (int32_t v = 0; v < V; v++)
-            probabilities[(size_t)i * (size_t)V + (size_t)v] = (float)(px_loss_weight(r->o[v], loss.max) / loss.sum);
-    }
+    for (int32_t i = 0; i < n; i++)
+        r->head->probabilities(r, top + (size_t)i * (size_t)r->model.hidden, probabilities + (size_t)i * (size_t)V);
     phase_end(r, PX_PHASE_HEAD, clock);
     keep_state(r, &win, r->eval_state);
     return PX_OK;
@@ -852,9 +716,9 @@ static int list_blocks(reference *r, px_engine_memory *memory, block list[BLOCKS
     if (cell_of(r)->lone != PX_NO_GATE)
         list[b++] = (block){&r->lone, L * rows * h * sizeof(double), &memory->activations};
     list[b++] = (block){&r->up, L * rows * h * sizeof(double), &memory->activations};
-    list[b++] = (block){&r->u, rows * (size_t)head_width(&r->model) * sizeof(double), &memory->activations};
     list[b++] = (block){&r->w_hh, L * gates * h * sizeof(double), &memory->workspace};
-    list[b++] = (block){&r->o, (size_t)r->model.vocab * sizeof(double), &memory->workspace};
+    list[b++] = (block){&r->u, wide * sizeof(double), &memory->workspace};
+    list[b++] = (block){&r->o, ((size_t)r->model.vocab + PX_CUTOFFS_MAX) * sizeof(double), &memory->workspace};
     list[b++] = (block){&r->next_reset, n, &memory->workspace};
     if (!r->shape.training) return b;
     list[b++] = (block){&r->dw, count * sizeof(float), &memory->gradients};
@@ -878,6 +742,7 @@ static px_status prepare(reference *r, const px_model_config *model, const px_op
                          const px_engine_shape *shape, px_engine_memory *memory, block list[BLOCKS_MAX], int *blocks)
 {
     r->model = *model;
+    r->head = model->output == PX_OUTPUT_ADAPTIVE ? &reference_head_adaptive : &reference_head_softmax;
     r->optimizer = *optimizer;
     r->shape = *shape;
     r->metrics.bad_step = -1;
