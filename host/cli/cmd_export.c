@@ -131,6 +131,9 @@ static cJSON *model_part(const px_model_file *model)
     px_json_count(object, "hidden", sizes->hidden);
     px_json_count(object, "layers", sizes->layers);
     cJSON_AddBoolToObject(object, "tied", sizes->tied);
+    cJSON_AddStringToObject(object, "output", px_output_names[sizes->output]);
+    if (sizes->output == PX_OUTPUT_ADAPTIVE)
+        cJSON_AddItemToObject(object, "cutoffs", cJSON_CreateIntArray(sizes->cutoffs.at, sizes->cutoffs.count));
     px_json_count(object, "parameters", (long long)model->parameters.weights);
     return object;
 }

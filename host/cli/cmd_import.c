@@ -47,6 +47,7 @@ static px_status print_result(const import_flags *flags, const px_import_result 
         px_json_count(object, "hidden", sizes->hidden);
         px_json_count(object, "layers", sizes->layers);
         cJSON_AddBoolToObject(object, "tied", sizes->tied);
+        cJSON_AddStringToObject(object, "output", px_output_names[sizes->output]);
         px_json_count(object, "parameters", (long long)result->weights);
         cJSON_AddBoolToObject(object, "unknown_added", result->unknown_added);
         px_json_count(object, "placeholders", (long long)result->placeholders);

@@ -257,9 +257,66 @@ static px_status read_tied(px_foreign *foreign, const px_safetensor *table)
     return expect(foreign, projection, d, h);
 }
 
+/* Tensor `part` (0: D_i, 1: U_i) of cluster i of an adaptive output layer, or NULL. */
+static const px_safetensor *find_tail(const px_foreign *foreign, int32_t i, int part)
+{
+    char name[40];
+    snprintf(name, sizeof name, "tail.%d.%d.weight", (int)i, part);
+    return px_foreign_find(foreign, foreign->decoder, name);
+}
+
+/* The cutoffs of torch.nn.AdaptiveLogSoftmaxWithLoss from the shapes of its tensors, and *V. */
+static px_status read_cutoffs(px_foreign *foreign, const px_safetensor *head, int64_t *V)
+{
+    px_cutoffs *cutoffs = &foreign->sizes.cutoffs;
+    const int64_t h = foreign->sizes.hidden;
+    while (cutoffs->count <= PX_CUTOFFS_MAX && find_tail(foreign, cutoffs->count, 1)) cutoffs->count++;
+    if (cutoffs->count < 1 || cutoffs->count > PX_CUTOFFS_MAX)
+        return px_fail(PX_ERR_INPUT, "%s: %s%s: an adaptive output layer of %d clusters or more; there may be 1 to %d",
+                       foreign->path, foreign->prefix, foreign->decoder, (int)cutoffs->count, (int)PX_CUTOFFS_MAX);
+    if (head->dims != 2 || head->shape[0] <= cutoffs->count || head->shape[0] >= INT32_MAX)
+        return wrong_shape(foreign, head, "[cutoffs[0] + clusters,h]");
+    PX_TRY(expect(foreign, head, head->shape[0], h));
+    *V = head->shape[0] - cutoffs->count;
+    for (int32_t i = 0; i < cutoffs->count; i++) {
+        const px_safetensor *in = find_tail(foreign, i, 0), *out = find_tail(foreign, i, 1);
+        cutoffs->at[i] = (int32_t)*V;
+        const int64_t width = px_cutoffs_cluster(cutoffs, 0, (int32_t)h, i).width;
+        if (!in || width < 1) return missing(foreign, foreign->decoder, "tail.{i}.0.weight");
+        if (in->dims != 2 || in->shape[0] != width)
+            return px_fail(PX_ERR_INPUT, "%s: tensor %s: %lld rows, where div_value 4 has %lld; train it with that",
+                           foreign->path, in->name, (long long)in->shape[0], (long long)width);
+        PX_TRY(expect(foreign, in, width, h));
+        if (out->dims != 2 || out->shape[0] < 1 || out->shape[0] >= INT32_MAX - *V)
+            return wrong_shape(foreign, out, "[words of the cluster,d]");
+        PX_TRY(expect(foreign, out, out->shape[0], width));
+        *V += out->shape[0];
+    }
+    return PX_OK;
+}
+
+/* V and d of a model whose output layer is adaptive. */
+static px_status read_adaptive(px_foreign *foreign, const px_safetensor *head, int64_t input)
+{
+    const px_safetensor *in = px_foreign_find(foreign, foreign->encoder, "weight"),
+                        *bias = px_foreign_find(foreign, foreign->decoder, "head.bias");
+    int64_t V;
+    if (bias)
+        return px_fail(PX_ERR_INPUT, "%s: tensor %s: a head with a bias; train it with head_bias=False", foreign->path,
+                       bias->name);
+    PX_TRY(read_cutoffs(foreign, head, &V));
+    foreign->sizes.output = PX_OUTPUT_ADAPTIVE;
+    foreign->sizes.vocab = (int32_t)V;
+    foreign->sizes.embed = in ? (int32_t)input : 0;
+    if (in) return expect(foreign, in, V, input);
+    return input == V ? PX_OK : missing(foreign, foreign->encoder, "weight");
+}
+
 /* V, d, and whether input and output share a table. */
 static px_status read_ends(px_foreign *foreign, int64_t input)
 {
+    const px_safetensor *head = px_foreign_find(foreign, foreign->decoder, "head.weight");
+    if (head) return read_adaptive(foreign, head, input);
     const px_safetensor *in = px_foreign_find(foreign, foreign->encoder, "weight"),
                         *out = px_foreign_find(foreign, foreign->decoder, "weight"),
                         *bias = px_foreign_find(foreign, foreign->decoder, "bias");

@@ -11,7 +11,8 @@ typedef struct px_foreign {
     const char *encoder, *rnn, *decoder; /* modules, without prefix */
     char prefix[80];                     /* what stands before them: "", "model.", "module.net." */
     unsigned char *used;                 /* [tensors] 1: it was found to belong to the model */
-    /* what is there; vocab, embed, hidden, layers, tied and cell are set; tanh stands for any cell of one gate */
+    /* what is there; vocab, embed, hidden, layers, tied, output, cutoffs and cell are set; tanh stands for any cell of
+     * one gate */
     /* (the file does not say which) */
     px_model_config sizes;
     int tied_under_decoder; /* the shared table stands under the decoder's name alone */

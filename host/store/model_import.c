@@ -44,6 +44,26 @@ static void put_rows(const importing *import, const px_tensor *to, float absent)
                 import->row[id] < 0 ? absent : import->scratch[(size_t)import->row[id] * cols + k];
 }
 
+/* Rows of the ids [begin, begin + count) of one cluster, or of the shortlist, in the order of ids. */
+static void put_cluster(const importing *import, const px_tensor *to, int32_t begin, int32_t count)
+{
+    float *out = import->weights + to->offset;
+    const size_t cols = (size_t)to->cols;
+    for (int32_t k = 0; k < count; k++)
+        memcpy(out + (size_t)k * cols, import->scratch + (size_t)(import->row[begin + k] - begin) * cols,
+               cols * sizeof *out);
+}
+
+/* The head of an adaptive output layer: tokens of the shortlist, then a row for each cluster. */
+static void put_head(const importing *import, const px_tensor *to)
+{
+    const px_cutoffs *cutoffs = &import->config.model.cutoffs;
+    const size_t shortlist = (size_t)cutoffs->at[0] * (size_t)to->cols;
+    put_cluster(import, to, 0, cutoffs->at[0]);
+    memcpy(import->weights + to->offset + shortlist, import->scratch + shortlist,
+           (to->count - shortlist) * sizeof(float));
+}
+
 /* A one-hot W_xh [G h,V]: its columns are tokens. file_cols: V of the file. */
 static void put_columns(const importing *import, const px_tensor *to, size_t file_cols)
 {
@@ -63,6 +83,9 @@ static const px_safetensor *find_source(const importing *import, const px_tensor
     case PX_TENSOR_PROJECTION: return px_foreign_find(foreign, "proj", "weight");
     case PX_TENSOR_W_HQ: return px_foreign_find(foreign, foreign->decoder, "weight");
     case PX_TENSOR_B_Q: return px_foreign_find(foreign, foreign->decoder, "bias");
+    case PX_TENSOR_HEAD:
+    case PX_TENSOR_TAIL_IN:
+    case PX_TENSOR_TAIL_OUT: return px_foreign_find(foreign, foreign->decoder, to->name + 8); /* behind "decoder." */
     default:
         return px_foreign_find(foreign, foreign->rnn,
                                to->name + 4); /* the table's names are PyTorch's: "rnn." and the tensor's */
@@ -102,6 +125,10 @@ static px_status put_tensor(const importing *import, const px_tensor *to)
         put_rows(import, to, 0);
     else if (to->role == PX_TENSOR_B_Q)
         put_rows(import, to, -INFINITY);
+    else if (to->role == PX_TENSOR_HEAD)
+        put_head(import, to);
+    else if (to->role == PX_TENSOR_TAIL_OUT)
+        put_cluster(import, to, import->config.model.cutoffs.at[to->layer], to->rows);
     else if (to->one_hot)
         put_columns(import, to, (size_t)import->foreign.sizes.vocab);
     else
@@ -144,6 +171,29 @@ static px_status settle_cell(importing *import, const px_import_request *request
     return PX_OK;
 }
 
+/* A token stays in its cluster: an adaptive output layer has no bias that could give an added <unk> the probability 0,
+ * and a cluster of another width for each place of the list. */
+static px_status check_clusters(const importing *import, const px_import_request *request)
+{
+    const px_model_config *found = &import->foreign.sizes;
+    if (found->output != PX_OUTPUT_ADAPTIVE) return PX_OK;
+    for (int32_t id = 0; id < px_vocabulary_size(import->vocabulary); id++) {
+        const int32_t row = import->row[id];
+        if (row < 0)
+            return px_fail(
+                PX_ERR_INPUT,
+                "%s: an adaptive output layer, and the list has no <unk>: name by --unk the token that stands "
+                "for unknown ones",
+                request->path);
+        if (px_cutoffs_find(&found->cutoffs, row) != px_cutoffs_find(&found->cutoffs, id))
+            return px_fail(PX_ERR_INPUT,
+                           "%s: an adaptive output layer: token %d would leave its cluster, as <unk> comes first here; "
+                           "name by --unk a token of the shortlist (the first %d)",
+                           request->path, (int)row, (int)found->cutoffs.at[0]);
+    }
+    return PX_OK;
+}
+
 static px_status settle_config(importing *import, const px_import_request *request)
 {
     px_text_options options = px_vocabulary_options(import->vocabulary);
@@ -156,6 +206,9 @@ static px_status settle_config(importing *import, const px_import_request *reque
     sizes->hidden = found->hidden;
     sizes->layers = found->layers;
     sizes->tied = found->tied;
+    sizes->output = found->output;
+    sizes->cutoffs = found->cutoffs;
+    PX_TRY(check_clusters(import, request));
     PX_TRY(settle_cell(import, request));
     if (px_parameters_make(sizes, &import->table) != PX_OK) return px_fail_context(PX_ERR_INPUT, "%s", request->path);
     return PX_OK;

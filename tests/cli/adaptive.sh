@@ -62,6 +62,18 @@ must "and its cutoffs" test "$(setting a cutoffs)" = "$(setting again cutoffs)"
 refuses "clusters belong to their vocabulary" 2 'leave --vocabulary-from out' train --data other.txt --init-from a \
     --vocabulary-from text --run e --max-steps 5
 
+# ---- to other programs and back
+run export --model a --out exported
+done_with "it is exported" 0
+must "the card names its output layer" test "$("$JSON_GET" exported/model.json model.output)" = adaptive
+run import exported/model.safetensors --vocab exported/model.json --out back.safetensors --json
+done_with "and imported" 0
+must "as what it is" test "$(json output)" = adaptive
+run eval --model back.safetensors --data other.txt --json
+must "with the same loss" test "$(json loss)" = "$on_cpu"
+tr '\n' ' ' <other.txt | tr ' ' '\n' | sort -u | grep -v '^$' | head -n 20 >short.list
+refuses "a list of another length" 2 '20 tokens|20 entries|has 2' import exported/model.safetensors --vocab short.list --out no.safetensors
+
 # ---- given cutoffs, and what is refused
 run train "${SIZES[@]}" --run d --max-steps 5 --cutoffs 3,9
 must "cutoffs are what was asked for" test "$(setting d cutoffs)" = 3,9

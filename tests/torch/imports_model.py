@@ -22,20 +22,26 @@ TOKENS = sorted(set(TEXT))
 
 
 class Net(nn.Module):
-    def __init__(self, vocabulary, d, h, layers, cell, tied, bias):
+    def __init__(self, vocabulary, d, h, layers, cell, tied, bias, cutoffs=None):
         super().__init__()
         if d:
             self.encoder = nn.Embedding(vocabulary, d)
         gated = {"gru": nn.GRU, "lstm": nn.LSTM}.get(cell)
         self.rnn = gated(d or vocabulary, h, layers, bias=bias) if gated else nn.RNN(d or vocabulary, h, layers, nonlinearity=cell, bias=bias)
-        self.decoder = nn.Linear(h, vocabulary)
+        self.decoder = nn.AdaptiveLogSoftmaxWithLoss(h, vocabulary, cutoffs) if cutoffs else nn.Linear(h, vocabulary)
         self.vocabulary, self.one_hot = vocabulary, not d
         if tied:
             self.decoder.weight = self.encoder.weight
 
     def forward(self, x):
-        e = nn.functional.one_hot(x, self.vocabulary).to(self.decoder.bias.dtype) if self.one_hot else self.encoder(x)
-        return self.decoder(self.rnn(e.unsqueeze(1))[0].squeeze(1))
+        e = nn.functional.one_hot(x, self.vocabulary).to(self.rnn.weight_hh_l0.dtype) if self.one_hot else self.encoder(x)
+        return self.rnn(e.unsqueeze(1))[0].squeeze(1)
+
+    def loss(self, x):
+        hidden = self(x[:-1])
+        if isinstance(self.decoder, nn.AdaptiveLogSoftmaxWithLoss):
+            return self.decoder(hidden, x[1:]).loss
+        return nn.functional.cross_entropy(self.decoder(hidden), x[1:])
 
 
 def compare(perplex, folder, name, sizes, vocabulary, dtype=torch.float32, wrap=None, how=save_file):
@@ -52,7 +58,7 @@ def compare(perplex, folder, name, sizes, vocabulary, dtype=torch.float32, wrap=
     exact = Net(size, *sizes).double()
     exact.load_state_dict({key: value.double() for key, value in net.state_dict().items()})
     with torch.no_grad():
-        theirs = nn.functional.cross_entropy(exact(x[:-1]), x[1:]).item()
+        theirs = exact.loss(x).item()
     saved = nn.ModuleDict({wrap: net}) if wrap else net
     if how is save_model:
         save_model(saved, folder / "net.safetensors")
@@ -87,6 +93,9 @@ def main():
         ("gru, no bias, bytes", (0, 24, 1, "gru", False, False), None),
         ("lstm", (0, 24, 2, "lstm", False, True), TOKENS),
         ("lstm, tied", (16, 16, 1, "lstm", True, True), TOKENS),
+        ("adaptive", (9, 24, 1, "tanh", False, True, [4]), ["<unk>"] + TOKENS),
+        ("adaptive, two clusters, <unk> in the shortlist", (0, 32, 2, "lstm", False, True, [5, 8]), with_unknown),
+        ("adaptive, bf16, under a wrapper", (9, 24, 1, "gru", False, True, [6]), with_unknown, torch.bfloat16, "model"),
         ("fp64", (9, 24, 1, "tanh", False, True), TOKENS, torch.float64),
         ("fp16", (9, 24, 1, "tanh", False, True), TOKENS, torch.float16),
         ("bf16", (9, 24, 1, "tanh", False, True), TOKENS, torch.bfloat16, "module"),

@@ -48,6 +48,8 @@ def main():
         ["--level", "word", "--embed", 16, "--min-count", 2],
         ["--level", "char", "--cell", "gru", "--layers", 2],
         ["--level", "byte", "--cell", "lstm", "--embed", 12, "--tied"],
+        ["--level", "word", "--output", "adaptive", "--cutoffs", "7,40", "--embed", 16],
+        ["--level", "byte", "--output", "adaptive", "--cell", "lstm", "--layers", 2],
     ]
     held = True
     with tempfile.TemporaryDirectory() as name:
