@@ -77,15 +77,15 @@ INLINE void forward_row(const cell_shape cell, const px_cell_rows *t, long i)
 #pragma omp simd
     for (long j = 0; j < t->units; j++) {
         px_cell_unit c;
-#pragma GCC unroll 8
+        PX_UNROLL_ALL
         for (int g = 0; g < cell.gates; g++) c.z[g] = g == cell.lone ? x[j] + bias[j] : z[g * h + j];
         if (cell.lone != PX_NO_GATE) c.u = u[j];
-#pragma GCC unroll 8
+        PX_UNROLL_ALL
         for (int s = 0; s < cell.states; s++) c.before[s] = before[s][j];
         cell.forward(&c);
-#pragma GCC unroll 8
+        PX_UNROLL_ALL
         for (int g = 0; g < cell.gates; g++) z[g * h + j] = c.z[g];
-#pragma GCC unroll 8
+        PX_UNROLL_ALL
         for (int s = 0; s < cell.states; s++) now[s][j] = c.now[s];
     }
 }
@@ -109,24 +109,24 @@ INLINE void backward_row(const cell_shape cell, const px_cell_rows *t, long i, c
 #pragma omp simd
     for (long j = 0; j < t->units; j++) {
         px_cell_unit c;
-#pragma GCC unroll 8
+        PX_UNROLL_ALL
         for (int g = 0; g < cell.gates; g++) c.z[g] = cell.keeps ? z[g * h + j] : 0;
         if (cell.lone != PX_NO_GATE) c.u = z_hh[cell.lone * h + j];
-#pragma GCC unroll 8
+        PX_UNROLL_ALL
         for (int s = 0; s < cell.states; s++) {
             c.before[s] = cell.keeps ? before[s][j] : 0;
             c.now[s] = now[s][j];
             c.d[s] = cell.keeps ? (s == 0 ? d[j] + returned[0][j] : returned[s][j]) : d[j];
         }
         cell.backward(&c);
-#pragma GCC unroll 8
+        PX_UNROLL_ALL
         for (int g = 0; g < cell.gates; g++) {
             z[g * h + j] = c.z[g];
             if (cell.lone != PX_NO_GATE) z_hh[g * h + j] = g == cell.lone ? c.u : c.z[g];
             if (with_db) db[g * h + j] += c.z[g];
         }
         if (with_db && cell.lone != PX_NO_GATE) db_lone[j] += c.u;
-#pragma GCC unroll 8
+        PX_UNROLL_ALL
         for (int s = 0; s < cell.states; s++)
             if (cell.keeps) returns[s][j] = c.d[s];
     }

@@ -35,6 +35,14 @@ PX_CELLS(PX_ISA_DECLARE_CELL)
 #undef PX_ISA_DECLARE_CELL
 extern const px_isa PX_ISA_NAME(isa);
 
+/* Before a loop of a constant, small number of turns inside one that becomes vectors: it must be gone before the outer
+ * one is looked at. */
+#if defined(__clang__)
+#define PX_UNROLL_ALL _Pragma("clang loop unroll(full)")
+#else
+#define PX_UNROLL_ALL _Pragma("GCC unroll 8")
+#endif
+
 /* Four lanes by number: 0 to 3 are those of a, 4 to 7 those of b. Clang, and GCC from 12 on, have the first name; older
  * GCC the second. */
 #if defined(__has_builtin)
