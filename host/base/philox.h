@@ -23,8 +23,9 @@ typedef enum px_random_purpose {
     PX_RANDOM_OFFSET = 8,          /* where the first window of an epoch starts in random sampling */
     PX_RANDOM_SAMPLE = 9,          /* the uniforms behind sampled tokens: layer = stream, element = position */
     PX_RANDOM_SYNTHETIC = 10,      /* synthetic tokens of benchmarks and generated sources */
-    PX_RANDOM_DROPOUT_EMBEDDING =
-        11 /* masks of the input's rows: element = step * V + token, the same for all streams */
+    /* masks of the input's rows: element = step * V + token, the same for all streams */
+    PX_RANDOM_DROPOUT_EMBEDDING = 11,
+    PX_RANDOM_STEPS = 12 /* lengths of windows: layer = epoch, 16 elements a window */
 } px_random_purpose;
 
 typedef struct px_philox_block {

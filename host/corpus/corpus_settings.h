@@ -18,6 +18,7 @@ typedef struct px_corpus_settings {
 
 typedef struct px_minibatch_settings {
     int32_t batch, steps; /* n, T */
+    double steps_jitter;  /* deviation of window lengths about T (window_cuts.h); 0 = all T */
     px_partition partition;
     double reset_probability; /* that a stream starts a window from a zero state */
 } px_minibatch_settings;

@@ -1,11 +1,13 @@
 /* Minibatches: see minibatch.h for what is promised. Here is the arithmetic of windows.
  *
  * A range of N tokens has M = N - 1 inputs; input p (0 <= p < M) stands at begin + p and its target right after it.
- * Nothing is remembered between calls but buffers: any window of any epoch comes from numbers alone. */
+ * Nothing is remembered between calls but buffers, and where random lengths have cut an epoch: any window of any epoch
+ * comes from numbers alone. */
 #include "minibatch.h"
 #include "check.h"
 #include "permutation.h"
 #include "philox.h"
+#include "window_cuts.h"
 
 #include <stdlib.h>
 
@@ -14,6 +16,7 @@ struct px_minibatches {
     int keep_state;            /* window 0 does not reset */
     int64_t M;                 /* inputs of the range */
     int64_t longest, windows;  /* sequential: inputs of the longest stream; windows an epoch */
+    px_window_cuts cuts;       /* with jitter */
     int32_t first, count;      /* streams that the next window is filled for: columns of what follows */
     int32_t *tokens, *targets; /* [T,count] */
     int32_t *row;              /* [T+1]: one stream's tokens before they are spread over the columns */
@@ -33,6 +36,11 @@ static px_status check_options(const px_minibatch_options *o)
     if (o->n < 1 || o->T < 1)
         return px_fail(PX_ERR_ARGUMENT, "minibatches: n = %d streams of T = %d steps; both must be at least 1", o->n,
                        o->T);
+    if (!(o->jitter >= 0 && 3 * o->jitter <= o->T) || (o->jitter > 0 && o->random))
+        return px_fail(PX_ERR_ARGUMENT,
+                       "minibatches: lengths of windows that deviate by %g from %d: at most a third of it, and not of "
+                       "random windows",
+                       o->jitter, o->T);
     if (!(o->reset_probability >= 0 && o->reset_probability <= 1))
         return px_fail(PX_ERR_ARGUMENT, "minibatches: reset probability %g is not in 0 to 1", o->reset_probability);
     if (!o->range.tokens || o->range.end < o->range.begin || o->range.end > px_tokens_count(o->range.tokens))
@@ -54,7 +62,7 @@ static px_status create(const px_minibatch_options *options, int keep_state, px_
     PX_TRY(check_options(options));
     px_minibatches *m = calloc(1, sizeof *m);
     if (!m) return px_fail(PX_ERR_MEMORY, "minibatches: no memory");
-    size_t cells = (size_t)options->T * (size_t)options->n;
+    size_t steps = (size_t)px_window_longest(options->T, options->jitter), cells = steps * (size_t)options->n;
     m->options = *options;
     m->keep_state = keep_state;
     m->M = (int64_t)(options->range.end - options->range.begin) - 1;
@@ -63,12 +71,19 @@ static px_status create(const px_minibatch_options *options, int keep_state, px_
     m->tokens = calloc(cells, sizeof *m->tokens);
     m->targets = calloc(cells, sizeof *m->targets);
     m->reset = calloc(cells, sizeof *m->reset);
-    m->row = calloc((size_t)options->T + 1, sizeof *m->row);
+    m->row = calloc(steps + 1, sizeof *m->row);
     if (!m->tokens || !m->targets || !m->reset || !m->row) {
         px_minibatches_destroy(m);
         return px_fail(PX_ERR_MEMORY,
                        "minibatches: no memory for windows of %d steps of %d streams; lower --steps or --batch",
                        options->T, options->n);
+    }
+    px_status status = options->jitter > 0
+                           ? px_window_cuts_init(&m->cuts, options->T, options->jitter, options->seed, m->longest)
+                           : PX_OK;
+    if (status != PX_OK) {
+        px_minibatches_destroy(m);
+        return status;
     }
     *minibatches = m;
     return PX_OK;
@@ -93,6 +108,7 @@ void px_minibatches_destroy(px_minibatches *m)
     free(m->targets);
     free(m->reset);
     free(m->row);
+    px_window_cuts_free(&m->cuts);
     free(m);
 }
 
@@ -111,8 +127,9 @@ static int64_t random_pieces(const px_minibatches *m, int64_t epoch)
     return ceil_div(m->M - random_first(m, epoch), m->options.T);
 }
 
-int64_t px_minibatches_per_epoch(const px_minibatches *m, int64_t epoch)
+int64_t px_minibatches_per_epoch(px_minibatches *m, int64_t epoch)
 {
+    if (m->options.jitter > 0) return px_window_cuts_count(&m->cuts, epoch);
     return m->options.random ? ceil_div(random_pieces(m, epoch), m->options.n) : m->windows;
 }
 
@@ -141,11 +158,31 @@ static px_status fill_stream(px_minibatches *m, int32_t i, int32_t T, int64_t fr
     return PX_OK;
 }
 
+/* Steps [*from, *to) of every stream are a sequential window. */
+static void bounds_of(px_minibatches *m, int64_t epoch, int64_t window, int64_t *from, int64_t *to)
+{
+    if (m->options.jitter > 0) {
+        px_window_cuts_at(&m->cuts, epoch, window, from, to);
+        return;
+    }
+    *from = share_begin(window, m->longest, m->windows);
+    *to = share_begin(window + 1, m->longest, m->windows);
+}
+
+int32_t px_minibatches_steps(px_minibatches *m, int64_t epoch, int64_t window)
+{
+    int64_t from, to;
+    bounds_of(m, epoch, window, &from, &to);
+    return (int32_t)(to - from);
+}
+
 /* T: steps of the window. */
-static px_status fill_sequential(px_minibatches *m, int64_t window, uint64_t step, int32_t *T, int64_t *scored)
+static px_status fill_sequential(px_minibatches *m, int64_t epoch, int64_t window, uint64_t step, int32_t *T,
+                                 int64_t *scored)
 {
     int32_t n = m->options.n;
-    int64_t from = share_begin(window, m->longest, m->windows), to = share_begin(window + 1, m->longest, m->windows);
+    int64_t from, to;
+    bounds_of(m, epoch, window, &from, &to);
     uint64_t threshold =
         (uint64_t)(m->options.reset_probability * 4294967296.0); /* 2^32 at 1: every lane is below it */
     for (int32_t i = 0; i < n; i++) {
@@ -204,7 +241,8 @@ px_status px_minibatches_get_streams(px_minibatches *m, int64_t epoch, int64_t w
     m->first = first;
     m->count = count;
     int32_t T = m->options.T;
-    PX_TRY(m->options.random ? fill_random(m, epoch, window, &scored) : fill_sequential(m, window, step, &T, &scored));
+    PX_TRY(m->options.random ? fill_random(m, epoch, window, &scored)
+                             : fill_sequential(m, epoch, window, step, &T, &scored));
     *batch = (px_batch){.tokens = m->tokens,
                         .targets = m->targets,
                         .reset = m->reset,

@@ -5,6 +5,7 @@
  *
  * Sequential: the range's N-1 input positions are divided among n streams as evenly as possible, in order; all streams
  * advance together through ceil(S / T) windows of nearly equal length (each T or a little less), S the longest stream.
+ * With jitter the windows have lengths drawn about T, other ones in every epoch.
  * Every target is used exactly once an epoch. Window 0 resets every stream; later windows reset a stream with
  * probability reset_probability at t = 0, and, with a document token, before each step whose input is that token.
  *
@@ -25,7 +26,9 @@ typedef struct px_minibatches px_minibatches;
 typedef struct px_minibatch_options {
     px_range range;
     int32_t n, T;
-    int random; /* 0 sequential, 1 random */
+    double jitter; /* sequential: windows of random lengths about T, at most px_window_longest (window_cuts.h); 0 = all
+                      T */
+    int random;    /* 0 sequential, 1 random */
     double reset_probability;
     int32_t reset_id; /* document token, -1 = none */
     uint64_t seed;
@@ -34,8 +37,10 @@ typedef struct px_minibatch_options {
 /* PX_ERR_ARGUMENT if the range is too short for n streams of one step (the message gives the largest n). */
 px_status px_minibatches_create(const px_minibatch_options *options, px_minibatches **minibatches);
 void px_minibatches_destroy(px_minibatches *minibatches);
-int64_t px_minibatches_per_epoch(const px_minibatches *minibatches, int64_t epoch);
+int64_t px_minibatches_per_epoch(px_minibatches *minibatches, int64_t epoch);
 int64_t px_minibatches_targets(const px_minibatches *minibatches, int64_t epoch); /* scored tokens of that epoch */
+/* Steps of a sequential window. */
+int32_t px_minibatches_steps(px_minibatches *minibatches, int64_t epoch, int64_t window);
 /* Fills batch with pointers into buffers of the minibatches (valid until the next call); inv_count counts this window.
  */
 px_status px_minibatches_get(px_minibatches *minibatches, int64_t epoch, int64_t window, uint64_t step,

@@ -23,6 +23,7 @@ typedef struct px_engine px_engine;
  * T' with T' * n' <= T * n; accumulate() takes T' <= T with n' <= n. */
 typedef struct px_engine_shape {
     int32_t n, T;
+    int32_t lengths;          /* how many T' the windows of a training may have, for what is kept of each; 0: a few */
     int32_t training;         /* 0: no gradients, moments or averages are allocated */
     int32_t averaging;        /* 1: a buffer of averaged weights is allocated */
     int32_t threads;          /* CPU engines; 0 = cores of this process */

@@ -1,6 +1,7 @@
 /* What depends on several settings at once, and what a resumed run may change (config.h). */
 #include "config.h"
 #include "check.h"
+#include "window_cuts.h"
 
 #include <limits.h>
 #include <math.h>
@@ -54,19 +55,31 @@ static px_status check_corpus(const px_config *config)
     return PX_OK;
 }
 
+/* Windows of random lengths: of a sequential partition, and none longer than twice T. */
+static px_status check_jitter(const px_minibatch_settings *m)
+{
+    if (m->steps_jitter > 0 && m->partition == PX_PARTITION_RANDOM)
+        REFUSE("--steps-jitter %g: random windows are all cut alike; leave --partition random out", m->steps_jitter);
+    if (3 * m->steps_jitter > m->steps)
+        REFUSE("--steps-jitter %g: more than a third of --steps %d; lower it", m->steps_jitter, m->steps);
+    return PX_OK;
+}
+
 static px_status check_sizes(const px_config *config)
 {
     const px_model_config *model = &config->model;
-    if ((int64_t)config->minibatch.batch * config->minibatch.steps > INT_MAX)
+    PX_TRY(check_jitter(&config->minibatch));
+    const int64_t longest = px_window_longest(config->minibatch.steps, config->minibatch.steps_jitter),
+                  rows = config->minibatch.batch * longest;
+    if (rows > INT_MAX)
         REFUSE("--batch %d --steps %d: %lld tokens a window are too many (at most %d); lower one of them",
-               config->minibatch.batch, config->minibatch.steps,
-               (long long)config->minibatch.batch * config->minibatch.steps, INT_MAX);
+               config->minibatch.batch, config->minibatch.steps, (long long)rows, INT_MAX);
     if (model->tied && model->embed == 0)
         REFUSE("--tied: needs an embedding table to share; add --embed d, for example --embed %d", model->hidden);
     /* Beyond any machine's memory: refused here, so that no size overflows further on. Less is the engine's to judge.
      */
-    double floats = (double)model->layers * config->minibatch.batch * config->minibatch.steps * model->hidden +
-                    (double)model->layers * model->hidden * model->hidden;
+    double floats =
+        (double)model->layers * (double)rows * model->hidden + (double)model->layers * model->hidden * model->hidden;
     if (floats > 0x1p42)
         REFUSE("--hidden %d --layers %d --batch %d --steps %d: needs %.0f TB of memory; lower them", model->hidden,
                model->layers, config->minibatch.batch, config->minibatch.steps, floats * 4e-12);

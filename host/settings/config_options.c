@@ -68,6 +68,8 @@ const px_option px_options[] = {
     INT32("batch", "n", minibatch.batch, 1, 1 << 20, PX_GROUP_BATCH, PX_RESUME_FIXED, "parallel streams"),
     INT32("steps", "T", minibatch.steps, 1, 1 << 20, PX_GROUP_BATCH, PX_RESUME_FIXED,
           "tokens per stream and window: how far gradients reach back"),
+    DOUBLE("steps-jitter", "s", minibatch.steps_jitter, 0, 1e6, PX_GROUP_BATCH,
+           "draw windows' lengths about T, of this standard deviation"),
     ENUM("partition", px_partition_names, minibatch.partition, PX_GROUP_BATCH,
          "sequential carries the state from window to window"),
     DOUBLE("reset-probability", "p", minibatch.reset_probability, 0, 1, PX_GROUP_BATCH,

@@ -18,6 +18,7 @@
 #include "step.h"
 #include "together.h"
 #include "validation.h"
+#include "window_cuts.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -162,6 +163,15 @@ static int save_is_due(const px_run *run)
     return every->steps > 0 && run->state.step % every->steps == 0;
 }
 
+/* The schedule's rate, for a window of random length in proportion to its steps. */
+static double rate_of(px_run *run, const px_run_position *at)
+{
+    const px_minibatch_settings *m = &run->config.minibatch;
+    const double rate = px_schedule_rate(&run->config, &run->state, at->step);
+    if (m->steps_jitter == 0) return rate;
+    return rate * px_minibatches_steps(run->windows, at->epoch, at->window) / px_window_mean(m->steps, m->steps_jitter);
+}
+
 /* One window: forward, backward, update. The position then names the next window. */
 static px_status step(px_run *run)
 {
@@ -169,7 +179,7 @@ static px_status step(px_run *run)
     px_run_position at = {state->epoch, state->window, state->step};
     px_update update = {.step = (uint64_t)state->step,
                         .moment_steps = state->moment_steps,
-                        .lr = px_schedule_rate(&run->config, state, state->step),
+                        .lr = rate_of(run, &at),
                         .average_weight = px_averaging_weight(&run->config, state)};
     PX_TRY(px_run_step(run, &at, &update));
     if (update.average_weight > 0) state->average_count++;

@@ -18,6 +18,7 @@
 #include "step.h"
 #include "text_buffer.h"
 #include "utf8.h"
+#include "window_cuts.h"
 #include "together.h"
 #include "tree.h"
 
@@ -68,9 +69,10 @@ static px_status open_corpus(px_run *run)
 
 /* ---- sizes ------------------------------------------------------------------------------------------------------- */
 
-/* Steps of the first `epochs` epochs; windows of random epochs differ by one, so they are counted while that is quick.
+/* Steps of the first `epochs` epochs; windows of random epochs and lengths differ, so they are counted while that is
+ * quick.
  */
-static int64_t steps_of_epochs(const px_minibatches *windows, int64_t epochs)
+static int64_t steps_of_epochs(px_minibatches *windows, int64_t epochs)
 {
     enum { COUNTED = 100000 };
     int64_t steps = 0, counted = epochs < COUNTED ? epochs : COUNTED;
@@ -87,6 +89,7 @@ static px_status open_windows(px_run *run)
     px_minibatch_options options = {.range = run->corpus.train,
                                     .n = config->minibatch.batch,
                                     .T = config->minibatch.steps,
+                                    .jitter = config->minibatch.steps_jitter,
                                     .random = config->minibatch.partition == PX_PARTITION_RANDOM,
                                     .reset_probability = config->minibatch.reset_probability,
                                     .reset_id = run->reset_id,
@@ -107,7 +110,8 @@ static px_status open_engine(px_run *run)
     px_config *config = &run->config;
     px_engine_shape shape = {.n = run->share.n,
                              .groups = run->share.windows,
-                             .T = config->minibatch.steps,
+                             .T = px_window_longest(config->minibatch.steps, config->minibatch.steps_jitter),
+                             .lengths = px_window_lengths(config->minibatch.steps, config->minibatch.steps_jitter),
                              .training = 1,
                              .averaging = config->average != PX_AVERAGE_NONE,
                              .threads = config->threads,

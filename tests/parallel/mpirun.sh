@@ -75,6 +75,12 @@ done
 ranks 2 "${SETTINGS[@]}" --accumulate 2 --run ranks-2-2
 must "2 ranks that accumulate 2 give them too" same one ranks-2-2
 
+WORDS=("${SETTINGS[@]}" --dropout-embedding 0.1 --penalty-activation 2 --penalty-temporal 1 --steps-jitter 2)
+run train "${WORDS[@]}" --reduce tree --run words
+must "windows of random lengths are another run" differ one words
+ranks 2 "${WORDS[@]}" --run ranks-words
+must "whose lengths, masks and penalties 2 ranks share, bit for bit" same words ranks-words
+
 # Stopped in the middle, twice: at a step that was asked for, and by a signal to every rank wherever it finds them.
 ranks 2 "${SETTINGS[@]}" --run parts --max-steps 90
 ranks 4 --resume parts --max-steps 130

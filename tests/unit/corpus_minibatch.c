@@ -2,6 +2,7 @@
 #include "corpus_support.h"
 #include "minibatch.h"
 #include "permutation.h"
+#include "window_cuts.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ static const int sizes[][3] = {/* tokens, n, T */
                                {100, 7, 5},   {101, 7, 5}, {102, 7, 5}, {1000, 32, 35}, {1001, 33, 7},
                                {5000, 1, 64}, {36, 35, 1}, {71, 2, 35}, {73, 2, 35}};
 enum { SIZES = sizeof sizes / sizeof *sizes };
+enum { SEQUENTIAL, RANDOM, JITTER, MODES }; /* how an epoch is cut */
 
 /* One epoch: each target of [begin, end) is scored once, right after its input; inv_count counts. Returns scored
  * tokens. */
@@ -61,13 +63,14 @@ static int64_t assert_covers(px_minibatches *m, int64_t epoch, size_t begin, siz
 static void every_target_is_used_exactly_once_an_epoch(void **state)
 {
     for (int k = 0; k < SIZES; k++)
-        for (int random = 0; random <= 1; random++) {
+        for (int mode = 0; mode < MODES; mode++) {
             size_t count = (size_t)sizes[k][0], begin = 5;
             px_tokens *tokens = counting(begin + count + 3);
             px_minibatch_options o = {.range = {tokens, begin, begin + count},
                                       .n = sizes[k][1],
                                       .T = sizes[k][2],
-                                      .random = random,
+                                      .random = mode == RANDOM,
+                                      .jitter = mode == JITTER ? sizes[k][2] / 4.0 : 0,
                                       .reset_probability = 0.5,
                                       .reset_id = -1,
                                       .seed = 7};
@@ -115,11 +118,12 @@ static void sequential_streams_go_on_where_the_last_window_ended_and_windows_are
 static void any_window_can_be_asked_for_again(void **state)
 {
     px_tokens *tokens = counting(3000);
-    for (int random = 0; random <= 1; random++) {
+    for (int mode = 0; mode < MODES; mode++) {
         px_minibatch_options o = {.range = {tokens, 0, 3000},
                                   .n = 9,
                                   .T = 11,
-                                  .random = random,
+                                  .random = mode == RANDOM,
+                                  .jitter = mode == JITTER ? 11 / 4.0 : 0,
                                   .reset_probability = 0.3,
                                   .reset_id = 40,
                                   .seed = 3};
@@ -336,16 +340,68 @@ static void sizes_that_do_not_work_are_errors_that_say_what_does(void **state)
     px_tokens_destroy(tokens);
 }
 
+/* Lengths are those of Merity's scheme: their mean and deviation within 4 standard errors, and no two epochs alike. */
+static void drawn_lengths_have_their_mean_and_deviation(void **state)
+{
+    enum { T = 70, WINDOWS = 20000 };
+    const double jitter = 5, mean = 0.95 * T + 0.05 * (T / 2),
+                 variance = jitter * jitter + 1.0 / 12 + 0.95 * 0.05 * (T - T / 2) * (T - T / 2); /* 1/12 of rounding */
+    double sum = 0, squares = 0;
+    int same = 0;
+    (void)state;
+    for (int64_t w = 0; w < WINDOWS; w++) {
+        const int32_t length = px_window_length(T, jitter, 11, 3, w);
+        assert_in_range(length, 5, px_window_longest(T, jitter));
+        sum += length;
+        squares += (length - mean) * (length - mean);
+        same += length == px_window_length(T, jitter, 11, 4, w);
+    }
+    assert_true(px_window_mean(T, jitter) == mean);
+    assert_true(fabs(sum / WINDOWS - mean) < 4 * sqrt(variance / WINDOWS));
+    /* the fourth moment of a mixture whose lesser part lies 35 away: below 0.05 (35 + 3 * 5)^4 */
+    assert_true(fabs(squares / WINDOWS - variance) < 4 * sqrt(0.05 * 6.25e6 / WINDOWS));
+    assert_in_range(same, 1, WINDOWS / 8);
+    assert_int_equal(px_window_longest(35, 0), 35);
+    assert_true(px_window_mean(35, 0) == 35);
+}
+
+static void the_last_window_of_drawn_lengths_is_what_is_left(void **state)
+{
+    (void)state;
+    px_tokens *tokens = counting(20001);
+    px_minibatch_options options = {
+        .range = {tokens, 0, 20001}, .n = 2, .T = 12, .jitter = 3, .reset_id = -1, .seed = 5};
+    px_minibatches *m;
+    assert_done(px_minibatches_create(&options, &m));
+    for (int64_t epoch = 0; epoch < 3; epoch++) {
+        const int64_t windows = px_minibatches_per_epoch(m, epoch);
+        int64_t steps = 0;
+        for (int64_t w = 0; w < windows; w++) {
+            const int32_t T = px_minibatches_steps(m, epoch, w), drawn = px_window_length(12, 3, 5, epoch, w);
+            assert_true(w + 1 < windows ? T == drawn : T >= 1 && T <= drawn);
+            steps += T;
+        }
+        assert_int_equal(steps, 10000);
+    }
+    px_minibatches_destroy(m);
+    options.random = 1;
+    assert_fails(px_minibatches_create(&options, &m), PX_ERR_ARGUMENT, "random windows", NULL);
+    options.random = 0, options.jitter = 4.1;
+    assert_fails(px_minibatches_create(&options, &m), PX_ERR_ARGUMENT, "4.1", NULL);
+    px_tokens_destroy(tokens);
+}
+
 /* px_minibatches_get_streams: any part holds the same columns, with the whole window's count. */
 static void parts_of_a_window_are_the_window(void **state)
 {
     (void)state;
-    for (int random = 0; random < 2; random++) {
+    for (int mode = 0; mode < MODES; mode++) {
         px_tokens *tokens = counting(301);
         px_minibatch_options options = {.range = {tokens, 0, 301},
                                         .n = 7,
                                         .T = 5,
-                                        .random = random,
+                                        .random = mode == RANDOM,
+                                        .jitter = mode == JITTER ? 5 / 4.0 : 0,
                                         .reset_probability = 0.3,
                                         .reset_id = 33,
                                         .seed = 9};
@@ -392,6 +448,8 @@ int main(void)
         cmocka_unit_test(random_windows_differ_between_epochs_and_start_at_one_offset),
         cmocka_unit_test(the_permutation_is_a_bijection_for_every_count),
         cmocka_unit_test(every_place_of_the_permutation_is_equally_likely),
+        cmocka_unit_test(drawn_lengths_have_their_mean_and_deviation),
+        cmocka_unit_test(the_last_window_of_drawn_lengths_is_what_is_left),
         cmocka_unit_test(parts_of_a_window_are_the_window),
         cmocka_unit_test(sizes_that_do_not_work_are_errors_that_say_what_does),
     };

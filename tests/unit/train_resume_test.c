@@ -30,6 +30,7 @@ static const struct {
      {"optimizer=rmsprop", "lr=0.05", "layers=2", "embed=5", "tied=true", "dropout=0.2", "dropout-locked=true",
       "average=stall", "average-patience=1", "valid-every=3", NULL}},
     {"resets", {"reset-probability=0.3", "reset-at=\\n", "nonlinearity=relu", NULL}},
+    {"drawn lengths of windows", {"steps-jitter=2", "optimizer=momentum", "dropout-output=0.2", "layers=2", NULL}},
     {"gru, every dropout",
      {"cell=gru", "optimizer=adam", "lr=0.01", "dropout=0.3", "dropout-input=0.1", "dropout-weight=0.2", "layers=2",
       "reset-probability=0.2", NULL}},

@@ -69,7 +69,7 @@ typedef struct px_cuda_graph {
     uint64_t last_used;
 } px_cuda_graph;
 
-enum { PX_CUDA_GRAPHS = 16 }; /* and two more for each further group of streams */
+enum { PX_CUDA_GRAPHS = 16 }; /* and two more for each further group of streams and length of windows */
 
 /* Sums over ranks, beside the backward pass: on a stream of their own, in parts that follow one another towards the
  * front of the flat gradient: [layer 0 with the token table][layer 1]...[layer L-1][output layer]. */

@@ -9,7 +9,7 @@
 
 /* Longer windows (evaluation of one stream) are enqueued directly: their graphs would take longer to make than they
  * save. */
-enum { GRAPH_STEPS_MAX = 2048 };
+enum { GRAPH_STEPS_MAX = 2048, LENGTHS_MAX = 64 /* of windows whose lengths are drawn: their graphs take memory */ };
 
 static const char *const mode_name[] = {"accumulate", "evaluate", "next"};
 
@@ -208,7 +208,8 @@ static px_status capture_window(px_cuda *engine, px_cuda_shape shape)
 px_status px_cuda_graphs_prepare(px_cuda *engine)
 {
     const px_engine_shape *shape = &engine->plan.shape;
-    const int graphs = PX_CUDA_GRAPHS + 2 * (engine->plan.groups - 1);
+    const int lengths = shape->lengths < LENGTHS_MAX ? shape->lengths : LENGTHS_MAX;
+    const int graphs = PX_CUDA_GRAPHS + 2 * (engine->plan.groups * (lengths > 1 ? lengths : 1) - 1);
     if (!engine->graph) {
         engine->graph = calloc((size_t)graphs, sizeof *engine->graph);
         if (!engine->graph)
