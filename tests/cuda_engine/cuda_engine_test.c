@@ -375,6 +375,31 @@ static void the_cache_of_graphs_forgets_the_oldest_and_stays_right(void **state)
     assert_nothing_is_left();
 }
 
+/* Where lengths are drawn each length is captured once, though there are more than the cache holds otherwise. */
+static void windows_of_random_lengths_are_captured_once_each(void **state)
+{
+    px_case c = one_hot;
+    c.T = PX_CUDA_GRAPHS + 4;
+    const px_engine_shape shape = {.n = c.n, .T = c.T, .lengths = c.T, .training = 1, .averaging = 1, .seed = SEED};
+    px_engine *engine;
+    PX_CHECK(px_cuda_ops.create(&c.model, &c.optimizer, &shape, 0, &engine));
+    engine->ops = &px_cuda_ops;
+    engine->model = c.model;
+    engine->shape = shape;
+    PX_CHECK(write_initial_weights(&c, engine));
+    px_fake_counts before = px_fake_count();
+    for (int round = 0; round < 3; round++)
+        for (int32_t T = 1; T <= c.T; T++) {
+            c.batch_T = T;
+            px_window window = px_case_window(&c, (uint64_t)T, round);
+            PX_CHECK(px_engine_accumulate(engine, &window.batch));
+            px_window_free(&window);
+        }
+    assert_int_equal(px_fake_count().captures - before.captures, c.T - 1); /* the longest was there already */
+    px_engine_destroy(engine);
+    assert_nothing_is_left();
+}
+
 static void without_graphs_the_same_bits_come_out(void **state)
 {
     size_t count;
@@ -771,6 +796,7 @@ int main(void)
         TEST(a_wait_that_is_left_out_is_caught),
         TEST(a_window_is_captured_once_per_shape_and_replayed),
         TEST(the_cache_of_graphs_forgets_the_oldest_and_stays_right),
+        TEST(windows_of_random_lengths_are_captured_once_each),
         TEST(without_graphs_the_same_bits_come_out),
         TEST(the_head_in_one_chunk_and_in_many_agrees),
         TEST(phase_times_are_measured_once_asked_for),
