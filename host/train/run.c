@@ -70,12 +70,12 @@ static px_status open_corpus(px_run *run)
 /* ---- sizes ------------------------------------------------------------------------------------------------------- */
 
 /* Steps of the first `epochs` epochs; windows of random epochs and lengths differ, so they are counted while that is
- * quick.
- */
-static int64_t steps_of_epochs(px_minibatches *windows, int64_t epochs)
+ * quick: an epoch of random lengths is drawn to be counted. */
+static int64_t steps_of_epochs(px_minibatches *windows, int64_t epochs, int drawn)
 {
-    enum { COUNTED = 100000 };
-    int64_t steps = 0, counted = epochs < COUNTED ? epochs : COUNTED;
+    enum { COUNTED = 100000, DRAWN = 10000000 };
+    const int64_t most = drawn ? 1 + DRAWN / px_minibatches_per_epoch(windows, 0) : COUNTED;
+    int64_t steps = 0, counted = epochs < most ? epochs : most;
     for (int64_t epoch = 0; epoch < counted; epoch++) steps += px_minibatches_per_epoch(windows, epoch);
     int64_t rest, per_epoch = px_minibatches_per_epoch(windows, 0);
     if (__builtin_mul_overflow(epochs - counted, per_epoch, &rest) || __builtin_add_overflow(steps, rest, &steps))
@@ -96,7 +96,8 @@ static px_status open_windows(px_run *run)
                                     .seed = config->seed};
     PX_TRY(px_minibatches_create(&options, &run->windows));
     run->epochs = config->epochs;
-    run->steps_in_all = config->epochs > 0 ? steps_of_epochs(run->windows, config->epochs) : 0;
+    run->steps_in_all =
+        config->epochs > 0 ? steps_of_epochs(run->windows, config->epochs, config->minibatch.steps_jitter > 0) : 0;
     if (config->max_steps > 0 && (run->steps_in_all == 0 || config->max_steps < run->steps_in_all))
         run->steps_in_all = config->max_steps;
     /* the length of a schedule is part of the run: fixed here, at the first start, and kept in its configuration */
