@@ -50,6 +50,7 @@ started=$(seconds)
 px_install "${NEEDED[@]}"
 px_install_optional "event files for TensorBoard" protobuf-c isa-l
 px_install_optional "texts compressed by gzip and zstd" zlib zstd
+px_install_optional "perplex train --live and perplex top" ncurses
 px_build build -DPERPLEX_TESTS=OFF
 
 if [ -z "$text" ]; then

@@ -3,6 +3,13 @@
 include(PerplexPackages)
 find_package(Threads REQUIRED)
 
+# px_imported(NAME): the target perplex::NAME of what was found.
+function(px_imported name)
+  add_library(perplex::${name} UNKNOWN IMPORTED GLOBAL)
+  set_target_properties(perplex::${name} PROPERTIES
+    IMPORTED_LOCATION "${${name}_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${${name}_INCLUDE}")
+endfunction()
+
 # px_find(NAME HEADER LIBRARY): sets NAME_FOUND, and makes perplex::NAME where both are there.
 function(px_find name header library)
   find_path(${name}_INCLUDE ${header})
@@ -11,9 +18,7 @@ function(px_find name header library)
   set(${name}_FOUND FALSE PARENT_SCOPE)
   if(${name}_INCLUDE AND ${name}_LIBRARY)
     set(${name}_FOUND TRUE PARENT_SCOPE)
-    add_library(perplex::${name} UNKNOWN IMPORTED GLOBAL)
-    set_target_properties(perplex::${name} PROPERTIES
-      IMPORTED_LOCATION "${${name}_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${${name}_INCLUDE}")
+    px_imported(${name})
   endif()
 endfunction()
 
@@ -68,6 +73,18 @@ if(NOT zlib_FOUND)
 endif()
 if(NOT zstd_FOUND)
   px_left_out("texts compressed by zstd are not read; that needs libzstd:" zstd)
+endif()
+
+# ---- ncurses' terminfo, for what is drawn in place in a terminal (perplex train --live, perplex top)
+find_path(terminfo_INCLUDE term.h)
+find_library(terminfo_LIBRARY NAMES tinfo tinfow ncursesw ncurses)
+mark_as_advanced(terminfo_INCLUDE terminfo_LIBRARY)
+set(PERPLEX_TERMINFO OFF)
+if(terminfo_INCLUDE AND terminfo_LIBRARY)
+  set(PERPLEX_TERMINFO ON)
+  px_imported(terminfo)
+else()
+  px_left_out("nothing is drawn in place in a terminal (train --live, top); that needs ncurses:" ncurses)
 endif()
 
 # ---- LAPACK, for eigenvalues (host/inspect); loaded when it is needed, so that no header and no package for building is

@@ -88,7 +88,7 @@ else
     echo "== a bare $suite"
     px_make_root "$suite" "$work/root" >"$work/log" || { tail -n 20 "$work/log" >&2; die "the bare root could not be made" 1; }
     # shellcheck disable=SC2046 # several packages
-    px_root_install "$work/root" ninja-build dpkg-dev file $(px_called 3 cmake cc c++ cjson utf8proc xxhash zlib zstd protobuf-c isa-l lapack doxygen) >"$work/log" 2>&1 ||
+    px_root_install "$work/root" ninja-build dpkg-dev file $(px_called 3 cmake cc c++ cjson utf8proc xxhash zlib zstd protobuf-c isa-l ncurses lapack doxygen) >"$work/log" 2>&1 ||
         { tail -n 20 "$work/log" >&2; die "the bare root lacks packages" 1; }
     bind="$work/build:/build"
     [ "$cuda" = none ] || bind="$bind $cuda:/usr/local/cuda" cuda=/usr/local/cuda

@@ -5,6 +5,7 @@
 #include "idle.h"
 #include "init_from.h"
 #include "join.h"
+#include "live.h"
 #include "inputs.h"
 #include "options.h"
 #include "output.h"
@@ -15,6 +16,7 @@
 #include "quantity.h"
 #include "registry.h"
 #include "report.h"
+#include "screen.h"
 #include "signals.h"
 #include "time_limit.h"
 
@@ -39,7 +41,7 @@ typedef struct train_flags {
     const char *resume, *time_limit, *time_margin;
     int automatic; /* --resume auto */
     int64_t extend_steps;
-    int dry_run, json;
+    int dry_run, json, live;
 } train_flags;
 
 /* What a person means by leaving flags out: --max-steps alone bounds the run; a learning rate fits its optimiser; a
@@ -236,6 +238,39 @@ static void write_report(const char *run)
         fprintf(stderr, "warning: no report was written: %s\n", px_error_message());
 }
 
+/* The training itself: started, or gone on with. */
+static px_status train(const px_config *config, const char *const *changes, const train_flags *flags,
+                       const px_train_hooks *hooks, px_train_result *result)
+{
+    if (flags->extend_steps) return px_train_extend(flags->resume, flags->extend_steps, changes, hooks, result);
+    if (flags->resume) return px_train_resume(flags->resume, changes, hooks, result);
+    if (flags->automatic) return px_train_start_or_resume(config, changes, hooks, result);
+    return px_train_start(config, hooks, result);
+}
+
+/* The same, drawn in place; in lines where there is nothing to draw on. */
+static px_status train_live(const px_config *config, const char *const *changes, const train_flags *flags,
+                            const px_train_hooks *hooks, px_train_result *result)
+{
+    char title[256];
+    px_train_hooks drawn = *hooks;
+    const char *run = flags->resume ? flags->resume : config->run;
+    if (!px_screen_built_in()) px_note("--live: this perplex was built without ncurses; it goes on in lines");
+    snprintf(title, sizeof title, "perplex train  %s", run);
+    px_live *live = px_live_start(hooks->context, title);
+    if (!live) return train(config, changes, flags, hooks, result);
+    const px_run_observer *observer = px_live_observer_create(live, hooks->observer);
+    drawn.context = live;
+    drawn.line = px_live_hook_line;
+    drawn.progress = px_live_hook_training;
+    drawn.evaluation = px_live_hook_evaluation;
+    if (observer) drawn.observer = observer;
+    const px_status status = train(config, changes, flags, &drawn, result);
+    px_live_observer_destroy(observer);
+    px_live_end(live);
+    return status;
+}
+
 static px_status start_or_resume(px_config *config, px_command_line *line, const train_flags *flags,
                                  const px_run_observer *observer, const atomic_int *stop, px_comm *comm)
 {
@@ -266,14 +301,8 @@ static px_status start_or_resume(px_config *config, px_command_line *line, const
         if (flags->dry_run) return dry_run(config, &hooks, &progress, flags->json);
     }
     PX_TRY(px_comm_agree(comm, limit_time(flags, &hooks)));
-    if (flags->extend_steps)
-        status = px_train_extend(flags->resume, flags->extend_steps, changes, &hooks, &result);
-    else if (flags->resume)
-        status = px_train_resume(flags->resume, changes, &hooks, &result);
-    else if (flags->automatic)
-        status = px_train_start_or_resume(config, changes, &hooks, &result);
-    else
-        status = px_train_start(config, &hooks, &result);
+    status = flags->live && comm->rank == 0 ? train_live(config, changes, flags, &hooks, &result)
+                                            : train(config, changes, flags, &hooks, &result);
     px_progress_clear(&progress);
     if ((status != PX_OK && status != PX_STOPPED) || comm->rank > 0) return status;
     if (status == PX_OK && result.finished != 2) write_report(run);
@@ -300,6 +329,7 @@ int px_cmd_train(int argc, char **argv)
         {"time-margin", "TIME", PX_FLAG_STRING, &flags.time_margin, 0, 0, "how long before"},
         {"dry-run", NULL, PX_FLAG_SWITCH, &flags.dry_run, 0, 0,
          "print sizes, bytes and the predicted time per epoch; train nothing"},
+        {"live", NULL, PX_FLAG_SWITCH, &flags.live, 0, 0, "draw curves, speed and the last sample in the terminal"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the result as one JSON object on standard output"},
         PX_JOIN_FLAG_ROWS(join),
         {0},

@@ -20,6 +20,7 @@ int px_cmd_inspect(int argc, char **argv);
 int px_cmd_construct(int argc, char **argv);
 int px_cmd_report(int argc, char **argv);
 int px_cmd_runs(int argc, char **argv);
+int px_cmd_top(int argc, char **argv);
 int px_cmd_ngram(int argc, char **argv);
 int px_cmd_bench(int argc, char **argv);
 int px_cmd_export(int argc, char **argv);

@@ -29,6 +29,7 @@ static const command COMMANDS[] = {
     {"construct", px_cmd_construct, "a network that is exact, written down from an automaton"},
     {"report", px_cmd_report, "a run's curves, samples and results as a page; several runs compared"},
     {"runs", px_cmd_runs, "the runs in a folder at a glance"},
+    {"top", px_cmd_top, "the runs in a folder while they train, drawn in place"},
 #ifdef PERPLEX_BENCH
     {"bench", px_cmd_bench, "measure speed beside what the machine can do"},
 #endif
@@ -66,21 +67,9 @@ static int unknown_command(const char *name)
     return px_output_fail(status);
 }
 
-/* The same note is told once: a text may be opened again, for the report at the end. */
-static void tell_note(const char *text)
-{
-    static char told[8][256];
-    static size_t count;
-    for (size_t i = 0; i < count && i < sizeof told / sizeof told[0]; i++)
-        if (strncmp(told[i], text, sizeof told[0] - 1) == 0) return;
-    snprintf(told[count++ % (sizeof told / sizeof told[0])], sizeof told[0], "%s", text);
-    if (isatty(STDERR_FILENO)) fputs("\r\033[K", stderr); /* over a progress line */
-    px_print(stderr, "note: %s\n", text);
-}
-
 int main(int argc, char **argv)
 {
-    px_note_to(tell_note);
+    px_note_to(px_output_note);
     px_signals_prepare();
     px_json_watch();
     if (argc < 2) {

@@ -25,6 +25,17 @@ int px_output_fail(px_status status)
     return px_status_exit_code(status);
 }
 
+void px_output_note(const char *text)
+{
+    static char told[8][256];
+    static size_t count;
+    for (size_t i = 0; i < count && i < sizeof told / sizeof told[0]; i++)
+        if (strncmp(told[i], text, sizeof told[0] - 1) == 0) return;
+    snprintf(told[count++ % (sizeof told / sizeof told[0])], sizeof told[0], "%s", text);
+    if (isatty(STDERR_FILENO)) fputs("\r\033[K", stderr); /* over a progress line */
+    px_print(stderr, "note: %s\n", text);
+}
+
 px_status px_output_flush(void)
 {
     errno = 0;

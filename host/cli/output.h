@@ -11,6 +11,9 @@
 
 /* Prints the recorded failure as "perplex: ..." on standard error and returns the exit status. */
 int px_output_fail(px_status status);
+/* A note on standard error (note.h). The same one is told once: a text may be opened again, for the report at the end.
+ */
+void px_output_note(const char *text);
 /* Flushes standard output; PX_ERR_IO if anything written to it was lost (a full disk, a closed pipe). */
 px_status px_output_flush(void);
 /* The end of every command: an error line if status is one or if standard output was lost; the exit status. */

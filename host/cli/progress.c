@@ -111,14 +111,20 @@ void px_progress_hook_training(void *context, const px_train_progress *step)
     px_progress_show(context, text);
 }
 
+void px_progress_describe_evaluation(const px_train_progress *step, int colour, char *text, size_t bytes)
+{
+    char perplexity[32], count[32];
+    snprintf(text, bytes, "epoch %lld, step %s: validation loss %.4f, perplexity %s%s%s%s", (long long)step->epoch,
+             px_text_count(count, step->step), step->valid_loss, px_text_perplexity(perplexity, exp(step->valid_loss)),
+             step->is_best && colour ? "\033[32m" : "", step->is_best ? " (best so far)" : "",
+             step->is_best && colour ? "\033[0m" : "");
+}
+
 void px_progress_hook_evaluation(void *context, const px_train_progress *step)
 {
     px_progress *progress = context;
-    char text[LINE_BYTES], perplexity[32], count[32];
-    snprintf(text, sizeof text, "epoch %lld, step %s: validation loss %.4f, perplexity %s%s%s%s",
-             (long long)step->epoch, px_text_count(count, step->step), step->valid_loss,
-             px_text_perplexity(perplexity, exp(step->valid_loss)), step->is_best && progress->colour ? "\033[32m" : "",
-             step->is_best ? " (best so far)" : "", step->is_best && progress->colour ? "\033[0m" : "");
+    char text[LINE_BYTES];
+    px_progress_describe_evaluation(step, progress->colour, text, sizeof text);
     px_progress_line(progress, text);
 }
 

@@ -26,6 +26,8 @@ int px_progress_is_due(const px_progress *progress);
 /* Removes the live line. */
 void px_progress_clear(px_progress *progress);
 
+/* The line of an evaluation into text [bytes]. */
+void px_progress_describe_evaluation(const px_train_progress *step, int colour, char *text, size_t bytes);
 /* The same as hooks: context is a px_progress. */
 void px_progress_hook_line(void *context, const char *text);
 void px_progress_hook_training(void *context, const px_train_progress *step);

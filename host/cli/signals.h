@@ -16,6 +16,8 @@ void px_signals_prepare(void);
  * returned to PX_STOP_ASKED (a job's end, as batch systems announce it); a second SIGINT, a fifth of a second later or
  * more, ends the program at once. PX_ERR_MEMORY where no thread can be started. */
 px_status px_signals_stop_flag(const atomic_int **flag);
+/* What is done first where a signal ends the program at once, in the thread that waits for signals; NULL: nothing. */
+void px_signals_before_end(void (*first)(void));
 /* After so many seconds the flag becomes PX_STOP_TIME, unless it is set already. Once per process, after
  * px_signals_stop_flag. */
 void px_signals_stop_after(double seconds);

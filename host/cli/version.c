@@ -7,6 +7,7 @@
 #include "events.h"
 #include "inspect.h"
 #include "nccl.h"
+#include "screen.h"
 #include "px_commit.h" /* PX_COMMIT: made at each build (cmake/PerplexVersion.cmake) */
 
 #include <perplex/version.h>
@@ -23,6 +24,7 @@ static const struct {
     {"zlib", "texts in .gz", "not built in", has_zlib},
     {"zstd", "texts in .zst", "not built in", has_zstd},
     {"TensorBoard", "event files, by protobuf-c and ISA-L", "not built in", px_events_built_in},
+    {"ncurses", "train --live, top", "not built in", px_screen_built_in},
     {"LAPACK", "eigenvalues", "not found when this was built, or not here", px_inspect_has_lapack},
     {"MPI", "several processes", "no perplex-mpi.so here", px_comm_mpi_is_built},
     {"NCCL", "several GPUs", "no libnccl.so.2 here", has_nccl},

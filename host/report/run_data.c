@@ -324,6 +324,25 @@ const char *px_run_condition_name(px_run_condition condition)
 
 double px_run_data_speed(const px_run_data *data) { return data->median_speed; }
 
+static double larger(double a, double b) { return !(a >= b) ? b : a; }
+
+double px_run_data_share(const px_run_data *data)
+{
+    const double all_tokens = (double)data->config.epochs * (double)data->train_tokens;
+    double share = NAN;
+    if (data->tokens > 0 && all_tokens > 0) share = (double)data->tokens / all_tokens;
+    if (data->steps > 0 && data->config.max_steps > 0)
+        share = larger(share, (double)data->steps / (double)data->config.max_steps);
+    return share > 1 ? 1 : share;
+}
+
+double px_run_data_seconds_left(const px_run_data *data)
+{
+    const double share = px_run_data_share(data);
+    if (data->condition != PX_RUN_RUNNING || !(share > 0) || data->speed.count == 0) return NAN;
+    return (double)data->tokens * (1 - share) / share / data->speed.value[data->speed.count - 1];
+}
+
 const char *px_run_data_model(const px_run_data *data, char buffer[96])
 {
     const px_model_config *model = &data->config.model;

@@ -60,6 +60,11 @@ typedef struct px_run_data {
 px_status px_run_data_read(const char *folder, px_run_data *data);
 void px_run_data_free(px_run_data *data);                      /* zeroed afterwards */
 const char *px_run_condition_name(px_run_condition condition); /* "running" */
+/* The share of the whole run that is done, [0, 1]: by steps, or by tokens where only epochs bound it; NaN where nothing
+ * does or nothing was trained. */
+double px_run_data_share(const px_run_data *data);
+/* What is left of a run that trains, at its latest speed, without evaluations; NaN where that is not known. */
+double px_run_data_seconds_left(const px_run_data *data);
 /* Median tokens/s of the train lines; NaN without any. */
 double px_run_data_speed(const px_run_data *data);
 /* "1 x 512 tanh, d = 128": what a person calls the model's size. */

@@ -44,8 +44,14 @@ static px_status append(px_run_list *list, const char *folder, px_run_entry **en
         list->room = room;
     }
     px_run_entry *e = &list->entry[list->count];
-    *e = (px_run_entry){
-        .folder = strdup(folder), .best_step = -1, .best_perplexity = NAN, .test_perplexity = NAN, .tokens_per_s = NAN};
+    *e = (px_run_entry){.folder = strdup(folder),
+                        .best_step = -1,
+                        .best_perplexity = NAN,
+                        .test_perplexity = NAN,
+                        .tokens_per_s = NAN,
+                        .loss = NAN,
+                        .share = NAN,
+                        .seconds_left = NAN};
     if (!e->folder) return px_fail(PX_ERR_MEMORY, "no memory for a folder's name");
     list->count++;
     *entry = e;
@@ -90,6 +96,9 @@ static px_status add(px_run_list *list, const char *folder)
     e->best_perplexity = exp(data.best_valid_loss);
     e->test_perplexity = exp(data.end_test_loss);
     e->tokens_per_s = px_run_data_speed(&data);
+    e->loss = data.train_loss.count ? data.train_loss.value[data.train_loss.count - 1] : NAN;
+    e->share = px_run_data_share(&data);
+    e->seconds_left = px_run_data_seconds_left(&data);
     e->modified = data.modified;
     px_run_data_free(&data);
     return PX_OK;

@@ -12,8 +12,9 @@ typedef struct px_run_entry {
     char reason[48], device[32], model[96];
     int64_t steps, best_step, parameters, tokens;
     double best_perplexity, test_perplexity, tokens_per_s; /* NaN: not known */
-    double bytes;                                          /* of the folder's files */
-    double modified;                                       /* seconds since 1970 */
+    double loss, share, seconds_left; /* of training, the latest; of the whole run; NaN: not known */
+    double bytes;                     /* of the folder's files */
+    double modified;                  /* seconds since 1970 */
 } px_run_entry;
 
 typedef struct px_run_list {

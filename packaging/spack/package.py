@@ -26,6 +26,7 @@ class Perplex(CMakePackage, CudaPackage):
     depends_on("xxhash")
     depends_on("zlib-api")
     depends_on("zstd")
+    depends_on("ncurses")
     depends_on("protobuf-c", when="+tensorboard")
     depends_on("isa-l", when="+tensorboard")
     depends_on("mpi", when="+mpi")

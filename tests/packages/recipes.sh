@@ -11,7 +11,7 @@ called() {
     shift
     for name in "$@"; do awk -F '\t' -v n="$name" -v c="$column" '$1 == n { print $c }' scripts/packages.tsv; done
 }
-NEEDED=(cjson utf8proc xxhash zlib zstd protobuf-c isa-l)
+NEEDED=(cjson utf8proc xxhash zlib zstd protobuf-c isa-l ncurses)
 
 # ---- Spack: Python that parses, a class, and a line for each library
 cat >"$WORK/spack.py" <<'END'
@@ -27,7 +27,7 @@ missing -= named("depends_on")
 assert not missing, f"not among depends_on: {missing}"
 assert named("version") and named("license") == {"Apache-2.0"}
 END
-attempt python3 "$WORK/spack.py" cjson utf8proc xxhash zlib-api zstd protobuf-c isa-l
+attempt python3 "$WORK/spack.py" cjson utf8proc xxhash zlib-api zstd protobuf-c isa-l ncurses
 must "Spack's recipe has its form and all libraries" ended 0
 
 # ---- conda-forge: YAML behind Jinja
