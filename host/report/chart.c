@@ -181,16 +181,26 @@ static void draw_points(pen *p, const px_chart_line *line, const axis *x, const 
     }
 }
 
+/* "k3", or "k3 g4" of a group. */
+static const char *classes(char buffer[32], int colour, int group)
+{
+    const int used = snprintf(buffer, 32, "k%d", colour);
+    if (group > 0) snprintf(buffer + used, (size_t)(32 - used), " g%d", group);
+    return buffer;
+}
+
 static void draw_line(px_text *out, const px_chart_line *line, const axis *x, const axis *y)
 {
     pen p = {out, 0};
-    px_text_format(out, "<path class=\"line k%d%s\" d=\"", line->colour, line->dashed ? " dashed" : "");
+    char class[32];
+    classes(class, line->colour, line->group);
+    px_text_format(out, "<path class=\"line %s%s\" d=\"", class, line->dashed ? " dashed" : "");
     draw_points(&p, line, x, y);
     px_text_format(out, "\"/>");
     if (!line->marks) return;
     for (size_t k = 0; k < line->count; k++)
         if (drawable(y, line->y[k]) && drawable(x, line->x[k]))
-            px_text_format(out, "<circle class=\"mark k%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"%s\"/>", line->colour,
+            px_text_format(out, "<circle class=\"mark %s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%s\"/>", class,
                            place(x, line->x[k]), place(y, line->y[k]), line->count > 30 ? "1.8" : "2.6");
 }
 
@@ -201,6 +211,7 @@ typedef struct margin_label {
     double y;
     int colour;            /* -1: a level's */
     double from_x, from_y; /* where its line ends */
+    int group;
 } margin_label;
 
 static int by_y(const void *a, const void *b)
@@ -219,12 +230,12 @@ static int collect_labels(const px_chart *chart, const axis *x, const axis *y, m
         while (k > 0 && !drawable(y, line->y[k - 1])) k--;
         if (k == 0 || !line->label[0]) continue;
         double at = fmin(fmax(line->y[k - 1], y->low), y->high);
-        labels[count++] =
-            (margin_label){line->label, place(y, at), line->colour, place(x, line->x[k - 1]), place(y, at)};
+        labels[count++] = (margin_label){line->label,  place(y, at), line->colour, place(x, line->x[k - 1]),
+                                         place(y, at), line->group};
     }
     for (int i = 0; i < chart->levels; i++)
         if (drawable(y, chart->level[i].y) && chart->level[i].y >= y->low && chart->level[i].y <= y->high)
-            labels[count++] = (margin_label){chart->level[i].label, place(y, chart->level[i].y), -1, x->to, 0};
+            labels[count++] = (margin_label){chart->level[i].label, place(y, chart->level[i].y), -1, x->to, 0, 0};
     qsort(labels, (size_t)count, sizeof *labels, by_y);
     return count;
 }
@@ -259,12 +270,13 @@ static void draw_labels(px_text *out, const px_chart *chart, const axis *x, cons
     int count = collect_labels(chart, x, y, labels);
     move_apart(labels, count, y->to + 4, y->from - 6); /* above the ticks of x */
     for (int i = 0; i < count; i++) {
+        char class[32];
+        classes(class, labels[i].colour, labels[i].group);
         if (labels[i].from_x < x->to - 12) /* a line that ends early is led to its label */
-            px_text_format(out, "<path class=\"leader line k%d\" d=\"M%.1f %.1fL%.1f %.1f\"/>", labels[i].colour,
+            px_text_format(out, "<path class=\"leader line %s\" d=\"M%.1f %.1fL%.1f %.1f\"/>", class,
                            labels[i].from_x + 4, labels[i].from_y, x->to + 4, labels[i].y);
         if (labels[i].colour >= 0)
-            px_text_format(out, "<text class=\"label k%d\" x=\"%.1f\" y=\"%.1f\">", labels[i].colour, x->to + 7,
-                           labels[i].y + 4);
+            px_text_format(out, "<text class=\"label %s\" x=\"%.1f\" y=\"%.1f\">", class, x->to + 7, labels[i].y + 4);
         else
             px_text_format(out, "<text class=\"label level\" x=\"%.1f\" y=\"%.1f\">", x->to + 7, labels[i].y + 4);
         px_html_string(out, labels[i].text);

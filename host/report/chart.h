@@ -14,6 +14,7 @@ typedef struct px_chart_line {
         *y; /* [count], x rising; what is not finite, or not positive on a logarithmic scale, breaks the line */
     size_t count;
     int colour; /* 0..7 */
+    int group;  /* > 0: line, marks and label carry the class g1, g2, ...: one run's, to be hidden together */
     int marks;  /* 1: the points are marked */
     int dashed;
 } px_chart_line;

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+extern const char px_compare_js[]; /* compare.js, NUL-terminated: cmake/embed.cmake */
+
 _Static_assert((int)PX_REPORT_RUNS_MAX <= (int)PX_CHART_LINES_MAX, "every run has a line");
 
 /* The best first; runs that were never evaluated last. */
@@ -35,32 +37,54 @@ static int comparable(px_run_data *const *runs, size_t count)
     return 1;
 }
 
+/* A cell that the page's script sorts by its number; NaN: it has none, and comes last. */
+static void write_number(px_text *out, const char *text, double value)
+{
+    if (isnan(value))
+        px_text_format(out, "<td data-sort=\"\">%s</td>", text);
+    else
+        px_text_format(out, "<td data-sort=\"%.9g\">%s</td>", value, text);
+}
+
+/* A row, and with it what is hidden together: everything of class g1, g2, ... (chart.h). */
+static void write_ranked(px_text *out, const px_run_data *run, size_t i)
+{
+    char text[32], model[96];
+    const double valid = exp(run->best_valid_loss), test = exp(run->end_test_loss), speed = px_run_data_speed(run);
+    px_text_format(out, "<tr data-group=\"g%zu\"><td data-sort=\"%zu\">%zu</td><td><strong class=\"c%zu\">", i + 1,
+                   i + 1, i + 1, i % 8);
+    px_html_string(out, run->name);
+    px_text_format(out, "</strong></td>");
+    write_number(out, px_html_value(text, valid), valid);
+    if (run->best_step >= 0)
+        write_number(out, px_html_count(text, (double)run->best_step), (double)run->best_step);
+    else
+        write_number(out, "–", NAN);
+    write_number(out, px_html_value(text, test), test);
+    write_number(out, px_html_count(text, (double)run->steps), (double)run->steps);
+    write_number(out, px_html_short(text, speed), speed);
+    write_number(out, px_html_count(text, (double)run->parameters), (double)run->parameters);
+    px_text_format(out, "<td>");
+    px_html_string(out, px_run_data_model(run, model));
+    px_text_format(out, "</td><td>");
+    px_html_string(out, run->device);
+    px_text_format(out, "</td><td class=\"%s\">%s</td></tr>\n", px_run_condition_name(run->condition),
+                   px_run_condition_name(run->condition));
+}
+
 static void write_ranking(px_text *out, px_run_data *const *runs, size_t count)
 {
-    px_text_format(out, "<section id=\"ranking\"><h2>Ranking</h2>\n<p>By the best validation perplexity.</p>\n");
+    px_text_format(out, "<section id=\"ranking\"><h2>Ranking</h2>\n<p>By the best validation perplexity.<span "
+                        "class=\"scripted\"> A click on a title sorts; a box shows or hides a run.</span></p>\n");
     if (!comparable(runs, count))
         px_text_format(out, "<p class=\"note\">These runs differ in their vocabulary or in their validation text: "
                             "their perplexities cannot be compared.</p>\n");
     px_text_format(
-        out, "<div class=\"scroll\"><table><thead><tr><th></th><th>run</th><th>validation perplexity</th><th>at "
-             "step</th><th>test perplexity</th><th>steps</th>"
-             "<th>tokens/s</th><th>parameters</th><th>model</th><th>device</th><th>state</th></tr></thead><tbody>\n");
-    for (size_t i = 0; i < count; i++) {
-        const px_run_data *run = runs[i];
-        char a[32], b[32], c[32], d[32], e[32], f[32], model[96];
-        px_text_format(out, "<tr><td>%zu</td><td><strong class=\"c%zu\">", i + 1, i % 8);
-        px_html_string(out, run->name);
-        px_text_format(out, "</strong></td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>",
-                       px_html_value(a, exp(run->best_valid_loss)),
-                       run->best_step >= 0 ? px_html_count(b, (double)run->best_step) : "–",
-                       px_html_value(c, exp(run->end_test_loss)), px_html_count(d, (double)run->steps),
-                       px_html_short(e, px_run_data_speed(run)), px_html_count(f, (double)run->parameters));
-        px_html_string(out, px_run_data_model(run, model));
-        px_text_format(out, "</td><td>");
-        px_html_string(out, run->device);
-        px_text_format(out, "</td><td class=\"%s\">%s</td></tr>\n", px_run_condition_name(run->condition),
-                       px_run_condition_name(run->condition));
-    }
+        out,
+        "<div class=\"scroll\"><table class=\"runs\"><thead><tr><th></th><th>run</th><th>validation perplexity</th>"
+        "<th>at step</th><th>test perplexity</th><th>steps</th>"
+        "<th>tokens/s</th><th>parameters</th><th>model</th><th>device</th><th>state</th></tr></thead><tbody>\n");
+    for (size_t i = 0; i < count; i++) write_ranked(out, runs[i], i);
     px_text_format(out, "</tbody></table></div></section>\n");
 }
 
@@ -115,6 +139,7 @@ static void write_overlay(px_text *out, const overlay *o, px_run_data *const *ru
                             .y = values[i],
                             .count = series->count,
                             .colour = (int)(i % 8),
+                            .group = (int)i + 1,
                             .dashed = i >= 8,
                             .marks = series->count == 1 || (o->validation && series->count <= 60)};
     }
@@ -177,7 +202,7 @@ static void write_last_samples(px_text *out, px_run_data *const *runs, size_t co
         char at[32];
         if (runs[i]->sample_count == 0) continue;
         const px_run_sample *sample = &runs[i]->samples[runs[i]->sample_count - 1];
-        px_text_format(out, "<article><h3><span class=\"c%zu\">", i % 8);
+        px_text_format(out, "<article class=\"g%zu\"><h3><span class=\"c%zu\">", i + 1, i % 8);
         px_html_string(out, runs[i]->name);
         px_text_format(out, "</span> · step %s</h3><pre class=\"sample\">", px_html_count(at, (double)sample->step));
         px_html_string(out, sample->text);
@@ -207,5 +232,5 @@ void px_page_write_comparison(px_text *out, px_run_data *const *runs, size_t cou
     write_differences(out, ranked, count);
     write_last_samples(out, ranked, count);
     px_text_format(out, "<footer>Made by perplex report.</footer>\n");
-    px_page_end(out);
+    px_page_end(out, px_compare_js);
 }

@@ -323,6 +323,6 @@ px_status px_page_write_run(px_text *out, const px_run_data *run, const px_exami
     write_settings(out, run);
     px_text_format(out, "<footer>Made by perplex from this folder's metrics.jsonl, config and best.safetensors; "
                         "<code>perplex report RUN</code> makes it again.</footer>\n");
-    px_page_end(out);
+    px_page_end(out, "");
     return PX_OK;
 }

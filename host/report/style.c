@@ -1,7 +1,8 @@
 /* The page around a report: see style.h. It is written as page.html, page.css and page.js, which the build embeds here
  * (cmake/embed.cmake). One file, nothing loaded from elsewhere; the script only helps pointing (the values of the
- * nearest points of a chart, whose axes stand in data-x and data-y: low, high, log, from, to), everything can be read
- * without it. The policy in the head forbids the browser to fetch anything at all. */
+ * nearest points of a chart, whose axes stand in data-x and data-y: low, high, log, from, to) and, with compare.js,
+ * sorting and hiding; everything can be read without it. The policy in the head forbids the browser to fetch anything
+ * at all. */
 #include "style.h"
 
 #include "html.h"
@@ -30,10 +31,11 @@ void px_page_begin(px_text *out, const char *title)
     append_until(out, frame, "{{body}}");
 }
 
-void px_page_end(px_text *out)
+void px_page_end(px_text *out, const char *script)
 {
     const char *frame = strstr(px_page_html, "{{body}}") + strlen("{{body}}");
     frame = append_until(out, frame, "{{script}}");
     append(out, px_page_js);
+    append(out, script);
     append(out, frame);
 }

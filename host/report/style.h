@@ -5,6 +5,6 @@
 #include "text_buffer.h"
 
 void px_page_begin(px_text *out, const char *title); /* title is escaped here */
-void px_page_end(px_text *out);
+void px_page_end(px_text *out, const char *script);  /* more script, behind that of every page */
 
 #endif

@@ -57,6 +57,31 @@ for page in first both; do
 done
 chrome --dump-dom "file://$PWD/first.html"
 for id in perplexity loss course samples page surprise lags results settings; do must "the browser's page has the section $id" grep -q "<section id=\"$id\">" "$OUT"; done
+
+# ---- several runs: a click on a title sorts, a box hides a run
+clicked() { # SCRIPT: what it returns is in $OUT as SAID [...]
+    { sed '/<\/body>/,$d' both.html; printf '<script>document.body.appendChild(document.createElement("p")).textContent="SAID ["+(function(){%s})()+"]"</script></body></html>\n' "$1"; } >clicked.html
+    chrome --dump-dom "file://$PWD/clicked.html"
+}
+NAMES='var names=function(){return Array.prototype.map.call(document.querySelectorAll(".runs tbody strong"),function(e){return e.textContent.slice(0,6)}).join()};'
+title() { printf 'document.querySelectorAll(".runs button")[%s].click();' "$1"; }
+said() { grep -qF "<p>SAID [$1]</p>" "$OUT"; }
+clicked "$NAMES return names()"
+must "the best run stands first" grep -qE '<p>SAID \[(first,second|second,first)\]</p>' "$OUT"
+clicked "$NAMES $(title 5) return names()"
+must "a click on steps sorts by steps" said second,first
+clicked "$NAMES $(title 5) $(title 5) return names()"
+must "another one the other way round" said first,second
+clicked "$NAMES $(title 1) return names()+document.querySelectorAll('.runs th[aria-sort=ascending]').length"
+must "a click on the run sorts by name, and the title says so" said first,second1
+VISIBLE='var seen=function(group){return Array.prototype.filter.call(document.querySelectorAll("svg.wide ."+group),function(e){return getComputedStyle(e).display!=="none"}).length>0};'
+clicked "$VISIBLE document.querySelectorAll('.runs tbody input')[0].click();return [seen('g1'),seen('g2')]"
+must "a box hides the curves of its run, and no other's" said false,true
+clicked "$VISIBLE var box=document.querySelectorAll('.runs tbody input')[0];box.click();box.click();return [seen('g1'),seen('g2')]"
+must "and shows them again" said true,true
+clicked "$VISIBLE document.querySelector('.runs thead input').click();return [seen('g1'),seen('g2')]"
+must "the box of the head hides all" said false,false
+must "the browser has nothing to complain of" quiet
 chrome --blink-settings=preferredColorScheme=0 --screenshot="$WORK/dark.png" --window-size=1280,2400 "file://$PWD/first.html"
 done_with "in the dark: a picture" 0
 must "in the dark: it is another one" test "$(cksum <"$WORK/dark.png")" != "$(cksum <"$WORK/first.1280.png")"

@@ -63,7 +63,14 @@ done_with "a report of several runs" 0
 for id in ranking valid train norm rate speed settings samples; do must "it has the section $id" grep -q "<section id=\"$id\">" three.html; done
 rank() { part three.html ranking | grep -o '<strong class="c[0-9]">[^<]*' | sed 's/.*>//' | tr '\n' ' '; }
 must "the best run comes first" test "$(rank)" = "whole other quiet "
-must "each run has a line" test "$(part three.html train | grep -o '<path class="line k[012]"' | wc -l)" = 6
+must "each run has a line" test "$(part three.html train | grep -o '<path class="line k\([012]\) g[123]"' | wc -l)" = 6
+must "its rows are sorted by numbers" test "$(part three.html ranking | grep -oE '<tr data-group="g[123]">.*</tr>' | grep -cE '(<td data-sort="[0-9.e+-]*">[^<]*</td>){6}')" = 3
+run train --data text.txt --run untested "${TINY[@]}" --split 0.9,0.1,0 --no-report
+run report quiet untested --out untested.html
+must "what is not known has no number" grep -qE '<td data-sort="">–</td>' untested.html
+for group in g1 g2 g3; do must "$group: what is hidden with a run has its class" grep -qE "<path class=\"line k[012] $group\"" three.html; done
+must "the samples too" test "$(part three.html samples | grep -cE '<article class="g[123]">')" -ge 1
+must "a page of one run has no such script" test "$(grep -c 'table.runs' first.html)" = 0
 must "it tells where settings differ" grep -qE '<tr><td>hidden</td><td>32</td><td>16</td><td>24</td></tr>' three.html
 awk '{ print toupper($0) }' text.txt >upper.txt
 run train --data upper.txt --level char --run upper "${TINY[@]}" --limit-tokens 20000
