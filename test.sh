@@ -57,6 +57,7 @@ px_install_optional "event files for TensorBoard" protobuf-c isa-l
 px_install_optional "texts compressed by gzip and zstd" zlib zstd
 px_install_optional "what is drawn in a terminal, and its test" ncurses tmux
 px_install_optional "the tests of manual page, documentation, pkg-config file and zsh completion" groff doxygen pkg-config zsh
+[ $full = 0 ] || px_install_optional "the tests of packages in bare roots" debootstrap lintian
 [ "${PERPLEX_TEST_SLURM:-0}" != 1 ] || [ "$(id -u)" != 0 ] || px_install_slurm
 if [ -z "${PERPLEX_DATASETS:-}" ] && [ -d ../shared/datasets ]; then
     PERPLEX_DATASETS=$(cd ../shared/datasets && pwd)

@@ -41,6 +41,11 @@ if px_mirror_of bullseye >/dev/null; then
     must "no symbol is newer than GLIBC_2.31 ($(newest_glibc))" test "$(printf 'GLIBC_2.31\n%s\n' "$(newest_glibc)" | sort -V | tail -n 1)" = GLIBC_2.31
 fi
 must "nothing in it names the folder that it was built in" bash -c '! elves | xargs grep -l -e /build/perplex -e "$WORK"'
+MODULE=$TREE/lib/perplex/perplex-cuda.so
+if [ -e "$MODULE" ]; then
+    others=$(objdump -p "$MODULE" | awk '$1 == "NEEDED" { print $2 }' | grep -vE '^(lib(c|m|dl|rt|pthread)\.so\.[0-9]|ld-linux-x86-64\.so\.2)$' | paste -sd ' ')
+    must "beside the C library the CUDA engine needs cuBLAS alone ($others)" test "${others%.so.*}" = libcublas
+else echo "SKIP: packages_install: no CUDA engine in the packages (PERPLEX_TEST_CUDA)"; fi
 must "each library that went along has its licence" bash -c 'for library in "$1"/lib/perplex/lib*.so*; do :; done; [ "$(ls "$1/share/doc/perplex/licences" | wc -l)" -ge "$(ls "$1"/lib/perplex/lib*.so* | wc -l)" ]' - "$TREE"
 
 # ---- the .deb
@@ -59,6 +64,10 @@ for suite in bullseye bookworm trixie; do
     as_user sh -c 'p() { "$HOME/some where/perplex/bin/perplex" "$@"; }; P=p; '"$FIRST_STEPS"
     must "$suite: an ordinary user trains, evaluates and samples with it" ended 0
     here=$(weights)
+    if [ -e "$MODULE" ]; then
+        as_user sh -c '"$HOME/some where/perplex/bin/perplex" eval --model ~/run --data ~/text.txt --device cuda'
+        must "$suite: the CUDA engine says which library it lacks" grep -q 'perplex-cuda.so: cannot be loaded: libcublas' "$OUT"
+    fi
     must "$suite: there are weights" test -n "$here"
     weights=${weights:-$here}
     must "$suite: they are those of the other systems, bit for bit" test "$here" = "$weights"

@@ -29,6 +29,7 @@ attempt() {
     status=$?
 }
 ended() { [ "$status" = "$1" ]; }
+failed() { ! ended 0; }
 
 finish() {
     echo "$((cases - failures)) of $cases cases hold"

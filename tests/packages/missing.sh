@@ -18,7 +18,7 @@ configure() { # FLAGS...
 says() { tr '\n' ' ' <"$OUT" | tr -s ' ' | grep -qF -e "$1"; }
 mkdir -p "$WORK/root"
 configure
-must "without libraries CMake fails" test "$status" != 0
+must "without libraries CMake fails" failed
 for name in cjson utf8proc xxhash cmocka; do must "it names $name" says "$name (header"; done
 must "it names Debian's packages, all at once" says "apt-get install libcjson-dev libutf8proc-dev libxxhash-dev libcmocka-dev"
 must "and Fedora's" says "dnf install cjson-devel utf8proc-devel xxhash-devel libcmocka-devel (RHEL: with EPEL)"
@@ -27,7 +27,7 @@ must "and those of conda-forge" says "conda install -c conda-forge cjson libutf8
 header cjson/cJSON.h; header utf8proc.h; header cmocka.h
 library cjson; library utf8proc; library cmocka; library xxhash
 configure
-must "with one header missing it fails" test "$status" != 0
+must "with one header missing it fails" failed
 must "it names that library's packages" says "apt-get install libxxhash-dev Fedora, RHEL: dnf install xxhash-devel (RHEL: with EPEL) Arch: pacman -S xxhash"
 must "and no other's" test "$(grep -c 'cjson' "$OUT")" = 0
 header xxhash.h
