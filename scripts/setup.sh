@@ -42,6 +42,8 @@ px_has() {
     checks=$(px_row "$1" 2) || exit 2
     for check in ${checks//,/ }; do
         case "$check" in
+            program:cc) command -v "${CC:-cc}" >/dev/null 2>&1 ;; # as CMake takes them
+            program:c++) command -v "${CXX:-c++}" >/dev/null 2>&1 ;;
             program:*) command -v "${check#*:}" >/dev/null 2>&1 ;;
             header:*) px_has_header "${check#*:}" ;;
             library:*) px_has_file "lib*/${check#*:}*" || px_has_file "lib/*/${check#*:}*" ;;

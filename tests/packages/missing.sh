@@ -62,6 +62,10 @@ mkdir -p "$WORK/prefix/include" "$WORK/prefix/lib"
 touch "$WORK/prefix/include/px_lib.h" "$WORK/prefix/lib/libpx_lib.so.3"
 installs there lib
 must "a library below CMAKE_PREFIX_PATH is there" ended 0
+attempt env PERPLEX_INSTALL=0 PERPLEX_PACKAGES="$WORK/table" CONDA_PREFIX="$WORK/prefix" bash -c '. scripts/setup.sh; px_install lib'
+must "one of an active conda environment too" ended 0
+attempt env CC=px-no-such-compiler PERPLEX_INSTALL=0 bash -c '. scripts/setup.sh; px_install cc'
+must "a compiler that CC names is looked for" says "missing: cc"
 installs unheard-of
 must "a name that the table has not is a mistake" says "no row for unheard-of"
 
