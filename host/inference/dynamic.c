@@ -18,9 +18,9 @@ struct px_dynamic {
     px_dynamic_settings settings;
     px_engine *engine;
     int32_t *targets;          /* [T]: of the window that is learned from */
-    float *weights, *gradient; /* [count], file layout; rms alone */
-    float *rms;                /* [count]: r; rms alone */
-    double mean_rms;           /* 0: not measured */
+    float *gradient, *weights; /* [count] each, file layout, and of rms alone, as what follows */
+    float *moved;              /* w - w0: kept instead of w, so that a weight of -inf stays one */
+    float *share, *inverse;    /* r / mean(r), and 1 / (r + epsilon); while measuring share is the sum of g^2 */
 };
 
 /* ---- creation ---------------------------------------------------------------------------------------------------- */
@@ -48,12 +48,9 @@ static px_status make_buffers(px_dynamic *dynamic)
     const size_t count = dynamic->model->parameters.count;
     dynamic->targets = malloc((size_t)dynamic->settings.steps * sizeof *dynamic->targets);
     int made = dynamic->targets != NULL;
-    if (dynamic->settings.method == PX_DYNAMIC_RMS) {
-        dynamic->weights = malloc(count * sizeof *dynamic->weights);
-        dynamic->gradient = malloc(count * sizeof *dynamic->gradient);
-        dynamic->rms = calloc(count, sizeof *dynamic->rms);
-        made = made && dynamic->weights && dynamic->gradient && dynamic->rms;
-    }
+    float **const own[] = {&dynamic->gradient, &dynamic->weights, &dynamic->moved, &dynamic->share, &dynamic->inverse};
+    for (int i = 0; dynamic->settings.method == PX_DYNAMIC_RMS && i < 5; i++)
+        made = made && (*own[i] = calloc(count, sizeof **own[i])) != NULL;
     return made ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for the dynamic evaluation of %zu weights", count);
 }
 
@@ -79,9 +76,11 @@ void px_dynamic_destroy(px_dynamic *dynamic)
     if (!dynamic) return;
     px_engine_destroy(dynamic->engine);
     free(dynamic->targets);
-    free(dynamic->weights);
     free(dynamic->gradient);
-    free(dynamic->rms);
+    free(dynamic->weights);
+    free(dynamic->moved);
+    free(dynamic->share);
+    free(dynamic->inverse);
     free(dynamic);
 }
 
@@ -97,7 +96,7 @@ const px_dynamic_settings *px_dynamic_settings_of(const px_dynamic *dynamic) { r
 static px_status start(px_dynamic *dynamic)
 {
     const float *trained = dynamic->model->weights;
-    if (dynamic->weights) memcpy(dynamic->weights, trained, dynamic->model->parameters.count * sizeof *trained);
+    if (dynamic->moved) memset(dynamic->moved, 0, dynamic->model->parameters.count * sizeof *dynamic->moved);
     return px_engine_write(dynamic->engine, PX_SECTION_PARAMETERS, trained);
 }
 
@@ -112,16 +111,15 @@ static px_status take_gradient(px_dynamic *dynamic)
 
 static px_status step_rms(px_dynamic *dynamic)
 {
-    const px_dynamic_settings *s = &dynamic->settings;
-    const float *trained = dynamic->model->weights;
-    float *w = dynamic->weights;
+    const float rate = (float)dynamic->settings.rate, decay = (float)dynamic->settings.decay;
+    const float *restrict trained = dynamic->model->weights, *restrict g = dynamic->gradient,
+                          *restrict share = dynamic->share, *restrict inverse = dynamic->inverse;
+    float *restrict moved = dynamic->moved, *restrict w = dynamic->weights;
     PX_TRY(take_gradient(dynamic));
     for (size_t i = 0; i < dynamic->model->parameters.count; i++) {
-        const double r = dynamic->rms[i], scale = fmin(s->decay * r / dynamic->mean_rms, 1);
-        double next = w[i] - s->rate * dynamic->gradient[i] / (r + EPSILON);
-        if (w[i] != trained[i])
-            next += scale * ((double)trained[i] - w[i]); /* where both are -inf there is no way back */
-        w[i] = (float)next;
+        const float back = decay * share[i];
+        moved[i] -= (back < 1 ? back : 1) * moved[i] + rate * inverse[i] * g[i];
+        w[i] = trained[i] + moved[i];
     }
     return px_engine_write(dynamic->engine, PX_SECTION_PARAMETERS, w);
 }
@@ -187,19 +185,23 @@ static px_status add_squares(px_dynamic *dynamic, px_minibatches *text, int64_t 
     PX_TRY(px_engine_accumulate(dynamic->engine, &batch));
     PX_TRY(take_gradient(dynamic));
     for (size_t i = 0; i < dynamic->model->parameters.count; i++)
-        dynamic->rms[i] += dynamic->gradient[i] * dynamic->gradient[i];
+        dynamic->share[i] += dynamic->gradient[i] * dynamic->gradient[i];
     return PX_OK;
 }
 
-/* From sums of squares to r and its mean. The gaps between tensors are zeros and count for nothing. */
+/* From sums of squares to what the steps need. The gaps between tensors are zeros and count for nothing. */
 static void finish_rms(px_dynamic *dynamic, int64_t windows)
 {
+    const px_parameters *table = &dynamic->model->parameters;
     double sum = 0;
-    for (size_t i = 0; i < dynamic->model->parameters.count; i++) {
-        dynamic->rms[i] = (float)sqrt(dynamic->rms[i] / (double)windows);
-        sum += dynamic->rms[i];
+    for (size_t i = 0; i < table->count; i++) {
+        const double r = sqrt(dynamic->share[i] / (double)windows);
+        sum += r;
+        dynamic->share[i] = (float)r;
+        dynamic->inverse[i] = (float)(1 / (r + EPSILON));
     }
-    dynamic->mean_rms = sum / (double)dynamic->model->parameters.weights;
+    const double mean = sum / (double)table->weights;
+    for (size_t i = 0; mean > 0 && i < table->count; i++) dynamic->share[i] = (float)(dynamic->share[i] / mean);
 }
 
 static px_status sum_squares(px_dynamic *dynamic, px_minibatches *text, uint8_t *reset,
@@ -224,6 +226,7 @@ px_status px_dynamic_measure(px_dynamic *dynamic, px_range train, void (*progres
     px_minibatches *text = NULL;
     px_metrics ignored;
     if (dynamic->settings.method != PX_DYNAMIC_RMS) return PX_OK;
+    memset(dynamic->share, 0, dynamic->model->parameters.count * sizeof *dynamic->share);
     uint8_t *reset = malloc((size_t)dynamic->settings.steps);
     px_status status = reset ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for a window");
     if (status == PX_OK) status = start(dynamic);

@@ -134,6 +134,14 @@ static int has_row_of_entry(const px_tensor *tensor)
     return tensor->role == PX_TENSOR_EMBEDDING || tensor->role == PX_TENSOR_W_HQ || tensor->role == PX_TENSOR_B_Q;
 }
 
+/* What a cell or the projection has is the same under every vocabulary. */
+static int depends_on_entries(const px_tensor *tensor)
+{
+    const px_tensor_role role = tensor->role;
+    return role != PX_TENSOR_W_XH && role != PX_TENSOR_W_HH && role != PX_TENSOR_B_H && role != PX_TENSOR_B_HN &&
+           role != PX_TENSOR_PROJECTION;
+}
+
 static void lay_rows(const px_tensor *to, const int32_t *old_id, const float *old, float *values)
 {
     const size_t cols = (size_t)to->cols;
@@ -152,7 +160,23 @@ static void lay_columns(const px_tensor *to, const px_tensor *from, const int32_
 }
 
 /* The tables differ in the vocabulary alone (px_model_origin_check), so they have the same tensors in the same order.
- */
+ * Another vocabulary needs tensors that belong to no entry, or to single ones. */
+static px_status check_tables(const px_model_origin *origin, const px_parameters *to, int same_vocabulary)
+{
+    const px_parameters *from = &origin->checkpoint.parameters;
+    for (int32_t k = 0; k < to->tensor_count; k++) {
+        const px_tensor *tensor = &to->tensor[k], *source = &from->tensor[k];
+        const int by_entry = has_row_of_entry(tensor) || tensor->one_hot;
+        const int as_it_is = tensor->count == source->count && (same_vocabulary || !depends_on_entries(tensor));
+        if ((by_entry || as_it_is) && tensor->role == source->role) continue;
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--vocabulary-from text: %s: its tensor %s goes by the vocabulary as a whole, so another one "
+                       "cannot be matched with it; leave --vocabulary-from out",
+                       origin->checkpoint.path, source->name);
+    }
+    return PX_OK;
+}
+
 static void lay_table(const px_parameters *to, const px_parameters *from, const int32_t *old_id, const float *old,
                       float *values)
 {
@@ -217,6 +241,8 @@ px_status px_model_origin_take(const px_model_origin *origin, const px_config *c
 {
     const px_parameters *from = &origin->checkpoint.parameters;
     taken t = {.count = from->count, .moment = {values[1] != NULL, values[2] != NULL}};
+    PX_TRY(check_tables(origin, table,
+                        px_vocabulary_hash(vocabulary) == px_vocabulary_hash(origin->checkpoint.vocabulary)));
     int32_t *old_id = malloc((size_t)px_vocabulary_size(vocabulary) * sizeof *old_id);
     px_status status = old_id ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory to compare two vocabularies");
     for (int i = 0; status == PX_OK && i < 3; i++)

@@ -33,7 +33,8 @@ px_status px_model_origin_check(const px_model_origin *origin, const px_config *
 /* Lays the origin's values into weights, and into moment1 and moment2 where they are not NULL: each [table->count],
  * file layout, of the model whose vocabulary is given. What the origin has no value for (the rows of added entries)
  * stays as it is. With config->init_moments the weights are those of training, to which the moments belong, else those
- * of evaluation (averages, where it has them). */
+ * of evaluation (averages, where it has them). PX_ERR_ARGUMENT names a tensor that another vocabulary cannot be matched
+ * with. */
 px_status px_model_origin_take(const px_model_origin *origin, const px_config *config, const px_vocabulary *vocabulary,
                                const px_parameters *table, float *const values[3], px_origin_entries *entries);
 /* Updates that the moments have seen. */

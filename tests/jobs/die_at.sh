@@ -40,4 +40,38 @@ for ((k = 1; k <= total; k += stride)); do
     fi
 done
 must "killed at $tried places of $total, every run ends as the uninterrupted one" test $failed = 0
+
+# ---- the same for more steps after the end. What a person does next depends on whether the last checkpoint knows of them
+# extend NAME: as job does it
+extend() {
+    { (
+        [ -z "${PRELOAD:-}" ] || export LD_PRELOAD=$PRELOAD
+        exec "$PERPLEX" train --resume "$1/run" --extend-steps 12 --lr 0.003 "${PLAIN[@]}"
+    ) >"$OUT" 2>"$ERR" </dev/null; } 2>/dev/null
+    status=$?
+}
+is_extended() { "$PERPLEX" info "$1/run/last.safetensors" --json >"$OUT" && [ "$(json configuration.schedule-from)" = 14 ]; }
+rm -f "$WORK/count"
+cp -r whole longer
+PRELOAD=$library PERPLEX_DIE_COUNT=$WORK/count extend longer
+done_with "the uninterrupted extension" 0
+total=$(cat "$WORK/count" 2>/dev/null || echo 0)
+must "it changes files at more than 50 places" test "$total" -gt 50
+[ "$4" = all ] && stride=1 || stride=$((2 * total / points))
+tried=0
+failed=0
+for ((k = 1; k <= total - stride; k += stride)); do
+    rm -rf cut
+    cp -r whole cut
+    PRELOAD=$library PERPLEX_DIE_AT=$k extend cut
+    first=$status
+    if is_extended cut; then run train --resume cut/run "${PLAIN[@]}"; else extend cut; fi
+    tried=$((tried + 1))
+    if [ "$first" != 137 ] || [ "$status" != 0 ] || ! same_run longer/run cut/run >"$WORK/differs" 2>&1; then
+        failed=$((failed + 1))
+        fail "killed at call $k of $total, the extension ends as the uninterrupted one" "$(head -n 5 "$WORK/differs")" "$(ls -a cut/run)"
+        [ $failed -lt 5 ] || break
+    fi
+done
+must "killed at $tried places of $total, every extension ends as the uninterrupted one" test $failed = 0
 finish
