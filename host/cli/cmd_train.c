@@ -55,6 +55,16 @@ static void settle_defaults(px_config *config, const px_command_line *line)
     if (!px_command_line_gave(line, "lr")) config->lr = px_optimizer_of(config->optimizer.kind)->rate;
 }
 
+/* Words have an embedding unless --embed says otherwise, of the power of two at or below h, at most 512: rows of G h
+ * weights for each of many words would be most of the model. Bytes and characters are few, and read one-hot. */
+static void settle_embedding(px_config *config, const px_command_line *line)
+{
+    enum { WIDEST = 512 };
+    if (config->corpus.text.level != PX_LEVEL_WORD || px_command_line_gave(line, "embed") || config->init_from) return;
+    for (config->model.embed = 1; config->model.embed < WIDEST && 2 * config->model.embed <= config->model.hidden;)
+        config->model.embed *= 2;
+}
+
 /* A text or a configuration that lies where the run's own files go would be lost. */
 static px_status check_run_files(const px_command_line *line, const char *run)
 {
@@ -295,8 +305,9 @@ static px_status start_or_resume(px_config *config, px_command_line *line, const
     const char *const *changes = line->given_count ? line->given : none;
     if (!flags->resume) {
         settle_defaults(config, line);
-        PX_TRY(px_comm_agree(comm, check_start(line, config, flags)));
         PX_TRY(px_comm_agree(comm, px_input_settle_level(line, config)));
+        settle_embedding(config, line);
+        PX_TRY(px_comm_agree(comm, check_start(line, config, flags)));
         if (comm->rank == 0) px_idle_flags(line, config, hooks.line, hooks.context);
         if (flags->dry_run) return dry_run(config, &hooks, &progress, flags->json);
     }

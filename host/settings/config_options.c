@@ -76,10 +76,10 @@ const px_option px_options[] = {
            "chance that a stream starts a window from a zero state"),
 
     INT32("embed", "d", model.embed, 0, 1 << 16, PX_GROUP_MODEL, PX_RESUME_FIXED,
-          "width of learned embeddings; 0: one-hot input"),
+          "width of embeddings; 0: one-hot; words: as h, at most 512"),
     INT32("hidden", "h", model.hidden, 1, 1 << 16, PX_GROUP_MODEL, PX_RESUME_FIXED, "hidden units per layer"),
     INT32("layers", "L", model.layers, 1, PX_MAX_LAYERS, PX_GROUP_MODEL, PX_RESUME_FIXED, "recurrent layers"),
-    BOOL("tied", model.tied, PX_GROUP_MODEL, "the output layer shares the embedding table (needs --embed)"),
+    BOOL("tied", model.tied, PX_GROUP_MODEL, "the output layer shares the embedding table"),
     ENUM("output", px_output_names, model.output, PX_GROUP_MODEL,
          "adaptive: large vocabularies, faster; not with --tied"),
     {"cutoffs", "k,k,...", PX_OPTION_CUTOFFS, AT(model.cutoffs), NULL, 1, INT32_MAX, PX_GROUP_MODEL, PX_RESUME_FIXED,

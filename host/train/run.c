@@ -159,6 +159,7 @@ px_status px_run_prepare(px_run *run, const px_config *config, const px_train_ho
     run->checkpoint_step = -1;
     run->last_step = -1;
     run->bad.bad_step = -1;
+    run->unigram_loss = NAN;
     PX_TRY(px_config_copy(&run->config, config));
     PX_TRY(px_config_check(&run->config));
     PX_TRY(check_names(&run->config));

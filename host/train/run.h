@@ -9,6 +9,7 @@
  *     loop.c        the steps, and when something is logged, evaluated or saved
  *     validation.c  evaluation during training; final_evaluation.c at its end
  *     observe.c     what an observer is shown (observer.h); snapshot.c the texts and weights among it
+ *     diagnose.c    signs of a training that does not learn; unigram.c the level that it should pass
  *     rollback.c    what happens after a loss or gradient that is not finite
  *     train.c       starting and ending; extend.c more steps after the end; resume.c going on with an earlier run;
  * dry_run.c starting without a folder
@@ -63,6 +64,8 @@ typedef struct px_run {
     int64_t epochs, steps_in_all; /* 0: not known */
     int validates;                /* 1: there is validation data */
     int reads_each_step;          /* 1: reading metrics costs nothing on this device */
+    double unigram_loss;          /* NaN: not known yet (unigram.h) */
+    unsigned warned;              /* what has been said (diagnose.c) */
     px_metrics bad;               /* metrics.bad_step >= 0: what px_run_sync found */
 
     /* speed: seconds of steps alone, without evaluations and checkpoints */

@@ -133,8 +133,7 @@ void px_run_clear_result(px_train_result *result)
 static px_status log_start(px_run *run)
 {
     const px_corpus *corpus = &run->corpus;
-    double unigram;
-    PX_TRY(px_run_unigram_loss(corpus, &unigram));
+    PX_TRY(px_run_unigram_loss(corpus, &run->unigram_loss));
     px_metrics_begin(run->log, "start");
     px_metrics_count(run->log, "step", 0);
     px_metrics_text(run->log, "device", run->engine->ops->name);
@@ -143,7 +142,7 @@ static px_status log_start(px_run *run)
     px_metrics_count(run->log, "train_tokens", (int64_t)(corpus->train.end - corpus->train.begin));
     px_metrics_count(run->log, "valid_tokens", (int64_t)(corpus->valid.end - corpus->valid.begin));
     px_metrics_count(run->log, "test_tokens", (int64_t)(corpus->test.end - corpus->test.begin));
-    px_metrics_number(run->log, "unigram_loss", unigram);
+    px_metrics_number(run->log, "unigram_loss", run->unigram_loss);
     return px_metrics_end(run->log);
 }
 

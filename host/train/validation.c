@@ -3,6 +3,7 @@
 
 #include "averaging.h"
 #include "check.h"
+#include "diagnose.h"
 #include "evaluate.h"
 #include "loop.h"
 #include "machine.h"
@@ -149,6 +150,7 @@ px_status px_run_validate(px_run *run, int at_end)
         PX_TRY(px_run_write_best(run, &after));
     }
     PX_TRY(log_evaluation(run, state, &evaluation, is_best));
+    PX_TRY(px_run_diagnose(run, evaluation.loss, after.evaluations));
     *state = after;
     PX_TRY(px_run_look(run, 1));
     run->timer_started += px_clock() - before;

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# What a new run begins with where flags are left out, and what it says of a training that does not learn.
+. "$(dirname "$0")/lib.sh"
+
+# A text of letters and words that has more to learn than how often each comes.
+awk 'BEGIN { for (i = 0; i < 900; i++) printf "one two three four five %s six seven\n", i % 3 ? "and" : "or" }' >text.txt
+SMALL=(--data text.txt --batch 8 --steps 10 --threads 1 --no-report --no-tensorboard)
+
+# says TEXT COUNT: the last run said it so often.
+says() { [ "$(grep -c -e "$1" "$OUT")" = "$2" ]; }
+valid_loss() { grep '"event":"valid"' "$1/metrics.jsonl" | tail -n 1 | grep -o '"valid_loss":[^,]*' | cut -d: -f2; }
+has() { grep -qx -e "$2" "$1/config"; }
+
+run train "${SMALL[@]}" --hidden 24 --max-steps 120 --valid-every 40 --run learns
+done_with "a training that learns" 0
+must "says nothing of the kind" says warning 0
+
+run train "${SMALL[@]}" --hidden 24 --max-steps 120 --valid-every 30 --lr 1e-9 --run stands
+done_with "a training that does not learn ends all the same" 0
+must "it is said once to be no better than single tokens, and what to change" says \
+    'warning: no better than the frequencies of single tokens (validation perplexity .*, unigram .*); try a third of --lr 1e-09' 1
+run train "${SMALL[@]}" --hidden 24 --max-steps 30 --valid-every 30 --lr 1e-9 --run once
+must "but not after one evaluation" says 'no better' 0
+
+run train "${SMALL[@]}" --hidden 24 --layers 2 --max-steps 40 --valid-every 10 --init uniform --init-scale 1e-3 \
+    --init-recurrent same --lr 1e-9 --run silent
+must "hidden values that carry nothing are said, of the first such layer, once" says \
+    'warning: layer 1: hidden values of rms .* carry almost nothing; use --init fan-in, or a larger --init-scale' 1
+run train "${SMALL[@]}" --hidden 24 --max-steps 40 --valid-every 10 --init-scale 60 --lr 1e-9 --run loud
+must "saturated ones too" says 'warning: layer 1: [0-9]* % of the hidden values are saturated' 1
+run train "${SMALL[@]}" --hidden 24 --max-steps 40 --valid-every 10 --init-scale 60 --cell relu --lr 1e-9 --run relu
+must "a ReLU's are never called so" says 'are saturated' 0
+
+# embeddings
+TINY=("${SMALL[@]}" --max-steps 1)
+run train "${TINY[@]}" --hidden 24 --level word --run words
+must "words have an embedding of the power of two at or below h" has words 'embed = 16'
+run train "${TINY[@]}" --hidden 600 --level word --limit-tokens 900 --run wide
+must "of at most 512" has wide 'embed = 512'
+run train "${TINY[@]}" --hidden 24 --level word --tied --run tied
+must "which may be tied" has tied 'embed = 16'
+run train "${TINY[@]}" --hidden 24 --level word --embed 0 --run one-hot
+must "--embed 0 is one-hot" has one-hot 'embed = 0'
+run tokenize --data text.txt --level word --out text.tokens
+run train --data text.tokens "${TINY[@]:2}" --hidden 24 --run tokens
+must "words of a token file have one, too" has tokens 'embed = 16'
+for level in byte char; do
+    run train "${TINY[@]}" --hidden 24 --level $level --run $level
+    must "$level: one-hot" has $level 'embed = 0'
+done
+run train --config words/config --run again
+must "a run's configuration repeats it" test "$(valid_loss again)" = "$(valid_loss words)"
+
+# what 0.1.0 wrote
+grep -vE '^(lr-scaling|init) = ' learns/config >old.config
+echo 'init = uniform' >>old.config
+run train --config old.config --run old
+done_with "a configuration of 0.1.0 can be replayed" 0
+must "with its initial weights" has old 'init = uniform'
+must "and one rate for all tensors" has old 'lr-scaling = none'
+finish
