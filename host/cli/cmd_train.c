@@ -94,6 +94,20 @@ static px_status check_start(const px_command_line *line, px_config *config, con
     return px_config_check(config);
 }
 
+/* The learning rates of tensors, those of one rate together. */
+static void print_rates(FILE *out, const px_train_plan *plan, double lr)
+{
+    for (int32_t k = 0; k < plan->rate_count; k++) {
+        int32_t first = 0;
+        while (plan->rates[first].factor != plan->rates[k].factor) first++;
+        if (first < k) continue;
+        fprintf(out, "%-12s%.3g:", k == 0 ? "rates" : "", lr * plan->rates[k].factor);
+        for (int32_t i = k; i < plan->rate_count; i++)
+            if (plan->rates[i].factor == plan->rates[k].factor) fprintf(out, " %s", plan->rates[i].tensor);
+        fprintf(out, "\n");
+    }
+}
+
 static void print_plan(FILE *out, const px_train_plan *plan, const px_config *config)
 {
     char a[32], b[32], c[32], d[32], e[32], f[32];
@@ -109,6 +123,7 @@ static void print_plan(FILE *out, const px_train_plan *plan, const px_config *co
             px_text_bytes(e, (double)plan->memory.averages), px_text_bytes(f, (double)plan->memory.activations),
             px_text_bytes((char[32]){0}, (double)plan->memory.workspace));
     px_print(out, "device      %s\n", plan->device);
+    if (config->optimizer.lr_scaling != PX_LR_SCALING_NONE) print_rates(out, plan, config->lr);
     fprintf(out, "epoch       %s steps, %s at %s tokens/s\n", px_text_count(a, plan->steps_per_epoch),
             px_text_seconds(b, plan->seconds_per_epoch), px_text_count(c, (long long)(plan->tokens_per_s + 0.5)));
     if (config->epochs > 0 && config->max_steps == 0)
@@ -123,7 +138,7 @@ static void print_plan(FILE *out, const px_train_plan *plan, const px_config *co
 
 static px_status print_plan_json(const px_train_plan *plan)
 {
-    cJSON *object = cJSON_CreateObject(), *memory = cJSON_CreateObject();
+    cJSON *object = cJSON_CreateObject(), *memory = cJSON_CreateObject(), *rates = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "status", "dry-run");
     px_json_count(object, "train_tokens", plan->train_tokens);
     px_json_count(object, "valid_tokens", plan->valid_tokens);
@@ -142,6 +157,8 @@ static px_status print_plan_json(const px_train_plan *plan)
     px_json_count(memory, "total", (long long)plan->memory.total);
     cJSON_AddItemToObject(object, "memory_bytes", memory);
     cJSON_AddStringToObject(object, "device", plan->device);
+    for (int32_t k = 0; k < plan->rate_count; k++) px_json_number(rates, plan->rates[k].tensor, plan->rates[k].factor);
+    cJSON_AddItemToObject(object, "lr_factors", rates);
     return px_json_print(object);
 }
 

@@ -1,29 +1,49 @@
 /* The factors of --lr-scaling: see rate_scaling.h. */
 #include "rate_scaling.h"
 
-#include <math.h>
+static const double ROW_FACTOR = 4; /* of rows that are looked up, and biases, under Adam and its kind */
 
-/* Whether a step's size does not depend on the gradient's: Adam, AdamW and RMSProp divide by its root mean square. */
-static int is_adaptive(const px_optimizer_config *optimizer) { return px_optimizer_of(optimizer->kind)->moment2; }
-
-/* How wide a tensor counts for each kind of optimiser. */
-static double width_factor(const px_model_config *model, const px_optimizer_config *optimizer, const px_tensor *tensor)
+/* Width over the base width. */
+static double breadth(int32_t width)
 {
-    const double base = PX_RATE_BASE_WIDTH, wide = model->hidden / base;
+    return (double)(width < PX_RATE_LEAST_WIDTH ? PX_RATE_LEAST_WIDTH : width) / PX_RATE_BASE_WIDTH;
+}
+
+/* Where a step's size does not follow the gradient's: it is divided by its root mean square. */
+static double adaptive_factor(const px_model_config *model, const px_tensor *tensor)
+{
     switch (tensor->role) {
     case PX_TENSOR_EMBEDDING:
     case PX_TENSOR_B_H:
     case PX_TENSOR_B_HN:
-    case PX_TENSOR_B_Q: return is_adaptive(optimizer) ? 1 : wide;
+    case PX_TENSOR_B_Q: return ROW_FACTOR / model->layers;
     case PX_TENSOR_W_XH:
-        if (tensor->one_hot) return is_adaptive(optimizer) ? 1 : wide;
-        return is_adaptive(optimizer) ? base / tensor->cols : 1;
+        if (tensor->one_hot) return ROW_FACTOR / model->layers;
+        return 1 / breadth(tensor->cols) / model->layers;
     case PX_TENSOR_W_HH:
     case PX_TENSOR_TAIL_IN:
-    case PX_TENSOR_PROJECTION: return is_adaptive(optimizer) ? base / tensor->cols : 1;
+    case PX_TENSOR_PROJECTION: return 1 / breadth(tensor->cols) / model->layers;
     case PX_TENSOR_HEAD:
     case PX_TENSOR_TAIL_OUT: /* its width grows as h does */
-    case PX_TENSOR_W_HQ: return 1 / wide;
+    case PX_TENSOR_W_HQ: return 1 / breadth(model->hidden) / model->layers;
+    }
+    return 1;
+}
+
+static double descent_factor(const px_model_config *model, const px_tensor *tensor)
+{
+    switch (tensor->role) {
+    case PX_TENSOR_EMBEDDING:
+    case PX_TENSOR_B_H:
+    case PX_TENSOR_B_HN:
+    case PX_TENSOR_B_Q: return breadth(model->hidden);
+    case PX_TENSOR_W_XH: return tensor->one_hot ? breadth(model->hidden) : 1;
+    case PX_TENSOR_W_HH:
+    case PX_TENSOR_TAIL_IN:
+    case PX_TENSOR_PROJECTION: return 1;
+    case PX_TENSOR_HEAD:
+    case PX_TENSOR_TAIL_OUT: /* its width grows as h does */
+    case PX_TENSOR_W_HQ: return 1 / breadth(model->hidden);
     }
     return 1;
 }
@@ -31,7 +51,7 @@ static double width_factor(const px_model_config *model, const px_optimizer_conf
 double px_rate_factor(const px_model_config *model, const px_optimizer_config *optimizer, const px_tensor *tensor)
 {
     if (optimizer->lr_scaling == PX_LR_SCALING_NONE) return 1;
-    return width_factor(model, optimizer, tensor) / sqrt(model->layers);
+    return px_optimizer_of(optimizer->kind)->moment2 ? adaptive_factor(model, tensor) : descent_factor(model, tensor);
 }
 
 px_rate_spans px_rate_spans_make(const px_parameters *table, const px_model_config *model,

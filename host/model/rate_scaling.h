@@ -1,23 +1,25 @@
 /* --lr-scaling: what --lr is multiplied by for each tensor, so that one rate fits models of every width and depth.
  *
  * none  1 everywhere.
- * mup   With base width B = PX_RATE_BASE_WIDTH, fan-in F of the tensor and L layers (Yang et al. 2021, "Tensor Programs
- *       V", table 3, the form without multipliers in the network):
+ * mup   By base width B = 512, fan-in F of the tensor, hidden units h and layers L (Yang et al. 2021, "Tensor
+ *       Programs V", table 3, in the form without multipliers in the network):
  *
- *           tensor                                    Adam, AdamW, RMSProp      SGD, momentum
- *           E, one-hot W_xh (rows that are looked up), biases    1                  h / B
- *           W_hh, dense W_xh, P                                B / F                  1
- *           W_hq                                               B / h                B / h
+ *           tensor                                      Adam, AdamW, RMSProp    SGD, momentum
+ *           E, one-hot W_xh (looked up), biases         4 / L                   h / B
+ *           W_hh, dense W_xh, P, clusters' first map    B / F / L               1
+ *           W_hq, head and second map of clusters       B / h / L               B / h
  *
- *       all times 1 / sqrt(L), which is ours and measured (docs/learning.md), as the paper says nothing of depth. A
- * tied table has the factor of an embedding. Decoupled weight decay keeps the update's own rate. */
+ *       A width below 64 counts as 64. A tied table has the factor of an embedding. Ours are the 4, where the
+ *       paper has a constant to be tuned, and the 1 / L, as it says nothing of depth, both measured
+ *       (docs/learning.md), and the bound at 64: nothing narrower was measured. Decoupled weight decay keeps
+ *       the update's own rate. */
 #ifndef PX_RATE_SCALING_H
 #define PX_RATE_SCALING_H
 
 #include "optimizer.h"
 #include "parameters.h"
 
-enum { PX_RATE_BASE_WIDTH = 512 };
+enum { PX_RATE_BASE_WIDTH = 512, PX_RATE_LEAST_WIDTH = 64 };
 
 /* Tensors of one factor that lie side by side in the flat buffer, up to and without float `end`. */
 typedef struct px_rate_span {

@@ -5,6 +5,7 @@
 #include "checkpoint.h"
 #include "machine.h"
 #include "minibatch.h"
+#include "rate_scaling.h"
 #include "registry.h"
 #include "schedule.h"
 #include "step.h"
@@ -49,6 +50,16 @@ static px_status time_steps(px_run *run, px_train_plan *plan)
     return PX_OK;
 }
 
+static void plan_rates(const px_run *run, px_train_plan *plan)
+{
+    for (int32_t k = 0; k < run->parameters.tensor_count; k++) {
+        const px_tensor *tensor = &run->parameters.tensor[k];
+        px_train_rate *rate = &plan->rates[plan->rate_count++];
+        snprintf(rate->tensor, sizeof rate->tensor, "%s", tensor->name);
+        rate->factor = px_rate_factor(&run->config.model, &run->config.optimizer, tensor);
+    }
+}
+
 static px_status plan_run(px_run *run, px_train_plan *plan)
 {
     PX_TRY(px_run_open(run));
@@ -67,6 +78,7 @@ static px_status plan_run(px_run *run, px_train_plan *plan)
     plan->memory.workspace += buffer_bytes;
     plan->memory.total += buffer_bytes;
     PX_TRY(px_engine_describe(run->engine, plan->device, sizeof plan->device));
+    plan_rates(run, plan);
     PX_TRY(px_run_initialise(run));
     return time_steps(run, plan);
 }

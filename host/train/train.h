@@ -73,12 +73,19 @@ px_status px_train_can_resume(const char *run, int *can);
 
 /* What --dry-run prints: sizes, bytes and the predicted time of an epoch (a few real steps are timed; nothing is kept).
  */
+typedef struct px_train_rate {
+    char tensor[40];
+    double factor; /* of the learning rate */
+} px_train_rate;
+
 typedef struct px_train_plan {
     int64_t train_tokens, valid_tokens, test_tokens, vocabulary, parameters;
     int64_t steps_per_epoch;
     px_engine_memory memory;
     double seconds_per_epoch, tokens_per_s;
     char device[256];
+    int32_t rate_count;
+    px_train_rate rates[PX_MAX_TENSORS]; /* of each tensor (rate_scaling.h) */
 } px_train_plan;
 px_status px_train_dry_run(const px_config *config, const px_train_hooks *hooks, px_train_plan *plan);
 

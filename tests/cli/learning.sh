@@ -58,4 +58,14 @@ run train --config old.config --run old
 done_with "a configuration of 0.1.0 can be replayed" 0
 must "with its initial weights" has old 'init = uniform'
 must "and one rate for all tensors" has old 'lr-scaling = none'
+run train "${SMALL[@]}" --hidden 24 --max-steps 120 --valid-every 40 --init uniform --lr-scaling none --run as-old
+must "it gives what these settings give" cmp -s <(valid_loss old) <(valid_loss as-old)
+
+# rates by tensor
+must "new runs scale their rates" has learns 'lr-scaling = mup'
+refuses "a resumed run keeps its scaling" 2 '--lr-scaling none: the run was started with .mup.' train --resume learns --lr-scaling none
+run train "${SMALL[@]}" --hidden 128 --layers 2 --dry-run --json
+must "a dry run has the factor of every tensor" grep -q '"rnn.weight_hh_l1":2[,}]' "$OUT"
+run train "${SMALL[@]}" --hidden 128 --layers 2 --dry-run
+must "and its rate" grep -qE '^ +0.004: rnn.weight_ih_l0 rnn.bias_ih_l0|^rates +0.004: rnn.weight_ih_l0 rnn.weight_hh_l0' "$OUT"
 finish

@@ -11,7 +11,7 @@ for name in golden-mean even brackets; do
     "$SOURCE" $name --symbols $SYMBOLS --seed 7 --score-from $((SYMBOLS * 95 / 100)) --out $name.txt --json >"$WORK/source.json"
     rate=$("$JSON_GET" "$WORK/source.json" bits_per_symbol)
     held_out=$("$JSON_GET" "$WORK/source.json" sample_bits)
-    run train --data $name.txt --run $name --hidden 48 --batch 32 --steps 35 --max-steps $steps --lr 0.005 --seed 1 --threads 1 --json
+    run train --data $name.txt --run $name --hidden 48 --batch 32 --steps 35 --max-steps $steps --lr 0.005 --lr-scaling none --seed 1 --threads 1 --json
     done_with "$name: a model can be trained" 0
     run eval --split-of $name test --json
     bits=$(json bits_per_token)

@@ -148,6 +148,15 @@ static void put_in_place(char *bytes, size_t count, const char *from, const char
     memcpy(at, to, strlen(to));
 }
 
+/* Takes a line out of a text that has it once. */
+static void cut_line(char *text, const char *line)
+{
+    char *at = strstr(text, line);
+    assert_non_null(at);
+    assert_true(at > text && at[-1] == '\n' && at[strlen(line)] == '\n');
+    memmove(at, at + strlen(line) + 1, strlen(at + strlen(line)));
+}
+
 /* Every tensor and text of a checkpoint, with the cell named as version 0.1.0 named it. */
 static void write_as_0_1_0(const char *path)
 {
@@ -164,6 +173,8 @@ static void write_as_0_1_0(const char *path)
     assert_non_null(cell);
     snprintf(old, sizeof old, "%.*s\nnonlinearity%s", (int)(cell - now), now, cell + 5);
     assert_null(strstr(old, "\ncell"));
+    cut_line(old, "lr-scaling = none");
+    cut_line(old, "init = uniform"); /* which it wrote, and means where it is missing, too */
     assert_px_ok(px_safetensors_add_metadata(writer, "perplex.config", old));
     for (size_t i = 0; i < px_safetensors_count(file); i++) {
         const px_safetensor *tensor = px_safetensors_at(file, i);
@@ -213,6 +224,8 @@ static void a_run_of_0_1_0_goes_on(void **state)
         write_text(text, 1500, 3);
         config_of(&config, 0, "cpu", text, whole);
         assert_px_ok(px_config_set(&config, "nonlinearity", relu ? "relu" : "tanh"));
+        assert_px_ok(px_config_set(&config, "init", "uniform"));
+        assert_px_ok(px_config_set(&config, "lr-scaling", "none"));
         assert_px_ok(px_train_start(&config, NULL, &result));
         assert_px_ok(px_config_set(&config, "run", parts));
         assert_px_ok(px_config_set(&config, "max-steps", "25"));
