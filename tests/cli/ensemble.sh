@@ -6,7 +6,7 @@ make_text other.txt 200
 tiny_model a
 tiny_model b --seed 2
 tiny_model wide --hidden 25
-tiny_model words --level word
+tiny_model words --level word --embed 0
 
 # ---- the mean of probabilities
 for model in a b; do
@@ -29,7 +29,7 @@ run eval --model a a --data other.txt --json
 must "a model twice is that model" near "$(json loss)" "$loss_a" 1e-9
 run eval --model a b --data other.txt
 must "people see the names and figures" test "$(grep -c '^alone  ' "$OUT")" = 2
-run eval --model a b --data other.txt --dynamic 0.3 --json
+run eval --model a b --data other.txt --dynamic 0.03 --json
 must "each can learn by itself" less "$(json loss)" "$loss"
 refuses "another vocabulary" 2 '--model words: its vocabulary is not that of a' eval --model a words --data other.txt
 refuses "lines by several" 2 '--lines and several models' eval --model a b --data other.txt --lines
