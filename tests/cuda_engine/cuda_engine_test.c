@@ -38,6 +38,18 @@ static const px_case every_buffer = {
     .T = 20,
 };
 
+/* Its head is between two graphs. */
+static const px_case adaptive = {
+    "an adaptive output layer",
+    .model = {.vocab = 90,
+              .embed = 6,
+              .hidden = 20,
+              .layers = 2,
+              .output = PX_OUTPUT_ADAPTIVE,
+              .cutoffs = {2, {9, 30}},
+              .init_scale = 1,
+              .dropout_output = 0.2},
+    .optimizer = {.kind = PX_ADAM, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .clip = 1}, .n = 4, .T = 6};
 static const px_case one_hot = {
     .name = "one-hot",
     .model = {.vocab = 11, .hidden = 12, .layers = 1, .init_scale = 1, .init_gain = 1},
@@ -288,8 +300,8 @@ static void a_variant_that_does_not_fit_is_refused_with_those_that_do(void **sta
 
 static void lazy_streams_in_any_order_give_the_same_bits_as_eager_ones(void **state)
 {
-    static const px_case *const cases[] = {&every_buffer, &one_hot};
-    for (size_t i = 0; i < 2; i++) {
+    static const px_case *const cases[] = {&every_buffer, &one_hot, &adaptive};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t count;
         px_fake_control()->lazy = 0;
         float *want = weights_of_training(cases[i], &count);
@@ -479,8 +491,8 @@ static float *gradient_in(const px_case *c, px_precision precision, size_t *coun
  * and fp32 otherwise. */
 static void each_precision_is_its_own(void **state)
 {
-    static const px_case *const cases[] = {&every_buffer, &one_hot};
-    for (size_t i = 0; i < 2; i++) {
+    static const px_case *const cases[] = {&every_buffer, &one_hot, &adaptive};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         float *g[3];
         double error[3] = {0}, size = 0;
         size_t count;
@@ -618,9 +630,9 @@ static float *weights_with_reducer(const px_case *c, tripler *t, size_t *count)
 
 static void sums_over_ranks_are_in_order_whatever_runs_ahead(void **state)
 {
-    static const px_case *const cases[] = {&every_buffer, &one_hot};
+    static const px_case *const cases[] = {&every_buffer, &one_hot, &adaptive};
     tripler t;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t count;
         px_fake_control()->seed = 3; /* one that lets nothing run ahead */
         float *want = weights_with_reducer(cases[i], &t, &count);

@@ -204,8 +204,8 @@ static void evaluation_matches_the_reference(void **test_state)
 int main(int argc, char **argv)
 {
     px_test_skip_missing_isa();
-    struct CMUnitTest tests[256];
-    char names[256][160];
+    struct CMUnitTest tests[512];
+    char names[512][160];
     size_t count = 0;
     if (argc > 1) device = argv[1];
     if (argc > 2) cmocka_set_test_filter(argv[2]);

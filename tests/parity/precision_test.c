@@ -326,7 +326,7 @@ static void training_reaches_the_full_perplexity(void **state)
 
 int main(int argc, char **argv)
 {
-    struct CMUnitTest tests[128];
+    struct CMUnitTest tests[256];
     size_t count = 0;
     if (argc > 1) device = argv[1];
     if (argc > 2) cmocka_set_test_filter(argv[2]);

@@ -61,7 +61,20 @@ static const px_case lstm = {
     .n = 5,
     .T = 6,
     .reset_share = 0.05};
-static const px_case *const cases[] = {&everything, &one_hot, &gru, &lstm};
+static const px_case adaptive = {"adaptive",
+                                 .model = {.vocab = 61,
+                                           .embed = 7,
+                                           .hidden = 40,
+                                           .layers = 2,
+                                           .output = PX_OUTPUT_ADAPTIVE,
+                                           .cutoffs = {2, {9, 30}},
+                                           .init_scale = 1,
+                                           .dropout_output = 0.2},
+                                 .optimizer = ADAM,
+                                 .n = 5,
+                                 .T = 6,
+                                 .reset_share = 0.05};
+static const px_case *const cases[] = {&everything, &one_hot, &gru, &lstm, &adaptive};
 enum { CASES = sizeof cases / sizeof cases[0] };
 
 static const char *const section_name[] = {"parameters", "gradients", "moment 1",        "moment 2",
