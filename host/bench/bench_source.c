@@ -40,6 +40,24 @@ int32_t px_bench_source_vocab(const px_bench_source *source)
     return source->has_corpus ? px_vocabulary_size(source->corpus.vocabulary) : 0;
 }
 
+px_status px_bench_source_clusters(const px_bench_source *source, px_model_config *model, double share[PX_CUTOFFS_MAX])
+{
+    int64_t *frequency = NULL;
+    if (model->output != PX_OUTPUT_ADAPTIVE) return PX_OK;
+    if (source->has_corpus && !(frequency = malloc((size_t)model->vocab * sizeof *frequency)))
+        return px_fail(PX_ERR_MEMORY, "bench: no memory for the frequencies of %d tokens", (int)model->vocab);
+    for (int32_t id = 0; frequency && id < model->vocab; id++)
+        frequency[id] = px_vocabulary_frequency(source->corpus.vocabulary, id);
+    px_status status = PX_OK;
+    if (model->cutoffs.count == 0)
+        status = px_cutoffs_choose(frequency, model->vocab, model->hidden, &model->cutoffs);
+    else
+        status = px_cutoffs_check(&model->cutoffs, model->vocab, model->hidden);
+    if (status == PX_OK) px_cutoffs_shares(frequency, model->vocab, &model->cutoffs, share);
+    free(frequency);
+    return status;
+}
+
 static px_status synthetic(const px_bench_source *source, const px_bench_case *c, px_tokens **tokens)
 {
     size_t window = (size_t)c->batch * (size_t)c->steps, windows = WINDOWS;

@@ -11,10 +11,34 @@ typedef struct sizes {
     double n, T, rows, d, h, L, V;
     double g, states, kept; /* G h; S; what the cell keeps of its gates, G h or 0 */
     int tied, projected;
-    double parameters;
+    double parameters, output;       /* in all; of the output layer, biases included */
+    double head_flops, head_weights; /* products of one token in the output layer, forward; weights that they read */
 } sizes;
 
-static sizes sizes_of(const px_model_config *model, int32_t n, int32_t T)
+/* The output layer: the projection where there is one, and W_hq. */
+static void count_softmax(sizes *s)
+{
+    const double width = s->tied ? s->d : s->h, projection = s->projected ? s->h * s->d : 0;
+    s->head_weights = width * s->V + projection;
+    s->head_flops = 2 * s->head_weights;
+    s->output = (s->tied ? 0 : s->h * s->V) + projection + s->V;
+}
+
+/* An adaptive one: the head for every token, a cluster for its share of them. */
+static void count_adaptive(sizes *s, const px_model_config *model, const double *share)
+{
+    s->head_weights = s->h * px_cutoffs_head_rows(&model->cutoffs);
+    s->head_flops = 2 * s->head_weights;
+    for (int32_t i = 0; i < model->cutoffs.count; i++) {
+        const px_cluster cluster = px_cutoffs_cluster(&model->cutoffs, model->vocab, model->hidden, i);
+        const double weights = cluster.width * (s->h + cluster.end - cluster.begin);
+        s->head_weights += weights;
+        s->head_flops += 2 * weights * share[i];
+    }
+    s->output = s->head_weights;
+}
+
+static sizes sizes_of(const px_model_config *model, const double *share, int32_t n, int32_t T)
 {
     sizes s = {.n = n,
                .T = T,
@@ -29,22 +53,16 @@ static sizes sizes_of(const px_model_config *model, int32_t n, int32_t T)
     s.states = cell->states;
     s.kept = cell->keeps ? s.g : 0;
     s.projected = s.tied && model->embed != model->hidden;
+    if (model->output == PX_OUTPUT_ADAPTIVE)
+        count_adaptive(&s, model, share);
+    else
+        count_softmax(&s);
     double input = s.d > 0 ? s.d : s.V;
     s.parameters = (s.d > 0 ? s.V * s.d : 0) + input * s.g + s.g * s.h + s.g /* table, layer 0 */
                    + (s.L - 1) * (2 * s.g * s.h + s.g)                       /* layers above */
-                   + (cell->lone != PX_NO_GATE ? s.L * s.h : 0) + (s.tied ? 0 : s.h * s.V) +
-                   (s.projected ? s.h * s.d : 0) + s.V; /* head */
+                   + (cell->lone != PX_NO_GATE ? s.L * s.h : 0) + s.output;
     return s;
 }
-
-/* Products of one token in the head, forward: the projection where there is one, and the output layer. */
-static double head_products(const sizes *s)
-{
-    double width = s->tied ? s->d : s->h;
-    return 2 * width * s->V + (s->projected ? 2 * s->h * s->d : 0);
-}
-
-static double head_weights(const sizes *s) { return (s->tied ? s->d : s->h) * s->V + (s->projected ? s->h * s->d : 0); }
 
 /* Rows of the table or of W_xh that a token fetches. */
 static double input_width(const sizes *s) { return s->d > 0 ? s->d : s->g; }
@@ -61,8 +79,8 @@ static void count_forward(const sizes *s, px_work_count *c)
     c->phase_bytes[PX_PHASE_RECURRENCE_FORWARD] =
         4 * (s->L * (gh + rows * (s->g + s->kept + s->states * s->h)) + (s->L - 1) * (gh + rows * (s->h + s->g)));
     /* head */
-    c->phase_flops[PX_PHASE_HEAD] = rows * head_products(s);
-    c->phase_bytes[PX_PHASE_HEAD] = 4 * (head_weights(s) + rows * s->h + 2 * rows);
+    c->phase_flops[PX_PHASE_HEAD] = rows * s->head_flops;
+    c->phase_bytes[PX_PHASE_HEAD] = 4 * (s->head_weights + rows * s->h + 2 * rows);
     c->dependent_steps = s->L * s->T;
 }
 
@@ -70,7 +88,7 @@ static void count_weights(const sizes *s, px_work_count *c)
 {
     const double matrix = 4 * s->g * s->h;
     c->model_recurrent_bytes = (2 * s->L - 1) * matrix;
-    c->model_bytes = c->model_recurrent_bytes + 4 * (s->d * s->g + head_weights(s));
+    c->model_bytes = c->model_recurrent_bytes + 4 * (s->d * s->g + s->head_weights);
     c->loop_passes = s->L * (s->T - 1);
     c->loop_bytes = c->loop_passes > 0 ? matrix : 0;
 }
@@ -89,9 +107,9 @@ static void total(px_work_count *c)
     }
 }
 
-void px_count_evaluate(const px_model_config *model, int32_t n, int32_t T, px_work_count *count)
+void px_count_evaluate(const px_model_config *model, const double *share, int32_t n, int32_t T, px_work_count *count)
 {
-    sizes s = sizes_of(model, n, T);
+    sizes s = sizes_of(model, share, n, T);
     memset(count, 0, sizeof *count);
     count_forward(&s, count);
     count_weights(&s, count);
@@ -100,7 +118,9 @@ void px_count_evaluate(const px_model_config *model, int32_t n, int32_t T, px_wo
 
 void px_count_decode(const px_model_config *model, int32_t n, px_work_count *count)
 {
-    sizes s = sizes_of(model, n, 1);
+    double every[PX_CUTOFFS_MAX]; /* probabilities of all tokens: every cluster */
+    for (int32_t i = 0; i < PX_CUTOFFS_MAX; i++) every[i] = 1;
+    sizes s = sizes_of(model, every, n, 1);
     memset(count, 0, sizeof *count);
     count_forward(&s, count);
     count_weights(&s, count);
@@ -116,10 +136,10 @@ static double update_bytes(const px_optimizer_config *optimizer)
     return 4 * (5 + 2 * (row->moment1 + row->moment2));
 }
 
-void px_count_train(const px_model_config *model, const px_optimizer_config *optimizer, int32_t n, int32_t T,
-                    px_work_count *count)
+void px_count_train(const px_model_config *model, const double *share, const px_optimizer_config *optimizer, int32_t n,
+                    int32_t T, px_work_count *count)
 {
-    sizes s = sizes_of(model, n, T);
+    sizes s = sizes_of(model, share, n, T);
     double rows = s.rows, gh = s.g * s.h;
     memset(count, 0, sizeof *count);
     count_forward(&s, count);
@@ -127,7 +147,7 @@ void px_count_train(const px_model_config *model, const px_optimizer_config *opt
     /* head: dH and dW beside the forward product; the weights are read twice, their gradient is added to, dH is written
      */
     flops[PX_PHASE_HEAD] *= 3;
-    bytes[PX_PHASE_HEAD] = 4 * (2 * head_weights(&s) + 2 * head_weights(&s) + 2 * rows * s.h + rows * s.h + 2 * rows);
+    bytes[PX_PHASE_HEAD] = 4 * (2 * s.head_weights + 2 * s.head_weights + 2 * rows * s.h + rows * s.h + 2 * rows);
     /* recurrence backward: dZ_{t+1} W_hh' for T - 1 steps (gradients stop at the window's start), dW_hh over all rows;
      * the layers above the lowest also dX and dW_xh */
     flops[PX_PHASE_RECURRENCE_BACKWARD] = s.L * (s.n * (s.T - 1) * 2 * gh + rows * 2 * gh) + (s.L - 1) * rows * 4 * gh;
@@ -142,11 +162,11 @@ void px_count_train(const px_model_config *model, const px_optimizer_config *opt
     total(count);
 }
 
-void px_count_phase(const px_model_config *model, const px_optimizer_config *optimizer, int32_t n, int32_t T,
-                    px_phase phase, px_work_count *count)
+void px_count_phase(const px_model_config *model, const double *share, const px_optimizer_config *optimizer, int32_t n,
+                    int32_t T, px_phase phase, px_work_count *count)
 {
     px_work_count whole;
-    px_count_train(model, optimizer, n, T, &whole);
+    px_count_train(model, share, optimizer, n, T, &whole);
     *count = (px_work_count){.tokens = whole.tokens};
     count->phase_flops[phase] = whole.phase_flops[phase];
     count->phase_bytes[phase] = whole.phase_bytes[phase];

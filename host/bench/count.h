@@ -20,14 +20,15 @@ typedef struct px_work_count {
     double loop_bytes, loop_passes; /* W_hh of one layer; L (T - 1) */
 } px_work_count;
 
-/* A training step (forward, backward, update) of n streams and T steps. */
-void px_count_train(const px_model_config *model, const px_optimizer_config *optimizer, int32_t n, int32_t T,
-                    px_work_count *count);
+/* A training step (forward, backward, update) of n streams and T steps. share: of the tokens, in each cluster of an
+ * adaptive output layer (px_cutoffs_shares); not read with a softmax. */
+void px_count_train(const px_model_config *model, const double *share, const px_optimizer_config *optimizer, int32_t n,
+                    int32_t T, px_work_count *count);
 /* Forward and loss only. */
-void px_count_evaluate(const px_model_config *model, int32_t n, int32_t T, px_work_count *count);
+void px_count_evaluate(const px_model_config *model, const double *share, int32_t n, int32_t T, px_work_count *count);
 /* One phase of a training step alone. */
-void px_count_phase(const px_model_config *model, const px_optimizer_config *optimizer, int32_t n, int32_t T,
-                    px_phase phase, px_work_count *count);
+void px_count_phase(const px_model_config *model, const double *share, const px_optimizer_config *optimizer, int32_t n,
+                    int32_t T, px_phase phase, px_work_count *count);
 /* Making one window: ids, targets and reset marks are written, ids are read; no operations. */
 void px_count_data(int32_t n, int32_t T, px_work_count *count);
 /* Bytes of weights that a step must read; 0 but for evaluation and decoding. */

@@ -55,6 +55,8 @@ static px_status write_file(px_safetensors_writer *writer, const px_bench_case *
 px_status px_bench_export(const char *path, const px_bench_case *c, const px_bench_options *options,
                           const px_bench_source *source)
 {
+    if (options->config->model.output == PX_OUTPUT_ADAPTIVE)
+        return px_fail(PX_ERR_ARGUMENT, "--export: no peer has --output adaptive; leave one of the two out");
     if (source->has_corpus)
         return px_fail(PX_ERR_ARGUMENT, "--export: windows of a text differ in length; leave out --data");
     px_tokens *tokens;

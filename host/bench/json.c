@@ -36,6 +36,7 @@ static void add_options(cJSON *root, const px_bench_options *options)
     cJSON_AddNumberToObject(object, "lr", config->lr);
     cJSON_AddNumberToObject(object, "clip", config->optimizer.clip);
     cJSON_AddStringToObject(object, "cell", px_cell_of(config->model.cell)->name);
+    cJSON_AddStringToObject(object, "output", px_output_names[config->model.output]);
     cJSON_AddNumberToObject(object, "dropout_input", config->model.dropout_input);
     cJSON_AddNumberToObject(object, "dropout_between", config->model.dropout_between);
     cJSON_AddNumberToObject(object, "dropout_output", config->model.dropout_output);

@@ -17,6 +17,7 @@ struct px_runner {
     const px_bench_options *options;
     int on_host; /* the engine runs on this processor */
     px_model_config model;
+    double share[PX_CUTOFFS_MAX]; /* of the tokens, in each cluster of an adaptive output layer */
     px_optimizer_config optimizer;
     px_engine *engine;
     px_tokens *tokens;
@@ -68,12 +69,13 @@ static px_status make_weights(px_runner *r)
 static void count_work(const px_runner *r, px_work_count *work)
 {
     switch (r->c.work) {
-    case PX_BENCH_TRAIN: px_count_train(&r->model, &r->optimizer, r->c.batch, r->c.steps, work); break;
-    case PX_BENCH_EVALUATE: px_count_evaluate(&r->model, r->c.batch, r->c.steps, work); break;
+    case PX_BENCH_TRAIN: px_count_train(&r->model, r->share, &r->optimizer, r->c.batch, r->c.steps, work); break;
+    case PX_BENCH_EVALUATE: px_count_evaluate(&r->model, r->share, r->c.batch, r->c.steps, work); break;
     case PX_BENCH_DECODE: px_count_decode(&r->model, r->c.batch, work); break;
     case PX_BENCH_DATA: px_count_data(r->c.batch, r->c.steps, work); break;
     default:
-        px_count_phase(&r->model, &r->optimizer, r->c.batch, r->c.steps, (px_phase)(r->c.work - PX_BENCH_PHASE), work);
+        px_count_phase(&r->model, r->share, &r->optimizer, r->c.batch, r->c.steps,
+                       (px_phase)(r->c.work - PX_BENCH_PHASE), work);
         break;
     }
 }
@@ -116,8 +118,11 @@ px_status px_runner_create(const px_bench_case *c, const px_bench_options *optio
     r->model.tied = c->tied;
     r->optimizer = options->config->optimizer;
     r->resident_before = px_memory_resident();
-    count_work(r, &r->work);
-    px_status status = create(r, source);
+    px_status status = px_bench_source_clusters(source, &r->model, r->share);
+    if (status == PX_OK) {
+        count_work(r, &r->work);
+        status = create(r, source);
+    }
     if (status != PX_OK) {
         px_runner_destroy(r);
         return status;

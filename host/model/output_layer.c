@@ -56,6 +56,25 @@ static double total_frequency(const int64_t *frequency, int32_t V)
     return total;
 }
 
+/* How often an id stands in a text, by its frequencies or by Zipf's law. */
+static double weight_of(const int64_t *frequency, int known, int32_t id)
+{
+    return known ? (double)frequency[id] : zipf(id);
+}
+
+void px_cutoffs_shares(const int64_t *frequency, int32_t V, const px_cutoffs *cutoffs, double share[PX_CUTOFFS_MAX])
+{
+    const int known = total_frequency(frequency, V) > 0;
+    double total = 0;
+    for (int32_t i = 0; i < cutoffs->count; i++) share[i] = 0;
+    for (int32_t id = 0; id < V; id++) {
+        const int32_t i = px_cutoffs_find(cutoffs, id);
+        if (i >= 0) share[i] += weight_of(frequency, known, id);
+        total += weight_of(frequency, known, id);
+    }
+    for (int32_t i = 0; i < cutoffs->count; i++) share[i] /= total;
+}
+
 px_status px_cutoffs_choose(const int64_t *frequency, int32_t V, int32_t h, px_cutoffs *cutoffs)
 {
     *cutoffs = (px_cutoffs){0};
@@ -69,7 +88,7 @@ px_status px_cutoffs_choose(const int64_t *frequency, int32_t V, int32_t h, px_c
     for (int32_t id = 0; !known && id < V; id++) total += zipf(id);
     int32_t clusters = h / (PX_OUTPUT_DIV_VALUE * PX_OUTPUT_DIV_VALUE) < WIDTH_LEAST ? 1 : SHARES_COUNT;
     for (int32_t id = 0; id + 1 < V && cutoffs->count < clusters; id++) {
-        sum += known ? (double)frequency[id] : zipf(id);
+        sum += weight_of(frequency, known, id);
         if (sum >= SHARES[cutoffs->count] * total) cutoffs->at[cutoffs->count++] = id + 1;
     }
     if (cutoffs->count == 0) cutoffs->at[cutoffs->count++] = V - 1;

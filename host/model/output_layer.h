@@ -46,5 +46,7 @@ px_status px_cutoffs_check(const px_cutoffs *cutoffs, int32_t V, int32_t h);
  * frequency [V]: how often each id stands in the training text; all zeros, or NULL: not known, and Zipf's law is taken.
  * A pure function of its arguments. PX_ERR_ARGUMENT where V < 2 or h < 4 leaves nothing to cut. */
 px_status px_cutoffs_choose(const int64_t *frequency, int32_t V, int32_t h, px_cutoffs *cutoffs);
+/* Shares of the tokens of such a text that each cluster has: share [K]; the shortlist has the rest. */
+void px_cutoffs_shares(const int64_t *frequency, int32_t V, const px_cutoffs *cutoffs, double share[PX_CUTOFFS_MAX]);
 
 #endif

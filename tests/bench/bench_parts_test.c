@@ -34,7 +34,7 @@ static void flops_of_a_one_hot_layer_are_counted_by_hand(void **state)
     px_work_count count;
     px_model_config model = model_of(0, 512, 1, 28);
     px_optimizer_config optimizer = {.kind = PX_SGD};
-    px_count_train(&model, &optimizer, 32, 35, &count);
+    px_count_train(&model, NULL, &optimizer, 32, 35, &count);
     double rows = 32.0 * 35, h2 = 512.0 * 512;
     double want = rows * (4 * h2 + 6 * 512 * 28) + 32.0 * 34 * 2 * h2;
     assert_true(count.flops == want);
@@ -48,7 +48,7 @@ static void flops_of_two_layers_with_a_table_are_counted_by_hand(void **state)
     px_work_count count;
     px_model_config model = model_of(20, 30, 2, 50);
     px_optimizer_config optimizer = {.kind = PX_ADAM};
-    px_count_train(&model, &optimizer, 3, 4, &count);
+    px_count_train(&model, NULL, &optimizer, 3, 4, &count);
     double rows = 12, want = rows * 6 * 20 * 30                   /* W_xh of layer 0 */
                              + rows * 6 * 30 * 30                 /* W_xh of layer 1 */
                              + 2 * (rows * 4 * 900 + 9 * 2 * 900) /* W_hh twice; 3 streams, 3 steps back */
@@ -62,8 +62,23 @@ static void flops_of_tied_embeddings_with_a_projection_are_counted_by_hand(void 
     px_model_config model = model_of(20, 30, 1, 50);
     px_optimizer_config optimizer = {.kind = PX_SGD};
     model.tied = 1;
-    px_count_train(&model, &optimizer, 3, 4, &count);
+    px_count_train(&model, NULL, &optimizer, 3, 4, &count);
     assert_true(count.phase_flops[PX_PHASE_HEAD] == 12.0 * 3 * (2 * 20 * 50 + 2 * 30 * 20));
+}
+
+/* Clusters of 40 and 50 of 100 tokens, which make up 3/10 and 1/10 of the text; 12 rows. */
+static void an_adaptive_output_layer_counts_a_cluster_for_its_share_of_the_tokens(void **state)
+{
+    px_work_count count, decode;
+    px_model_config model = model_of(0, 32, 1, 100);
+    px_optimizer_config optimizer = {.kind = PX_SGD};
+    const double share[PX_CUTOFFS_MAX] = {0.3, 0.1}, head = 12 * 32, first = 8 * (32 + 40), second = 2 * (32 + 50);
+    model.output = PX_OUTPUT_ADAPTIVE;
+    model.cutoffs = (px_cutoffs){2, {10, 50}};
+    px_count_train(&model, share, &optimizer, 3, 4, &count);
+    assert_true(fabs(count.phase_flops[PX_PHASE_HEAD] - 12 * 6 * (head + 0.3 * first + 0.1 * second)) < 1e-6);
+    px_count_decode(&model, 3, &decode); /* the probabilities of all tokens */
+    assert_true(fabs(decode.phase_flops[PX_PHASE_HEAD] - 3 * 2 * (head + first + second)) < 1e-6);
 }
 
 static void the_count_of_parameters_in_the_update_is_the_tables(void **state)
@@ -76,7 +91,7 @@ static void the_count_of_parameters_in_the_update_is_the_tables(void **state)
         px_optimizer_config optimizer = {.kind = PX_SGD};
         model.tied = tied[i];
         assert_int_equal(px_parameters_make(&model, &table), PX_OK);
-        px_count_train(&model, &optimizer, 3, 4, &count);
+        px_count_train(&model, NULL, &optimizer, 3, 4, &count);
         assert_true(count.phase_bytes[PX_PHASE_UPDATE] == 20.0 * (double)table.weights);
     }
 }
@@ -86,8 +101,8 @@ static void evaluation_counts_a_third_of_the_head_and_no_update(void **state)
     px_work_count train, evaluate;
     px_model_config model = model_of(0, 64, 2, 100);
     px_optimizer_config optimizer = {.kind = PX_SGD};
-    px_count_train(&model, &optimizer, 8, 10, &train);
-    px_count_evaluate(&model, 8, 10, &evaluate);
+    px_count_train(&model, NULL, &optimizer, 8, 10, &train);
+    px_count_evaluate(&model, NULL, 8, 10, &evaluate);
     assert_true(3 * evaluate.phase_flops[PX_PHASE_HEAD] == train.phase_flops[PX_PHASE_HEAD]);
     assert_true(evaluate.phase_flops[PX_PHASE_RECURRENCE_FORWARD] == train.phase_flops[PX_PHASE_RECURRENCE_FORWARD]);
     assert_true(evaluate.phase_bytes[PX_PHASE_UPDATE] == 0 && evaluate.phase_flops[PX_PHASE_RECURRENCE_BACKWARD] == 0);
@@ -101,9 +116,9 @@ static void weights_that_evaluation_and_decoding_read_are_counted_by_hand(void *
     px_optimizer_config optimizer = {.kind = PX_SGD};
     const double w_hh = 4.0 * 30 * 30,
                  all = 3 * w_hh + 4.0 * (20 * 30 + 30 * 50); /* two W_hh and one W_xh of 30 x 30 */
-    px_count_evaluate(&model, 3, 4, &evaluate);
+    px_count_evaluate(&model, NULL, 3, 4, &evaluate);
     px_count_decode(&model, 3, &decode);
-    px_count_train(&model, &optimizer, 3, 4, &train);
+    px_count_train(&model, NULL, &optimizer, 3, 4, &train);
     assert_true(evaluate.model_bytes == all && evaluate.model_recurrent_bytes == 3 * w_hh);
     assert_true(evaluate.loop_bytes == w_hh && evaluate.loop_passes == 2 * 3);
     assert_true(px_count_weight_bytes(&evaluate) == all + 6 * w_hh);
@@ -385,6 +400,7 @@ int main(void)
         cmocka_unit_test(flops_of_a_one_hot_layer_are_counted_by_hand),
         cmocka_unit_test(flops_of_two_layers_with_a_table_are_counted_by_hand),
         cmocka_unit_test(flops_of_tied_embeddings_with_a_projection_are_counted_by_hand),
+        cmocka_unit_test(an_adaptive_output_layer_counts_a_cluster_for_its_share_of_the_tokens),
         cmocka_unit_test(the_count_of_parameters_in_the_update_is_the_tables),
         cmocka_unit_test(evaluation_counts_a_third_of_the_head_and_no_update),
         cmocka_unit_test(weights_that_evaluation_and_decoding_read_are_counted_by_hand),

@@ -62,6 +62,10 @@ static void a_text_is_cut_where_most_of_it_is_reached(void **state)
     assert_int_equal(cutoffs.count, 2);
     assert_int_equal(cutoffs.at[0], 6);  /* 85 */
     assert_int_equal(cutoffs.at[1], 23); /* 90 + 6 */
+    double share[PX_CUTOFFS_MAX];
+    px_cutoffs_shares(frequency, 31, &cutoffs, share);
+    assert_true(share[0] > 0.1099 && share[0] < 0.1101); /* 22 of 200 */
+    assert_true(share[1] > 0.0399 && share[1] < 0.0401);
     /* few units: one cluster, whose width of h / 4 is wide enough */
     assert_int_equal(px_cutoffs_choose(frequency, 31, 100, &cutoffs), PX_OK);
     assert_int_equal(cutoffs.count, 1);
