@@ -23,6 +23,7 @@
 
 #include "model_config.h"
 #include "optimizer.h"
+#include "precision.h"
 #include "rate_scaling.h"
 
 #ifdef __cplusplus
@@ -175,6 +176,39 @@ typedef struct px_fused_backward_args {
     int32_t overlap;
 } px_fused_backward_args;
 cudaError_t px_launch_recurrence_fused_backward(const px_fused_backward_args *args, cudaStream_t stream);
+
+/* All steps of a layer's window in one launch, W_hh on chip meanwhile (recurrence_persistent.cu). Compute
+ * capability 9.0. No dropout of what goes up: px_launch_recurrence_dropout does that, after the one and before the
+ * other.
+ *
+ * w_hh [width out, width in]: bf16 where operand is PX_BF16, else fp32. reset [T,n] or NULL: the window's marks.
+ *
+ * Forward: h [T+1,n,width]: row 0 is read; rows 1..T hold the input's terms xz and become
+ *     H_t = act(xz_t + keep H_{t-1} W_hh + bias)
+ * Backward: h is read; dz [T,n,width] holds the gradient of H_t that comes down from above (masked) and becomes dZ_t.
+ *
+ * h_bf16 [T+1,n,width] (rows 1..T) and dz_bf16 [T,n,width], or NULL: copies, only where operand is PX_BF16.
+ * multiprocessors: of the device. How many streams a cluster takes depends on it, and no number does. A row's bits
+ * depend on its own data, width and operand alone. */
+typedef struct px_persistent_args {
+    const void *w_hh;
+    const float *bias;
+    const uint8_t *reset;
+    float *h, *dz;
+    px_bf16 *h_bf16, *dz_bf16;
+    px_precision operand;
+    px_cell cell;
+    int32_t T, n, width, multiprocessors;
+} px_persistent_args;
+cudaError_t px_launch_recurrence_persistent_forward(const px_persistent_args *args, cudaStream_t stream);
+cudaError_t px_launch_recurrence_persistent_backward(const px_persistent_args *args, cudaStream_t stream);
+
+/* The width that a layer of `width` units is padded to, the blocks of its clusters, and the shared memory of one of
+ * them; zeros: it is too wide for the chip. */
+typedef struct px_persistent_fit {
+    int32_t width, blocks, shared_bytes;
+} px_persistent_fit;
+px_persistent_fit px_persistent_fit_of(px_precision operand, int32_t width);
 
 /* One step of a layer whose cell keeps gates (cells.h: G gates, S states), after its products. Shapes: "wide" is [n, G
  * width], gate by gate in every row, the others [n,width]. Equations: host/model/cells. z wide: the input's term,

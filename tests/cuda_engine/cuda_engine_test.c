@@ -253,7 +253,7 @@ static px_status make_by(px_recurrence recurrence, px_cell cell, px_engine **eng
 
 static void a_variant_is_taken_by_name_and_says_so(void **state)
 {
-    static const px_recurrence names[] = {PX_RECURRENCE_STEP, PX_RECURRENCE_FUSED};
+    static const px_recurrence names[] = {PX_RECURRENCE_STEP, PX_RECURRENCE_FUSED, PX_RECURRENCE_PERSISTENT};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char text[256], want[40];
         px_engine *engine;
@@ -294,6 +294,27 @@ static void a_variant_that_does_not_fit_is_refused_with_those_that_do(void **sta
     assert_nothing_is_left();
     PX_CHECK(make_by(PX_RECURRENCE_AUTO, PX_CELL_LSTM, &engine));
     px_engine_destroy(engine);
+}
+
+static void a_window_on_chip_needs_clusters_and_room(void **state)
+{
+    px_model_config model = every_buffer.model;
+    px_engine_shape shape = {
+        .n = 1, .T = 2, .training = 1, .recurrence = PX_RECURRENCE_PERSISTENT, .precision = PX_FP32, .seed = SEED};
+    px_engine *engine = NULL;
+    px_fake_control()->major = 8;
+    assert_int_equal(make_by(PX_RECURRENCE_PERSISTENT, PX_CELL_TANH, &engine), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "compute capability 9.0"));
+    assert_non_null(strstr(px_error_message(), "auto, step, fused"));
+    px_fake_control()->major = 12;
+    model.hidden = 500; /* 102 KB a block */
+    assert_int_equal(px_cuda_ops.create(&model, &every_buffer.optimizer, &shape, 0, &engine), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "compute capability 9.0 to 11"));
+    px_fake_control()->major = 9;
+    model.hidden = 1025;
+    assert_int_equal(px_cuda_ops.create(&model, &every_buffer.optimizer, &shape, 0, &engine), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "no more than 1024 units"));
+    assert_nothing_is_left();
 }
 
 /* ---- order ------------------------------------------------------------------------------------------------------- */
@@ -804,6 +825,7 @@ int main(void)
         TEST(a_variant_is_taken_by_name_and_says_so),
         TEST(auto_takes_the_same_variant_whatever_is_free),
         TEST(a_variant_that_does_not_fit_is_refused_with_those_that_do),
+        TEST(a_window_on_chip_needs_clusters_and_room),
         TEST(lazy_streams_in_any_order_give_the_same_bits_as_eager_ones),
         TEST(a_wait_that_is_left_out_is_caught),
         TEST(a_window_is_captured_once_per_shape_and_replayed),

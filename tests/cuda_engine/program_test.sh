@@ -88,8 +88,16 @@ expect 0 "the variant resumed" "$program" eval --model "$work/fused-parts/last.s
 cmp -s "$work/whole.tsv" "$work/parts.tsv" || fail "a resumed training with --recurrence fused is not bitwise the uninterrupted one"
 expect 2 "a variant that the CPU has not" "$program" train --resume "$work/fused-parts" --device cpu --max-steps 14
 says "has no --recurrence fused; it has auto, step"
+expect 0 "the whole window on chip" train --device cuda --recurrence persistent --max-steps 12 --checkpoint-every 6 --run "$work/persistent"
+says "recurrence persistent"
+expect 0 "its first half" train --device cuda --recurrence persistent --max-steps 6 --schedule-steps 12 --run "$work/persistent-parts"
+expect 0 "its second half" "$program" train --resume "$work/persistent-parts" --max-steps 12
+says "recurrence persistent"
+expect 0 "the window whole" "$program" eval --model "$work/persistent/last.safetensors" --data "$work/text" --per-token "$work/whole.tsv" --device cuda
+expect 0 "the window resumed" "$program" eval --model "$work/persistent-parts/last.safetensors" --data "$work/text" --per-token "$work/parts.tsv" --device cuda
+cmp -s "$work/whole.tsv" "$work/parts.tsv" || fail "a resumed training with --recurrence persistent is not bitwise the uninterrupted one"
 expect 0 "one that it has" "$program" train --resume "$work/fused-parts" --device cpu --recurrence step --max-steps 14
-expect 2 "a variant that there is not" train --device cuda --recurrence persistent --max-steps 2 --run "$work/none"
+expect 2 "a variant that there is not" train --device cuda --recurrence wavefront --max-steps 2 --run "$work/none"
 says "auto, step"
 expect 2 "a variant for other cells" train --device cuda --recurrence fused --cell lstm --max-steps 2 --run "$work/none"
 says "cells of one gate"

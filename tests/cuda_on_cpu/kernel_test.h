@@ -206,6 +206,10 @@ template <class T> void append(std::vector<float> &to, const std::vector<T> &fro
 int run_embed_tests();
 int run_recurrence_tests();
 int run_fused_tests();
+int run_persistent_tests();
+int run_persistent_fp32_tests();
+int run_persistent_tf32_tests();
+int run_persistent_bf16_tests();
 int run_gates_tests();
 int run_penalties_tests();
 int run_head_tests();

@@ -6,10 +6,19 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)();
-    } groups[] = {
-        {"embed", run_embed_tests},       {"recurrence", run_recurrence_tests}, {"recurrence_fused", run_fused_tests},
-        {"gates", run_gates_tests},       {"penalties", run_penalties_tests},   {"head", run_head_tests},
-        {"adaptive", run_adaptive_tests}, {"update", run_update_tests},         {"layout", run_layout_tests}};
+    } groups[] = {{"embed", run_embed_tests},
+                  {"recurrence", run_recurrence_tests},
+                  {"recurrence_fused", run_fused_tests},
+                  {"recurrence_persistent", run_persistent_tests},
+                  {"recurrence_persistent_fp32", run_persistent_fp32_tests},
+                  {"recurrence_persistent_tf32", run_persistent_tf32_tests},
+                  {"recurrence_persistent_bf16", run_persistent_bf16_tests},
+                  {"gates", run_gates_tests},
+                  {"penalties", run_penalties_tests},
+                  {"head", run_head_tests},
+                  {"adaptive", run_adaptive_tests},
+                  {"update", run_update_tests},
+                  {"layout", run_layout_tests}};
     const char *why = "";
     int failures = 0;
     if (!device_works(&why)) {

@@ -190,5 +190,6 @@ template <class T> inline T shuffle(warp_op op, unsigned mask, T v, unsigned sou
 #define __all_sync(mask, p) (px_sim::meet(px_sim::ALL, mask, (p) ? 0 : 1, 0, PX_SIM_HERE) == 0)
 
 static inline float __uint_as_float(unsigned bits) { return px_sim::value_of<float>(bits); }
+static inline unsigned __float_as_uint(float x) { return static_cast<unsigned>(px_sim::bits_of(x)); }
 
 #endif

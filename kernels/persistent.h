@@ -1,0 +1,12 @@
+/* The launches of the variant "persistent" by precision, each in a file of its own since they take the compiler's time.
+ * width is one of their list's (persistent_plan.h), cudaErrorInvalidValue else. */
+#ifndef PX_PERSISTENT_H
+#define PX_PERSISTENT_H
+
+#include "kernels.h"
+
+cudaError_t persistent_fp32(const px_persistent_args &a, int width, bool backward, cudaStream_t stream);
+cudaError_t persistent_tf32(const px_persistent_args &a, int width, bool backward, cudaStream_t stream);
+cudaError_t persistent_bf16(const px_persistent_args &a, int width, bool backward, cudaStream_t stream);
+
+#endif

@@ -1,0 +1,285 @@
+/* recurrence_persistent*.cu against plain loops: a layer's whole window in one launch, forward and back, in every
+ * precision. Each step is judged from the state that the kernel itself left before it: a rounded state is a step
+ * function of the exact one, so two right answers may part. */
+#include "kernel_test.h"
+
+namespace
+{
+
+struct window_case {
+    int n, T, width, multiprocessors;
+    px_cell cell;
+    bool reset;
+    size_t shift; /* off the alignment */
+};
+
+/* Widths around pairs, quads, a warp's tile and what is built (64 and 256); odd ones; streams around a cluster's eight
+ * and sixteen. One multiprocessor gives one cluster all streams that it can take, many give every stream its own. */
+const window_case cases[] = {
+    {1, 1, 1, 132, PX_CELL_TANH, false, 0}, {3, 2, 5, 1, PX_CELL_RELU, true, 0},
+    {1, 7, 33, 132, PX_CELL_TANH, true, 0}, {9, 3, 36, 1, PX_CELL_TANH, true, 0},
+    {17, 2, 64, 1, PX_CELL_RELU, false, 0}, {5, 4, 64, 8, PX_CELL_TANH, true, 1},
+    {2, 5, 65, 132, PX_CELL_TANH, true, 0}, {3, 2, 130, 8, PX_CELL_RELU, true, 0},
+    {6, 3, 256, 1, PX_CELL_TANH, true, 0},
+};
+/* One for each width that is built. */
+const window_case wide[] = {
+    {2, 2, 301, 132, PX_CELL_TANH, false, 0},
+    {1, 2, 700, 132, PX_CELL_TANH, false, 0},
+    {3, 2, 1000, 1, PX_CELL_TANH, false, 0},
+};
+const window_case widest_bf16 = {1, 2, 1531, 132, PX_CELL_TANH, false, 0};
+const px_precision precisions[] = {PX_FP32, PX_TF32, PX_BF16};
+const char *const names[] = {"fp32", "tf32", "bf16"};
+
+float as_operand(float v, px_precision operand)
+{
+    if (operand == PX_FP32 || !std::isfinite(v)) return v;
+    if (operand == PX_BF16) return float_of(bf16_of(v));
+    /* 10 bits of mantissa, ties away from zero */
+    int exponent;
+    const double m = std::frexp(static_cast<double>(v), &exponent);
+    return static_cast<float>(std::ldexp(std::round(std::ldexp(m, 11)), exponent - 11));
+}
+
+std::vector<float> as_operands(std::vector<float> v, px_precision operand)
+{
+    for (float &x : v) x = as_operand(x, operand);
+    return v;
+}
+
+/* What a window reads, on the host. */
+struct window_data {
+    window_case c;
+    px_precision operand;
+    std::vector<float> w, bias, h, dz; /* h [T+1,n,width], dz [T,n,width] */
+    std::vector<uint8_t> marks;
+    window_data(const window_case &which, px_precision p)
+        : c(which), operand(p), w(numbers(square(), 1 / std::sqrt(c.width), 1)),
+          bias(numbers(static_cast<size_t>(c.width), 1, 2)), h(numbers((c.T + 1) * step(), 1, 3)),
+          dz(numbers(c.T * step(), 1, 4)), marks(static_cast<size_t>(c.T) * c.n)
+    {
+        for (size_t i = 0; i < marks.size(); i++) marks[i] = c.reset && i % 3 == 1;
+    }
+    size_t step() const { return static_cast<size_t>(c.n) * c.width; }
+    size_t square() const { return static_cast<size_t>(c.width) * c.width; }
+};
+
+/* And what it leaves. */
+struct window_result {
+    std::vector<float> values;
+    std::vector<px_bf16> copies;
+};
+
+window_result run(const window_data &d, bool backward)
+{
+    const window_case &c = d.c;
+    array<float> w(d.w, c.shift), bias(d.bias), h(d.h, c.shift), dz(d.dz, c.shift);
+    array<px_bf16> w_bf16(bf16s_of(d.w), c.shift), h_bf16(bf16s_of(d.h), c.shift), dz_bf16(bf16s_of(d.dz), c.shift);
+    array<uint8_t> marks(d.marks);
+    px_persistent_args a = {};
+    a.w_hh = d.operand == PX_BF16 ? static_cast<const void *>(w_bf16.data()) : w.data();
+    a.bias = bias, a.h = h, a.dz = dz;
+    a.reset = c.reset ? marks.data() : nullptr;
+    a.h_bf16 = d.operand == PX_BF16 ? h_bf16.data() : nullptr;
+    a.dz_bf16 = d.operand == PX_BF16 ? dz_bf16.data() : nullptr;
+    a.operand = d.operand, a.cell = c.cell;
+    a.T = c.T, a.n = c.n, a.width = c.width, a.multiprocessors = c.multiprocessors;
+    LAUNCHED(backward ? px_launch_recurrence_persistent_backward(&a, nullptr)
+                      : px_launch_recurrence_persistent_forward(&a, nullptr));
+    if (backward) expect_same("h, which is only read", h.read(), d.h);
+    return {backward ? dz.read() : h.read(), backward ? dz_bf16.read() : h_bf16.read()};
+}
+
+/* Row i of the state at `state` times W^T (forward) or W, column j, with operands as products read them. */
+double product(const window_data &d, const std::vector<float> &w, const float *state, int j, bool backward)
+{
+    double sum = 0;
+    const size_t h = static_cast<size_t>(d.c.width);
+    for (size_t k = 0; k < h; k++)
+        sum += static_cast<double>(as_operand(state[k], d.operand)) * (backward ? w[k * h + j] : w[j * h + k]);
+    return sum;
+}
+
+void check_forward(const window_data &d, const window_result &got)
+{
+    const window_case &c = d.c;
+    const std::vector<float> w = as_operands(d.w, d.operand);
+    std::vector<double> want(d.h.begin(), d.h.end());
+    for (size_t row = 0; row < static_cast<size_t>(c.T) * c.n; row++)
+        for (int j = 0; j < c.width; j++) {
+            const size_t at = (row + c.n) * c.width + j;
+            const double z = static_cast<double>(d.h[at]) + d.bias[j] +
+                             (d.marks[row] ? 0 : product(d, w, &got.values[row * c.width], j, false));
+            want[at] = c.cell == PX_CELL_TANH ? std::tanh(z) : z > 0 ? z : 0;
+        }
+    std::vector<double> size(want.size());
+    for (size_t i = 0; i < size.size(); i++) size[i] = 4 + std::fabs(want[i]);
+    expect_close("h", got.values, want, 1e-6, &size);
+}
+
+void check_backward(const window_data &d, const window_result &got)
+{
+    const window_case &c = d.c;
+    const std::vector<float> w = as_operands(d.w, d.operand);
+    std::vector<double> want(d.dz.size()), size(d.dz.size(), 4.0);
+    for (size_t row = 0; row < static_cast<size_t>(c.T) * c.n; row++)
+        for (int j = 0; j < c.width; j++) {
+            const size_t at = row * c.width + j, after = row + c.n;
+            const bool returns = after < d.marks.size() && !d.marks[after];
+            const double x = d.h[at + d.step()];
+            want[at] = (d.dz[at] + (returns ? product(d, w, &got.values[after * c.width], j, true) : 0)) *
+                       (c.cell == PX_CELL_TANH ? 1 - x * x
+                        : x > 0                ? 1
+                                               : 0);
+            size[at] += std::fabs(want[at]);
+        }
+    expect_close("dz", got.values, want, 1e-6, &size);
+}
+
+void check(const window_case &c, px_precision operand)
+{
+    const window_data d(c, operand);
+    for (const bool backward : {false, true})
+        on_every_schedule([&] {
+            const window_result got = run(d, backward);
+            if (backward)
+                check_backward(d, got);
+            else
+                check_forward(d, got);
+            if (operand == PX_BF16) {
+                std::vector<px_bf16> copies = bf16s_of(got.values);
+                expect_same("bf16 copies", got.copies, copies);
+            }
+            return got.values;
+        });
+}
+
+void check_all(px_precision operand)
+{
+    for (const window_case &c : cases) check(c, operand);
+}
+
+void fp32_windows_are_their_steps(void **) { check_all(PX_FP32); }
+void tf32_windows_are_their_steps(void **) { check_all(PX_TF32); }
+void bf16_windows_are_their_steps(void **) { check_all(PX_BF16); }
+
+/* All plans work, each under one schedule: the kernels are the same code. */
+void every_width_that_is_built_works(void **)
+{
+    std::vector<window_case> all(std::begin(wide), std::end(wide));
+    for (const px_precision p : precisions) {
+        if (p == PX_BF16) all.push_back(widest_bf16);
+        for (size_t i = 0; i < all.size(); i++) {
+            const window_data d(all[i], p);
+            device_set_schedule(static_cast<int>(i) % device_schedules());
+            check_forward(d, run(d, false));
+            check_backward(d, run(d, true));
+        }
+    }
+}
+
+/* Row i of an [rows,n,width] array, as an array of one stream. */
+template <class T> std::vector<T> stream_of(const std::vector<T> &all, int n, int width, int i)
+{
+    std::vector<T> one;
+    for (size_t row = static_cast<size_t>(i); row < all.size() / static_cast<size_t>(width);
+         row += static_cast<size_t>(n))
+        one.insert(one.end(), all.begin() + static_cast<std::ptrdiff_t>(row) * width,
+                   all.begin() + static_cast<std::ptrdiff_t>(row + 1) * width);
+    return one;
+}
+
+/* Neither neighbours nor how many streams a cluster has, nor how rows are aligned, reach a row's bits. */
+void a_rows_bits_do_not_depend_on_its_company(void **)
+{
+    for (const px_precision p : precisions)
+        for (const bool backward : {false, true}) {
+            const window_data all({7, 3, 62, 1, PX_CELL_TANH, true, 0}, p);
+            const window_result together = run(all, backward);
+            for (const int multiprocessors : {4, 12, 132}) {
+                window_data other = all;
+                other.c.multiprocessors = multiprocessors, other.c.shift = 1;
+                expect_same(names[p], run(other, backward).values, together.values);
+            }
+            for (const int i : {0, 4, 6}) {
+                window_data one({1, 3, 62, 132, PX_CELL_TANH, true, 0}, p);
+                one.h = stream_of(all.h, 7, 62, i), one.dz = stream_of(all.dz, 7, 62, i),
+                one.marks = stream_of(all.marks, 7, 1, i);
+                expect_same(names[p], run(one, backward).values, stream_of(together.values, 7, 62, i));
+            }
+        }
+}
+
+/* A state that is not finite stays in its row, and the padding of a narrow layer does not turn an infinity into a NaN.
+ */
+void infinities_stay_where_they_are(void **)
+{
+    for (const px_precision p : precisions) {
+        window_data d({3, 4, 5, 1, PX_CELL_RELU, false, 0}, p);
+        for (float &w : d.w) w = std::fabs(w) + 0.1f;
+        d.h[d.step() + 5] = INFINITY; /* stream 1 at the first step */
+        const std::vector<float> h = run(d, false).values;
+        for (size_t row = 3; row < h.size() / 5; row++)
+            for (size_t j = 0; j < 5; j++) {
+                const bool infinite = row % 3 == 1 && (row > 4 || j == 0);
+                if (infinite ? std::isinf(h[row * 5 + j]) : std::isfinite(h[row * 5 + j])) continue;
+                print_error("%s: h[%zu, %zu] is %g\n", names[p], row, j, static_cast<double>(h[row * 5 + j]));
+                _fail(__FILE__, __LINE__);
+            }
+    }
+}
+
+void persistent_refuses_what_it_has_no_place_for(void **)
+{
+    const window_data d({1, 1, 4, 132, PX_CELL_TANH, false, 0}, PX_FP32);
+    array<float> w(d.w), bias(d.bias), h(d.h), dz(d.dz);
+    px_persistent_args a = {};
+    a.n = a.T = 1, a.width = 4, a.h = h, a.bias = bias;
+    assert_int_equal(px_launch_recurrence_persistent_forward(&a, nullptr), cudaErrorInvalidValue); /* no weights */
+    a.w_hh = w;
+    assert_int_equal(px_launch_recurrence_persistent_backward(&a, nullptr), cudaErrorInvalidValue); /* no dz */
+    a.dz = dz, a.bias = nullptr;
+    assert_int_equal(px_launch_recurrence_persistent_forward(&a, nullptr), cudaErrorInvalidValue); /* no bias */
+    a.bias = bias, a.width = 1025;
+    assert_int_equal(px_launch_recurrence_persistent_forward(&a, nullptr), cudaErrorInvalidValue); /* too wide */
+    a.width = 4, a.n = 0;
+    assert_int_equal(px_launch_recurrence_persistent_forward(&a, nullptr), cudaSuccess);
+    a.n = 1, a.T = 0;
+    assert_int_equal(px_launch_recurrence_persistent_backward(&a, nullptr), cudaSuccess);
+    assert_int_equal(px_persistent_fit_of(PX_FP32, 1024).blocks, 16);
+    assert_int_equal(px_persistent_fit_of(PX_TF32, 1025).width, 0);
+    assert_int_equal(px_persistent_fit_of(PX_BF16, 1025).width, 1536);
+    assert_int_equal(px_persistent_fit_of(PX_BF16, 1537).width, 0);
+}
+
+} // namespace
+
+int run_persistent_tests()
+{
+    const CMUnitTest tests[] = {
+        cmocka_unit_test(every_width_that_is_built_works),
+        cmocka_unit_test(a_rows_bits_do_not_depend_on_its_company),
+        cmocka_unit_test(infinities_stay_where_they_are),
+        cmocka_unit_test(persistent_refuses_what_it_has_no_place_for),
+    };
+    return cmocka_run_group_tests_name("persistent", tests, nullptr, nullptr);
+}
+
+int run_persistent_fp32_tests()
+{
+    const CMUnitTest tests[] = {cmocka_unit_test(fp32_windows_are_their_steps)};
+    return cmocka_run_group_tests_name("persistent, fp32", tests, nullptr, nullptr);
+}
+
+int run_persistent_tf32_tests()
+{
+    const CMUnitTest tests[] = {cmocka_unit_test(tf32_windows_are_their_steps)};
+    return cmocka_run_group_tests_name("persistent, tf32", tests, nullptr, nullptr);
+}
+
+int run_persistent_bf16_tests()
+{
+    const CMUnitTest tests[] = {cmocka_unit_test(bf16_windows_are_their_steps)};
+    return cmocka_run_group_tests_name("persistent, bf16", tests, nullptr, nullptr);
+}
