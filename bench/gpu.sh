@@ -159,9 +159,9 @@ kernels() {
     "$tests/test_cuda_kernels_gpu"
 }
 
-# Every variant of every kernel on one list of cases, checked; `cases --time` of the round of speeds times them.
+# Every variant of every kernel on one list of cases, each in a process of its own, checked; `kernel_speeds` times them.
 cases() {
-    "$tests/kernel_cases_gpu"
+    "$root/bench/kernels.sh" "$tests/kernel_cases_gpu"
 }
 
 kernel_speeds() {
@@ -189,11 +189,16 @@ measure() {
 # The same steps with each variant of the recurrence by name: what `auto` should have chosen.
 variants() {
     local variant
-    for variant in step fused; do
+    for variant in step fused persistent; do
         "$program" bench --json --device "$device" --recurrence "$variant" --sweep hidden=128,256,512 --sweep batch=1,32 --sweep steps=64 \
-            --sweep vocab=28 --sweep precision=fp32,bf16 >"$logs/variants-$variant.json" || return 1
+            --sweep vocab=28 --sweep precision=fp32,bf16 >"$logs/variants-$variant.json" && continue
+        [ "$variant" = persistent ] || return 1
+        echo "persistent: not on this GPU" # it needs clusters of blocks
+        return 0
     done
-    "$program" bench --compare "$logs/variants-step.json" "$logs/variants-fused.json" || true # slower is a finding, not a failure
+    # slower is a finding, not a failure
+    "$program" bench --compare "$logs/variants-step.json" "$logs/variants-fused.json" || true
+    "$program" bench --compare "$logs/variants-step.json" "$logs/variants-persistent.json" || true
 }
 
 # The GPU beside the CPU engine of the same machine: the ratio, and the size from which it is worth it.

@@ -43,16 +43,17 @@ template <bool BF16> static inline __host__ __device__ float word_product(uint32
            float_of_word(a & 0xffff0000u) * float_of_word(b & 0xffff0000u);
 }
 
-/* words [32,6]: every lane's registers of A (4) and B (2). */
+/* words [32,6]: every lane's registers of A (4) and B (2). Where they stand is written out once more here, so that a
+ * mistake above does not meet itself. */
 template <bool BF16>
 static inline __host__ __device__ void matrix_multiply(float (&c)[4], int lane, const uint32_t *words)
 {
     for (int r = 0; r < 4; r++) {
-        const uint32_t *a = words + fragment_c_row(lane, r) % 8 * 4 * 6,
-                       *b = words + fragment_c_column(lane, r) * 4 * 6;
+        const int row = r < 2 ? lane >> 2 : (lane >> 2) + 8, column = (lane & 3) << 1 | (r & 1);
+        const uint32_t *a = words + row % 8 * 4 * 6, *b = words + column * 4 * 6;
         float sum = 0;
         for (int word = 0; word < 8; word++)
-            sum += word_product<BF16>(a[word % 4 * 6 + r / 2 + word / 4 * 2], b[word % 4 * 6 + 4 + word / 4]);
+            sum += word_product<BF16>(a[word % 4 * 6 + row / 8 + word / 4 * 2], b[word % 4 * 6 + 4 + word / 4]);
         c[r] += sum;
     }
 }

@@ -192,10 +192,9 @@ template <class P, bool BACKWARD> struct persistent_steps {
         if (thread == 0) expect(s + 2);
     }
 
-    __device__ __forceinline__ const uint32_t *state_of(int s) const
-    {
-        return state + s % 2 * P::STREAMS * P::STATE_STRIDE;
-    }
+    /* Where state s lies, in words. */
+    static __device__ __forceinline__ int buffer_of(int s) { return s % 2 * P::STREAMS * P::STATE_STRIDE; }
+    __device__ __forceinline__ const uint32_t *state_of(int s) const { return state + buffer_of(s); }
 
     /* The product's sum for pair j, its slices in order. */
     __device__ __forceinline__ float2 join(int j) const
@@ -265,13 +264,12 @@ template <class P, bool BACKWARD> struct persistent_steps {
     {
         const uint4 quad = gather(v);
         if (stream(j) >= count) return;
-        const int word = unit(j) / P::PER_WORD / 4 * 4, buffer = s % 2;
-        const int offset = PERSISTENT_STATE_AT + ((buffer * P::STREAMS + stream(j)) * P::STATE_STRIDE + word) * 4;
+        const int word = buffer_of(s) + stream(j) * P::STATE_STRIDE + unit(j) / P::PER_WORD / 4 * 4;
+        const unsigned offset = static_cast<unsigned>(PERSISTENT_STATE_AT + word * 4);
 #pragma unroll
         for (int q = 0; q < TARGETS; q++)
             if (lane % GATHER + q * GATHER < P::BLOCKS)
-                store_async(target[q] + static_cast<unsigned>(offset), quad,
-                            target[q] + static_cast<unsigned>(buffer * 8));
+                store_async(target[q] + offset, quad, target[q] + static_cast<unsigned>(s % 2 * 8));
     }
 
     /* A block stays until all have received what they wait for. */

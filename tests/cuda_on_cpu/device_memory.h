@@ -16,7 +16,8 @@ const char *device_fault(); /* words for the last error */
 size_t device_guard();      /* elements to leave before and after an array; 0 where a sanitizer looks */
 int device_schedules();     /* in how many orders threads can be made to run: 1 on a GPU */
 void device_set_schedule(int k);
-const char *device_schedule(); /* name of the current one */
-size_t device_shared_bytes();  /* cudaDevAttrMaxSharedMemoryPerBlockOptin */
+const char *device_schedule();    /* name of the current one */
+unsigned device_cluster_blocks(); /* of a cluster at most; 0: the device has none */
+size_t device_shared_bytes();     /* cudaDevAttrMaxSharedMemoryPerBlockOptin */
 
 #endif

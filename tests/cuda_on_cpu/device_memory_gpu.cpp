@@ -57,6 +57,13 @@ void device_set_schedule(int) {}
 
 const char *device_schedule() { return "gpu"; }
 
+unsigned device_cluster_blocks()
+{
+    int major = 0;
+    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
+    return major < 9 ? 0 : major < 12 ? 16 : 8;
+}
+
 size_t device_shared_bytes()
 {
     int bytes = 48 * 1024;

@@ -61,4 +61,6 @@ void device_set_schedule(int k)
 
 const char *device_schedule() { return px_sim::schedule_name(px_sim::control().order); }
 
+unsigned device_cluster_blocks() { return px_sim::control().cluster_limit; }
+
 size_t device_shared_bytes() { return px_sim::control().shared_limit; }

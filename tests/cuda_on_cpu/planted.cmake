@@ -102,3 +102,34 @@ px_planted(NAME skip_ignored VARIANT plain FILE update.cu SOURCE update GROUP up
   OLD "if (a.metrics->skip) return;" NEW "" SAYS "got .* want the same bits")
 px_planted(NAME bias_correction_forgotten VARIANT plain FILE update.cu SOURCE update GROUP update
   OLD "sqrtf(v) / (s)->root_bias2" NEW "sqrtf(v)" SAYS "weights.*got .* want")
+
+# Clusters: what one block may do only after another (recurrence_persistent).
+function(px_planted_window)
+  cmake_parse_arguments(PARSE_ARGV 0 W "" "NAME;FILE;OLD;NEW;SAYS" "")
+  px_planted(NAME "${W_NAME}" VARIANT plain FILE "${W_FILE}" SOURCE recurrence_persistent_bf16 GROUP recurrence_persistent_bf16
+    OLD "${W_OLD}" NEW "${W_NEW}" SAYS "${W_SAYS}")
+endfunction()
+px_planted_window(NAME window_without_its_wait FILE persistent_kernel.h OLD "if (s > 0) steps.wait(s);" NEW "" SAYS "got .* want")
+px_planted_window(NAME window_state_reused_a_step_early FILE persistent_step.h
+  OLD "return s % 2 * P::STREAMS * P::STATE_STRIDE;" NEW "return 0;" SAYS "got .* want")
+px_planted_window(NAME window_block_that_leaves_early FILE persistent_kernel.h OLD "if (s > 0) steps.wait(s);"
+  NEW "if (s > 0 && s + 1 == w.a.T && steps.rank == 1) return; if (s > 0) steps.wait(s);" SAYS "has ended")
+px_planted_window(NAME window_expects_a_stream_too_much FILE persistent_step.h
+  OLD "static_cast<unsigned>(count * P::WORDS * 4)" NEW "static_cast<unsigned>((count + 1) * P::WORDS * 4)"
+  SAYS "deadlock: .* waits in mbarrier_wait .* lacks 0 arrivals and")
+px_planted_window(NAME window_expects_a_stream_too_little FILE persistent_step.h
+  OLD "static_cast<unsigned>(count * P::WORDS * 4)" NEW "static_cast<unsigned>((count - 1) * P::WORDS * 4)" SAYS "got .* want|has ended")
+px_planted_window(NAME window_begins_before_the_others FILE persistent_step.h
+  OLD "fetch(0); __syncthreads(); cluster_arrive(); cluster_wait();" NEW "fetch(0); __syncthreads();"
+  SAYS "no initialised mbarrier|got .* want")
+px_planted_window(NAME window_partial_sums_read_too_early FILE persistent_kernel.h OLD "__syncthreads(); steps.finish(s);"
+  NEW "steps.finish(s);" SAYS "got .* want")
+px_planted_window(NAME window_row_of_another_fragment FILE persistent_product.h OLD "row + r % 2 * 8" NEW "row + r / 2 * 8"
+  SAYS "got .* want")
+px_planted_window(NAME window_column_of_another_fragment FILE matrix.h OLD "return lane % 4 * 2 + r % 2;"
+  NEW "return lane % 4 * 2 + r / 2;" SAYS "got .* want")
+px_planted_window(NAME window_slice_lost FILE persistent_step.h OLD "slice < P::SLICES; slice++" NEW "slice < P::SLICES - 1; slice++"
+  SAYS "got .* want")
+px_planted_window(NAME window_reset_ignored FILE persistent_step.h OLD "if (!drop[j] && " NEW "if (" SAYS "got .* want")
+px_planted(NAME window_padding_that_is_not_zero VARIANT plain FILE persistent_step.h SOURCE recurrence_persistent_fp32
+  GROUP recurrence_persistent_fp32 OLD "if (both(j)) out.y" NEW "out.y" SAYS "h.* is -?nan")

@@ -1,4 +1,6 @@
-/* kernel_cases [--kernel NAME] [--time] [--json]: the list of kernel_cases.h, one line for each case.
+/* kernel_cases [--kernel NAME] [--variant NAME] [--time] [--json] [--list]: the list of kernel_cases.h, one line for
+ * each case. --list: the kernels and their variants alone, a pair a line, so that each can be run in a process of its
+ * own (bench/kernels.sh).
  *
  * On a GPU every case is run, and with --time timed: the median of some rounds of launches that follow one another. In
  * the simulator the small ones are, under each schedule, and nothing is timed. Exit status 1 where a case is wrong. */
@@ -42,8 +44,8 @@ namespace
 {
 
 struct options {
-    const char *kernel = nullptr;
-    bool time = false, json = false;
+    const char *kernel = nullptr, *variant = nullptr;
+    bool time = false, json = false, list = false;
 };
 
 /* Median seconds of a launch, over rounds of about a millisecond. */
@@ -109,14 +111,38 @@ options read(int argc, char **argv)
             o.time = true;
         else if (word == "--json")
             o.json = true;
+        else if (word == "--list")
+            o.list = true;
         else if (word == "--kernel" && i + 1 < argc)
             o.kernel = argv[++i];
+        else if (word == "--variant" && i + 1 < argc)
+            o.variant = argv[++i];
         else {
-            std::fprintf(stderr, "%s: not known; usage: kernel_cases [--kernel NAME] [--time] [--json]\n", argv[i]);
+            std::fprintf(
+                stderr,
+                "%s: not known; usage: kernel_cases [--kernel NAME] [--variant NAME] [--time] [--json] [--list]\n",
+                argv[i]);
             std::exit(2);
         }
     }
     return o;
+}
+
+bool is_asked_for(const options &o, const kernel_case &c)
+{
+    if (c.large && !device_measures()) return false;
+    return (!o.kernel || std::strcmp(o.kernel, c.kernel) == 0) &&
+           (!o.variant || std::strcmp(o.variant, c.variant) == 0);
+}
+
+int print_pairs(const list &all)
+{
+    std::vector<std::string> pairs;
+    for (const kernel_case &c : all) pairs.push_back(text("%s %s", c.kernel, c.variant));
+    std::sort(pairs.begin(), pairs.end());
+    pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
+    for (const std::string &pair : pairs) std::printf("%s\n", pair.c_str());
+    return 0;
 }
 
 } // namespace
@@ -132,20 +158,24 @@ int run(int argc, char **argv)
     list all;
     add_embed(all);
     add_recurrence(all);
+    add_windows(all);
     add_gates(all);
     add_head(all);
     add_update(all);
+    if (o.list) return print_pairs(all);
     int wrong = 0, count = 0;
     if (o.json) std::printf("[\n");
     for (const kernel_case &c : all) {
-        if ((c.large && !device_measures()) || (o.kernel && std::strcmp(o.kernel, c.kernel) != 0)) continue;
+        if (!is_asked_for(o, c)) continue;
         wrong += !run_case(o, c, count++ == 0);
     }
     if (o.json)
         std::printf("\n]\n");
     else
         std::printf("%d cases, %d wrong\n", count, wrong);
-    if (count == 0) std::fprintf(stderr, "--kernel %s: no case of that name\n", o.kernel ? o.kernel : "");
+    if (count == 0)
+        std::fprintf(stderr, "--kernel %s --variant %s: no case of that name\n", o.kernel ? o.kernel : "(any)",
+                     o.variant ? o.variant : "(any)");
     return count == 0 ? 2 : wrong > 0;
 }
 

@@ -45,6 +45,7 @@ typedef std::vector<kernel_case> list;
 /* The files of the list, one for each kernel file. */
 void add_embed(list &to);
 void add_recurrence(list &to);
+void add_windows(list &to);
 void add_gates(list &to);
 void add_head(list &to);
 void add_update(list &to);
