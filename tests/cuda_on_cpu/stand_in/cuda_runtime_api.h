@@ -28,6 +28,9 @@ struct uint3 {
 struct uint4 {
     unsigned x, y, z, w;
 } __attribute__((aligned(16)));
+struct float2 {
+    float x, y;
+} __attribute__((aligned(8)));
 struct float4 {
     float x, y, z, w;
 } __attribute__((aligned(16)));
