@@ -369,6 +369,7 @@ round_right() {
         part "$name" 60 bash -c "engine $name"
     done
     part parity_fused 60 env PERPLEX_TEST_RECURRENCE=fused bash -c "engine parity"
+    part parity_persistent 90 env PERPLEX_TEST_RECURRENCE=persistent bash -c "engine parity"
     part low_precision 60 bash -c "engine precision"
     part resume 60 bash -c resume
     part ranks 60 bash -c ranks
