@@ -249,6 +249,7 @@ template <class P, bool BACKWARD> struct persistent_steps {
     __device__ __forceinline__ uint4 gather(float2 v) const
     {
         const int lead = lane / GATHER * GATHER;
+        __syncwarp(); /* a shuffle orders nothing: all have read the partial sums of what one of them sends */
         if (BF16) {
             const uint32_t word = bf16_word(v.x, v.y);
             return make_uint4(__shfl_sync(~0u, word, lead), __shfl_sync(~0u, word, lead + 1),

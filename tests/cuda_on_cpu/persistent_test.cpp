@@ -173,9 +173,13 @@ void fp32_windows_are_their_steps(void **) { check_all(PX_FP32); }
 void tf32_windows_are_their_steps(void **) { check_all(PX_TF32); }
 void bf16_windows_are_their_steps(void **) { check_all(PX_BF16); }
 
-/* All plans work, each under one schedule: the kernels are the same code. */
+/* All plans work, each under one schedule: the kernels are the same code. Not under the thread sanitizer, which knows
+ * 8,128 threads and not the 8,192 of the largest cluster; it sees that code in the narrower windows. */
 void every_width_that_is_built_works(void **)
 {
+#if defined(__SANITIZE_THREAD__)
+    skip();
+#endif
     std::vector<window_case> all(std::begin(wide), std::end(wide));
     for (const px_precision p : precisions) {
         if (p == PX_BF16) all.push_back(widest_bf16);

@@ -219,7 +219,6 @@ const uint32_t *gather_words(block *b, unsigned first, thread *const *lanes, uns
 {
     const unsigned words = lanes[0]->source;
     std::vector<uint32_t> &all = b->gathered[b->gatherings[first / 32] & 1];
-    all.resize(b->threads.size() * GATHER_WORDS);
     volatile uint32_t *to = &all[static_cast<size_t>(first) * GATHER_WORDS];
     for (unsigned k = 0; k < count; k++)
         for (unsigned w = 0; w < words; w++)
@@ -314,6 +313,7 @@ void add_block(unsigned number, const std::shared_ptr<cluster> &home)
         t.now = FRESH;
         all[i] = &t;
     }
+    for (std::vector<uint32_t> &words : b->gathered) words.resize((count + 31) / 32 * 32 * GATHER_WORDS);
     b->home = home;
     b->rank = number % static_cast<unsigned>(home->blocks.size());
     home->blocks[b->rank] = b.get();
