@@ -53,7 +53,9 @@ px_install_optional "texts compressed by gzip and zstd" zlib zstd
 px_install_optional "perplex train --live and perplex top" ncurses
 px_build build -DPERPLEX_TESTS=OFF
 
+prompt=() # a text of the user's may lack the letters of any prompt of ours
 if [ -z "$text" ]; then
+    prompt=(--prompt "And it came to pass, ")
     echo "== the King James Bible"
     text=$(./datasets/get.sh kjv)
 fi
@@ -79,11 +81,11 @@ echo "== perplexity on the last 5 %, which the model has never seen"
 build/perplex eval --split-of "$run" test
 
 echo "== a page by the model"
-build/perplex sample --model "$run" --prompt "And it came to pass, " --length 1500 --temperature 0.8 --seed 1
+build/perplex sample --model "$run" "${prompt[@]}" --length 1500 --temperature 0.8 --seed 1
 echo
 echo "== done in $(($(seconds) - started)) s, $((trained - training)) s of them training"
 echo "model:       $run/best.safetensors"
 echo "settings:    $run/config          (repeat: build/perplex train --config $run/config --run NEW)"
 echo "measures:    $run/metrics.jsonl"
 echo "text:        $text"
-echo "write more:  build/perplex sample --model $run --prompt 'In the beginning ' --length 1000 --seed 2"
+echo "write more:  build/perplex sample --model $run --length 1000 --seed 2"

@@ -33,4 +33,4 @@ $P sample --model run --prompt "the " --length 100 --seed 1
 echo
 sha256sum run/best.safetensors
 '
-weights() { awk '/best\.safetensors$/ && NF == 2 { print $1 }' "$OUT"; }
+weights() { grep -aoE '^[0-9a-f]{64}  run/best\.safetensors$' "$OUT" | cut -d ' ' -f 1; }
