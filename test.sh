@@ -14,7 +14,8 @@ Builds into build/ and runs the tests: some six minutes on two cores, the build 
   --sanitize    before that the same into build/sanitize, under the address and undefined-behaviour sanitizers, the CUDA kernels on the
                 CPU under the address and the thread sanitizer, the library under the thread sanitizer, and all with Clang, readers
                 under libFuzzer; and tests of a quarter of a minute or more that shorter ones of their kind stand for otherwise:
-                60 signals, failing memory and files, a Slurm, the manual's commands (some twenty minutes more)
+                60 signals, failing memory and files, a Slurm, an mpirun, the manual's commands, a browser's pictures, more of
+                the simulated GPU (some twenty minutes more)
   --full        the longer tests too: trainings, other compilers, other machines (tens of minutes)
   --fuzz SECONDS  that alone: each reader of files under libFuzzer for so long, with Clang, in build/clang
   --no-install  install nothing; say what is missing and stop
