@@ -1,6 +1,5 @@
 /* perplex completion bash|zsh|man: what an installation holds beside the program. Everything is taken from the tables
- * that
- * --help prints, so that it cannot say anything else: each command is asked for its help, and its command line is
+ * that --help prints, so that it cannot say anything else: each command is asked for its help, and its command line is
  * caught before it is printed (px_help_visit). */
 #include "check.h"
 #include "commands.h"
@@ -26,16 +25,13 @@ typedef enum value_kind {
 
 typedef void flag_function(const char *name, value_kind value, const char *choices, const char *help, int may_negate);
 
-static void visit_option(const px_option *option, flag_function *each)
+static void visit_option(const px_command_line *line, const px_option *option, flag_function *each)
 {
-    char choices[256] = "";
+    char choices[256];
     value_kind value = option->type == PX_OPTION_STRING && px_flag_names_file(option->value_name) ? VALUE_FILE
                        : option->type == PX_OPTION_BOOL                                           ? VALUE_NONE
                                                                                                   : VALUE_NUMBER;
-    for (int i = 0; option->choices && option->choices[i]; i++) {
-        size_t used = strlen(choices);
-        snprintf(choices + used, sizeof choices - used, "%s%s", i ? " " : "", option->choices[i]);
-    }
+    px_command_line_choices(line, option, " ", choices, sizeof choices);
     if (strcmp(option->name, "device") == 0) px_device_names(" ", " ", 0, choices, sizeof choices);
     if (choices[0]) value = VALUE_CHOICE;
     char help[160];
@@ -62,7 +58,7 @@ static void visit_flags(const px_command_line *line, flag_function *each)
     int takes_dropout = 0;
     for (size_t i = 0; i < px_option_count; i++)
         if (px_command_line_takes(line, &px_options[i])) {
-            visit_option(&px_options[i], each);
+            visit_option(line, &px_options[i], each);
             takes_dropout |= strcmp(px_options[i].name, "dropout-output") == 0;
         }
     if (takes_dropout) each("dropout", VALUE_NUMBER, "", "sets --dropout-between and --dropout-output at once", 0);

@@ -26,6 +26,8 @@ static const char HELP_END[] =
     "perplexity 1 where the source has no choice. Words that it does not know have probability 0.\n";
 
 static const char *const SETTINGS[] = {"level", "cell", NULL};
+static const px_setting_limits LIMITS[] = {
+    {"level", px_construct_takes_level, "by the symbols"}, {"cell", px_construct_takes_cell, NULL}, {0}};
 
 typedef struct construct_flags {
     const char *automaton, *cycle, *out;
@@ -117,6 +119,7 @@ int px_cmd_construct(int argc, char **argv)
                             .usage = USAGE,
                             .flags = own,
                             .settings = SETTINGS,
+                            .limits = LIMITS,
                             .config = &config,
                             .help_end = HELP_END};
     px_status status = px_command_line_read(&line, argc, argv);

@@ -16,7 +16,8 @@
 static const char USAGE[] =
     "perplex import FILE.safetensors --out M.safetensors [--vocab LIST] [flags]\n"
     "Reads a language model made of torch.nn.Embedding (or one-hot input), torch.nn.RNN (tanh, or relu\n"
-    "by --cell), GRU or LSTM, and torch.nn.Linear, and writes it as a model that eval, sample and the library take.\n"
+    "by --cell), GRU or LSTM, and torch.nn.Linear, and writes it as a model that eval, sample and the\n"
+    "library take.\n"
     "LIST names its tokens in the order of its ids: a text with one token a line, a JSON list or object\n"
     "(token: id), a card of perplex export, a model or token file of perplex; or the word bytes.\n";
 static const char HELP_END[] =
@@ -26,7 +27,11 @@ static const char HELP_END[] =
     "Without --level, what the list says or its spelling shows, else char where every token is one\n"
     "character, else word.\n";
 
+static int torch_has(int cell) { return px_cell_of((px_cell)cell)->torch != NULL; }
+
 static const char *const SETTINGS[] = {"level", "normalise", "cell", NULL};
+static const px_setting_limits LIMITS[] = {
+    {"level", NULL, "LIST's"}, {"cell", torch_has, "the file's; nn.RNN: tanh"}, {0}};
 
 typedef struct import_flags {
     const char *path, *out, *vocab;
@@ -116,6 +121,7 @@ int px_cmd_import(int argc, char **argv)
                             .usage = USAGE,
                             .flags = own,
                             .settings = SETTINGS,
+                            .limits = LIMITS,
                             .config = &config,
                             .max_positional = 1,
                             .help_end = HELP_END};

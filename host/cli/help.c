@@ -32,17 +32,18 @@ static void flag_row(const px_flag *flag, row_function *row, void *context)
     row(context, left, flag->help, "");
 }
 
-static void setting_row(const px_option *option, const px_config *defaults, row_function *row, void *context)
+static void setting_row(const px_command_line *line, const px_option *option, row_function *row, void *context)
 {
+    const px_setting_limits *limits = px_command_line_limits(line, option);
     char left[80], fallback[160];
     size_t used = (size_t)snprintf(left, sizeof left, "--%s ", option->name);
-    px_config_get(defaults, option, fallback, sizeof fallback);
+    px_config_get(line->config, option, fallback, sizeof fallback);
+    if (limits && limits->fallback) snprintf(fallback, sizeof fallback, "%s", limits->fallback);
     if (option->type == PX_OPTION_BOOL) {
         snprintf(left, sizeof left, "--[no-]%s", option->name);
         fallback[0] = 0;
     } else if (option->choices)
-        for (int i = 0; option->choices[i] && used < sizeof left; i++)
-            used += (size_t)snprintf(left + used, sizeof left - used, "%s%s", i ? "|" : "", option->choices[i]);
+        px_command_line_choices(line, option, "|", left + used, sizeof left - used);
     else
         snprintf(left + used, sizeof left - used, "%s", option->value_name);
     if (strcmp(option->name, "device") == 0) snprintf(fallback, sizeof fallback, "%s", px_device_or_default(NULL));
@@ -63,7 +64,7 @@ void px_help_rows(const px_command_line *line, row_function *row, void *context)
             if (!titled && group == PX_GROUP_DROPOUT)
                 row(context, "--dropout p", "sets --dropout-between and --dropout-output at once", "");
             titled = 1;
-            setting_row(&px_options[i], line->config, row, context);
+            setting_row(line, &px_options[i], row, context);
         }
     }
 }

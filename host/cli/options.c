@@ -27,6 +27,25 @@ int px_command_line_takes(const px_command_line *line, const px_option *option)
     return 0;
 }
 
+const px_setting_limits *px_command_line_limits(const px_command_line *line, const px_option *option)
+{
+    for (const px_setting_limits *limits = line->limits; limits && limits->setting; limits++)
+        if (strcmp(limits->setting, option->name) == 0) return limits;
+    return NULL;
+}
+
+void px_command_line_choices(const px_command_line *line, const px_option *option, const char *between, char *buffer,
+                             size_t buffer_bytes)
+{
+    const px_setting_limits *limits = px_command_line_limits(line, option);
+    size_t used = 0;
+    buffer[0] = 0;
+    for (int i = 0; option->choices && option->choices[i] && used < buffer_bytes; i++)
+        if (!limits || !limits->takes || limits->takes(i))
+            used +=
+                (size_t)snprintf(buffer + used, buffer_bytes - used, "%s%s", used ? between : "", option->choices[i]);
+}
+
 int px_flag_names_file(const char *value_name)
 {
     static const char *const others[] = {"TEXT",  "TOKEN", "NAME",      "KEY",    "KEY=a..b ...",

@@ -41,13 +41,22 @@ typedef struct px_flag {
     const char *help;
 } px_flag;
 
+/* Where a command differs from a setting's row in the table. Refusing the other choices is left to the room that knows
+ * why. */
+typedef struct px_setting_limits {
+    const char *setting;
+    int (*takes)(int choice); /* which choices are of use here; NULL: all */
+    const char *fallback;     /* what --help shows as the default; NULL: the configuration's */
+} px_setting_limits;
+
 typedef struct px_command_line {
     /* what the command is; filled in before reading */
     const char *command;
     const char *usage;           /* the lines after "usage:", and a few words on what the command does */
     const px_flag *flags;        /* ended by name NULL */
     const char *const *settings; /* names from the table that this command takes, ended by NULL; NULL = all of them */
-    const char *help_end;        /* printed after the flags; may be NULL */
+    const px_setting_limits *limits; /* ended by setting NULL; NULL: none */
+    const char *help_end;            /* printed after the flags; may be NULL */
     int max_positional;
     px_config *config; /* where settings go; NULL if the command takes none */
     /* what was found */
@@ -78,6 +87,13 @@ const char *px_command_line_typed(const px_command_line *line, const char *setti
 int px_flag_names_file(const char *value_name);
 /* Whether this command takes that setting of the table. */
 int px_command_line_takes(const px_command_line *line, const px_option *option);
+
+/* What this command changes about that setting, or NULL. */
+const px_setting_limits *px_command_line_limits(const px_command_line *line, const px_option *option);
+/* A setting's choices that are of use to this command, with `between` between them, into buffer, which is always
+ * terminated. */
+void px_command_line_choices(const px_command_line *line, const px_option *option, const char *between, char *buffer,
+                             size_t buffer_bytes);
 
 /* Whether this command has a flag or a setting of that name (without its dashes; "no-" before a switch counts). */
 int px_command_line_has(const px_command_line *line, const char *name);

@@ -39,6 +39,8 @@ static void write_token(FILE *out, const char *token, int level)
     fputs("\t0\n", out);
 }
 
+int px_construct_takes_level(int level) { return !px_level_is_pieces((px_level)level); }
+
 px_status px_construct_vocabulary(const px_machine *machine, int level, const char *source, px_vocabulary **vocabulary)
 {
     static const char *const kinds[] = {"one byte", "one character", "one word"};
@@ -48,7 +50,7 @@ px_status px_construct_vocabulary(const px_machine *machine, int level, const ch
         for (int32_t i = 0; i < machine->symbol_count; i++)
             if (!is_token(machine->symbols[i], PX_LEVEL_BYTE)) level = PX_LEVEL_WORD;
     }
-    if (px_level_is_pieces(level))
+    if (!px_construct_takes_level(level))
         return px_fail(PX_ERR_ARGUMENT, "--level %s: symbols are bytes, characters or words; give one of these",
                        px_level_name(level));
     for (int32_t i = 0; i < machine->symbol_count; i++) {
@@ -75,6 +77,8 @@ px_status px_construct_vocabulary(const px_machine *machine, int level, const ch
 
 static size_t edge_count(const px_machine *machine) { return machine->first[machine->states]; }
 
+int px_construct_takes_cell(int cell) { return cell == PX_CELL_TANH || cell == PX_CELL_RELU; }
+
 px_status px_construct_sizes(const px_machine *machine, const px_vocabulary *vocabulary, px_cell cell,
                              px_model_config *model)
 {
@@ -83,7 +87,7 @@ px_status px_construct_sizes(const px_machine *machine, const px_vocabulary *voc
         return px_fail(PX_ERR_ARGUMENT,
                        "an automaton of %zu edges needs as many units and one more; at most %d are possible", edges,
                        PX_CONSTRUCT_MAX_HIDDEN);
-    if (cell != PX_CELL_TANH && cell != PX_CELL_RELU)
+    if (!px_construct_takes_cell((int)cell))
         return px_fail(PX_ERR_ARGUMENT, "--cell %s: weights are written down for units of tanh and relu alone",
                        px_cell_of(cell)->name);
     model->vocab = px_vocabulary_size(vocabulary);

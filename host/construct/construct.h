@@ -26,6 +26,10 @@ enum { PX_CONSTRUCT_MAX_HIDDEN = 8192 };
  * word. At word level the symbol newline is <eos>. PX_ERR_INPUT names a symbol that is no token of the level. */
 px_status px_construct_vocabulary(const px_machine *machine, int level, const char *source, px_vocabulary **vocabulary);
 
+/* 1: symbols can be tokens of that px_level; weights can be written down for units of that px_cell. */
+int px_construct_takes_level(int level);
+int px_construct_takes_cell(int cell);
+
 /* Sizes of the network: one layer, one-hot input, a unit for each edge and one more. PX_ERR_ARGUMENT with too many
  * edges. */
 px_status px_construct_sizes(const px_machine *machine, const px_vocabulary *vocabulary, px_cell cell,

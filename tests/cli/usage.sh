@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 fits() { [ "$(wc -l <"$OUT")" -le "$1" ] && [ "$(awk '{ if (length > m) m = length } END { print m }' "$OUT")" -le 100 ]; }
-for command in train eval sample tokenize info inspect construct ngram report runs top bench; do
+for command in train eval sample tokenize info inspect construct ngram report runs top bench import export average completion; do
     run "$command" --help
     done_with "$command --help ends with status 0" 0
     must "$command --help fits three screens of 50 lines and 100 columns" fits 150

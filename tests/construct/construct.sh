@@ -80,6 +80,23 @@ printf '%s\n' 's \n 1/2 s' 's a 1/2 s' >bytes.txt
 run construct --automaton bytes.txt --out bytes.safetensors --json
 must "symbols of one byte are bytes" test "$(json level)" = byte
 
+# ---- --help and completion offer the choices that are taken, all of them and no other
+choices() { grep -E "^ +--$1 " "$OUT" | sed -E "s/^ +--$1 ([^ ]+).*/\\1/" | tr '|' ' '; }
+for setting in level cell; do
+    run train --help
+    all=$(choices $setting)
+    run construct --help
+    offered=$(choices $setting)
+    taken=
+    for choice in $all; do
+        run construct --cycle 'a b c' --$setting "$choice" --out taken.safetensors
+        case $status in 0) taken="$taken $choice" ;; 2) ;; *) fail "--$setting $choice is taken or refused" ;; esac
+    done
+    must "--help offers what --$setting takes" test "$offered" = "${taken# }"
+    run completion bash
+    must "completion offers what --$setting takes" grep -qF "'construct --$setting') words='$offered'" "$OUT"
+done
+
 refuses "no automaton says what to give" 2 '--automaton FILE' construct --out x.safetensors
 refuses "two automata are refused" 2 'one of --automaton' construct --cycle 'a b' --automaton even --out x.safetensors
 refuses "nowhere to write to says what to give" 2 '--out' construct --cycle 'a b'
@@ -87,6 +104,7 @@ refuses "a folder is no place for a model" 2 '\.: a folder' construct --cycle 'a
 refuses "an unknown name is no file" 2 'no built-in source, nor a file' construct --automaton evne --out x.safetensors
 printf 's a 1/2 s\n' >bad.txt
 refuses "probabilities that do not add up to 1 name the state" 2 'bad.txt: .*state s add up to 0.5' construct --automaton bad.txt --out x.safetensors
+refuses "a cell whose weights cannot be written down is refused by name" 2 '--cell gru: .*tanh and relu' construct --cycle 'a b' --cell gru --out x.safetensors
 refuses "words are no bytes" 2 "'the' is not one byte" construct --automaton story.txt --level byte --out x.safetensors
 printf 's a\\sb 1 s\n' >bad.txt
 refuses "a blank is in no word" 2 "'a b' is not one word" construct --automaton bad.txt --level word --out x.safetensors
