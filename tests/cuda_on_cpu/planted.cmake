@@ -16,14 +16,16 @@ function(px_planted)
   endif()
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/planted/${P_NAME})
   set(kernels ${CMAKE_SOURCE_DIR}/kernels)
-  file(CONFIGURE OUTPUT ${folder}.cmake @ONLY CONTENT "set(NAME [==[@P_NAME@]==])
+  string(CONFIGURE "set(NAME [==[@P_NAME@]==])
 set(KERNELS [==[@kernels@]==])
 set(FOLDER [==[@folder@]==])
 set(FILE [==[@P_FILE@]==])
 set(SOURCE [==[@P_SOURCE@]==])
 set(OLD [==[@P_OLD@]==])
 set(NEW [==[@P_NEW@]==])
-")
+" fault @ONLY)
+  file(WRITE ${folder}.cmake.in "${fault}") # file(CONFIGURE) of CMake 3.18 takes no text with semicolons
+  configure_file(${folder}.cmake.in ${folder}.cmake COPYONLY)
   add_custom_command(OUTPUT ${folder}/planted.cpp
     COMMAND ${CMAKE_COMMAND} -D FAULT=${folder}.cmake -P ${CMAKE_CURRENT_SOURCE_DIR}/plant.cmake
     DEPENDS ${folder}.cmake ${CMAKE_CURRENT_SOURCE_DIR}/plant.cmake ${kernels}/${P_SOURCE}.cu ${kernels}/${P_FILE} ${px_planted_headers}
