@@ -73,9 +73,9 @@ static __device__ __forceinline__ void mbarrier_expect(uint64_t *barrier, unsign
                  : "memory");
 }
 
-/* Waits for the end of the phase of that parity (0: even), which is this one or the last one. Bounded: what takes a
- * hundred million times as long as it should is a mistake, and ends the launch with an error instead of hanging. */
-static __device__ __forceinline__ void mbarrier_wait(uint64_t *barrier, unsigned parity)
+/* Waits for the end of the phase of that parity (0: even), which is this one or the last one. false: in vain, for a
+ * hundred million times as long as it should take; the caller ends the launch (stall()). */
+static __device__ __forceinline__ bool mbarrier_wait(uint64_t *barrier, unsigned parity)
 {
     const uint32_t address = shared_address(barrier);
     uint32_t done;
@@ -86,8 +86,8 @@ static __device__ __forceinline__ void mbarrier_wait(uint64_t *barrier, unsigned
                      : "=r"(done)
                      : "r"(address), "r"(parity)
                      : "memory");
-        if (++tries > 1u << 22) __trap();
-    } while (!done);
+    } while (!done && ++tries < 1u << 22);
+    return done != 0;
 }
 
 /* Stores 16 bytes at a multiple of 16 in a block of the cluster and then tells that block's barrier, which must be

@@ -76,6 +76,19 @@ static __device__ __forceinline__ void spin_pause()
 #endif
 }
 
+/* Ends the launch with an error: this thread has waited in vain. what: left in *record for the host, unless NULL. Of
+ * several threads the last one's words stay, whole. */
+static __device__ __forceinline__ void stall(px_stall *record, px_stall what)
+{
+    if (record) *reinterpret_cast<uint4 *>(record) = make_uint4(what.kind, what.block, what.step, what.T);
+#if defined(PX_SIMULATOR)
+    px_sim::trap();
+#elif defined(__CUDA_ARCH__)
+    __threadfence_system(); /* the host sees it before the launch ends */
+    __trap();
+#endif
+}
+
 /* In a kernel launched with `overlap`: waits until the kernels before it in the stream have ended and what they wrote
  * can be seen. Without that attribute, and in the simulator, where a launch begins after the one before, it returns at
  * once. */

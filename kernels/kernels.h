@@ -66,6 +66,30 @@ typedef struct px_device_metrics {
     int32_t skip;      /* 1: the current update is not applied */
 } px_device_metrics;
 
+/* What a kernel waits for in a loop of its own. None lasts more than microseconds; one that outlasts its bound is a
+ * mistake or a defect, and ends the launch with an error instead of hanging. Which, the kernel as a person knows it,
+ * and what it waits for. */
+#define PX_STALLS(X)                                                                                                   \
+    X(PERSISTENT_FORWARD, "recurrence_persistent_kernel (forward)", "the state from the other blocks of its cluster")  \
+    X(PERSISTENT_BACKWARD, "recurrence_persistent_kernel (backward)",                                                  \
+      "the gradients from the other blocks of its cluster")
+
+typedef enum px_stall_kind {
+    PX_STALL_NONE,
+#define PX_STALL_ENUM(NAME, kernel, awaits) PX_STALL_##NAME,
+    PX_STALLS(PX_STALL_ENUM)
+#undef PX_STALL_ENUM
+} px_stall_kind;
+
+/* What such a kernel leaves before it gives up. In host memory that the device can write, since nothing else can be
+ * read once a launch has failed; aligned to its size, for it is written as one. All zeros: nothing has happened. */
+typedef struct px_stall {
+    uint32_t kind;  /* px_stall_kind */
+    uint32_t block; /* blockIdx.x */
+    uint32_t step;  /* of the kernel's own, from 0 */
+    uint32_t T;     /* of how many */
+} px_stall;
+
 /* One kind of dropout mask (host/base/philox.h). threshold 0 = no dropout; the struct may then be all zeros. The mask
  * of element j of stream i at step t is lane e % 4 of Philox block e / 4 of (seed, purpose, layer), with e =
  * px_mask_element(window.step, window.streams_in_all, window.first_stream + i, T_max, t, width, j, locked); kept (lane
@@ -189,13 +213,14 @@ cudaError_t px_launch_recurrence_fused_backward(const px_fused_backward_args *ar
  *
  * h_bf16 [T+1,n,width] (rows 1..T) and dz_bf16 [T,n,width], or NULL: copies, only where operand is PX_BF16.
  * multiprocessors: of the device. How many streams a cluster takes depends on it, and no number does. A row's bits
- * depend on its own data, width and operand alone. */
+ * depend on its own data, width and operand alone. stall, or NULL: where a wait in vain is told. */
 typedef struct px_persistent_args {
     const void *w_hh;
     const float *bias;
     const uint8_t *reset;
     float *h, *dz;
     px_bf16 *h_bf16, *dz_bf16;
+    px_stall *stall;
     px_precision operand;
     px_cell cell;
     int32_t T, n, width, multiprocessors;

@@ -188,7 +188,9 @@ template <class P, bool BACKWARD> struct persistent_steps {
     /* Until state s > 0 has come. State 1 is its barrier's phase 0, and so is state 2; and so on in turns. */
     __device__ __forceinline__ void wait(int s)
     {
-        mbarrier_wait(barrier + s % 2, static_cast<unsigned>((s - 1) / 2 % 2));
+        if (!mbarrier_wait(barrier + s % 2, static_cast<unsigned>((s - 1) / 2 % 2)))
+            stall(a.stall, {BACKWARD ? PX_STALL_PERSISTENT_BACKWARD : PX_STALL_PERSISTENT_FORWARD, blockIdx.x,
+                            static_cast<uint32_t>(s), static_cast<uint32_t>(a.T)});
         if (thread == 0) expect(s + 2);
     }
 

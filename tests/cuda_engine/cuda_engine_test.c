@@ -317,6 +317,30 @@ static void a_window_on_chip_needs_clusters_and_room(void **state)
     assert_nothing_is_left();
 }
 
+/* A state that never arrives: the host is told which kernel waited, where and for what, by whatever call fails first,
+ * and by all that follow. */
+static void a_kernel_that_waits_in_vain_says_where_and_for_what(void **state)
+{
+    static const char *const words[] = {"recurrence_persistent_kernel (forward)", "block ", "at its step 3 of 20",
+                                        "the state from the other blocks of its cluster", "--recurrence step"};
+    px_engine *engine;
+    px_metrics metrics;
+    PX_CHECK(make_by(PX_RECURRENCE_PERSISTENT, PX_CELL_TANH, &engine));
+    PX_CHECK(write_initial_weights(&every_buffer, engine));
+    px_fake_control()->lost_store = 7 * 4 * 2 * 4 * 2 + 1; /* the first of step 2's: 2 full steps of 7 streams, in 4
+                                                              blocks of 16 units, 4 of them at once, to 4 blocks */
+    px_status status = train(&every_buffer, engine);
+    if (status == PX_OK) status = px_engine_metrics(engine, 0, &metrics);
+    assert_int_equal(status, PX_ERR_CUDA);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strstr(px_error_message(), words[i])) fail_msg("\"%s\" does not say \"%s\"", px_error_message(), words[i]);
+    assert_int_equal(px_engine_metrics(engine, 0, &metrics), PX_ERR_CUDA);
+    assert_non_null(strstr(px_error_message(), "waited in vain"));
+    px_engine_destroy(engine);
+    px_fake_reset();
+    assert_nothing_is_left();
+}
+
 /* ---- order ------------------------------------------------------------------------------------------------------- */
 
 static void lazy_streams_in_any_order_give_the_same_bits_as_eager_ones(void **state)
@@ -826,6 +850,7 @@ int main(void)
         TEST(auto_takes_the_same_variant_whatever_is_free),
         TEST(a_variant_that_does_not_fit_is_refused_with_those_that_do),
         TEST(a_window_on_chip_needs_clusters_and_room),
+        TEST(a_kernel_that_waits_in_vain_says_where_and_for_what),
         TEST(lazy_streams_in_any_order_give_the_same_bits_as_eager_ones),
         TEST(a_wait_that_is_left_out_is_caught),
         TEST(a_window_is_captured_once_per_shape_and_replayed),

@@ -30,7 +30,7 @@ std::map<const char *, block> blocks;
 px_fake_settings initial_settings()
 {
     const char *driver = getenv("PERPLEX_FAKE_DRIVER"), *devices = getenv("PERPLEX_FAKE_DEVICES"),
-               *memory = getenv("PERPLEX_FAKE_MEMORY");
+               *memory = getenv("PERPLEX_FAKE_MEMORY"), *lost = getenv("PERPLEX_FAKE_LOST_STORE");
     px_fake_settings s = {};
     s.lazy = getenv("PERPLEX_FAKE_EAGER") ? 0 : 1;
     s.seed = 1;
@@ -40,6 +40,7 @@ px_fake_settings initial_settings()
     s.l2_bytes = 64 << 10;
     s.major = 9;
     s.fail_at = -1;
+    s.lost_store = lost ? strtoull(lost, nullptr, 10) : 0;
     return s;
 }
 
@@ -69,6 +70,8 @@ cudaError_t submit_kernel(const px_sim::launch &what, cudaStream_t stream, std::
 {
     return enqueue(stream, [what, body] {
         counts.kernels++;
+        if (settings().lost_store) px_sim::control().lost_store = settings().lost_store;
+        settings().lost_store = 0;
         return px_sim::run(what, body);
     });
 }

@@ -78,7 +78,7 @@ bool step(CUstream_st *stream)
 {
     if (stream->queue.empty()) return false;
     operation &first = stream->queue.front();
-    if (first.wait && first.wait->done < first.version) return false;
+    if (first.wait && first.wait->done < first.version && sticky == cudaSuccess) return false;
     if (first.spins && sticky == cudaSuccess) {
         if (first.run() == cudaErrorNotReady) return false;
         stream->queue.pop_front();
@@ -148,6 +148,7 @@ template <class F> void advance(CUstream_st *stream, F finished)
 {
     while (!finished()) {
         if (move(stream)) continue;
+        if (sticky != cudaSuccess) return; /* what it waits for has failed */
         if (somebody_spins())
             pause();
         else {

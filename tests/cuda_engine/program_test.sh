@@ -96,6 +96,9 @@ says "recurrence persistent"
 expect 0 "the window whole" "$program" eval --model "$work/persistent/last.safetensors" --data "$work/text" --per-token "$work/whole.tsv" --device cuda
 expect 0 "the window resumed" "$program" eval --model "$work/persistent-parts/last.safetensors" --data "$work/text" --per-token "$work/parts.tsv" --device cuda
 cmp -s "$work/whole.tsv" "$work/parts.tsv" || fail "a resumed training with --recurrence persistent is not bitwise the uninterrupted one"
+PERPLEX_FAKE_LOST_STORE=5000 expect 1 "a state that never arrives" train --device cuda --recurrence persistent --max-steps 12 --run "$work/lost"
+says "recurrence_persistent_kernel (forward): block [0-9]* waited in vain at its step [0-9]* of 7 for the state"
+says "recurrence step does without"
 expect 0 "one that it has" "$program" train --resume "$work/fused-parts" --device cpu --recurrence step --max-steps 14
 expect 2 "a variant that there is not" train --device cuda --recurrence wavefront --max-steps 2 --run "$work/none"
 says "auto, step"

@@ -56,7 +56,7 @@ __global__ void everybody_to_everybody_kernel(int *out, int wrong)
             store_async(cluster_map(&box->quad[buffer][rank], threadIdx.x), v,
                         cluster_map(&box->barrier[arrival], threadIdx.x));
         }
-        if (wrong != NO_WAIT || step % 2 == 0) mbarrier_wait(&box->barrier[arrival], step / 2 % 2);
+        if ((wrong != NO_WAIT || step % 2 == 0) && !mbarrier_wait(&box->barrier[arrival], step / 2 % 2)) px_sim::trap();
         if (threadIdx.x == 0 && step + 2 < STEPS) mbarrier_expect(&box->barrier[arrival], bytes);
         if (threadIdx.x == 0)
             for (unsigned b = 0; b < BLOCKS; b++) sum += static_cast<int>(box->quad[buffer][b].x);
@@ -157,7 +157,7 @@ __global__ void forbidden_kernel(int which)
     if (threadIdx.x != 0) return;
     if (which == 0) cluster_wait();
     if (which == 1) cluster_arrive(), cluster_arrive();
-    if (which == 2) mbarrier_wait(&box->barrier[0], 0);
+    if (which == 2 && !mbarrier_wait(&box->barrier[0], 0)) px_sim::trap();
     if (which == 3) mbarrier_init(&elsewhere[0], 1);
     if (which == 4) cluster_map(box, BLOCKS);
     if (which < 5) return;

@@ -82,7 +82,7 @@ __global__ void exchange_kernel(unsigned *out)
         if (threadIdx.x < CLUSTER)
             store_async(cluster_map(quad + b * CLUSTER + cluster_rank(), threadIdx.x),
                         make_uint4(round, cluster_rank(), 0, 0), cluster_map(barrier + b, threadIdx.x));
-        mbarrier_wait(barrier + b, round / 2 % 2);
+        if (!mbarrier_wait(barrier + b, round / 2 % 2)) __trap();
         if (threadIdx.x == 0) {
             if (round + 2 < ROUNDS) mbarrier_expect(barrier + b, CLUSTER * sizeof(uint4));
             for (unsigned i = 0; i < CLUSTER; i++) sum += quad[b * CLUSTER + i].x * (quad[b * CLUSTER + i].y + 1);

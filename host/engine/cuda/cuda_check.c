@@ -1,5 +1,6 @@
 /* Messages of failed CUDA calls: see cuda_check.h. */
 #include "cuda_check.h"
+#include "stall.h"
 
 #include <string.h>
 
@@ -12,7 +13,13 @@ static const char *base_name(const char *file)
 
 px_status px_cuda_failed(cudaError_t error, const char *statement, const char *file, int line)
 {
+    char stalled[256];
     cudaGetLastError(); /* an error that is not sticky must not be found again by a later check */
+    if (px_stall_describe(stalled, sizeof stalled))
+        return px_fail(PX_ERR_CUDA,
+                       "%s; that is a mistake in perplex or a defect of the GPU: --recurrence step does without that "
+                       "kernel (%s:%d: %s: %s)",
+                       stalled, base_name(file), line, statement, cudaGetErrorName(error));
     if (error == cudaErrorMemoryAllocation)
         return px_fail(PX_ERR_MEMORY,
                        "%s:%d: %s: the GPU is out of memory; lower --hidden, --batch, --steps or --layers",

@@ -40,6 +40,7 @@ static void cuda_destroy(px_engine *base)
     px_cuda_staging_destroy(engine);
     px_blas_destroy(&engine->blas);
     if (engine->compute) cudaStreamDestroy(engine->compute);
+    px_stall_watch_end(&engine->stalls);
     px_cuda_memory_destroy(engine);
     cudaGetLastError();
     free(engine->scratch);
@@ -104,6 +105,7 @@ static px_status cuda_create(const px_model_config *model, const px_optimizer_co
     PX_TRY_GOTO(status, check_precision(engine, shape->precision), fail);
     PX_TRY_GOTO(status, px_cuda_plan_make(model, optimizer, shape, &engine->info, &engine->plan), fail);
     PX_TRY_GOTO(status, px_cuda_memory_create(engine), fail);
+    px_stall_watch_begin(&engine->stalls, engine->b.pinned_stall);
     PX_TRY_GOTO(status, create_scratch(engine), fail);
     PX_TRY_GOTO(status, px_blas_create(&engine->blas, shape->precision, engine->compute, engine->b.blas_workspace),
                 fail);

@@ -15,6 +15,7 @@
 #include "engine.h"
 #include "kernels.h"
 #include "plan.h"
+#include "stall.h"
 
 /* Memory of one engine. */
 typedef struct px_cuda_memory {
@@ -100,6 +101,7 @@ typedef struct px_cuda {
     int use_graphs; /* 0: PERPLEX_CUDA_GRAPHS=0, plain launches, so that a profiler sees phases around kernels */
     px_cuda_timing timing;
     px_cuda_reduction reduction;
+    px_stall_watch stalls;
     float *scratch; /* host [count]: row layout on its way to file layout; NULL where the layouts agree */
 } px_cuda;
 

@@ -169,6 +169,7 @@ static void cut_pinned(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_b
         b->pinned_slot[i] = take(arena, plan->window_bytes);
         b->pinned_update[i] = take(arena, sizeof(px_update_scalars));
     }
+    b->pinned_stall = take(arena, sizeof(px_stall));
     b->pinned_metrics = take(arena, sizeof(px_device_metrics));
     b->pinned_nll = take(arena, plan->rows * sizeof(float));
     b->pinned_probabilities = take(arena, next_rows(plan) * (size_t)plan->V * sizeof(float));

@@ -101,6 +101,7 @@ typedef struct px_cuda_buffers {
     /* pinned host memory */
     unsigned char *pinned_slot[2]; /* [window_bytes] */
     px_update_scalars *pinned_update[2];
+    px_stall *pinned_stall; /* written by kernels that waited in vain */
     px_device_metrics *pinned_metrics;
     float *pinned_nll;           /* [rows] */
     float *pinned_probabilities; /* [min(n, head_rows), V] */

@@ -41,6 +41,7 @@ static px_persistent_args args_of(px_cuda *engine, px_cuda_shape shape, int32_t 
         .reset = engine->b.window.reset,
         .h = engine->b.layer[l].h,
         .h_bf16 = engine->b.layer[l].h_bf16,
+        .stall = engine->b.pinned_stall,
         .operand = plan->shape.precision,
         .cell = plan->model.cell,
         .T = shape.T,

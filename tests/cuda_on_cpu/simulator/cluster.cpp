@@ -215,7 +215,7 @@ void mbarrier_expect(uint64_t *barrier, unsigned bytes, const place *where)
     end_phase(b, m);
 }
 
-void mbarrier_wait(uint64_t *barrier, unsigned parity, const place *where)
+bool mbarrier_wait(uint64_t *barrier, unsigned parity, const place *where)
 {
     thread *me = self();
     mbarrier *m;
@@ -227,7 +227,9 @@ void mbarrier_wait(uint64_t *barrier, unsigned parity, const place *where)
         me->parity = parity;
         if (!is_over(*m, parity)) wait_as(AT_MBARRIER);
     }
+    if (me->in_vain) return false;
     order_acquire(&m->token[parity]);
+    return true;
 }
 
 void describe_wait(const thread &t, char *text, size_t bytes)
@@ -249,6 +251,7 @@ bool store_later(char *to, const uint32_t words[4], char *barrier, const place *
     inside simulator;
     const std::shared_ptr<cluster> &home = self()->home->home;
     if (!store_is_valid(*home, to, barrier, where)) return true;
+    if (control().lost_store && --control().lost_store == 0) return true;
     if (prompt()) return false;
     flights.push_back({home, to, barrier, {words[0], words[1], words[2], words[3]}, where});
     return true;

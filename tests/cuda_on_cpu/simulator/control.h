@@ -26,6 +26,7 @@ struct settings {
     size_t shared_limit = 227 * 1024; /* dynamic shared memory that a kernel may ask for (H100's) */
     unsigned cluster_limit = 16; /* blocks of a cluster, where a kernel may have large ones (H100's); 0: no clusters */
     unsigned cooperative_limit = 1024; /* blocks that a cooperative launch can have on the device at once */
+    uint64_t lost_store = 0;           /* the so many-th st.async from now never arrives; 0: none is lost */
     bool strict = true;                /* barriers and warp functions must be reached at the same place by all */
 };
 settings &control();

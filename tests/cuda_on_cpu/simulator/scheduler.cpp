@@ -32,7 +32,7 @@ const char *const state_names[] = {"nothing",      "nothing",       "__syncthrea
 
 settings control_;
 counters statistics_;
-char fault[600];
+char fault[600], deadlock[390]; /* deadlock: what a thread waited for in vain */
 submit_hook submit_;
 pointer_hook is_device_;
 
@@ -106,12 +106,30 @@ void wake(std::vector<thread *> &threads)
 namespace
 {
 
+/* A wait that nobody can end any more comes to the end of its patience. */
+void run_out_of_patience()
+{
+    for (const std::unique_ptr<block> &b : blocks)
+        for (thread &t : b->threads) {
+            if (t.now != AT_MBARRIER) continue;
+            char text[200] = "";
+            describe_wait(t, text, sizeof text);
+            std::snprintf(deadlock, sizeof deadlock, "deadlock: thread %u of block %u waits in %s at %s:%d", t.linear,
+                          t.block_index.x, text, t.where->file, t.where->line);
+            t.in_vain = true;
+            t.now = READY;
+            ready.push_back(&t);
+            return;
+        }
+}
+
 /* The thread that runs next. Stores between blocks arrive meanwhile: now and then, and where nobody could run without
  * them. */
 thread *choose()
 {
     if (control_.order == STICKY && stores_under_way() && draw(8) == 0) deliver_store();
     while (!failed && ready_head == ready.size() && stores_under_way()) deliver_store();
+    if (!failed && ready_head == ready.size()) run_out_of_patience();
     if (failed || ready_head == ready.size()) return nullptr;
     thread *t;
     if (!newest_first()) {
@@ -464,11 +482,7 @@ void report_deadlock()
                 other = &t;
         }
     if (!one) return;
-    if (one->now == AT_MBARRIER) {
-        char text[200] = "";
-        describe_wait(*one, text, sizeof text);
-        fail(one->where, "deadlock: thread %u of block %u waits in %s", one->linear, one->block_index.x, text);
-    } else if (other)
+    if (other)
         fail(one->where, "deadlock: thread %u of block %u waits in %s, thread %u in %s at line %d", one->linear,
              one->block_index.x, state_names[one->now], other->linear, state_names[other->now], other->where->line);
     else
@@ -510,6 +524,12 @@ void barrier(const place *where)
             wait_as(AT_BARRIER);
     }
     order_acquire(&b->barrier_token[phase & 1]);
+}
+
+void trap()
+{
+    inside simulator;
+    fail(nullptr, "%s", deadlock[0] ? deadlock : "a trap");
 }
 
 void pause()
@@ -587,7 +607,7 @@ cudaError_t allow_large_clusters(const void *function)
 
 cudaError_t run(const launch &what, const std::function<void()> &kernel)
 {
-    fault[0] = 0;
+    fault[0] = deadlock[0] = 0;
     if (!launch_is_valid(what)) {
         std::snprintf(
             fault, sizeof fault,

@@ -33,6 +33,7 @@ struct thread : view {
     const place *where;      /* the call it waits in */
     const mbarrier *awaited; /* while AT_MBARRIER: a phase of that parity */
     unsigned parity;
+    bool in_vain;            /* nobody can end that phase any more */
     bool in_cluster_barrier; /* it has arrived there and not waited yet, in that phase */
     unsigned cluster_phase;
 };

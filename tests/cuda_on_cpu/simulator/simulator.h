@@ -52,6 +52,8 @@ struct launch {
 
 void barrier(const place *where);
 void pause(); /* others run first: for loops that wait for another block */
+/* The launch ends here with an error: what the thread had waited for in vain. */
+void trap();
 enum warp_op { SHUFFLE, SHUFFLE_XOR, SHUFFLE_UP, SHUFFLE_DOWN, BALLOT, ANY, ALL, SYNC, GATHER };
 /* All lanes of mask meet; a shuffle returns the value of lane `source`, a vote the bits of all lanes' values. */
 uint64_t meet(warp_op op, unsigned mask, uint64_t value, unsigned source, const place *where);
@@ -71,7 +73,8 @@ void cluster_arrive(const place *where);
 void cluster_wait(const place *where);
 void mbarrier_init(uint64_t *barrier, unsigned arrivals, const place *where);
 void mbarrier_expect(uint64_t *barrier, unsigned bytes, const place *where);
-void mbarrier_wait(uint64_t *barrier, unsigned parity, const place *where);
+/* Where nobody could ever end it, it returns false at last, and the launch's fault is that deadlock. */
+bool mbarrier_wait(uint64_t *barrier, unsigned parity, const place *where);
 /* true: the store has been taken and arrives later. false: it arrives now, and the caller, whom sanitizers see, makes
  * it and says so. */
 bool store_later(char *to, const uint32_t words[4], char *barrier, const place *where);
