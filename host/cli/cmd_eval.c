@@ -13,6 +13,7 @@
 #include "progress.h"
 #include "scored_text.h"
 #include "inputs.h"
+#include "token_writer.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -33,23 +34,6 @@ static const char HELP_END[] =
 static const char *const SETTINGS[] = {"data", "valid", "test", "invalid", "device", "threads", NULL};
 
 enum { DEFAULT_STEPS = 256 };
-
-/* ---- per token ------------------------------------------------------------------------------------------------ */
-
-typedef struct token_writer {
-    px_text_output output;
-    const px_vocabulary *vocabulary;
-} token_writer;
-
-static px_status write_token(void *context, int32_t id, double nll)
-{
-    token_writer *writer = context;
-    char text[PX_TOKEN_TEXT_BYTES];
-    if (fprintf(writer->output.stream, "%s\t%.9g\n", px_input_token_text(writer->vocabulary, id, text),
-                nll == 0 ? 0 : -nll) < 0)
-        return px_text_output_failed(&writer->output);
-    return PX_OK;
-}
 
 /* ---- the result ----------------------------------------------------------------------------------------------- */
 
@@ -236,12 +220,12 @@ static px_status print(const px_eval_job *job, const px_eval_score *scores, cons
 static px_status score_text(px_eval_job *job, px_eval_score *scores)
 {
     const eval_flags *flags = job->flags;
-    token_writer writer = {.vocabulary = job->first->vocabulary};
+    px_token_writer writer = {0};
     px_evaluation result;
     PX_TRY(check_streams(flags, job->text));
     if (flags->per_token) {
-        PX_TRY(px_text_output_open("per-token", flags->per_token, &writer.output));
-        job->per_token = write_token;
+        PX_TRY(px_token_writer_open(flags->per_token, job->first->vocabulary, &writer));
+        job->per_token = px_token_writer_write;
         job->context = &writer;
     }
     px_status status = px_text_output_close(&writer.output, px_eval_models(job, scores, &result));

@@ -63,10 +63,11 @@ static px_status print_result(const import_flags *flags, const px_import_result 
     char input[40];
     snprintf(input, sizeof input, sizes->embed ? "embedding of %d%s" : "one-hot input", sizes->embed,
              sizes->tied ? ", tied" : "");
-    px_print(stdout, "%s: %d layer%s of %d %s units, %s, vocabulary of %s; %s parameters, from %s%s%s\n", flags->out,
+    px_print(stdout, "%s: %d layer%s of %d %s units, %s%s, vocabulary of %s; %s parameters, from %s%s%s\n", flags->out,
              sizes->layers, sizes->layers > 1 ? "s" : "", sizes->hidden, px_cell_of(sizes->cell)->label, input,
-             px_text_count(a, sizes->vocab), px_text_count(b, (long long)result->weights), result->dtype,
-             result->prefix[0] ? " under " : "", result->prefix);
+             sizes->output == PX_OUTPUT_ADAPTIVE ? ", adaptive output" : "", px_text_count(a, sizes->vocab),
+             px_text_count(b, (long long)result->weights), result->dtype, result->prefix[0] ? " under " : "",
+             result->prefix);
     if (result->unknown_added)
         fprintf(
             stderr,

@@ -17,6 +17,7 @@
 #include "progress.h"
 #include "registry.h"
 #include "scored_text.h"
+#include "token_writer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -40,7 +41,7 @@ static const char *const SETTINGS[] = {"data",    "valid",     "test",      "lev
 enum { DEFAULT_ORDER = 5, WINDOW = 256, VALID = 0, TEST = 1 };
 
 typedef struct ngram_flags {
-    const char *model, *split_of[2];
+    const char *model, *split_of[2], *per_token;
     px_dynamic_flags dynamic;
     int32_t order;
     int lines; /* -1: where tokens end lines */
@@ -52,7 +53,7 @@ typedef struct ngram_part {
     const char *name;
     px_range range;
     px_ngram_result ngram;
-    double *ngram_nll, *network_nll; /* [tokens]; only with a network */
+    double *ngram_nll, *network_nll; /* [tokens]; NULL where nobody asks for them */
     double network_loss, mixed_loss;
 } ngram_part;
 
@@ -294,30 +295,57 @@ static px_status print_json(const ngram_job *job)
 
 static void print_result(const ngram_job *job)
 {
+    FILE *out = job->flags->per_token && strcmp(job->flags->per_token, "-") == 0 ? stderr : stdout;
     char a[32], b[32], c[32], d[32];
-    printf("%d-grams of %s tokens (level %s, vocabulary of %s), modified Kneser-Ney%s; %s, in %s\n",
-           px_ngram_order(job->ngram), px_text_count(a, (long long)(job->corpus.train.end - job->corpus.train.begin)),
-           px_level_name(px_vocabulary_options(job->corpus.vocabulary).level),
-           px_text_count(b, px_vocabulary_size(job->corpus.vocabulary)), job->line_end >= 0 ? ", line by line" : "",
-           px_text_bytes(c, (double)px_ngram_bytes(job->ngram)), px_text_seconds(d, job->seconds));
-    printf("            %12s %12s", "n-grams", "bits");
-    if (job->model.weights) printf(" %12s %12s", "network", "mixture");
-    printf(" %12s %9s\n", "tokens", "unknown");
+    fprintf(out, "%d-grams of %s tokens (level %s, vocabulary of %s), modified Kneser-Ney%s; %s, in %s\n",
+            px_ngram_order(job->ngram), px_text_count(a, (long long)(job->corpus.train.end - job->corpus.train.begin)),
+            px_level_name(px_vocabulary_options(job->corpus.vocabulary).level),
+            px_text_count(b, px_vocabulary_size(job->corpus.vocabulary)), job->line_end >= 0 ? ", line by line" : "",
+            px_text_bytes(c, (double)px_ngram_bytes(job->ngram)), px_text_seconds(d, job->seconds));
+    fprintf(out, "            %12s %12s", "n-grams", "bits");
+    if (job->model.weights) fprintf(out, " %12s %12s", "network", "mixture");
+    fprintf(out, " %12s %9s\n", "tokens", "unknown");
     for (int p = VALID; p <= TEST; p++) {
         const ngram_part *part = &job->part[p];
         if (!has(part)) continue;
-        printf("%-12s%12s %12.5f", part->name, px_text_perplexity(a, part->ngram.perplexity),
-               part->ngram.bits_per_token);
+        fprintf(out, "%-12s%12s %12.5f", part->name, px_text_perplexity(a, part->ngram.perplexity),
+                part->ngram.bits_per_token);
         if (job->model.weights)
-            printf(" %12s %12s", px_text_perplexity(b, exp(part->network_loss)),
-                   px_text_perplexity(c, exp(part->mixed_loss)));
-        printf(" %12s", px_text_count(d, part->ngram.tokens));
-        printf(" %9s\n", px_text_count(d, part->ngram.unknown));
+            fprintf(out, " %12s %12s", px_text_perplexity(b, exp(part->network_loss)),
+                    px_text_perplexity(c, exp(part->mixed_loss)));
+        fprintf(out, " %12s", px_text_count(d, part->ngram.tokens));
+        fprintf(out, " %9s\n", px_text_count(d, part->ngram.unknown));
     }
     if (job->model.weights)
-        printf("mixture     %.4f network + %.4f n-grams, found on the %s part\n", job->weight, 1 - job->weight,
-               job->part[job->weight_from].name);
-    px_dynamic_print(stdout, &job->dynamic);
+        fprintf(out, "mixture     %.4f network + %.4f n-grams, found on the %s part\n", job->weight, 1 - job->weight,
+                job->part[job->weight_from].name);
+    px_dynamic_print(out, &job->dynamic);
+}
+
+/* Room for the losses of single tokens, where they are asked for. */
+static px_status make_room(const ngram_job *job, ngram_part *part)
+{
+    const size_t tokens = part->range.end - part->range.begin - 1;
+    const int of_ngrams = job->flags->model || job->flags->per_token, of_network = job->flags->model != NULL;
+    if (of_ngrams) part->ngram_nll = malloc(tokens * sizeof *part->ngram_nll);
+    if (of_network) part->network_nll = malloc(tokens * sizeof *part->network_nll);
+    if ((of_ngrams && !part->ngram_nll) || (of_network && !part->network_nll))
+        return px_fail(PX_ERR_MEMORY, "no memory for the losses of %zu tokens", tokens);
+    return PX_OK;
+}
+
+/* The asked part's tokens under the n-grams alone. */
+static px_status write_tokens(const ngram_job *job)
+{
+    const ngram_part *part = &job->part[job->result];
+    px_token_writer writer = {0};
+    int32_t id;
+    px_status status = px_token_writer_open(job->flags->per_token, job->corpus.vocabulary, &writer);
+    for (size_t i = 0; status == PX_OK && i < (size_t)part->ngram.tokens; i++) {
+        status = px_tokens_copy(part->range.tokens, part->range.begin + 1 + i, 1, &id);
+        if (status == PX_OK) status = px_token_writer_write(&writer, id, part->ngram_nll[i]);
+    }
+    return px_text_output_close(&writer.output, status);
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
@@ -339,16 +367,11 @@ static px_status run_job(ngram_job *job, const px_config *given, const px_comman
     for (int p = VALID; p <= TEST; p++) {
         ngram_part *part = &job->part[p];
         if (!has(part)) continue;
-        size_t tokens = part->range.end - part->range.begin - 1;
-        if (flags->model) {
-            part->ngram_nll = malloc(tokens * sizeof *part->ngram_nll);
-            part->network_nll = malloc(tokens * sizeof *part->network_nll);
-            if (!part->ngram_nll || !part->network_nll)
-                return px_fail(PX_ERR_MEMORY, "no memory for the losses of %zu tokens", tokens);
-        }
+        PX_TRY(make_room(job, part));
         PX_TRY(px_ngram_score(job->ngram, part->range, &options, part->ngram_nll, &part->ngram));
     }
     if (flags->model) PX_TRY(mix(job, given));
+    if (flags->per_token) PX_TRY(write_tokens(job));
     px_progress_clear(&job->progress);
     job->seconds = px_clock() - started;
     if (flags->model && job->weight_from == TEST)
@@ -373,6 +396,9 @@ static px_status count_and_score(const ngram_flags *flags, const px_config *give
     PX_TRY(px_dynamic_flags_check(&flags->dynamic));
     if (flags->dynamic.rate && !flags->model)
         return px_fail(PX_ERR_ARGUMENT, "--dynamic: is for a network; name one by --model");
+    if (flags->json && flags->per_token && strcmp(flags->per_token, "-") == 0)
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--per-token - and --json: both are for standard output; give --per-token FILE");
     if (!given->corpus.data && !flags->split_of[0])
         return px_fail(PX_ERR_ARGUMENT, "ngram: no text to count n-grams in; give --data FILE, or --split-of RUN test");
     if (flags->split_of[0] && strcmp(flags->split_of[1], "valid") != 0 && strcmp(flags->split_of[1], "test") != 0)
@@ -407,6 +433,8 @@ int px_cmd_ngram(int argc, char **argv)
          "count what RUN was trained on, score that part of its text"},
         {"model", "M", PX_FLAG_STRING, &flags.model, 0, 0, "a network to compare and to mix with, on its vocabulary"},
         PX_DYNAMIC_FLAG_ROWS(flags.dynamic),
+        {"per-token", "FILE", PX_FLAG_OUT_TEXT, &flags.per_token, 0, 0,
+         "write each token and its log-probability under the n-grams"},
         {"lines", NULL, PX_FLAG_SWITCH, &flags.lines, 0, 0,
          "no n-gram goes on across a line end [words: yes; else --no-lines]"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the result as one JSON object on standard output"},

@@ -47,6 +47,7 @@ void px_model_describe(const px_model *model, px_model_facts *facts)
         .step = model->file.step,
         .validation_loss = model->file.valid_loss,
         .level = px_level_name(px_vocabulary_options(model->file.vocabulary).level),
+        .output = px_output_names[sizes->output],
     };
 }
 

@@ -107,7 +107,7 @@ static void fill_ones(const px_tensor *b_h, const px_model_config *model, float 
 px_status px_parameters_init(const px_parameters *table, const px_model_config *model, uint64_t seed, float *flat)
 {
     double output_rms[PX_MAX_LAYERS] = {0};
-    if (model->init == PX_INIT_FAN_IN) PX_TRY(px_init_output_rms(model->cell, model->layers, output_rms));
+    if (model->init == PX_INIT_FAN_IN) PX_TRY(px_init_output_rms(model, output_rms));
     memset(flat, 0, table->count * sizeof *flat);
     for (int32_t k = 0; k < table->tensor_count; k++) {
         const px_tensor *tensor = &table->tensor[k];

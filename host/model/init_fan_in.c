@@ -21,14 +21,15 @@ static const double CLUSTER_RMS = 1;   /* of T_i, what the second matrix of an a
 
 /* ---- the pilot ------------------------------------------------------------------------------------------------------
  *
- * How large a layer's output is follows from its cell, and from how long the layer below remembers. It is measured on a
- * network of the same cell and depth, of UNITS units a layer, while it reads STEPS random tokens: layer after layer,
- * each with the weights that the scheme gives it. */
+ * How large a layer's output is follows from its cell, and from how long it and the layer below remember. It is
+ * measured on a network of the same cell and depth, of UNITS units a layer, while it reads STEPS random tokens: layer
+ * after layer, each with the weights that the scheme gives it; those of an orthogonal W_hh are drawn, which keeps
+ * lengths nearly. */
 
 enum { UNITS = 64, STEPS = 64 };
 
 typedef struct pilot {
-    px_cell cell;
+    const px_model_config *model;
     float w_xh[PX_CELL_GATES_MAX][UNITS][UNITS], w_hh[PX_CELL_GATES_MAX][UNITS][UNITS]; /* of deviation 1 */
     double input[STEPS][UNITS], output[STEPS][UNITS];                                   /* of the layer */
     px_cell_unit unit[UNITS];
@@ -56,21 +57,31 @@ static double read_input(const pilot *p, int32_t layer, int gate, int t, int i)
     return layer == 0 ? p->w_xh[gate][i][t] : product(p->w_xh[gate][i], p->input[t]);
 }
 
+/* What unit i's gate reads of the step before, through W_hh as --init-recurrent has it. */
+static double read_state(const pilot *p, int gate, int t, int i)
+{
+    const px_model_config *model = p->model;
+    if (t == 0) return 0;
+    if (model->init_recurrent == PX_INIT_RECURRENT_IDENTITY) return model->init_gain * p->output[t - 1][i];
+    return (model->init_recurrent == PX_INIT_RECURRENT_SAME ? 1 : model->init_gain) *
+           product(p->w_hh[gate][i], p->output[t - 1]);
+}
+
 static void step_unit(pilot *p, int32_t layer, double input_scale, int t, int i)
 {
-    const px_cell_info *info = px_cell_of(p->cell);
+    const px_cell_info *info = px_cell_of(p->model->cell);
     px_cell_unit *unit = &p->unit[i];
     unit->u = 0;
     for (int s = 0; s < info->states; s++) unit->before[s] = unit->now[s];
     for (int gate = 0; gate < info->gates; gate++) {
-        const double recurrent = t > 0 ? product(p->w_hh[gate][i], p->output[t - 1]) : 0;
+        const double recurrent = read_state(p, gate, t, i);
         unit->z[gate] = input_scale * read_input(p, layer, gate, t, i) + (gate == info->ones);
         if (gate == info->lone)
             unit->u = recurrent;
         else
             unit->z[gate] += recurrent;
     }
-    px_cell_maths[p->cell].forward(unit);
+    px_cell_maths[p->model->cell].forward(unit);
     p->output[t][i] = unit->now[0];
 }
 
@@ -90,13 +101,13 @@ static double run_layer(pilot *p, int32_t layer, double input_rms)
     return sqrt(sum / (STEPS * UNITS));
 }
 
-px_status px_init_output_rms(px_cell cell, int32_t layers, double rms[PX_MAX_LAYERS])
+px_status px_init_output_rms(const px_model_config *model, double rms[PX_MAX_LAYERS])
 {
     pilot *p = malloc(sizeof *p);
     if (!p)
         return px_fail(PX_ERR_MEMORY, "no memory for the %zu bytes that initial weights are measured with", sizeof *p);
-    p->cell = cell;
-    for (int32_t l = 0; l < layers; l++) rms[l] = run_layer(p, l, l == 0 ? 1 : rms[l - 1]);
+    p->model = model;
+    for (int32_t l = 0; l < model->layers; l++) rms[l] = run_layer(p, l, l == 0 ? 1 : rms[l - 1]);
     free(p);
     return PX_OK;
 }

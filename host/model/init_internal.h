@@ -17,10 +17,9 @@ void px_init_normal_pair(uint64_t seed, uint32_t k, uint64_t pair, double normal
 px_status px_init_orthogonal(uint64_t seed, uint32_t k, uint64_t pair, size_t h, double gain, float *out);
 
 /* Root mean square of each layer's output over the first 64 steps, where weights are those of --init fan-in: rms
- * [layers]. PX_ERR_MEMORY. */
-px_status px_init_output_rms(px_cell cell, int32_t layers, double rms[PX_MAX_LAYERS]);
-/* Deviation of a tensor's weights by --init fan-in; output_rms: of px_init_output_rms for the model's cell and depth.
- */
+ * [layers]. Of the model, cell, depth and recurrent weights count. PX_ERR_MEMORY. */
+px_status px_init_output_rms(const px_model_config *model, double rms[PX_MAX_LAYERS]);
+/* Deviation of a tensor's weights by --init fan-in; output_rms: of px_init_output_rms for the model. */
 double px_init_fan_in(const px_tensor *tensor, const px_model_config *model, const double *output_rms);
 
 #endif

@@ -349,6 +349,7 @@ const char *px_run_data_model(const px_run_data *data, char buffer[96])
     int used =
         snprintf(buffer, 96, "%d × %d %s", (int)model->layers, (int)model->hidden, px_cell_of(model->cell)->label);
     if (model->embed)
-        snprintf(buffer + used, 96 - (size_t)used, ", d = %d%s", (int)model->embed, model->tied ? " tied" : "");
+        used += snprintf(buffer + used, 96 - (size_t)used, ", d = %d%s", (int)model->embed, model->tied ? " tied" : "");
+    if (model->output == PX_OUTPUT_ADAPTIVE) snprintf(buffer + used, 96 - (size_t)used, ", adaptive");
     return buffer;
 }

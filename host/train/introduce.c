@@ -42,11 +42,25 @@ static void warn_of_vocabulary(const px_run *run)
                          "it of a training text alone");
 }
 
+static void introduce_model(px_run *run, double bytes)
+{
+    const px_model_config *model = &run->config.model;
+    char a[32], b[32], input[48], output[48] = "";
+    snprintf(input, sizeof input, model->embed ? "%d-wide embeddings%s" : "one-hot input", (int)model->embed,
+             model->tied ? ", tied" : "");
+    if (model->output == PX_OUTPUT_ADAPTIVE)
+        snprintf(output, sizeof output, ", adaptive output (%d cluster%s)", (int)model->cutoffs.count,
+                 model->cutoffs.count > 1 ? "s" : "");
+    px_run_line(run, "model: %d layer%s of %d %s units, %s%s; %s parameters, %s in all", (int)model->layers,
+                model->layers > 1 ? "s" : "", (int)model->hidden, px_cell_of(model->cell)->label, input, output,
+                px_text_count(a, (long long)run->parameters.weights), px_text_bytes(b, bytes));
+}
+
 px_status px_run_introduce(px_run *run)
 {
     const px_model_config *model = &run->config.model;
     px_engine_memory memory;
-    char a[32], b[32], input[48], device[256];
+    char a[32], b[32], device[256];
     px_run_line(run, "corpus: %s tokens to train on, vocabulary of %s (%s)",
                 px_text_count(a, (long long)length(run->corpus.train)), px_text_count(b, model->vocab),
                 px_level_tokens(run->config.corpus.text.level));
@@ -57,11 +71,7 @@ px_status px_run_introduce(px_run *run)
 
     PX_TRY(px_engine_memory_of(px_device_or_default(run->config.device), model, &run->config.optimizer,
                                &run->engine->shape, &memory));
-    snprintf(input, sizeof input, model->embed ? "%d-wide embeddings%s" : "one-hot input", (int)model->embed,
-             model->tied ? ", tied" : "");
-    px_run_line(run, "model: %d layer%s of %d %s units, %s; %s parameters, %s in all", (int)model->layers,
-                model->layers > 1 ? "s" : "", (int)model->hidden, px_cell_of(model->cell)->label, input,
-                px_text_count(a, (long long)run->parameters.weights), px_text_bytes(b, (double)memory.total));
+    introduce_model(run, (double)memory.total);
     PX_TRY(px_engine_describe(run->engine, device, sizeof device));
     px_run_line(run, "device: %s", device);
     if (run->share.ranks > 1 || run->share.windows > 1) {

@@ -33,6 +33,7 @@ typedef struct px_model_facts {
     int64_t step;           /**< updates that made it; 0 = it was imported */
     double validation_loss; /**< nats per token when it was saved; NaN = not evaluated */
     const char *level;      /**< what a token is: "byte", "char", "word", or a piece: "sentencepiece", "byte-bpe" */
+    const char *output;     /**< the output layer: "softmax" or "adaptive" */
 } px_model_facts;
 
 /** Fills facts; its text lives for the process's life. */

@@ -12,6 +12,7 @@ setting() { sed -n "s/^$2 = //p" "$1/config"; }
 run train "${SIZES[@]}" --run a --max-steps 60 --threads 1
 done_with "a run with an adaptive output layer is trained" 0
 must "it learns" less "$(grep -o '"valid_loss": *[0-9.]*' a/metrics.jsonl | tail -n 1 | tr -dc 0-9.)" 4
+must "its line says so" grep -qE '^model: .* 8-wide embeddings, adaptive output \([0-9] clusters?\);' "$OUT"
 must "its cutoffs come from the text and stand in its configuration" grep -qE '^cutoffs = [0-9]+(,[0-9]+)*$' a/config
 run info a
 for tensor in decoder.head.weight decoder.tail.0.0.weight decoder.tail.0.1.weight; do
@@ -51,6 +52,8 @@ run sample --model a --length 30 --seed 5
 done_with "texts can be made" 0
 run ngram --order 2 --split-of a valid --model a --json
 done_with "it mixes with an n-gram model" 0
+run report a --out page.html
+must "its report says what it is" grep -q '1 × 32 tanh, d = 8, adaptive' page.html
 run inspect --model a --data other.txt
 done_with "it can be inspected" 0
 run train "${SIZES[@]}" --dry-run --max-steps 60

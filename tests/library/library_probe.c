@@ -227,6 +227,14 @@ static px_status print_text(px_model *model, const char *path)
     return status;
 }
 
+static px_status print_facts(const px_model *model)
+{
+    px_model_facts facts;
+    px_model_describe(model, &facts);
+    printf("%d %d %d %d %s %s\n", facts.embedding, facts.hidden, facts.layers, facts.tied, facts.level, facts.output);
+    return PX_OK;
+}
+
 static px_status print_score(px_session *session, const char *line)
 {
     px_line_score score;
@@ -270,6 +278,7 @@ int main(int argc, char **argv)
     px_status status = px_session_create(model, &options, &session);
     if (status == PX_OK && strcmp(argv[1], "score") == 0) status = print_score(session, argv[3]);
     if (status == PX_OK && strcmp(argv[1], "tokens") == 0) status = print_tokens(model, session, argv[3]);
+    if (status == PX_OK && strcmp(argv[1], "facts") == 0) status = print_facts(model);
     if (status == PX_OK && strcmp(argv[1], "text") == 0) status = print_text(model, argv[3]);
     if (status == PX_OK && strcmp(argv[1], "write") == 0 && argc == 6) status = print_written(session, argv);
     if (status == PX_OK && strcmp(argv[1], "check") == 0) everything(model, session, argv[3]);

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The n-gram command: whose tokens are counted and scored, and mixing with a network.
+PAIRED=$(cd "$(dirname "$0")/../../bench" && pwd)/paired.sh
 . "$(dirname "$0")/../cli/lib.sh"
 make_text text.txt 1500
 make_text other.txt 120
@@ -56,6 +57,23 @@ must "the weight is a share" test "$(awk -v w="$(json weight)" 'BEGIN { print (w
 run eval --split-of model test --json
 must "the network's perplexity is that of eval" near "$(json perplexity)" "$network" 1e-6
 must "over the same tokens" test "$(json tokens)" = "$tokens"
+
+# ---- token by token, beside the network's
+run ngram --order 4 --split-of model test --per-token ngram.tsv --json
+done_with "--per-token writes what n-grams give each token" 0
+must "a line for each" test "$(wc -l <ngram.tsv)" = "$tokens"
+must "they add up to the loss" near "$(awk -F '\t' '{ s -= $2 } END { printf "%.12g", s / NR }' ngram.tsv)" "$(json loss)" 1e-8
+run ngram --order 4 --split-of model test --per-token -
+must "- is standard output, with nothing else on it" cmp "$OUT" ngram.tsv
+run eval --split-of model test --per-token network.tsv
+must "eval writes the same tokens" cmp <(cut -f 1 ngram.tsv) <(cut -f 1 network.tsv)
+must "a paired comparison has the perplexities of both" grep -qF \
+    "perplexity $(awk -v p="$network" 'BEGIN { printf "%.2f", p }'), baseline $(awk -v p="$ngram" 'BEGIN { printf "%.2f", p }')" \
+    <("$PAIRED" ngram.tsv network.tsv network.tsv)
+head -n 5 network.tsv >few.tsv
+must "and wants the same tokens" test "$("$PAIRED" ngram.tsv few.tsv >/dev/null 2>&1; echo $?)" = 2
+refuses "--per-token - and --json want the same place" 2 'standard output' ngram --order 2 --split-of model test --per-token - --json
+refuses "--per-token over the text" 2 'is read here' ngram --order 2 --data text.txt --per-token text.txt
 run ngram --order 4 --split-of model valid --json
 must "--split-of valid asks for the validation part" test "$(json part)" = valid
 run ngram --order 4 --data text.txt --split 0.8,0.1,0.1 --json
