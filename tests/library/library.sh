@@ -44,7 +44,16 @@ for level in byte char word; do
         must "$level: the same seed writes the same text as sample ('$prompt')" cmp written wanted.trimmed
     done
 
+    probe facts "$level" -
+    must "$level: its output layer is named" test "$(awk '{ print $5, $6 }' "$OUT")" = "$level softmax"
+
     probe check "$level" other.txt
     done_with "$level: pieces, next tokens, threads and errors: $(head -c 300 "$OUT")" 0
 done
+
+tiny_model adaptive --level word --embed 8 --output adaptive
+probe facts adaptive -
+must "an adaptive output layer is named, beside sizes" test "$(cat "$OUT")" = "8 24 1 0 word adaptive"
+probe check adaptive other.txt
+done_with "adaptive: pieces, next tokens, threads and errors: $(head -c 300 "$OUT")" 0
 finish
