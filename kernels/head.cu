@@ -5,8 +5,8 @@
  * memory after that; wider rows are read twice (running maximum and sum first). The sum leaves the target out:
  *     S' = sum over j != target of exp(o_j - max),  S = S' + exp(o_target - max)
  *     nll = log(1 + S') where the target is the maximum, else (max - o_target) + log S;   d_target = -S' / S
- * so that neither a loss close to 0 nor the gradient of a nearly certain target is a difference of two numbers close
- * to 1. Infinite logits follow host/model/loss.h: exp(o - max) is 1 where o = max, also where both are infinite. */
+ * so that neither a loss close to 0 nor the gradient of a nearly certain target is a difference of two numbers close to
+ * 1. Infinite logits follow host/model/loss.h: exp(o - max) is 1 where o = max, also where both are infinite. */
 #include "device.h"
 #include "philox.h"
 

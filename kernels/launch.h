@@ -79,8 +79,8 @@ static inline cudaError_t px_launch_kernel(const px_launch_attributes &wanted, v
 #endif
 
 /* Evaluates a launch with NAME, a constant that it may use as a template argument, being what the condition is: one
- * launch of kernel<ALIGNED> instead of a ladder with one for each case. They nest: return PX_SWITCH(aligned, ALIGNED,
- * PX_SWITCH(drops, DROP, PX_LAUNCH((kernel<ALIGNED, DROP>), grid, block, 0, stream, args))); */
+ * launch of kernel<ALIGNED> instead of a ladder with one for each case. They nest:
+ *     return PX_SWITCH(aligned, ALIGNED, PX_SWITCH(drops, DROP, PX_LAUNCH((kernel<ALIGNED, DROP>), grid, block, 0, stream, args))); */
 #define PX_SWITCH(condition, NAME, ...)                                                                                \
     [&] {                                                                                                              \
         if (condition) {                                                                                               \

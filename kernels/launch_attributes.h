@@ -9,8 +9,8 @@ struct px_launch_attributes {
                          8, or as many as PX_ALLOW_LARGE_CLUSTERS has allowed the kernel (16). 0: no clusters */
     bool cooperative; /* all blocks are on the device at once, or the launch is refused: the grid may wait for itself */
     bool overlap;     /* programmatic dependent launch: the kernel may begin before the one before it in the stream has
-                         ended, and calls     dependency_wait() (device.h) before it touches anything. Compute
-                         capability 9.0 */
+                         ended, and calls dependency_wait() (device.h) before it touches anything. Compute capability
+                         9.0 */
 };
 
 #endif

@@ -1,10 +1,9 @@
-/* products [--threads LIST] [--rounds N] [--small] [--commit ID] [--json FILE] [--markdown FILE]     or     products
- * --check
+/* products [--threads LIST] [--rounds N] [--small] [--commit ID] [--json FILE] [--markdown FILE]     or     products --check
  *
  * Times every product of the sizes of `perplex bench --preset quick` (n=32, T=35): perplex's own for each instruction
  * set of the processor, oneDNN's and OpenBLAS's, in turns, beside the peak measured between the turns; then the
- * register tile alone. --small leaves out V=10,000;
- * --check only compares every contender's results with a plain loop in double. */
+ * register tile alone. --small leaves out V=10,000; --check only compares every contender's results with a plain loop
+ * in double. */
 #include "products.h"
 
 #include "fma.h"

@@ -2,9 +2,9 @@
  *
  * A machine is in one of its states; there it emits a symbol with a given probability and goes to the state that
  * belongs to the symbol. Unifilar: in a state each symbol leads to one state only, so the symbols tell the states, and
- * the entropy rate is that of the next symbol given the state, averaged over the stationary distribution: H = sum_s
- * pi_s sum_x -p(x|s) log2 p(x|s)  bits per symbol,   pi = pi P. Source: Shannon 1948, section 7; Crutchfield and Young,
- * Phys. Rev. Lett. 63 (1989) for the examples. */
+ * the entropy rate is that of the next symbol given the state, averaged over the stationary distribution:
+ *     H = sum_s pi_s sum_x -p(x|s) log2 p(x|s)  bits per symbol,   pi = pi P.
+ * Source: Shannon 1948, section 7; Crutchfield and Young, Phys. Rev. Lett. 63 (1989) for the examples. */
 #ifndef PX_STATE_MACHINE_H
 #define PX_STATE_MACHINE_H
 

@@ -12,9 +12,10 @@
 void px_hint_command(const px_command_line *line);
 
 /* The message without remedies that name flags which the command does not have. A remedy is an alternative of a part
- * behind the first "; ": "x: not UTF-8; use --level byte or --invalid replace"   becomes, for eval,   "x: not UTF-8;
- * use --invalid replace" Flags of other programs ("perplex info --devices", "mpirun -n 2") stay. Returns buffer (room
- * bytes), or message where nothing was cut or the buffer is too small. */
+ * behind the first "; ":
+ *     "x: not UTF-8; use --level byte or --invalid replace"   becomes, for eval,   "x: not UTF-8; use --invalid replace"
+ * Flags of other programs ("perplex info --devices", "mpirun -n 2") stay. Returns buffer (room bytes), or message where
+ * nothing was cut or the buffer is too small. */
 const char *px_hint_for_command(const char *message, char *buffer, size_t room);
 
 #endif

@@ -3,16 +3,17 @@
  * The automaton (state_machine.h) is unifilar: state and symbol tell the next state. The network has a unit for each
  * edge (s, x, s'), which is on after symbol x was read in state s, and one more unit u that is on after any symbol.
  * Exactly one edge unit is on. Before anything was read H = 0, which stands for the automaton's first state. With on(s)
- * = 1 where a unit of an edge into s was on, z_e = A (token is x) + A on(s) - threshold,    threshold = A (ReLU) or 3/2
- * A (tanh) ReLU, A = 1: H is 1 or 0. tanh, A = 40: z is +-20, where tanh is +-1 in fp32 and double alike, so that on(s)
- * is a sum of (H + 1) / 2. Before the first symbol u = 0 tells the units of the first state's edges that they are
- * meant. The output's logits, for the edge that is on, are O_x = 40 + log p(x | s')   for symbols that may follow,  0
- * for others, whose share e^-40 is below what a double resolves beside 1 so that softmax(O) is the source's own
- * distribution: on a language without choice every token has probability 1 and perplexity 1; on others the loss of a
- * text is its code length under the source, and the entropy rate on average. <unk> has bias -infinity and so
- * probability 0 (perplexity infinity), unless it is a symbol of the automaton. Sources: Minsky 1967, Computation:
- * Finite and Infinite Machines, 3.5 (a unit for each pair of state and input); Dive into Deep Learning, exercises
- * of 8.4. */
+ * = 1 where a unit of an edge into s was on,
+ *     z_e = A (token is x) + A on(s) - threshold,    threshold = A (ReLU) or 3/2 A (tanh)
+ * ReLU, A = 1: H is 1 or 0. tanh, A = 40: z is +-20, where tanh is +-1 in fp32 and double alike, so that on(s) is a sum
+ * of (H + 1) / 2. Before the first symbol u = 0 tells the units of the first state's edges that they are meant. The
+ * output's logits, for the edge that is on, are
+ *     O_x = 40 + log p(x | s')   for symbols that may follow,  0 for others, whose share e^-40 is below what a double resolves beside 1
+ * so that softmax(O) is the source's own distribution: on a language without choice every token has probability 1 and
+ * perplexity 1; on others the loss of a text is its code length under the source, and the entropy rate on average.
+ * <unk> has bias -infinity and so probability 0 (perplexity infinity), unless it is a symbol of the automaton. Sources:
+ * Minsky 1967, Computation: Finite and Infinite Machines, 3.5 (a unit for each pair of state and input); Dive into Deep
+ * Learning, exercises of 8.4. */
 #ifndef PX_CONSTRUCT_H
 #define PX_CONSTRUCT_H
 

@@ -1,12 +1,13 @@
 /* Pieces: tokens that are parts of words, as the tools that cut texts into them spell them.
  *
- *     sentencepiece  U+2581 stands for a space, and one stands before a text; <0xNN> is a byte (Kudo and Richardson
- * 2018) byte-bpe       GPT-2's: each byte is a printable character, a space U+0120 and a line end U+010A (Radford et
- * al. 2019)
+ *     sentencepiece  U+2581 stands for a space, and one stands before a text; <0xNN> is a byte
+ *                    (Kudo and Richardson 2018)
+ *     byte-bpe       GPT-2's: each byte is a printable character, a space U+0120 and a line end U+010A
+ *                    (Radford et al. 2019)
  *
  * A name in angle or square brackets (<s>, </s>, <|endoftext|>, [PAD]) is a mark, no text: joined, it ends a line,
- * unless one has just begun. So joined pieces read as the text that was cut, and their bytes and words can be counted.
- */
+ * unless one has just begun. So joined pieces read as the text that was cut, and their bytes and words can be
+ * counted. */
 #ifndef PX_PIECES_H
 #define PX_PIECES_H
 

@@ -3,8 +3,7 @@
  * A sink is called once for each token, with the token's text (valid during the call). What is a token:
  *   byte   every byte
  *   char   every Unicode code point of UTF-8 (checked)
- *   word   what stands between white space (as Python's str.split has it), and "<eos>" for every '\n'; a last line
- * without
+ *   word   what stands between white space (as Python's str.split has it), and "<eos>" for every '\n'; a last line without
  *          '\n' gives none. UTF-8, checked.
  * Normalised to letters, byte and char see: a-z as they are, A-Z in lower case, and
  *   letters          every longest run of other characters as one space, at both ends of the text too;

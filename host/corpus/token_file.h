@@ -1,9 +1,9 @@
 /* Token files: a whole text as ids with its vocabulary, in one file.
  *
  *     bytes 0..127   header (below), little-endian
- *     then           ids [count], uint16 or uint32 little-endian; the value V (the vocabulary's size) is a token that
- * the vocabulary lacks (the header counts them; 0 of them: plain ids) then           the vocabulary's text form
- * (vocabulary_text.c), to the file's end
+ *     then           ids [count], uint16 or uint32 little-endian; the value V (the vocabulary's size) is a token that the
+ *                    vocabulary lacks (the header counts them; 0 of them: plain ids)
+ *     then           the vocabulary's text form (vocabulary_text.c), to the file's end
  *
  * Everything is under a checksum (XXH3, 64 bits): ids, vocabulary text, header. */
 #ifndef PX_TOKEN_FILE_H

@@ -1,12 +1,17 @@
 /* Dynamic evaluation: a model that learns from the text which it is scored on, each window after it has been scored.
  *
  * A window of T tokens is scored with the weights w that the windows before it have left; then g, the gradient of its
- * mean loss (truncated at the window's start), changes them: sgd   w -= rate * g * min(1, clip / |g|) Mikolov et al.
- * 2010, Recurrent neural network based language model, 3.1 rms   w += decay * s * (w0 - w) - rate * g / (r + epsilon)
- * Krause, Kahembwe, Murray, Renals 2018, Dynamic r = root of the mean of g^2 over windows of the training text
- * Evaluation of Neural Sequence Models, (6) to (9) s = min(r / mean(r), 1 / decay)                                w0:
- * the trained weights; mean over all of them One stream; the hidden state is carried on as without it. Dropout takes no
- * part. A token of probability 0 has no gradient: it is scored, and not learned from. */
+ * mean loss (truncated at the window's start), changes them:
+ *     sgd   w -= rate * g * min(1, clip / |g|)
+ *     rms   w += decay * s * (w0 - w) - rate * g / (r + epsilon)
+ *           w0: the trained weights
+ *           r = root of the mean of g^2 over windows of the training text
+ *           s = min(r / mean(r), 1 / decay), the mean over all weights
+ * sgd: Mikolov et al. 2010, Recurrent neural network based language model, 3.1. rms: Krause, Kahembwe, Murray, Renals
+ * 2018, Dynamic Evaluation of Neural Sequence Models, (6) to (9).
+ *
+ * One stream; the hidden state is carried on as without it. Neither dropout nor the activation penalties take part. A
+ * token of probability 0 has no gradient: it is scored, and not learned from. */
 #ifndef PX_DYNAMIC_H
 #define PX_DYNAMIC_H
 

@@ -3,9 +3,10 @@
  * The gradient by lag. Let loss_t = -log p(token t+1 | tokens 0..t). For layer l and lag k the inspection takes the
  * total derivative of loss_t with respect to the state H^l_{t-k}: an injected change of that state reaches loss_t
  * through every later step of its layer and through the layers above. Its Euclidean norm is averaged over many
- * positions t of a text: norm[k] = mean over t of | d loss_t / d H^l_{t-k} |_2 ,   k = 0 .. K A simple recurrent
- * network multiplies that gradient by W_hh diag(f') once a step, so that it shrinks or grows like rate^k. Sources:
- * Bengio, Simard and Frasconi 1994; Pascanu, Mikolov and Bengio 2013; Dive into Deep Learning, 8.7.
+ * positions t of a text:
+ *     norm[k] = mean over t of | d loss_t / d H^l_{t-k} |_2 ,   k = 0 .. K
+ * A simple recurrent network multiplies that gradient by W_hh diag(f') once a step, so that it shrinks or grows like
+ * rate^k. Sources: Bengio, Simard and Frasconi 1994; Pascanu, Mikolov and Bengio 2013; Dive into Deep Learning, 8.7.
  *
  * Everything is computed in double precision from a model's fp32 weights, without dropout, by plain loops of this
  * folder: neither an engine nor a device is needed. Memory does not grow with the text. */

@@ -2,12 +2,14 @@
  *
  * softmax   O = H W_hq + b_q [n,V], p = softmax(O); every row of logits has V of them.
  * adaptive  Grave et al. 2017, "Efficient softmax approximation for GPUs": exact and normalised, but for a frequent
- * token only a short row is computed. The same model as torch.nn.AdaptiveLogSoftmaxWithLoss with div_value 4 and a head
- * without bias. Ids stand in order of frequency; K ascending cutoffs cut them into the shortlist [0, c_0) and K
- * clusters, cluster i being [c_i, c_{i+1}) with c_K = V. A   = H W_headT              [n, c_0 + K]: a logit for each
- * token of the shortlist, then one for each cluster O_i = (H D_iT) U_iT          [n, c_{i+1} - c_i]: D_i [d_i, h], U_i
- * [c_{i+1} - c_i, d_i], d_i = floor(h / 4^(i+1)) p(v) = softmax(A)_v where v < c_0, else softmax(A)_{c_0 + i}
- * softmax(O_i)_{v - c_i} for the cluster i of v */
+ *           token only a short row is computed. The same model as torch.nn.AdaptiveLogSoftmaxWithLoss with div_value 4
+ *           and a head without bias. Ids stand in order of frequency; K ascending cutoffs cut them into the shortlist
+ *           [0, c_0) and K clusters, cluster i being [c_i, c_{i+1}) with c_K = V.
+ *
+ *     A   = H W_head^T           [n, c_0 + K]: a logit for each token of the shortlist, then one for each cluster
+ *     O_i = (H D_i^T) U_i^T      [n, c_{i+1} - c_i]: D_i [d_i, h], U_i [c_{i+1} - c_i, d_i], d_i = floor(h / 4^(i+1))
+ *     p(v) = softmax(A)_v                                      where v < c_0
+ *     p(v) = softmax(A)_{c_0 + i} softmax(O_i)_{v - c_i}       for the cluster i of v */
 #ifndef PX_OUTPUT_LAYER_H
 #define PX_OUTPUT_LAYER_H
 

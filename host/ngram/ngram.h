@@ -2,13 +2,14 @@
  *
  * With order K, h_k the last k-1 tokens, and w the next one:
  *     p_0(w)     = 1 / V
- *     p_k(w|h_k) = (max(c(h_k w) - D_k(c), 0) + (D_k(1) N1(h_k) + D_k(2) N2(h_k) + D_k(3) N3(h_k)) p_{k-1}(w)) / sum_v
- * c(h_k v) p(w|h)     = p_K(w|h_K); a context that was never followed by anything is left out: p_k = p_{k-1} c is how
- * often the K-gram stood in the training text; for k < K it is the number of different tokens that stood before the
- * k-gram (the place before the first token counts as one more of them). N1, N2, N3: how many w have c(h_k w) = 1, = 2,
- * >= 3. Discounts of an order, from n_i, the number of its k-grams with c = i, with Y = n_1 / (n_1 + 2 n_2): D(i) = i -
- * (i + 1) Y n_{i+1} / n_i   for i = 1, 2, 3 (3: and more) Where one of these does not lie in (0, i] (too small a text)
- * the order has D = 1/2, 1, 3/2, as KenLM's fallback has. <unk> is a token like any other.
+ *     p_k(w|h_k) = (max(c(h_k w) - D_k(c), 0) + (D_k(1) N1(h_k) + D_k(2) N2(h_k) + D_k(3) N3(h_k)) p_{k-1}(w)) / sum_v c(h_k v)
+ *     p(w|h)     = p_K(w|h_K); a context that was never followed by anything is left out: p_k = p_{k-1}
+ * c is how often the K-gram stood in the training text; for k < K it is the number of different tokens that stood
+ * before the k-gram (the place before the first token counts as one more of them). N1, N2, N3: how many w have c(h_k w)
+ * = 1, = 2, >= 3. Discounts of an order, from n_i, the number of its k-grams with c = i, with Y = n_1 / (n_1 + 2 n_2):
+ *     D(i) = i - (i + 1) Y n_{i+1} / n_i   for i = 1, 2, 3 (3: and more)
+ * Where one of these does not lie in (0, i] (too small a text) the order has D = 1/2, 1, 3/2, as KenLM's fallback has.
+ * <unk> is a token like any other.
  *
  * A text is one stream, or, with a token that ends lines (<eos>), a list of lines, as the n-gram toolkits have it: no
  * n-gram then goes on across a line end. In first place the token stands for the beginning of a line, where it is never

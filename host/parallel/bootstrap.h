@@ -2,9 +2,9 @@
  * other in any other way. Three ways, the first that is possible unless one is asked for:
  *
  *     mpi    a broadcast of the caller's
- *     tcp    rank 0 listens on MASTER_ADDR alone, port MASTER_PORT; who asks must know a random key that lies in a file
- * which only this user can read. Without a port the system chooses one, published in a file beside the key file   a
- * shared folder: files named by job, step and restart
+ *     tcp    rank 0 listens on MASTER_ADDR alone, port MASTER_PORT; who asks must know a random key that lies in a file which only
+ *            this user can read. Without a port the system chooses one, published in a file beside the key
+ *     file   a shared folder: files named by job, step and restart
  *
  * None of them waits longer than the deadline, and what is missing then is named. Internal to host/parallel but for
  * this header. */

@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* /proc/locks has a line "1: FLOCK  ADVISORY  WRITE 4711 fe:01:135203 0 EOF" for each; the device differs from stat's
- * on some file systems, so that only the inode is compared. -1: the list cannot be read. */
+/* /proc/locks has a line "1: FLOCK  ADVISORY  WRITE 4711 fe:01:135203 0 EOF" for each; the device differs from stat's on some
+ * file systems, so that only the inode is compared. -1: the list cannot be read. */
 static int listed(ino_t inode)
 {
     char line[256];

@@ -1,13 +1,14 @@
 /* What is in a perplex checkpoint, on top of the safetensors container.
  *
- *     encoder.weight, rnn.weight_ih_l0, ...   the weights that evaluation uses, with PyTorch's names and shapes:
- * averaged ones where averaging has begun. rnn.bias_hh_l{k} are zeros but for a lone gate's bias (cells.h): PyTorch has
- * two biases where this model has one; on reading they are added up state.current.NAME                      the weights
- * of training, where the above are averages   (last.safetensors only) state.moment1.NAME, state.moment2.NAME  the
- * optimiser's moments, where it has them               (last.safetensors only) (rnn.bias_hh_l{k} is here the lone
- * gate's bias alone, [h]) state.hidden [L,n,h]                    hidden state carried between windows
- * (last.safetensors only) state.cell [L,n,h]                      the second state of cells that have two (LSTM)
- * (last.safetensors only)
+ *     encoder.weight, rnn.weight_ih_l0, ...   the weights that evaluation uses, with PyTorch's names and shapes: averaged
+ *                                             ones where averaging has begun. rnn.bias_hh_l{k} are zeros but for a lone
+ *                                             gate's bias (cells.h): PyTorch has two biases where this model has one; on
+ *                                             reading they are added up
+ *     state.current.NAME                      the weights of training, where the above are averages   (last.safetensors only)
+ *     state.moment1.NAME, state.moment2.NAME  the optimiser's moments, where it has them               (last.safetensors only)
+ *                                             (rnn.bias_hh_l{k} is here the lone gate's bias alone, [h])
+ *     state.hidden [L,n,h]                    hidden state carried between windows                      (last.safetensors only)
+ *     state.cell [L,n,h]                      the second state of cells that have two (LSTM)            (last.safetensors only)
  *
  * Metadata, all text: format ("pt"), perplex.version ("1"), perplex.kind ("best", "last"), perplex.config (the
  * effective configuration as px_config_write gives it), perplex.vocabulary, perplex.state (run_state.h),

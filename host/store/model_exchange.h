@@ -30,15 +30,19 @@ typedef struct px_import_result {
 } px_import_result;
 
 /* Reads a language model made of torch.nn.Embedding (absent: one-hot input), torch.nn.RNN and torch.nn.Linear and
- * writes it as a model of perplex: PREFIX encoder.weight [V,d]    PREFIX rnn.weight_ih_l{k} [h, d|V|h]    PREFIX
- * rnn.weight_hh_l{k} [h,h] PREFIX rnn.bias_ih_l{k} [h]    PREFIX rnn.bias_hh_l{k} [h]  (added up; both absent: zeros)
- *     PREFIX decoder.weight [V,h]    PREFIX decoder.bias [V] (absent: zeros)    PREFIX proj.weight [d,h] (tied, d != h)
- *     or torch.nn.AdaptiveLogSoftmaxWithLoss (div_value 4, no bias): PREFIX decoder.head.weight [c_0 + K, h]
- *     PREFIX decoder.tail.{i}.0.weight [h / 4^(i+1), h]    PREFIX decoder.tail.{i}.1.weight [c_{i+1} - c_i, h /
- * 4^(i+1)] fp32, fp16, bf16 or fp64. A model without decoder.weight, or where it equals encoder.weight, is tied. Rows
- * are put into the order of perplex's ids; where the list has no <unk>, one is added with bias -infinity, so that the
- * others keep their probabilities. PX_ERR_INPUT names the tensor and what is wrong: other networks, shapes, types,
- * tensors that do not belong. */
+ * writes it as a model of perplex:
+ *     PREFIX encoder.weight [V,d]        PREFIX rnn.weight_ih_l{k} [h, d|V|h]   PREFIX rnn.weight_hh_l{k} [h,h]
+ *     PREFIX rnn.bias_ih_l{k} [h]        PREFIX rnn.bias_hh_l{k} [h]            (added up; both absent: zeros)
+ *     PREFIX decoder.weight [V,h]        PREFIX decoder.bias [V]                (absent: zeros)
+ *     PREFIX proj.weight [d,h]           (tied, d != h)
+ * or, instead of decoder, torch.nn.AdaptiveLogSoftmaxWithLoss (div_value 4, no bias):
+ *     PREFIX decoder.head.weight [c_0 + K, h]
+ *     PREFIX decoder.tail.{i}.0.weight [h / 4^(i+1), h]
+ *     PREFIX decoder.tail.{i}.1.weight [c_{i+1} - c_i, h / 4^(i+1)]
+ * fp32, fp16, bf16 or fp64. A model without decoder.weight, or where it equals encoder.weight, is tied. Rows are put
+ * into the order of perplex's ids; where the list has no <unk>, one is added with bias -infinity, so that the others
+ * keep their probabilities. PX_ERR_INPUT names the tensor and what is wrong: other networks, shapes, types, tensors
+ * that do not belong. */
 px_status px_model_import(const px_import_request *request, const char *out, px_import_result *result);
 
 #endif

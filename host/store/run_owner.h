@@ -2,8 +2,7 @@
  * locks, for the next job.
  *
  *     process 4711 on HOST, Slurm job 12, since 2026-11-28 12:00:00 UTC
- *     started 81034 job 12 boot 6d0e...            when, in ticks of that machine since its start, which is named: no
- * other process has all three
+ *     started 81034 job 12 boot 6d0e...            when, in ticks of that machine since its start, which is named: no other process has all three
  */
 #ifndef PX_RUN_OWNER_H
 #define PX_RUN_OWNER_H

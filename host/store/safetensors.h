@@ -1,8 +1,8 @@
 /* The safetensors container: named fp32 tensors and string metadata in one file, readable by PyTorch and others.
  *
  *     u64 little-endian   bytes of the header
- *     header              JSON: {"__metadata__": {name: text}, tensor: {"dtype", "shape", "data_offsets": [begin,
- * end]}} data                the tensors, little-endian, without gaps
+ *     header              JSON: {"__metadata__": {name: text}, tensor: {"dtype", "shape", "data_offsets": [begin, end]}}
+ *     data                the tensors, little-endian, without gaps
  *
  * Reading trusts nothing: header of at most 100 MB and 81,920 values, inside the file; JSON of the right kinds; unique
  * names; shape times element size equal to the range of offsets without overflow; ranges in order, touching, not

@@ -11,8 +11,8 @@
  *     observe.c     what an observer is shown (observer.h); snapshot.c the texts and weights among it
  *     diagnose.c    signs of a training that does not learn; unigram.c the level that it should pass
  *     rollback.c    what happens after a loss or gradient that is not finite
- *     train.c       starting and ending; extend.c more steps after the end; resume.c going on with an earlier run;
- * dry_run.c starting without a folder
+ *     train.c       starting and ending; dry_run.c starting without a folder
+ *     resume.c      going on with an earlier run; extend.c more steps after the end
  *
  * Rule for exact resume: whatever decides how the run goes on is in the engine's sections or in px_run_state, and is
  * changed only at places that do not depend on where a job began or ended. */

@@ -1,9 +1,8 @@
 /* One step of a training: its windows on this rank, the sum over ranks, the update: see step.h.
  *
  *     none   one rank; the engine adds up the windows' gradients
- *     fast   every rank's engine adds up its own and hands parts to the reducer while the last window's backward pass
- * goes on tree   every window is a leaf: its gradient is taken out of the engine and added in an order that ranks do
- * not change (tree.h)
+ *     fast   every rank's engine adds up its own and hands parts to the reducer while the last window's backward pass goes on
+ *     tree   every window is a leaf: its gradient is taken out of the engine and added in an order that ranks do not change (tree.h)
  *
  * What a step says of all ranks (loss, tokens, whether someone asks to stop) travels with the gradients or right after
  * them. */

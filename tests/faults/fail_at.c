@@ -1,9 +1,12 @@
 /* Loaded into a program by LD_PRELOAD: its k-th call of a kind fails (PERPLEX_FAIL_AT=k; PERPLEX_FAIL_ON=1: and all
  * after it), with the errno PERPLEX_FAIL_ERRNO (a number; 0: a read or write is cut short instead).
  *
- *     PERPLEX_FAIL_KIND=memory   malloc, calloc, realloc, aligned_alloc, anonymous mmap; strdup and all else that takes
- * memory by them open     open, fopen, opendir, mkostemp read     read, pread, readdir write    write, pwrite file
- * fsync, ftruncate, rename, link, mkdir, posix_fallocate, mmap of a file lock     flock
+ *     PERPLEX_FAIL_KIND=memory   malloc, calloc, realloc, aligned_alloc, anonymous mmap; strdup and all else that takes memory by them
+ *                       open     open, fopen, opendir, mkostemp
+ *                       read     read, pread, readdir
+ *                       write    write, pwrite
+ *                       file     fsync, ftruncate, rename, link, mkdir, posix_fallocate, mmap of a file
+ *                       lock     flock
  *
  * With PERPLEX_FAIL_COUNT=FILE nothing fails, and the number of such calls is written to FILE at the end. Calls from
  * within some libraries (the loader, the C++ runtime), which end the process themselves when they get no memory, are

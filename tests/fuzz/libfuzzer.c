@@ -1,8 +1,7 @@
 /* One reader under libFuzzer, which looks for inputs that reach new code: FUZZ_TARGET is the name of its target in
  * targets.c.
  *
- *     fuzz_TARGET CORPUS [LIBFUZZER'S FLAGS]      CORPUS: a folder of inputs; the target's valid files are put there
- * first */
+ *     fuzz_TARGET CORPUS [LIBFUZZER'S FLAGS]      CORPUS: a folder of inputs; the target's valid files are put there first */
 #include "targets.h"
 
 #include <ftw.h>

@@ -3,8 +3,9 @@
  *
  *     foreign_model OUT TEXT SETTING...      prints the loss; TEXT's bytes are looked up in the model's list of tokens
  * settings: vocab=N embed=N hidden=N layers=N relu lstm gru tied alias dtype=F32|F16|BF16|F64 prefix=P nobias
- * nodecoderbias reverse extra missing=NAME wrong=NAME integer Token i of the list is the character 'a' + i, but 0 is '
- * ' and 1 is <unk> (a byte that no text here has). */
+ * nodecoderbias
+ *           reverse extra missing=NAME wrong=NAME integer
+ * Token i of the list is the character 'a' + i, but 0 is ' ' and 1 is <unk> (a byte that no text here has). */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -3,10 +3,10 @@
  *
  *     library_probe version
  *     library_probe score MODEL LINE           log-probability<TAB>tokens, as eval --lines
- *     library_probe tokens MODEL FILE          a log-probability per token after the first, as eval --per-token has
- * them library_probe write MODEL PROMPT SEED LENGTH library_probe text MODEL FILE            the file, tokenised and
- * put together again library_probe check MODEL FILE           reading in pieces, next-token probabilities, threads,
- * errors */
+ *     library_probe tokens MODEL FILE          a log-probability per token after the first, as eval --per-token has them
+ *     library_probe write MODEL PROMPT SEED LENGTH
+ *     library_probe text MODEL FILE            the file, tokenised and put together again
+ *     library_probe check MODEL FILE           reading in pieces, next-token probabilities, threads, errors */
 #include <perplex/perplex.h>
 
 #include <math.h>

@@ -2,8 +2,7 @@
  * and writes. What it prints has no number that a locale could touch, so that locale.sh may compare it with that of
  * another language.
  *
- *     locale_probe MODEL DECIMAL-POINT       the second is what the host's locale must have before and after every call
- */
+ *     locale_probe MODEL DECIMAL-POINT       the second is what the host's locale must have before and after every call */
 #include <perplex/perplex.h>
 
 #include <locale.h>

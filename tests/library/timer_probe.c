@@ -1,8 +1,7 @@
 /* A host program whose timers interrupt it a thousand times a second, as profilers and event loops do: ordinary
  * handlers, no alternate stack, on whatever thread the kernel chooses.
  *
- *     timer_probe MODEL FILE SIGNALS     scores and samples until so many signals were handled; every result must be
- * that of before */
+ *     timer_probe MODEL FILE SIGNALS     scores and samples until so many signals were handled; every result must be that of before */
 #include <perplex/perplex.h>
 
 #include <signal.h>

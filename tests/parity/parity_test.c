@@ -1,6 +1,6 @@
 /* Parity of an engine with the reference, for every case of the shared table, parameter by parameter and step by step,
- * each step from the same state:  test_parity [device]  ("cpu" if not given; "reference" is a smoke check of this
- * program).
+ * each step
+ * from the same state:  test_parity [device]  ("cpu" if not given; "reference" is a smoke check of this program).
  *
  * Tolerance 1e-5 of a tensor's largest magnitude, unless said otherwise where it is used. It comes from fp32: one
  * rounding is 2^-24 = 6e-8; a gradient element is a sum of up to 2,310 rows here whose terms have gone through products

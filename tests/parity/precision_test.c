@@ -1,11 +1,10 @@
-/* Low precision, judged by what the precision itself costs:  test_precision [device]  ("reference" if not given: a
- * check of this program).
+/* Low precision, judged by what the precision itself costs:  test_precision [device]  ("reference" if not given: a check of this program).
  *
  * The reference engine computes every case three times: in full (want), with the operands of its matrix products
  * rounded to tf32 or bf16 and nothing else (same), and the device computes it in that precision (got). For losses,
- * state and each gradient tensor, in the Euclidean norm:  |got - want| <= 2 |same - want| + what fp32 itself is allowed
- * in parity_test.c. Then a small training must reach the perplexity of the same training in full precision within 1 %.
- */
+ * state and each gradient tensor, in the
+ * Euclidean norm:  |got - want| <= 2 |same - want| + what fp32 itself is allowed in parity_test.c.
+ * Then a small training must reach the perplexity of the same training in full precision within 1 %. */
 #include "cases.h"
 
 #include <setjmp.h>

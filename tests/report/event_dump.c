@@ -2,8 +2,7 @@
  * bit, and its own protobuf wire format. Prints a line for each event and value, in order; status 1 names the first
  * frame that is wrong.
  *
- *     version TEXT | start STEP | scalar STEP TAG VALUE | text STEP TAG PLUGIN BYTES CRC | histogram STEP TAG COUNT
- * BUCKETS MIN MAX
+ *     version TEXT | start STEP | scalar STEP TAG VALUE | text STEP TAG PLUGIN BYTES CRC | histogram STEP TAG COUNT BUCKETS MIN MAX
  *
  * With --purge the lines of all files are kept as a reader of TensorBoard keeps them: at a start, what was there of
  * that step and later ones is dropped; starts and versions are not printed. */

@@ -71,8 +71,8 @@ typedef struct px_mask {
 #define PX_ISA_FUNCTIONS(X)                                                                                            \
     /* 1 .. tile_rows rows and one panel; or 1, 2, 3 rows and 4, 3, 2 panels */                                        \
     X(void, tile, (int rows, int panels, const px_tile *tile))                                                         \
-    /* Panels [k][panel] one after the other from source[k * row_stride + j * column_stride], one of the strides being \
-     * 1; the last panel's columns beyond `columns` are zeros */                                                       \
+    /* Panels [k][panel] one after the other from source[k * row_stride + j * column_stride], one stride of them 1; */ \
+    /* the last panel's columns beyond `columns` are zeros */                                                          \
     X(void, pack, (const float *source, size_t row_stride, size_t column_stride, long k, long columns, float *packed)) \
     /* Whole panels of a packed matrix from rows: to[p * stride + i * panel + j] = rows[i][column + p * panel + j] */  \
     X(void, pack_rows, (float *const *rows, long count, long column, long panels, float *to, size_t stride))           \

@@ -1,7 +1,9 @@
 /* The output layer `adaptive` (output_layer.h): a softmax over the shortlist and the clusters, and one inside the
- * target's cluster. a = up W_headT;  t = up D_iT,  o = t U_iT nll = -log softmax(a)[j] where j = target < c_0, else
- * -log softmax(a)[c_0 + i] - log softmax(o)[target - c_i] Back: each softmax as in head_softmax.c, and dt = dO U_i,
- * dD_i += dtT up, dup += dt D_i. */
+ * target's cluster.
+ *     a = up W_head^T;  t = up D_i^T,  o = t U_i^T
+ *     nll = -log softmax(a)[target]                                               where target < c_0
+ *     nll = -log softmax(a)[c_0 + i] - log softmax(o)[target - c_i]               for the target's cluster i
+ * Back: each softmax as in head_softmax.c, and dt = dO U_i, dD_i += dt^T up, dup += dt D_i. */
 #include "reference_internal.h"
 
 /* A matrix [rows,cols] of the parameters. */
@@ -15,7 +17,7 @@ static matrix matrix_of(const reference *r, px_tensor_role role, int32_t i)
     return (matrix){tensor->offset, (size_t)tensor->rows, (size_t)tensor->cols};
 }
 
-/* y [rows] = x WT */
+/* y [rows] = x W^T */
 static void multiply(const reference *r, matrix w, const double *x, double *y)
 {
     for (size_t v = 0; v < w.rows; v++) {
@@ -24,7 +26,7 @@ static void multiply(const reference *r, matrix w, const double *x, double *y)
     }
 }
 
-/* dW += dyT x for one row v of W, and dx += dy W. */
+/* dW += dy^T x for one row v of W, and dx += dy W. */
 static void multiply_backward(reference *r, matrix w, size_t v, double dy, const double *x, double *dx)
 {
     for (size_t k = 0; k < w.cols; k++) {
@@ -48,7 +50,7 @@ static double *cluster_place(const reference *r, int32_t i)
     return r->o + px_cutoffs_head_rows(cutoffs) + (cutoffs->at[i] - cutoffs->at[0]);
 }
 
-/* t = up D_iT and the cluster's logits. */
+/* t = up D_i^T and the cluster's logits. */
 static double *cluster_logits(reference *r, int32_t i, const double *up)
 {
     const matrix wide = matrix_of(r, PX_TENSOR_TAIL_OUT, i);

@@ -1,6 +1,6 @@
-/* The output layer `softmax`: o = u W_hqT + b_q over all V tokens, with the embedding table for W_hq where they are
- * tied, and u = up or up P. Back: dO = (softmax(O) - onehot) * inv_count, dW_hq += dOT u, db_q += dO, du = dO W_hq, and
- * through P where there is one. */
+/* The output layer `softmax`: o = u W_hq^T + b_q over all V tokens, with the embedding table for W_hq where they are
+ * tied, and u = up or up P. Back: dO = (softmax(O) - onehot) * inv_count, dW_hq += dO^T u, db_q += dO, du = dO W_hq,
+ * and through P where there is one. */
 #include "reference_internal.h"
 
 static int has_projection(const px_model_config *model) { return model->tied && model->embed != model->hidden; }
@@ -46,7 +46,7 @@ static double forward(reference *r, const double *up, int32_t target)
     return px_loss_nll(r->o[target], r->loss.max, log(r->loss.sum));
 }
 
-/* du -> dup, and dP += duT up. */
+/* du -> dup, and dP += du^T up. */
 static void project_backward(reference *r, const double *up, double *dup)
 {
     size_t h = (size_t)r->model.hidden, width = head_width(&r->model);

@@ -303,7 +303,7 @@ static void recurrence_backward_cell(reference *r, const window *win, int32_t l,
     }
 }
 
-/* dW_xh += dzT x and dx += dz W_xh for one row, unless the input is one-hot: then the token's column alone. */
+/* dW_xh += dz^T x and dx += dz W_xh for one row, unless the input is one-hot: then the token's column alone. */
 static void input_backward_row(reference *r, const window *win, int32_t l, size_t row, size_t width)
 {
     size_t w_xh = place(r, PX_TENSOR_W_XH, l);

@@ -34,7 +34,7 @@ typedef struct reference {
     uint8_t *next_reset; /* [n] reset marks of next() */
     /* the output layer, of one row */
     const struct reference_head *head;
-    double *u;                   /* [max(d,h)] what the output table multiplies: up, up P, or up D_iT */
+    double *u;                   /* [max(d,h)] what the output table multiplies: up, up P, or up D_i^T */
     double *o;                   /* [V + K] logits */
     px_loss_row loss, tail_loss; /* of the softmax, or the head's; and of the target's cluster */
     /* backward */

@@ -4,8 +4,7 @@
  * PX_CELL_FUNCTION (static inline; a CUDA kernel adds __device__). Each cell's file NAME.h gives
  *
  *     px_cell_NAME_forward(unit)    z, u, before -> z, u (what is kept), now
- *     px_cell_NAME_backward(unit)   z, u (as kept), before, now, d -> z, u (gradients of the pre-activations), d (of
- * `before`)
+ *     px_cell_NAME_backward(unit)   z, u (as kept), before, now, d -> z, u (gradients of the pre-activations), d (of `before`)
  *
  * What passes through W_hh is not theirs: H's whole gradient is d[0] plus the product of the pre-activations' gradients
  * with W_hh. */

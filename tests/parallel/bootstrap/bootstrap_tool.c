@@ -1,8 +1,8 @@
 /* One rank of a bootstrap, for bootstrap.sh: RANK, WORLD_SIZE and what bootstrap.h names come from the environment.
  *
  *     test_bootstrap_tool WAY SECONDS          prints "rank R got HEX"
- *     test_bootstrap_tool WAY SECONDS nccl     then sums a few vectors over the ranks by NCCL, and prints "rank R sums
- * HEX" test_bootstrap_tool WAY SECONDS comm     instead: talks by a px_comm of that way
+ *     test_bootstrap_tool WAY SECONDS nccl     then sums a few vectors over the ranks by NCCL, and prints "rank R sums HEX"
+ *     test_bootstrap_tool WAY SECONDS comm     instead: talks by a px_comm of that way
  *
  * Ends like perplex does: 0, 2 for wrong input, 1 for what failed while running, with one line on standard error. */
 #include "bootstrap.h"

@@ -7,8 +7,8 @@
  *
  *     PX_FAKE_NCCL_DIR    folder of the shared files [/tmp]
  *     PX_FAKE_NCCL_LOG    a line for each call is appended to this file
- *     PX_FAKE_NCCL_FAULT  old | id-fails | init-fails | init-hangs | enqueue-fails | reduce-hangs | reduce-breaks |
- * reduce-dies; with "@K" a reduction's fault comes at the Kth one (from 1) */
+ *     PX_FAKE_NCCL_FAULT  old | id-fails | init-fails | init-hangs | enqueue-fails | reduce-hangs | reduce-breaks | reduce-dies;
+ *                         with "@K" a reduction's fault comes at the Kth one (from 1) */
 #include "fake_stream.h"
 
 #include <fcntl.h>
