@@ -51,7 +51,8 @@ static px_status encode_prompt(const sample_flags *flags, const px_vocabulary *v
                                                                 : flags->prompt_file;
     PX_TRY(px_vocabulary_encode(vocabulary, text, bytes, source, &prompt->ids, &prompt->count, &unknown, token));
     if (token[0] && !flags->unk_ok) {
-        const char *kind = px_vocabulary_options(vocabulary).level == PX_LEVEL_WORD ? "word" : "character";
+        const px_level level = px_vocabulary_options(vocabulary).level;
+        const char *kind = level == PX_LEVEL_WORD ? "word" : px_level_is_pieces(level) ? "piece" : "character";
         return px_fail(
             PX_ERR_ARGUMENT,
             "%s: the model's vocabulary lacks the %s '%s'; change the prompt, or give --unk-ok to read it as <unk>",

@@ -14,6 +14,7 @@
 #include "utf8.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,12 +189,24 @@ static void draw_top(const top *t, px_screen *screen)
     px_screen_end(screen);
 }
 
+static px_screen *shown;
+static pthread_mutex_t drawing = PTHREAD_MUTEX_INITIALIZER;
+
+/* A second Ctrl-C ends the program from the signals' thread: nothing is drawn any more. */
+static void give_back_at_once(void)
+{
+    pthread_mutex_lock(&drawing);
+    px_screen_close(shown);
+}
+
 static px_status watch(top *t, px_screen *screen, double every, const atomic_int *stop)
 {
     const struct timespec moment = {.tv_nsec = 200 * 1000 * 1000};
     while (!*stop) {
         if (px_clock() - t->read_s >= fmax(every, t->reading_s / READING_SHARE)) PX_TRY(read_runs(t));
+        pthread_mutex_lock(&drawing);
         draw_top(t, screen);
+        pthread_mutex_unlock(&drawing);
         nanosleep(&moment, NULL);
     }
     return PX_OK;
@@ -219,12 +232,14 @@ static px_status show(const px_command_line *line, double every)
     px_status status = read_runs(t);
     if (status == PX_OK) status = px_signals_stop_flag(&stop);
     if (status == PX_OK) {
-        px_screen *screen = px_screen_open(stdout);
-        if (screen)
-            status = watch(t, screen, every, stop);
+        shown = px_screen_open(stdout);
+        if (shown) px_signals_before_end(give_back_at_once);
+        if (shown)
+            status = watch(t, shown, every, stop);
         else
             print_once(t);
-        px_screen_close(screen);
+        px_signals_before_end(NULL);
+        px_screen_close(shown);
     }
     px_run_list_free(&t->runs);
     free(t);

@@ -44,23 +44,33 @@ typedef struct train_flags {
     int dry_run, json, live;
 } train_flags;
 
-/* What a person means by leaving flags out: --max-steps alone bounds the run; a learning rate fits its optimiser; a
- * configuration that a run of 0.1.0 wrote, all settings that it knew, repeats that run. */
+/* A configuration that a run of 0.1.0 wrote, with all settings that it knew, repeats that run: it calls the cell by its
+ * old name, or names one of the old ways to initialise and no scaling of rates. */
+static void settle_old_file(px_config *config, const px_command_line *line)
+{
+    const int named_so = px_command_line_in_file(line, "nonlinearity");
+    if (!named_so && !(px_command_line_in_file(line, "init") && config->model.init != PX_INIT_FAN_IN)) return;
+    if (!px_command_line_gave(line, "lr-scaling")) config->optimizer.lr_scaling = PX_LR_SCALING_NONE;
+    if (!px_command_line_gave(line, "init")) config->model.init = PX_INIT_UNIFORM;
+}
+
+/* What a person means by leaving flags out: --max-steps alone bounds the run; a learning rate fits its optimiser. */
 static void settle_defaults(px_config *config, const px_command_line *line)
 {
-    if (px_command_line_in_file(line, "init") && !px_command_line_gave(line, "lr-scaling"))
-        config->optimizer.lr_scaling = PX_LR_SCALING_NONE;
+    settle_old_file(config, line);
     if (px_command_line_gave(line, "max-steps") && config->max_steps > 0 && !px_command_line_gave(line, "epochs"))
         config->epochs = 0;
     if (!px_command_line_gave(line, "lr")) config->lr = px_optimizer_of(config->optimizer.kind)->rate;
 }
 
-/* Words have an embedding unless --embed says otherwise, of the power of two at or below h, at most 512: rows of G h
+/* Words and pieces have an embedding unless --embed says otherwise, of the power of two at or below h, at most 512: rows of G h
  * weights for each of many words would be most of the model. Bytes and characters are few, and read one-hot. */
 static void settle_embedding(px_config *config, const px_command_line *line)
 {
     enum { WIDEST = 512 };
-    if (config->corpus.text.level != PX_LEVEL_WORD || px_command_line_gave(line, "embed") || config->init_from) return;
+    const px_level level = config->corpus.text.level;
+    if (level != PX_LEVEL_WORD && !px_level_is_pieces(level)) return;
+    if (px_command_line_gave(line, "embed") || config->init_from) return;
     for (config->model.embed = 1; config->model.embed < WIDEST && 2 * config->model.embed <= config->model.hidden;)
         config->model.embed *= 2;
 }
@@ -90,6 +100,12 @@ static px_status check_start(const px_command_line *line, px_config *config, con
     int goes_on = 0;
     if (flags->automatic) PX_TRY(px_train_can_resume(config->run, &goes_on));
     if (config->run && !goes_on) PX_TRY(check_run_files(line, config->run));
+    if (!goes_on && config->schedule_from > 0)
+        return px_fail(
+            PX_ERR_ARGUMENT,
+            "schedule-from %lld: the configuration is of a run that was extended there, which a new run cannot "
+            "repeat in one; give --schedule-from 0 --schedule-steps 0 for one schedule over all its steps",
+            (long long)config->schedule_from);
     if (!goes_on) PX_TRY(px_init_from_settle(line, config)); /* a run that has begun needs the model no more */
     return px_config_check(config);
 }

@@ -52,8 +52,17 @@ static const char *alpha(const px_config *c) { return of_optimizers(c, PX_USES_A
 
 static const char *epsilon(const px_config *c) { return of_optimizers(c, PX_USES_EPSILON); }
 
+static const char *vocabulary_from(const px_config *c) { return c->init_from ? NULL : "it is for --init-from"; }
+
+static const char *initial(const px_config *c)
+{
+    return c->init_from && c->vocabulary_from == PX_VOCABULARY_FROM_MODEL ? "all weights are those of --init-from"
+                                                                          : NULL;
+}
+
 static const char *gain(const px_config *c)
 {
+    if (c->init_from) return initial(c);
     return c->model.init_recurrent == PX_INIT_RECURRENT_SAME ? "it is for --init-recurrent orthogonal and identity"
                                                              : NULL;
 }
@@ -120,6 +129,10 @@ static const struct {
     {"beta2", betas},
     {"alpha", alpha},
     {"epsilon", epsilon},
+    {"vocabulary-from", vocabulary_from},
+    {"init", initial},
+    {"init-scale", initial},
+    {"init-recurrent", initial},
     {"init-gain", gain},
     {"reset-probability", reset_probability},
     {"schedule-steps", cosine},

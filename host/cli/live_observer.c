@@ -17,7 +17,9 @@ static px_status open_both(void *context, const px_run_opening *opening, int *wa
     live_observer *o = context;
     *wanted = 1;
     o->other_wants = o->other_open = o->other != NULL;
-    return o->other ? o->other->open(o->other->context, opening, &o->other_wants) : PX_OK;
+    px_status status = o->other ? o->other->open(o->other->context, opening, &o->other_wants) : PX_OK;
+    if (!o->other_wants) o->observer.snapshot = NULL; /* nothing here looks at one */
+    return status;
 }
 
 /* {"event":"sample","step":500,...,"text":"..."} */

@@ -156,7 +156,7 @@ static void plot(chart *c, const px_live_curve *curve, char mark)
     for (int x = 0; x < c->columns; x++) {
         if (!count[x]) continue;
         const double y = (c->high - sum[x] / count[x]) / (c->high - c->low) * (c->rows - 1);
-        c->mark[(int)(y + 0.5)][x] = mark;
+        c->mark[(int)(fmin(fmax(y, 0), c->rows - 1) + 0.5)][x] = mark; /* of a mean beyond 1e308, too */
     }
 }
 
@@ -169,7 +169,9 @@ static void draw_chart(const px_live_state *state, px_screen *screen, int first,
     widen(&c, &state->train);
     widen(&c, &state->valid);
     if (c.rows < 3 || c.columns < 10 || !(c.step_max > 0)) return;
-    if (!(c.high > c.low)) c.high = c.low + 1e-3;
+    c.low = fmax(c.low, -1e300);
+    c.high = fmin(c.high, 1e300);
+    if (!(c.high - c.low > 1e-9 * fabs(c.low))) c.high = c.low + fmax(1e-3, 1e-3 * fabs(c.low));
     for (int y = 0; y < c.rows; y++) memset(c.mark[y], ' ', (size_t)c.columns);
     plot(&c, &state->train, '.');
     plot(&c, &state->valid, 'o');

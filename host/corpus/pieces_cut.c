@@ -37,9 +37,10 @@ static void spell_spaces(px_text *out, const char *text, size_t bytes)
             px_text_append(out, text + i, 1);
 }
 
-/* Bytes of the longest piece that the text begins with; 0: there is none. */
-static size_t longest_match(const px_vocabulary *vocabulary, const char *text, size_t bytes)
+/* Bytes of the longest piece, of at most `longest`, that the text begins with; 0: there is none. */
+static size_t longest_match(const px_vocabulary *vocabulary, size_t longest, const char *text, size_t bytes)
 {
+    if (bytes > longest) bytes = longest;
     while (bytes > 0 && px_vocabulary_id(vocabulary, text, bytes) <= 0) bytes--;
     return bytes;
 }
@@ -73,12 +74,12 @@ static px_status give_character(const px_vocabulary *vocabulary, const char *tex
     return PX_OK;
 }
 
-static px_status cut(const px_vocabulary *vocabulary, const char *text, size_t bytes, const char *source, px_sink *sink)
+static px_status cut(const px_vocabulary *vocabulary, size_t longest, const char *text, size_t bytes,
+                     const char *source, px_sink *sink)
 {
-    const size_t longest = longest_piece(vocabulary);
     for (size_t at = 0, used; at < bytes; at += used) {
         const size_t left = bytes - at;
-        used = longest_match(vocabulary, text + at, left < longest ? left : longest);
+        used = longest_match(vocabulary, longest, text + at, left);
         if (used > 0) {
             PX_TRY(give(sink, text + at, used));
             continue;
@@ -95,11 +96,11 @@ static px_status cut(const px_vocabulary *vocabulary, const char *text, size_t b
 }
 
 /* SentencePiece puts a space before a text; where no piece begins with one there, it is left out. */
-static void spell_text(px_text *out, const px_vocabulary *vocabulary, const char *text, size_t bytes)
+static void spell_text(px_text *out, const px_vocabulary *vocabulary, size_t longest, const char *text, size_t bytes)
 {
     if (bytes > 0 && text[0] != ' ') px_text_append(out, SPACE, sizeof SPACE - 1);
     spell_spaces(out, text, bytes);
-    if (out->failed || bytes == 0 || longest_match(vocabulary, out->data, out->bytes) > 0) return;
+    if (out->failed || bytes == 0 || longest_match(vocabulary, longest, out->data, out->bytes) > 0) return;
     px_text_clear(out);
     spell_spaces(out, text, bytes);
 }
@@ -107,13 +108,14 @@ static void spell_text(px_text *out, const px_vocabulary *vocabulary, const char
 px_status px_pieces_feed(const px_vocabulary *vocabulary, const char *text, size_t bytes, const char *source,
                          px_sink *sink)
 {
+    const size_t longest = longest_piece(vocabulary);
     px_text spelled = {0};
     if (px_vocabulary_options(vocabulary).level == PX_LEVEL_BYTE_BPE)
         spell_bytes(&spelled, text, bytes);
     else
-        spell_text(&spelled, vocabulary, text, bytes);
+        spell_text(&spelled, vocabulary, longest, text, bytes);
     px_status status = px_text_check(&spelled, source);
-    if (status == PX_OK) status = cut(vocabulary, spelled.data, spelled.bytes, source, sink);
+    if (status == PX_OK) status = cut(vocabulary, longest, spelled.data, spelled.bytes, source, sink);
     px_text_free(&spelled);
     return status;
 }

@@ -32,6 +32,7 @@ static px_status make_engine(px_dynamic *dynamic, const char *device, int32_t th
     int ordinal;
     px_model_config sizes = model->config.model;
     sizes.dropout_input = sizes.dropout_between = sizes.dropout_output = sizes.dropout_weight = 0;
+    sizes.dropout_embedding = sizes.penalty_activation = sizes.penalty_temporal = 0;
     const px_optimizer_config optimizer = {.kind = PX_SGD, .clip = dynamic->settings.clip};
     PX_TRY(px_engine_find(device, &ops, &ordinal));
     const px_engine_shape shape = {.n = 1,
@@ -124,28 +125,33 @@ static px_status step_rms(px_dynamic *dynamic)
     return px_engine_write(dynamic->engine, PX_SECTION_PARAMETERS, w);
 }
 
-/* The window's targets that have a gradient; their number. */
-static int32_t learnable(px_dynamic *dynamic, const px_batch *batch, const float *token_nll)
+/* The gradient of the window's mean loss over the *count targets that have one: those of token_nll that are finite;
+ * without token_nll, those that no output bias of -infinity rules out. The state goes on even where there is none. */
+static px_status accumulate(px_dynamic *dynamic, const px_batch *batch, const float *token_nll, int32_t *count)
 {
-    int32_t count = 0;
+    const px_tensor *bias = px_parameters_find(&dynamic->model->parameters, PX_TENSOR_B_Q, 0);
+    const float *b = bias ? dynamic->model->weights + bias->offset : NULL;
+    px_batch window = *batch;
+    *count = 0;
     for (int32_t t = 0; t < batch->T; t++) {
-        const int is = batch->targets[t] >= 0 && isfinite(token_nll[t]);
-        dynamic->targets[t] = is ? batch->targets[t] : -1;
-        count += is;
+        const int32_t id = batch->targets[t];
+        const int is = id >= 0 && (token_nll ? isfinite(token_nll[t]) : !b || !isinf(b[id]));
+        dynamic->targets[t] = is ? id : -1;
+        *count += is;
     }
-    return count;
+    window.targets = dynamic->targets;
+    window.inv_count = *count ? 1.0 / *count : 0;
+    window.last = 1;
+    return px_engine_accumulate(dynamic->engine, &window);
 }
 
 static px_status learn(void *context, const px_batch *batch, const float *token_nll)
 {
     px_dynamic *dynamic = context;
-    px_batch window = *batch;
-    const int32_t count = learnable(dynamic, batch, token_nll);
-    if (count == 0 || dynamic->settings.rate == 0) return PX_OK;
-    window.targets = dynamic->targets;
-    window.inv_count = 1.0 / count;
-    window.last = 1;
-    PX_TRY(px_engine_accumulate(dynamic->engine, &window));
+    int32_t count;
+    if (dynamic->settings.rate == 0) return PX_OK;
+    PX_TRY(accumulate(dynamic, batch, token_nll, &count));
+    if (count == 0) return px_engine_update(dynamic->engine, &(px_update){.step = batch->step});
     if (dynamic->settings.method == PX_DYNAMIC_RMS) return step_rms(dynamic);
     return px_engine_update(dynamic->engine, &(px_update){.step = batch->step, .lr = dynamic->settings.rate});
 }
@@ -177,12 +183,12 @@ enum { STRETCHES = 64, WINDOWS = 64 };
 static px_status add_squares(px_dynamic *dynamic, px_minibatches *text, int64_t window, int begins, uint8_t *reset)
 {
     px_batch batch;
+    int32_t count;
     PX_TRY(px_minibatches_get(text, 0, window, 0, &batch));
     memcpy(reset, batch.reset, (size_t)batch.T);
     reset[0] |= begins;
     batch.reset = reset;
-    batch.last = 1;
-    PX_TRY(px_engine_accumulate(dynamic->engine, &batch));
+    PX_TRY(accumulate(dynamic, &batch, NULL, &count));
     PX_TRY(take_gradient(dynamic));
     for (size_t i = 0; i < dynamic->model->parameters.count; i++)
         dynamic->share[i] += dynamic->gradient[i] * dynamic->gradient[i];
@@ -224,7 +230,7 @@ px_status px_dynamic_measure(px_dynamic *dynamic, px_range train, void (*progres
                              void *context)
 {
     px_minibatches *text = NULL;
-    px_metrics ignored;
+    px_metrics metrics;
     if (dynamic->settings.method != PX_DYNAMIC_RMS) return PX_OK;
     memset(dynamic->share, 0, dynamic->model->parameters.count * sizeof *dynamic->share);
     uint8_t *reset = malloc((size_t)dynamic->settings.steps);
@@ -233,7 +239,10 @@ px_status px_dynamic_measure(px_dynamic *dynamic, px_range train, void (*progres
     if (status == PX_OK)
         status = px_minibatches_create_eval(train, 1, dynamic->settings.steps, dynamic->model->reset_id, 0, &text);
     if (status == PX_OK) status = sum_squares(dynamic, text, reset, progress, context);
-    if (status == PX_OK) status = px_engine_metrics(dynamic->engine, 1, &ignored);
+    if (status == PX_OK) status = px_engine_metrics(dynamic->engine, 1, &metrics);
+    if (status == PX_OK && metrics.bad_step >= 0)
+        status = px_fail(PX_ERR_NUMERIC, "--dynamic-method rms: the gradient over the training text is not finite; use "
+                                         "--dynamic-method sgd");
     px_minibatches_destroy(text);
     free(reset);
     return status;

@@ -40,7 +40,7 @@ const px_dynamic_settings *px_dynamic_settings_of(const px_dynamic *dynamic);
 
 /* rms needs it before the first evaluation (sgd does not: nothing is done): r, over the text's windows: all where they
  * are no more than 4,096, else 64 stretches of 64 windows from all over it, each from a zero state. progress may be
- * NULL. PX_ERR_INPUT where the text has fewer than two tokens. */
+ * NULL. PX_ERR_INPUT where the text has fewer than two tokens, PX_ERR_NUMERIC where a gradient is not finite. */
 px_status px_dynamic_measure(px_dynamic *dynamic, px_range train, void (*progress)(void *context, double share),
                              void *context);
 

@@ -282,7 +282,14 @@ static px_status read_cutoffs(px_foreign *foreign, const px_safetensor *head, in
         const px_safetensor *in = find_tail(foreign, i, 0), *out = find_tail(foreign, i, 1);
         cutoffs->at[i] = (int32_t)*V;
         const int64_t width = px_cutoffs_cluster(cutoffs, 0, (int32_t)h, i).width;
-        if (!in || width < 1) return missing(foreign, foreign->decoder, "tail.{i}.0.weight");
+        char name[32];
+        snprintf(name, sizeof name, "tail.%d.0.weight", (int)i);
+        if (!in) return missing(foreign, foreign->decoder, name);
+        if (width < 1)
+            return px_fail(PX_ERR_INPUT,
+                           "%s: tensor %s: %lld units leave cluster %d no width with div_value 4; train it "
+                           "with fewer cutoffs",
+                           foreign->path, in->name, (long long)h, (int)i);
         if (in->dims != 2 || in->shape[0] != width)
             return px_fail(PX_ERR_INPUT, "%s: tensor %s: %lld rows, where div_value 4 has %lld; train it with that",
                            foreign->path, in->name, (long long)in->shape[0], (long long)width);

@@ -23,7 +23,16 @@ static int is_news(px_run *run, unsigned what, int is_so)
 static px_status compare_unigram(px_run *run, double valid_loss)
 {
     char is[32], unigram[32];
-    if (isnan(run->unigram_loss)) PX_TRY(px_run_unigram_loss(&run->corpus, &run->unigram_loss));
+    if (run->warned & NO_BETTER) return PX_OK;
+    if (isnan(run->unigram_loss)) {
+        px_status status = px_run_unigram_loss(&run->corpus, &run->unigram_loss);
+        if (status == PX_ERR_IO) { /* a text that cannot be read again ends a run where it is needed, not here */
+            run->warned |= NO_BETTER;
+            px_run_line(run, "warning: not compared with the frequencies of single tokens: %s", px_error_message());
+            return PX_OK;
+        }
+        PX_TRY(status);
+    }
     if (is_news(run, NO_BETTER, !(valid_loss < run->unigram_loss)))
         px_run_line(run,
                     "warning: no better than the frequencies of single tokens (validation perplexity %s, unigram %s); "

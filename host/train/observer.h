@@ -36,7 +36,7 @@ typedef struct px_run_observer {
     px_status (*open)(void *context, const px_run_opening *opening, int *wanted);
     /* A line of metrics.jsonl (docs/manual/metrics.md) without its newline; not NUL-terminated. */
     px_status (*line)(void *context, const char *json, size_t bytes);
-    px_status (*snapshot)(void *context, const px_run_snapshot *snapshot);
+    px_status (*snapshot)(void *context, const px_run_snapshot *snapshot); /* NULL after open: none is made */
     void (*close)(void *context); /* the job has ended; called once where open was */
 } px_run_observer;
 

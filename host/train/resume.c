@@ -40,6 +40,14 @@ static px_status set_change(px_config *config, const char *name, const char *val
     return status;
 }
 
+/* What the first job has settled, a later one may ask for as the first did: its command is the same. */
+static void take_settled(const px_config *own, px_config *config)
+{
+    if (config->model.cutoffs.count == 0) config->model.cutoffs = own->model.cutoffs;
+    if (config->ranks.reduce == PX_REDUCE_AUTO) config->ranks.reduce = own->ranks.reduce;
+    if (config->schedule_steps == 0) config->schedule_steps = own->schedule_steps;
+}
+
 /* The run's configuration with the changes asked for, where those are allowed. */
 static px_status changed_config(const px_config *own, const char *folder, const char *const *changes, px_config *config)
 {
@@ -52,6 +60,7 @@ static px_status changed_config(const px_config *own, const char *folder, const 
                              changes[1], folder);
         else
             status = set_change(config, changes[0], changes[1]);
+    if (status == PX_OK) take_settled(own, config);
     if (status == PX_OK) status = px_config_check_resume(own, config);
     if (status != PX_OK) px_config_free(config);
     return status;

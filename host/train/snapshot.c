@@ -132,10 +132,11 @@ px_status px_run_look(px_run *run, int sample)
     px_metrics ignored;
     int averaged = run->state.average_count > 0;
     sample = sample && sample_due(run->state.evaluations);
-    if (!run->log || (!sample && !run->observed)) return PX_OK;
+    const int shown = run->observed && run->hooks->observer->snapshot;
+    if (!run->log || (!sample && !shown)) return PX_OK;
     if (averaged) PX_TRY(px_engine_swap_average(run->engine));
     px_status status = sample ? write_sample(run) : PX_OK;
-    if (status == PX_OK && run->observed) status = show_model(run);
+    if (status == PX_OK && shown) status = show_model(run);
     if (averaged) PX_TRY(px_engine_swap_average(run->engine));
     PX_TRY(status);
     return px_engine_metrics(run->engine, 1, &ignored); /* these losses belong to no interval */

@@ -133,6 +133,8 @@ px_status px_run_validate(px_run *run, int at_end)
     PX_TRY(status);
 
     int is_best = !isnan(evaluation.loss) && (isnan(state->best_loss) || evaluation.loss < state->best_loss);
+    /* at the seam of an extended run, before its first step, there is nothing to wait for yet */
+    const int counts = run->config.schedule_from == 0 || state->step > run->config.schedule_from;
     after = *state;
     after.evaluation_due = 0;
     after.evaluations++;
@@ -141,10 +143,10 @@ px_status px_run_validate(px_run *run, int at_end)
         after.best_loss = evaluation.loss;
         after.best_step = after.step;
         after.since_best = 0;
-    } else
+    } else if (counts)
         after.since_best++;
-    px_schedule_evaluated(&run->config, &after, is_best);
-    px_averaging_evaluated(&run->config, &after);
+    if (counts) px_schedule_evaluated(&run->config, &after, is_best);
+    if (counts) px_averaging_evaluated(&run->config, &after);
     if (is_best) {
         if (at_end) PX_TRY(px_run_keep_best(run));
         PX_TRY(px_run_write_best(run, &after));

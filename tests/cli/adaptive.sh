@@ -59,6 +59,9 @@ done_with "it can be inspected" 0
 run train "${SIZES[@]}" --dry-run --max-steps 60
 done_with "a dry run tells its sizes" 0
 
+run train "${SIZES[@]}" --run a --resume auto --cutoffs auto --max-steps 60 --threads 1
+done_with "a second job may ask for the cutoffs as the first did" 0
+
 run train --data other.txt --level word --init-from a --run again --max-steps 5 --batch 4 --no-report --no-tensorboard
 done_with "a new run begins with its weights" 0
 must "and its cutoffs" test "$(setting a cutoffs)" = "$(setting again cutoffs)"

@@ -53,7 +53,14 @@ run train --resume early --extend-steps 20 --lr 1e-9
 done_with "a run that stopped early can be extended" 0
 must "an extension that is no better leaves its best model" same_tensors early/best.safetensors kept
 
+# ---- what the end evaluated does not count in the steps that follow: 150 is the first that is no better, 200 the second
+tiny_model waits --early-stop 2 --valid-every 50 --lr 10 --optimizer sgd --schedule constant
+must "the end of that run is no best" test "$(value waits end 120 best_step)" -lt 120
+run train --resume waits --extend-steps 300 --lr 1e-9
+must "early stopping begins anew at the seam" grep -q '^done: 200 steps' "$OUT"
+
 # ---- refused
+refuses "a new run by the configuration of an extended one" 2 'schedule-from 200: .*--schedule-from 0' train --config longer/config --run copy
 refuses "another length beside it" 2 '--max-steps 300: --extend-steps says' train --resume base --extend-steps 10 --max-steps 300
 refuses "what no resumed run may change" 2 '--hidden 12' train --resume base --extend-steps 10 --hidden 12
 refuses "without a run" 2 '--resume DIR' train --data text.txt --run new --extend-steps 10

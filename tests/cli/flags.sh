@@ -41,6 +41,9 @@ idle '--warmup-steps 4' 'rises to the end' --warmup-steps 4
 run train --data text.txt --run short --hidden 8 --batch 4 --steps 8 --max-steps 4 --threads 1 --no-report
 must "the default of --warmup-steps is not held against a short trial" test ! "$(grep -c 'rises to the end' "$OUT" "$ERR" | grep -v ':0')"
 idle '--reset-probability 0.1' 'random' --partition random --reset-probability 0.1
+idle '--vocabulary-from text' '--init-from' --vocabulary-from text
+run train --data text.txt --init-from model --run from --max-steps 4 --warmup-steps 0 --threads 1 --init-scale 2 --no-report
+must "initial weights beside those of a model are said to be idle" grep -q '^warning: --init-scale 2 has no effect: all weights are those of --init-from' "$OUT"
 run train --config idle/config --run again
 must "what a run's own file holds is not asked" test -z "$(grep '^warning: ' "$OUT")"
 run train --data text.txt --run works --hidden 8 --layers 2 --max-steps 4 --warmup-steps 2 --threads 1 --dropout-between 0.3 --optimizer momentum --momentum 0.5 --no-report

@@ -61,6 +61,14 @@ must "and one rate for all tensors" has old 'lr-scaling = none'
 run train "${SMALL[@]}" --hidden 24 --max-steps 120 --valid-every 40 --init uniform --lr-scaling none --run as-old
 must "it gives what these settings give" cmp -s <(valid_loss old) <(valid_loss as-old)
 
+echo 'nonlinearity = relu' >older.config
+run train --config older.config "${SMALL[@]}" --hidden 24 --max-steps 4 --valid-every 4 --run older
+must "the cell's old name marks a file of 0.1.0: its initial weights" has older 'init = uniform'
+must "and its rate" has older 'lr-scaling = none'
+printf 'init = fan-in\nhidden = 24\n' >newer.config
+run train --config newer.config "${SMALL[@]}" --max-steps 4 --valid-every 4 --run newer
+must "a file that names a new way to initialise is none" has newer 'lr-scaling = mup'
+
 # rates by tensor
 must "new runs scale their rates" has learns 'lr-scaling = mup'
 refuses "a resumed run keeps its scaling" 2 '--lr-scaling none: the run was started with .mup.' train --resume learns --lr-scaling none

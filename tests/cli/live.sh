@@ -95,6 +95,12 @@ sees "its lines stand there afterwards" short '^epoch [0-9]+, step 300: validati
 sees "and its result" short '^test: perplexity'
 must "the weights are those of the run that was not drawn" same_tensors lines/best.safetensors drawn/best.safetensors
 must "and the checkpoint's" same_tensors lines/last.safetensors drawn/last.safetensors
+mkdir -p wild/run
+cp lines/config lines/last.safetensors lines/best.safetensors wild/run
+sed -E 's/"loss":[0-9.e+-]+/"loss":1e20/; s/"valid_loss":[0-9.e+-]+/"valid_loss":1e308/' lines/metrics.jsonl >wild/run/metrics.jsonl
+terminal wild "$(quoted top wild)"
+sees "losses without measure are drawn, too" wild '^ *1e\+300\|'
+sees "in the chart" wild '\|.*\.'
 terminal dumb "TERM=dumb $(quoted train "${SHORT[@]}" --run dumb --live)"
 sees "where TERM is dumb there are lines" dumb '^epoch [0-9]+, step 300: validation loss'
 must "and nothing is drawn" shows_not dumb '^update '

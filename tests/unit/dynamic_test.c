@@ -135,7 +135,10 @@ static int create(void **state)
     f->model.config.model.hidden = H;
     f->model.config.model.vocab = V;
     f->model.config.model.embed = 0;
-    f->model.config.model.dropout_output = 0.5; /* must take no part */
+    f->model.config.model.dropout_output = 0.5; /* this and what follows must take no part */
+    f->model.config.model.dropout_embedding = 0.5;
+    f->model.config.model.penalty_activation = 2;
+    f->model.config.model.penalty_temporal = 1;
     f->model.reset_id = -1;
     assert_px_ok(px_parameters_make(&f->model.config.model, &f->model.parameters));
     f->model.weights = calloc(f->model.parameters.count, sizeof *f->model.weights);
