@@ -58,9 +58,7 @@ static px_status count_words(const px_vocabulary *vocabulary, const px_scored_te
 
 void px_eval_note_unknown(const px_vocabulary *vocabulary, int64_t unknown)
 {
-    int never = px_vocabulary_frequency(vocabulary, 0) == 0 && px_vocabulary_size(vocabulary) > 1 &&
-                px_vocabulary_frequency(vocabulary, 1) > 0;
-    if (unknown > 0 && never)
+    if (unknown > 0 && px_vocabulary_lacks_unknown(vocabulary))
         px_note("the model has never seen <unk>, which stands for %lld tokens here: their probabilities mean nothing "
                 "(--min-count 2 trains it)",
                 (long long)unknown);

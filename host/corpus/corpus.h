@@ -24,6 +24,8 @@ int32_t px_vocabulary_id(const px_vocabulary *vocabulary, const char *token, siz
 const char *px_vocabulary_token(const px_vocabulary *vocabulary, int32_t id, size_t *bytes);
 /* How often the token stood in the training text (id 0: with all that became <unk>); 0 where that was not kept. */
 int64_t px_vocabulary_frequency(const px_vocabulary *vocabulary, int32_t id);
+/* 1 where the frequencies are known and <unk> has none: a model trained on that text never sees it. */
+int px_vocabulary_lacks_unknown(const px_vocabulary *vocabulary);
 px_text_options px_vocabulary_options(const px_vocabulary *vocabulary);
 /* Of level, normalise and tokens: equal hashes give equal ids to the same text. */
 uint64_t px_vocabulary_hash(const px_vocabulary *vocabulary);

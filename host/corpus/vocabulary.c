@@ -29,6 +29,11 @@ const char *px_vocabulary_token(const px_vocabulary *v, int32_t id, size_t *byte
 
 int64_t px_vocabulary_frequency(const px_vocabulary *v, int32_t id) { return v->dictionary.frequency[id]; }
 
+int px_vocabulary_lacks_unknown(const px_vocabulary *v)
+{
+    return px_vocabulary_frequency(v, 0) == 0 && px_vocabulary_size(v) > 1 && px_vocabulary_frequency(v, 1) > 0;
+}
+
 px_text_options px_vocabulary_options(const px_vocabulary *v) { return v->options; }
 
 uint64_t px_vocabulary_hash(const px_vocabulary *v) { return v->hash; }

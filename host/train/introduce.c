@@ -11,18 +11,33 @@
 
 static size_t length(px_range range) { return range.end - range.begin; }
 
-static px_status introduce_part(const px_run *run, const char *what, px_range range)
+/* *scored_unknown grows by the part's unknown tokens. */
+static px_status introduce_part(const px_run *run, const char *what, px_range range, size_t *scored_unknown)
 {
     char tokens[32], unknown[32];
     size_t count = length(range);
     size_t missing;
     if (count < 2) return PX_OK;
     PX_TRY(px_tokens_unknown(range.tokens, range.begin, range.end, &missing));
+    *scored_unknown += missing;
     if (missing)
         px_run_line(run, "%s: %s tokens, %s of them unknown (%.2f %%)", what, px_text_count(tokens, (long long)count),
                     px_text_count(unknown, (long long)missing), 100.0 * (double)missing / (double)count);
     else
         px_run_line(run, "%s: %s tokens", what, px_text_count(tokens, (long long)count));
+    return PX_OK;
+}
+
+/* Where <unk> is scored but never trained, its probability alone may decide a perplexity. */
+static px_status introduce_parts(const px_run *run)
+{
+    size_t unknown = 0;
+    PX_TRY(introduce_part(run, "validation", run->corpus.valid, &unknown));
+    PX_TRY(introduce_part(run, "test", run->corpus.test, &unknown));
+    if (unknown > 0 && px_vocabulary_lacks_unknown(run->corpus.vocabulary))
+        px_run_line(run,
+                    "warning: the training text has no <unk>, so that what the model gives the unknown tokens means "
+                    "nothing; --min-count 2 trains it");
     return PX_OK;
 }
 
@@ -65,8 +80,7 @@ px_status px_run_introduce(px_run *run)
                 px_text_count(a, (long long)length(run->corpus.train)), px_text_count(b, model->vocab),
                 px_level_tokens(run->config.corpus.text.level));
     warn_of_vocabulary(run);
-    PX_TRY(introduce_part(run, "validation", run->corpus.valid));
-    PX_TRY(introduce_part(run, "test", run->corpus.test));
+    PX_TRY(introduce_parts(run));
     if (!run->validates) px_run_line(run, "warning: no validation text; best.safetensors will hold the last weights");
 
     PX_TRY(px_engine_memory_of(px_device_or_default(run->config.device), model, &run->config.optimizer,

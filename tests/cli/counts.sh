@@ -47,6 +47,15 @@ for lines in '' --lines; do
     run eval --model gaps $lines --data few.txt
     must "a model that never saw <unk>: a note (eval $lines)" grep -q '^note: the model has never seen <unk>, which stands for 2 tokens' "$ERR"
 done
+# the same when it is trained
+for count in 1 2; do
+    cp text.txt once.txt
+    echo 'the wizard went' >>once.txt
+    run train --data once.txt --valid few.txt --run count-$count "${TINY[@]:0:6}" --max-steps 2 --level word --min-count $count
+    grep -c '^warning: the training text has no <unk>.*--min-count 2 trains it$' "$OUT" >warned-$count
+done
+must "a training is told that its validation text has unknown tokens and its own none" test "$(cat warned-1)" = 1
+must "but not where rare words are <unk>" test "$(cat warned-2)" = 0
 run sample --model holes --prompt 'the <unk>' --length 3
 done_with "a prompt may hold <unk>" 0
 refuses "but no word that is lacking" 2 "lacks the word 'wizard'" sample --model holes --prompt 'the wizard' --length 3
