@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Perplexity over the learning rate as a picture, a curve for each width and depth, the best rate of each marked: reads lines of
+# bench/learning_rates.sh (one --lr-scaling), writes SVG in the colours of the reader's page.
+#   docs/pictures/rates.sh <rates.tsv >docs/pictures/rates.svg
+set -euo pipefail
+sort -t "$(printf '\t')" -k 2,2n -k 3,3n -k 4,4g | awk -F '\t' '
+    $4 + 0 > 0 {
+        name = $2 " × " $3; x = log($4 + 0) / log(2); y = $6 + 0
+        if (!(name in points)) { series[++count] = name; layers[name] = $3; if (!($2 in hue)) hue[$2] = ++hues; colour[name] = hue[$2] }
+        i = ++points[name]
+        px[name, i] = x; py[name, i] = y
+        rate[x] = $4
+        if (!best[name] || y < py[name, best[name]]) best[name] = i
+        if (!seen++) { left = right = x; low = high = y }
+        if (x < left) left = x
+        if (x > right) right = x
+        if (y < low) low = y
+        if (y > high) high = y
+    }
+    function at_x(x) { return 60 + (x - left) / (right - left) * 440 }
+    function at_y(y) { return 24 + (top - y) / (top - bottom) * 240 }
+    END {
+        step = 0.5; bottom = int(low / step) * step; top = (int(high / step) + 1) * step
+        print "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 600 316\" role=\"img\" aria-label=\"perplexity over the learning rate\">"
+        print "<style>text{font:12px system-ui,sans-serif;fill:#57606a}line{stroke:#d0d7de}polyline{fill:none;stroke-width:2}.c1{stroke:#0969da;fill:#0969da}" \
+            ".c2{stroke:#1a7f37;fill:#1a7f37}.c3{stroke:#bc4c00;fill:#bc4c00}.c4{stroke:#8250df;fill:#8250df}polyline{fill:none!important}" \
+            "@media(prefers-color-scheme:dark){text{fill:#8b949e}line{stroke:#30363d}.c1{stroke:#58a6ff;fill:#58a6ff}.c2{stroke:#3fb950;fill:#3fb950}" \
+            ".c3{stroke:#f0883e;fill:#f0883e}.c4{stroke:#bc8cff;fill:#bc8cff}}</style>"
+        for (y = bottom; y <= top + 1e-9; y += step)
+            printf "<line x1=\"60\" x2=\"500\" y1=\"%.1f\" y2=\"%.1f\"/><text x=\"52\" y=\"%.1f\" text-anchor=\"end\">%.1f</text>\n", at_y(y), at_y(y), at_y(y) + 4, y
+        for (x in rate) printf "<text x=\"%.1f\" y=\"284\" text-anchor=\"middle\">%s</text>\n", at_x(x), rate[x]
+        print "<text x=\"280\" y=\"306\" text-anchor=\"middle\">--lr</text><text x=\"60\" y=\"14\">validation perplexity, units × layers</text>"
+        for (k = 1; k <= count; k++) {
+            name = series[k]; line = ""
+            for (i = 1; i <= points[name]; i++) line = line sprintf("%.1f,%.1f ", at_x(px[name, i]), at_y(py[name, i]))
+            printf "<polyline class=\"c%d\" points=\"%s\"%s/>\n", colour[name], line, (layers[name] > 1 ? " stroke-dasharray=\"5 4\"" : "")
+            i = best[name]
+            printf "<circle class=\"c%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"4\"/>\n", colour[name], at_x(px[name, i]), at_y(py[name, i])
+            i = points[name]
+            printf "<text x=\"506\" y=\"%.1f\">%s</text>\n", at_y(py[name, i]) + 4, name
+        }
+        print "</svg>"
+    }'
