@@ -215,18 +215,19 @@ static px_status print(const px_eval_job *job, const px_eval_score *scores, cons
     return print_result(result, scores, job->flags, job->text, words, px_vocabulary_options(vocabulary).level);
 }
 
-static px_status score_text(px_eval_job *job, px_eval_score *scores)
+static px_status score_text(const px_eval_job *job, px_eval_score *scores)
 {
     const eval_flags *flags = job->flags;
     px_token_writer writer = {0};
+    px_eval_job writing = *job;
     px_evaluation result;
     PX_TRY(check_streams(flags, job->text));
     if (flags->per_token) {
         PX_TRY(px_token_writer_open(flags->per_token, job->first->vocabulary, &writer));
-        job->per_token = px_token_writer_write;
-        job->context = &writer;
+        writing.per_token = px_token_writer_write;
+        writing.context = &writer;
     }
-    px_status status = px_text_output_close(&writer.output, px_eval_models(job, scores, &result));
+    px_status status = px_text_output_close(&writer.output, px_eval_models(&writing, scores, &result));
     px_progress_clear(job->progress);
     return status == PX_OK ? print(job, scores, &result) : status;
 }

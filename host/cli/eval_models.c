@@ -66,17 +66,19 @@ static px_status open_like_first(const px_eval_job *job, const char *name, px_mo
                    name, job->flags->models.value[0]);
 }
 
-static px_status add_model(const px_eval_job *job, size_t i, px_ensemble *ensemble, px_eval_score *score)
+static px_status add_first(const px_eval_job *job, px_ensemble *ensemble, px_eval_score *score)
+{
+    px_ensemble_begin(ensemble);
+    return score_one(job, job->first, px_ensemble_add, ensemble, score);
+}
+
+static px_status add_other(const px_eval_job *job, const char *name, px_ensemble *ensemble, px_eval_score *score)
 {
     px_model_file other;
-    const px_model_file *model = job->first;
-    if (i > 0) {
-        PX_TRY(open_like_first(job, job->flags->models.value[i], &other));
-        model = &other;
-    }
+    PX_TRY(open_like_first(job, name, &other));
     px_ensemble_begin(ensemble);
-    px_status status = score_one(job, model, px_ensemble_add, ensemble, score);
-    if (i > 0) px_model_file_close(&other);
+    px_status status = score_one(job, &other, px_ensemble_add, ensemble, score);
+    px_model_file_close(&other);
     return status;
 }
 
@@ -86,11 +88,10 @@ static px_status score_several(const px_eval_job *job, px_eval_score *scores, px
     px_ensemble *ensemble;
     double seconds = 0;
     PX_TRY(px_ensemble_create(job->text->range.end - job->text->range.begin - 1, &ensemble));
-    px_status status = PX_OK;
-    for (size_t i = 0; status == PX_OK && i < count; i++) {
-        status = add_model(job, i, ensemble, &scores[i]);
-        seconds += scores[i].result.seconds;
-    }
+    px_status status = add_first(job, ensemble, &scores[0]);
+    for (size_t i = 1; status == PX_OK && i < count; i++)
+        status = add_other(job, job->flags->models.value[i], ensemble, &scores[i]);
+    for (size_t i = 0; i < count; i++) seconds += scores[i].result.seconds;
     if (status == PX_OK) status = px_ensemble_result(ensemble, job->per_token, job->context, result);
     result->seconds = seconds;
     px_ensemble_destroy(ensemble);

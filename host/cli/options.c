@@ -116,16 +116,21 @@ static px_status record_setting(px_command_line *line, const char *name, const c
     return PX_OK;
 }
 
-/* Keeps a copy of text alive with the command line: each block begins with a pointer to the one before. */
+/* A copy of a value that lives as long as the command line. */
+struct px_kept_text {
+    px_kept_text *before;
+    char text[];
+};
+
 static const char *keep(px_command_line *line, const char *text)
 {
     size_t bytes = strlen(text) + 1;
-    char *block = malloc(sizeof(char *) + bytes);
-    if (!block) return NULL;
-    memcpy(block, &line->owned, sizeof(char *));
-    memcpy(block + sizeof(char *), text, bytes);
-    line->owned = block;
-    return block + sizeof(char *);
+    px_kept_text *kept = malloc(sizeof *kept + bytes);
+    if (!kept) return NULL;
+    kept->before = line->kept;
+    memcpy(kept->text, text, bytes);
+    line->kept = kept;
+    return kept->text;
 }
 
 static px_status set_flag(const px_flag *flag, const char *value)
@@ -420,11 +425,10 @@ px_status px_command_line_read(px_command_line *line, int argc, char **argv)
 void px_command_line_free(px_command_line *line)
 {
     px_hint_command(NULL);
-    while (line->owned) {
-        char *before;
-        memcpy(&before, line->owned, sizeof before);
-        free(line->owned);
-        line->owned = before;
+    while (line->kept) {
+        px_kept_text *before = line->kept->before;
+        free(line->kept);
+        line->kept = before;
     }
     free(line->given);
     free(line->seen);

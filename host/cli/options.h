@@ -49,6 +49,8 @@ typedef struct px_setting_limits {
     const char *fallback;     /* what --help shows as the default; NULL: the configuration's */
 } px_setting_limits;
 
+typedef struct px_kept_text px_kept_text;
+
 typedef struct px_command_line {
     /* what the command is; filled in before reading */
     const char *command;
@@ -69,7 +71,7 @@ typedef struct px_command_line {
     px_flag_list config_files; /* every --config FILE */
     /* private */
     size_t given_room;
-    char *owned;       /* chain of copies of values */
+    px_kept_text *kept; /* copies of values, the newest first */
     const char **seen; /* [2 * seen_count] names and values of flags on the command line so far */
     size_t seen_count;
 } px_command_line;

@@ -34,7 +34,8 @@ static void write_token(FILE *out, const char *token, int level)
 {
     for (; *token; token++) {
         char escaped[4];
-        fwrite(escaped, 1, px_escape_byte((unsigned char)*token, "\n\\", level == PX_LEVEL_BYTE, escaped), out);
+        const size_t bytes = px_escape_byte((unsigned char)*token, "\n\\", level == PX_LEVEL_BYTE, escaped);
+        fwrite(escaped, 1, bytes, out);
     }
     fputs("\t0\n", out);
 }

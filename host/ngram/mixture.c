@@ -9,8 +9,9 @@ double px_mixture_loss(const double *a, const double *b, size_t count, double we
     for (size_t i = 0; i < count; i++) {
         double least = fmin(a[i], b[i]); /* the larger probability is taken out, so that nothing underflows */
         if (isinf(least)) return INFINITY;
-        sum += least -
-               log((weight > 0 ? weight * exp(least - a[i]) : 0) + (weight < 1 ? (1 - weight) * exp(least - b[i]) : 0));
+        const double p = weight > 0 ? weight * exp(least - a[i]) : 0,
+                     q = weight < 1 ? (1 - weight) * exp(least - b[i]) : 0;
+        sum += least - log(p + q);
     }
     return sum / (double)count;
 }

@@ -236,7 +236,11 @@ static int read_every(const char *text, double max, px_every *every)
     default: return 0;
     }
     if ((double)number * (double)(scale ? scale : 1) > max) return 0;
-    *every = scale ? (px_every){.seconds = number * scale} : (px_every){.steps = number};
+    *every = (px_every){0};
+    if (scale)
+        every->seconds = number * scale;
+    else
+        every->steps = number;
     return 1;
 }
 

@@ -40,7 +40,8 @@ static void write_string(FILE *out, const char *text)
     fputc('"', out);
     for (; *text; text++) {
         char escaped[4];
-        fwrite(escaped, 1, px_escape_byte((unsigned char)*text, NAMED, 0, escaped), out);
+        const size_t bytes = px_escape_byte((unsigned char)*text, NAMED, 0, escaped);
+        fwrite(escaped, 1, bytes, out);
     }
     fputc('"', out);
 }

@@ -8,6 +8,6 @@ bash "$SOURCE/bench/signals.sh" "$PERPLEX" text.txt --count "$COUNT" --hidden "$
 status=$?
 cat "$OUT"
 done_with "all end with status 75 and go on as if nothing had been (seed ${PERPLEX_TEST_SEED:-$$})" 0
-sizes=($HIDDEN)
+read -ra sizes <<<"$HIDDEN"
 must "all of them" test "$(grep -c ": $COUNT of $COUNT ended with 75 and $COUNT of these" "$OUT")" = $((10 * ${#sizes[@]}))
 finish

@@ -62,7 +62,7 @@ static inline __attribute__((always_inline)) void interleave(words c0, words c1,
 static void philox_blocks(const px_mask *mask, uint64_t first, uint32_t out[4 * BLOCKS])
 {
     for (int begin = 0; begin < BLOCKS; begin += WORDS) {
-        words c0, c1, c2 = (words){0} + mask->layer, c3 = (words){0} + mask->purpose;
+        words c0 = {0}, c1 = {0}, c2 = (words){0} + mask->layer, c3 = (words){0} + mask->purpose;
         uint32_t k0 = (uint32_t)mask->seed, k1 = (uint32_t)(mask->seed >> 32);
         for (int i = 0; i < WORDS; i++) {
             c0[i] = (uint32_t)(first + (uint64_t)(begin + i));
@@ -70,7 +70,7 @@ static void philox_blocks(const px_mask *mask, uint64_t first, uint32_t out[4 * 
         }
 #pragma GCC unroll 10
         for (int round = 0; round < 10; round++) {
-            words high0, low0, high2, low2;
+            words high0 = {0}, low0 = {0}, high2 = {0}, low2 = {0};
             multiply(c0, 0xD2511F53u, &high0, &low0);
             multiply(c2, 0xCD9E8D57u, &high2, &low2);
             c0 = high2 ^ c1 ^ k0;

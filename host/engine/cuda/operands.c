@@ -32,7 +32,8 @@ int px_cuda_has_penalties(const px_cuda *engine, int32_t l)
 
 px_dropout px_cuda_backward_dropout(const px_cuda *engine, px_cuda_mode mode, int32_t l)
 {
-    return px_cuda_has_penalties(engine, l) ? (px_dropout){0} : px_cuda_output_dropout(engine, mode, l);
+    const px_dropout none = {0};
+    return px_cuda_has_penalties(engine, l) ? none : px_cuda_output_dropout(engine, mode, l);
 }
 
 void *px_cuda_h(const px_cuda *engine, int32_t l)
