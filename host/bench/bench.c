@@ -342,6 +342,15 @@ px_status px_bench_run(const px_bench_plan *plan, const px_bench_options *option
     return status;
 }
 
+int px_bench_is_first_of_device(const px_bench_result *result, size_t i)
+{
+    const px_bench_measure *m = result->measures;
+    if (!m[i].measured) return 0;
+    for (size_t k = 0; k < i; k++)
+        if (m[k].measured && strcmp(m[k].c.device, m[i].c.device) == 0) return 0;
+    return 1;
+}
+
 void px_bench_result_free(px_bench_result *result)
 {
     free(result->measures);

@@ -123,6 +123,7 @@ typedef struct px_bench_measure {
     px_engine_memory memory;                   /* what the engine says that it allocates */
     size_t resident_bytes;                     /* how much this process grew by creating and warming it; 0 = unknown */
     double joules_per_token;                   /* NaN unless the device counts energy */
+    char energy_counter[128], no_energy[256];  /* what counted it, "" where nothing did; why nothing did */
     int32_t loss_count;
     double loss[PX_BENCH_LOSSES];  /* mean nats per token of the first steps, from the initial weights */
     double loss_difference;        /* largest |difference| to the first device of the group; NaN where not compared */
@@ -156,6 +157,8 @@ typedef struct px_bench_result {
  * case failed returns the first failure. A stop returns PX_OK with complete = 0. Free with px_bench_result_free. */
 px_status px_bench_run(const px_bench_plan *plan, const px_bench_options *options, px_bench_result *result);
 void px_bench_result_free(px_bench_result *result);
+/* 1 for the first case that was measured on its device: what is said of a device once goes with it. */
+int px_bench_is_first_of_device(const px_bench_result *result, size_t i);
 /* Sizes from which one device overtakes another, for every key in plan->swept. Part of px_bench_run. */
 px_status px_bench_find_crossovers(const px_bench_plan *plan, px_bench_result *result);
 

@@ -196,6 +196,21 @@ static void add_crossovers(cJSON *root, const px_bench_result *result)
     }
 }
 
+/* What counted energy on each device, or why nothing did. */
+static void add_energy(cJSON *root, const px_bench_result *result)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "energy");
+    for (size_t i = 0; i < result->count; i++) {
+        const px_bench_measure *m = &result->measures[i];
+        if (!px_bench_is_first_of_device(result, i)) continue;
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddStringToObject(object, "device", m->c.device);
+        cJSON_AddStringToObject(object, m->energy_counter[0] ? "counter" : "not_counted",
+                                m->energy_counter[0] ? m->energy_counter : m->no_energy);
+        cJSON_AddItemToArray(list, object);
+    }
+}
+
 char *px_bench_json(const px_bench_result *result, const px_bench_options *options, const char *command)
 {
     cJSON *root = cJSON_CreateObject();
@@ -211,6 +226,7 @@ char *px_bench_json(const px_bench_result *result, const px_bench_options *optio
     px_environment_add(root);
     add_options(root, options);
     add_peaks(root, result);
+    add_energy(root, result);
     add_cases(root, result);
     add_crossovers(root, result);
     char *text;

@@ -4,6 +4,7 @@
 #include "runner.h"
 
 #include "check.h"
+#include "energy_meter.h"
 #include "machine.h"
 #include "read_probe.h"
 
@@ -37,7 +38,7 @@ struct px_runner {
     px_samples samples;
     px_work_count work;  /* of one step */
     px_read_probe *read; /* of as many bytes as its weights have; NULL but for evaluation and decoding on the host */
-    double joules, joule_tokens;
+    px_energy_meter energy;
 };
 
 static int is_training(const px_bench_case *c) { return c->work == PX_BENCH_TRAIN || px_bench_work_is_part(c->work); }
@@ -91,6 +92,7 @@ static px_status create(px_runner *r, const px_bench_source *source)
             "nothing to do; give --embed");
     PX_TRY(px_engine_create(c->device, &r->model, &r->optimizer, &shape,
                             &r->engine)); /* first: it refuses what no memory holds */
+    px_energy_meter_open(&r->energy, r->engine, r->on_host);
     PX_TRY(px_bench_source_minibatches(source, c, &r->tokens, &r->minibatches));
     r->per_epoch = px_minibatches_per_epoch(r->minibatches, 0);
     PX_TRY(make_weights(r));
@@ -134,6 +136,7 @@ px_status px_runner_create(const px_bench_case *c, const px_bench_options *optio
 void px_runner_destroy(px_runner *r)
 {
     if (!r) return;
+    px_energy_meter_close(&r->energy);
     px_engine_destroy(r->engine);
     if (r->minibatches) px_minibatches_destroy(r->minibatches);
     if (r->tokens) px_tokens_destroy(r->tokens);
@@ -279,15 +282,13 @@ px_status px_runner_round(px_runner *r)
     px_metrics metrics;
     px_phase_times phases;
     px_samples *s = &r->samples;
-    double joules_before = 0, joules_after = 0;
     if (s->count == PX_SAMPLES_MAX) return PX_OK;
     take_probes(r);
     if (r->warm_step_s < r->options->round_seconds / 4)
         PX_TRY(one_step(r)); /* brings the caches back from the neighbour's case */
     PX_TRY(px_engine_metrics(r->engine, 1, &metrics));
     PX_TRY(px_engine_phase_times(r->engine, 1, &phases));
-    int has_energy =
-        r->engine->ops->energy && r->engine->ops->energy(r->engine, &joules_before) == PX_OK; /* some GPUs count none */
+    px_energy_meter_begin(&r->energy);
     r->data_s = 0;
     r->scored = 0;
     double cpu = px_samples_cpu_seconds(), begin = px_clock();
@@ -295,10 +296,7 @@ px_status px_runner_round(px_runner *r)
     PX_TRY(check_finite(r, &metrics)); /* waits for the device */
     double wall = px_clock() - begin, seconds = wall;
     cpu = px_samples_cpu_seconds() - cpu;
-    if (has_energy && r->engine->ops->energy(r->engine, &joules_after) == PX_OK) {
-        r->joules += joules_after - joules_before;
-        r->joule_tokens += (double)r->scored;
-    }
+    px_energy_meter_end(&r->energy, (double)r->scored);
     PX_TRY(px_engine_phase_times(r->engine, 1, &phases));
     if (r->c.work >= PX_BENCH_PHASE)
         seconds = phases.seconds[r->c.work - PX_BENCH_PHASE]; /* without what set the phase up */
@@ -319,7 +317,7 @@ void px_runner_forget(px_runner *r)
 {
     memset(&r->samples, 0, sizeof r->samples);
     r->samples.threads = r->c.threads;
-    r->joules = r->joule_tokens = 0;
+    px_energy_meter_forget(&r->energy);
 }
 
 /* Seconds in which a step's weights can be read, at the rates of the probes; the recurrence's alone. NaN where none was
@@ -374,7 +372,9 @@ px_status px_runner_finish(px_runner *r, const px_peak *peak, px_bench_measure *
     double probe = px_samples_probe(&r->samples, peak->gflops_best);
     if (probe > 0) m->peak.gflops = probe;
     fill_shares(r, m);
-    m->joules_per_token = r->joule_tokens > 0 ? r->joules / r->joule_tokens : NAN;
+    m->joules_per_token = px_energy_meter_per_token(&r->energy);
+    memcpy(m->energy_counter, r->energy.counter, sizeof m->energy_counter);
+    memcpy(m->no_energy, r->energy.reason, sizeof m->no_energy);
     m->loss_count = r->loss_count;
     memcpy(m->loss, r->loss, sizeof m->loss);
     m->resident_bytes = r->resident_bytes;

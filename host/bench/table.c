@@ -104,7 +104,7 @@ static void result_columns(px_text_table *table)
     px_text_table_column(table, "of roofline", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
     px_text_table_column(table, "of latency floor", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
     px_text_table_column(table, "memory", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
-    px_text_table_column(table, "uJ/token", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
+    px_text_table_column(table, "J/million", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
     px_text_table_column(table, "loss differs by", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
     px_text_table_column(table, "in the book", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
 }
@@ -182,11 +182,25 @@ static int write_phases(FILE *out, const px_bench_result *result)
     return px_text_table_end(&table, out);
 }
 
+/* What energy was counted by, or why it was not: a line for each device. */
+static void write_energy_notes(FILE *out, const px_bench_result *result)
+{
+    for (size_t i = 0; i < result->count; i++) {
+        const px_bench_measure *m = &result->measures[i];
+        if (!px_bench_is_first_of_device(result, i)) continue;
+        if (m->energy_counter[0])
+            fprintf(out, "\nEnergy, in joules per million tokens, on %s: %s\n", m->c.device, m->energy_counter);
+        else if (m->no_energy[0]) /* a result that was read back has neither */
+            fprintf(out, "\nEnergy on %s: not counted: %s\n", m->c.device, m->no_energy);
+    }
+}
+
 /* What the columns do not say by themselves: failures, whose losses are compared with whose, where a figure was
  * published. */
 static void write_notes(FILE *out, const px_bench_result *result)
 {
     int compared = 0;
+    write_energy_notes(out, result);
     for (size_t i = 0; i < result->count; i++) {
         const px_bench_measure *m = &result->measures[i];
         char name[160];

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -188,6 +189,39 @@ static void driver_and_clocks_are_in_the_result(void **state)
     cJSON_Delete(result);
 }
 
+/* A processor whose counters stand still, and one that has none: what counted is in the result, or why nothing did. */
+static void energy_or_why_there_is_none_is_in_the_result(void **state)
+{
+    static const char *const files[][2] = {{"name", "package-0"}, {"energy_uj", "5"}, {"max_energy_range_uj", "99"}};
+    static const char command[] = "bench --hidden 16 --batch 2 --steps 3 --threads 1 --case-seconds 0.05 --json";
+    char folder[] = "/tmp/perplex_bench_test_XXXXXX", zone[64], path[128];
+    assert_non_null(mkdtemp(folder));
+    setenv("PERPLEX_POWERCAP", folder, 1);
+    cJSON *without = measure(command);
+    snprintf(zone, sizeof zone, "%s/intel-rapl:0", folder);
+    mkdir(zone, 0700);
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", zone, files[i][0]);
+        FILE *file = fopen(path, "w");
+        fputs(files[i][1], file);
+        fclose(file);
+    }
+    cJSON *with = measure(command);
+    unsetenv("PERPLEX_POWERCAP");
+    check_schema(without);
+    check_schema(with);
+    assert_true(cJSON_IsNull(json_at(cJSON_GetArrayItem(json_at(without, "cases"), 0), "joules_per_token")));
+    const cJSON *said = cJSON_GetArrayItem(json_at(without, "energy"), 0);
+    assert_non_null(strstr(json_text(said, "not_counted"), folder));
+    said = cJSON_GetArrayItem(json_at(with, "energy"), 0);
+    assert_string_equal(json_text(said, "counter"), "RAPL package-0");
+    assert_true(json_number(cJSON_GetArrayItem(json_at(with, "cases"), 0), "joules_per_token") == 0);
+    cJSON_Delete(with);
+    cJSON_Delete(without);
+    snprintf(path, sizeof path, "rm -r %s", folder);
+    assert_int_equal(system(path), 0);
+}
+
 /* ---- stopping, files, arguments ---------------------------------------------------------------------------------- */
 
 static void ctrl_c_keeps_what_was_measured(void **state)
@@ -329,6 +363,7 @@ int main(void)
         cmocka_unit_test(evaluation_and_decoding_are_measured_too),
         cmocka_unit_test(phases_are_measured_alone),
         cmocka_unit_test(driver_and_clocks_are_in_the_result),
+        cmocka_unit_test(energy_or_why_there_is_none_is_in_the_result),
         cmocka_unit_test(ctrl_c_keeps_what_was_measured),
         cmocka_unit_test(a_folder_gets_json_csv_markdown_and_plots),
         cmocka_unit_test(too_little_memory_ends_with_status_1_and_says_what_to_lower),

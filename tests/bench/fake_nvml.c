@@ -1,5 +1,5 @@
 /* A stand-in for NVIDIA's management library with two GPUs; the second has no thermometer. What bench_program_test
- * expects. */
+ * and cuda_program expect. */
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +20,8 @@ int nvmlDeviceGetClockInfo(gpu *device, int type, unsigned int *clock);
 int nvmlDeviceGetMaxClockInfo(gpu *device, int type, unsigned int *clock);
 int nvmlDeviceGetEnforcedPowerLimit(gpu *device, unsigned int *limit);
 int nvmlDeviceGetTemperature(gpu *device, int sensor, unsigned int *temperature);
+int nvmlDeviceGetHandleByPciBusId_v2(const char *bus, gpu **device);
+int nvmlDeviceGetTotalEnergyConsumption(gpu *device, unsigned long long *millijoules);
 
 enum { NOT_SUPPORTED = 3, CLOCK_SM = 1, BUS_ID_AT = 16 + 5 * 4 };
 
@@ -79,5 +81,20 @@ int nvmlDeviceGetEnforcedPowerLimit(gpu *device, unsigned int *limit)
 int nvmlDeviceGetTemperature(gpu *device, int sensor, unsigned int *temperature)
 {
     *temperature = 40;
+    return device->index == 0 ? 0 : NOT_SUPPORTED;
+}
+
+int nvmlDeviceGetHandleByPciBusId_v2(const char *bus, gpu **device)
+{
+    if (strcmp(bus, "0000:00:00.0") != 0) return NOT_SUPPORTED;
+    *device = &gpus[0];
+    return 0;
+}
+
+/* A joule between two looks: a repeat uses one, however long it takes. */
+int nvmlDeviceGetTotalEnergyConsumption(gpu *device, unsigned long long *millijoules)
+{
+    static unsigned long long total = 123456;
+    *millijoules = total += 1000;
     return device->index == 0 ? 0 : NOT_SUPPORTED;
 }

@@ -1,9 +1,10 @@
 #!/bin/sh
-# The real program with --device cuda, the simulated engine loaded as its module: program_test.sh PROGRAM MODULE.
+# The real program with --device cuda, the simulated engine loaded as its module: program_test.sh PROGRAM MODULE NVML.
 # Training, resume, checkpoints between devices, and what a person is told where there is no GPU.
 set -u
 program=$1
 export PERPLEX_CUDA_MODULE="$2"
+nvml=$3 # the folder of a libnvidia-ml.so.1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failures=0
@@ -106,6 +107,23 @@ expect 2 "a variant for other cells" train --device cuda --recurrence fused --ce
 says "cells of one gate"
 expect 0 "a measurement" "$program" bench --device cuda --recurrence fused --hidden 8 --batch 2 --steps 4 --spread 0.9 --case-seconds 0.1 --json
 tr -d ' \t\n' <"$work/out" | grep -q '"recurrence":"fused"' || fail "bench does not name the variant"
+
+# Energy: the stand-in for NVIDIA's library counts one joule a repeat, whose tokens are n T steps_per_round.
+bench() { "$program" bench --device cuda --hidden 8 --batch 2 --steps 4 --spread 0.9 --case-seconds 0.1 --json; }
+number_of() { sed -nE "s/^.*\"$1\":[[:space:]]*([0-9.e+-]+),?\$/\1/p" "$work/out"; }
+LD_LIBRARY_PATH=$nvml
+export LD_LIBRARY_PATH
+expect 0 "energy" bench
+unset LD_LIBRARY_PATH
+says '"counter":.*"NVML"'
+awk -v joules="$(number_of joules_per_token)" -v steps="$(number_of steps_per_round)" \
+    'BEGIN { product = joules * 2 * 4 * steps; exit !(product > 0.999999 && product < 1.000001) }' ||
+    fail "joules per token are not those that the stand-in counted"
+if ! ldconfig -p 2>/dev/null | grep -q libnvidia-ml; then
+    expect 0 "no energy" bench
+    says '"not_counted":.*libnvidia-ml.so.1 is not there'
+    says '"joules_per_token":[[:space:]]*null'
+fi
 
 export PERPLEX_FAKE_DRIVER=0
 expect 2 "cuda without a driver" train --device cuda --max-steps 2 --run "$work/none"
