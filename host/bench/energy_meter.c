@@ -56,7 +56,9 @@ void px_energy_meter_end(px_energy_meter *m, double tokens)
 
 void px_energy_meter_forget(px_energy_meter *m) { m->joules = m->tokens = 0; }
 
+int px_energy_meter_has(const px_energy_meter *m) { return m->counter[0] && m->tokens > 0; }
+
 double px_energy_meter_per_token(const px_energy_meter *m)
 {
-    return m->counter[0] && m->tokens > 0 ? m->joules / m->tokens : NAN;
+    return px_energy_meter_has(m) ? m->joules / m->tokens : NAN;
 }

@@ -1,4 +1,4 @@
-/* Joules of the repeats of one case: of the device that counts them itself, else of the processor. */
+/* Joules of what one case computes: of the device that counts them itself, else of the processor. */
 #ifndef PX_ENERGY_METER_H
 #define PX_ENERGY_METER_H
 
@@ -19,7 +19,8 @@ void px_energy_meter_close(px_energy_meter *meter);
 /* Around a repeat of so many tokens; the device is waited for. */
 void px_energy_meter_begin(px_energy_meter *meter);
 void px_energy_meter_end(px_energy_meter *meter, double tokens);
-void px_energy_meter_forget(px_energy_meter *meter);                /* drops the repeats */
-double px_energy_meter_per_token(const px_energy_meter *meter);     /* joules; NaN where nothing was counted */
+void px_energy_meter_forget(px_energy_meter *meter);            /* drops the repeats */
+int px_energy_meter_has(const px_energy_meter *meter);          /* 1: tokens and their energy were counted */
+double px_energy_meter_per_token(const px_energy_meter *meter); /* joules; NaN where nothing was counted */
 
 #endif

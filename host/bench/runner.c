@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ENERGY_SECONDS = 2 };
+
 struct px_runner {
     px_bench_case c;
     const px_bench_options *options;
@@ -288,7 +290,7 @@ px_status px_runner_round(px_runner *r)
         PX_TRY(one_step(r)); /* brings the caches back from the neighbour's case */
     PX_TRY(px_engine_metrics(r->engine, 1, &metrics));
     PX_TRY(px_engine_phase_times(r->engine, 1, &phases));
-    px_energy_meter_begin(&r->energy);
+    if (r->on_host) px_energy_meter_begin(&r->energy);
     r->data_s = 0;
     r->scored = 0;
     double cpu = px_samples_cpu_seconds(), begin = px_clock();
@@ -296,7 +298,7 @@ px_status px_runner_round(px_runner *r)
     PX_TRY(check_finite(r, &metrics)); /* waits for the device */
     double wall = px_clock() - begin, seconds = wall;
     cpu = px_samples_cpu_seconds() - cpu;
-    px_energy_meter_end(&r->energy, (double)r->scored);
+    if (r->on_host) px_energy_meter_end(&r->energy, (double)r->scored);
     PX_TRY(px_engine_phase_times(r->engine, 1, &phases));
     if (r->c.work >= PX_BENCH_PHASE)
         seconds = phases.seconds[r->c.work - PX_BENCH_PHASE]; /* without what set the phase up */
@@ -317,7 +319,7 @@ void px_runner_forget(px_runner *r)
 {
     memset(&r->samples, 0, sizeof r->samples);
     r->samples.threads = r->c.threads;
-    px_energy_meter_forget(&r->energy);
+    if (r->on_host) px_energy_meter_forget(&r->energy);
 }
 
 /* Seconds in which a step's weights can be read, at the rates of the probes; the recurrence's alone. NaN where none was
@@ -359,6 +361,22 @@ static void fill_shares(const px_runner *r, px_bench_measure *m)
     m->share_of_floor = spent > 0 ? m->recurrence_floor_s / spent : NAN;
 }
 
+/* A GPU's counter moves some ten times a second, less often than repeats end: it is read around one long stretch. */
+static px_status count_energy(px_runner *r)
+{
+    px_metrics metrics;
+    if (r->on_host || px_energy_meter_has(&r->energy)) return PX_OK;
+    const double seconds = fmin(ENERGY_SECONDS, r->options->case_seconds), begin = px_clock();
+    r->scored = 0;
+    px_energy_meter_begin(&r->energy);
+    do {
+        for (int32_t i = 0; i < r->steps_per_round; i++) PX_TRY(one_step(r));
+        PX_TRY(check_finite(r, &metrics)); /* waits for the device */
+    } while (px_clock() - begin < seconds);
+    px_energy_meter_end(&r->energy, (double)r->scored);
+    return PX_OK;
+}
+
 px_status px_runner_finish(px_runner *r, const px_peak *peak, px_bench_measure *m)
 {
     if (r->samples.count == 0) return PX_OK; /* stopped before the first repeat */
@@ -372,6 +390,7 @@ px_status px_runner_finish(px_runner *r, const px_peak *peak, px_bench_measure *
     double probe = px_samples_probe(&r->samples, peak->gflops_best);
     if (probe > 0) m->peak.gflops = probe;
     fill_shares(r, m);
+    PX_TRY(count_energy(r));
     m->joules_per_token = px_energy_meter_per_token(&r->energy);
     memcpy(m->energy_counter, r->energy.counter, sizeof m->energy_counter);
     memcpy(m->no_energy, r->energy.reason, sizeof m->no_energy);

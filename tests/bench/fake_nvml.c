@@ -91,7 +91,7 @@ int nvmlDeviceGetHandleByPciBusId_v2(const char *bus, gpu **device)
     return 0;
 }
 
-/* A joule between two looks: a repeat uses one, however long it takes. */
+/* A joule between two looks, however long that is. */
 int nvmlDeviceGetTotalEnergyConsumption(gpu *device, unsigned long long *millijoules)
 {
     static unsigned long long total = 123456;
