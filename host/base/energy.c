@@ -57,15 +57,16 @@ static px_status read_counter(const char *path, uint64_t *value)
 static int is_counted(const char *entry, const char *name)
 {
     int package, part, end = 0;
-    if (sscanf(entry, "intel-rapl:%d:%d%n", &package, &part, &end) == 2 && !entry[end]) return !strcmp(name, "dram");
+    if (sscanf(entry, "intel-rapl:%d:%d%n", &package, &part, &end) == 2 && !entry[end])
+        return strcmp(name, "dram") == 0;
     end = 0;
-    return sscanf(entry, "intel-rapl:%d%n", &package, &end) == 1 && !entry[end] && !strncmp(name, "package-", 8);
+    return sscanf(entry, "intel-rapl:%d%n", &package, &end) == 1 && !entry[end] && strncmp(name, "package-", 8) == 0;
 }
 
 static px_status add_zone(px_energy *e, const char *folder, const char *entry)
 {
     char name[64], path[PATH_MAX];
-    if (strncmp(entry, "intel-rapl:", 11)) return PX_OK;
+    if (strncmp(entry, "intel-rapl:", 11) != 0) return PX_OK;
     if (e->count == ZONES || read_text(folder, entry, "name", name, sizeof name) != PX_OK) return PX_OK;
     if (!is_counted(entry, name)) return PX_OK;
     zone *z = &e->zone[e->count];

@@ -436,7 +436,7 @@ int px_cmd_ngram(int argc, char **argv)
         {"per-token", "FILE", PX_FLAG_OUT_TEXT, &flags.per_token, 0, 0,
          "write each token and its log-probability under the n-grams"},
         {"lines", NULL, PX_FLAG_SWITCH, &flags.lines, 0, 0,
-         "no n-gram goes on across a line end [words: yes; else --no-lines]"},
+         "n-grams do not cross line ends [words: yes; else --no-lines]"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the result as one JSON object on standard output"},
         {0},
     };

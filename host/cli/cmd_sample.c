@@ -227,7 +227,7 @@ int px_cmd_sample(int argc, char **argv)
         {"greedy", NULL, PX_FLAG_SWITCH, &flags.greedy, 0, 0, "always take the most probable token"},
         {"stop", "TEXT", PX_FLAG_STRING, &flags.stop, 0, 0, "end before the first TEXT that is made"},
         {"count", "k", PX_FLAG_INT32, &flags.count, 1, MAX_COUNT, "texts to make, side by side [1]"},
-        {"unk-ok", NULL, PX_FLAG_SWITCH, &flags.unk_ok, 0, 0, "let <unk> stand in the prompt and in the text"},
+        {"unk-ok", NULL, PX_FLAG_SWITCH, &flags.unk_ok, 0, 0, "allow <unk> in the prompt and in the text"},
         {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "the texts as one JSON object on standard output"},
         {0},
     };

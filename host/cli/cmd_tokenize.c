@@ -155,7 +155,7 @@ int px_cmd_tokenize(int argc, char **argv)
         {"vocabulary", "FILE", PX_FLAG_STRING, &flags.vocabulary, 0, 0,
          "use the vocabulary and level of this token file or model"},
         {"vocabulary-from", "TRAIN ...", PX_FLAG_LIST, &flags.vocabulary_from, 0, 0,
-         "make the vocabulary of these texts alone, as of a training's"},
+         "the vocabulary of these texts alone: those of the training data"},
         {"ids", "FILE ...", PX_FLAG_LIST, &flags.ids, 0, 0, "read ids that another program wrote, in place of a text"},
         {"tokens", "LIST", PX_FLAG_STRING, &flags.tokens, 0, 0, "--ids: the tokens that they number"},
         {"id-bytes", "k", PX_FLAG_INT32, &flags.id_bytes, 2, 4,

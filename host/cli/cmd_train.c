@@ -26,15 +26,16 @@
 
 static const char USAGE[] =
     "perplex train --data FILE --run DIR [flags]     start a run in the new folder DIR\n"
-    "       perplex train --resume DIR [flags]              go on with a run that was stopped\n"
-    "       perplex train ... --run DIR --resume auto       the one or the other: for batch jobs\n"
-    "       perplex train --resume DIR --extend-steps k     go on with a run that has ended\n"
+    "       perplex train --resume DIR [flags]              continue a run that was stopped\n"
+    "       perplex train ... --run DIR --resume auto       start it or continue it: for batch jobs\n"
+    "       perplex train --resume DIR --extend-steps k     continue a run that has ended\n"
     "Trains a recurrent language model. DIR gets config, metrics.jsonl, best.safetensors and\n"
     "last.safetensors. The defaults suit a first run on a book. [..] shows the default where it is not 0.\n";
 static const char HELP_END[] =
-    "A resumed run may change --max-steps, --epochs, --threads, --device, how many ranks there are and\n"
-    "what stands behind --leaves; --data, --valid and --test may lie elsewhere. Without --time-limit the\n"
-    "end of the Slurm job counts, if there is one; the margin is a tenth of the time, at most 2 min.\n"
+    "A resumed run may change --max-steps, --epochs, --threads, --device, the number of ranks and the\n"
+    "flags that are listed after --leaves; its texts may have moved (--data, --valid, --test). Without\n"
+    "--time-limit the end of the Slurm job counts, if there is one; the margin is a tenth of the time,\n"
+    "at most 2 min.\n"
     "Exit status: 0 done, 75 stopped by a signal or the time limit, with a checkpoint: resume.\n";
 
 typedef struct train_flags {
@@ -94,7 +95,7 @@ static px_status check_start(const px_command_line *line, px_config *config, con
 {
     if (!config->corpus.data)
         return px_fail(PX_ERR_ARGUMENT,
-                       "train: nothing to train on; give --data FILE (or --resume DIR to go on with a run)");
+                       "train: nothing to train on; give --data FILE (or --resume DIR to continue a run)");
     if (!config->run && !flags->dry_run)
         return px_fail(PX_ERR_ARGUMENT, "train: no place for the results; give --run DIR, a new folder");
     int goes_on = 0;
@@ -182,7 +183,7 @@ static void print_result(FILE *out, const px_train_result *result, px_status sta
 {
     char a[32], b[32], c[32], word[4 * 4096 + 16];
     if (status == PX_STOPPED) {
-        px_print(out, "stopped at step %s with a checkpoint%s; go on with: perplex train --resume %s\n",
+        px_print(out, "stopped at step %s with a checkpoint%s; continue it: perplex train --resume %s\n",
                  px_text_count(a, result->steps), stop == PX_STOP_TIME ? ", because its time was over" : "",
                  px_text_shell(word, sizeof word, run));
         return;
@@ -365,7 +366,7 @@ int px_cmd_train(int argc, char **argv)
     px_comm *comm = NULL;
     const px_flag own[] = {
         {"resume", "DIR|auto", PX_FLAG_STRING, &flags.resume, 0, 0,
-         "go on with the run in DIR; auto: in --run, or start it"},
+         "continue the run in DIR; auto: the run in --run, or start it"},
         {"extend-steps", "k", PX_FLAG_INT64, &flags.extend_steps, 1, 1e15,
          "with --resume: k more for a run that has ended, by a new cosine"},
         {"time-limit", "TIME", PX_FLAG_STRING, &flags.time_limit, 0, 0,

@@ -21,7 +21,7 @@ typedef struct px_join_flags {
      &(flags).ranks,                                                                                                   \
      0,                                                                                                                \
      0,                                                                                                                \
-     "print which rank of how many this is, and who says so; nothing else"},                                           \
+     "print rank and world size and where they come from; train nothing"},                                             \
         {"rank",                                                                                                       \
          "k",                                                                                                          \
          PX_FLAG_INT32,                                                                                                \

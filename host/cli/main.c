@@ -16,7 +16,7 @@
 typedef px_command command;
 
 static const command COMMANDS[] = {
-    {"train", px_cmd_train, "train a recurrent language model, or go on with a run"},
+    {"train", px_cmd_train, "train a recurrent language model, or continue a run"},
     {"eval", px_cmd_eval, "perplexity of a text under a model"},
     {"sample", px_cmd_sample, "let a model write"},
     {"tokenize", px_cmd_tokenize, "count a text's tokens; make a token file"},

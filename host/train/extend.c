@@ -21,7 +21,7 @@ static px_status check_ended(const px_checkpoint *last, const char *folder)
     char step[32];
     if (px_run_end_of(&last->config, &last->state) != PX_END_NONE) return PX_OK;
     return px_fail(PX_ERR_ARGUMENT,
-                   "--extend-steps: %s has not ended, it stands at step %s; go on with it by --resume %s alone, and "
+                   "--extend-steps: %s has not ended, it is at step %s; continue it by --resume %s alone, and "
                    "extend it then",
                    folder, px_text_count(step, last->state.step), folder);
 }

@@ -88,8 +88,8 @@ px_status px_run_folder_refuse(const px_run *run)
     PX_TRY(px_run_folder_has_checkpoint(run->folder, &has));
     if (has)
         return px_fail(PX_ERR_ARGUMENT,
-                       "--run %s: already holds a run; go on with it by --resume %s, or give another folder",
-                       run->folder, run->folder);
+                       "--run %s: already holds a run; continue it by --resume %s, or give another folder", run->folder,
+                       run->folder);
     if (exists(run->best_path) || exists(run->kept_path))
         return px_fail(PX_ERR_ARGUMENT,
                        "--run %s: already holds a model, %s, though no last.safetensors to go on from; move it away to "

@@ -5,11 +5,14 @@ from spack_repo.builtin.build_systems.cuda import CudaPackage
 from spack.package import *
 
 
+address = "https://perplex.example"  # to be set by whoever publishes it
+
+
 class Perplex(CMakePackage, CudaPackage):
     """Trains, evaluates and samples recurrent language models, on CPUs and NVIDIA GPUs."""
 
-    homepage = "https://perplex.example"
-    git = "https://perplex.example/perplex.git"
+    homepage = address
+    git = address + "/perplex.git"
 
     license("Apache-2.0", checked_by="perplex")
 

@@ -54,6 +54,16 @@ END
     must "conda-forge's recipe has its form, the version and all libraries" ended 0
 else echo "SKIP: packages_recipes: no PyYAML or Jinja: the recipe for conda-forge was not read"; fi
 
+# ---- what they ask of the build is there
+RECIPES=(packaging/conda/meta.yaml packaging/spack/package.py packaging/Dockerfile packaging/perplex.def)
+oldest=$(sed -nE 's/^cmake_minimum_required\(VERSION ([0-9.]+).*/\1/p' CMakeLists.txt)
+for option in $(grep -ohE 'PERPLEX_[A-Z_]+' "${RECIPES[@]}" | grep -v PERPLEX_VERSION | sort -u); do
+    must "$option is an option of the build" grep -rqE "(option\($option |$option .* CACHE )" CMakeLists.txt cmake
+done
+must "conda-forge's recipe asks for the oldest CMake that builds" grep -q -- "- cmake >=$oldest\$" packaging/conda/meta.yaml
+must "Spack's, too" grep -q "\"cmake@$oldest:\"" packaging/spack/package.py
+must "the address to be set stands once in each" test "$(cat packaging/conda/meta.yaml packaging/spack/package.py | grep -c 'perplex\.example')" = 2
+
 # ---- containers: their build packages are those of the table
 for file in packaging/Dockerfile packaging/perplex.def; do
     # shellcheck disable=SC2046

@@ -27,6 +27,9 @@ valid=$(grep '"event":"end"' whole/metrics.jsonl >"$WORK/line" && "$JSON_GET" "$
 must "it shows the best validation perplexity" grep -q "<dt>validation perplexity</dt><dd>$valid<" $PAGE
 must "it shows samples of several steps" test "$(part $PAGE samples | grep -c '<article>')" = 7
 must "tokens are coloured" test "$(part $PAGE surprise | grep -o '<span class="u[0-7]" title' | wc -l)" -gt 500
+bash "$(dirname "$0")/../../docs/pictures/report.sh" $PAGE >"$WORK/picture.svg"
+must "its head becomes a picture with two charts" test "$(grep -c '<svg class="chart wide"' "$WORK/picture.svg")" = 2
+must "and with its figures" grep -q ">$valid</text>" "$WORK/picture.svg"
 must "the settings are a table" grep -q '<tr class="changed"><td>hidden</td><td>32</td></tr>' $PAGE
 must "nothing is loaded from elsewhere" test -z "$(grep -oE '(src|href|action|data)=|url\([^#]|@import|https?:' $PAGE)"
 must "a policy in its head forbids loading" grep -q "default-src 'none'" $PAGE
