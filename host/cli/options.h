@@ -72,7 +72,7 @@ typedef struct px_command_line {
     /* private */
     size_t given_room;
     px_kept_text *kept; /* copies of values, the newest first */
-    const char **seen; /* [2 * seen_count] names and values of flags on the command line so far */
+    const char **seen;  /* [2 * seen_count] names and values of flags on the command line so far */
     size_t seen_count;
 } px_command_line;
 
