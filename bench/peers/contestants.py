@@ -17,7 +17,7 @@ class Ours:
     name = "perplex"
 
     def __init__(self, options, case, threads, path):
-        self.command = [options.perplex, "bench", "--json", "--threads", str(threads), "--device", options.device]
+        self.command = [options.perplex, "bench", "--json", "--work", options.work, "--threads", str(threads), "--device", options.device]
         self.command += ["--precision", options.precision]
         for key in ("batch", "steps", "embed", "hidden", "layers", "vocab"):
             self.command += [f"--{key}", str(case[key])]
@@ -136,6 +136,8 @@ class Peers:
     def commands(self, name, gated, threads, most_threads):
         options = self.options
         common = ["--device", options.device, "--threads", str(threads), "--precision", options.precision]
+        if options.work != "train":
+            common += ["--work", options.work]
         for variant in options.variants if options.torch_python else ():
             if gated and not variant.startswith("rnn"):
                 continue
@@ -147,7 +149,7 @@ class Peers:
             return  # the other peers are written for tanh
         if options.jax_python:
             yield "jax scan", [options.jax_python, str(HERE / "jax_peer.py"), *common]
-        if options.onednn and options.device == "cpu" and options.precision == "fp32":
+        if options.onednn and options.device == "cpu" and options.precision == "fp32" and options.work == "train":
             yield "oneDNN rnn", [options.onednn, str(threads)]
 
     def close(self):

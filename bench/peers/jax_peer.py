@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""JAX as a peer: lax.scan over time, the whole training step (gradient, clipping, SGD) in one jitted function.
+"""JAX as a peer: lax.scan over time, the whole training step (gradient, clipping, SGD) in one jitted function; with --work
+evaluate its forward pass and loss alone.
 
 A one-hot input is a row of W_xh, as jnp.take; XLA is told how many threads to use through XLA_FLAGS.
 """
@@ -15,6 +16,7 @@ def arguments():
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", choices=("fp32", "tf32"), default="fp32")
+    parser.add_argument("--work", choices=("train", "evaluate"), default="train")
     parser.add_argument("--lr", type=float, default=0.1)
     parser.add_argument("--clip", type=float, default=1.0)
     return parser.parse_args()
@@ -68,7 +70,7 @@ class Peer:
     steps_between_waits = 20
 
     def __init__(self):
-        self.run = jax.jit(train_step, donate_argnums=(0, 3))
+        self.run = jax.jit(forward) if options.work == "evaluate" else jax.jit(train_step, donate_argnums=(0, 3))
         self.versions = {"jax": jax.__version__, "device": str(jax.devices()[0]), "threads": options.threads}
 
     def load(self, case):
@@ -97,7 +99,11 @@ class Peer:
         if at == 0:
             self.state = jnp.zeros(self.shape)
         self.window += 1
-        self.parameters, self.state, loss = self.run(self.parameters, self.tokens[at], self.targets[at], self.state)
+        result = self.run(self.parameters, self.tokens[at], self.targets[at], self.state)
+        if options.work == "evaluate":
+            loss, self.state = result
+        else:
+            self.parameters, self.state, loss = result
         self.last = loss
         return loss
 

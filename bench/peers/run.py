@@ -46,6 +46,7 @@ LOSSES = 8
 # What the project set itself: at least twice the tokens/s of PyTorch's nn.RNN, and these shares of peak (on one thread, on more).
 TARGET_RATIO, TARGET_PEER = 2.0, "torch rnn"
 TARGET_SHARE = {"chars": (0.85, 0.80), "words": (0.80, 0.80), "two-layers": (0.75, 0.75), "wide": (0.75, 0.75)}
+WORKS = {"train": "whole training steps", "evaluate": "forward passes with their loss"}
 TOLERANCE = {"fp32": 2e-4, "tf32": 2e-2, "bf16": 1e-1}  # nats; fp32 programs differ by 1e-6; TF32 keeps 10 bits of a product's factors, bf16 7
 
 
@@ -67,6 +68,8 @@ def arguments():
     parser.add_argument("--compile-cases", default="chars,words-embed",
                         help="cases that torch.compile and the loop join, on all threads; compiling takes a minute each [chars,words-embed]")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda:k for perplex and the peers")
+    parser.add_argument("--work", default="train", choices=("train", "evaluate"),
+                        help="whole training steps, or forward passes with their loss alone (no oneDNN) [train]")
     parser.add_argument("--precision", default="fp32", choices=("fp32", "tf32", "bf16"))
     parser.add_argument("--threads", default="", help="list, for every case [all cores; chars and words-embed also 1]")
     parser.add_argument("--rounds", type=int, default=0, help="turns of each [7; with --quick 5]")
@@ -139,9 +142,9 @@ def judge_gpu(case):
     return {**row, "measured": ratios[best], "passed": ratios[best] >= row["aimed_at"]}
 
 
-def judge_cpu(case):
+def judge_cpu(case, work):
     share, wanted = case["ours"]["share_of_peak"], TARGET_SHARE.get(case["case"])
-    if wanted:
+    if wanted and work == "train":
         wanted = wanted[0 if case["threads"] == 1 else 1]
         yield {"case": case["case"], "threads": case["threads"], "what": "share of peak", "aimed_at": wanted, "measured": share, "passed": share >= wanted}
     for row in case["peers"]:
@@ -155,7 +158,7 @@ def judge(result):
     rows = []
     for case in result["cases"]:
         if result["device"] == "cpu":
-            rows += judge_cpu(case)
+            rows += judge_cpu(case, result["work"])
         elif case["steps"] == 64:
             rows.append(judge_gpu(case))
     return rows
@@ -178,7 +181,7 @@ def targets(result):
 
 
 def markdown(result):
-    lines = [f"{result['machine'].get('processor', '')}, {result['date']}, perplex {result['commit']}, {result['device']}, {result['precision']};",
+    lines = [f"{result['machine'].get('processor', '')}, {result['date']}, perplex {result['commit']}, {result['device']}, {result['precision']}, {WORKS[result['work']]};",
              f"{result['rounds']} turns of {result['seconds']} s each, in turns; tokens/s are medians (quartiles); the ratio is perplex over the peer, taken in every turn, "
              "its median (quartiles)." + ("" if result["complete"] else " **Stopped before the end.**"), ""]
     lines += ["| case | n | T | d | h | L | V | threads | program | tokens/s | perplex is faster by | largest difference of losses |",
@@ -227,13 +230,14 @@ def save(result, folder):
 def begin(options):
     """A new result, or the one to go on with: only with the same settings, or its rows would not be of one table."""
     result = {"format": "perplex-peers", "version": 1, "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-              "device": options.device, "precision": options.precision, "rounds": options.rounds, "seconds": options.seconds,
+              "device": options.device, "work": options.work, "precision": options.precision, "rounds": options.rounds, "seconds": options.seconds,
               "python": platform.python_version(), "complete": False, "cases": [], "targets": []}
     path = pathlib.Path(options.out) / "peers.json"
     if not options.resume or not path.exists():
         return result
     before = json.loads(path.read_text())
-    for key in ("format", "version", "device", "precision", "rounds", "seconds"):
+    before.setdefault("work", "train")
+    for key in ("format", "version", "device", "work", "precision", "rounds", "seconds"):
         if before.get(key) != result[key]:
             sys.exit(f"peers: {path}: was made with {key} {before.get(key)}, not {result[key]}; leave --resume out, or give the same settings")
     return before

@@ -7,7 +7,8 @@ Variants:
     loop           tanh(x_t + h W_hh') step by step; a one-hot input is a row of W_xh, without a product
     loop-compile   that loop, unrolled over T by torch.compile
     rnn-graph      rnn with the whole training step captured once in a CUDA graph and replayed: a GPU's time without Python's
-The training step is forward, loss, backward, clip_grad_norm_ and SGD, with the state carried and detached.
+The training step is forward, loss, backward, clip_grad_norm_ and SGD, with the state carried and detached. With --work evaluate a step
+is forward and loss alone, under torch.inference_mode.
 """
 
 import argparse
@@ -24,6 +25,7 @@ def arguments():
     parser.add_argument("--device", default="cpu", help="cpu or cuda:k")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
+    parser.add_argument("--work", choices=("train", "evaluate"), default="train")
     parser.add_argument("--lr", type=float, default=0.1)
     parser.add_argument("--clip", type=float, default=1.0)
     return parser.parse_args()
@@ -151,8 +153,13 @@ class Peer:
         self.window += 1
         if options.variant == "rnn-graph":
             return self.replay(at)
-        loss, self.state = self.train(self.tokens[at], self.targets[at], self.state)
+        work = self.evaluate if options.work == "evaluate" else self.train
+        loss, self.state = work(self.tokens[at], self.targets[at], self.state)
         return loss
+
+    @torch.inference_mode()
+    def evaluate(self, tokens, targets, state):
+        return self.run(tokens, targets, state)
 
     def capture(self):
         """The step as a graph over buffers that stay, as PyTorch's "CUDA semantics" has it; the weights end as they began."""
@@ -195,4 +202,6 @@ if options.device.startswith("cuda") and not torch.cuda.is_available():
     worker.fail("PyTorch finds no GPU")
 if options.variant == "rnn-graph" and not options.device.startswith("cuda"):
     worker.fail("CUDA graphs need a GPU")
+if options.variant == "rnn-graph" and options.work != "train":
+    worker.fail("rnn-graph captures training steps; evaluation has rnn and rnn-compile")
 worker.serve(Peer())

@@ -42,6 +42,11 @@ typedef struct team_thread {
     int64_t spin_ns;
 } team_thread;
 
+/* Each on a cache line of its own: the thread whose share it is takes pieces without waiting for another's line. */
+typedef struct team_ticket {
+    _Alignas(64) _Atomic uint64_t left; /* epoch << 32 | pieces */
+} team_ticket;
+
 struct px_team {
     _Alignas(64) _Atomic uint32_t epoch; /* workers wait for its change */
     _Alignas(64) _Atomic uint32_t done;  /* pieces; thread 0 waits for the last */
@@ -55,7 +60,7 @@ struct px_team {
     _Atomic int disturbed; /* counts down from DISTURBED_MEMORY */
     int threads;
     team_thread *thread;      /* [threads]; 0 is the caller's */
-    _Atomic uint64_t *ticket; /* [threads] */
+    team_ticket *ticket;      /* [threads] */
 };
 
 static inline void pause_briefly(void)
@@ -125,7 +130,7 @@ static long share_begin(const px_team *team, long pieces, int i)
 /* Takes one piece of `owner`'s share of phase `epoch` and does it; returns 0 where none is left. */
 static int take_piece(px_team *team, int number, int owner, uint32_t epoch)
 {
-    uint64_t ticket = atomic_load_explicit(&team->ticket[owner], memory_order_acquire);
+    uint64_t ticket = atomic_load_explicit(&team->ticket[owner].left, memory_order_acquire);
     for (;;) {
         const uint32_t left = (uint32_t)ticket;
         if ((uint32_t)(ticket >> 32) != epoch || left == 0) return 0;
@@ -134,7 +139,7 @@ static int take_piece(px_team *team, int number, int owner, uint32_t epoch)
         const long count = atomic_load_explicit(&team->count, memory_order_relaxed),
                    grain = atomic_load_explicit(&team->grain, memory_order_relaxed);
         const long pieces = atomic_load_explicit(&team->pieces, memory_order_relaxed);
-        if (!atomic_compare_exchange_weak_explicit(&team->ticket[owner], &ticket, ticket - 1, memory_order_acq_rel,
+        if (!atomic_compare_exchange_weak_explicit(&team->ticket[owner].left, &ticket, ticket - 1, memory_order_acq_rel,
                                                    memory_order_acquire))
             continue;
         const long begin = (share_begin(team, pieces, owner + 1) - (long)left) * grain;
@@ -173,7 +178,7 @@ static uint32_t begin_phase(px_team *team, uint32_t pieces)
     atomic_store_explicit(&team->done, 0, memory_order_relaxed);
     for (int i = 0; i < team->threads; i++) {
         const long share = share_begin(team, pieces, i + 1) - share_begin(team, pieces, i);
-        atomic_store_explicit(&team->ticket[i], (uint64_t)epoch << 32 | (uint64_t)share, memory_order_release);
+        atomic_store_explicit(&team->ticket[i].left, (uint64_t)epoch << 32 | (uint64_t)share, memory_order_release);
     }
     atomic_store(&team->epoch, epoch);
     if (atomic_load(&team->sleepers) > 0) wake(&team->epoch, pieces == 0 ? INT_MAX : (int)pieces - 1);
@@ -265,8 +270,7 @@ px_status px_team_create(int threads, px_team **result)
     *result = NULL;
     px_team *team = aligned_alloc(64, sizeof *team);
     team_thread *thread = aligned_alloc(64, sizeof *thread * (size_t)threads);
-    const size_t ticket_bytes = (sizeof *team->ticket * (size_t)threads + 63) / 64 * 64;
-    _Atomic uint64_t *ticket = aligned_alloc(64, ticket_bytes);
+    team_ticket *ticket = aligned_alloc(64, sizeof *ticket * (size_t)threads);
     if (!team || !thread || !ticket) {
         free(team);
         free(thread);
@@ -275,7 +279,7 @@ px_status px_team_create(int threads, px_team **result)
     }
     memset(team, 0, sizeof *team);
     memset(thread, 0, sizeof *thread * (size_t)threads);
-    memset(ticket, 0, ticket_bytes);
+    memset(ticket, 0, sizeof *ticket * (size_t)threads);
     team->threads = threads;
     team->thread = thread;
     team->ticket = ticket;

@@ -50,6 +50,7 @@ check "... and keeps its rows" has 'len(r["cases"]) == 1'
 check "resuming goes on with what is missing" run --onednn "$work/peer" --out "$work/table" --resume --threads 1,2
 check "... beside what was there" has '[c["threads"] for c in r["cases"]] == [1, 2]'
 check "other settings are not mixed into a table" bash -c "! python3 '$here/bench/peers/run.py' --perplex '$perplex' --cases tiny --threads 1 --rounds 3 --onednn '$work/peer' --out '$work/table' --resume 2>'$work/err' && grep -q rounds '$work/err'"
+check "rows of other work neither" bash -c "! python3 '$here/bench/peers/run.py' --perplex '$perplex' --cases tiny --threads 1 --rounds 2 --seconds 0.05 --work evaluate --torch-python x --out '$work/table' --resume 2>'$work/err' && grep -q 'made with work train' '$work/err'"
 OFFSET=0.001
 check "a peer with other losses does not spoil the table" run --onednn "$work/peer" --out "$work/table"
 check "... and is not timed" has '"ratio" not in peer and "not timed" in peer["reason"]'
@@ -62,6 +63,8 @@ if [ -n "$torch" ] && "$torch" -c 'import torch' 2>/dev/null; then
     check "... refuses those that are not its own" run --torch-python "$torch" --variants rnn,loop,rnn-graph --compile-cases tiny,gru --out "$work/table"
     check "... and says why" grep -q 'rnn-graph | not timed: CUDA graphs need a GPU' "$work/table/peers.md"
     check "... beside one that is timed, with the same losses" has 'peer["peer"] == "torch rnn" and peer["loss_difference"] < 2e-4 and peer["ratio"] > 0'
+    check "... evaluates the same losses" run --torch-python "$torch" --variants rnn --work evaluate --out "$work/table"
+    check "... from forward passes alone" has 'r["work"] == "evaluate" and peer["loss_difference"] < 2e-4 and peer["ratio"] > 0'
 else
     echo "SKIP: bench_peers: PyTorch: no interpreter has it; set PERPLEX_PYTHON (the rest was tested)"
 fi

@@ -69,7 +69,7 @@ typedef struct px_mask {
 } px_mask;
 
 #define PX_ISA_FUNCTIONS(X)                                                                                            \
-    /* 1 .. tile_rows rows and one panel; or 1, 2, 3 rows and 4, 3, 2 panels */                                        \
+    /* 1 .. tile_rows rows and one panel; or 1, 2, 3 rows and up to 4, 3, 2 panels */                                  \
     X(void, tile, (int rows, int panels, const px_tile *tile))                                                         \
     /* Panels [k][panel] one after the other from source[k * row_stride + j * column_stride], one stride of them 1; */ \
     /* the last panel's columns beyond `columns` are zeros */                                                          \

@@ -79,7 +79,7 @@ static inline __attribute__((always_inline)) void tile_body(const int R, const i
 /* clang-format off */
 /* Few rows take several panels at a time, so that enough independent sums hide the latency of an fma. */
 TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1)
-TILE(1, 4) TILE(2, 3) TILE(3, 2)
+TILE(1, 2) TILE(1, 3) TILE(1, 4) TILE(2, 2) TILE(2, 3) TILE(3, 2)
 #if defined(__AVX512F__) || defined(__aarch64__)
 TILE(7, 1) TILE(8, 1)
 #endif
@@ -98,14 +98,14 @@ static void (*const tiles_1[])(const px_tile *) = {
 };
 /* clang-format on */
 
+/* [rows][panels] of several panels */
+static void (*const tiles_of_panels[][PX_TILE_PANELS + 1])(const px_tile *) = {
+    [1] = {[2] = tile_1_2, [3] = tile_1_3, [4] = tile_1_4},
+    [2] = {[2] = tile_2_2, [3] = tile_2_3},
+    [3] = {[2] = tile_3_2},
+};
+
 void PX_ISA_NAME(tile)(int rows, int panels, const px_tile *t)
 {
-    if (panels == 1)
-        tiles_1[rows](t);
-    else if (rows == 1)
-        tile_1_4(t);
-    else if (rows == 2)
-        tile_2_3(t);
-    else
-        tile_3_2(t);
+    (panels == 1 ? tiles_1[rows] : tiles_of_panels[rows][panels])(t);
 }

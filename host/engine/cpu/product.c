@@ -66,9 +66,9 @@ static void slice(const px_isa *isa, const px_rows_job *job, const float *panels
                   long k_count, long n, long panel_begin, long panel_end, int first)
 {
     const long tiles = (job->rows + isa->tile_rows - 1) / isa->tile_rows;
-    const int together = tiles > 1 ? 1 : job->rows == 1 ? 4 : job->rows == 2 ? 3 : job->rows == 3 ? 2 : 1;
+    const long together = tiles > 1 ? 1 : job->rows == 1 ? 4 : job->rows == 2 ? 3 : job->rows == 3 ? 2 : 1;
     for (long p = panel_begin; p < panel_end;) {
-        const int take = p + together <= panel_end ? together : 1;
+        const long take = p + together <= panel_end ? together : panel_end - p;
         const long column = p * isa->panel, left = n - column;
         px_tile t = {.b = panels + (size_t)p * panel_stride + (size_t)k_begin * isa->panel,
                      .panel_stride = panel_stride,
@@ -76,7 +76,7 @@ static void slice(const px_isa *isa, const px_rows_job *job, const float *panels
                      .k = k_count,
                      .bias = first ? job->bias : NULL,
                      .column = job->column + column,
-                     .columns = left < (long)take * isa->panel ? left : (long)take * isa->panel};
+                     .columns = left < take * isa->panel ? left : take * isa->panel};
         for (long tile = 0; tile < tiles; tile++) {
             long begin, end;
             px_share(job->rows, (int)tile, (int)tiles, &begin, &end);
@@ -84,7 +84,7 @@ static void slice(const px_isa *isa, const px_rows_job *job, const float *panels
             t.a = job->a + begin;
             t.out = job->out + begin;
             t.add = !first ? (const float *const *)t.out : job->add ? job->add + begin : NULL;
-            isa->tile((int)(end - begin), take, &t);
+            isa->tile((int)(end - begin), (int)take, &t);
         }
         p += take;
     }

@@ -144,6 +144,15 @@ static void pack_state(const px_cpu *cpu, px_cpu_layer *layer, float *const *row
                sizeof(float) * (size_t)(cpu->base.model.hidden - whole * width));
 }
 
+/* Where state s of layer l is carried for this window's streams. */
+static float *carried_state(const px_cpu *cpu, const px_cpu_window *window, int s, int l)
+{
+    const size_t h = (size_t)cpu->base.model.hidden, block = (size_t)s * (size_t)cpu->base.model.layers + (size_t)l;
+    if (!window->training) return cpu->eval_states + block * (size_t)cpu->base.shape.n * h;
+    const size_t first = (size_t)window->batch->group * (size_t)cpu->base.shape.n; /* where the group's streams begin */
+    return cpu->states + (block * px_cpu_streams(cpu) + first) * h;
+}
+
 /* Row pointers of step t, forward. Without gates that are kept, the sum, z and H_t are one row. */
 static void forward_rows(px_cpu *cpu, const px_cpu_window *window, int l, long t, const team_share *share)
 {
@@ -151,18 +160,20 @@ static void forward_rows(px_cpu *cpu, const px_cpu_window *window, int l, long t
     const px_cpu_layer *layer = &cpu->layer[l];
     const long n = window->n, h = cpu->base.model.hidden, width = cpu->gate_rows;
     const int from_table = l == 0 && cpu->one_hot && !px_cpu_masks_tokens(cpu, window);
-    const float *input = px_cpu_input_term(cpu, window, l);
+    const float *input = px_cpu_input_term(cpu, window, l), *before[PX_CELL_STATES_MAX];
+    for (int s = 0; s < cpu->cell->states; s++)
+        before[s] = t == 0 && !window->training ? carried_state(cpu, window, s, l) : layer->s[s] + t * n * h;
     for (long i = 0; i < share->row_end - share->row_begin; i++) {
-        const long row = t * n + share->row_begin + i;
+        const long stream = share->row_begin + i, row = t * n + stream;
         const int reset = window->batch->reset[row];
-        rows->a[i] = reset ? cpu->zeros : layer->h + row * h;
+        rows->a[i] = reset ? cpu->zeros : before[0] + stream * h;
         rows->z[i] = layer->z ? layer->z + row * width : layer->h + (row + n) * h;
         rows->add[i] =
             from_table ? cpu->one_hot + (size_t)window->batch->tokens[row] * (size_t)width : input + row * width;
         rows->now[0][i] = layer->h + (row + n) * h;
         if (layer->z_hh) rows->z_hh[i] = layer->z_hh + row * width;
         for (int s = 0; cpu->cell->keeps && s < cpu->cell->states; s++) {
-            rows->before[s][i] = reset ? cpu->zeros : layer->s[s] + row * h;
+            rows->before[s][i] = reset ? cpu->zeros : before[s] + stream * h;
             rows->now[s][i] = layer->s[s] + (row + n) * h;
         }
     }
@@ -212,6 +223,15 @@ static void gate_products(px_cpu *cpu, const px_cpu_layer *layer, const px_cpu_r
     }
 }
 
+/* What other threads made of the states comes from their caches all at once, rather than line by line in the first
+ * tile. */
+static void fetch_states(const px_cpu *cpu, const px_cpu_rows *rows, long row_count)
+{
+    enum { LINE_FLOATS = 16 };
+    for (long i = 0; i < row_count; i++)
+        for (long k = 0; k < cpu->base.model.hidden; k += LINE_FLOATS) __builtin_prefetch(rows->a[i] + k);
+}
+
 /* One thread's share of step t: its panels of its rows. */
 static void forward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t, const team_share *share)
 {
@@ -222,6 +242,7 @@ static void forward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t
         px_cpu_gate_panels(cpu, &layer->w_hh, 0); /* the groups are of units: every gate's panels of them together */
     panel_group group;
     forward_rows(cpu, window, l, t, share);
+    if (row_count < 4) fetch_states(cpu, rows, row_count);
     for (long g = 0; group_of(cpu, share, &units, cpu->walked + t, g, &group); g++) {
         gate_products(cpu, layer, rows, row_count, &group);
         px_cell_rows cell = cell_rows(cpu, rows, row_count, &group);
@@ -233,23 +254,15 @@ static void forward_step(px_cpu *cpu, const px_cpu_window *window, int l, long t
     }
 }
 
-/* Where state s of layer l is carried for this window's streams. */
-static float *carried_state(const px_cpu *cpu, const px_cpu_window *window, int s, int l)
-{
-    const size_t h = (size_t)cpu->base.model.hidden, block = (size_t)s * (size_t)cpu->base.model.layers + (size_t)l;
-    if (!window->training) return cpu->eval_states + block * (size_t)cpu->base.shape.n * h;
-    const size_t first = (size_t)window->batch->group * (size_t)cpu->base.shape.n; /* where the group's streams begin */
-    return cpu->states + (block * px_cpu_streams(cpu) + first) * h;
-}
-
-/* The states before the window: row 0 of each, and of h's packed form. */
+/* The states before a window of training: row 0 of each, and of h's packed form. Evaluation reads them where they are
+ * carried. */
 static void begin_state(px_cpu *cpu, const px_cpu_window *window, int l)
 {
     px_cpu_layer *layer = &cpu->layer[l];
     const long n = window->n, h = cpu->base.model.hidden;
+    if (!window->training) return;
     for (int s = 0; s < cpu->cell->states; s++)
         memcpy(layer->s[s], carried_state(cpu, window, s, l), sizeof(float) * (size_t)(n * h));
-    if (!window->training) return;
     layer->packed.k = window->rows + n;
     layer->packed.n = h;
     for (long i = 0; i < n; i++) {
