@@ -3,10 +3,10 @@
 #include "commands.h"
 #include "inputs.h"
 #include "model_file.h"
-#include "options.h"
 #include "output.h"
 #include "printable.h"
 #include "quantity.h"
+#include "run_command.h"
 #include "signals.h"
 
 #include <stdlib.h>
@@ -97,8 +97,9 @@ static px_status write_mean(const average_flags *flags, mean *m, const px_comman
     return print_result(flags, m, line->positional_count);
 }
 
-static px_status average(const average_flags *flags, const px_command_line *line)
+static px_status average(px_command_line *line, void *context)
 {
+    const average_flags *flags = context;
     mean m = {0};
     if (line->positional_count < 2)
         return px_fail(PX_ERR_ARGUMENT, "average: of what? give two models or more, .safetensors files or run folders");
@@ -121,12 +122,5 @@ int px_cmd_average(int argc, char **argv)
     };
     px_command_line line = {
         .command = "average", .usage = USAGE, .flags = own, .max_positional = PX_MAX_POSITIONAL, .help_end = HELP_END};
-    px_status status = px_command_line_read(&line, argc, argv);
-    if (status == PX_OK && line.help)
-        px_help_print(&line);
-    else if (status == PX_OK)
-        status = average(&flags, &line);
-    int code = px_output_end(status);
-    px_command_line_free(&line);
-    return code;
+    return px_command_run(&line, argc, argv, average, &flags);
 }

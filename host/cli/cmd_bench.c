@@ -5,15 +5,15 @@
 #include "check.h"
 #include "commands.h"
 #include "file.h"
-#include "machine.h"
 #include "inputs.h"
-#include "options.h"
+#include "machine.h"
 #include "output.h"
 #include "outputs.h"
 #include "plot.h"
 #include "printable.h"
 #include "progress.h"
 #include "registry.h"
+#include "run_command.h"
 #include "signals.h"
 
 #include <limits.h>
@@ -78,6 +78,8 @@ typedef struct bench_flags {
     int32_t vocab;
     double lr, spread, case_seconds, slow_down;
     int json, list, png;
+    char *command; /* as it was typed */
+    int code;      /* what the command ends with where nothing failed */
 } bench_flags;
 
 static px_status check(const px_command_line *line, const bench_flags *flags)
@@ -181,47 +183,53 @@ static int report_gaps(const px_bench_result *result)
     return 1;
 }
 
-static px_status measure(px_config *config, const bench_flags *flags, const char *command, int *code)
+static void set_options(px_bench_options *options, const px_config *config, const bench_flags *flags)
 {
-    px_bench_plan plan;
+    px_bench_options_default(options);
+    const px_bench_preset *preset = flags->preset ? px_bench_preset_find(flags->preset) : NULL;
+    if (preset) options->case_seconds = preset->case_seconds;
+    if (preset && strcmp(preset->name, "quick") == 0) options->total_seconds = 42; /* it promises less than a minute */
+    if (flags->case_seconds > 0) options->case_seconds = flags->case_seconds;
+    if (flags->spread > 0) options->spread = flags->spread;
+    options->slow_down = flags->slow_down;
+    options->png = flags->png;
+    options->export_path = flags->export_path;
+    options->config = config;
+}
+
+static px_status measure_plan(const px_bench_plan *plan, const px_config *config, bench_flags *flags)
+{
     px_bench_result result;
     px_progress progress;
     px_bench_options options;
-    px_bench_options_default(&options);
-    config->model.vocab = flags->vocab;
-    config->lr = flags->lr > 0 ? flags->lr : px_bench_rate(config->optimizer.kind);
-    PX_TRY(px_bench_plan_make(config, flags->preset, flags->sweep.value, flags->sweep.count,
-                              px_device_or_default(flags->device), flags->work ? flags->work : "train", &plan));
-    if (flags->list) {
-        px_status listed = print_list(&plan, flags->json);
-        px_bench_plan_free(&plan);
-        return listed;
-    }
-    const px_bench_preset *preset = flags->preset ? px_bench_preset_find(flags->preset) : NULL;
-    if (preset) options.case_seconds = preset->case_seconds;
-    if (preset && strcmp(preset->name, "quick") == 0) options.total_seconds = 42; /* it promises less than a minute */
-    if (flags->case_seconds > 0) options.case_seconds = flags->case_seconds;
-    if (flags->spread > 0) options.spread = flags->spread;
-    options.slow_down = flags->slow_down;
-    options.png = flags->png;
-    options.export_path = flags->export_path;
-    options.config = config;
+    if (flags->list) return print_list(plan, flags->json);
+    set_options(&options, config, flags);
     PX_TRY(px_signals_stop_flag(&options.stop));
     options.progress = show_progress;
     options.context = &progress;
     px_progress_start(&progress, stderr);
-    px_status status = px_bench_run(&plan, &options, &result);
+    px_status status = px_bench_run(plan, &options, &result);
     px_progress_clear(&progress);
-    if (status == PX_OK) {
-        status = print_result(&result, &options, flags, command);
-        *code = report_gaps(&result);
-        px_bench_result_free(&result);
-    }
+    PX_TRY(status);
+    status = print_result(&result, &options, flags, flags->command ? flags->command : "perplex bench");
+    flags->code = report_gaps(&result);
+    px_bench_result_free(&result);
+    return status;
+}
+
+static px_status measure(px_config *config, bench_flags *flags)
+{
+    px_bench_plan plan;
+    config->model.vocab = flags->vocab;
+    config->lr = flags->lr > 0 ? flags->lr : px_bench_rate(config->optimizer.kind);
+    PX_TRY(px_bench_plan_make(config, flags->preset, flags->sweep.value, flags->sweep.count,
+                              px_device_or_default(flags->device), flags->work ? flags->work : "train", &plan));
+    px_status status = measure_plan(&plan, config, flags);
     px_bench_plan_free(&plan);
     return status;
 }
 
-static px_status compare(const bench_flags *flags, int *code)
+static px_status compare(bench_flags *flags)
 {
     px_bench_verdict verdict;
     PX_TRY(px_bench_compare(flags->compare[0], flags->compare[1], &verdict));
@@ -239,7 +247,7 @@ static px_status compare(const bench_flags *flags, int *code)
         px_print(stdout, "%s", verdict.report);
         free(verdict.report);
     }
-    if (verdict.regressions > 0) *code = 3;
+    if (verdict.regressions > 0) flags->code = 3;
     return PX_OK;
 }
 
@@ -258,9 +266,20 @@ static px_status plot(const bench_flags *flags)
     return PX_OK;
 }
 
+static px_status bench(px_command_line *line, void *context)
+{
+    bench_flags *flags = context;
+    if (flags->compare[0]) return compare(flags);
+    if (flags->out) PX_TRY(check_out(line, flags));
+    if (flags->plot.count > 0) return plot(flags);
+    PX_TRY(check(line, flags));
+    PX_TRY(px_input_settle_level(line, line->config));
+    return measure(line->config, flags);
+}
+
 int px_cmd_bench(int argc, char **argv)
 {
-    bench_flags flags = {0};
+    bench_flags flags = {.command = join(argc, argv)};
     const px_flag own[] = {
         {"preset", "NAME", PX_FLAG_STRING, &flags.preset, 0, 0, "a fixed set of sizes, see below"},
         {"sweep", "KEY=a..b ...", PX_FLAG_LIST, &flags.sweep, 0, 0, "every combination of the values, see below"},
@@ -295,25 +314,7 @@ int px_cmd_bench(int argc, char **argv)
                             .settings = SETTINGS,
                             .help_end = HELP_END,
                             .config = &config};
-    int code = 0;
-    px_status status = px_command_line_read(&line, argc, argv);
-    if (status == PX_OK && line.help) {
-        px_help_print(&line);
-    } else if (status == PX_OK && flags.compare[0]) {
-        status = compare(&flags, &code);
-    } else if (status == PX_OK && flags.out && (status = check_out(&line, &flags)) != PX_OK) {
-        ; /* said below */
-    } else if (status == PX_OK && flags.plot.count > 0) {
-        status = plot(&flags);
-    } else if (status == PX_OK) {
-        status = check(&line, &flags);
-        char *command = join(argc, argv);
-        if (status == PX_OK) status = px_input_settle_level(&line, &config);
-        if (status == PX_OK) status = measure(&config, &flags, command ? command : "perplex bench", &code);
-        free(command);
-    }
-    int ended = px_output_end(status);
-    px_command_line_free(&line);
-    px_config_free(&config);
-    return ended != 0 ? ended : code;
+    int failed = px_command_run(&line, argc, argv, bench, &flags);
+    free(flags.command);
+    return failed ? failed : flags.code;
 }

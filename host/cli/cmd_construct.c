@@ -3,10 +3,10 @@
 #include "commands.h"
 #include "construct.h"
 #include "model_file.h"
-#include "options.h"
 #include "output.h"
 #include "printable.h"
 #include "quantity.h"
+#include "run_command.h"
 #include "signals.h"
 
 #include <math.h>
@@ -87,8 +87,10 @@ done:
     return status;
 }
 
-static px_status construct(const construct_flags *flags, const px_command_line *line, px_config *config)
+static px_status construct(px_command_line *line, void *context)
 {
+    const construct_flags *flags = context;
+    px_config *config = line->config;
     px_machine *machine;
     if (!flags->automaton == !flags->cycle)
         return px_fail(PX_ERR_ARGUMENT, "construct: of what? give one of --automaton FILE and --cycle 'WORDS ...'");
@@ -122,13 +124,5 @@ int px_cmd_construct(int argc, char **argv)
                             .limits = LIMITS,
                             .config = &config,
                             .help_end = HELP_END};
-    px_status status = px_command_line_read(&line, argc, argv);
-    if (status == PX_OK && line.help)
-        px_help_print(&line);
-    else if (status == PX_OK)
-        status = construct(&flags, &line, &config);
-    int code = px_output_end(status);
-    px_command_line_free(&line);
-    px_config_free(&config);
-    return code;
+    return px_command_run(&line, argc, argv, construct, &flags);
 }

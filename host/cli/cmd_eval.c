@@ -4,15 +4,15 @@
 #include "commands.h"
 #include "eval.h"
 #include "evaluate.h"
+#include "inputs.h"
 #include "note.h"
-#include "options.h"
 #include "output.h"
 #include "outputs.h"
 #include "printable.h"
-#include "quantity.h"
 #include "progress.h"
+#include "quantity.h"
+#include "run_command.h"
 #include "scored_text.h"
-#include "inputs.h"
 #include "token_writer.h"
 
 #include <math.h>
@@ -299,8 +299,10 @@ static px_status check_flags(eval_flags *flags, const px_config *config)
     return PX_OK;
 }
 
-static px_status evaluate(eval_flags *flags, const px_config *config)
+static px_status evaluate(px_command_line *line, void *context)
 {
+    eval_flags *flags = context;
+    const px_config *config = line->config;
     px_model_file model;
     PX_TRY(check_flags(flags, config));
     PX_TRY(px_input_model(flags->model, &model));
@@ -333,13 +335,5 @@ int px_cmd_eval(int argc, char **argv)
     px_config_default(&config);
     px_command_line line = {
         .command = "eval", .usage = USAGE, .flags = own, .settings = SETTINGS, .config = &config, .help_end = HELP_END};
-    px_status status = px_command_line_read(&line, argc, argv);
-    if (status == PX_OK && line.help)
-        px_help_print(&line);
-    else if (status == PX_OK)
-        status = evaluate(&flags, &config);
-    int code = px_output_end(status);
-    px_command_line_free(&line);
-    px_config_free(&config);
-    return code;
+    return px_command_run(&line, argc, argv, evaluate, &flags);
 }

@@ -5,11 +5,11 @@
 #include "inputs.h"
 #include "model_exchange.h"
 #include "model_json.h"
-#include "options.h"
 #include "output.h"
 #include "outputs.h"
 #include "printable.h"
 #include "quantity.h"
+#include "run_command.h"
 #include "run_text.h"
 #include "text_buffer.h"
 
@@ -228,8 +228,9 @@ done:
     return status;
 }
 
-static px_status export_model(const px_command_line *line, const export_flags *flags)
+static px_status export_model(px_command_line *line, void *context)
 {
+    const export_flags *flags = context;
     px_model_file model;
     if (!flags->model)
         return px_fail(PX_ERR_ARGUMENT, "export: no model; give --model M, a .safetensors file or a run folder");
@@ -252,12 +253,5 @@ int px_cmd_export(int argc, char **argv)
         {0},
     };
     px_command_line line = {.command = "export", .usage = USAGE, .flags = own, .help_end = HELP_END};
-    px_status status = px_command_line_read(&line, argc, argv);
-    if (status == PX_OK && line.help)
-        px_help_print(&line);
-    else if (status == PX_OK)
-        status = export_model(&line, &flags);
-    int code = px_output_end(status);
-    px_command_line_free(&line);
-    return code;
+    return px_command_run(&line, argc, argv, export_model, &flags);
 }

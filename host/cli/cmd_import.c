@@ -5,10 +5,10 @@
 #include "inputs.h"
 #include "model_exchange.h"
 #include "model_json.h"
-#include "options.h"
 #include "output.h"
 #include "printable.h"
 #include "quantity.h"
+#include "run_command.h"
 #include "signals.h"
 
 #include <string.h>
@@ -34,7 +34,7 @@ static const px_setting_limits LIMITS[] = {
     {"level", NULL, "LIST's"}, {"cell", torch_has, "the file's; nn.RNN: tanh"}, {0}};
 
 typedef struct import_flags {
-    const char *path, *out, *vocab;
+    const char *out, *vocab;
     px_vocabulary_names names;
     const char *encoder, *rnn, *decoder;
     int json;
@@ -78,15 +78,28 @@ static px_status print_result(const import_flags *flags, const px_import_result 
     return PX_OK;
 }
 
-static px_status import_model(import_flags *flags, const px_command_line *line, const px_config *config)
+static px_status write_model(const import_flags *flags, const px_import_request *request)
 {
-    px_vocabulary_list list = {0};
     px_import_result result;
+    PX_TRY(px_signals_remove_unfinished(flags->out));
+    PX_TRY(px_model_import(request, flags->out, &result));
+    return print_result(flags, &result);
+}
+
+static px_status import_model(px_command_line *line, void *context)
+{
+    import_flags *flags = context;
+    const px_config *config = line->config;
+    px_vocabulary_list list = {0};
+    if (line->positional_count == 0)
+        return px_fail(
+            PX_ERR_ARGUMENT,
+            "import: of what? give a .safetensors file that holds a language model of torch.nn.RNN, GRU or LSTM");
     if (!flags->out) return px_fail(PX_ERR_ARGUMENT, "import: nowhere to write to; give --out M.safetensors");
     flags->names.level = px_command_line_gave(line, "level") ? (int)config->corpus.text.level : -1;
     flags->names.normalise = px_command_line_gave(line, "normalise") ? (int)config->corpus.text.normalise : -1;
     if (flags->vocab) PX_TRY(px_input_vocabulary_list(flags->vocab, &list));
-    px_import_request request = {.path = flags->path,
+    px_import_request request = {.path = line->positional[0],
                                  .vocabulary = flags->vocab ? &list : NULL,
                                  .names = flags->names,
                                  .cell = config->model.cell,
@@ -94,10 +107,9 @@ static px_status import_model(import_flags *flags, const px_command_line *line, 
                                  .encoder = flags->encoder,
                                  .rnn = flags->rnn,
                                  .decoder = flags->decoder};
-    px_status status = px_signals_remove_unfinished(flags->out);
-    if (status == PX_OK) status = px_model_import(&request, flags->out, &result);
+    px_status status = write_model(flags, &request);
     px_vocabulary_list_free(&list);
-    return status == PX_OK ? print_result(flags, &result) : status;
+    return status;
 }
 
 int px_cmd_import(int argc, char **argv)
@@ -126,19 +138,5 @@ int px_cmd_import(int argc, char **argv)
                             .config = &config,
                             .max_positional = 1,
                             .help_end = HELP_END};
-    px_status status = px_command_line_read(&line, argc, argv);
-    if (status == PX_OK && line.help)
-        px_help_print(&line);
-    else if (status == PX_OK && line.positional_count == 0)
-        status = px_fail(
-            PX_ERR_ARGUMENT,
-            "import: of what? give a .safetensors file that holds a language model of torch.nn.RNN, GRU or LSTM");
-    else if (status == PX_OK) {
-        flags.path = line.positional[0];
-        status = import_model(&flags, &line, &config);
-    }
-    int code = px_output_end(status);
-    px_command_line_free(&line);
-    px_config_free(&config);
-    return code;
+    return px_command_run(&line, argc, argv, import_model, &flags);
 }

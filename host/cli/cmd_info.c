@@ -1,22 +1,19 @@
 /* perplex info: what a checkpoint, a run folder or a token file holds; and the devices of this machine. */
 #include "check.h"
 #include "commands.h"
+#include "devices.h"
+#include "inputs.h"
 #include "machine.h"
 #include "model_json.h"
-#include "options.h"
 #include "output.h"
 #include "printable.h"
 #include "quantity.h"
-#include "inputs.h"
+#include "registry.h"
+#include "run_command.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#if __has_include("devices.h")
-#include "devices.h"
-#include "registry.h"
-#define HAVE_DEVICES 1
-#endif
 
 static const char USAGE[] =
     "perplex info M [--json]          M: a .safetensors file, a run folder or a token file\n"
@@ -141,7 +138,6 @@ static px_status show_devices(int json)
         else
             px_print(stdout, "%-10s %s, %s of memory free\n", entry->name, text, px_text_bytes(bytes, memory));
     }
-#ifdef HAVE_DEVICES
     px_device_info gpus[64];
     int count = 0;
     px_status status = px_engine_devices(gpus, 64, &count);
@@ -157,7 +153,6 @@ static px_status show_devices(int json)
                      px_text_bytes(free_bytes, (double)gpus[i].free_bytes));
     }
     if (status != PX_OK) fprintf(json ? stderr : stdout, "no GPU: %s\n", px_error_message());
-#endif
     if (!json) {
         cJSON_Delete(list);
         return PX_OK;
@@ -169,11 +164,12 @@ static px_status show_devices(int json)
 
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
-static px_status show(const char *path, int json)
+typedef struct info_flags {
+    int json, devices;
+} info_flags;
+
+static px_status show_model(const char *path, int json)
 {
-    int is_model;
-    PX_TRY(px_input_is_model(path, &is_model));
-    if (!is_model) return show_tokens(path, json);
     px_model_file model;
     PX_TRY(px_input_model(path, &model));
     px_status status = json ? print_model_json(path, &model) : print_model(path, &model);
@@ -181,26 +177,27 @@ static px_status show(const char *path, int json)
     return status;
 }
 
+static px_status show(px_command_line *line, void *context)
+{
+    const info_flags *flags = context;
+    const char *path = line->positional[0];
+    int is_model;
+    if (flags->devices) return show_devices(flags->json);
+    if (line->positional_count == 0)
+        return px_fail(PX_ERR_ARGUMENT,
+                       "info: of what? give a .safetensors file, a run folder or a token file; or --devices");
+    PX_TRY(px_input_is_model(path, &is_model));
+    return is_model ? show_model(path, flags->json) : show_tokens(path, flags->json);
+}
+
 int px_cmd_info(int argc, char **argv)
 {
-    int json = 0, devices = 0;
+    info_flags flags = {0};
     const px_flag own[] = {
-        {"devices", NULL, PX_FLAG_SWITCH, &devices, 0, 0, "list what --device may name on this machine"},
-        {"json", NULL, PX_FLAG_SWITCH, &json, 0, 0, "one JSON object on standard output"},
+        {"devices", NULL, PX_FLAG_SWITCH, &flags.devices, 0, 0, "list what --device may name on this machine"},
+        {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "one JSON object on standard output"},
         {0},
     };
     px_command_line line = {.command = "info", .usage = USAGE, .flags = own, .max_positional = 1};
-    px_status status = px_command_line_read(&line, argc, argv);
-    if (status == PX_OK && line.help)
-        px_help_print(&line);
-    else if (status == PX_OK && devices)
-        status = show_devices(json);
-    else if (status == PX_OK && line.positional_count == 0)
-        status = px_fail(PX_ERR_ARGUMENT,
-                         "info: of what? give a .safetensors file, a run folder or a token file; or --devices");
-    else if (status == PX_OK)
-        status = show(line.positional[0], json);
-    int code = px_output_end(status);
-    px_command_line_free(&line);
-    return code;
+    return px_command_run(&line, argc, argv, show, &flags);
 }

@@ -1,14 +1,14 @@
 /* perplex inspect: what a model does with time. The computation is host/inspect. */
 #include "check.h"
 #include "commands.h"
-#include "inspect.h"
 #include "inputs.h"
+#include "inspect.h"
 #include "model_file.h"
-#include "options.h"
 #include "output.h"
 #include "printable.h"
-#include "quantity.h"
 #include "progress.h"
+#include "quantity.h"
+#include "run_command.h"
 #include "scored_text.h"
 
 #include <math.h>
@@ -145,8 +145,10 @@ static px_status inspect_text(const inspect_flags *flags, const px_config *confi
     return status;
 }
 
-static px_status inspect(inspect_flags *flags, const px_config *config)
+static px_status inspect(px_command_line *line, void *context)
 {
+    inspect_flags *flags = context;
+    const px_config *config = line->config;
     if (!flags->model && flags->split_of[0]) flags->model = flags->split_of[0];
     if (!flags->model)
         return px_fail(PX_ERR_ARGUMENT, "inspect: no model; give --model M, a .safetensors file or a run folder");
@@ -188,13 +190,5 @@ int px_cmd_inspect(int argc, char **argv)
                             .settings = SETTINGS,
                             .config = &config,
                             .help_end = HELP_END};
-    px_status status = px_command_line_read(&line, argc, argv);
-    if (status == PX_OK && line.help)
-        px_help_print(&line);
-    else if (status == PX_OK)
-        status = inspect(&flags, &config);
-    int code = px_output_end(status);
-    px_command_line_free(&line);
-    px_config_free(&config);
-    return code;
+    return px_command_run(&line, argc, argv, inspect, &flags);
 }

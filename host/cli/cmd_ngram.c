@@ -4,18 +4,18 @@
 #include "commands.h"
 #include "dynamic_flags.h"
 #include "evaluate.h"
-#include "model_engine.h"
 #include "inputs.h"
 #include "machine.h"
 #include "mixture.h"
+#include "model_engine.h"
 #include "ngram.h"
-#include "options.h"
-#include "paths.h"
 #include "output.h"
-#include "quantity.h"
-#include "run_text.h"
+#include "paths.h"
 #include "progress.h"
+#include "quantity.h"
 #include "registry.h"
+#include "run_command.h"
+#include "run_text.h"
 #include "scored_text.h"
 #include "token_writer.h"
 
@@ -390,8 +390,10 @@ static int has_word(const char *const *words, const char *word)
     return *words != NULL;
 }
 
-static px_status count_and_score(const ngram_flags *flags, const px_config *given, const px_command_line *line)
+static px_status count_and_score(px_command_line *line, void *context)
 {
+    const ngram_flags *flags = context;
+    const px_config *given = line->config;
     ngram_job job = {.flags = flags};
     PX_TRY(px_dynamic_flags_check(&flags->dynamic));
     if (flags->dynamic.rate && !flags->model)
@@ -448,13 +450,5 @@ int px_cmd_ngram(int argc, char **argv)
                             .settings = SETTINGS,
                             .config = &config,
                             .help_end = HELP_END};
-    px_status status = px_command_line_read(&line, argc, argv);
-    if (status == PX_OK && line.help)
-        px_help_print(&line);
-    else if (status == PX_OK)
-        status = count_and_score(&flags, &config, &line);
-    int code = px_output_end(status);
-    px_command_line_free(&line);
-    px_config_free(&config);
-    return code;
+    return px_command_run(&line, argc, argv, count_and_score, &flags);
 }

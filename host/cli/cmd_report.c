@@ -1,12 +1,11 @@
 /* perplex report: makes a run's report.html again, or one page of several runs. */
 #include "check.h"
 #include "commands.h"
-#include "options.h"
-#include "output.h"
 #include "outputs.h"
 #include "printable.h"
 #include "progress.h"
 #include "report.h"
+#include "run_command.h"
 
 #include <stdio.h>
 
@@ -17,8 +16,11 @@ static const char USAGE[] =
     "results. It can be made while a run trains.\n";
 static const char *const SETTINGS[] = {"device", "threads", NULL};
 
-static px_status report(const px_command_line *line, const px_config *config, const char *out)
+/* context: const char **, the value of --out. */
+static px_status report(px_command_line *line, void *context)
 {
+    const char *out = *(const char **)context;
+    const px_config *config = line->config;
     px_progress progress;
     char path[4200];
     if (line->positional_count == 0)
@@ -56,13 +58,5 @@ int px_cmd_report(int argc, char **argv)
                             .settings = SETTINGS,
                             .config = &config,
                             .max_positional = PX_REPORT_RUNS_MAX};
-    px_status status = px_command_line_read(&line, argc, argv);
-    if (status == PX_OK && line.help)
-        px_help_print(&line);
-    else if (status == PX_OK)
-        status = report(&line, &config, out);
-    int code = px_output_end(status);
-    px_command_line_free(&line);
-    px_config_free(&config);
-    return code;
+    return px_command_run(&line, argc, argv, report, &out);
 }

@@ -3,10 +3,10 @@
 #include "commands.h"
 #include "inputs.h"
 #include "nearest.h"
-#include "options.h"
 #include "output.h"
 #include "printable.h"
 #include "quantity.h"
+#include "run_command.h"
 #include "run_list.h"
 #include "utf8.h"
 
@@ -157,36 +157,34 @@ static px_status read_order(const char *text, px_run_order *order)
                    text);
 }
 
-static px_status list_runs(const px_command_line *line, const char *sort, int json)
+typedef struct runs_flags {
+    const char *sort;
+    int json;
+} runs_flags;
+
+static px_status list_runs(px_command_line *line, void *context)
 {
+    const runs_flags *flags = context;
     const char *folder = line->positional_count ? line->positional[0] : ".";
     px_run_order order = PX_RUNS_BY_NAME;
     px_run_list list;
-    PX_TRY(read_order(sort, &order));
+    PX_TRY(read_order(flags->sort, &order));
     PX_TRY(px_run_list_read(folder, &list));
     px_run_list_sort(&list, order);
-    px_status status = json ? print_json(&list) : print_table(&list, folder);
+    px_status status = flags->json ? print_json(&list) : print_table(&list, folder);
     px_run_list_free(&list);
     return status;
 }
 
 int px_cmd_runs(int argc, char **argv)
 {
-    const char *sort = "name";
-    int json = 0;
+    runs_flags flags = {.sort = "name"};
     const px_flag own[] = {
-        {"sort", "KEY", PX_FLAG_STRING, &sort, 0, 0,
+        {"sort", "KEY", PX_FLAG_STRING, &flags.sort, 0, 0,
          "name, state, steps, perplexity, speed, parameters or time [name]"},
-        {"json", NULL, PX_FLAG_SWITCH, &json, 0, 0, "as one JSON object on standard output"},
+        {"json", NULL, PX_FLAG_SWITCH, &flags.json, 0, 0, "as one JSON object on standard output"},
         {0},
     };
     px_command_line line = {.command = "runs", .usage = USAGE, .flags = own, .max_positional = 1};
-    px_status status = px_command_line_read(&line, argc, argv);
-    if (status == PX_OK && line.help)
-        px_help_print(&line);
-    else if (status == PX_OK)
-        status = list_runs(&line, sort, json);
-    int code = px_output_end(status);
-    px_command_line_free(&line);
-    return code;
+    return px_command_run(&line, argc, argv, list_runs, &flags);
 }

@@ -1,14 +1,14 @@
 /* perplex sample: lets a model write. How tokens become text again is text_sink.c. */
 #include "check.h"
 #include "commands.h"
-#include "sample.h"
-#include "model_engine.h"
-#include "options.h"
-#include "output.h"
 #include "inputs.h"
+#include "model_engine.h"
+#include "output.h"
 #include "registry.h"
-#include "text_sink.h"
+#include "run_command.h"
+#include "sample.h"
 #include "text_form.h"
+#include "text_sink.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -182,8 +182,10 @@ static void note_idle(const sample_flags *flags)
 
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
-static px_status sample(const sample_flags *flags, const px_config *config)
+static px_status sample(px_command_line *line, void *context)
 {
+    const sample_flags *flags = context;
+    const px_config *config = line->config;
     px_model_file model;
     sample_prompt prompt = {0};
     px_engine *engine = NULL;
@@ -239,13 +241,5 @@ int px_cmd_sample(int argc, char **argv)
                             .settings = SETTINGS,
                             .config = &config,
                             .help_end = HELP_END};
-    px_status status = px_command_line_read(&line, argc, argv);
-    if (status == PX_OK && line.help)
-        px_help_print(&line);
-    else if (status == PX_OK)
-        status = sample(&flags, &config);
-    int code = px_output_end(status);
-    px_command_line_free(&line);
-    px_config_free(&config);
-    return code;
+    return px_command_run(&line, argc, argv, sample, &flags);
 }

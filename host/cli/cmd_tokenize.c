@@ -2,16 +2,16 @@
 #include "check.h"
 #include "commands.h"
 #include "corpus.h"
-#include "model_file.h"
-#include "options.h"
-#include "output.h"
-#include "printable.h"
-#include "quantity.h"
-#include "run_text.h"
-#include "progress.h"
-#include "signals.h"
 #include "inputs.h"
+#include "model_file.h"
+#include "output.h"
 #include "paths.h"
+#include "printable.h"
+#include "progress.h"
+#include "quantity.h"
+#include "run_command.h"
+#include "run_text.h"
+#include "signals.h"
 #include "tokenize.h"
 
 #include <stdlib.h>
@@ -130,8 +130,9 @@ static px_status check_source(const px_config *config, const tokenize_flags *fla
     return PX_OK;
 }
 
-static px_status tokenize(const px_command_line *line, const tokenize_flags *flags)
+static px_status tokenize(px_command_line *line, void *context)
 {
+    const tokenize_flags *flags = context;
     px_progress progress;
     px_tokenize_result result;
     px_vocabulary *vocabulary = NULL;
@@ -171,13 +172,5 @@ int px_cmd_tokenize(int argc, char **argv)
     px_config_default(&config);
     px_command_line line = {
         .command = "tokenize", .usage = USAGE, .flags = own, .settings = SETTINGS, .config = &config};
-    px_status status = px_command_line_read(&line, argc, argv);
-    if (status == PX_OK && line.help)
-        px_help_print(&line);
-    else if (status == PX_OK)
-        status = tokenize(&line, &flags);
-    int code = px_output_end(status);
-    px_command_line_free(&line);
-    px_config_free(&config);
-    return code;
+    return px_command_run(&line, argc, argv, tokenize, &flags);
 }

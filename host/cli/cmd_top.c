@@ -5,9 +5,8 @@
 #include "inputs.h"
 #include "live_view.h"
 #include "machine.h"
-#include "options.h"
-#include "output.h"
 #include "quantity.h"
+#include "run_command.h"
 #include "run_list.h"
 #include "screen.h"
 #include "signals.h"
@@ -223,24 +222,31 @@ static void print_once(const top *t)
     }
 }
 
-static px_status show(const px_command_line *line, double every)
+/* The runs drawn until it is asked to stop, or printed once where there is no terminal. */
+static px_status draw_or_print(top *t, double every)
 {
     const atomic_int *stop;
+    PX_TRY(read_runs(t));
+    PX_TRY(px_signals_stop_flag(&stop));
+    px_status status = PX_OK;
+    shown = px_screen_open(stdout);
+    if (shown) px_signals_before_end(give_back_at_once);
+    if (shown)
+        status = watch(t, shown, every, stop);
+    else
+        print_once(t);
+    px_signals_before_end(NULL);
+    px_screen_close(shown);
+    return status;
+}
+
+/* context: double *, the value of --every. */
+static px_status show(px_command_line *line, void *context)
+{
     top *t = calloc(1, sizeof *t);
     if (!t) return px_fail(PX_ERR_MEMORY, "no memory for the runs");
     t->folder = line->positional_count ? line->positional[0] : ".";
-    px_status status = read_runs(t);
-    if (status == PX_OK) status = px_signals_stop_flag(&stop);
-    if (status == PX_OK) {
-        shown = px_screen_open(stdout);
-        if (shown) px_signals_before_end(give_back_at_once);
-        if (shown)
-            status = watch(t, shown, every, stop);
-        else
-            print_once(t);
-        px_signals_before_end(NULL);
-        px_screen_close(shown);
-    }
+    px_status status = draw_or_print(t, *(double *)context);
     px_run_list_free(&t->runs);
     free(t);
     return status;
@@ -254,12 +260,5 @@ int px_cmd_top(int argc, char **argv)
         {0},
     };
     px_command_line line = {.command = "top", .usage = USAGE, .flags = own, .max_positional = 1};
-    px_status status = px_command_line_read(&line, argc, argv);
-    if (status == PX_OK && line.help)
-        px_help_print(&line);
-    else if (status == PX_OK)
-        status = show(&line, every);
-    int code = px_output_end(status);
-    px_command_line_free(&line);
-    return code;
+    return px_command_run(&line, argc, argv, show, &every);
 }

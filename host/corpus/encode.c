@@ -20,14 +20,12 @@ static px_sink_answer collect_token(void *context, const char *token, size_t byt
 {
     collecting *c = context;
     int32_t index;
-    px_status status = px_dictionary_intern(&c->into->dictionary, token, bytes, &index);
-    if (status == PX_OK && c->keep) status = px_id_writer_append(&c->into->writer, (uint32_t)index);
-    if (status != PX_OK) {
-        c->sink.status = status;
-        return PX_SINK_FAILED;
-    }
+    PX_TRY_GOTO(c->sink.status, px_dictionary_intern(&c->into->dictionary, token, bytes, &index), fail);
+    if (c->keep) PX_TRY_GOTO(c->sink.status, px_id_writer_append(&c->into->writer, (uint32_t)index), fail);
     c->into->dictionary.frequency[index]++;
     return ++c->into->count == c->limit ? PX_SINK_ENOUGH : PX_SINK_MORE;
+fail:
+    return PX_SINK_FAILED;
 }
 
 static px_status no_tokens(const px_source *source, px_text_options options, size_t text_bytes)
@@ -48,14 +46,17 @@ px_status px_collect(px_source *source, const px_corpus_request *request, int ke
     *collection = (px_collection){.writer = {.descriptor = -1}};
     collecting c = {.into = collection, .limit = (size_t)request->limit_tokens, .keep = keep};
     c.sink = (px_sink){.token = collect_token, .context = &c};
-    px_status status = px_vocabulary_start(&collection->dictionary);
-    if (status == PX_OK && keep) status = px_id_writer_open(request->scratch_dir, 2, &collection->writer);
-    if (status == PX_OK)
-        status = px_source_tokenise(source, request->text, &c.sink, &collection->text_bytes, request->progress,
-                                    request->progress_context);
-    if (status == PX_OK && is_nothing(request->text, &collection->dictionary, collection->count))
-        status = no_tokens(source, request->text, collection->text_bytes);
-    if (status != PX_OK) px_collection_free(collection);
+    px_status status;
+    PX_TRY_GOTO(status, px_vocabulary_start(&collection->dictionary), fail);
+    if (keep) PX_TRY_GOTO(status, px_id_writer_open(request->scratch_dir, 2, &collection->writer), fail);
+    PX_TRY_GOTO(status,
+                px_source_tokenise(source, request->text, &c.sink, &collection->text_bytes, request->progress,
+                                   request->progress_context),
+                fail);
+    if (!is_nothing(request->text, &collection->dictionary, collection->count)) return PX_OK;
+    status = no_tokens(source, request->text, collection->text_bytes);
+fail:
+    px_collection_free(collection);
     return status;
 }
 
@@ -95,9 +96,11 @@ px_status px_encode_source(px_source *source, const px_vocabulary *vocabulary, i
     encoding e = {.vocabulary = vocabulary, .writer = &writer, .mark = (uint32_t)V, .limit = limit};
     e.sink = (px_sink){.token = encode_token, .context = &e};
     size_t text_bytes = 0;
-    px_status status = px_source_tokenise(source, options, &e.sink, &text_bytes, progress, progress_context);
-    if (status == PX_OK && writer.count == 0) status = no_tokens(source, options, text_bytes);
-    if (status == PX_OK) return px_id_writer_finish(&writer, (uint32_t)V, text_bytes, tokens);
+    px_status status;
+    PX_TRY_GOTO(status, px_source_tokenise(source, options, &e.sink, &text_bytes, progress, progress_context), fail);
+    if (writer.count > 0) return px_id_writer_finish(&writer, (uint32_t)V, text_bytes, tokens);
+    status = no_tokens(source, options, text_bytes);
+fail:
     px_id_writer_close(&writer);
     return status;
 }
@@ -140,8 +143,8 @@ static px_status feed_text(const px_vocabulary *vocabulary, const char *text, si
     px_tokeniser tokeniser;
     size_t used;
     if (px_level_is_pieces(options.level)) return px_pieces_feed(vocabulary, text, bytes, source, sink);
-    px_status status = px_tokeniser_init(&tokeniser, options, source, sink);
-    if (status == PX_OK) status = px_tokeniser_feed(&tokeniser, text, bytes, 1, &used);
+    PX_TRY(px_tokeniser_init(&tokeniser, options, source, sink));
+    px_status status = px_tokeniser_feed(&tokeniser, text, bytes, 1, &used);
     px_tokeniser_free(&tokeniser);
     return status;
 }

@@ -47,24 +47,32 @@ static px_status read_some(const px_source_file *source, int descriptor, char *b
     return PX_OK;
 }
 
+/* buffer [CHUNK]. Counts in file->bytes. */
+static px_status copy_all(px_source_file *file, int from, int to, char *buffer)
+{
+    for (size_t got;; file->bytes += got) {
+        PX_TRY(read_some(file, from, buffer, CHUNK, &got));
+        if (got == 0) return PX_OK;
+        if (px_write_all(to, buffer, got) != 0)
+            return px_fail(PX_ERR_IO, "%s: its temporary copy cannot be written: %s; set TMPDIR to a folder with room",
+                           file->name, strerror(errno));
+    }
+}
+
 /* A pipe becomes an unlinked file. Takes the descriptor over. */
 static px_status spool(px_source_file *file, const char *scratch_dir)
 {
     int pipe_end = file->descriptor, copy = -1;
     char *buffer = malloc(CHUNK);
-    px_status status = buffer ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to read it", file->name);
-    if (status == PX_OK) status = px_scratch_open(scratch_dir, &copy);
+    px_status status;
     file->bytes = 0;
-    while (status == PX_OK) {
-        size_t got = 0;
-        status = read_some(file, pipe_end, buffer, CHUNK, &got);
-        if (status != PX_OK || got == 0) break;
-        if (px_write_all(copy, buffer, got) != 0)
-            status =
-                px_fail(PX_ERR_IO, "%s: its temporary copy cannot be written: %s; set TMPDIR to a folder with room",
-                        file->name, strerror(errno));
-        file->bytes += got;
+    if (!buffer) {
+        status = px_fail(PX_ERR_MEMORY, "%s: no memory to read it", file->name);
+        goto done;
     }
+    PX_TRY_GOTO(status, px_scratch_open(scratch_dir, &copy), done);
+    status = copy_all(file, pipe_end, copy, buffer);
+done:
     free(buffer);
     close(pipe_end);
     file->descriptor = copy;
@@ -72,6 +80,14 @@ static px_status spool(px_source_file *file, const char *scratch_dir)
 }
 
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
+
+/* What can be opened again by its name. */
+static void close_reopenable(px_source_file *file)
+{
+    if (!file->from_start || file->spooled) return;
+    close(file->descriptor);
+    file->descriptor = -1;
+}
 
 /* once: a pipe is read as it comes, not spooled. */
 static px_status open_file(const char *path, const char *scratch_dir, int once, px_source_file *file)
@@ -97,24 +113,27 @@ static px_status open_file(const char *path, const char *scratch_dir, int once, 
     return spool(file, scratch_dir);
 }
 
+static px_status open_files(const char *scratch_dir, int once, px_source *source)
+{
+    source->file = calloc(source->paths.count, sizeof *source->file);
+    if (!source->file) return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", source->name);
+    while (source->file_count < source->paths.count) {
+        px_source_file *file = &source->file[source->file_count++];
+        PX_TRY(open_file(source->paths.path[source->file_count - 1], scratch_dir, once, file));
+        source->bytes += file->bytes;
+        /* of many files each is opened again when its turn comes; what is no longer anywhere else stays open */
+        if (source->file_count > OPEN_FILES) close_reopenable(file);
+    }
+    if (source->file_count == 1) source->descriptor = source->file[0].descriptor;
+    return PX_OK;
+}
+
 static px_status open_paths(const char *paths, const char *scratch_dir, int once, px_source *source)
 {
     *source = (px_source){.descriptor = -1};
     PX_TRY(px_paths_split(paths, &source->paths));
     px_paths_name(paths, source->name);
-    source->file = calloc(source->paths.count, sizeof *source->file);
-    px_status status = source->file ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to read it", source->name);
-    while (status == PX_OK && source->file_count < source->paths.count) {
-        px_source_file *file = &source->file[source->file_count++];
-        status = open_file(source->paths.path[source->file_count - 1], scratch_dir, once, file);
-        source->bytes += file->bytes;
-        /* of many files each is opened again when its turn comes; what is no longer anywhere else stays open */
-        if (status == PX_OK && source->file_count > OPEN_FILES && file->from_start && !file->spooled) {
-            close(file->descriptor);
-            file->descriptor = -1;
-        }
-    }
-    if (status == PX_OK && source->file_count == 1) source->descriptor = source->file[0].descriptor;
+    px_status status = open_files(scratch_dir, once, source);
     if (status != PX_OK) px_source_close(source);
     return status;
 }
@@ -202,10 +221,7 @@ static px_status tokenise_file(const px_source *source, px_source_file *file, px
     *text_bytes += (size_t)tokeniser->offset - mark;
 done:
     px_unpack_close(unpack);
-    if (source->file_count > OPEN_FILES && file->from_start && !file->spooled) {
-        close(file->descriptor);
-        file->descriptor = -1;
-    }
+    if (source->file_count > OPEN_FILES) close_reopenable(file);
     return status;
 }
 
@@ -213,19 +229,22 @@ px_status px_source_tokenise(px_source *source, px_text_options options, px_sink
                              px_progress progress, void *progress_context)
 {
     px_tokeniser tokeniser;
+    size_t before = 0;
     char *buffer = malloc(CHUNK);
-    px_status status = buffer ? px_tokeniser_init(&tokeniser, options, source->name, sink)
-                              : px_fail(PX_ERR_MEMORY, "%s: no memory to read it", source->name);
+    px_status status;
     *text_bytes = 0;
-    if (status == PX_OK) {
-        size_t before = 0;
-        for (size_t i = 0; status == PX_OK && i < source->file_count && !tokeniser.enough; i++) {
-            status = tokenise_file(source, &source->file[i], &tokeniser, buffer, before, text_bytes, progress,
-                                   progress_context);
-            before += source->file[i].bytes;
-        }
-        px_tokeniser_free(&tokeniser);
+    if (!buffer) return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", source->name);
+    PX_TRY_GOTO(status, px_tokeniser_init(&tokeniser, options, source->name, sink), done);
+    for (size_t i = 0; i < source->file_count && !tokeniser.enough; i++) {
+        PX_TRY_GOTO(
+            status,
+            tokenise_file(source, &source->file[i], &tokeniser, buffer, before, text_bytes, progress, progress_context),
+            free_tokeniser);
+        before += source->file[i].bytes;
     }
+free_tokeniser:
+    px_tokeniser_free(&tokeniser);
+done:
     free(buffer);
     return status;
 }

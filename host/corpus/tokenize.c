@@ -13,17 +13,17 @@ static px_status count_only(px_source *source, const px_corpus_request *request,
     px_collection collection;
     PX_TRY(px_collect(source, request, 0, &collection));
     int32_t *ids = NULL;
-    px_status status = px_vocabulary_build(&collection.dictionary, request->text, request->min_count,
-                                           request->max_vocab, source->name, &ids, vocabulary);
-    if (status == PX_OK) {
-        int32_t V = px_vocabulary_size(*vocabulary);
-        *result = (px_tokenize_result){.tokens = collection.count,
-                                       .text_bytes = collection.text_bytes,
-                                       .vocabulary = V,
-                                       .id_bytes = px_id_bytes(V)};
-        for (int32_t i = 0; i < collection.dictionary.count; i++)
-            if (i == 0 || ids[i] == V) result->unknown += (size_t)collection.dictionary.frequency[i];
-    }
+    px_status status;
+    PX_TRY_GOTO(status,
+                px_vocabulary_build(&collection.dictionary, request->text, request->min_count, request->max_vocab,
+                                    source->name, &ids, vocabulary),
+                done);
+    int32_t V = px_vocabulary_size(*vocabulary);
+    *result = (px_tokenize_result){
+        .tokens = collection.count, .text_bytes = collection.text_bytes, .vocabulary = V, .id_bytes = px_id_bytes(V)};
+    for (int32_t i = 0; i < collection.dictionary.count; i++)
+        if (i == 0 || ids[i] == V) result->unknown += (size_t)collection.dictionary.frequency[i];
+done:
     free(ids);
     px_collection_free(&collection);
     return status;
@@ -40,14 +40,15 @@ static px_status make_tokens(px_source *source, const px_corpus_request *request
     px_collection collection;
     PX_TRY(px_collect(source, request, 1, &collection));
     int32_t *ids = NULL;
-    px_status status = px_vocabulary_build(&collection.dictionary, request->text, request->min_count,
-                                           request->max_vocab, source->name, &ids, vocabulary);
-    if (status == PX_OK) {
-        int32_t V = px_vocabulary_size(*vocabulary);
-        status = px_id_writer_recode(&collection.writer, ids, px_id_bytes(V));
-        if (status == PX_OK)
-            status = px_id_writer_finish(&collection.writer, (uint32_t)V, collection.text_bytes, tokens);
-    }
+    px_status status;
+    PX_TRY_GOTO(status,
+                px_vocabulary_build(&collection.dictionary, request->text, request->min_count, request->max_vocab,
+                                    source->name, &ids, vocabulary),
+                done);
+    int32_t V = px_vocabulary_size(*vocabulary);
+    PX_TRY_GOTO(status, px_id_writer_recode(&collection.writer, ids, px_id_bytes(V)), done);
+    status = px_id_writer_finish(&collection.writer, (uint32_t)V, collection.text_bytes, tokens);
+done:
     free(ids);
     px_collection_free(&collection);
     return status;

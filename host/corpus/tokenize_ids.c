@@ -111,20 +111,25 @@ static px_status count_text(const px_vocabulary *vocabulary, px_tokens *tokens)
 static px_status make_tokens(id_job *job, px_tokens **tokens, px_vocabulary **vocabulary)
 {
     int32_t *map = NULL;
-    px_status status = choose_vocabulary(job, &map, vocabulary);
-    const int32_t V = status == PX_OK ? px_vocabulary_size(*vocabulary) : 0;
-    if (status == PX_OK) status = px_id_writer_recode(&job->writer, map, px_id_bytes(V));
-    if (status == PX_OK) status = px_id_writer_finish(&job->writer, (uint32_t)V, 0, tokens);
+    px_status status;
+    PX_TRY_GOTO(status, choose_vocabulary(job, &map, vocabulary), done);
+    const int32_t V = px_vocabulary_size(*vocabulary);
+    PX_TRY_GOTO(status, px_id_writer_recode(&job->writer, map, px_id_bytes(V)), done);
+    PX_TRY_GOTO(status, px_id_writer_finish(&job->writer, (uint32_t)V, 0, tokens), done);
+    status = count_text(*vocabulary, *tokens);
+done:
     free(map);
-    return status == PX_OK ? count_text(*vocabulary, *tokens) : status;
+    return status;
 }
 
 static px_status read_all(id_job *job)
 {
     px_paths paths;
     PX_TRY(px_paths_split(job->request->paths, &paths));
-    px_status status = start(job);
-    if (status == PX_OK) status = read_files(job, &paths);
+    px_status status;
+    PX_TRY_GOTO(status, start(job), done);
+    status = read_files(job, &paths);
+done:
     px_paths_free(&paths);
     return status;
 }
@@ -147,20 +152,20 @@ px_status px_tokenize_ids(const px_ids_request *request, const char *path, px_to
     px_tokens *tokens = NULL;
     px_vocabulary *vocabulary = NULL;
     PX_TRY(check_levels(request));
-    px_status status = read_all(&job);
-    if (status == PX_OK) status = make_tokens(&job, &tokens, &vocabulary);
-    if (status == PX_OK && path) status = px_token_file_write(path, tokens, vocabulary);
-    if (status == PX_OK)
-        *result = (px_tokenize_result){.tokens = tokens->count,
-                                       .unknown = tokens->unknown,
-                                       .text_bytes = tokens->text_bytes,
-                                       .vocabulary = px_vocabulary_size(vocabulary),
-                                       .id_bytes = tokens->id_bytes};
+    px_status status;
+    PX_TRY_GOTO(status, read_all(&job), done);
+    PX_TRY_GOTO(status, make_tokens(&job, &tokens, &vocabulary), done);
+    if (path) PX_TRY_GOTO(status, px_token_file_write(path, tokens, vocabulary), done);
+    *result = (px_tokenize_result){.tokens = tokens->count,
+                                   .unknown = tokens->unknown,
+                                   .text_bytes = tokens->text_bytes,
+                                   .vocabulary = px_vocabulary_size(vocabulary),
+                                   .id_bytes = tokens->id_bytes};
+    *vocabulary_out = vocabulary;
+    vocabulary = NULL;
+done:
     end(&job);
     px_tokens_destroy(tokens);
-    if (status == PX_OK)
-        *vocabulary_out = vocabulary;
-    else
-        px_vocabulary_destroy(vocabulary);
+    px_vocabulary_destroy(vocabulary);
     return status;
 }

@@ -183,20 +183,25 @@ px_status px_vocabulary_read(const char *text, size_t bytes, const char *source,
     size_t room = 256;
     char *scratch = malloc(room);
     px_vocabulary *v = calloc(1, sizeof *v);
-    px_status status = scratch && v ? px_dictionary_init(&v->dictionary)
-                                    : px_fail(PX_ERR_MEMORY, "%s: no memory for its vocabulary", source);
-    if (status == PX_OK) status = read_head(&l, &v->options, &size);
-    for (int32_t id = 0; status == PX_OK && id < size; id++) status = read_token(&l, v, id, &scratch, &room);
-    if (status == PX_OK && l.at != l.end) {
+    px_status status;
+    if (!scratch || !v) {
+        status = px_fail(PX_ERR_MEMORY, "%s: no memory for its vocabulary", source);
+        goto fail;
+    }
+    PX_TRY_GOTO(status, px_dictionary_init(&v->dictionary), fail);
+    PX_TRY_GOTO(status, read_head(&l, &v->options, &size), fail);
+    for (int32_t id = 0; id < size; id++) PX_TRY_GOTO(status, read_token(&l, v, id, &scratch, &room), fail);
+    if (l.at != l.end) {
         l.number++;
         status = damaged(&l, "more lines than its %lld tokens", (long long)size);
+        goto fail;
     }
     free(scratch);
-    if (status != PX_OK) {
-        px_vocabulary_destroy(v);
-        return status;
-    }
     px_vocabulary_seal(v);
     *vocabulary = v;
     return PX_OK;
+fail:
+    free(scratch);
+    px_vocabulary_destroy(v);
+    return status;
 }

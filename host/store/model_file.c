@@ -163,18 +163,16 @@ px_status px_model_file_write(const char *path, const px_config *config, const p
     px_run_state state;
     char *text = px_vocabulary_write(vocabulary);
     float *buffer = malloc(px_checkpoint_buffer_count(parameters, config) * sizeof *buffer);
-    px_status status = text && buffer ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to write it", path);
     px_run_state_start(&state);
-    if (status == PX_OK) {
-        px_checkpoint_source source = {.kind = PX_CHECKPOINT_BEST,
-                                       .config = config,
-                                       .vocabulary = text,
-                                       .parameters = parameters,
-                                       .state = &state,
-                                       .sections = {.holder = &model, .count = weights_count, .read = weights_read},
-                                       .buffer = buffer};
-        status = px_checkpoint_write(path, &source);
-    }
+    const px_checkpoint_source source = {.kind = PX_CHECKPOINT_BEST,
+                                         .config = config,
+                                         .vocabulary = text,
+                                         .parameters = parameters,
+                                         .state = &state,
+                                         .sections = {.holder = &model, .count = weights_count, .read = weights_read},
+                                         .buffer = buffer};
+    px_status status =
+        text && buffer ? px_checkpoint_write(path, &source) : px_fail(PX_ERR_MEMORY, "%s: no memory to write it", path);
     free(text);
     free(buffer);
     return status;

@@ -59,9 +59,11 @@ px_status px_model_origin_open(const px_config *config, px_model_origin *origin)
     free(found);
     PX_TRY(status);
     origin->fingerprint = px_safetensors_metadata(origin->checkpoint.file, "perplex.checksum");
-    status = check_fingerprint(origin, config);
-    if (status == PX_OK) status = check_moments(origin, config);
-    if (status != PX_OK) px_model_origin_close(origin);
+    PX_TRY_GOTO(status, check_fingerprint(origin, config), fail);
+    PX_TRY_GOTO(status, check_moments(origin, config), fail);
+    return PX_OK;
+fail:
+    px_model_origin_close(origin);
     return status;
 }
 
@@ -236,6 +238,15 @@ static px_status read_values(const px_model_origin *origin, const px_config *con
     return status;
 }
 
+static px_status allocate_values(const px_model_origin *origin, float *const wanted[3], taken *t)
+{
+    const size_t count = origin->checkpoint.parameters.count;
+    for (int i = 0; i < 3; i++)
+        if (wanted[i] && !(t->value[i] = malloc(count * sizeof *t->value[i])))
+            return px_fail(PX_ERR_MEMORY, "%s: no memory for %zu weights", origin->checkpoint.path, count);
+    return PX_OK;
+}
+
 px_status px_model_origin_take(const px_model_origin *origin, const px_config *config, const px_vocabulary *vocabulary,
                                const px_parameters *table, float *const values[3], px_origin_entries *entries)
 {
@@ -244,16 +255,15 @@ px_status px_model_origin_take(const px_model_origin *origin, const px_config *c
     PX_TRY(check_tables(origin, table,
                         px_vocabulary_hash(vocabulary) == px_vocabulary_hash(origin->checkpoint.vocabulary)));
     int32_t *old_id = malloc((size_t)px_vocabulary_size(vocabulary) * sizeof *old_id);
-    px_status status = old_id ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory to compare two vocabularies");
-    for (int i = 0; status == PX_OK && i < 3; i++)
-        if (values[i] && !(t.value[i] = malloc(from->count * sizeof *t.value[i])))
-            status = px_fail(PX_ERR_MEMORY, "%s: no memory for %zu weights", origin->checkpoint.path, from->count);
-    if (status == PX_OK) status = read_values(origin, config, &t);
-    if (status == PX_OK) match_entries(origin, vocabulary, t.value[0], old_id, entries);
-    for (int i = 0; i < 3; i++) {
-        if (status == PX_OK && values[i]) lay_table(table, from, old_id, t.value[i], values[i]);
-        free(t.value[i]);
-    }
+    if (!old_id) return px_fail(PX_ERR_MEMORY, "no memory to compare two vocabularies");
+    px_status status;
+    PX_TRY_GOTO(status, allocate_values(origin, values, &t), done);
+    PX_TRY_GOTO(status, read_values(origin, config, &t), done);
+    match_entries(origin, vocabulary, t.value[0], old_id, entries);
+    for (int i = 0; i < 3; i++)
+        if (values[i]) lay_table(table, from, old_id, t.value[i], values[i]);
+done:
+    for (int i = 0; i < 3; i++) free(t.value[i]);
     free(old_id);
     return status;
 }

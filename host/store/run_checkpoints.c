@@ -59,21 +59,22 @@ static px_status list_kept(const char *path, int64_t **steps_out, size_t *count_
     *steps_out = NULL;
     *count_out = 0;
     PX_TRY(px_folder_open(path, &folder));
-    px_status status = px_folder_next(&folder, &name);
-    for (; status == PX_OK && name; status = px_folder_next(&folder, &name)) {
+    px_status status;
+    for (;;) {
+        PX_TRY_GOTO(status, px_folder_next(&folder, &name), fail);
+        if (!name) break;
         int64_t step = step_of(name);
-        if (step >= 0) PX_TRY_GOTO(status, add_step(step, &steps, &count, &room), done);
+        if (step >= 0) PX_TRY_GOTO(status, add_step(step, &steps, &count, &room), fail);
     }
-done:
     px_folder_close(&folder);
-    if (status != PX_OK) {
-        free(steps);
-        return status == PX_ERR_INPUT ? PX_ERR_IO : status; /* it was there a moment ago */
-    }
     if (count > 1) qsort(steps, count, sizeof *steps, descending);
     *steps_out = steps;
     *count_out = count;
     return PX_OK;
+fail:
+    px_folder_close(&folder);
+    free(steps);
+    return status == PX_ERR_INPUT ? PX_ERR_IO : status; /* it was there a moment ago */
 }
 
 static px_status kept_path(const char *folder, int64_t step, char **path)
@@ -100,12 +101,14 @@ static px_status copy_to(const px_file *from, px_atomic_file *to)
 {
     enum { PART_BYTES = 1 << 20 };
     char *part = malloc(PART_BYTES);
-    px_status status = part ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to copy it", from->path);
-    for (size_t at = 0, bytes; status == PX_OK && at < from->bytes; at += bytes) {
+    px_status status = PX_OK;
+    if (!part) return px_fail(PX_ERR_MEMORY, "%s: no memory to copy it", from->path);
+    for (size_t at = 0, bytes; at < from->bytes; at += bytes) {
         bytes = from->bytes - at < PART_BYTES ? from->bytes - at : PART_BYTES;
-        status = px_file_read_at(from, at, part, bytes);
-        if (status == PX_OK) status = px_atomic_write(to, part, bytes);
+        PX_TRY_GOTO(status, px_file_read_at(from, at, part, bytes), done);
+        PX_TRY_GOTO(status, px_atomic_write(to, part, bytes), done);
     }
+done:
     free(part);
     return status;
 }
@@ -114,9 +117,11 @@ px_status px_run_copy(const char *from, const char *to)
 {
     px_file file;
     px_atomic_file copy;
+    px_status status;
     PX_TRY(px_file_open(from, &file));
-    px_status status = px_atomic_open(to, &copy);
-    if (status == PX_OK) status = px_atomic_end(&copy, copy_to(&file, &copy));
+    PX_TRY_GOTO(status, px_atomic_open(to, &copy), done);
+    status = px_atomic_end(&copy, copy_to(&file, &copy));
+done:
     px_file_close(&file);
     return status;
 }
@@ -148,17 +153,28 @@ static px_status look(const char *path, int *there)
     return PX_ERR_IO;
 }
 
+/* Gives last.safetensors the second name, unless somebody else's file has it: *is_ours = 0. */
+static px_status keep_last_as(const char *folder, const char *path, int *is_ours)
+{
+    int there;
+    char *last;
+    *is_ours = 1;
+    PX_TRY(look(path, &there));
+    if (there) PX_TRY(px_run_kept_is_ours(path, is_ours));
+    if (!*is_ours) return PX_OK;
+    PX_TRY(last_path(folder, &last));
+    px_status status = name_too(last, path);
+    free(last);
+    return status;
+}
+
 px_status px_run_keep_last(const char *folder, int64_t step, char **in_the_way)
 {
-    char *last, *path;
-    int there, is_ours = 1;
+    char *path;
+    int is_ours;
     *in_the_way = NULL;
-    PX_TRY(last_path(folder, &last));
-    px_status status = kept_path(folder, step, &path);
-    if (status == PX_OK) status = look(path, &there);
-    if (status == PX_OK && there) status = px_run_kept_is_ours(path, &is_ours);
-    if (status == PX_OK && is_ours) status = name_too(last, path);
-    free(last);
+    PX_TRY(kept_path(folder, step, &path));
+    px_status status = keep_last_as(folder, path, &is_ours);
     if (status == PX_OK && !is_ours)
         *in_the_way = path;
     else
@@ -166,9 +182,7 @@ px_status px_run_keep_last(const char *folder, int64_t step, char **in_the_way)
     return status;
 }
 
-/* Removes a kept checkpoint if more than `most` have been seen with it, newest first; somebody's own file of that name
- * stays, and is not counted. */
-static px_status remove_kept(const char *path, int64_t most, int64_t *seen)
+static px_status remove_ours(const char *path, int64_t most, int64_t *seen)
 {
     int is_ours;
     PX_TRY(px_run_kept_is_ours(path, &is_ours));
@@ -178,6 +192,17 @@ static px_status remove_kept(const char *path, int64_t most, int64_t *seen)
     return PX_OK;
 }
 
+/* Removes the checkpoint that was kept of a step if more than `most` have been seen with it, newest first; somebody's
+ * own file of that name stays, and is not counted. */
+static px_status remove_kept(const char *folder, int64_t step, int64_t most, int64_t *seen)
+{
+    char *path;
+    PX_TRY(kept_path(folder, step, &path));
+    px_status status = remove_ours(path, most, seen);
+    free(path);
+    return status;
+}
+
 px_status px_run_prune_kept(const char *folder, int64_t most)
 {
     int64_t *steps;
@@ -185,13 +210,8 @@ px_status px_run_prune_kept(const char *folder, int64_t most)
     px_status status = PX_OK;
     int64_t seen = 0;
     PX_TRY(list_kept(folder, &steps, &count));
-    for (size_t i = 0; i < count && status == PX_OK; i++) {
-        char *path;
-        status = kept_path(folder, steps[i], &path);
-        if (status != PX_OK) break;
-        status = remove_kept(path, most, &seen);
-        free(path);
-    }
+    for (size_t i = 0; i < count; i++) PX_TRY_GOTO(status, remove_kept(folder, steps[i], most, &seen), done);
+done:
     free(steps);
     return status;
 }
@@ -215,14 +235,15 @@ static px_status open_last(const char *folder, px_checkpoint *checkpoint)
 {
     char *last;
     int there;
+    px_status status;
     PX_TRY(last_path(folder, &last));
-    px_status status = look(last, &there);
-    if (status == PX_OK)
-        status = there ? open_state(last, checkpoint)
-                       : px_fail(PX_ERR_INPUT,
-                                 "%s: holds no last.safetensors, so there is nothing to go on with; start a run by "
-                                 "--run in another folder, or here when what is left has been moved away",
-                                 folder);
+    PX_TRY_GOTO(status, look(last, &there), done);
+    status = there ? open_state(last, checkpoint)
+                   : px_fail(PX_ERR_INPUT,
+                             "%s: holds no last.safetensors, so there is nothing to go on with; start a run by "
+                             "--run in another folder, or here when what is left has been moved away",
+                             folder);
+done:
     free(last);
     return status;
 }
@@ -256,14 +277,10 @@ px_status px_run_drop_kept_after(const char *folder, int64_t step)
     size_t count;
     PX_TRY(list_kept(folder, &steps, &count));
     px_status status = PX_OK;
-    for (size_t i = 0; i < count && steps[i] > step && status == PX_OK; i++) {
-        char *path;
-        status = kept_path(folder, steps[i], &path);
-        if (status != PX_OK) break;
-        int64_t seen = 0;
-        status = remove_kept(path, 0, &seen);
-        free(path);
-    }
+    int64_t seen = 0;
+    for (size_t i = 0; i < count && steps[i] > step; i++)
+        PX_TRY_GOTO(status, remove_kept(folder, steps[i], 0, &seen), done);
+done:
     free(steps);
     return status;
 }

@@ -166,18 +166,19 @@ px_status px_run_lock_take(const char *folder, px_run_lock **out)
         return px_fail(PX_ERR_MEMORY, "%s: no memory for its lock", folder);
     }
     lock->fd = -1;
-    px_status status = PX_OK;
-    for (int tries = 0; again && tries < 100 && status == PX_OK; tries++) status = take_once(lock, folder, &again);
-    if (status == PX_OK && again)
+    px_status status;
+    for (int tries = 0; again && tries < 100; tries++) PX_TRY_GOTO(status, take_once(lock, folder, &again), fail);
+    if (again) {
         status = px_fail(PX_ERR_IO, "%s: cannot be locked: it is replaced again and again", lock->path);
-    if (status != PX_OK) {
-        if (lock->fd >= 0) close(lock->fd);
-        free(lock->path);
-        free(lock);
-        return status;
+        goto fail;
     }
     *out = lock;
     return PX_OK;
+fail:
+    if (lock->fd >= 0) close(lock->fd);
+    free(lock->path);
+    free(lock);
+    return status;
 }
 
 int px_run_lock_holds(const px_run_lock *lock) { return lock->holds; }

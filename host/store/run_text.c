@@ -41,8 +41,10 @@ static px_status replace_files(px_config *config, const char *key, const char *f
         free(path);
     }
     px_paths_free(&paths);
-    px_status status = px_text_check(&text, "the paths of a run's texts");
-    if (status == PX_OK) status = px_config_set(config, key, text.data);
+    px_status status;
+    PX_TRY_GOTO(status, px_text_check(&text, "the paths of a run's texts"), done);
+    status = px_config_set(config, key, text.data);
+done:
     px_text_free(&text);
     return status;
 }
@@ -99,12 +101,13 @@ px_status px_run_text_follow(px_config *config, const px_config *remembered, con
     if (!to) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", run);
     const moved_folder folder = {from, to};
     px_status status = PX_OK;
-    for (int i = 0; status == PX_OK && i < FILES; i++) {
+    for (int i = 0; i < FILES; i++) {
         const char *files = files_of(config, i), *before = files_of(remembered, i);
         if (!files || !before || strcmp(files, before) != 0) continue; /* somebody says where it lies */
-        status = replace_files(config, KEYS[i], before, place_moved, &folder);
-        if (status == PX_OK && strcmp(files_of(config, i), before) != 0) *follows = 1;
+        PX_TRY_GOTO(status, replace_files(config, KEYS[i], before, place_moved, &folder), done);
+        if (strcmp(files_of(config, i), before) != 0) *follows = 1;
     }
+done:
     free(to);
     return status;
 }
@@ -168,14 +171,16 @@ static px_status check_texts(const char *run, const px_corpus_request *request, 
     PX_TRY(open_either(run, &checkpoint, &found));
     if (!found) return PX_OK;
     px_status status = hash_of(&checkpoint, request, corpus, &hash);
-    if (status == PX_OK && hash != checkpoint.state.corpus_hash)
-        status = px_fail(PX_ERR_INPUT,
-                         "%s: not the text that %s was trained with (or its validation or test text has changed); give "
-                         "--data FILE, or --valid and --test, where they lie elsewhere now",
-                         px_paths_name(request->data, name), run);
-    *checked = status == PX_OK;
+    const int is_it = hash == checkpoint.state.corpus_hash;
     px_checkpoint_close(&checkpoint);
-    return status;
+    PX_TRY(status);
+    if (!is_it)
+        return px_fail(PX_ERR_INPUT,
+                       "%s: not the text that %s was trained with (or its validation or test text has changed); give "
+                       "--data FILE, or --valid and --test, where they lie elsewhere now",
+                       px_paths_name(request->data, name), run);
+    *checked = 1;
+    return PX_OK;
 }
 
 /* A reader without a vocabulary takes the one that the text makes, or where that is not the run's (--init-from) the
@@ -191,8 +196,11 @@ static px_status open_checked(const char *run, const px_config *config, const px
     request.vocabulary = found ? own.vocabulary : reader->vocabulary;
     request.progress = reader->progress;
     request.progress_context = reader->progress_context;
-    px_status status = px_corpus_open(&request, corpus);
-    if (status == PX_OK && (status = check_texts(run, &request, corpus, checked)) != PX_OK) px_corpus_close(corpus);
+    px_status status;
+    PX_TRY_GOTO(status, px_corpus_open(&request, corpus), done);
+    status = check_texts(run, &request, corpus, checked);
+    if (status != PX_OK) px_corpus_close(corpus);
+done:
     px_checkpoint_close(&own);
     return status;
 }

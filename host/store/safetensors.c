@@ -106,12 +106,12 @@ static px_status check_unique(const px_safetensors *file, const cJSON *object)
     if (!names) return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", file->path);
     for (const cJSON *item = object->child; item; item = item->next) names[i++] = item->string;
     qsort(names, count, sizeof *names, by_name);
-    px_status status = PX_OK;
-    for (i = 1; i < count && status == PX_OK; i++)
-        if (strcmp(names[i - 1], names[i]) == 0)
-            status = px_fail(PX_ERR_INPUT, "%s: damaged: \"%.100s\" stands in its header twice", file->path, names[i]);
+    const char *twice = NULL; /* the header's own, so it outlives the list */
+    for (i = 1; i < count && !twice; i++)
+        if (strcmp(names[i - 1], names[i]) == 0) twice = names[i];
     free(names);
-    return status;
+    if (twice) return px_fail(PX_ERR_INPUT, "%s: damaged: \"%.100s\" stands in its header twice", file->path, twice);
+    return PX_OK;
 }
 
 static px_status read_entries(px_safetensors *file)
@@ -173,12 +173,14 @@ static px_status hash_file(const px_safetensors *file, const char *digits, XXH3_
     XXH3_128bits_update(hash, "00000000000000000000000000000000", 32);
     XXH3_128bits_update(hash, digits + 32, (size_t)(file->text + file->header_bytes - (digits + 32)));
     char *part = malloc(PART_BYTES);
-    px_status status = part ? PX_OK : px_fail(PX_ERR_MEMORY, "%s: no memory to read it", file->path);
-    for (size_t at = 8 + file->header_bytes, bytes; status == PX_OK && at < file->from.bytes; at += bytes) {
+    px_status status = PX_OK;
+    if (!part) return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", file->path);
+    for (size_t at = 8 + file->header_bytes, bytes; at < file->from.bytes; at += bytes) {
         bytes = file->from.bytes - at < PART_BYTES ? file->from.bytes - at : PART_BYTES;
-        status = px_file_read_at(&file->from, at, part, bytes);
-        if (status == PX_OK) XXH3_128bits_update(hash, part, bytes);
+        PX_TRY_GOTO(status, px_file_read_at(&file->from, at, part, bytes), done);
+        XXH3_128bits_update(hash, part, bytes);
     }
+done:
     free(part);
     return status;
 }

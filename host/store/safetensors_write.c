@@ -114,6 +114,19 @@ static px_status put(px_safetensors_writer *writer, const void *data, size_t byt
     return px_atomic_write(&writer->file, data, bytes);
 }
 
+static px_status put_header(px_safetensors_writer *writer, const px_text *header)
+{
+    unsigned char length[8];
+    PX_TRY(px_text_check(header, writer->file.path));
+    if (header->bytes > PX_SAFETENSORS_HEADER_MAX)
+        return px_fail(PX_ERR_ARGUMENT,
+                       "%s: its vocabulary needs %zu bytes, a model file holds at most %d; use --max-vocab",
+                       writer->file.path, header->bytes, PX_SAFETENSORS_HEADER_MAX);
+    for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)header->bytes >> (8 * i));
+    PX_TRY(put(writer, length, sizeof length));
+    return put(writer, header->data, header->bytes);
+}
+
 /* Length and header. The data begins at a multiple of 8 bytes: the header is padded with spaces, as the format allows.
  */
 static px_status begin(px_safetensors_writer *writer)
@@ -131,17 +144,7 @@ static px_status begin(px_safetensors_writer *writer)
     px_text_append(&header, "}", 1);
     while (header.bytes % 8 && !header.failed) px_text_append(&header, " ", 1);
 
-    px_status status = px_text_check(&header, writer->file.path);
-    if (status == PX_OK && header.bytes > PX_SAFETENSORS_HEADER_MAX)
-        status = px_fail(PX_ERR_ARGUMENT,
-                         "%s: its vocabulary needs %zu bytes, a model file holds at most %d; use --max-vocab",
-                         writer->file.path, header.bytes, PX_SAFETENSORS_HEADER_MAX);
-    if (status == PX_OK) {
-        unsigned char length[8];
-        for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)header.bytes >> (8 * i));
-        status = put(writer, length, sizeof length);
-    }
-    if (status == PX_OK) status = put(writer, header.data, header.bytes);
+    px_status status = put_header(writer, &header);
     px_text_free(&header);
     writer->begun = 1;
     return status;
@@ -168,23 +171,23 @@ px_status px_safetensors_write_int32(px_safetensors_writer *writer, const int32_
     return write_values(writer, values, count);
 }
 
+static px_status put_checksum(px_safetensors_writer *writer)
+{
+    XXH128_canonical_t canonical;
+    char digits[33];
+    if (!writer->begun) PX_TRY(begin(writer));
+    assert(writer->written == writer->declared);
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(writer->hash));
+    for (int i = 0; i < 16; i++) snprintf(digits + 2 * i, 3, "%02x", canonical.digest[i]);
+    if (fseek(writer->file.stream, writer->checksum_at, SEEK_SET) != 0)
+        return px_fail(PX_ERR_IO, "%s: writing failed: %s; the file was left as it was", writer->file.path,
+                       strerror(errno));
+    return px_atomic_write(&writer->file, digits, 32);
+}
+
 px_status px_safetensors_commit(px_safetensors_writer *writer)
 {
-    px_status status = PX_OK;
-    if (!writer->begun) status = begin(writer);
-    assert(status != PX_OK || writer->written == writer->declared);
-    if (status == PX_OK) {
-        XXH128_canonical_t canonical;
-        char digits[33];
-        XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(writer->hash));
-        for (int i = 0; i < 16; i++) snprintf(digits + 2 * i, 3, "%02x", canonical.digest[i]);
-        if (fseek(writer->file.stream, writer->checksum_at, SEEK_SET) != 0)
-            status = px_fail(PX_ERR_IO, "%s: writing failed: %s; the file was left as it was", writer->file.path,
-                             strerror(errno));
-        else
-            status = px_atomic_write(&writer->file, digits, 32);
-    }
-    status = px_atomic_end(&writer->file, status);
+    px_status status = px_atomic_end(&writer->file, put_checksum(writer));
     destroy(writer);
     return status;
 }

@@ -252,9 +252,10 @@ px_status px_vocabulary_list_read(const char *path, px_vocabulary_list *list)
     if (is_tokenizer(text, bytes))
         status = read_tokenizer(text, bytes, path, list);
     else {
-        status = px_text_form_check(path, text, bytes, &mark);
-        if (status == PX_OK) status = read_text(text + mark, bytes - mark, path, list);
+        PX_TRY_GOTO(status, px_text_form_check(path, text, bytes, &mark), done);
+        status = read_text(text + mark, bytes - mark, path, list);
     }
+done:
     free(text);
     if (status != PX_OK) px_vocabulary_list_free(list);
     return status;
@@ -262,11 +263,13 @@ px_status px_vocabulary_list_read(const char *path, px_vocabulary_list *list)
 
 px_status px_vocabulary_list_bytes(px_vocabulary_list *list)
 {
-    px_status status = list_start(list, 256, "bytes");
-    for (size_t i = 0; i < 256 && status == PX_OK; i++) {
+    px_status status;
+    PX_TRY_GOTO(status, list_start(list, 256, "bytes"), done);
+    for (size_t i = 0; i < 256; i++) {
         char byte = (char)i;
-        status = list_set(list, i, &byte, 1);
+        PX_TRY_GOTO(status, list_set(list, i, &byte, 1), done);
     }
+done:
     list->level = PX_LEVEL_BYTE;
     if (status != PX_OK) px_vocabulary_list_free(list);
     return status;
@@ -275,12 +278,14 @@ px_status px_vocabulary_list_bytes(px_vocabulary_list *list)
 px_status px_vocabulary_list_of(const px_vocabulary *vocabulary, const char *source, px_vocabulary_list *list)
 {
     px_text_options options = px_vocabulary_options(vocabulary);
-    px_status status = list_start(list, (size_t)px_vocabulary_size(vocabulary), source);
-    for (size_t i = 0; status == PX_OK && i < list->count; i++) {
+    px_status status;
+    PX_TRY_GOTO(status, list_start(list, (size_t)px_vocabulary_size(vocabulary), source), done);
+    for (size_t i = 0; i < list->count; i++) {
         size_t bytes;
         const char *token = px_vocabulary_token(vocabulary, (int32_t)i, &bytes);
-        status = list_set(list, i, token, bytes);
+        PX_TRY_GOTO(status, list_set(list, i, token, bytes), done);
     }
+done:
     list->level = options.level;
     list->normalise = options.normalise;
     if (status != PX_OK) px_vocabulary_list_free(list);

@@ -88,10 +88,12 @@ px_status px_train_dry_run(const px_config *config, const px_train_hooks *hooks,
     px_run run = {0};
     px_train_result ignored = {0};
     *plan = (px_train_plan){0};
-    px_status status = px_run_prepare(&run, config, hooks, &ignored);
-    if (status == PX_OK && run.comm->size > 1)
-        status = px_fail(PX_ERR_ARGUMENT, "--dry-run: measures one process; start it without mpirun or srun");
-    if (status == PX_OK) status = plan_run(&run, plan);
+    px_status status;
+    PX_TRY_GOTO(status, px_run_prepare(&run, config, hooks, &ignored), done);
+    status = run.comm->size > 1
+                 ? px_fail(PX_ERR_ARGUMENT, "--dry-run: measures one process; start it without mpirun or srun")
+                 : plan_run(&run, plan);
+done:
     px_run_close(&run);
     return status;
 }

@@ -39,16 +39,19 @@ px_status px_run_extend_config(const px_checkpoint *last, const char *folder, in
     config->warmup_steps = 0;
     config->max_steps = last->state.step + steps;
     config->epochs = 0;
-    px_status status = PX_OK;
-    for (; status == PX_OK && changes && changes[0]; changes += 2) {
-        if (is_any_of(changes[0], lengths))
+    px_status status;
+    for (; changes && changes[0]; changes += 2) {
+        if (is_any_of(changes[0], lengths)) {
             status = px_fail(PX_ERR_ARGUMENT,
                              "--%s %s: --extend-steps says how much further the run goes; leave one of them out",
                              changes[0], changes[1]);
-        else if (is_any_of(changes[0], rates))
-            status = px_config_set(config, changes[0], changes[1]);
+            goto fail;
+        }
+        if (is_any_of(changes[0], rates)) PX_TRY_GOTO(status, px_config_set(config, changes[0], changes[1]), fail);
     }
-    if (status != PX_OK) px_config_free(config);
+    return PX_OK;
+fail:
+    px_config_free(config);
     return status;
 }
 

@@ -67,35 +67,39 @@ static px_status lay(const px_run *run, window *w, const reading *r, int32_t i, 
     return PX_OK;
 }
 
+/* Reads the next T inputs of n readings side by side. */
+static px_status read_window(px_run *run, window *w, reading *readings, int32_t n, int32_t T)
+{
+    const px_batch batch = {
+        .tokens = w->tokens, .targets = w->targets, .reset = w->reset, .n = n, .T = T, .streams_in_all = (uint32_t)n};
+    if (run->hooks->stop && *run->hooks->stop) return px_fail(PX_STOPPED, "stopped while scoring");
+    for (int32_t i = 0; i < n; i++) PX_TRY(lay(run, w, &readings[i], i, n, T));
+    PX_TRY(px_engine_evaluate(run->engine, &batch, w->token_nll));
+    for (size_t row = 0; row < (size_t)T * (size_t)n; row++) {
+        if (w->targets[row] < 0) continue;
+        readings[row % (size_t)n].sum += w->token_nll[row];
+        readings[row % (size_t)n].scored++;
+    }
+    return PX_OK;
+}
+
 /* Reads up to engine n streams side by side to their ends. */
 static px_status read_together(px_run *run, reading *readings, int32_t n)
 {
-    size_t longest = 0, done = 0;
+    size_t longest = 0;
     /* rows as in training; T is then at least the training's */
     int32_t T = (int32_t)((int64_t)run->engine->shape.T * run->engine->shape.n / n);
     window w;
-    px_status status = window_make(&w, (size_t)T * (size_t)n);
+    px_status status;
+    PX_TRY_GOTO(status, window_make(&w, (size_t)T * (size_t)n), done);
     for (int32_t i = 0; i < n; i++)
         if (targets_of(&readings[i]) > longest) longest = targets_of(&readings[i]);
-    for (; status == PX_OK && done < longest; done += (size_t)T) {
-        px_batch batch = {
-            .tokens = w.tokens, .targets = w.targets, .reset = w.reset, .n = n, .streams_in_all = (uint32_t)n};
-        batch.T = longest - done < (size_t)T ? (int32_t)(longest - done) : T;
-        if (run->hooks->stop && *run->hooks->stop) {
-            status = px_fail(PX_STOPPED, "stopped while scoring");
-            break;
-        }
-        for (int32_t i = 0; i < n && status == PX_OK; i++) status = lay(run, &w, &readings[i], i, n, batch.T);
-        if (status == PX_OK) status = px_engine_evaluate(run->engine, &batch, w.token_nll);
-        if (status != PX_OK) break;
-        for (size_t row = 0; row < (size_t)batch.T * (size_t)n; row++) {
-            if (w.targets[row] < 0) continue;
-            readings[row % (size_t)n].sum += w.token_nll[row];
-            readings[row % (size_t)n].scored++;
-        }
-    }
+    for (size_t at = 0; at < longest; at += (size_t)T)
+        PX_TRY_GOTO(status, read_window(run, &w, readings, n, longest - at < (size_t)T ? (int32_t)(longest - at) : T),
+                    done);
+    for (int32_t i = 0; i < n; i++) *readings[i].loss = readings[i].sum / (double)readings[i].scored;
+done:
     window_free(&w);
-    for (int32_t i = 0; status == PX_OK && i < n; i++) *readings[i].loss = readings[i].sum / (double)readings[i].scored;
     return status;
 }
 
@@ -125,11 +129,37 @@ static px_status load_best(px_run *run)
     return px_engine_write(run->engine, PX_SECTION_PARAMETERS, run->buffer);
 }
 
+/* The state that training ended in, [S,L,batch,h]: gathered from the ranks, or where there is one rank its engine's. */
+static px_status read_carried(px_run *run, size_t count, float *carried)
+{
+    if (!run->hidden) return px_engine_read(run->engine, PX_SECTION_STATE, carried);
+    memcpy(carried, run->hidden, count * sizeof *carried);
+    return PX_OK;
+}
+
+static px_status read_all(px_run *run, reading *readings, int32_t count)
+{
+    const int32_t n = run->engine->shape.n;
+    const size_t states =
+        px_state_blocks(&run->config.model) * (size_t)run->config.minibatch.batch * (size_t)run->config.model.hidden;
+    float *carried = malloc(states * sizeof *carried);
+    px_status status;
+    if (!carried) return px_fail(PX_ERR_MEMORY, "no memory for the evaluation at the end");
+    PX_TRY_GOTO(status, read_carried(run, states, carried), done);
+    PX_TRY_GOTO(status, load_best(run), done);
+    PX_TRY_GOTO(status, carry_state(run, carried, 0), done); /* the reading that keeps its state comes first */
+    for (int32_t i = 0; i < count; i += n)
+        PX_TRY_GOTO(status, read_together(run, readings + i, count - i < n ? count - i : n), done);
+done:
+    free(carried);
+    return status;
+}
+
 static px_status evaluate_alone(px_run *run)
 {
     px_train_result *result = run->result;
     reading readings[READINGS_MAX];
-    int32_t count = 0, n = run->engine->shape.n;
+    int32_t count = 0;
     result->valid_loss_zero = result->valid_loss_carried = result->test_loss_zero = NAN;
     if (run->validates) {
         readings[count++] =
@@ -144,33 +174,17 @@ static px_status evaluate_alone(px_run *run)
     if (targets > WORTH_A_LINE)
         px_run_line(run, "scoring the %s on whole texts, each as one stream",
                     run->result->of_last ? "last weights" : "best model");
-
-    const size_t states =
-        px_state_blocks(&run->config.model) * (size_t)run->config.minibatch.batch * (size_t)run->config.model.hidden;
-    float *carried = malloc(states * sizeof *carried);
-    px_status status = carried ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for the evaluation at the end");
-    if (status == PX_OK && run->hidden)
-        memcpy(carried, run->hidden, states * sizeof *carried);
-    else if (status == PX_OK)
-        status = px_engine_read(run->engine, PX_SECTION_STATE, carried);
-    if (status == PX_OK) status = load_best(run);
-    if (status == PX_OK) status = carry_state(run, carried, 0); /* the reading that keeps its state comes first */
-    for (int32_t i = 0; status == PX_OK && i < count; i += n)
-        status = read_together(run, readings + i, count - i < n ? count - i : n);
-    free(carried);
-    return status;
+    return read_all(run, readings, count);
 }
 
 /* Three streams are too few to be shared out: rank 0 reads them, and the others wait as long as that takes. */
 px_status px_run_final_evaluation(px_run *run)
 {
-    int stopped = 0;
-    px_status status = px_run_gather_hidden(run);
-    if (status == PX_OK && px_run_leads(run)) {
-        status = evaluate_alone(run);
-        stopped = status == PX_STOPPED;
-    }
-    if (status != PX_OK && !stopped) return status;
+    px_status status = PX_OK;
+    PX_TRY(px_run_gather_hidden(run));
+    if (px_run_leads(run)) status = evaluate_alone(run);
+    int stopped = status == PX_STOPPED; /* which the others are told below, and end with it */
+    if (!stopped) PX_TRY(status);
     PX_TRY(px_comm_wait_for_root(run->comm));
     PX_TRY(px_run_decide(run, &stopped));
     return stopped ? px_fail(PX_STOPPED, "stopped while scoring") : PX_OK;

@@ -66,15 +66,17 @@ px_status px_run_take_origin(px_run *run)
 {
     float *values[3] = {run->buffer};
     px_origin_entries entries;
-    px_status status = make_moments(run, values);
-    if (status == PX_OK)
-        status =
-            px_model_origin_take(run->origin, &run->config, run->corpus.vocabulary, &run->parameters, values, &entries);
-    if (status == PX_OK) status = write_sections(run, values);
-    free(values[1]);
-    free(values[2]);
-    PX_TRY(status);
+    px_status status;
+    PX_TRY_GOTO(status, make_moments(run, values), done);
+    PX_TRY_GOTO(
+        status,
+        px_model_origin_take(run->origin, &run->config, run->corpus.vocabulary, &run->parameters, values, &entries),
+        done);
+    PX_TRY_GOTO(status, write_sections(run, values), done);
     if (run->config.init_moments) run->state.moment_steps = px_model_origin_steps(run->origin);
     say(run, &entries);
-    return PX_OK;
+done:
+    free(values[1]);
+    free(values[2]);
+    return status;
 }

@@ -48,18 +48,24 @@ static void take_settled(const px_config *own, px_config *config)
     if (config->schedule_steps == 0) config->schedule_steps = own->schedule_steps;
 }
 
+static px_status set_changes(px_config *config, const char *folder, const char *const *changes)
+{
+    PX_TRY(px_config_set(config, "run", folder)); /* the folder may have been moved */
+    for (; changes && changes[0]; changes += 2) {
+        if (strcmp(changes[0], "run") == 0)
+            return px_fail(PX_ERR_ARGUMENT,
+                           "--run %s: a resumed run stays in its folder %s; leave one of --run and --resume out",
+                           changes[1], folder);
+        PX_TRY(set_change(config, changes[0], changes[1]));
+    }
+    return PX_OK;
+}
+
 /* The run's configuration with the changes asked for, where those are allowed. */
 static px_status changed_config(const px_config *own, const char *folder, const char *const *changes, px_config *config)
 {
     PX_TRY(px_config_copy(config, own));
-    px_status status = px_config_set(config, "run", folder); /* the folder may have been moved */
-    for (; status == PX_OK && changes && changes[0]; changes += 2)
-        if (strcmp(changes[0], "run") == 0)
-            status = px_fail(PX_ERR_ARGUMENT,
-                             "--run %s: a resumed run stays in its folder %s; leave one of --run and --resume out",
-                             changes[1], folder);
-        else
-            status = set_change(config, changes[0], changes[1]);
+    px_status status = set_changes(config, folder, changes);
     if (status == PX_OK) take_settled(own, config);
     if (status == PX_OK) status = px_config_check_resume(own, config);
     if (status != PX_OK) px_config_free(config);

@@ -59,27 +59,34 @@ static int exists(const char *path)
     return lstat(path, &info) == 0;
 }
 
-static px_status make_folders(const char *folder, int *created)
+/* Every folder on the way to path and it itself, where they are not there. path is cut while it works, and whole again
+ * where nothing fails. *created = 1: the last one is new. */
+static px_status make_each(char *path, int *created)
 {
-    char *path = strdup(folder);
-    if (!path) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", folder);
-    px_status status = PX_OK;
-    for (char *slash = path + 1; status == PX_OK; slash++) {
+    for (char *slash = path + 1;; slash++) {
         int last = !*slash;
         if (*slash != '/' && !last) continue;
         *slash = 0;
         if (px_make_folder(path, 0777) == 0)
             *created = last;
         else if (errno != EEXIST)
-            status = px_fail(PX_ERR_IO, "%s: the folder cannot be made: %s", path, strerror(errno));
-        if (last) break;
+            return px_fail(PX_ERR_IO, "%s: the folder cannot be made: %s", path, strerror(errno));
+        if (last) return PX_OK;
         *slash = '/';
     }
+}
+
+static px_status make_folders(const char *folder, int *created)
+{
     struct stat info;
-    if (status == PX_OK && (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode)))
-        status = px_fail(PX_ERR_ARGUMENT, "--run %s: not a folder; give another name", folder);
+    char *path = strdup(folder);
+    if (!path) return px_fail(PX_ERR_MEMORY, "%s: no memory for its name", folder);
+    px_status status = make_each(path, created);
     free(path);
-    return status;
+    PX_TRY(status);
+    if (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode))
+        return px_fail(PX_ERR_ARGUMENT, "--run %s: not a folder; give another name", folder);
+    return PX_OK;
 }
 
 px_status px_run_folder_refuse(const px_run *run)

@@ -119,10 +119,12 @@ static px_status show_model(px_run *run)
                                 .cell = run->config.model.cell,
                                 .layers = run->config.model.layers};
     float *activations = NULL;
-    px_status status = run->validates ? read_activations(run, &activations, &snapshot.activation_count) : PX_OK;
-    if (status == PX_OK) status = px_engine_read(run->engine, PX_SECTION_PARAMETERS, run->buffer);
+    px_status status;
+    if (run->validates) PX_TRY_GOTO(status, read_activations(run, &activations, &snapshot.activation_count), done);
+    PX_TRY_GOTO(status, px_engine_read(run->engine, PX_SECTION_PARAMETERS, run->buffer), done);
     snapshot.activations = activations;
-    if (status == PX_OK) px_run_show_snapshot(run, &snapshot);
+    px_run_show_snapshot(run, &snapshot);
+done:
     free(activations);
     return status;
 }

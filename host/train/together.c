@@ -51,8 +51,9 @@ px_status px_run_compare_ranks(px_run *run)
     PX_TRY(fingerprint(run, mine));
     uint64_t(*all)[2] = malloc((size_t)run->comm->size * sizeof *all);
     if (!all) return px_fail(PX_ERR_MEMORY, "no memory to compare %d ranks", (int)run->comm->size);
-    px_status status = px_comm_all_gather(run->comm, mine, sizeof mine, all);
-    for (int32_t rank = 1; status == PX_OK && rank < run->comm->size; rank++) {
+    px_status status;
+    PX_TRY_GOTO(status, px_comm_all_gather(run->comm, mine, sizeof mine, all), done);
+    for (int32_t rank = 1; rank < run->comm->size; rank++) {
         if (memcmp(all[rank], all[0], sizeof all[0]) == 0) continue;
         status = px_fail(PX_ERR_INTERNAL,
                          "step %lld: the %s of rank %d of %d differ from those of rank 0: ranks that were started with "
@@ -61,7 +62,9 @@ px_status px_run_compare_ranks(px_run *run)
                          (long long)run->state.step, all[rank][0] != all[0][0] ? "weights" : "counters", (int)rank,
                          (int)run->comm->size, run->folder ? run->folder : "");
         run->comm->agreed = 1; /* every rank has found the same */
+        break;
     }
+done:
     free(all);
     return status;
 }
@@ -90,9 +93,10 @@ px_status px_run_gather_hidden(px_run *run)
             return px_fail(PX_ERR_MEMORY, "no memory for the hidden states of %d ranks", (int)run->comm->size);
         }
     }
-    status = px_engine_read(run->engine, PX_SECTION_STATE, run->buffer);
-    if (status == PX_OK) status = px_comm_gather(run->comm, run->buffer, count * sizeof *run->buffer, gathered);
-    if (status == PX_OK && px_run_leads(run)) in_order_of_streams(run, gathered, run->hidden);
+    PX_TRY_GOTO(status, px_engine_read(run->engine, PX_SECTION_STATE, run->buffer), done);
+    PX_TRY_GOTO(status, px_comm_gather(run->comm, run->buffer, count * sizeof *run->buffer, gathered), done);
+    if (px_run_leads(run)) in_order_of_streams(run, gathered, run->hidden);
+done:
     free(gathered);
     return status;
 }

@@ -106,15 +106,16 @@ static px_status finish(px_run *run, px_end_reason reason)
 px_status px_run_train(px_run *run)
 {
     px_end_reason reason;
-    px_status status = px_run_observe(run);
-    if (status == PX_OK) status = px_run_loop(run, &reason);
-    if (status == PX_OK) {
-        status = finish(run, reason);
-        if (status == PX_STOPPED)
-            status = px_fail(PX_STOPPED, "%s: stopped while the finished model was being scored; go on by --resume %s",
-                             run->folder, run->folder);
-    }
-    if (status != PX_OK) fill_result(run);
+    px_status status;
+    PX_TRY_GOTO(status, px_run_observe(run), fail);
+    PX_TRY_GOTO(status, px_run_loop(run, &reason), fail);
+    status = finish(run, reason);
+    if (status == PX_OK) return PX_OK;
+    if (status == PX_STOPPED)
+        status = px_fail(PX_STOPPED, "%s: stopped while the finished model was being scored; go on by --resume %s",
+                         run->folder, run->folder);
+fail:
+    fill_result(run);
     return status;
 }
 
@@ -153,17 +154,24 @@ static px_status create_folder(px_run *run, int *created)
     return log_start(run);
 }
 
+static px_status name_and_create(px_run *run, int *created)
+{
+    PX_TRY(px_run_text_remember(&run->config));
+    return px_run_leads(run) ? create_folder(run, created) : PX_OK;
+}
+
 /* The folder with the configuration and a checkpoint of the very beginning: from here on the run can be resumed, a loss
  * that is not finite has something to go back to, and a disk that cannot be written has shown itself before anything
  * was computed. */
 static px_status begin_folder(px_run *run)
 {
     int created = 0;
-    px_status status = px_run_text_remember(&run->config);
-    if (status == PX_OK && px_run_leads(run)) status = create_folder(run, &created);
-    status = px_comm_agree(run->comm, status);
-    if (status == PX_OK) status = px_run_write_last(run);
-    if (status != PX_OK && px_run_leads(run)) px_run_folder_undo(run, created);
+    px_status status;
+    PX_TRY_GOTO(status, px_comm_agree(run->comm, name_and_create(run, &created)), fail);
+    PX_TRY_GOTO(status, px_run_write_last(run), fail);
+    return PX_OK;
+fail:
+    if (px_run_leads(run)) px_run_folder_undo(run, created);
     return status;
 }
 

@@ -36,14 +36,16 @@ px_status px_run_unigram_loss(const px_corpus *corpus, double *loss)
     px_range train = bounded(corpus->train),
              text = bounded(corpus->valid.end - corpus->valid.begin >= 2 ? corpus->valid : corpus->train);
     double sum = 0, all = (double)(train.end - train.begin) + (double)V, tokens = 0;
-    px_status status = count(train, trained);
+    px_status status;
     text.begin++; /* a model predicts every token but the first */
-    if (status == PX_OK) status = count(text, scored);
-    for (size_t i = 0; status == PX_OK && i < V; i++) {
+    PX_TRY_GOTO(status, count(train, trained), done);
+    PX_TRY_GOTO(status, count(text, scored), done);
+    for (size_t i = 0; i < V; i++) {
         sum -= (double)scored[i] * log(((double)trained[i] + 1) / all);
         tokens += (double)scored[i];
     }
-    free(trained);
     *loss = sum / tokens;
+done:
+    free(trained);
     return status;
 }

@@ -49,16 +49,22 @@ static px_status evaluate_shared(px_run *run, px_evaluate_options *options, px_e
     int64_t *tokens = calloc((size_t)n, sizeof *tokens);
     options->poll = poll_stop;
     options->poll_context = run;
-    px_status status = sums && tokens ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for the sums of %d streams", (int)n);
-    if (status == PX_OK)
-        status = px_evaluate_streams(run->engine, run->corpus.valid, options, first, count, most, sums + first,
-                                     tokens + first);
-    for (int32_t i = 0; status == PX_OK && i < n; i++) sums[n + i] = (double)tokens[i];
-    if (status == PX_OK) status = px_comm_sum(run->comm, sums, (size_t)n * 2); /* all but one rank add zero */
-    for (int32_t i = 0; status == PX_OK && i < n; i++) {
+    px_status status;
+    if (!sums || !tokens) {
+        status = px_fail(PX_ERR_MEMORY, "no memory for the sums of %d streams", (int)n);
+        goto done;
+    }
+    PX_TRY_GOTO(
+        status,
+        px_evaluate_streams(run->engine, run->corpus.valid, options, first, count, most, sums + first, tokens + first),
+        done);
+    for (int32_t i = 0; i < n; i++) sums[n + i] = (double)tokens[i];
+    PX_TRY_GOTO(status, px_comm_sum(run->comm, sums, (size_t)n * 2), done); /* all but one rank add zero */
+    for (int32_t i = 0; i < n; i++) {
         sum += sums[i];
         scored += sums[n + i];
     }
+done:
     free(sums);
     free(tokens);
     PX_TRY(status);
