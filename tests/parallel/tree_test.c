@@ -1,6 +1,5 @@
 /* The tree of sums and the talk among ranks, with ranks as threads. */
 #include "check.h"
-#include "machine.h"
 #include "thread_ranks.h"
 #include "tree.h"
 
@@ -144,7 +143,6 @@ typedef struct talk {
     int32_t gathered[THREAD_RANKS_MAX];
     char news[THREAD_RANKS_MAX][8];
     int broken[THREAD_RANKS_MAX];
-    double seconds[THREAD_RANKS_MAX];
 } talk;
 
 static void say_everything(px_comm *comm, void *context)
@@ -232,10 +230,9 @@ static void who_fails_alone_is_heard_by_all_who_wait(void **state)
 static void one_is_missing(px_comm *comm, void *context)
 {
     talk *t = context;
-    double started = px_clock(), value = 1;
+    double value = 1;
     if (comm->rank != 1) t->status[comm->rank] = px_comm_sum(comm, &value, 1);
     snprintf(t->message[comm->rank], sizeof t->message[0], "%s", px_error_message());
-    t->seconds[comm->rank] = px_clock() - started;
 }
 
 static void a_rank_that_does_not_come_ends_the_wait_at_the_deadline(void **state)
@@ -246,7 +243,6 @@ static void a_rank_that_does_not_come_ends_the_wait_at_the_deadline(void **state
     for (int32_t rank = 0; rank < 3; rank += 2) {
         assert_int_equal(t.status[rank], PX_ERR_IO);
         assert_non_null(strstr(t.message[rank], "no answer from the other ranks for 0.3 s"));
-        assert_true(t.seconds[rank] >= 0.3);
     }
 }
 

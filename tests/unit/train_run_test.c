@@ -15,6 +15,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+/* In the place of px_clock (--wrap): a tenth of a second passes from one reading to the next, on every machine. */
+double __wrap_px_clock(void);
+double __wrap_px_clock(void)
+{
+    static double readings;
+    return ++readings / 10;
+}
+
 static px_train_result result;
 static char *folder;
 static const char *text, *run;
