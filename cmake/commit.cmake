@@ -1,5 +1,6 @@
 # Writes OUT with the commit of SOURCE, "-dirty" where the tree differs from it; left alone where nothing changed, so that nothing
 # is compiled again. A source archive has its commit in commit.txt (git archive writes it: .gitattributes).
+include(${CMAKE_CURRENT_LIST_DIR}/write_if_different.cmake)
 find_program(GIT git)
 set(commit unknown)
 file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/commit.txt archived LIMIT_COUNT 1)
@@ -12,10 +13,4 @@ elseif(GIT)
     set(commit ${described})
   endif()
 endif()
-set(text "#define PX_COMMIT \"${commit}\"\n")
-if(EXISTS ${OUT})
-  file(READ ${OUT} before)
-endif()
-if(NOT "${before}" STREQUAL "${text}")
-  file(WRITE ${OUT} "${text}")
-endif()
+px_write_if_different(${OUT} "#define PX_COMMIT \"${commit}\"\n")

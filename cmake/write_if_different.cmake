@@ -1,0 +1,10 @@
+# px_write_if_different(FILE TEXT): leaves FILE alone where it holds TEXT already, so that nothing is compiled again.
+function(px_write_if_different file text)
+  set(before)
+  if(EXISTS ${file})
+    file(READ ${file} before)
+  endif()
+  if(NOT "${before}" STREQUAL "${text}")
+    file(WRITE ${file} "${text}")
+  endif()
+endfunction()
