@@ -66,7 +66,7 @@ struct step_numbers : constants {
 
 /* What a row of optimizer.h says, known when a kernel is compiled. */
 template <px_optimizer KIND> struct row;
-#define ROW(NAME, name, step, moment1, moment2, decoupled, rate, settings)                                             \
+#define ROW(NAME, name, step, moment1, moment2, decoupled, ...)                                                        \
     template <> struct row<PX_##NAME> {                                                                                \
         static constexpr bool FIRST = moment1, SECOND = moment2, DECOUPLED = decoupled;                                \
         static __device__ __forceinline__ float next(const step_numbers *s, float g, float w, float *m, float *v)      \

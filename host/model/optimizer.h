@@ -2,10 +2,12 @@
  * flag is for, and the steps of every engine. A further optimiser is a row here and, where none of the present ones
  * fits, a step in optimizer_step.h.
  *
- * X(NAME, name, step, moment1, moment2, decoupled, rate, settings)
- *   step       of optimizer_step.h
+ * X(NAME, name, step, moment1, moment2, decoupled, normalised, rate, settings)
+ *   step       of optimizer_step.h; those with the same one can go on from each other's moments
  *   moments    1: the step keeps such a buffer. One that keeps none leaves a weight alone whose gradient is 0
  *   decoupled  1: weight decay shrinks the weight before the step; 0: it is added to the gradient
+ *   normalised 1: the step's size does not follow the gradient's, which is divided by its root mean square; 0: it does.
+ *              Decides how rates follow the widths of tensors (rate_scaling.h)
  *   rate       --lr where it is not given
  *   settings   of px_optimizer_config that the step reads beside lr, weight_decay and clip
  * Sources: PyTorch, torch.optim; Kingma and Ba 2015 (Adam); Loshchilov and Hutter 2019 (AdamW); Tieleman and Hinton
@@ -14,11 +16,11 @@
 #define PX_OPTIMIZER_H
 
 #define PX_OPTIMIZERS(X)                                                                                               \
-    X(SGD, sgd, sgd, 0, 0, 0, 1, 0)                                                                                    \
-    X(MOMENTUM, momentum, momentum, 1, 0, 0, 0.1, PX_USES_MOMENTUM)                                                    \
-    X(ADAM, adam, adam, 1, 1, 0, 2e-3, PX_USES_BETAS | PX_USES_EPSILON)                                                \
-    X(ADAMW, adamw, adam, 1, 1, 1, 2e-3, PX_USES_BETAS | PX_USES_EPSILON)                                              \
-    X(RMSPROP, rmsprop, rmsprop, 0, 1, 0, 1e-3, PX_USES_ALPHA | PX_USES_EPSILON)
+    X(SGD, sgd, sgd, 0, 0, 0, 0, 1, 0)                                                                                 \
+    X(MOMENTUM, momentum, momentum, 1, 0, 0, 0, 0.1, PX_USES_MOMENTUM)                                                 \
+    X(ADAM, adam, adam, 1, 1, 0, 1, 2e-3, PX_USES_BETAS | PX_USES_EPSILON)                                             \
+    X(ADAMW, adamw, adam, 1, 1, 1, 1, 2e-3, PX_USES_BETAS | PX_USES_EPSILON)                                           \
+    X(RMSPROP, rmsprop, rmsprop, 0, 1, 0, 1, 1e-3, PX_USES_ALPHA | PX_USES_EPSILON)
 
 enum { PX_USES_MOMENTUM = 1, PX_USES_BETAS = 2, PX_USES_ALPHA = 4, PX_USES_EPSILON = 8 };
 
@@ -43,8 +45,8 @@ typedef struct px_optimizer_config {
 } px_optimizer_config;
 
 typedef struct px_optimizer_row {
-    const char *name;
-    int moment1, moment2, decoupled;
+    const char *name, *step;
+    int moment1, moment2, decoupled, normalised;
     double rate;
     unsigned settings;
 } px_optimizer_row;

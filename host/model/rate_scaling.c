@@ -9,8 +9,8 @@ static double breadth(int32_t width)
     return (double)(width < PX_RATE_LEAST_WIDTH ? PX_RATE_LEAST_WIDTH : width) / PX_RATE_BASE_WIDTH;
 }
 
-/* Where a step's size does not follow the gradient's: it is divided by its root mean square. */
-static double adaptive_factor(const px_model_config *model, const px_tensor *tensor)
+/* Where a step's size does not follow the gradient's: optimizer.h. */
+static double normalised_factor(const px_model_config *model, const px_tensor *tensor)
 {
     switch (tensor->role) {
     case PX_TENSOR_EMBEDDING:
@@ -51,7 +51,8 @@ static double descent_factor(const px_model_config *model, const px_tensor *tens
 double px_rate_factor(const px_model_config *model, const px_optimizer_config *optimizer, const px_tensor *tensor)
 {
     if (optimizer->lr_scaling == PX_LR_SCALING_NONE) return 1;
-    return px_optimizer_of(optimizer->kind)->moment2 ? adaptive_factor(model, tensor) : descent_factor(model, tensor);
+    return px_optimizer_of(optimizer->kind)->normalised ? normalised_factor(model, tensor)
+                                                        : descent_factor(model, tensor);
 }
 
 px_rate_spans px_rate_spans_make(const px_parameters *table, const px_model_config *model,

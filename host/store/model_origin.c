@@ -20,13 +20,6 @@ static px_status check_fingerprint(const px_model_origin *origin, const px_confi
                    wanted, origin->checkpoint.path, origin->fingerprint);
 }
 
-/* Adam and AdamW keep the same moments. */
-static int same_moments(px_optimizer a, px_optimizer b)
-{
-    const int both_adam = (a == PX_ADAM || a == PX_ADAMW) && (b == PX_ADAM || b == PX_ADAMW);
-    return a == b || both_adam;
-}
-
 static px_status check_moments(const px_model_origin *origin, const px_config *config)
 {
     const px_checkpoint *checkpoint = &origin->checkpoint;
@@ -41,7 +34,7 @@ static px_status check_moments(const px_model_origin *origin, const px_config *c
                        "--init-moments: %s holds weights alone; name the last.safetensors of its run, or leave "
                        "--init-moments out",
                        checkpoint->path);
-    if (!same_moments(config->optimizer.kind, checkpoint->config.optimizer.kind))
+    if (strcmp(own->step, its->step) != 0)
         return px_fail(PX_ERR_ARGUMENT,
                        "--init-moments: %s has the moments of --optimizer %s, which %s cannot use; leave "
                        "--init-moments out",

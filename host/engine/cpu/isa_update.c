@@ -14,7 +14,7 @@
 
 /* What the row says is known when this is compiled: a buffer that is not there is not read, and a loop has no branch.
  */
-#define LOOP(NAME, name, step, moment1, moment2, decoupled, rate, settings)                                            \
+#define LOOP(NAME, name, step, moment1, moment2, decoupled, ...)                                                       \
     static void name##_loop(float *restrict w, float *restrict m, float *restrict v, const float *restrict g,          \
                             long count, const px_optimizer_step *numbers)                                              \
     {                                                                                                                  \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The made-up cell of docs/extending.md: its blocks become files in a copy of the tree, which is built; the tests of gradients and of
-# engines against each other hold for it, and it trains, resumes and samples.
-#     cell.sh SOURCE CMAKE CC
+# The made-up cell and the optimiser of docs/extending.md: the page's blocks become files in a copy of the tree, which is built; the tests
+# of gradients and of engines against each other hold for them, and they train, resume and sample.
+#     extending.sh SOURCE CMAKE CC
 set -eu
 source=$1 cmake=$2 cc=$3
 command -v ninja >/dev/null || { echo "SKIP: no ninja to build with"; exit 77; }
@@ -15,7 +15,7 @@ page=$source/docs/extending.md
 awk '/^```/ { if (inside) exit; inside = $0 == "```c"; next } inside' "$page" >"$work/tree/host/model/cells/leaky.h"
 [ -s "$work/tree/host/model/cells/leaky.h" ] || { echo "FAIL: $page has no block of C"; exit 1; }
 
-# Its diff block, whose hunks have no line numbers: lines of + go behind the line before them, lines of - away.
+# Its diff blocks, whose hunks have no line numbers: lines of + go behind the line before them, lines of - away.
 awk '/^```/ { inside = $0 == "```diff"; next } inside' "$page" >"$work/diff"
 [ -s "$work/diff" ] || { echo "FAIL: $page has no diff"; exit 1; }
 awk -v tree="$work/tree" '
@@ -49,22 +49,25 @@ awk -v tree="$work/tree" '
 "$cmake" --build "$work/build" --target perplex test_engine_cells test_gradient test_parity -j 2 >"$work/log" 2>&1 || { tail -20 "$work/log"; exit 1; }
 cd "$work"
 for test in engine_cells gradient parity; do
-    if ! "$work/build/tests/test_$test" >"$work/log" 2>&1; then grep -E 'FAILED|ERROR' "$work/log"; echo "FAIL: test_$test with another cell"; exit 1; fi
-    echo "ok    test_$test with another cell"
+    if ! "$work/build/tests/test_$test" >"$work/log" 2>&1; then grep -E 'FAILED|ERROR' "$work/log"; echo "FAIL: test_$test with another cell and optimiser"; exit 1; fi
+    echo "ok    test_$test with another cell and optimiser"
 done
-grep -q 'leaky, one-hot' "$work/log" || { echo "FAIL: the new cases have not run"; exit 1; }
+for case in 'leaky, one-hot' adagrad; do grep -q "$case" "$work/log" || { echo "FAIL: the new cases have not run: $case"; exit 1; }; done
 
 perplex=$work/build/perplex
 i=0
 while [ $((i += 1)) -le 400 ]; do echo "the cat sat on the mat, and the dog lay by the log"; done >text
 train() { "$perplex" train --data text --cell leaky --hidden 24 --batch 4 --steps 12 --no-report --threads 2 "$@" >log 2>&1 || { cat log; echo "FAIL: training"; exit 1; }; }
-train --run whole --max-steps 60
-train --run parts --max-steps 30
-"$perplex" train --resume parts --max-steps 60 >log 2>&1 || { cat log; echo "FAIL: resuming"; exit 1; }
-a=$("$perplex" eval --model whole --data text --json) b=$("$perplex" eval --model parts --data text --json)
-loss() { printf '%s' "$1" | tr ',' '\n' | grep '"loss"'; }
-[ "$(loss "$a")" = "$(loss "$b")" ] || { echo "FAIL: a resumed run is another run"; exit 1; }
+loss() { "$perplex" eval --model "$1" --data text --json | tr ',' '\n' | grep '"loss"'; }
+for optimizer in adam adagrad; do
+    rm -rf whole parts
+    train --run whole --max-steps 60 --optimizer $optimizer
+    train --run parts --max-steps 30 --schedule-steps 60 --optimizer $optimizer
+    "$perplex" train --resume parts --max-steps 60 >log 2>&1 || { cat log; echo "FAIL: resuming with $optimizer"; exit 1; }
+    [ "$(loss whole)" = "$(loss parts)" ] || { echo "FAIL: a resumed run with $optimizer is another run"; exit 1; }
+done
+grep -qx 'lr = 0.01' whole/config || { grep '^lr' whole/config; echo "FAIL: not the row's rate"; exit 1; }
 "$perplex" sample --model whole --length 40 --seed 1 >/dev/null || { echo "FAIL: sampling"; exit 1; }
 if "$perplex" export --model whole --out exported >log 2>&1; then echo "FAIL: export knows a cell that torch.nn does not have"; exit 1; fi
 grep -q leaky log || { cat log; echo "FAIL: export does not name the cell"; exit 1; }
-echo "ok    the leaky cell trains, resumes, samples; export names what it cannot do"
+echo "ok    the leaky cell trains under adam and adagrad, resumes, samples; export names what it cannot do"
