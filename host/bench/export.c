@@ -19,9 +19,11 @@ static px_status write_weights(px_safetensors_writer *writer, const px_parameter
                                uint64_t seed)
 {
     float *weights = malloc(table->count * sizeof *weights);
-    px_status status = weights ? px_parameters_init(table, model, seed, weights)
-                               : px_fail(PX_ERR_MEMORY, "export: no memory for weights");
-    if (status == PX_OK) status = px_torch_weights_write(writer, table, weights);
+    px_status status;
+    if (!weights) return px_fail(PX_ERR_MEMORY, "export: no memory for weights");
+    PX_TRY_GOTO(status, px_parameters_init(table, model, seed, weights), done);
+    status = px_torch_weights_write(writer, table, weights);
+done:
     free(weights);
     return status;
 }
@@ -63,12 +65,14 @@ px_status px_bench_export(const char *path, const px_bench_case *c, const px_ben
     px_minibatches *minibatches;
     px_safetensors_writer *writer = NULL;
     PX_TRY(px_bench_source_minibatches(source, c, &tokens, &minibatches));
-    px_status status = px_safetensors_create(path, &writer);
-    if (status == PX_OK) status = write_file(writer, c, options, minibatches);
+    px_status status;
+    PX_TRY_GOTO(status, px_safetensors_create(path, &writer), done);
+    status = write_file(writer, c, options, minibatches);
     if (status == PX_OK)
         status = px_safetensors_commit(writer);
     else
         px_safetensors_abandon(writer);
+done:
     px_minibatches_destroy(minibatches);
     px_tokens_destroy(tokens);
     return status;

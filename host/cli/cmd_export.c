@@ -182,9 +182,11 @@ static px_status make_card(const export_flags *flags, const px_model_file *model
 static px_status write_card(const char *path, const char *text)
 {
     px_atomic_file file;
+    px_status status;
     PX_TRY(px_atomic_open(path, &file));
-    px_status status = px_atomic_write(&file, text, strlen(text));
-    if (status == PX_OK) status = px_atomic_write(&file, "\n", 1);
+    PX_TRY_GOTO(status, px_atomic_write(&file, text, strlen(text)), done);
+    status = px_atomic_write(&file, "\n", 1);
+done:
     return px_atomic_end(&file, status);
 }
 

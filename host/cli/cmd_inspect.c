@@ -106,40 +106,48 @@ static void print_layer(const px_inspection *result, int32_t l, int relu)
                layer->high[k]);
 }
 
+static void print_result(const px_inspection *result, const inspect_flags *flags, const px_scored_text *text,
+                         const px_model_file *model)
+{
+    char a[32], b[32], c[32];
+    px_print(stdout, "%s under %s: %s tokens read, %s positions, loss %.4f, in %s\n", text->name, flags->model,
+             px_text_count(a, result->tokens), px_text_count(b, result->probes), result->loss,
+             px_text_seconds(c, result->seconds));
+    for (int32_t l = 0; l < result->layers; l++) print_layer(result, l, model->config.model.cell == PX_CELL_RELU);
+}
+
 static px_status inspect_text(const inspect_flags *flags, const px_config *config, const px_model_file *model)
 {
     px_scored_text text = {0};
     px_inspection result = {0};
     px_progress progress;
     px_progress_start(&progress, stderr);
-    px_status status =
+    px_status status;
+    PX_TRY_GOTO(
+        status,
         flags->split_of[0]
             ? px_scored_text_split(flags->split_of[0], flags->split_of[1], config, model->vocabulary, &progress, &text)
-            : px_scored_text_file(config->corpus.data, model->vocabulary, config->corpus.text.invalid, &text);
-    if (status == PX_OK) {
-        px_inspect_request request = {.model = &model->config.model,
-                                      .parameters = &model->parameters,
-                                      .weights = model->weights,
-                                      .reset_id = model->reset_id,
-                                      .range = text.range,
-                                      .lags = flags->lags,
-                                      .probes = flags->positions,
-                                      .tokens = flags->tokens,
-                                      .progress = show_inspecting,
-                                      .progress_context = &progress};
-        status = px_inspect_run(&request, &result);
-        px_progress_clear(&progress);
-        if (status == PX_ERR_INPUT) status = px_fail_context(status, "%s", text.name);
-    }
-    if (status == PX_OK && flags->json)
+            : px_scored_text_file(config->corpus.data, model->vocabulary, config->corpus.text.invalid, &text),
+        done);
+    px_inspect_request request = {.model = &model->config.model,
+                                  .parameters = &model->parameters,
+                                  .weights = model->weights,
+                                  .reset_id = model->reset_id,
+                                  .range = text.range,
+                                  .lags = flags->lags,
+                                  .probes = flags->positions,
+                                  .tokens = flags->tokens,
+                                  .progress = show_inspecting,
+                                  .progress_context = &progress};
+    status = px_inspect_run(&request, &result);
+    px_progress_clear(&progress);
+    if (status == PX_ERR_INPUT) status = px_fail_context(status, "%s", text.name);
+    if (status != PX_OK) goto done;
+    if (flags->json)
         status = print_json(&result, flags, &text);
-    else if (status == PX_OK) {
-        char a[32], b[32], c[32];
-        px_print(stdout, "%s under %s: %s tokens read, %s positions, loss %.4f, in %s\n", text.name, flags->model,
-                 px_text_count(a, result.tokens), px_text_count(b, result.probes), result.loss,
-                 px_text_seconds(c, result.seconds));
-        for (int32_t l = 0; l < result.layers; l++) print_layer(&result, l, model->config.model.cell == PX_CELL_RELU);
-    }
+    else
+        print_result(&result, flags, &text, model);
+done:
     px_inspection_free(&result);
     px_scored_text_close(&text);
     return status;

@@ -61,29 +61,31 @@ static px_status encode_prompt(const sample_flags *flags, const px_vocabulary *v
     return PX_OK;
 }
 
+static px_status read_prompt_file(const sample_flags *flags, const px_vocabulary *vocabulary, sample_prompt *prompt)
+{
+    char *text;
+    size_t bytes, mark = 0;
+    px_status status;
+    PX_TRY(px_input_read_all(flags->prompt_file, PROMPT_LIMIT, &text, &bytes));
+    if (px_vocabulary_options(vocabulary).level != PX_LEVEL_BYTE)
+        PX_TRY_GOTO(status, px_text_form_check(flags->prompt_file, text, bytes, &mark), done);
+    status = encode_prompt(flags, vocabulary, text + mark, bytes - mark, prompt);
+done:
+    free(text);
+    return status;
+}
+
 static px_status read_prompt(const sample_flags *flags, const px_vocabulary *vocabulary, sample_prompt *prompt)
 {
-    char *text = NULL;
-    size_t bytes = 0;
-    px_status status = PX_OK;
     *prompt = (sample_prompt){.given = 1};
-    if (flags->prompt)
-        status = encode_prompt(flags, vocabulary, flags->prompt, strlen(flags->prompt), prompt);
-    else if (flags->prompt_file) {
-        PX_TRY(px_input_read_all(flags->prompt_file, PROMPT_LIMIT, &text, &bytes));
-        size_t mark = 0;
-        if (px_vocabulary_options(vocabulary).level != PX_LEVEL_BYTE)
-            status = px_text_form_check(flags->prompt_file, text, bytes, &mark);
-        if (status == PX_OK) status = encode_prompt(flags, vocabulary, text + mark, bytes - mark, prompt);
-        free(text);
-    }
-    if (status == PX_OK && prompt->count == 0) {
-        free(prompt->ids);
-        *prompt = (sample_prompt){.ids = malloc(sizeof *prompt->ids), .count = 1};
-        if (!prompt->ids) return px_fail(PX_ERR_MEMORY, "no memory for the prompt");
-        prompt->ids[0] = px_sample_start(vocabulary);
-    }
-    return status;
+    if (flags->prompt) PX_TRY(encode_prompt(flags, vocabulary, flags->prompt, strlen(flags->prompt), prompt));
+    if (flags->prompt_file) PX_TRY(read_prompt_file(flags, vocabulary, prompt));
+    if (prompt->count > 0) return PX_OK;
+    free(prompt->ids);
+    *prompt = (sample_prompt){.ids = malloc(sizeof *prompt->ids), .count = 1};
+    if (!prompt->ids) return px_fail(PX_ERR_MEMORY, "no memory for the prompt");
+    prompt->ids[0] = px_sample_start(vocabulary);
+    return PX_OK;
 }
 
 /* ---- writing -------------------------------------------------------------------------------------------------- */

@@ -359,6 +359,30 @@ static px_status start_or_resume(px_config *config, px_command_line *line, const
     return status;
 }
 
+/* What flags mean beside each other, before anything is read or joined. */
+static px_status settle_flags(train_flags *flags, px_command_line *line)
+{
+    px_config *config = line->config;
+    if (!config->device) PX_TRY(px_config_set(config, "device", px_device_or_default(NULL)));
+    if (flags->resume && strcmp(flags->resume, "auto") == 0) {
+        flags->resume = NULL;
+        flags->automatic = 1;
+        if (!config->run)
+            return px_fail(PX_ERR_ARGUMENT, "--resume auto: starts a run or goes on with it; say which by --run DIR "
+                                            "(a folder of the name auto is ./auto)");
+    }
+    if (flags->resume && px_command_line_gave(line, "run"))
+        return px_fail(
+            PX_ERR_ARGUMENT,
+            "--resume goes on in its own folder; leave --run out (--resume auto starts or goes on in --run)");
+    if (flags->extend_steps && !flags->resume)
+        return px_fail(PX_ERR_ARGUMENT, "--extend-steps: is for a run that has ended; name it by --resume DIR");
+    if ((flags->resume || flags->automatic) && flags->dry_run)
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--dry-run is for a new run; leave --resume out (perplex info DIR shows an old one)");
+    return PX_OK;
+}
+
 int px_cmd_train(int argc, char **argv)
 {
     train_flags flags = {0};
@@ -382,36 +406,21 @@ int px_cmd_train(int argc, char **argv)
     px_config config;
     px_config_default(&config);
     px_command_line line = {.command = "train", .usage = USAGE, .flags = own, .config = &config, .help_end = HELP_END};
-    px_status status = px_command_line_read(&line, argc, argv);
-    if (status == PX_OK && line.help) {
+    const px_run_observer *observer = px_events_observer_create();
+    const atomic_int *stop;
+    px_status status;
+    PX_TRY_GOTO(status, px_command_line_read(&line, argc, argv), done);
+    if (line.help) {
         px_help_print(&line);
         goto done;
     }
-    if (status == PX_OK && !config.device) status = px_config_set(&config, "device", px_device_or_default(NULL));
-    if (status == PX_OK && flags.resume && strcmp(flags.resume, "auto") == 0) {
-        flags.resume = NULL;
-        flags.automatic = 1;
-        if (!config.run)
-            status = px_fail(PX_ERR_ARGUMENT, "--resume auto: starts a run or goes on with it; say which by --run DIR "
-                                              "(a folder of the name auto is ./auto)");
-    }
-    if (status == PX_OK && flags.resume && px_command_line_gave(&line, "run"))
-        status =
-            px_fail(PX_ERR_ARGUMENT,
-                    "--resume goes on in its own folder; leave --run out (--resume auto starts or goes on in --run)");
-    if (status == PX_OK && flags.extend_steps && !flags.resume)
-        status = px_fail(PX_ERR_ARGUMENT, "--extend-steps: is for a run that has ended; name it by --resume DIR");
-    if (status == PX_OK && (flags.resume || flags.automatic) && flags.dry_run)
-        status = px_fail(PX_ERR_ARGUMENT,
-                         "--dry-run is for a new run; leave --resume out (perplex info DIR shows an old one)");
-    const px_run_observer *observer = px_events_observer_create();
-    const atomic_int *stop;
-    if (status == PX_OK) status = px_signals_stop_flag(&stop);
-    if (status == PX_OK) status = px_join(&join, &config, stop, &comm);
-    if (status == PX_OK && comm) status = start_or_resume(&config, &line, &flags, observer, stop, comm);
+    PX_TRY_GOTO(status, settle_flags(&flags, &line), done);
+    PX_TRY_GOTO(status, px_signals_stop_flag(&stop), done);
+    PX_TRY_GOTO(status, px_join(&join, &config, stop, &comm), done);
+    if (comm) status = start_or_resume(&config, &line, &flags, observer, stop, comm);
+done:
     if (status != PX_OK && status != PX_STOPPED) px_comm_tell(comm);
     px_events_observer_destroy(observer);
-done:
     /* A run that stopped with a checkpoint wants to go on, whatever became of standard output: that is what a batch
      * system must see. */
     if (status == PX_STOPPED && px_output_flush() != PX_OK) px_output_fail(PX_ERR_IO);

@@ -122,35 +122,47 @@ static px_status add_line(line_scorer *scorer, const char *text, size_t bytes)
     return PX_OK;
 }
 
+/* A line between two line ends. */
+typedef struct framed_line {
+    char *text; /* malloc'ed */
+    size_t bytes, room;
+} framed_line;
+
+static px_status frame(framed_line *framed, const char *line, size_t bytes, const char *source)
+{
+    if (bytes > 0 && line[bytes - 1] == '\n') bytes--;
+    if (bytes + 3 > framed->room) {
+        char *larger = realloc(framed->text, 2 * bytes + 64);
+        if (!larger) return px_fail(PX_ERR_MEMORY, "%s: no memory for a line of %zu bytes", source, bytes);
+        framed->text = larger;
+        framed->room = 2 * bytes + 64;
+    }
+    framed->text[0] = '\n';
+    memcpy(framed->text + 1, line, bytes);
+    framed->text[bytes + 1] = '\n';
+    framed->text[bytes + 2] = 0;
+    framed->bytes = bytes + 2;
+    return PX_OK;
+}
+
 static px_status read_stream(line_scorer *scorer, FILE *file)
 {
-    char *line = NULL, *framed = NULL;
-    size_t room = 0, framed_room = 0;
+    framed_line framed = {0};
+    char *line = NULL;
+    size_t room = 0;
     ssize_t bytes;
-    px_status status = PX_OK;
+    px_status status;
     errno = 0;
-    while (status == PX_OK && (bytes = getline(&line, &room, file)) >= 0) {
-        if (bytes > 0 && line[bytes - 1] == '\n') bytes--;
-        if ((size_t)bytes + 3 > framed_room) {
-            char *larger = realloc(framed, 2 * (size_t)bytes + 64);
-            if (!larger) {
-                status = px_fail(PX_ERR_MEMORY, "%s: no memory for a line of %zd bytes", scorer->source, bytes);
-                break;
-            }
-            framed = larger;
-            framed_room = 2 * (size_t)bytes + 64;
-        }
-        framed[0] = '\n';
-        memcpy(framed + 1, line, (size_t)bytes);
-        framed[bytes + 1] = '\n';
-        framed[bytes + 2] = 0;
-        status = add_line(scorer, framed, (size_t)bytes + 2);
+    while ((bytes = getline(&line, &room, file)) >= 0) {
+        PX_TRY_GOTO(status, frame(&framed, line, (size_t)bytes, scorer->source), done);
+        PX_TRY_GOTO(status, add_line(scorer, framed.text, framed.bytes), done);
     }
     /* getline ends so at the end, where reading failed (recorded by px_text_stream), and where a line does not fit into
      * memory */
-    if (status == PX_OK && scorer->failure != PX_OK) status = scorer->failure;
+    status = scorer->failure;
     if (status == PX_OK && !feof(file)) status = px_fail_system(errno, "%s: cannot be read", scorer->source);
-    free(framed);
+done:
+    free(framed.text);
     free(line);
     return status;
 }
@@ -213,7 +225,7 @@ px_status px_eval_lines(const eval_flags *flags, const px_config *config, const 
     px_paths paths;
     PX_TRY(px_paths_split(config->corpus.data, &paths));
     px_paths_name(config->corpus.data, scorer.name);
-    px_status status = PX_OK;
+    px_status status;
     scorer.group = calloc(1, sizeof *scorer.group);
     if (!scorer.group) {
         status = px_fail(PX_ERR_MEMORY, "no memory to hold lines");
@@ -227,11 +239,14 @@ px_status px_eval_lines(const eval_flags *flags, const px_config *config, const 
     px_progress_start(&scorer.progress, stderr);
     status = read_files(&scorer, &paths);
     px_progress_clear(&scorer.progress);
-    if (status == PX_OK && scorer.total.tokens == 0)
+    if (status != PX_OK) goto done;
+    if (scorer.total.tokens == 0) {
         status =
             px_fail(PX_ERR_INPUT, "%s: its %lld lines hold no token to score", scorer.name, (long long)scorer.lines);
-    if (status == PX_OK) px_eval_note_unknown(model->vocabulary, scorer.total.unknown);
-    if (status == PX_OK) status = print_totals(&scorer);
+        goto done;
+    }
+    px_eval_note_unknown(model->vocabulary, scorer.total.unknown);
+    status = print_totals(&scorer);
 done:
     cJSON_Delete(scorer.scores);
     px_engine_destroy(scorer.engine);

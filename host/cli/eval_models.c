@@ -88,12 +88,14 @@ static px_status score_several(const px_eval_job *job, px_eval_score *scores, px
     px_ensemble *ensemble;
     double seconds = 0;
     PX_TRY(px_ensemble_create(job->text->range.end - job->text->range.begin - 1, &ensemble));
-    px_status status = add_first(job, ensemble, &scores[0]);
-    for (size_t i = 1; status == PX_OK && i < count; i++)
-        status = add_other(job, job->flags->models.value[i], ensemble, &scores[i]);
+    px_status status;
+    PX_TRY_GOTO(status, add_first(job, ensemble, &scores[0]), done);
+    for (size_t i = 1; i < count; i++)
+        PX_TRY_GOTO(status, add_other(job, job->flags->models.value[i], ensemble, &scores[i]), done);
     for (size_t i = 0; i < count; i++) seconds += scores[i].result.seconds;
-    if (status == PX_OK) status = px_ensemble_result(ensemble, job->per_token, job->context, result);
+    status = px_ensemble_result(ensemble, job->per_token, job->context, result);
     result->seconds = seconds;
+done:
     px_ensemble_destroy(ensemble);
     return status;
 }

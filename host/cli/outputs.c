@@ -49,11 +49,12 @@ static px_status check_run(const target *t, const char *folder)
     px_status status = PX_OK;
     DIR *listing = opendir(folder);
     if (!listing) return PX_OK;
-    while (status == PX_OK && (entry = readdir(listing))) {
+    while ((entry = readdir(listing))) {
         if (!px_run_file_is_named(entry->d_name)) continue;
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        status = check_input(t, path);
+        PX_TRY_GOTO(status, check_input(t, path), done);
     }
+done:
     closedir(listing);
     return status;
 }
@@ -64,7 +65,8 @@ static px_status check_texts(const target *t, const char *texts)
     if (!texts) return PX_OK;
     PX_TRY(px_paths_split(texts, &paths));
     px_status status = PX_OK;
-    for (size_t i = 0; i < paths.count && status == PX_OK; i++) status = check_input(t, paths.path[i]);
+    for (size_t i = 0; i < paths.count; i++) PX_TRY_GOTO(status, check_input(t, paths.path[i]), done);
+done:
     px_paths_free(&paths);
     return status;
 }
@@ -76,9 +78,10 @@ static px_status check_texts_of(const target *t, const char *folder)
     px_status status = px_run_config(folder, &config);
     if (status != PX_OK)
         return status == PX_ERR_INPUT ? PX_OK : status; /* whoever reads the run says what is wrong with it */
-    status = check_texts(t, config.corpus.data);
-    if (status == PX_OK) status = check_texts(t, config.corpus.valid);
-    if (status == PX_OK) status = check_texts(t, config.corpus.test);
+    PX_TRY_GOTO(status, check_texts(t, config.corpus.data), done);
+    PX_TRY_GOTO(status, check_texts(t, config.corpus.valid), done);
+    status = check_texts(t, config.corpus.test);
+done:
     px_config_free(&config);
     return status;
 }

@@ -106,16 +106,15 @@ opened:
     const int is_valid = strcmp(part, "valid") == 0;
     const px_range range = is_valid ? corpus->valid : corpus->test;
     const char *own = is_valid ? config->corpus.valid : config->corpus.test;
-    if (status == PX_OK && range.end - range.begin < 2)
-        status =
-            px_fail(PX_ERR_INPUT, "--split-of %s %s: this run has no such part; see split, valid and test in %s/config",
-                    run, part, run);
-    if (status == PX_OK)
-        px_print(stderr, "note: --split-of %s: reads %s%s\n", run, px_paths_name(own ? own : config->corpus.data, name),
-                 checked ? "" : "; without a checkpoint nothing tells whether it is the text of the run");
-    else
+    if (range.end - range.begin < 2) {
         px_corpus_close(corpus);
-    return status;
+        return px_fail(PX_ERR_INPUT,
+                       "--split-of %s %s: this run has no such part; see split, valid and test in %s/config", run, part,
+                       run);
+    }
+    px_print(stderr, "note: --split-of %s: reads %s%s\n", run, px_paths_name(own ? own : config->corpus.data, name),
+             checked ? "" : "; without a checkpoint nothing tells whether it is the text of the run");
+    return PX_OK;
 }
 
 px_status px_scored_text_split(const char *run, const char *part, const px_config *elsewhere,

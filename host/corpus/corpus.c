@@ -63,11 +63,12 @@ px_status px_token_file_vocabulary(const char *path, px_vocabulary **vocabulary)
     px_source source;
     int is_token_file = 0;
     PX_TRY(px_source_open(path, NULL, &source));
-    px_status status = px_token_file_detect(&source, &is_token_file);
-    if (status == PX_OK)
-        status = is_token_file
-                     ? px_token_file_open(&source, NULL, vocabulary)
-                     : px_fail(PX_ERR_INPUT, "%s: not a token file of perplex, so it holds no vocabulary", source.name);
+    px_status status;
+    PX_TRY_GOTO(status, px_token_file_detect(&source, &is_token_file), done);
+    status = is_token_file
+                 ? px_token_file_open(&source, NULL, vocabulary)
+                 : px_fail(PX_ERR_INPUT, "%s: not a token file of perplex, so it holds no vocabulary", source.name);
+done:
     px_source_close(&source);
     return status;
 }
@@ -80,25 +81,17 @@ static px_status open_collected(px_source *source, const px_corpus_request *requ
 {
     px_collection collection;
     px_parts parts;
-    int32_t *ids = NULL;
     px_status status;
     PX_TRY(px_collect(source, request, 1, &collection));
-    PX_TRY_GOTO(status, px_parts_of(request, source->name, collection.count, &parts), fail);
+    PX_TRY_GOTO(status, px_parts_of(request, source->name, collection.count, &parts), done);
     if (parts.boundary[1] < collection.count) {
         memset(collection.dictionary.frequency, 0,
                (size_t)collection.dictionary.count * sizeof *collection.dictionary.frequency);
         PX_TRY_GOTO(status, px_id_writer_count(&collection.writer, parts.boundary[1], collection.dictionary.frequency),
-                    fail);
+                    done);
     }
-    PX_TRY_GOTO(status,
-                px_vocabulary_build(&collection.dictionary, request->text, request->min_count, request->max_vocab,
-                                    source->name, &ids, &corpus->vocabulary),
-                fail);
-    int32_t V = px_vocabulary_size(corpus->vocabulary);
-    PX_TRY_GOTO(status, px_id_writer_recode(&collection.writer, ids, px_id_bytes(V)), fail);
-    status = px_id_writer_finish(&collection.writer, (uint32_t)V, collection.text_bytes, &corpus->data);
-fail:
-    free(ids);
+    status = px_collection_encode(&collection, request, source->name, &corpus->vocabulary, &corpus->data);
+done:
     px_collection_free(&collection);
     return status;
 }
@@ -115,24 +108,25 @@ static px_status open_token_file(px_source *source, const px_corpus_request *req
     return PX_OK;
 }
 
+/* A text that is read with a vocabulary that was given. */
+static px_status open_known(px_source *source, const px_corpus_request *request, px_corpus *corpus)
+{
+    PX_TRY(px_vocabulary_copy(request->vocabulary, &corpus->vocabulary));
+    return px_encode_source(source, corpus->vocabulary, request->text.invalid, (size_t)request->limit_tokens,
+                            request->scratch_dir, request->progress, request->progress_context, &corpus->data);
+}
+
 static px_status open_data(const px_corpus_request *request, px_corpus *corpus)
 {
     px_source source;
     int is_token_file;
     PX_TRY(px_source_open(request->data, request->scratch_dir, &source));
-    px_status status = px_token_file_detect(&source, &is_token_file);
-    if (status != PX_OK)
-        ;
-    else if (is_token_file)
-        status = open_token_file(&source, request, corpus);
-    else if (request->vocabulary) {
-        status = px_vocabulary_copy(request->vocabulary, &corpus->vocabulary);
-        if (status == PX_OK)
-            status =
-                px_encode_source(&source, corpus->vocabulary, request->text.invalid, (size_t)request->limit_tokens,
-                                 request->scratch_dir, request->progress, request->progress_context, &corpus->data);
-    } else
-        status = open_collected(&source, request, corpus);
+    px_status status;
+    PX_TRY_GOTO(status, px_token_file_detect(&source, &is_token_file), done);
+    status = is_token_file         ? open_token_file(&source, request, corpus)
+             : request->vocabulary ? open_known(&source, request, corpus)
+                                   : open_collected(&source, request, corpus);
+done:
     px_source_close(&source);
     return status;
 }

@@ -60,6 +60,23 @@ fail:
     return status;
 }
 
+px_status px_collection_encode(px_collection *collection, const px_corpus_request *request, const char *source,
+                               px_vocabulary **vocabulary, px_tokens **tokens)
+{
+    int32_t *ids = NULL;
+    px_status status;
+    PX_TRY_GOTO(status,
+                px_vocabulary_build(&collection->dictionary, request->text, request->min_count, request->max_vocab,
+                                    source, &ids, vocabulary),
+                done);
+    const int32_t V = px_vocabulary_size(*vocabulary);
+    PX_TRY_GOTO(status, px_id_writer_recode(&collection->writer, ids, px_id_bytes(V)), done);
+    status = px_id_writer_finish(&collection->writer, (uint32_t)V, collection->text_bytes, tokens);
+done:
+    free(ids);
+    return status;
+}
+
 void px_collection_free(px_collection *collection)
 {
     px_dictionary_free(&collection->dictionary);

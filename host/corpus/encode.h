@@ -18,6 +18,10 @@ typedef struct px_collection {
 /* Reads the source once: its tokens (the first `limit`, 0 = all) are numbered and counted, and written where keep is
  * set. PX_ERR_INPUT if there are none. On failure nothing is left behind. */
 px_status px_collect(px_source *source, const px_corpus_request *request, int keep, px_collection *collection);
+/* The vocabulary that the dictionary's frequencies make, and the collection's tokens in its ids: writer is used up.
+ * source: the text's name, for messages. */
+px_status px_collection_encode(px_collection *collection, const px_corpus_request *request, const char *source,
+                               px_vocabulary **vocabulary, px_tokens **tokens);
 void px_collection_free(px_collection *collection);
 
 /* The source as tokens of the vocabulary, whose options it is read with; invalid as in px_text_options. */

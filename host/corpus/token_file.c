@@ -122,15 +122,21 @@ static px_status check_header(const px_source *source, const px_token_header *h)
     return PX_OK;
 }
 
+/* text [vocabulary_bytes + 1]: where it is read to. */
+static px_status read_checked(const px_file *file, const px_token_header *h, char *text, px_vocabulary **vocabulary)
+{
+    PX_TRY(px_file_read_at(file, sizeof *h + h->count * h->id_bytes, text, h->vocabulary_bytes));
+    if (XXH3_64bits(text, h->vocabulary_bytes) != h->vocabulary_checksum)
+        return px_fail(PX_ERR_INPUT, "%s: its vocabulary was altered (checksum)" AGAIN, file->path);
+    return px_vocabulary_read(text, h->vocabulary_bytes, file->path, vocabulary);
+}
+
 static px_status read_vocabulary(const px_file *file, const px_token_header *h, px_vocabulary **vocabulary)
 {
     px_vocabulary *v = NULL;
     char *text = malloc(h->vocabulary_bytes + 1);
-    px_status status = text ? px_file_read_at(file, sizeof *h + h->count * h->id_bytes, text, h->vocabulary_bytes)
-                            : px_fail(PX_ERR_MEMORY, "%s: no memory for its vocabulary", file->path);
-    if (status == PX_OK && XXH3_64bits(text, h->vocabulary_bytes) != h->vocabulary_checksum)
-        status = px_fail(PX_ERR_INPUT, "%s: its vocabulary was altered (checksum)" AGAIN, file->path);
-    if (status == PX_OK) status = px_vocabulary_read(text, h->vocabulary_bytes, file->path, &v);
+    if (!text) return px_fail(PX_ERR_MEMORY, "%s: no memory for its vocabulary", file->path);
+    px_status status = read_checked(file, h, text, &v);
     free(text);
     PX_TRY(status);
     px_text_options options = px_vocabulary_options(v);

@@ -39,17 +39,7 @@ static px_status make_tokens(px_source *source, const px_corpus_request *request
     }
     px_collection collection;
     PX_TRY(px_collect(source, request, 1, &collection));
-    int32_t *ids = NULL;
-    px_status status;
-    PX_TRY_GOTO(status,
-                px_vocabulary_build(&collection.dictionary, request->text, request->min_count, request->max_vocab,
-                                    source->name, &ids, vocabulary),
-                done);
-    int32_t V = px_vocabulary_size(*vocabulary);
-    PX_TRY_GOTO(status, px_id_writer_recode(&collection.writer, ids, px_id_bytes(V)), done);
-    status = px_id_writer_finish(&collection.writer, (uint32_t)V, collection.text_bytes, tokens);
-done:
-    free(ids);
+    px_status status = px_collection_encode(&collection, request, source->name, vocabulary, tokens);
     px_collection_free(&collection);
     return status;
 }

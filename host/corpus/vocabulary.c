@@ -151,23 +151,23 @@ px_status px_vocabulary_sort(const px_dictionary *counts, px_text_options option
 px_status px_vocabulary_copy(const px_vocabulary *from, px_vocabulary **to)
 {
     px_vocabulary *v = calloc(1, sizeof *v);
-    px_status status =
-        v ? px_dictionary_init(&v->dictionary) : px_fail(PX_ERR_MEMORY, "no memory to copy a vocabulary");
-    for (int32_t i = 0; status == PX_OK && i < from->dictionary.count; i++) {
+    px_status status;
+    if (!v) return px_fail(PX_ERR_MEMORY, "no memory to copy a vocabulary");
+    PX_TRY_GOTO(status, px_dictionary_init(&v->dictionary), fail);
+    for (int32_t i = 0; i < from->dictionary.count; i++) {
         size_t bytes;
         const char *token = px_dictionary_text(&from->dictionary, i, &bytes);
         int32_t id;
-        status = px_dictionary_intern(&v->dictionary, token, bytes, &id);
-        if (status == PX_OK) v->dictionary.frequency[id] = from->dictionary.frequency[i];
-    }
-    if (status != PX_OK) {
-        px_vocabulary_destroy(v);
-        return status;
+        PX_TRY_GOTO(status, px_dictionary_intern(&v->dictionary, token, bytes, &id), fail);
+        v->dictionary.frequency[id] = from->dictionary.frequency[i];
     }
     v->options = from->options;
     v->hash = from->hash;
     *to = v;
     return PX_OK;
+fail:
+    px_vocabulary_destroy(v);
+    return status;
 }
 
 /* The lowest id whose tokens differ (the shorter size if all before it agree). */

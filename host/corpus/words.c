@@ -76,12 +76,15 @@ px_status px_text_measure(const px_vocabulary *vocabulary, px_range range, px_te
     enum { PART = 4096 };
     measuring m = {.vocabulary = vocabulary};
     int32_t *ids = malloc(PART * sizeof *ids);
-    px_status status = ids ? begin_joining(&m, range) : px_fail(PX_ERR_MEMORY, "no memory to count words");
-    for (size_t at = range.begin, n; status == PX_OK && at < range.end; at += n) {
+    px_status status;
+    if (!ids) return px_fail(PX_ERR_MEMORY, "no memory to count words");
+    PX_TRY_GOTO(status, begin_joining(&m, range), done);
+    for (size_t at = range.begin, n; at < range.end; at += n) {
         n = range.end - at < PART ? range.end - at : PART;
-        status = px_tokens_copy(range.tokens, at, n, ids);
-        for (size_t i = 0; status == PX_OK && i < n; i++) add_token(&m, ids[i]);
+        PX_TRY_GOTO(status, px_tokens_copy(range.tokens, at, n, ids), done);
+        for (size_t i = 0; i < n; i++) add_token(&m, ids[i]);
     }
+done:
     free(ids);
     free(m.text);
     *size = (px_text_size){.words = m.count.words + (m.count.held_bytes > 0 && !m.count.in_word), .bytes = m.bytes};

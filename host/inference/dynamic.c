@@ -62,14 +62,14 @@ px_status px_dynamic_create(const px_model_file *model, const char *device, int3
     if (!made) return px_fail(PX_ERR_MEMORY, "no memory for dynamic evaluation");
     made->model = model;
     made->settings = *settings;
-    px_status status = make_engine(made, device, threads);
-    if (status == PX_OK) status = make_buffers(made);
-    if (status != PX_OK) {
-        px_dynamic_destroy(made);
-        return status;
-    }
+    px_status status;
+    PX_TRY_GOTO(status, make_engine(made, device, threads), fail);
+    PX_TRY_GOTO(status, make_buffers(made), fail);
     *dynamic = made;
     return PX_OK;
+fail:
+    px_dynamic_destroy(made);
+    return status;
 }
 
 void px_dynamic_destroy(px_dynamic *dynamic)
@@ -234,15 +234,18 @@ px_status px_dynamic_measure(px_dynamic *dynamic, px_range train, void (*progres
     if (dynamic->settings.method != PX_DYNAMIC_RMS) return PX_OK;
     memset(dynamic->share, 0, dynamic->model->parameters.count * sizeof *dynamic->share);
     uint8_t *reset = malloc((size_t)dynamic->settings.steps);
-    px_status status = reset ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory for a window");
-    if (status == PX_OK) status = start(dynamic);
-    if (status == PX_OK)
-        status = px_minibatches_create_eval(train, 1, dynamic->settings.steps, dynamic->model->reset_id, 0, &text);
-    if (status == PX_OK) status = sum_squares(dynamic, text, reset, progress, context);
-    if (status == PX_OK) status = px_engine_metrics(dynamic->engine, 1, &metrics);
-    if (status == PX_OK && metrics.bad_step >= 0)
+    px_status status;
+    if (!reset) return px_fail(PX_ERR_MEMORY, "no memory for a window");
+    PX_TRY_GOTO(status, start(dynamic), done);
+    PX_TRY_GOTO(status,
+                px_minibatches_create_eval(train, 1, dynamic->settings.steps, dynamic->model->reset_id, 0, &text),
+                done);
+    PX_TRY_GOTO(status, sum_squares(dynamic, text, reset, progress, context), done);
+    PX_TRY_GOTO(status, px_engine_metrics(dynamic->engine, 1, &metrics), done);
+    if (metrics.bad_step >= 0)
         status = px_fail(PX_ERR_NUMERIC, "--dynamic-method rms: the gradient over the training text is not finite; use "
                                          "--dynamic-method sgd");
+done:
     px_minibatches_destroy(text);
     free(reset);
     return status;

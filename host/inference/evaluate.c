@@ -100,28 +100,33 @@ px_status px_evaluate_streams(px_engine *engine, px_range range, const px_evalua
     px_minibatches *minibatches = NULL;
     const int32_t together = engine->shape.n;
     float *token_nll = malloc((size_t)together * (size_t)options->T * sizeof *token_nll);
-    px_status status = token_nll ? PX_OK
-                                 : px_fail(PX_ERR_MEMORY, "no memory for a window of %d streams and %d steps",
-                                           (int)together, (int)options->T);
-    if (status == PX_OK)
-        status = px_minibatches_create_eval(range, options->n, options->T, options->reset_id, options->keep_state,
-                                            &minibatches);
-    const int64_t windows = status == PX_OK ? px_minibatches_per_epoch(minibatches, 0) : 0;
+    px_status status;
     for (int32_t i = 0; i < count; i++) {
         sums[i] = 0;
         tokens[i] = 0;
     }
+    if (!token_nll)
+        return px_fail(PX_ERR_MEMORY, "no memory for a window of %d streams and %d steps", (int)together,
+                       (int)options->T);
+    PX_TRY_GOTO(
+        status,
+        px_minibatches_create_eval(range, options->n, options->T, options->reset_id, options->keep_state, &minibatches),
+        done);
+    const int64_t windows = px_minibatches_per_epoch(minibatches, 0);
     for (int32_t at = 0; at < most; at += together)
-        for (int64_t w = 0; status == PX_OK && w < windows; w++) {
+        for (int64_t w = 0; w < windows; w++) {
             px_batch batch;
-            if (options->poll) status = options->poll(options->poll_context);
-            if (status != PX_OK || at >= count) continue;
-            status = px_minibatches_get_streams(minibatches, 0, w, (uint64_t)w, first + at,
-                                                count - at < together ? count - at : together, &batch);
-            if (status == PX_OK) status = px_engine_evaluate(engine, &batch, token_nll);
-            if (status == PX_OK) count_streams(&batch, token_nll, sums + at, tokens + at);
+            if (options->poll) PX_TRY_GOTO(status, options->poll(options->poll_context), done);
+            if (at >= count) continue; /* who has fewer streams is asked as often as the others */
+            PX_TRY_GOTO(status,
+                        px_minibatches_get_streams(minibatches, 0, w, (uint64_t)w, first + at,
+                                                   count - at < together ? count - at : together, &batch),
+                        done);
+            PX_TRY_GOTO(status, px_engine_evaluate(engine, &batch, token_nll), done);
+            count_streams(&batch, token_nll, sums + at, tokens + at);
         }
-    if (status == PX_OK) status = forget_metrics(engine);
+    status = forget_metrics(engine);
+done:
     free(token_nll);
     px_minibatches_destroy(minibatches);
     return status;

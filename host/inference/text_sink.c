@@ -2,6 +2,7 @@
 #include "text_sink.h"
 #include "check.h"
 #include "config.h"
+#include "sample.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -135,6 +136,24 @@ int px_text_sink_take(void *context, int32_t stream, int32_t id)
     int ended = 0;
     sink->status = add_token(sink, id, &ended);
     return ended || sink->status != PX_OK;
+}
+
+px_status px_text_sink_sample(px_text_sink *sink, px_engine *engine, int64_t length, double temperature, uint64_t seed)
+{
+    const int32_t prompt = px_sample_start(sink->vocabulary), vocab = px_vocabulary_size(sink->vocabulary);
+    const px_sample_options options = {.length = length,
+                                       .temperature = temperature,
+                                       .top_p = 1,
+                                       .seed = seed,
+                                       .count = 1,
+                                       .prompt = &prompt,
+                                       .prompt_count = 1,
+                                       .exclude_unknown = vocab > 1,
+                                       .token = px_text_sink_take,
+                                       .context = sink};
+    PX_TRY(px_text_sink_add_prompt(sink, &prompt, 1, 0));
+    PX_TRY(px_sample(engine, vocab, &options));
+    return sink->status;
 }
 
 px_status px_text_sink_finish(px_text_sink *sink, FILE *out)

@@ -3,6 +3,7 @@
 #define PX_TEXT_SINK_H
 
 #include "corpus.h"
+#include "engine.h"
 #include "pieces.h"
 
 #include <stdio.h>
@@ -27,6 +28,8 @@ void px_text_sink_start(px_text_sink *sink, const px_vocabulary *vocabulary, FIL
 void px_text_sink_free(px_text_sink *sink);
 /* show 0: the prompt only decides how the text goes on (a word level's space). */
 px_status px_text_sink_add_prompt(px_text_sink *sink, const int32_t *ids, size_t count, int show);
+/* Makes one text from where a text begins, without <unk>, into a sink that was started. */
+px_status px_text_sink_sample(px_text_sink *sink, px_engine *engine, int64_t length, double temperature, uint64_t seed);
 /* What px_sample calls (px_sample_options.token): context is an array of sinks, one for each stream. */
 int px_text_sink_take(void *context, int32_t stream, int32_t id);
 /* Writes what is still held back to live, or the whole text to out where it was kept. */

@@ -228,13 +228,13 @@ px_status px_inspect_run(const px_inspect_request *request, px_inspection *inspe
     inspection_work w;
     double started = px_clock();
     *inspection = (px_inspection){.layers = request->model->layers, .lags = request->lags};
-    px_status status = work_make(&w, request);
-    if (status == PX_OK) status = read_text(&w, &inspection->loss);
-    if (status == PX_OK) {
-        inspection->tokens = (int64_t)w.steps;
-        inspection->probes = (int64_t)w.probes;
-        status = sum_up(&w, inspection);
-    }
+    px_status status;
+    PX_TRY_GOTO(status, work_make(&w, request), done);
+    PX_TRY_GOTO(status, read_text(&w, &inspection->loss), done);
+    inspection->tokens = (int64_t)w.steps;
+    inspection->probes = (int64_t)w.probes;
+    status = sum_up(&w, inspection);
+done:
     work_free(&w);
     inspection->seconds = px_clock() - started;
     if (status != PX_OK) px_inspection_free(inspection);

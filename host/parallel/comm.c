@@ -200,30 +200,44 @@ px_status px_comm_gather(px_comm *comm, const void *mine, size_t bytes, void *al
     return PX_OK;
 }
 
+/* Every rank's bytes, in the order of ranks; malloc'ed. purpose: what there may be no memory for. NULL: see *status. */
+static void *gather_all(px_comm *comm, const void *mine, size_t bytes, const char *purpose, px_status *status)
+{
+    void *all = malloc((size_t)comm->size * bytes);
+    if (!all) {
+        *status = broken(comm, px_fail(PX_ERR_MEMORY, "no memory to %s %d ranks", purpose, (int)comm->size));
+        return NULL;
+    }
+    *status = px_comm_all_gather(comm, mine, bytes, all);
+    if (*status == PX_OK) return all;
+    free(all);
+    return NULL;
+}
+
 px_status px_comm_sum(px_comm *comm, double *values, size_t count)
 {
     if (comm->size == 1) return PX_OK;
-    double *all = malloc((size_t)comm->size * count * sizeof *all);
-    if (!all) return broken(comm, px_fail(PX_ERR_MEMORY, "no memory to add up over %d ranks", (int)comm->size));
-    px_status status = px_comm_all_gather(comm, values, count * sizeof *values, all);
-    for (size_t i = 0; status == PX_OK && i < count; i++) {
+    px_status status;
+    double *all = gather_all(comm, values, count * sizeof *values, "add up over", &status);
+    if (!all) return status;
+    for (size_t i = 0; i < count; i++) {
         values[i] = all[i];
         for (size_t rank = 1; rank < (size_t)comm->size; rank++) values[i] += all[rank * count + i];
     }
     free(all);
-    return status;
+    return PX_OK;
 }
 
 px_status px_comm_max(px_comm *comm, int64_t *values, size_t count)
 {
     if (comm->size == 1) return PX_OK;
-    int64_t *all = malloc((size_t)comm->size * count * sizeof *all);
-    if (!all) return broken(comm, px_fail(PX_ERR_MEMORY, "no memory to compare %d ranks", (int)comm->size));
-    px_status status = px_comm_all_gather(comm, values, count * sizeof *values, all);
-    for (size_t i = 0; status == PX_OK && i < (size_t)comm->size * count; i++)
+    px_status status;
+    int64_t *all = gather_all(comm, values, count * sizeof *values, "compare", &status);
+    if (!all) return status;
+    for (size_t i = 0; i < (size_t)comm->size * count; i++)
         if (all[i] > values[i % count]) values[i % count] = all[i];
     free(all);
-    return status;
+    return PX_OK;
 }
 
 px_status px_comm_sum_start(px_comm *comm, float *part, size_t count)

@@ -222,27 +222,34 @@ px_status px_nccl_new_id(void *id)
     return PX_OK;
 }
 
-px_status px_nccl_create(const px_nccl_options *options, const void *id, px_nccl **result_nccl)
+/* Makes the communicator, once all ranks are there. */
+static px_status meet(px_nccl *nccl, const void *id)
 {
+    const px_nccl_options *options = &nccl->options;
     nccl_config config = {
         .size = sizeof config, .magic = (unsigned)NCCL_CONFIG_MAGIC, .version = NCCL_VERSION_MIN, .blocking = 0};
     nccl_id job;
+    memcpy(&job, id, sizeof job);
+    int result = api.init(&nccl->comm, options->size, job, options->rank, &config);
+    if (result == NCCL_IN_PROGRESS && nccl->comm)
+        PX_TRY(settle_before(nccl, px_clock() + options->start_timeout_s, &result));
+    if (result == NCCL_IN_PROGRESS)
+        return stalled(nccl, "not all ranks met", options->start_timeout_s,
+                       "; raise --bootstrap-timeout if they start late");
+    if (result != NCCL_SUCCESS)
+        return failed(nccl, PX_ERR_DEVICE, "ncclCommInitRankConfig", result,
+                      "each rank needs a GPU of its own: see perplex info --devices");
+    return PX_OK;
+}
+
+px_status px_nccl_create(const px_nccl_options *options, const void *id, px_nccl **result_nccl)
+{
     *result_nccl = NULL;
     PX_TRY(px_nccl_load(NULL));
     px_nccl *nccl = calloc(1, sizeof *nccl);
     if (!nccl) return px_fail(PX_ERR_MEMORY, "no memory for a communicator");
     nccl->options = *options;
-    memcpy(&job, id, sizeof job);
-    px_status status = PX_OK;
-    int result = api.init(&nccl->comm, options->size, job, options->rank, &config);
-    if (result == NCCL_IN_PROGRESS && nccl->comm)
-        status = settle_before(nccl, px_clock() + options->start_timeout_s, &result);
-    if (status == PX_OK && result == NCCL_IN_PROGRESS)
-        status = stalled(nccl, "not all ranks met", options->start_timeout_s,
-                         "; raise --bootstrap-timeout if they start late");
-    else if (status == PX_OK && result != NCCL_SUCCESS)
-        status = failed(nccl, PX_ERR_DEVICE, "ncclCommInitRankConfig", result,
-                        "each rank needs a GPU of its own: see perplex info --devices");
+    px_status status = meet(nccl, id);
     if (status != PX_OK) {
         free(nccl);
         return status;

@@ -3,7 +3,6 @@
 
 #include "check.h"
 #include "evaluate.h"
-#include "sample.h"
 #include "html.h"
 #include "lags.h"
 #include "model_engine.h"
@@ -47,7 +46,8 @@ static px_status check_files(const char *files)
     px_paths paths;
     PX_TRY(px_paths_split(files, &paths));
     px_status status = PX_OK;
-    for (size_t i = 0; status == PX_OK && i < paths.count; i++) status = check_file(paths.path[i]);
+    for (size_t i = 0; i < paths.count; i++) PX_TRY_GOTO(status, check_file(paths.path[i]), done);
+done:
     px_paths_free(&paths);
     return status;
 }
@@ -69,14 +69,11 @@ static px_status open_text(const px_run_data *run, px_model_file *model, const p
     px_status status = px_run_text_open(run->folder, &remembered, config, &reader, corpus, &checked);
     px_config_free(&remembered);
     PX_TRY(status);
-    if (status == PX_OK && !checked && (int64_t)(corpus->valid.end - corpus->valid.begin) != run->valid_tokens) {
-        char name[PX_PATHS_NAME_BYTES];
-        status = px_fail(PX_ERR_INPUT, "%s: not the text that %s was trained with: it has changed",
-                         px_paths_name(config->corpus.valid ? config->corpus.valid : config->corpus.data, name),
-                         run->folder);
-    }
-    if (status != PX_OK) px_corpus_close(corpus);
-    return status;
+    if (checked || (int64_t)(corpus->valid.end - corpus->valid.begin) == run->valid_tokens) return PX_OK;
+    char name[PX_PATHS_NAME_BYTES];
+    px_corpus_close(corpus);
+    return px_fail(PX_ERR_INPUT, "%s: not the text that %s was trained with: it has changed",
+                   px_paths_name(config->corpus.valid ? config->corpus.valid : config->corpus.data, name), run->folder);
 }
 
 /* ---- tokens as coloured text ------------------------------------------------------------------------------------- */
@@ -176,18 +173,16 @@ static px_status write_stretch(px_text *out, const px_model_file *model, px_rang
 {
     char at[32], perplexity[32];
     int32_t *ids = malloc((stretch->count + 1) * sizeof *ids);
+    px_status status;
     if (!ids) return px_fail(PX_ERR_MEMORY, "no memory for a stretch of text");
-    px_status status = px_tokens_copy(range.tokens, range.begin + 1 + stretch->begin, stretch->count, ids);
-    if (status != PX_OK) {
-        free(ids);
-        return status;
-    }
+    PX_TRY_GOTO(status, px_tokens_copy(range.tokens, range.begin + 1 + stretch->begin, stretch->count, ids), done);
     px_text_format(out, "<figure class=\"stretch\"><figcaption>from token %s · perplexity %s</figcaption><pre>",
                    px_html_count(at, (double)stretch->begin + 1), px_html_value(perplexity, exp(stretch->nll)));
     write_tokens(out, model, ids, surprise->nll + stretch->begin, stretch->count);
     px_text_format(out, "</pre></figure>\n");
+done:
     free(ids);
-    return PX_OK;
+    return status;
 }
 
 static void write_legend(px_text *out, int32_t vocab)
@@ -203,7 +198,6 @@ static px_status write_surprise(px_text *out, const px_model_file *model, px_ran
                                 const px_surprise *surprise)
 {
     char a[32], b[32];
-    px_status status = PX_OK;
     px_text_format(out,
                    "<section id=\"surprise\"><h2>What it foresaw, and what it did not</h2>\n<p>Stretches of the "
                    "validation text, each token "
@@ -217,13 +211,13 @@ static px_status write_surprise(px_text *out, const px_model_file *model, px_ran
     write_legend(out, px_vocabulary_size(model->vocabulary));
     if (surprise->most_count == 0) px_text_format(out, "<p class=\"note\">The text is too short for a stretch.</p>\n");
     px_text_format(out, "<div class=\"two\"><div><h3>Least surprising</h3>\n");
-    for (int i = 0; status == PX_OK && i < surprise->least_count; i++)
-        status = write_stretch(out, model, range, surprise, &surprise->least[i]);
+    for (int i = 0; i < surprise->least_count; i++)
+        PX_TRY(write_stretch(out, model, range, surprise, &surprise->least[i]));
     px_text_format(out, "</div><div><h3>Most surprising</h3>\n");
-    for (int i = 0; status == PX_OK && i < surprise->most_count; i++)
-        status = write_stretch(out, model, range, surprise, &surprise->most[i]);
+    for (int i = 0; i < surprise->most_count; i++)
+        PX_TRY(write_stretch(out, model, range, surprise, &surprise->most[i]));
     px_text_format(out, "</div></div></section>\n");
-    return status;
+    return PX_OK;
 }
 
 /* A stretch of bytes or characters begins behind white space, so that no word is cut. */
@@ -267,36 +261,23 @@ done:
 
 static px_status write_page(px_text *out, const px_model_file *model, const px_examine_options *options)
 {
-    int32_t prompt = px_sample_start(model->vocabulary), vocab = px_vocabulary_size(model->vocabulary);
-    px_engine *engine = NULL;
+    const int64_t length = model->config.corpus.text.level == PX_LEVEL_WORD ? SAMPLE_WORDS : SAMPLE_TOKENS;
+    px_engine *engine;
     px_text_sink sink;
-    px_sample_options sample = {.length =
-                                    model->config.corpus.text.level == PX_LEVEL_WORD ? SAMPLE_WORDS : SAMPLE_TOKENS,
-                                .temperature = 0.8,
-                                .top_p = 1,
-                                .seed = model->config.seed,
-                                .count = 1,
-                                .prompt = &prompt,
-                                .prompt_count = 1,
-                                .exclude_unknown = vocab > 1,
-                                .token = px_text_sink_take,
-                                .context = &sink};
+    size_t bytes;
+    px_status status;
     PX_TRY(px_model_file_engine(model, px_device_or_default(options->device), 1, WINDOW,
                                 px_model_file_threads(model, options->threads, 1), &engine));
     px_text_sink_start(&sink, model->vocabulary, NULL, NULL);
-    px_status status = px_text_sink_add_prompt(&sink, &prompt, 1, 0);
-    if (status == PX_OK) status = px_sample(engine, vocab, &sample);
-    if (status == PX_OK) status = sink.status;
-    if (status == PX_OK) {
-        size_t bytes;
-        const char *made = px_text_sink_made(&sink, &bytes);
-        px_text_format(out,
-                       "<section id=\"page\"><h2>A page by the best model</h2>\n<p>Step %lld; temperature 0.8, seed "
-                       "%llu.</p>\n<pre class=\"sample\">",
-                       (long long)model->step, (unsigned long long)model->config.seed);
-        px_html_text(out, made, bytes);
-        px_text_format(out, "</pre></section>\n");
-    }
+    PX_TRY_GOTO(status, px_text_sink_sample(&sink, engine, length, 0.8, model->config.seed), done);
+    px_text_format(out,
+                   "<section id=\"page\"><h2>A page by the best model</h2>\n<p>Step %lld; temperature 0.8, seed "
+                   "%llu.</p>\n<pre class=\"sample\">",
+                   (long long)model->step, (unsigned long long)model->config.seed);
+    const char *made = px_text_sink_made(&sink, &bytes);
+    px_html_text(out, made, bytes);
+    px_text_format(out, "</pre></section>\n");
+done:
     px_text_sink_free(&sink);
     px_engine_destroy(engine);
     return status;
@@ -323,11 +304,11 @@ static px_status examine_valid(px_text *out, const px_run_data *run, px_model_fi
     size_t keep = out->bytes;
     px_status status = open_text(run, model, options, &corpus);
     if (status != PX_OK) return settle(status, out, keep, "surprise", title);
-    status = settle(examine_text(out, model, corpus.valid, options), out, keep, "surprise", title);
+    PX_TRY_GOTO(status, settle(examine_text(out, model, corpus.valid, options), out, keep, "surprise", title), done);
     keep = out->bytes;
-    if (status == PX_OK)
-        status = settle(px_lags_write(out, model, corpus.valid, options->progress, options->progress_context), out,
-                        keep, "lags", "How far back a loss reaches");
+    status = settle(px_lags_write(out, model, corpus.valid, options->progress, options->progress_context), out, keep,
+                    "lags", "How far back a loss reaches");
+done:
     px_corpus_close(&corpus);
     return status;
 }
@@ -344,9 +325,10 @@ px_status px_examine_write(px_text *out, const px_run_data *run, const px_examin
                        "step %lld.</p>\n",
                        (long long)model.step);
     keep = out->bytes;
-    status = settle(write_page(out, &model, options), out, keep, "page", "A page by the best model");
-    if (status == PX_OK) status = examine_valid(out, run, &model, options);
+    PX_TRY_GOTO(status, settle(write_page(out, &model, options), out, keep, "page", "A page by the best model"), done);
+    PX_TRY_GOTO(status, examine_valid(out, run, &model, options), done);
+    status = px_text_check(out, "report");
+done:
     px_model_file_close(&model);
-    PX_TRY(status);
-    return px_text_check(out, "report");
+    return status;
 }

@@ -42,43 +42,52 @@ static px_status make(px_run_data *const *runs, const px_report_request *request
 {
     px_text page = {0};
     px_examine_options options = {request->device, request->threads, request->progress, request->progress_context};
-    px_status status = PX_OK;
+    px_status status;
     if (request->count == 1)
-        status = px_page_write_run(&page, runs[0], &options);
+        PX_TRY_GOTO(status, px_page_write_run(&page, runs[0], &options), done);
     else
         px_page_write_comparison(&page, runs, request->count);
-    if (status == PX_OK) status = px_text_check(&page, path);
-    if (status == PX_OK)
-        status = request->stream ? write_stream(request->stream, &page) : px_file_put(path, page.data, page.bytes);
+    PX_TRY_GOTO(status, px_text_check(&page, path), done);
+    status = request->stream ? write_stream(request->stream, &page) : px_file_put(path, page.data, page.bytes);
+done:
     px_text_free(&page);
     return status;
 }
 
+static px_status check_request(const px_report_request *request)
+{
+    if (request->count < 1 || request->count > PX_REPORT_RUNS_MAX)
+        return px_fail(PX_ERR_ARGUMENT, "report: %zu runs; 1 to %d can be shown on one page", request->count,
+                       (int)PX_REPORT_RUNS_MAX);
+    if (request->count > 1 && !request->out)
+        return px_fail(PX_ERR_ARGUMENT, "report: several runs need a place for their page; give --out FILE");
+    return PX_OK;
+}
+
+static px_status make_at(px_run_data *const *runs, const px_report_request *request, char path[4200])
+{
+    char own[4200];
+    snprintf(own, sizeof own, "%s/report.html", runs[0]->folder);
+    if (snprintf(path, 4200, "%s", request->out ? request->out : own) >= 4200)
+        return px_fail(PX_ERR_ARGUMENT, "--out %.60s...: the name is too long", path);
+    if (!request->out || px_file_is_same(path, own)) PX_TRY(check_page(path));
+    return make(runs, request, path);
+}
+
 px_status px_report_write(const px_report_request *request, char path[4200])
 {
-    px_run_data *runs[PX_REPORT_RUNS_MAX];
-    px_run_data *data = calloc(request->count ? request->count : 1, sizeof *data);
+    px_run_data *runs[PX_REPORT_RUNS_MAX], *data;
     size_t read = 0;
-    px_status status = PX_OK;
+    px_status status;
+    PX_TRY(check_request(request));
+    data = calloc(request->count, sizeof *data);
     if (!data) return px_fail(PX_ERR_MEMORY, "no memory for %zu runs", request->count);
-    if (request->count < 1 || request->count > PX_REPORT_RUNS_MAX)
-        status = px_fail(PX_ERR_ARGUMENT, "report: %zu runs; 1 to %d can be shown on one page", request->count,
-                         (int)PX_REPORT_RUNS_MAX);
-    else if (request->count > 1 && !request->out)
-        status = px_fail(PX_ERR_ARGUMENT, "report: several runs need a place for their page; give --out FILE");
-    for (; status == PX_OK && read < request->count; read++) {
-        status = px_run_data_read(request->folders[read], &data[read]);
-        if (status != PX_OK) break;
+    for (; read < request->count; read++) {
+        PX_TRY_GOTO(status, px_run_data_read(request->folders[read], &data[read]), done);
         runs[read] = &data[read];
     }
-    if (status == PX_OK) {
-        char own[4200];
-        snprintf(own, sizeof own, "%s/report.html", data[0].folder);
-        int length = snprintf(path, 4200, "%s", request->out ? request->out : own);
-        if (length >= 4200) status = px_fail(PX_ERR_ARGUMENT, "--out %.60s...: the name is too long", path);
-        if (status == PX_OK && (!request->out || px_file_is_same(path, own))) status = check_page(path);
-        if (status == PX_OK) status = make(runs, request, path);
-    }
+    status = make_at(runs, request, path);
+done:
     while (read > 0) px_run_data_free(&data[--read]);
     free(data);
     return status;

@@ -116,11 +116,14 @@ static px_status search(const char *folder, int depth, px_run_list *list)
     px_folder listing;
     status = px_folder_open(folder, &listing);
     if (status != PX_OK) return depth > 0 ? add_unreadable(list, folder, status) : status;
-    while (status == PX_OK && (status = px_folder_next(&listing, &name)) == PX_OK && name) {
+    for (;;) {
+        PX_TRY_GOTO(status, px_folder_next(&listing, &name), done);
+        if (!name) break;
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
         snprintf(path, sizeof path, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", name);
-        if (lstat(path, &info) == 0 && S_ISDIR(info.st_mode)) status = search(path, depth + 1, list);
+        if (lstat(path, &info) == 0 && S_ISDIR(info.st_mode)) PX_TRY_GOTO(status, search(path, depth + 1, list), done);
     }
+done:
     px_folder_close(&listing);
     return status;
 }

@@ -17,25 +17,32 @@ typedef struct streams {
     float *nll;
 } streams;
 
+static px_status keep_values(const px_batch *batch, const float *token_nll, streams *s)
+{
+    for (size_t row = 0; row < (size_t)batch->T * (size_t)batch->n; row++) {
+        size_t i = row % (size_t)batch->n;
+        if (batch->targets[row] < 0) continue;
+        if (s->count[i] == s->room) return px_fail(PX_ERR_INTERNAL, "a stream is longer than its share of the text");
+        s->nll[i * s->room + s->count[i]++] = token_nll[row];
+    }
+    return PX_OK;
+}
+
 static px_status score(px_engine *engine, px_minibatches *minibatches, streams *s,
                        void (*progress)(void *, const char *, double), void *context)
 {
     int64_t windows = px_minibatches_per_epoch(minibatches, 0);
     float *token_nll = malloc((size_t)engine->shape.n * (size_t)engine->shape.T * sizeof *token_nll);
-    px_status status = token_nll ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory to score the validation text");
-    for (int64_t w = 0; status == PX_OK && w < windows; w++) {
+    px_status status = PX_OK;
+    if (!token_nll) return px_fail(PX_ERR_MEMORY, "no memory to score the validation text");
+    for (int64_t w = 0; w < windows; w++) {
         px_batch batch;
-        status = px_minibatches_get(minibatches, 0, w, (uint64_t)w, &batch);
-        if (status == PX_OK) status = px_engine_evaluate(engine, &batch, token_nll);
-        for (size_t row = 0; status == PX_OK && row < (size_t)batch.T * (size_t)batch.n; row++) {
-            size_t i = row % (size_t)batch.n;
-            if (batch.targets[row] < 0) continue;
-            if (s->count[i] == s->room)
-                return free(token_nll), px_fail(PX_ERR_INTERNAL, "a stream is longer than its share of the text");
-            s->nll[i * s->room + s->count[i]++] = token_nll[row];
-        }
+        PX_TRY_GOTO(status, px_minibatches_get(minibatches, 0, w, (uint64_t)w, &batch), done);
+        PX_TRY_GOTO(status, px_engine_evaluate(engine, &batch, token_nll), done);
+        PX_TRY_GOTO(status, keep_values(&batch, token_nll, s), done);
         if (progress) progress(context, "scoring the validation text", (double)(w + 1) / (double)windows);
     }
+done:
     free(token_nll);
     return status;
 }
@@ -72,14 +79,17 @@ static px_status pick_all(px_surprise *s, const unsigned char *cold, const unsig
 {
     double *sum = calloc(s->count + 1, sizeof *sum);
     unsigned char *taken = calloc(s->count + 1, 1);
-    px_status status = sum && taken ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory to look through the validation text");
-    if (status == PX_OK) {
-        for (size_t i = 0; i < s->count; i++)
-            sum[i + 1] = sum[i] + (isfinite(s->nll[i]) ? s->nll[i] : 100); /* ∞ counts as e^-100 */
-        picker p = {s, sum, cold, begin, taken, length};
-        while (s->most_count < PX_STRETCHES && pick(&p, -1, &s->most[s->most_count])) s->most_count++;
-        while (s->least_count < PX_STRETCHES && pick(&p, 1, &s->least[s->least_count])) s->least_count++;
+    px_status status = PX_OK;
+    if (!sum || !taken) {
+        status = px_fail(PX_ERR_MEMORY, "no memory to look through the validation text");
+        goto done;
     }
+    for (size_t i = 0; i < s->count; i++)
+        sum[i + 1] = sum[i] + (isfinite(s->nll[i]) ? s->nll[i] : 100); /* ∞ counts as e^-100 */
+    picker p = {s, sum, cold, begin, taken, length};
+    while (s->most_count < PX_STRETCHES && pick(&p, -1, &s->most[s->most_count])) s->most_count++;
+    while (s->least_count < PX_STRETCHES && pick(&p, 1, &s->least[s->least_count])) s->least_count++;
+done:
     free(sum);
     free(taken);
     return status;
@@ -93,15 +103,18 @@ static px_status mark_beginnings(px_range range, size_t count, int (*begins)(voi
     int32_t id = 0;
     if (!begins) return PX_OK;
     unsigned char *marks = calloc(count + 1, 1);
-    px_status status = marks ? PX_OK : px_fail(PX_ERR_MEMORY, "no memory to mark where stretches of text begin");
-    for (size_t i = 0; status == PX_OK && i < count; i++) {
-        status = px_tokens_at(range.tokens, range.begin + i, &id);
+    px_status status = PX_OK;
+    if (!marks) return px_fail(PX_ERR_MEMORY, "no memory to mark where stretches of text begin");
+    for (size_t i = 0; i < count; i++) {
+        PX_TRY_GOTO(status, px_tokens_at(range.tokens, range.begin + i, &id), done);
         found += marks[i] = (unsigned char)begins(context, id);
     }
-    if (status == PX_OK && found)
+    if (found) {
         *out = marks;
-    else
-        free(marks);
+        marks = NULL;
+    }
+done:
+    free(marks);
     return status;
 }
 

@@ -8,7 +8,6 @@
 #include "minibatch.h"
 #include "observe.h"
 #include "philox.h"
-#include "sample.h"
 #include "text_sink.h"
 
 #include <stdlib.h>
@@ -47,23 +46,10 @@ static px_status log_sample(px_run *run, const px_text_sink *sink)
 /* The same uniforms each time, so that what differs between two samples is the model. */
 static px_status write_sample(px_run *run)
 {
-    int32_t prompt = px_sample_start(run->corpus.vocabulary);
+    const int64_t length = run->config.corpus.text.level == PX_LEVEL_WORD ? SAMPLE_WORDS : SAMPLE_TOKENS;
     px_text_sink sink;
-    px_sample_options options = {.length =
-                                     run->config.corpus.text.level == PX_LEVEL_WORD ? SAMPLE_WORDS : SAMPLE_TOKENS,
-                                 .temperature = 1,
-                                 .top_p = 1,
-                                 .seed = run->config.seed,
-                                 .count = 1,
-                                 .prompt = &prompt,
-                                 .prompt_count = 1,
-                                 .exclude_unknown = run->config.model.vocab > 1,
-                                 .token = px_text_sink_take,
-                                 .context = &sink};
     px_text_sink_start(&sink, run->corpus.vocabulary, NULL, NULL);
-    px_status status = px_text_sink_add_prompt(&sink, &prompt, 1, 0);
-    if (status == PX_OK) status = px_sample(run->engine, run->config.model.vocab, &options);
-    if (status == PX_OK) status = sink.status;
+    px_status status = px_text_sink_sample(&sink, run->engine, length, 1, run->config.seed);
     if (status == PX_OK)
         status = log_sample(run, &sink);
     else if (status == PX_ERR_NUMERIC)

@@ -81,6 +81,14 @@ static px_status run_kernel(void)
     return PX_OK;
 }
 
+static px_status set_device(int ordinal)
+{
+    if (cudaSetDevice(ordinal) == cudaSuccess) return PX_OK;
+    const cudaError_t error = cudaGetLastError();
+    return px_fail(PX_ERR_DEVICE, "%s (%s); another program may hold it exclusively", cudaGetErrorString(error),
+                   cudaGetErrorName(error));
+}
+
 px_status px_cuda_probe(int ordinal, px_device_info *info)
 {
     int count;
@@ -89,21 +97,17 @@ px_status px_cuda_probe(int ordinal, px_device_info *info)
     if (ordinal >= count)
         return px_fail(PX_ERR_DEVICE, "cuda:%d: there %s only %d GPU%s, numbered from 0; see perplex info --devices",
                        ordinal, count == 1 ? "is" : "are", count, count == 1 ? "" : "s");
-    px_status status = px_cuda_device_info(ordinal, info);
-    if (status == PX_OK && 10 * info->major + info->minor < CAPABILITY_MIN)
+    px_status status;
+    PX_TRY_GOTO(status, px_cuda_device_info(ordinal, info), fail);
+    if (10 * info->major + info->minor < CAPABILITY_MIN)
         return px_fail(PX_ERR_DEVICE,
                        "cuda:%d %s: compute capability %d.%d; at least %d.%d is needed, use --device cpu", ordinal,
                        info->name, info->major, info->minor, CAPABILITY_MIN / 10, CAPABILITY_MIN % 10);
-    if (status == PX_OK && cudaSetDevice(ordinal) != cudaSuccess) {
-        cudaError_t error = cudaGetLastError();
-        status = px_fail(PX_ERR_DEVICE, "%s (%s); another program may hold it exclusively", cudaGetErrorString(error),
-                         cudaGetErrorName(error));
-    }
-    if (status == PX_OK) status = run_kernel();
-    if (status != PX_OK) {
-        (void)px_fail_context(status, "cuda:%d does not work", ordinal);
-        return PX_ERR_DEVICE;
-    }
+    PX_TRY_GOTO(status, set_device(ordinal), fail);
+    PX_TRY_GOTO(status, run_kernel(), fail);
     PX_CUDA(cudaMemGetInfo(&info->free_bytes, &total));
     return PX_OK;
+fail:
+    (void)px_fail_context(status, "cuda:%d does not work", ordinal);
+    return PX_ERR_DEVICE;
 }
