@@ -218,7 +218,7 @@ static px_status score_network(ngram_job *job, const network *net, ngram_part *p
     PX_TRY(net->dynamic ? px_dynamic_evaluate(net->dynamic, part->range, &options, &result)
                         : px_evaluate(net->engine, part->range, &options, &result));
     part->network_loss = result.loss;
-    return PX_OK;
+    return px_evaluate_check(job->flags->model, result.loss);
 }
 
 /* The weight is found on the validation part; where there is none, on the only part that there is, which is said. */

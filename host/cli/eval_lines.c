@@ -82,6 +82,7 @@ static px_status score_group(line_scorer *scorer)
     PX_TRY(px_evaluate_sequences(scorer->engine, group->ids, group->begin, group->count, group->score));
     for (size_t i = 0; i < group->count; i++) {
         const px_sequence_score *line = &group->score[i];
+        PX_TRY(px_evaluate_check(scorer->flags->model, line->nll));
         add_score(&scorer->total, line);
         double log_probability = line->nll == 0 ? 0 : -line->nll;
         if (!scorer->flags->json) {

@@ -37,7 +37,7 @@ static px_status score_dynamic(const px_eval_job *job, const px_model_file *mode
     return status;
 }
 
-static px_status score_one(const px_eval_job *job, const px_model_file *model,
+static px_status score_one(const px_eval_job *job, const px_model_file *model, const char *name,
                            px_status (*per_token)(void *context, int32_t id, double nll), void *context,
                            px_eval_score *score)
 {
@@ -49,7 +49,7 @@ static px_status score_one(const px_eval_job *job, const px_model_file *model,
     px_status status = job->flags->dynamic.rate ? score_dynamic(job, model, &options, score)
                                                 : score_static(job, model, &options, score);
     px_progress_clear(job->progress);
-    return status;
+    return status == PX_OK ? px_evaluate_check(name, score->result.loss) : status;
 }
 
 /* ---- several ------------------------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ static px_status open_like_first(const px_eval_job *job, const char *name, px_mo
 static px_status add_first(const px_eval_job *job, px_ensemble *ensemble, px_eval_score *score)
 {
     px_ensemble_begin(ensemble);
-    return score_one(job, job->first, px_ensemble_add, ensemble, score);
+    return score_one(job, job->first, job->flags->models.value[0], px_ensemble_add, ensemble, score);
 }
 
 static px_status add_other(const px_eval_job *job, const char *name, px_ensemble *ensemble, px_eval_score *score)
@@ -77,7 +77,7 @@ static px_status add_other(const px_eval_job *job, const char *name, px_ensemble
     px_model_file other;
     PX_TRY(open_like_first(job, name, &other));
     px_ensemble_begin(ensemble);
-    px_status status = score_one(job, &other, px_ensemble_add, ensemble, score);
+    px_status status = score_one(job, &other, name, px_ensemble_add, ensemble, score);
     px_model_file_close(&other);
     return status;
 }
@@ -105,7 +105,7 @@ px_status px_eval_models(const px_eval_job *job, px_eval_score *scores, px_evalu
     memset(scores, 0, job->flags->models.count * sizeof *scores);
     *result = (px_evaluation){0};
     if (job->flags->models.count > 1) return score_several(job, scores, result);
-    PX_TRY(score_one(job, job->first, job->per_token, job->context, scores));
+    PX_TRY(score_one(job, job->first, job->flags->model, job->per_token, job->context, scores));
     *result = scores->result;
     return PX_OK;
 }

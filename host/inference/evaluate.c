@@ -80,6 +80,15 @@ done:
     return status;
 }
 
+px_status px_evaluate_check(const char *model, double nll)
+{
+    if (!isnan(nll)) return PX_OK;
+    return px_fail(PX_ERR_NUMERIC,
+                   "%s: gives probabilities that are no numbers: its weights are so large that sums of them overflow; "
+                   "the training diverged, use an earlier checkpoint",
+                   model);
+}
+
 /* ---- a share of the streams -------------------------------------------------------------------------------------- */
 
 /* Adds one window's values to its streams' sums: in the order of time, so that no cut shows. */

@@ -39,6 +39,10 @@ typedef struct px_evaluate_options {
  * with n = 1 it does not depend on T wherever an engine's values do not. */
 px_status px_evaluate(px_engine *engine, px_range range, const px_evaluate_options *options, px_evaluation *result);
 
+/* PX_ERR_NUMERIC where a sum of losses is no number: model's weights are finite, but so large that what is computed
+ * from them overflows. A training asks for no such verdict: its next steps show what becomes of it. */
+px_status px_evaluate_check(const char *model, double nll);
+
 /* One rank's share of the same: of options->n streams only [first, first + count), a few at a time where the engine has
  * fewer; sums [count] in nats and tokens [count] of each stream, which depend neither on the cut nor on the ranks.
  * count may be 0. most: the largest count of any rank, so that poll is called equally often on all. The engine's

@@ -4,6 +4,7 @@
  * So the last token that was read is held back (`pending`) until it is known whether the next one is given (scored in a
  * window of many) or its probabilities are asked for. */
 #include "check.h"
+#include "evaluate.h"
 #include "model_engine.h"
 #include "sample.h"
 #include "library.h"
@@ -91,6 +92,7 @@ static px_status read_window(px_session *session, const int32_t *targets, int32_
                       .streams_in_all = 1,
                       .inv_count = 1.0 / T};
     PX_TRY(px_engine_evaluate(session->engine, &batch, session->nll));
+    for (int32_t t = 0; t < T; t++) PX_TRY(px_evaluate_check("the model", session->nll[t]));
     session->fresh = 0;
     session->pending = targets[T - 1];
     for (int32_t t = 0; log_probabilities && t < T; t++) log_probabilities[t] = 0 - (double)session->nll[t];

@@ -4,6 +4,7 @@
 #include "check.h"
 #include "torch_weights.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -340,12 +341,52 @@ static px_status put_section(const px_sections *to, px_section section, const fl
     return to->write(to->holder, section, values);
 }
 
+static px_status unsound(const px_checkpoint *checkpoint, const char *tensor, size_t i, double value)
+{
+    return px_fail(PX_ERR_INPUT, "%s: damaged: tensor %s: value %zu is %g, with which no training goes on",
+                   checkpoint->path, tensor, i, value);
+}
+
+/* Second moments are means of squares, of which a huge one overflows to inf: its weight then stands still, and the
+ * training goes on. */
+static int moment_is_sound(px_section section, float value)
+{
+    return section == PX_SECTION_MOMENT2 ? value >= 0 : isfinite(value);
+}
+
+static px_status check_moments(const px_checkpoint *checkpoint, px_section section, const char *prefix,
+                               const float *flat)
+{
+    char name[NAME_BYTES];
+    for (int32_t k = 0; k < checkpoint->parameters.tensor_count; k++) {
+        const px_tensor *tensor = &checkpoint->parameters.tensor[k];
+        const float *values = flat + tensor->offset;
+        for (size_t i = 0; i < tensor->count; i++)
+            if (!moment_is_sound(section, values[i]))
+                return unsound(checkpoint, full_name(name, prefix, tensor->name), i, (double)values[i]);
+    }
+    return PX_OK;
+}
+
 static px_status restore_moment(const px_checkpoint *checkpoint, const px_sections *to, px_section section,
                                 const char *prefix, float *buffer)
 {
     if (section_count(to, section) == 0) return PX_OK;
     PX_TRY(read_table(checkpoint, prefix, 0, buffer));
+    PX_TRY(check_moments(checkpoint, section, prefix, buffer));
     return put_section(to, section, buffer);
+}
+
+/* All states, [S,L,n,h]. */
+static px_status read_states(const px_checkpoint *checkpoint, const int64_t shape[3], float *states)
+{
+    const size_t each = (size_t)(shape[0] * shape[1] * shape[2]);
+    for (int s = 0; s < states_of(&checkpoint->config); s++, states += each) {
+        PX_TRY(px_safetensors_read(checkpoint->file, STATES[s], 3, shape, states));
+        for (size_t i = 0; i < each; i++)
+            if (!isfinite(states[i])) return unsound(checkpoint, STATES[s], i, (double)states[i]);
+    }
+    return PX_OK;
 }
 
 /* Of the states [blocks,n,h] the streams [first, first + count), moved to the front. */
@@ -366,7 +407,7 @@ px_status px_checkpoint_restore(const px_checkpoint *checkpoint, const px_sectio
     if (section_count(to, PX_SECTION_AVERAGE) > 0) {
         /* before averaging begins the averages are zeros, as in a new engine */
         if (checkpoint->averaged)
-            PX_TRY(read_table(checkpoint, "", 1, buffer));
+            PX_TRY(px_checkpoint_weights(checkpoint, buffer));
         else
             memset(buffer, 0, checkpoint->parameters.count * sizeof *buffer);
         PX_TRY(put_section(to, PX_SECTION_AVERAGE, buffer));
@@ -377,10 +418,8 @@ px_status px_checkpoint_restore(const px_checkpoint *checkpoint, const px_sectio
     PX_TRY(restore_moment(checkpoint, to, PX_SECTION_MOMENT1, MOMENT1, buffer));
     PX_TRY(restore_moment(checkpoint, to, PX_SECTION_MOMENT2, MOMENT2, buffer));
     state_shape(&checkpoint->config, shape);
-    const size_t blocks = (size_t)states_of(&checkpoint->config) * (size_t)shape[0],
-                 each = (size_t)(shape[0] * shape[1] * shape[2]);
-    for (int s = 0; s < states_of(&checkpoint->config); s++)
-        PX_TRY(px_safetensors_read(checkpoint->file, STATES[s], 3, shape, buffer + (size_t)s * each));
+    PX_TRY(read_states(checkpoint, shape, buffer));
+    const size_t blocks = (size_t)states_of(&checkpoint->config) * (size_t)shape[0];
     const size_t streams = section_count(to, PX_SECTION_STATE) / (blocks * (size_t)shape[2]);
     if (first_stream < 0 || (size_t)first_stream + streams > (size_t)shape[1])
         return px_fail(PX_ERR_INTERNAL, "streams %d to %zu of the %lld in %s", (int)first_stream,

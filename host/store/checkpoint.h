@@ -64,7 +64,8 @@ void px_checkpoint_close(px_checkpoint *checkpoint); /* zeroed afterwards */
  * infinite where no model has such a value (px_parameters_check). */
 px_status px_checkpoint_weights(const px_checkpoint *checkpoint, float *flat);
 /* Everything back into the sections of a training with the checkpoint's configuration; kind must be LAST. Their streams
- * are those from first_stream on, as many as they have. buffer as above. */
+ * are those from first_stream on, as many as they have. buffer as above. PX_ERR_INPUT: a weight is not sound
+ * (px_parameters_check), a moment or state is not finite (a second moment may be +inf, and never negative). */
 px_status px_checkpoint_restore(const px_checkpoint *checkpoint, const px_sections *to, int32_t first_stream,
                                 float *buffer);
 /* Floats that `buffer` needs. */

@@ -90,13 +90,24 @@ px_status px_run_log_interval(px_run *run)
 
 /* ---- checkpoints ------------------------------------------------------------------------------------------------- */
 
-/* Saves everything; the time it takes is not the steps'. */
+static px_status weights_not_finite(px_run *run)
+{
+    run->bad = (px_metrics){.bad_step = run->state.step - 1, .bad_norm = run->state.grad_norm};
+    run->bad_weights = 1;
+    px_status status = px_run_not_finite(run);
+    run->bad_weights = 0;
+    return status;
+}
+
+/* Saves everything; the time it takes is not the steps'. Where the last update left weights that are not finite the run
+ * goes back to the checkpoint before, or ends, as after such a loss. */
 static px_status save(px_run *run)
 {
     double before = px_clock();
     px_range_push("checkpoint", 0x8C564B);
     px_status status = px_run_write_last(run);
     px_range_pop();
+    if (status == PX_ERR_NUMERIC) return weights_not_finite(run);
     PX_TRY(status);
     run->timer_started += px_clock() - before;
     return PX_OK;
@@ -263,11 +274,14 @@ px_status px_run_loop(px_run *run, px_end_reason *reason)
         PX_TRY(px_run_validate(run, 0));
         PX_TRY(save(run));
     }
-    while ((*reason = px_run_end_reason(run)) == PX_END_NONE) {
-        px_range_push("epoch", 0x7F7F7F);
-        px_status status = epoch(run, reason);
-        px_range_pop();
-        PX_TRY(status);
-    }
+    do {
+        while ((*reason = px_run_end_reason(run)) == PX_END_NONE) {
+            px_range_push("epoch", 0x7F7F7F);
+            px_status status = epoch(run, reason);
+            px_range_pop();
+            PX_TRY(status);
+        }
+        if (run->checkpoint_step != run->state.step) PX_TRY(save(run));
+    } while (px_run_end_reason(run) == PX_END_NONE); /* that has gone back */
     return PX_OK;
 }

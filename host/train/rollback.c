@@ -1,5 +1,5 @@
-/* After a loss or gradient norm that is not finite: see rollback.h. The engine has applied nothing since that step; the
- * state counted on, and is thrown away here together with it. */
+/* After a loss, a gradient norm or weights that are not finite: see rollback.h. After a loss the engine has applied
+ * nothing since that step; the state counted on, and is thrown away here together with it. */
 #include "rollback.h"
 
 #include "check.h"
@@ -28,6 +28,11 @@ static px_status log_event(px_run *run, const char *event, double rate)
     return px_metrics_end(run->log);
 }
 
+static const char *what_is_bad(const px_run *run)
+{
+    return run->bad_weights ? "the weights after it are not finite" : "the loss or the gradient is not finite";
+}
+
 /* What a person can do: the settings that bound a step, with their present values. */
 static px_status give_up(px_run *run, double rate, const char *why)
 {
@@ -41,10 +46,9 @@ static px_status give_up(px_run *run, double rate, const char *why)
         snprintf(clip, sizeof clip, "--clip 1 (there is none now)");
     if (isfinite(norm)) snprintf(last_norm, sizeof last_norm, "%.4g", norm);
     return px_fail(PX_ERR_NUMERIC,
-                   "step %lld: the loss or the gradient is not finite%s (last finite gradient norm %s, learning rate "
-                   "%.4g); start again with "
+                   "step %lld: %s%s (last finite gradient norm %s, learning rate %.4g); start again with "
                    "--lr below %g, %s%s; the last good checkpoint is kept: %s",
-                   (long long)run->bad.bad_step + 1, why, last_norm, rate, run->config.lr, clip,
+                   (long long)run->bad.bad_step + 1, what_is_bad(run), why, last_norm, rate, run->config.lr, clip,
                    run->config.on_nan == PX_ON_NAN_STOP ? ", or --on-nan rollback" : "", run->last_path);
 }
 
@@ -67,10 +71,9 @@ px_status px_run_not_finite(px_run *run)
     run->state.failed_step = run->bad.bad_step > kept.failed_step ? run->bad.bad_step : kept.failed_step;
     rate = px_schedule_rate(&run->config, &run->state, run->state.step);
     PX_TRY(log_event(run, "rollback", rate));
-    px_run_line(run,
-                "step %lld: the loss or the gradient is not finite; back to step %lld with %g times the learning rate "
-                "(now %.4g)",
-                (long long)run->bad.bad_step + 1, (long long)run->state.step, run->config.rollback_factor, rate);
+    px_run_line(run, "step %lld: %s; back to step %lld with %g times the learning rate (now %.4g)",
+                (long long)run->bad.bad_step + 1, what_is_bad(run), (long long)run->state.step,
+                run->config.rollback_factor, rate);
     run->bad.bad_step = -1;
     /* sums of the steps thrown away are the engine's no longer */
     px_metrics ignored;

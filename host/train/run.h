@@ -66,7 +66,8 @@ typedef struct px_run {
     int reads_each_step;          /* 1: reading metrics costs nothing on this device */
     double unigram_loss;          /* NaN: not known yet (unigram.h) */
     unsigned warned;              /* what has been said (diagnose.c) */
-    px_metrics bad;               /* metrics.bad_step >= 0: what px_run_sync found */
+    px_metrics bad;               /* metrics.bad_step >= 0: what px_run_sync found, or the last save */
+    int bad_weights;              /* 1: that save: the loss was finite, and the weights after the update are not */
 
     /* speed: seconds of steps alone, without evaluations and checkpoints */
     double job_started, timer_started;

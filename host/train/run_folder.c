@@ -197,12 +197,22 @@ static px_status write_last(px_run *run)
     return px_checkpoint_write(run->last_path, &source);
 }
 
-/* Ranks that disagree save nothing; the others go on when the file is there. */
+/* An update can overflow weights though its loss and gradient were finite. */
+static px_status check_weights(px_run *run)
+{
+    PX_TRY(px_engine_read(run->engine, PX_SECTION_PARAMETERS, run->buffer));
+    px_status status = px_parameters_check(&run->parameters, run->buffer, "the model");
+    return status == PX_OK ? PX_OK : px_fail_context(PX_ERR_NUMERIC, "after step %lld", (long long)run->state.step);
+}
+
+/* Ranks that disagree save nothing, nor do weights that are not finite, which then are so on all ranks; the others go
+ * on when the file is there. */
 px_status px_run_write_last(px_run *run)
 {
+    PX_TRY(px_run_compare_ranks(run));
+    PX_TRY(check_weights(run));
     /* progress: the step that failed is behind us */
     if (run->state.step > run->state.failed_step) run->state.rollbacks_in_a_row = 0;
-    PX_TRY(px_run_compare_ranks(run));
     PX_TRY(px_run_gather_hidden(run));
     if (px_run_leads(run)) PX_TRY(write_last(run));
     PX_TRY(px_comm_wait_for_root(run->comm));

@@ -17,7 +17,8 @@ void px_run_folder_locked(const px_run *run);
 void px_run_folder_undo(px_run *run, int created);
 px_status px_run_write_config(px_run *run);
 px_status px_run_write_best(px_run *run, const px_run_state *state);
-/* last.safetensors with everything, after metrics.jsonl was flushed. The caller has called px_run_sync. */
+/* last.safetensors with everything, after metrics.jsonl was flushed. The caller has called px_run_sync.
+ * PX_ERR_NUMERIC, on every rank and with nothing written: a weight is not finite. */
 px_status px_run_write_last(px_run *run);
 /* Engine and state as the checkpoint (kind LAST) has them. */
 px_status px_run_restore(px_run *run, const px_checkpoint *from);

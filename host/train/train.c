@@ -86,12 +86,11 @@ static px_status settle_best(px_run *run)
     return PX_OK;
 }
 
-/* The checkpoint comes first: what follows (the rest of an interval, an evaluation at a step where none is due, the
+/* The loop has left a checkpoint: what follows (the rest of an interval, an evaluation at a step where none is due, the
  * end's own line) is of this end only. A run that is resumed with more steps goes on from before it, as if it had never
  * ended. */
 static px_status finish(px_run *run, px_end_reason reason)
 {
-    if (run->checkpoint_step != run->state.step) PX_TRY(px_run_write_last(run));
     if (run->state.interval_tokens > 0) PX_TRY(px_run_log_interval(run));
     if (run->validates && run->state.evaluated_step != run->state.step) PX_TRY(px_run_validate(run, 1));
     PX_TRY(settle_best(run));

@@ -43,8 +43,8 @@ PERPLEX_API void px_session_reset(px_session *session);
  *
  * log_probabilities [count] (NULL = not wanted) gets the natural logarithm of each token's probability after all that
  * came before it, -infinity where it had none; NaN for the first token after a reset, which nothing came before.
- * PX_ERR_INPUT where an id is not in the vocabulary: nothing was read then. Any other failure, here and in
- * px_session_next(), resets the session. */
+ * PX_ERR_INPUT where an id is not in the vocabulary: nothing was read then. PX_ERR_NUMERIC where weights are so large
+ * that probabilities are no numbers. Any failure but the first, here and in px_session_next(), resets the session. */
 PERPLEX_API px_status px_session_feed(px_session *session, const int32_t *ids, size_t count, double *log_probabilities);
 
 /** What comes next: probabilities [V] of every token after all that was read; they sum to 1.

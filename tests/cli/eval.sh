@@ -109,4 +109,16 @@ run tokenize --data other.txt --vocabulary model --out other.tok
 done_with "a text can be tokenised with a model's vocabulary" 0
 run eval --model model --data other.tok --json
 must "a token file scores as its text does" near "$(json loss)" "$loss" 1e-12
+
+# ---- weights that are finite, and so large that nothing can be computed from them
+run train --data text.txt --run huge --hidden 8 --batch 4 --steps 8 --threads 1 --layers 3 --cell relu --optimizer sgd --lr 1e6 \
+    --clip 0 --warmup-steps 0 --schedule constant --max-steps 1 --no-report --no-tensorboard
+refuses "what is no number is no result" 1 'huge: gives probabilities that are no numbers' eval --model huge --data text.txt
+refuses "nor in JSON" 1 'huge: gives probabilities' eval --model huge --data text.txt --json
+refuses "nor a table of tokens" 1 'huge: gives probabilities' eval --model huge --data text.txt --per-token huge.tsv
+refuses "nor a part of a mean" 1 'huge: gives probabilities' eval --model model huge --data text.txt
+refuses "nor of a mixture" 1 'huge: gives probabilities' ngram --order 2 --data text.txt --model huge
+run eval --model huge --data text.txt --lines
+done_with "nor for lines" 1
+must "lines that are no numbers are not printed" bash -c '! grep -q nan "$1"' - "$OUT"
 finish

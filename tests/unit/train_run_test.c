@@ -51,6 +51,14 @@ static int gone(void **state)
 
 static void set(const char *name, const char *value) { assert_px_ok(px_config_set(&config, name, value)); }
 
+/* The next training is another run. */
+static void run_again_as(const char *name)
+{
+    free((char *)run);
+    run = strdup(scratch_path(folder, name));
+    set("run", run);
+}
+
 static px_run_state saved_state(const char *name)
 {
     px_checkpoint checkpoint;
@@ -326,9 +334,7 @@ static void a_loss_that_is_not_finite_stops_the_run_at_its_last_good_checkpoint(
         char name[32];
         snprintf(name, sizeof name, "run-%s", engines[e]);
         set("device", engines[e]);
-        free((char *)run);
-        run = strdup(scratch_path(folder, name));
-        set("run", run);
+        run_again_as(name);
         set("checkpoint-every", "1");
         assert_px_fails(px_train_start(&config, NULL, &result), PX_ERR_NUMERIC, "--lr below 1000");
         assert_false(result.finished);
@@ -345,6 +351,46 @@ static void a_loss_that_is_not_finite_stops_the_run_at_its_last_good_checkpoint(
         assert_px_fails(px_train_resume(run, NULL, NULL, &result), PX_ERR_NUMERIC, "not finite");
         assert_int_equal(saved_state("last.safetensors").step, failed - 1);
     }
+}
+
+/* A huge decay overflows weights whose loss and gradient are finite, step after step, to the end. */
+static void set_to_overflow(void)
+{
+    set("clip", "0");
+    set("lr", "1000000");
+    set("weight-decay", "1");
+}
+
+static void weights_that_are_not_finite_are_never_saved(void **state)
+{
+    (void)state;
+    set_to_overflow();
+    set("checkpoint-every", "1");
+    assert_px_fails(px_train_start(&config, NULL, &result), PX_ERR_NUMERIC, "the weights after it are not finite");
+    assert_finite("last.safetensors");
+    int failed;
+    assert_int_equal(sscanf(px_error_message(), "step %d", &failed), 1);
+    assert_int_equal(saved_state("last.safetensors").step, failed - 1);
+    assert_int_equal(count_events(run, "stop"), 1);
+
+    /* nor where the run would have ended just there */
+    char steps[32];
+    snprintf(steps, sizeof steps, "%d", failed);
+    run_again_as("ends");
+    set("checkpoint-every", "0");
+    set("max-steps", steps);
+    assert_px_fails(px_train_start(&config, NULL, &result), PX_ERR_NUMERIC, "the weights after it are not finite");
+    assert_false(result.finished);
+    assert_int_equal(saved_state("last.safetensors").step, 0);
+
+    /* and a rollback goes on from the checkpoint before */
+    run_again_as("goes-back");
+    set("on-nan", "rollback");
+    set("rollback-factor", "0.000001");
+    assert_px_ok(px_train_start(&config, NULL, &result));
+    assert_true(result.finished && result.steps == failed);
+    assert_int_equal(count_events(run, "rollback"), 1);
+    assert_finite("last.safetensors");
 }
 
 static void rollback_goes_on_with_a_smaller_rate(void **state)
@@ -607,6 +653,7 @@ int main(void)
         TEST(plateau_divides_the_rate_where_validation_stalls),
         TEST(averages_are_the_mean_of_the_weights_after_each_step),
         TEST(a_loss_that_is_not_finite_stops_the_run_at_its_last_good_checkpoint),
+        TEST(weights_that_are_not_finite_are_never_saved),
         TEST(rollback_goes_on_with_a_smaller_rate),
         TEST(rollback_gives_up_where_it_makes_no_progress),
         TEST(a_full_disk_ends_the_run_with_the_checkpoint_before),
