@@ -225,6 +225,9 @@ static px_status group_edges(reading *r)
 px_status px_machine_read(const char *text, size_t bytes, const char *source, px_machine **machine)
 {
     reading r = {.machine = calloc(1, sizeof *r.machine), .source = source};
+    const size_t mark = bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* a byte order mark */
+    text += mark;
+    bytes -= mark;
     char *copy = malloc(bytes + 1);
     px_status status = r.machine && copy ? PX_OK : no_memory(&r);
     if (status == PX_OK && memchr(text, 0, bytes)) status = px_fail(PX_ERR_INPUT, "%s: not a text", source);

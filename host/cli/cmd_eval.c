@@ -269,6 +269,13 @@ static px_status check_alone(const eval_flags *flags)
     return PX_OK;
 }
 
+static void settle_steps(eval_flags *flags)
+{
+    if (flags->steps && flags->dynamic.rate) px_note("--steps has no effect: windows are of --dynamic-steps");
+    if (flags->steps && flags->lines) px_note("--steps has no effect: lines are scored side by side");
+    if (!flags->steps) flags->steps = DEFAULT_STEPS;
+}
+
 static px_status check_flags(eval_flags *flags, const px_config *config)
 {
     if (flags->models.count == 0 && flags->split_of[0]) flags->models.value[flags->models.count++] = flags->split_of[0];
@@ -286,13 +293,16 @@ static px_status check_flags(eval_flags *flags, const px_config *config)
         return px_fail(PX_ERR_ARGUMENT, "--split-of %s %s: the part is valid or test", flags->split_of[0],
                        flags->split_of[1]);
     if (flags->lines && flags->split_of[0])
-        return px_fail(PX_ERR_ARGUMENT, "--lines: needs --data FILE, whose lines are scored");
+        return px_fail(PX_ERR_ARGUMENT,
+                       "--lines and --split-of: a part of a text is cut anywhere, not between lines; give --model M "
+                       "--data FILE, whose lines are scored");
     if (flags->lines && flags->per_token) return px_fail(PX_ERR_ARGUMENT, "--lines and --per-token: give one of them");
     if (flags->lines && flags->batch > 1)
         return px_fail(PX_ERR_ARGUMENT, "--lines and --batch: each line is a stream of its own; leave --batch out");
     if (flags->json && flags->per_token && strcmp(flags->per_token, "-") == 0)
         return px_fail(PX_ERR_ARGUMENT,
                        "--per-token - and --json: both are for standard output; give --per-token FILE");
+    settle_steps(flags);
     if ((int64_t)flags->batch * flags->steps > INT32_MAX)
         return px_fail(PX_ERR_ARGUMENT, "--batch %d --steps %d: too many tokens a window; lower one of them",
                        flags->batch, flags->steps);
@@ -313,7 +323,7 @@ static px_status evaluate(px_command_line *line, void *context)
 
 int px_cmd_eval(int argc, char **argv)
 {
-    eval_flags flags = {.dynamic = PX_DYNAMIC_FLAGS_START, .batch = 1, .steps = DEFAULT_STEPS};
+    eval_flags flags = {.dynamic = PX_DYNAMIC_FLAGS_START, .batch = 1};
     const px_flag own[] = {
         {"model", "M ...", PX_FLAG_LIST, &flags.models, 0, 0,
          "the model, or several; if not given, that of --split-of"},

@@ -180,10 +180,11 @@ static px_status show_model(const char *path, int json)
 static px_status show(px_command_line *line, void *context)
 {
     const info_flags *flags = context;
-    const char *path = line->positional[0];
+    const char *path = line->positional_count ? line->positional[0] : NULL;
     int is_model;
+    if (flags->devices && path) return px_fail(PX_ERR_ARGUMENT, "info: --devices and %s: give one of them", path);
     if (flags->devices) return show_devices(flags->json);
-    if (line->positional_count == 0)
+    if (!path)
         return px_fail(PX_ERR_ARGUMENT,
                        "info: of what? give a .safetensors file, a run folder or a token file; or --devices");
     PX_TRY(px_input_is_model(path, &is_model));

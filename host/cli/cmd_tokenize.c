@@ -87,9 +87,31 @@ static px_status read_given(const tokenize_flags *flags, const px_corpus_request
     return flags->vocabulary_from.count ? count_vocabulary(&flags->vocabulary_from, request, given) : PX_OK;
 }
 
-static px_status tokenize_text(const px_config *config, const tokenize_flags *flags, px_progress *progress,
+/* A vocabulary that is there is used as it is. */
+static px_status check_given(const px_command_line *line, const tokenize_flags *flags, const px_vocabulary *given)
+{
+    static const char *const bounds[] = {"min-count", "max-vocab"};
+    if (!flags->vocabulary) return PX_OK;
+    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
+        if (px_command_line_typed(line, bounds[i]))
+            return px_fail(PX_ERR_ARGUMENT,
+                           "--%s: bounds a vocabulary that is made, and --vocabulary %s is one; leave "
+                           "one of them out",
+                           bounds[i], flags->vocabulary);
+    const px_text_options options = px_vocabulary_options(given), typed = line->config->corpus.text;
+    const char *flag = px_command_line_typed(line, "level") && typed.level != options.level               ? "level"
+                       : px_command_line_typed(line, "normalise") && typed.normalise != options.normalise ? "normalise"
+                                                                                                          : NULL;
+    if (!flag) return PX_OK;
+    return px_fail(PX_ERR_ARGUMENT, "--%s %s: %s has tokens of level %s, normalise %s; leave --%s out", flag,
+                   px_command_line_typed(line, flag), flags->vocabulary, px_level_name(options.level),
+                   px_normalise_name(options.normalise), flag);
+}
+
+static px_status tokenize_text(const px_command_line *line, const tokenize_flags *flags, px_progress *progress,
                                char name[PX_PATHS_NAME_BYTES], px_tokenize_result *result, px_vocabulary **vocabulary)
 {
+    const px_config *config = line->config;
     px_vocabulary *given = NULL;
     px_corpus_request request;
     px_run_text_request(config, &request);
@@ -97,6 +119,7 @@ static px_status tokenize_text(const px_config *config, const tokenize_flags *fl
     request.progress = px_progress_hook_what;
     request.progress_context = progress;
     px_status status = read_given(flags, &request, &given);
+    if (status == PX_OK) status = check_given(line, flags, given);
     request.vocabulary = given;
     if (given) request.text = px_vocabulary_options(given);
     if (given) request.text.invalid = (int)config->corpus.text.invalid;
@@ -141,7 +164,7 @@ static px_status tokenize(px_command_line *line, void *context)
     if (flags->out) PX_TRY(px_signals_remove_unfinished(flags->out));
     px_progress_start(&progress, stderr);
     px_status status = flags->ids.count ? tokenize_ids(line, flags, &progress, name, &result, &vocabulary)
-                                        : tokenize_text(line->config, flags, &progress, name, &result, &vocabulary);
+                                        : tokenize_text(line, flags, &progress, name, &result, &vocabulary);
     px_progress_clear(&progress);
     if (status == PX_OK) status = print_result(&result, vocabulary, name, flags);
     px_vocabulary_destroy(vocabulary);

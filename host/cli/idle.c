@@ -52,17 +52,22 @@ static const char *alpha(const px_config *c) { return of_optimizers(c, PX_USES_A
 
 static const char *epsilon(const px_config *c) { return of_optimizers(c, PX_USES_EPSILON); }
 
-static const char *vocabulary_from(const px_config *c) { return c->init_from ? NULL : "it is for --init-from"; }
-
-static const char *initial(const px_config *c)
+/* Tokens of the text that the model lacks are drawn, too; weights between hidden units never. */
+static const char *drawn(const px_config *c)
 {
-    return c->init_from && c->vocabulary_from == PX_VOCABULARY_FROM_MODEL ? "all weights are those of --init-from"
-                                                                          : NULL;
+    return c->init_from && c->vocabulary_from == PX_VOCABULARY_FROM_MODEL ? "--init-from gives all weights" : NULL;
+}
+
+static const char *recurrent(const px_config *c) { return c->init_from ? "--init-from gives these weights" : NULL; }
+
+static const char *vocabulary_from(const px_config *c)
+{
+    return c->init_from ? NULL : "it is for --init-from; the vocabulary is the text's";
 }
 
 static const char *gain(const px_config *c)
 {
-    if (c->init_from) return initial(c);
+    if (c->init_from) return recurrent(c);
     return c->model.init_recurrent == PX_INIT_RECURRENT_SAME ? "it is for --init-recurrent orthogonal and identity"
                                                              : NULL;
 }
@@ -129,11 +134,11 @@ static const struct {
     {"beta2", betas},
     {"alpha", alpha},
     {"epsilon", epsilon},
-    {"vocabulary-from", vocabulary_from},
-    {"init", initial},
-    {"init-scale", initial},
-    {"init-recurrent", initial},
+    {"init", drawn},
+    {"init-scale", drawn},
+    {"init-recurrent", recurrent},
     {"init-gain", gain},
+    {"vocabulary-from", vocabulary_from},
     {"reset-probability", reset_probability},
     {"schedule-steps", cosine},
     {"lr-min", cosine},

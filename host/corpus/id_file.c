@@ -1,6 +1,8 @@
 /* Raw token ids: see id_file.h. */
 #include "id_file.h"
 #include "check.h"
+#include "text_form.h"
+#include "token_file.h"
 
 #include <string.h>
 
@@ -40,6 +42,22 @@ static px_status take_header(const int32_t head[3], int asked, px_id_file *ids)
     return PX_OK;
 }
 
+/* Other files, which would be read as ids that mean nothing: their first bytes are long enough to be no chance. */
+static px_status refuse_other(const px_id_file *ids)
+{
+    char head[sizeof PX_TOKEN_MAGIC - 1];
+    if (ids->file.bytes < sizeof head) return PX_OK;
+    PX_TRY(px_file_read_at(&ids->file, 0, head, sizeof head));
+    if (memcmp(head, PX_TOKEN_MAGIC, sizeof head) == 0)
+        return px_fail(PX_ERR_INPUT, "%s: a token file of perplex already; use it as it is", ids->file.path);
+    if (memcmp(head, "\x93NUMPY\x01", 7) == 0 || memcmp(head, "\x93NUMPY\x02", 7) == 0)
+        return px_fail(PX_ERR_INPUT,
+                       "%s: an array of numpy with its header (.npy); write the ids alone: "
+                       "numpy.load(FILE).astype('uint16').tofile(NEW), or uint32",
+                       ids->file.path);
+    return PX_OK;
+}
+
 static px_status read_form(int asked, size_t vocabulary, px_id_file *ids)
 {
     int32_t head[3];
@@ -63,9 +81,26 @@ px_status px_id_file_open(const char *path, int id_bytes, size_t vocabulary, px_
 {
     *ids = (px_id_file){.file = {.descriptor = -1}};
     PX_TRY(px_file_open(path, &ids->file));
-    px_status status = read_form(id_bytes, vocabulary, ids);
+    px_status status = refuse_other(ids);
+    if (status == PX_OK) status = read_form(id_bytes, vocabulary, ids);
     if (status != PX_OK) px_id_file_close(ids);
     return status;
+}
+
+/* An id that is in no list: of a compressed file, which has one soon, or of another list. */
+static px_status refuse_id(const px_id_file *ids, size_t place, uint32_t id, size_t vocabulary)
+{
+    char head[PX_FORM_HEAD_BYTES];
+    const size_t bytes = ids->file.bytes < sizeof head ? ids->file.bytes : sizeof head;
+    const char *what;
+    PX_TRY(px_file_read_at(&ids->file, 0, head, bytes));
+    const px_text_form form = px_text_form_of(head, bytes, &what);
+    if (form == PX_FORM_GZIP || form == PX_FORM_ZSTD || form == PX_FORM_PACKED)
+        return px_text_form_refuse(ids->file.path, form, what);
+    return px_fail(PX_ERR_INPUT,
+                   "%s: token %zu has id %u, and the list of tokens has %zu (ids from 0); give the list of the "
+                   "tokenizer that made them%s",
+                   ids->file.path, place, id, vocabulary, ids->guessed ? ", or --id-bytes" : "");
 }
 
 /* Narrow ids lie at the front: from the end each is written at or behind where it was read. */
@@ -85,11 +120,7 @@ px_status px_id_file_read(px_id_file *ids, size_t begin, size_t n, size_t vocabu
     if (size == 2) widen(out, n);
     for (size_t i = 0; i < n; i++) {
         ids->zeros += (begin + i) % 2 && out[i] == 0;
-        if (out[i] >= vocabulary)
-            return px_fail(PX_ERR_INPUT,
-                           "%s: token %zu has id %u, and the list of tokens has %zu (ids from 0); give the list of the "
-                           "tokenizer that made them%s",
-                           ids->file.path, begin + i, out[i], vocabulary, ids->guessed ? ", or --id-bytes" : "");
+        if (out[i] >= vocabulary) return refuse_id(ids, begin + i, out[i], vocabulary);
     }
     return PX_OK;
 }

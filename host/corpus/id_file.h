@@ -15,7 +15,7 @@ typedef struct px_id_file {
 } px_id_file;
 
 /* id_bytes 0: what the header says, else as many as an id below `vocabulary` needs. PX_ERR_INPUT: missing, no whole
- * number of ids, none, cut short, a header of another kind or width. */
+ * number of ids, none, cut short, a header of another kind or width, a token file, an array of numpy. */
 px_status px_id_file_open(const char *path, int id_bytes, size_t vocabulary, px_id_file *ids);
 /* Ids [begin, begin + n), n at most PX_ID_FILE_PART. PX_ERR_INPUT for one that is not below `vocabulary`. */
 enum { PX_ID_FILE_PART = 1 << 16 };

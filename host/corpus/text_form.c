@@ -27,6 +27,8 @@ static const struct {
     {"7z\xBC\xAF\x27\x1C", 6, PX_FORM_PACKED, "7z"},
 };
 
+enum { WIDE_BYTES = 64 };
+
 /* ASCII in units of 2 or 4 bytes has its zeros always in the same places: 1 where, in every whole unit, byte `place`
  * alone is not 0. */
 static int is_wide(const unsigned char *head, size_t bytes, size_t unit, size_t place)
@@ -38,11 +40,20 @@ static int is_wide(const unsigned char *head, size_t bytes, size_t unit, size_t 
     return units >= LEAST_UNITS;
 }
 
+/* The header of a tar archive's first file. */
+static int is_tar(const unsigned char *head, size_t bytes)
+{
+    enum { AT = 257 };
+    return bytes >= AT + 5 && memcmp(head + AT, "ustar", 5) == 0 && memchr(head, 0, 100);
+}
+
 px_text_form px_text_form_of(const void *start, size_t bytes, const char **what)
 {
     static const char pi[] = "\x31\x41\x59\x26\x53\x59"; /* begins every block of bzip2 */
     const unsigned char *head = start;
-    if (bytes > PX_FORM_HEAD_BYTES) bytes = PX_FORM_HEAD_BYTES;
+    *what = "tar";
+    if (is_tar(head, bytes)) return PX_FORM_PACKED;
+    if (bytes > WIDE_BYTES) bytes = WIDE_BYTES;
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
         if (bytes < forms[i].bytes || memcmp(head, forms[i].magic, forms[i].bytes) != 0) continue;
         if (head[0] == 'B' && (bytes < 10 || memcmp(head + 4, pi, 6) != 0)) continue;
@@ -63,7 +74,7 @@ px_status px_text_form_refuse(const char *name, px_text_form form, const char *w
     if (form == PX_FORM_FOREIGN)
         return px_fail(PX_ERR_INPUT, "%s: %s, and UTF-8 is needed; make it so: iconv -f %s -t UTF-8 FILE >NEW", name,
                        what, what);
-    if (form == PX_FORM_PACKED && (strcmp(what, "unzip") == 0 || strcmp(what, "7z") == 0))
+    if (form == PX_FORM_PACKED && (strcmp(what, "unzip") == 0 || strcmp(what, "7z") == 0 || strcmp(what, "tar") == 0))
         return px_fail(PX_ERR_INPUT, "%s: an archive, not a text; unpack it with %s and give the files in it", name,
                        what);
     return px_fail(PX_ERR_INPUT, "%s: a compressed file, not a text; unpack it: %s -dc FILE >NEW", name, what);

@@ -14,7 +14,7 @@ typedef enum px_text_form {
     PX_FORM_PACKED /* compressed in another way */
 } px_text_form;
 
-enum { PX_MARK_BYTES = 3, PX_FORM_HEAD_BYTES = 64 /* as many bytes of the start as are looked at */ };
+enum { PX_MARK_BYTES = 3, PX_FORM_HEAD_BYTES = 264 /* as many bytes of the start as are looked at */ };
 
 /* *what names the encoding as iconv does ("UTF-16LE") or the program that unpacks ("bzip2"); NULL for plain text. */
 px_text_form px_text_form_of(const void *head, size_t bytes, const char **what);

@@ -11,6 +11,23 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* PX_ERR_INPUT where the folder is what perplex export makes. */
+static px_status check_export(const char *folder)
+{
+    char *weights;
+    struct stat info;
+    if (asprintf(&weights, "%s/model.safetensors", folder) < 0)
+        return px_fail(PX_ERR_MEMORY, "%s: no memory to read it", folder);
+    int there = stat(weights, &info) == 0;
+    free(weights);
+    if (!there) return PX_OK;
+    return px_fail(
+        PX_ERR_INPUT,
+        "%s: holds weights without configuration and vocabulary, as of perplex export; make a model of them: "
+        "perplex import %s/model.safetensors --vocab %s/model.json --out MODEL.safetensors",
+        folder, folder, folder);
+}
+
 px_status px_model_file_find(const char *path, int wants_last, char **found, int *from_last)
 {
     static const char *const names[] = {"best.safetensors", "last.safetensors"};
@@ -31,6 +48,7 @@ px_status px_model_file_find(const char *path, int wants_last, char **found, int
         free(*found);
         *found = NULL;
     }
+    PX_TRY(check_export(path));
     return px_fail(PX_ERR_INPUT, "%s: a folder without %slast.safetensors; name a model file or a run folder", path,
                    wants_last ? "" : "best.safetensors or ");
 }

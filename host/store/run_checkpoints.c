@@ -258,7 +258,11 @@ px_status px_run_open_newest(const char *folder, px_checkpoint *checkpoint, char
     if (status == PX_OK || !is_damage(status)) return status;
     snprintf(damage, PX_RUN_DAMAGE_BYTES, "%s", px_error_message());
     PX_TRY(list_kept(folder, &steps, &count));
-    if (count == 0) status = px_fail(status, "%s", damage);
+    if (count == 0)
+        status = px_fail(status,
+                         "%s; there is no older checkpoint to go on from: get the file back, or begin a new run in "
+                         "another folder (with --init-from %s from the best model so far)",
+                         damage, folder);
     for (size_t i = 0; i < count && is_damage(status); i++) {
         PX_TRY_GOTO(status, kept_path(folder, steps[i], &path), done);
         status = open_state(path, checkpoint);

@@ -42,15 +42,19 @@ static px_status introduce_parts(const px_run *run)
 }
 
 /* The vocabulary of a plain text is that of its training part; a token file's counts the whole file where it was made
- * of that. */
+ * of that, and has no token then that never comes. Another tool's list of pieces was made of its own texts. */
 static void warn_of_vocabulary(const px_run *run)
 {
     const px_corpus *corpus = &run->corpus;
+    if (px_level_is_pieces(px_vocabulary_options(corpus->vocabulary).level)) return;
     int cut_from_data = (length(corpus->valid) > 0 && corpus->valid.tokens == corpus->data) ||
                         (length(corpus->test) > 0 && corpus->test.tokens == corpus->data);
     int64_t counted = 0;
-    for (int32_t id = 0; id < px_vocabulary_size(corpus->vocabulary); id++)
-        counted += px_vocabulary_frequency(corpus->vocabulary, id);
+    for (int32_t id = 0; id < px_vocabulary_size(corpus->vocabulary); id++) {
+        const int64_t frequency = px_vocabulary_frequency(corpus->vocabulary, id);
+        if (id > 0 && frequency == 0) return;
+        counted += frequency;
+    }
     if (cut_from_data && counted == (int64_t)px_tokens_count(corpus->data))
         px_run_line(run, "warning: the token file's vocabulary was made of its validation and test parts, too; perplex "
                          "tokenize --vocabulary-from TRAIN makes "

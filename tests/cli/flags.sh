@@ -14,7 +14,7 @@ refuses "ngram has --level" 2 'use --level byte or --invalid replace$' ngram --d
 head -c 70000 /dev/zero | tr '\0' a >long.txt
 refuses "tokenize: a word that is too long" 2 'more than 65536 bytes; use --level char or byte$' tokenize --data long.txt --level word
 PERPLEX_CUDA_MODULE=/nowhere refuses "a device that is not there" 2 'or use --device cpu$' sample --model model --device cuda
-for command in train eval sample tokenize info report runs inspect ngram construct export import bench; do
+for command in train eval sample tokenize info report runs inspect ngram construct export import bench average top; do
     "$PERPLEX" $command --help >/dev/null 2>&1 || continue
     refuses "$command: a flag of no command" 2 "--no-such-flag: no such flag of $command" $command --no-such-flag
 done
@@ -38,16 +38,33 @@ idle '--average-from 2' '--average from' --average-from 2
 idle '--split 0.9,0.05,0.05' 'all of --data is trained on' --split 0.9,0.05,0.05 --valid text.txt --test text.txt
 idle 'the last share of --split, 0.05' '--split 0.95,0.05,0 trains on it' --test text.txt
 idle '--warmup-steps 4' 'rises to the end' --warmup-steps 4
+idle '--vocabulary-from text' 'for --init-from' --vocabulary-from text
+idle '--init-scale 2' 'gives all weights' --hidden 24 --init-from model --init-scale 2
+idle '--init-recurrent same' 'gives these weights' --hidden 24 --init-from model --init-recurrent same
+idle '--init-gain 2' 'gives these weights' --hidden 24 --init-from model --init-gain 2
 run train --data text.txt --run short --hidden 8 --batch 4 --steps 8 --max-steps 4 --threads 1 --no-report
 must "the default of --warmup-steps is not held against a short trial" test ! "$(grep -c 'rises to the end' "$OUT" "$ERR" | grep -v ':0')"
 idle '--reset-probability 0.1' 'random' --partition random --reset-probability 0.1
-idle '--vocabulary-from text' '--init-from' --vocabulary-from text
-run train --data text.txt --init-from model --run from --max-steps 4 --warmup-steps 0 --threads 1 --init-scale 2 --no-report
-must "initial weights beside those of a model are said to be idle" grep -q '^warning: --init-scale 2 has no effect: all weights are those of --init-from' "$OUT"
 run train --config idle/config --run again
 must "what a run's own file holds is not asked" test -z "$(grep '^warning: ' "$OUT")"
 run train --data text.txt --run works --hidden 8 --layers 2 --max-steps 4 --warmup-steps 2 --threads 1 --dropout-between 0.3 --optimizer momentum --momentum 0.5 --no-report
 must "flags that have an effect are not spoken of" test -z "$(grep '^warning: ' "$OUT")"
+
+# ---- eval, tokenize, info
+run eval --model model --data text.txt --dynamic 0.01 --steps 9
+must "eval: --steps has no effect beside --dynamic" grep -q '^note: --steps has no effect: .*--dynamic-steps' "$ERR"
+run eval --model model --data text.txt --lines --steps 9
+must "nor beside --lines" grep -q '^note: --steps has no effect: ' "$ERR"
+run eval --model model --data text.txt --steps 9
+must "else nothing is said" test ! -s "$ERR"
+refuses "eval: --lines of a part of a run" 2 '--lines and --split-of: .*--data FILE' eval --split-of model test --lines --data text.txt
+refuses "tokenize: a level that is not the vocabulary's" 2 '--level word: model has tokens of level char' tokenize --data text.txt --vocabulary model --level word
+refuses "nor another normalisation" 2 '--normalise letters: model has tokens of level char, normalise none' tokenize --data text.txt --vocabulary model --normalise letters
+refuses "a given vocabulary is not cut" 2 '--max-vocab: .*--vocabulary model' tokenize --data text.txt --vocabulary model --max-vocab 9
+refuses "nor by counts" 2 '--min-count: .*--vocabulary model' tokenize --data text.txt --vocabulary model --min-count 2
+run tokenize --data text.txt --vocabulary model --level char
+done_with "its own level may be named" 0
+refuses "info: of a model or of devices" 2 '--devices and model: give one of them' info model --devices
 
 # ---- sample
 run sample --model model --length 60 --greedy

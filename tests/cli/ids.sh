@@ -64,6 +64,12 @@ refuses "a version to come" 2 'ids of llm.c, version 9' tokenize --ids later.bin
 refuses "questions with their answers" 2 'not a text of ids' tokenize --ids questions.bin --tokens characters.json
 refuses "a width that the header denies" 2 'the header of llmc.bin says 2' tokenize --ids llmc.bin --tokens characters.json --id-bytes 4
 : >empty.bin
+refuses "a token file of perplex is no file of ids" 2 'text.tok: a token file of perplex already' tokenize --ids text.tok --tokens characters.json
+{ printf '\223NUMPY\001\000v\000'; head -c 118 /dev/zero | tr '\0' ' '; cat ids.bin; } >ids.npy
+refuses "nor is an array with numpy's header" 2 'ids.npy: an array of numpy.*tofile' tokenize --ids ids.npy --tokens characters.json
+{ gzip -c ids.bin; printf '\0'; } >even.gz
+head -c $(($(stat -c %s even.gz) / 2 * 2)) even.gz >ids.gz
+refuses "nor is a compressed file" 2 'ids.gz: a compressed file.*gzip -dc' tokenize --ids ids.gz --tokens characters.json
 refuses "no ids" 2 'empty.bin: empty' tokenize --ids empty.bin --tokens characters.json
 refuses "3 bytes" 2 'an id has 2 or 4 bytes' "${I[@]}" characters.json --id-bytes 3
 refuses "the list is not written over" 2 'is read here' "${I[@]}" characters.json --out characters.json
@@ -146,6 +152,8 @@ must "what is no piece becomes bytes" test "$(cat "$OUT")" = $'caf\xc3\xa9'
 run sample --model sp --prompt $'the  end\n' --length 0
 must "spaces and line ends, too" test "$(cat "$OUT"; echo .)" = $'the  end\n.'
 refuses "GPT-2's pieces may lack a byte" 2 'lacks the piece|lacks the character' sample --model gpt2 --prompt 'QQ' --length 1
+run train --data gpt2.tok --run unsaid --hidden 8 --batch 4 --steps 8 --max-steps 2 --threads 1 --no-report
+must "a tool's list of pieces is not said to be made of this text" bash -c '! grep -q vocabulary-from "$1"' - "$OUT"
 refuses "text is not read as pieces" 2 'text.txt: a text, and pieces' train --data text.txt --level sentencepiece --run none
 refuses "pieces are not normalised here" 2 '--normalise letters: pieces' tokenize --ids sp.bin --tokens sp.vocab --normalise letters
 finish

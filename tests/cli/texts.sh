@@ -171,4 +171,12 @@ run tokenize --data first.txt --config level.config --level word --json
 must "a file's setting is overridden without a word" test ! -s "$ERR"
 run eval --split-of one valid --split-of one test --json
 must "pairs too" grep -q '^note: --split-of: given more than once' "$ERR"
+# ---- archives
+tar -cf many.tar first.txt second.txt
+gzip -c many.tar >many.tgz
+for file in many.tar many.tgz; do
+    for level in byte char word; do
+        refuses "$file, $level: an archive is no text" 2 "$file: an archive.*with tar" tokenize --data $file --level $level
+    done
+done
 finish

@@ -48,6 +48,11 @@ for nonlinearity in tanh relu; do
     done
 done
 
+printf '\357\273\277a x 1 b\r\nb y 1 a\r\n' >marked.automaton
+run construct --automaton marked.automaton --out marked.safetensors --json
+done_with "a byte order mark is no part of the first state's name" 0
+must "so there are two states" test "$(json states)" = 2
+
 # ---- a large automaton: sums over many units must not lose the probabilities
 awk 'BEGIN { seed = 7
     for (s = 0; s < 60; s++) {

@@ -178,6 +178,9 @@ for file in torn3/run/last.safetensors torn3/run/checkpoint-*; do truncate -s 10
 job torn3 "${FLAGS[@]}" --keep 2 --checkpoint-every 50
 done_with "where none is whole that is said" 2
 must "nothing is started over an old run" grep -q 'none of the 2 older checkpoints is whole' "$ERR"
+rm torn3/run/checkpoint-*
+run train --resume torn3/run
+must "without older ones it says what is left to do" grep -q 'no older checkpoint to go on from: .*--init-from' "$ERR"
 begin clock "${ENDLESS[@]}" --checkpoint-every 1s --valid-every 0 --epochs 0 --keep 3
 wait_for test -f clock/run/checkpoint-000000000.safetensors
 must "a checkpoint is written when its time has come" test -f clock/run/checkpoint-000000000.safetensors

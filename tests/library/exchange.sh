@@ -95,6 +95,7 @@ for flags in '--level byte' '--level char --embed 8 --tied' '--level word --laye
     run import out/model.safetensors --out again.safetensors --vocab run --cell "$cell"
     must "a model is a list too" cmp back.safetensors again.safetensors
 done
+refuses "a folder of an export is said to be one" 2 'out: holds weights.*perplex import out/model.safetensors --vocab out/model.json' eval --model out --data text.txt
 run export --model run --out named.safetensors
 must "a name may be given instead of a folder" test -s named.safetensors -a -s named.json
 must "the exported file holds weights only" bash -c '! grep -qa "state\.\|perplex\.config" named.safetensors'
