@@ -201,6 +201,20 @@ variants() {
     "$program" bench --compare "$logs/variants-step.json" "$logs/variants-persistent.json" || true
 }
 
+# The same for cells with gates, as wide as fit on the chip.
+variants_gates() {
+    local cell variant
+    for cell in gru lstm; do
+        for variant in step persistent; do
+            "$program" bench --json --device "$device" --cell "$cell" --recurrence "$variant" --sweep hidden=256,512 --sweep batch=1,32 --steps 64 \
+                --vocab 28 --precision bf16 >"$logs/variants-$cell-$variant.json" && continue
+            [ "$variant" = persistent ] || return 1
+            skip "persistent: not on this GPU"
+        done
+        "$program" bench --compare "$logs/variants-$cell-step.json" "$logs/variants-$cell-persistent.json" || true
+    done
+}
+
 # The GPU beside the CPU engine of the same machine: the ratio, and the size from which it is worth it.
 crossover() {
     "$program" bench --json --device "cpu,$device" --sweep hidden=64,256,1024 --sweep batch=32 --sweep steps=35 --sweep vocab=28 >"$out/crossover.json"
@@ -209,9 +223,11 @@ crossover() {
 peers() {
     [ -f bench/peers/run.py ] || skip "bench/peers/run.py is not there"
     "$python" -c 'import torch; assert torch.cuda.is_available()' || skip "$python has no PyTorch that sees a GPU"
+    local chip=
+    [ "$1" = bf16 ] && chip=,gru-chip,lstm-chip # 512 units fit on the chip in bf16 alone
     # compiling takes half a minute each: that variant joins where $2 says, the one in a CUDA graph everywhere
     "$python" bench/peers/run.py --perplex "$program" --torch-python "$python" --device "$device" --precision "$1" --threads 1 --rounds 3 --seconds 0.3 \
-        --cases chars,chars-256,wide,one-stream,gpu-512-32,gpu-512-64,gpu-512-128,gpu-512-256,gpu-1024-32,gpu-1024-128,gru,lstm \
+        --cases chars,chars-256,wide,one-stream,gpu-512-32,gpu-512-64,gpu-512-128,gpu-512-256,gpu-1024-32,gpu-1024-128,gru,lstm$chip \
         --variants rnn,rnn-graph,rnn-compile --compile-cases "$2" --out "$logs/peers-$1"
     local status=$?
     cp "$logs/peers-$1/peers.json" "$out/peers-$1.json"
@@ -348,7 +364,7 @@ kernel_times() {
 
 # ---- the rounds ------------------------------------------------------------------------------------------------------
 
-export -f machine unpack compile devices conformance kernels cases kernel_speeds engine sanitizer measure variants crossover peers targets ranks training_text train precision resume kernel_times skip
+export -f machine unpack compile devices conformance kernels cases kernel_speeds engine sanitizer measure variants variants_gates crossover peers targets ranks training_text train precision resume kernel_times skip
 export round root out build device python logs cores program tests
 libraries=$build/libraries/usr/lib/x86_64-linux-gnu
 export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} LIBRARY_PATH=$libraries${LIBRARY_PATH:+:$LIBRARY_PATH}
@@ -383,6 +399,7 @@ round_speed() {
     part kernel_speeds 120 bash -c kernel_speeds
     part measure 150 bash -c measure
     part variants 60 bash -c variants
+    part variants_gates 40 bash -c variants_gates
     part crossover 90 bash -c crossover
     part kernel_times 60 bash -c kernel_times
 }

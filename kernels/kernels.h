@@ -72,7 +72,9 @@ typedef struct px_device_metrics {
 #define PX_STALLS(X)                                                                                                   \
     X(PERSISTENT_FORWARD, "recurrence_persistent_kernel (forward)", "the state from the other blocks of its cluster")  \
     X(PERSISTENT_BACKWARD, "recurrence_persistent_kernel (backward)",                                                  \
-      "the gradients from the other blocks of its cluster")
+      "the gradients from the other blocks of its cluster")                                                            \
+    X(GATES_FORWARD, "gates_persistent_kernel (forward)", "the state from the other blocks of its cluster")            \
+    X(GATES_BACKWARD, "gates_persistent_kernel (backward)", "the gradients from the other blocks of its cluster")
 
 typedef enum px_stall_kind {
     PX_STALL_NONE,
@@ -271,6 +273,35 @@ typedef struct px_gates_backward_args {
     int32_t n, width, t;
 } px_gates_backward_args;
 cudaError_t px_launch_gates_backward(const px_gates_backward_args *args, cudaStream_t stream);
+
+/* All steps of such a layer's window in one launch, as px_persistent_args: what stands there holds here. "wide" is
+ * [T,n, G width], gate by gate in every row.
+ *
+ * w_hh [G width out, width in]. state [S], each [T+1,n,width]: the states, row 0 before the window.
+ *
+ * Forward: row 0 of the states is read, rows 1..T are written; z wide: the inputs' terms, turned into what the cell
+ * keeps; u [T,n,width] with a lone gate, else NULL: written. bias [G width], bias_lone [width] with a lone gate.
+ * h_bf16 [T+1,n,width] (rows 1..T) or NULL: a copy of H, only where operand is PX_BF16.
+ *
+ * Backward: states are read. d_output [T,n,width]: the gradient of H_t that comes down from above (masked). z: what was
+ * kept, turned into dz; u: into the gradient of the lone gate's recurrent part. dz_bf16 wide where operand is PX_BF16:
+ * a copy. dz_hh wide, of the operand's type (bf16, or fp32), with a lone gate: the gradient of H_{t-1} W_hh. */
+typedef struct px_persistent_gates_args {
+    const void *w_hh;
+    const float *bias, *bias_lone, *d_output;
+    const uint8_t *reset;
+    float *z, *u, *state[PX_CELL_STATES_MAX];
+    px_bf16 *h_bf16, *dz_bf16;
+    void *dz_hh;
+    px_stall *stall;
+    px_precision operand;
+    px_cell cell;
+    int32_t T, n, width, multiprocessors;
+} px_persistent_gates_args;
+cudaError_t px_launch_gates_persistent_forward(const px_persistent_gates_args *args, cudaStream_t stream);
+cudaError_t px_launch_gates_persistent_backward(const px_persistent_gates_args *args, cudaStream_t stream);
+/* As px_persistent_fit_of; shared_bytes is the larger of both directions. */
+px_persistent_fit px_persistent_gates_fit_of(px_precision operand, px_cell cell, int32_t width);
 
 /* out = in, with rows of zeros where reset[row] != 0; out may be in. For H_{t-1} of a whole window before the product
  * dW_hh = sum_t (keep_t H_{t-1})^T dZ_t, and for a state before step 0. element: type of both; [rows,width]. */

@@ -15,55 +15,77 @@
 
 enum { PERSISTENT_STATE_AT = 128 }; /* bytes; the barriers stand before it */
 
-/* What both kinds of product have. STREAMS: of a cluster, at most. */
-template <px_precision OPERAND_, int WIDTH_, int BLOCKS_, int WARPS_, int SLICES_, int STREAMS_, int REST_BYTES>
-struct persistent_plan {
+/* What both kinds of product have. STREAMS: of a cluster, at most. ROWS: of a block, in the product that it makes of a
+ * state of STATE_WORDS words. One gate: its units, and one word or half a word for every unit. Of a cell with GATES
+ * gates the forward product has a row for each of a unit's gates, and the backward one takes a state with a segment of
+ * WIDTH for each gate. */
+template <px_precision OPERAND_, int WIDTH_, int BLOCKS_, int GATES_, bool BACKWARD_> struct persistent_shape {
     static constexpr px_precision OPERAND = OPERAND_;
-    static constexpr int WIDTH = WIDTH_, BLOCKS = BLOCKS_, UNITS = WIDTH / BLOCKS, WARPS = WARPS_, SLICES = SLICES_,
-                         STREAMS = STREAMS_;
-    static constexpr int THREADS = WARPS * PX_WARP, PER_WORD = OPERAND == PX_BF16 ? 2 : 1, WORDS = WIDTH / PER_WORD;
+    static constexpr int WIDTH = WIDTH_, BLOCKS = BLOCKS_, GATES = GATES_, UNITS = WIDTH / BLOCKS;
+    static constexpr int PER_WORD = OPERAND == PX_BF16 ? 2 : 1;
+    static constexpr int ROWS = UNITS * (BACKWARD_ ? 1 : GATES);
+    static constexpr int STATE_WORDS = WIDTH / PER_WORD * (BACKWARD_ ? GATES : 1);
+    static_assert(UNITS * BLOCKS == WIDTH && UNITS % 8 == 0, "a block's units make whole 16 bytes in every precision");
+    static_assert(STATE_WORDS % 32 == 0, "banks");
+};
+
+template <class SHAPE, int WARPS_, int SLICES_, int STREAMS_, int REST_BYTES> struct persistent_plan : SHAPE {
+    static constexpr int WARPS = WARPS_, SLICES = SLICES_, STREAMS = STREAMS_, THREADS = WARPS * PX_WARP;
     /* Words between rows: eight lanes that read 16 bytes each, four of a row, meet all 32 banks; sums of four columns
      * meet none twice. */
-    static constexpr int STATE_STRIDE = WORDS + 16, PARTIAL_STRIDE = UNITS + 4;
-    static constexpr int PAIRS = (STREAMS * UNITS / 2 + THREADS - 1) / THREADS; /* of units that a thread finishes */
+    static constexpr int STATE_STRIDE = SHAPE::STATE_WORDS + 16, PARTIAL_STRIDE = SHAPE::ROWS + 4;
+    /* of units that a thread finishes */
+    static constexpr int PAIRS = (STREAMS * SHAPE::UNITS / 2 + THREADS - 1) / THREADS;
     static constexpr size_t PARTIAL_AT = PERSISTENT_STATE_AT + size_t(2) * STREAMS * STATE_STRIDE * 4;
     static constexpr size_t REST_AT = PARTIAL_AT + size_t(SLICES) * STREAMS * PARTIAL_STRIDE * 4,
                             BYTES = REST_AT + REST_BYTES;
-    static_assert(UNITS * BLOCKS == WIDTH && UNITS % 8 == 0, "a block's units make whole 16 bytes in every precision");
-    static_assert(WORDS % 32 == 0, "banks");
     static_assert(BYTES <= 227 * 1024, "what a block may have");
 };
 
 /* Tensor cores: tiles of 16 units, steps of 8 words of k, 8 streams. A warp has M tiles and K steps; KEPT of these M K
  * fragments are in registers. */
-template <px_precision OPERAND, int WIDTH, int BLOCKS, int M_, int K_, int KEPT_>
+template <class SHAPE, int M, int K> struct matrix_warps {
+    static constexpr int UNIT = SHAPE::ROWS / 16 / M, SLICES = SHAPE::STATE_WORDS / 8 / K, ALL = UNIT * SLICES;
+    static_assert(UNIT * M * 16 == SHAPE::ROWS && SLICES * K * 8 == SHAPE::STATE_WORDS, "whole tiles");
+};
+
+template <px_precision OPERAND, int WIDTH, int BLOCKS, int M_, int K_, int KEPT_, int GATES = 1, bool BACKWARD = false>
 struct matrix_plan
-    : persistent_plan<OPERAND, WIDTH, BLOCKS, WIDTH / BLOCKS / 16 / M_ *(WIDTH / (OPERAND == PX_BF16 ? 16 : 8) / K_),
-                      WIDTH / (OPERAND == PX_BF16 ? 16 : 8) / K_, 8,
-                      WIDTH / BLOCKS / 16 / M_ *(WIDTH / (OPERAND == PX_BF16 ? 16 : 8) / K_) * (M_ * K_ - KEPT_) *
+    : persistent_plan<persistent_shape<OPERAND, WIDTH, BLOCKS, GATES, BACKWARD>,
+                      matrix_warps<persistent_shape<OPERAND, WIDTH, BLOCKS, GATES, BACKWARD>, M_, K_>::ALL,
+                      matrix_warps<persistent_shape<OPERAND, WIDTH, BLOCKS, GATES, BACKWARD>, M_, K_>::SLICES, 8,
+                      matrix_warps<persistent_shape<OPERAND, WIDTH, BLOCKS, GATES, BACKWARD>, M_, K_>::ALL *(M_ *K_ -
+                                                                                                             KEPT_) *
                           512> {
-    static constexpr int M = M_, K = K_, FRAGMENTS = M * K, KEPT = KEPT_, UNIT_WARPS = WIDTH / BLOCKS / 16 / M;
-    static_assert(UNIT_WARPS * M * 16 * BLOCKS == WIDTH && matrix_plan::SLICES * K * 8 == matrix_plan::WORDS,
-                  "whole tiles");
+    static constexpr int M = M_, K = K_, FRAGMENTS = M * K, KEPT = KEPT_,
+                         UNIT_WARPS = matrix_plan::WARPS / matrix_plan::SLICES;
     static_assert(K % 2 == 0, "a lane reads the state of two steps at once");
 };
 
 /* fp32 multiplications. A lane has tiles of 4 units by QUADS quads of k; LANES of a warp's lanes stand along the units
  * and 32 / LANES along k. KEPT tiles follow each other along k in registers, REST more in shared memory. GROUP streams
  * are multiplied at a time. */
-template <int WIDTH, int BLOCKS, int LANES_, int QUADS_, int KEPT_, int REST_, int GROUP_, int STREAMS>
+template <class SHAPE, int LANES, int QUADS, int TILES> struct vector_warps {
+    static constexpr int UNIT = SHAPE::ROWS / (LANES * 4), SLICE_K = 32 / LANES * QUADS * 4 * TILES,
+                         SLICES = SHAPE::STATE_WORDS / SLICE_K, ALL = UNIT * SLICES;
+    static_assert(UNIT * LANES * 4 == SHAPE::ROWS && SLICES * SLICE_K == SHAPE::STATE_WORDS, "whole tiles");
+};
+
+template <int WIDTH, int BLOCKS, int LANES_, int QUADS_, int KEPT_, int REST_, int GROUP_, int STREAMS, int GATES = 1,
+          bool BACKWARD = false>
 struct vector_plan
-    : persistent_plan<PX_FP32, WIDTH, BLOCKS,
-                      WIDTH / BLOCKS / (LANES_ * 4) * (WIDTH / (32 / LANES_ * QUADS_ * 4 * (KEPT_ + REST_))),
-                      WIDTH / (32 / LANES_ * QUADS_ * 4 * (KEPT_ + REST_)), STREAMS,
-                      WIDTH / BLOCKS / (LANES_ * 4) * (WIDTH / (32 / LANES_ * QUADS_ * 4 * (KEPT_ + REST_))) * REST_ *
-                          QUADS_ * 2048> {
+    : persistent_plan<
+          persistent_shape<PX_FP32, WIDTH, BLOCKS, GATES, BACKWARD>,
+          vector_warps<persistent_shape<PX_FP32, WIDTH, BLOCKS, GATES, BACKWARD>, LANES_, QUADS_, KEPT_ + REST_>::ALL,
+          vector_warps<persistent_shape<PX_FP32, WIDTH, BLOCKS, GATES, BACKWARD>, LANES_, QUADS_,
+                       KEPT_ + REST_>::SLICES,
+          STREAMS,
+          vector_warps<persistent_shape<PX_FP32, WIDTH, BLOCKS, GATES, BACKWARD>, LANES_, QUADS_, KEPT_ + REST_>::ALL *
+              REST_ * QUADS_ * 2048> {
     static constexpr int LANES = LANES_, K_LANES = 32 / LANES, QUADS = QUADS_, KEPT = KEPT_, REST = REST_,
                          TILES = KEPT + REST;
     static constexpr int GROUP = GROUP_, TILE_UNITS = LANES * 4, TILE_K = K_LANES * QUADS * 4;
-    static constexpr int UNIT_WARPS = WIDTH / BLOCKS / TILE_UNITS;
-    static_assert(UNIT_WARPS * TILE_UNITS * BLOCKS == WIDTH && vector_plan::SLICES * TILES * TILE_K == WIDTH,
-                  "whole tiles");
+    static constexpr int UNIT_WARPS = vector_plan::WARPS / vector_plan::SLICES;
     static_assert(K_LANES == 4 || K_LANES == 8, "how sums are joined");
     static_assert(STREAMS % GROUP == 0, "whole groups");
 };
@@ -80,5 +102,11 @@ struct vector_plan
 #define PX_PERSISTENT_FP32(X)                                                                                          \
     X(64, 4, 4, 2, 1, 0, 16)                                                                                           \
     X(256, 4, 8, 4, 1, 0, 16) X(512, 8, 8, 4, 1, 0, 16) X(768, 16, 4, 6, 1, 0, 16) X(1024, 16, 8, 4, 2, 2, 8)
+
+/* The same for cells that keep gates; both directions and every cell have the same plan, with warps in proportion to
+ * the gates. */
+#define PX_PERSISTENT_GATES_BF16(X) X(64, 4, 1, 4, 4) X(256, 8, 2, 8, 16) X(512, 16, 2, 8, 16)
+#define PX_PERSISTENT_GATES_TF32(X) X(64, 4, 1, 4, 4) X(256, 8, 2, 8, 16)
+#define PX_PERSISTENT_GATES_FP32(X) X(64, 4, 4, 2, 1, 0, 16) X(256, 8, 8, 4, 1, 0, 16)
 
 #endif

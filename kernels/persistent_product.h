@@ -4,26 +4,34 @@
 #ifndef PX_PERSISTENT_PRODUCT_H
 #define PX_PERSISTENT_PRODUCT_H
 
-#include "persistent_step.h"
+#include "persistent_exchange.h"
 
-/* Element (row, k) of what multiplies the state: W_hh, [out, in] as it lies in memory, or backward its transpose; 0
- * past its end. */
-template <class ELEMENT, bool BACKWARD>
-static __device__ __forceinline__ ELEMENT weight(const px_persistent_args &a, int row, int k)
+/* W_hh as it lies in memory: [GATES width, width], out by in. */
+struct persistent_weights {
+    const void *w;
+    int width;
+};
+
+/* Element (row of the block, k) of what multiplies the state: W_hh, or backward its transpose; 0 past its end. */
+template <class P, class ELEMENT, bool BACKWARD>
+static __device__ __forceinline__ ELEMENT weight(const persistent_weights &a, int rank, int row, int k)
 {
-    if (row >= a.width || k >= a.width) return 0;
-    const ELEMENT *w = static_cast<const ELEMENT *>(a.w_hh);
-    return BACKWARD ? w[static_cast<size_t>(k) * a.width + row] : w[static_cast<size_t>(row) * a.width + k];
+    const int along = BACKWARD ? k : row, every = BACKWARD ? P::WIDTH : P::UNITS; /* where the gates are */
+    const int gate = P::GATES == 1 ? 0 : along / every, at = P::GATES == 1 ? along : along % every;
+    const int unit = rank * P::UNITS + (BACKWARD ? row : at), other = BACKWARD ? at : k;
+    if (unit >= a.width || other >= a.width) return 0;
+    const size_t out = static_cast<size_t>(gate) * a.width + (BACKWARD ? other : unit);
+    return static_cast<const ELEMENT *>(a.w)[out * a.width + (BACKWARD ? unit : other)];
 }
 
 /* Word `word` of a row, as an operand. */
-template <px_precision OPERAND, bool BACKWARD>
-static __device__ __forceinline__ uint32_t weight_word(const px_persistent_args &a, int row, int word)
+template <class P, bool BACKWARD>
+static __device__ __forceinline__ uint32_t weight_word(const persistent_weights &a, int rank, int row, int word)
 {
-    if (OPERAND == PX_BF16)
-        return weight<px_bf16, BACKWARD>(a, row, 2 * word) |
-               static_cast<uint32_t>(weight<px_bf16, BACKWARD>(a, row, 2 * word + 1)) << 16;
-    return operand_word<OPERAND>(weight<float, BACKWARD>(a, row, word));
+    if (P::OPERAND == PX_BF16)
+        return weight<P, px_bf16, BACKWARD>(a, rank, row, 2 * word) |
+               static_cast<uint32_t>(weight<P, px_bf16, BACKWARD>(a, rank, row, 2 * word + 1)) << 16;
+    return operand_word<P::OPERAND>(weight<P, float, BACKWARD>(a, rank, row, word));
 }
 
 /* Keeps a value in its register: the compiler takes it for a new one, made here, and does not read it again in every
@@ -54,18 +62,18 @@ template <class P, bool BACKWARD> struct matrix_product {
     uint4 *rest; /* of this lane, [FRAGMENTS - KEPT, 32] */
     int lane, tile, slice;
 
-    __device__ __forceinline__ uint4 load(const px_persistent_args &a, int rank, int f) const
+    __device__ __forceinline__ uint4 load(const persistent_weights &a, int rank, int f) const
     {
-        const int row = rank * P::UNITS + (tile + f % P::M) * 16 + fragment_a_row(lane, 0);
+        const int row = (tile + f % P::M) * 16 + fragment_a_row(lane, 0);
         const int step = f / P::M;
         const int word = (slice * P::K + step / 2 * 2) * 8 + lane % 4 * 4 + step % 2 * 2;
         uint32_t w[4];
 #pragma unroll
-        for (int r = 0; r < 4; r++) w[r] = weight_word<P::OPERAND, BACKWARD>(a, row + r % 2 * 8, word + r / 2);
+        for (int r = 0; r < 4; r++) w[r] = weight_word<P, BACKWARD>(a, rank, row + r % 2 * 8, word + r / 2);
         return make_uint4(w[0], w[1], w[2], w[3]);
     }
 
-    __device__ __forceinline__ matrix_product(const px_persistent_args &a, int rank, unsigned char *shared)
+    __device__ __forceinline__ matrix_product(const persistent_weights &a, int rank, unsigned char *shared)
     {
         const int warp = static_cast<int>(threadIdx.x) / PX_WARP;
         lane = static_cast<int>(threadIdx.x) % PX_WARP;
@@ -82,7 +90,7 @@ template <class P, bool BACKWARD> struct matrix_product {
      * there are. */
     static constexpr int STAGED = static_cast<int>((P::REST_AT - PERSISTENT_STATE_AT) / (P::WARPS * 512));
 
-    __device__ __forceinline__ void load_kept(const px_persistent_args &a, int rank, uint4 *stage)
+    __device__ __forceinline__ void load_kept(const persistent_weights &a, int rank, uint4 *stage)
     {
 #pragma unroll
         for (int first = 0; first < P::KEPT; first += STAGED) {
@@ -135,31 +143,31 @@ template <class P, bool BACKWARD> struct matrix_product {
 template <class P, bool BACKWARD> struct vector_product {
     float4 kept[P::KEPT][P::QUADS][4];
     float4 *rest; /* of this lane, [REST, QUADS, 4, 32] */
-    int k_lane, units, slice, rank_units;
+    int k_lane, units, slice;
 
-    __device__ __forceinline__ float4 load(const px_persistent_args &a, int tile, int quad, int u) const
+    __device__ __forceinline__ float4 load(const persistent_weights &a, int rank, int tile, int quad, int u) const
     {
-        const int row = rank_units + units + u;
         const int k = (slice * P::TILES + tile) * P::TILE_K + (quad * P::K_LANES + k_lane) * 4;
-        return make_float4(weight<float, BACKWARD>(a, row, k), weight<float, BACKWARD>(a, row, k + 1),
-                           weight<float, BACKWARD>(a, row, k + 2), weight<float, BACKWARD>(a, row, k + 3));
+        float w[4];
+#pragma unroll
+        for (int q = 0; q < 4; q++) w[q] = weight<P, float, BACKWARD>(a, rank, units + u, k + q);
+        return make_float4(w[0], w[1], w[2], w[3]);
     }
 
-    __device__ __forceinline__ vector_product(const px_persistent_args &a, int rank, unsigned char *shared)
+    __device__ __forceinline__ vector_product(const persistent_weights &a, int rank, unsigned char *shared)
     {
         const int warp = static_cast<int>(threadIdx.x) / PX_WARP, lane = static_cast<int>(threadIdx.x) % PX_WARP;
         k_lane = lane % P::K_LANES;
         units = warp % P::UNIT_WARPS * P::TILE_UNITS + lane / P::K_LANES * 4;
         slice = warp / P::UNIT_WARPS;
-        rank_units = rank * P::UNITS;
         rest = reinterpret_cast<float4 *>(shared + P::REST_AT) + warp * P::REST * P::QUADS * 4 * PX_WARP + lane;
 #pragma unroll 1
         for (int p = 0; p < P::REST * P::QUADS * 4; p++)
-            rest[p * PX_WARP] = load(a, P::KEPT + p / (P::QUADS * 4), p / 4 % P::QUADS, p % 4);
+            rest[p * PX_WARP] = load(a, rank, P::KEPT + p / (P::QUADS * 4), p / 4 % P::QUADS, p % 4);
 #pragma unroll
         for (int p = 0; p < P::KEPT * P::QUADS * 4; p++) {
             float4 &v = kept[p / (P::QUADS * 4)][p / 4 % P::QUADS][p % 4];
-            v = load(a, p / (P::QUADS * 4), p / 4 % P::QUADS, p % 4);
+            v = load(a, rank, p / (P::QUADS * 4), p / 4 % P::QUADS, p % 4);
             keep(v.x), keep(v.y), keep(v.z), keep(v.w);
         }
     }

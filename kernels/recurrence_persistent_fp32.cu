@@ -1,6 +1,6 @@
 /* Phase recurrence, variant "persistent", in fp32: no tensor cores. */
 #include "persistent.h"
-#include "persistent_kernel.h"
+#include "persistent_plain.h"
 
 namespace
 {
@@ -11,8 +11,8 @@ cudaError_t launch(const px_persistent_args &a, cudaStream_t stream)
 {
     using wide = vector_plan<WIDTH, BLOCKS, LANES, QUADS, KEPT, REST, 4, STREAMS>;
     using narrow = vector_plan<WIDTH, BLOCKS, LANES, QUADS, KEPT, REST, 1, 2>;
-    return persistent_streams<wide>(a) <= 2 ? persistent_launch<narrow, vector_product, BACKWARD>(a, stream)
-                                            : persistent_launch<wide, vector_product, BACKWARD>(a, stream);
+    return persistent_streams<wide>(a) <= 2 ? persistent_launch_plain<narrow, vector_product, BACKWARD>(a, stream)
+                                            : persistent_launch_plain<wide, vector_product, BACKWARD>(a, stream);
 }
 
 } // namespace

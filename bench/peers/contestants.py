@@ -21,7 +21,7 @@ class Ours:
         self.command += ["--precision", options.precision]
         for key in ("batch", "steps", "embed", "hidden", "layers", "vocab"):
             self.command += [f"--{key}", str(case[key])]
-        self.command += ["--cell", case.get("cell", "tanh")]
+        self.command += ["--cell", case.get("cell", "tanh"), "--recurrence", case.get("recurrence", "auto")]
         self.result = self.run(0.1, ["--export", str(path)])
         self.losses = self.result["cases"][0]["losses"]
 

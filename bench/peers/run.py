@@ -23,6 +23,7 @@ from contestants import Ours, Peers
 
 # n, T, d, h, L, V: the sizes that the speed targets name. One-hot inputs are a row of W_xh to perplex, a product to nn.RNN;
 # the cases with d > 0 are the same work to everyone. cell: tanh where none is named; GRU and LSTM have nn.GRU and nn.LSTM as peers.
+# recurrence: perplex's way where auto does not take it yet.
 CASES = {
     "chars": dict(batch=32, steps=35, embed=0, hidden=512, layers=1, vocab=28),
     "chars-256": dict(batch=32, steps=35, embed=0, hidden=256, layers=1, vocab=28),
@@ -34,6 +35,8 @@ CASES = {
     "one-stream": dict(batch=1, steps=35, embed=0, hidden=256, layers=1, vocab=28),
     "gru": dict(batch=32, steps=35, embed=0, hidden=512, layers=1, vocab=28, cell="gru"),
     "lstm": dict(batch=32, steps=35, embed=0, hidden=512, layers=1, vocab=28, cell="lstm"),
+    "gru-chip": dict(batch=32, steps=35, embed=0, hidden=512, layers=1, vocab=28, cell="gru", recurrence="persistent"),
+    "lstm-chip": dict(batch=32, steps=35, embed=0, hidden=512, layers=1, vocab=28, cell="lstm", recurrence="persistent"),
     "tiny": dict(batch=4, steps=8, embed=0, hidden=32, layers=1, vocab=28),
 }
 # The speed targets on GPUs: h = 512 and 1024, T = 64, embedded words: "gpu-512-32" is h = 512 with 32 streams.

@@ -269,6 +269,12 @@ static void a_variant_is_taken_by_name_and_says_so(void **state)
         px_engine_destroy(engine);
         assert_nothing_is_left();
     }
+    for (px_cell cell = PX_CELL_GRU; cell <= PX_CELL_LSTM; cell++) {
+        px_engine *engine;
+        PX_CHECK(make_by(PX_RECURRENCE_PERSISTENT, cell, &engine));
+        assert_int_equal(px_engine_recurrence(engine), PX_RECURRENCE_PERSISTENT);
+        px_engine_destroy(engine);
+    }
 }
 
 /* auto is a function of device, shapes and version: neither a second creation nor other free memory changes it. */
@@ -291,6 +297,7 @@ static void a_variant_that_does_not_fit_is_refused_with_those_that_do(void **sta
     assert_non_null(strstr(px_error_message(), "cells of one gate"));
     assert_non_null(strstr(px_error_message(), "auto, step"));
     assert_null(strstr(px_error_message(), "step, fused"));
+    assert_non_null(strstr(px_error_message(), "step, persistent"));
     assert_nothing_is_left();
     PX_CHECK(make_by(PX_RECURRENCE_AUTO, PX_CELL_LSTM, &engine));
     px_engine_destroy(engine);
@@ -314,6 +321,10 @@ static void a_window_on_chip_needs_clusters_and_room(void **state)
     model.hidden = 1025;
     assert_int_equal(px_cuda_ops.create(&model, &every_buffer.optimizer, &shape, 0, &engine), PX_ERR_DEVICE);
     assert_non_null(strstr(px_error_message(), "no more than 1024 units"));
+    model.hidden = 257;
+    model.cell = PX_CELL_GRU;
+    assert_int_equal(px_cuda_ops.create(&model, &every_buffer.optimizer, &shape, 0, &engine), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "no more than 256 units of a cell with gates"));
     assert_nothing_is_left();
 }
 

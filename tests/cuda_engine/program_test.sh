@@ -103,6 +103,13 @@ says "recurrence step does without"
 expect 0 "one that it has" "$program" train --resume "$work/fused-parts" --device cpu --recurrence step --max-steps 14
 expect 2 "a variant that there is not" train --device cuda --recurrence wavefront --max-steps 2 --run "$work/none"
 says "auto, step"
+expect 0 "gates on chip" train --device cuda --cell lstm --recurrence persistent --max-steps 8 --checkpoint-every 4 --run "$work/gates"
+says "recurrence persistent"
+expect 0 "its first half" train --device cuda --cell lstm --recurrence persistent --max-steps 4 --schedule-steps 8 --run "$work/gates-parts"
+expect 0 "its second half" "$program" train --resume "$work/gates-parts" --max-steps 8
+expect 0 "gates whole" "$program" eval --model "$work/gates/last.safetensors" --data "$work/text" --per-token "$work/whole.tsv" --device cuda
+expect 0 "gates resumed" "$program" eval --model "$work/gates-parts/last.safetensors" --data "$work/text" --per-token "$work/parts.tsv" --device cuda
+cmp -s "$work/whole.tsv" "$work/parts.tsv" || fail "a resumed LSTM with --recurrence persistent is not bitwise the uninterrupted one"
 expect 2 "a variant for other cells" train --device cuda --recurrence fused --cell lstm --max-steps 2 --run "$work/none"
 says "cells of one gate"
 expect 0 "a measurement" "$program" bench --device cuda --recurrence fused --hidden 8 --batch 2 --steps 4 --spread 0.9 --case-seconds 0.1 --json

@@ -112,17 +112,17 @@ function(px_planted_window)
     OLD "${W_OLD}" NEW "${W_NEW}" SAYS "${W_SAYS}")
 endfunction()
 px_planted_window(NAME window_without_its_wait FILE persistent_kernel.h OLD "if (s > 0) steps.wait(s);" NEW "" SAYS "got .* want")
-px_planted_window(NAME window_state_reused_a_step_early FILE persistent_step.h
+px_planted_window(NAME window_state_reused_a_step_early FILE persistent_exchange.h
   OLD "return s % 2 * P::STREAMS * P::STATE_STRIDE;" NEW "return 0;" SAYS "got .* want")
 px_planted_window(NAME window_block_that_leaves_early FILE persistent_kernel.h OLD "if (s > 0) steps.wait(s);"
-  NEW "if (s > 0 && s + 1 == w.a.T && steps.rank == 1) return; if (s > 0) steps.wait(s);" SAYS "has ended")
-px_planted_window(NAME window_expects_a_stream_too_much FILE persistent_step.h
-  OLD "static_cast<unsigned>(count * P::WORDS * 4)" NEW "static_cast<unsigned>((count + 1) * P::WORDS * 4)"
+  NEW "if (s > 0 && s + 1 == steps.a.T && steps.rank == 1) return; if (s > 0) steps.wait(s);" SAYS "has ended")
+px_planted_window(NAME window_expects_a_stream_too_much FILE persistent_exchange.h
+  OLD "static_cast<unsigned>(count * P::STATE_WORDS * 4)" NEW "static_cast<unsigned>((count + 1) * P::STATE_WORDS * 4)"
   SAYS "deadlock: .* waits in mbarrier_wait .* lacks 0 arrivals and")
-px_planted_window(NAME window_expects_a_stream_too_little FILE persistent_step.h
-  OLD "static_cast<unsigned>(count * P::WORDS * 4)" NEW "static_cast<unsigned>((count - 1) * P::WORDS * 4)" SAYS "got .* want|has ended")
+px_planted_window(NAME window_expects_a_stream_too_little FILE persistent_exchange.h
+  OLD "static_cast<unsigned>(count * P::STATE_WORDS * 4)" NEW "static_cast<unsigned>((count - 1) * P::STATE_WORDS * 4)" SAYS "got .* want|has ended")
 px_planted_window(NAME window_begins_before_the_others FILE persistent_step.h
-  OLD "fetch(0); __syncthreads(); cluster_arrive(); cluster_wait();" NEW "fetch(0); __syncthreads();"
+  OLD "fetch(0); base::meet();" NEW "fetch(0); __syncthreads();"
   SAYS "no initialised mbarrier|got .* want")
 px_planted_window(NAME window_partial_sums_read_too_early FILE persistent_kernel.h OLD "__syncthreads(); steps.finish(s);"
   NEW "steps.finish(s);" SAYS "got .* want")
@@ -130,8 +130,33 @@ px_planted_window(NAME window_row_of_another_fragment FILE persistent_product.h 
   SAYS "got .* want")
 px_planted_window(NAME window_column_of_another_fragment FILE matrix.h OLD "return lane % 4 * 2 + r % 2;"
   NEW "return lane % 4 * 2 + r / 2;" SAYS "got .* want")
-px_planted_window(NAME window_slice_lost FILE persistent_step.h OLD "slice < P::SLICES; slice++" NEW "slice < P::SLICES - 1; slice++"
+px_planted_window(NAME window_slice_lost FILE persistent_exchange.h OLD "slice < P::SLICES; slice++" NEW "slice < P::SLICES - 1; slice++"
   SAYS "got .* want")
 px_planted_window(NAME window_reset_ignored FILE persistent_step.h OLD "if (!drop[j] && " NEW "if (" SAYS "got .* want")
 px_planted(NAME window_padding_that_is_not_zero VARIANT plain FILE persistent_step.h SOURCE recurrence_persistent_fp32
   GROUP recurrence_persistent_fp32 OLD "if (both(j)) out.y" NEW "out.y" SAYS "h.* is -?nan")
+
+# And of cells that keep gates.
+function(px_planted_gates)
+  cmake_parse_arguments(PARSE_ARGV 0 W "" "NAME;FILE;OLD;NEW;SAYS" "")
+  px_planted(NAME "${W_NAME}" VARIANT plain FILE "${W_FILE}" SOURCE gates_persistent_bf16 GROUP gates_persistent_bf16
+    OLD "${W_OLD}" NEW "${W_NEW}" SAYS "${W_SAYS}")
+endfunction()
+px_planted_gates(NAME gates_window_row_of_another_gate FILE persistent_product.h OLD "along / every" NEW "along / every % 2"
+  SAYS "got .* want")
+px_planted_gates(NAME gates_window_segment_of_another_gate FILE persistent_exchange.h OLD "(g * P::WIDTH + unit(j))" NEW "unit(j)"
+  SAYS "got .* want")
+px_planted_gates(NAME gates_window_sum_of_another_gate FILE persistent_exchange.h OLD "g * P::UNITS + local(j)" NEW "local(j)"
+  SAYS "got .* want")
+px_planted_gates(NAME gates_window_expects_one_segment FILE persistent_exchange.h
+  OLD "static_cast<unsigned>(count * P::STATE_WORDS * 4)" NEW "static_cast<unsigned>(count * (P::WIDTH / P::PER_WORD) * 4)"
+  SAYS "got .* want|has ended")
+px_planted_gates(NAME gates_window_state_kept_over_a_reset FILE persistent_gates_step.h
+  OLD "drop[j] ? 0.0f : half_of(states[j][k], which)" NEW "half_of(states[j][k], which)" SAYS "got .* want")
+px_planted_gates(NAME gates_window_returned_over_a_reset FILE persistent_gates_step.h OLD "s > 0 && !drop_next[j]" NEW "s > 0"
+  SAYS "got .* want")
+px_planted_gates(NAME gates_window_mark_of_another_step FILE persistent_gates_step.h OLD "drop_next[j] = drop[j]; drop[j] = base::mark(t, j);"
+  NEW "drop[j] = base::mark(t, j); drop_next[j] = drop[j];" SAYS "got .* want")
+px_planted_gates(NAME gates_window_lone_gate_forgotten FILE persistent_gates_step.h OLD "return g == cell::lone ? u[j] : z[j][g];"
+  NEW "return z[j][g];" SAYS "got .* want")
+px_planted_gates(NAME gates_window_state_of_a_step_later FILE persistent_gates_step.h OLD "now[j][k] = before[j][k];" NEW "" SAYS "got .* want")

@@ -95,10 +95,11 @@ void px_test_skip_missing_isa(void)
 static px_recurrence asked_recurrence(px_cell cell, px_precision precision)
 {
     const char *asked = getenv("PERPLEX_TEST_RECURRENCE");
-    if (!asked || px_cell_of(cell)->keeps) return PX_RECURRENCE_AUTO;
+    if (!asked) return PX_RECURRENCE_AUTO;
     for (int k = 0; k < PX_RECURRENCE_COUNT; k++) {
         if (strcmp(asked, px_recurrence_names[k]) != 0) continue;
-        return k == PX_RECURRENCE_FUSED && precision == PX_TF32 ? PX_RECURRENCE_AUTO : (px_recurrence)k;
+        const int fits = k != PX_RECURRENCE_FUSED || (precision != PX_TF32 && !px_cell_of(cell)->keeps);
+        return fits ? (px_recurrence)k : PX_RECURRENCE_AUTO;
     }
     fprintf(stderr, "PERPLEX_TEST_RECURRENCE=%s: no such way\n", asked);
     exit(1);

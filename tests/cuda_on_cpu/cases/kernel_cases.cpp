@@ -160,6 +160,7 @@ int run(int argc, char **argv)
     add_recurrence(all);
     add_windows(all);
     add_gates(all);
+    add_gates_windows(all);
     add_head(all);
     add_update(all);
     if (o.list) return print_pairs(all);

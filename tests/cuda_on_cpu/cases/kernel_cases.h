@@ -47,6 +47,7 @@ void add_embed(list &to);
 void add_recurrence(list &to);
 void add_windows(list &to);
 void add_gates(list &to);
+void add_gates_windows(list &to);
 void add_head(list &to);
 void add_update(list &to);
 
