@@ -189,7 +189,7 @@ measure() {
 # The same steps with each variant of the recurrence by name: what `auto` should have chosen.
 variants() {
     local variant
-    for variant in step fused persistent; do
+    for variant in step fused grid persistent; do
         "$program" bench --json --device "$device" --recurrence "$variant" --sweep hidden=128,256,512 --sweep batch=1,32 --sweep steps=64 \
             --sweep vocab=28 --sweep precision=fp32,bf16 >"$logs/variants-$variant.json" && continue
         [ "$variant" = persistent ] || return 1
@@ -198,6 +198,7 @@ variants() {
     done
     # slower is a finding, not a failure
     "$program" bench --compare "$logs/variants-step.json" "$logs/variants-fused.json" || true
+    "$program" bench --compare "$logs/variants-step.json" "$logs/variants-grid.json" || true
     "$program" bench --compare "$logs/variants-step.json" "$logs/variants-persistent.json" || true
 }
 
@@ -386,6 +387,7 @@ round_right() {
     done
     part parity_fused 60 env PERPLEX_TEST_RECURRENCE=fused bash -c "engine parity"
     part parity_persistent 90 env PERPLEX_TEST_RECURRENCE=persistent bash -c "engine parity"
+    part parity_grid 90 env PERPLEX_TEST_RECURRENCE=grid bash -c "engine parity"
     part low_precision 60 bash -c "engine precision"
     part resume 60 bash -c resume
     part ranks 60 bash -c ranks

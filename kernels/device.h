@@ -76,6 +76,50 @@ static __device__ __forceinline__ void spin_pause()
 #endif
 }
 
+/* Looks at what another block will write before a wait counts as in vain: seconds on a device. */
+#ifdef PX_SIMULATOR
+enum { PX_SPIN_TRIES = 1 << 14 };
+#else
+enum { PX_SPIN_TRIES = 1 << 24 };
+#endif
+
+/* A counter in device memory that blocks of one launch count up and look at. Who has seen a number sees, after the
+ * block's next barrier its whole block sees, what all those wrote before who made it that large; their blocks before
+ * their last barrier. */
+static __device__ __forceinline__ void counter_add(unsigned *counter)
+{
+#if defined(PX_SIMULATOR)
+    px_sim::counter_add(counter);
+#elif defined(__CUDA_ARCH__)
+    __threadfence();
+    atomicAdd(counter, 1);
+#endif
+}
+
+static __device__ __forceinline__ unsigned counter_read(const unsigned *counter)
+{
+#if defined(PX_SIMULATOR)
+    return px_sim::counter_read(counter);
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 700
+    unsigned v;
+    asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(v) : "l"(counter) : "memory");
+    return v;
+#else
+    return *counter;
+#endif
+}
+
+/* What other blocks of this launch have written: not from the first-level cache, which may hold what was there before.
+ */
+static __device__ __forceinline__ uint4 load_shared_by_blocks(const uint4 *p)
+{
+#if !defined(PX_SIMULATOR) && defined(__CUDA_ARCH__)
+    return __ldcg(p);
+#else
+    return *p;
+#endif
+}
+
 /* Ends the launch with an error: this thread has waited in vain. what: left in *record for the host, unless NULL. Of
  * several threads the last one's words stay, whole. */
 static __device__ __forceinline__ void stall(px_stall *record, px_stall what)

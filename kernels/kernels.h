@@ -73,6 +73,8 @@ typedef struct px_device_metrics {
     X(PERSISTENT_FORWARD, "recurrence_persistent_kernel (forward)", "the state from the other blocks of its cluster")  \
     X(PERSISTENT_BACKWARD, "recurrence_persistent_kernel (backward)",                                                  \
       "the gradients from the other blocks of its cluster")                                                            \
+    X(GRID_FORWARD, "recurrence_grid_kernel (forward)", "the state from the other blocks of the grid")                 \
+    X(GRID_BACKWARD, "recurrence_grid_kernel (backward)", "the gradients from the other blocks of the grid")           \
     X(GATES_FORWARD, "gates_persistent_kernel (forward)", "the state from the other blocks of its cluster")            \
     X(GATES_BACKWARD, "gates_persistent_kernel (backward)", "the gradients from the other blocks of its cluster")
 
@@ -236,6 +238,25 @@ typedef struct px_persistent_fit {
     int32_t width, blocks, shared_bytes;
 } px_persistent_fit;
 px_persistent_fit px_persistent_fit_of(px_precision operand, int32_t width);
+
+/* The same for any GPU of compute capability 7.0 (bf16 and tf32: 8.0) with enough multiprocessors, and for layers that
+ * are wider than a cluster (recurrence_grid.cu): the launch is cooperative, and blocks exchange the state through
+ * `workspace`, px_grid_workspace_bytes of it, at a multiple of 16, whose first px_grid_counter_words(n) words are zeros
+ * when the launch begins. A row's bits are those of the variant "persistent" where both add in the same slices. */
+typedef struct px_grid_args {
+    px_persistent_args window;
+    void *workspace;
+} px_grid_args;
+cudaError_t px_launch_recurrence_grid_forward(const px_grid_args *args, cudaStream_t stream);
+cudaError_t px_launch_recurrence_grid_backward(const px_grid_args *args, cudaStream_t stream);
+/* As px_persistent_fit_of; blocks: how many multiprocessors it needs at least. */
+px_persistent_fit px_grid_fit_of(px_precision operand, int32_t width);
+static inline size_t px_grid_counter_words(int32_t n) { return ((size_t)n + 3) / 4 * 4; }
+static inline size_t px_grid_workspace_bytes(px_precision operand, int32_t width, int32_t n)
+{
+    const size_t state = (size_t)px_grid_fit_of(operand, width).width / (operand == PX_BF16 ? 2 : 1);
+    return (px_grid_counter_words(n) + 2 * (size_t)n * state) * sizeof(uint32_t);
+}
 
 /* One step of a layer whose cell keeps gates (cells.h: G gates, S states), after its products. Shapes: "wide" is [n, G
  * width], gate by gate in every row, the others [n,width]. Equations: host/model/cells. z wide: the input's term,

@@ -2,6 +2,7 @@
 #ifndef PX_PERSISTENT_PLAIN_H
 #define PX_PERSISTENT_PLAIN_H
 
+#include "persistent_exchange.h"
 #include "persistent_kernel.h"
 #include "persistent_product.h"
 #include "persistent_step.h"
@@ -13,7 +14,8 @@ __global__ void __launch_bounds__(P::THREADS, 1)
 #ifdef PX_HAS_CLUSTERS
     PX_DYN_SHARED(unsigned char, shared);
     const PRODUCT<P, BACKWARD> product({w.a.w_hh, w.a.width}, static_cast<int>(cluster_rank()), shared);
-    persistent_steps<P, BACKWARD> steps(w, shared);
+    constexpr px_stall_kind STALL = BACKWARD ? PX_STALL_PERSISTENT_BACKWARD : PX_STALL_PERSISTENT_FORWARD;
+    persistent_steps<P, BACKWARD, persistent_exchange<P, px_persistent_args, STALL>> steps(w, shared);
     persistent_run<BACKWARD>(product, steps);
 #endif
 }

@@ -19,7 +19,9 @@ enum { PERSISTENT_STATE_AT = 128 }; /* bytes; the barriers stand before it */
  * state of STATE_WORDS words. One gate: its units, and one word or half a word for every unit. Of a cell with GATES
  * gates the forward product has a row for each of a unit's gates, and the backward one takes a state with a segment of
  * WIDTH for each gate. */
-template <px_precision OPERAND_, int WIDTH_, int BLOCKS_, int GATES_, bool BACKWARD_> struct persistent_shape {
+template <px_precision OPERAND_, int WIDTH_, int BLOCKS_, int GATES_, bool BACKWARD_, int BUFFERS_ = 2>
+struct persistent_shape {
+    static constexpr int BUFFERS = BUFFERS_; /* for the state */
     static constexpr px_precision OPERAND = OPERAND_;
     static constexpr int WIDTH = WIDTH_, BLOCKS = BLOCKS_, GATES = GATES_, UNITS = WIDTH / BLOCKS;
     static constexpr int PER_WORD = OPERAND == PX_BF16 ? 2 : 1;
@@ -36,7 +38,7 @@ template <class SHAPE, int WARPS_, int SLICES_, int STREAMS_, int REST_BYTES> st
     static constexpr int STATE_STRIDE = SHAPE::STATE_WORDS + 16, PARTIAL_STRIDE = SHAPE::ROWS + 4;
     /* of units that a thread finishes */
     static constexpr int PAIRS = (STREAMS * SHAPE::UNITS / 2 + THREADS - 1) / THREADS;
-    static constexpr size_t PARTIAL_AT = PERSISTENT_STATE_AT + size_t(2) * STREAMS * STATE_STRIDE * 4;
+    static constexpr size_t PARTIAL_AT = PERSISTENT_STATE_AT + size_t(SHAPE::BUFFERS) * STREAMS * STATE_STRIDE * 4;
     static constexpr size_t REST_AT = PARTIAL_AT + size_t(SLICES) * STREAMS * PARTIAL_STRIDE * 4,
                             BYTES = REST_AT + REST_BYTES;
     static_assert(BYTES <= 227 * 1024, "what a block may have");
@@ -49,17 +51,16 @@ template <class SHAPE, int M, int K> struct matrix_warps {
     static_assert(UNIT * M * 16 == SHAPE::ROWS && SLICES * K * 8 == SHAPE::STATE_WORDS, "whole tiles");
 };
 
-template <px_precision OPERAND, int WIDTH, int BLOCKS, int M_, int K_, int KEPT_, int GATES = 1, bool BACKWARD = false>
-struct matrix_plan
-    : persistent_plan<persistent_shape<OPERAND, WIDTH, BLOCKS, GATES, BACKWARD>,
-                      matrix_warps<persistent_shape<OPERAND, WIDTH, BLOCKS, GATES, BACKWARD>, M_, K_>::ALL,
-                      matrix_warps<persistent_shape<OPERAND, WIDTH, BLOCKS, GATES, BACKWARD>, M_, K_>::SLICES, 8,
-                      matrix_warps<persistent_shape<OPERAND, WIDTH, BLOCKS, GATES, BACKWARD>, M_, K_>::ALL *(M_ *K_ -
-                                                                                                             KEPT_) *
-                          512> {
+template <class SHAPE, int M_, int K_, int KEPT_>
+struct matrix_plan_of : persistent_plan<SHAPE, matrix_warps<SHAPE, M_, K_>::ALL, matrix_warps<SHAPE, M_, K_>::SLICES, 8,
+                                        matrix_warps<SHAPE, M_, K_>::ALL *(M_ *K_ - KEPT_) * 512> {
     static constexpr int M = M_, K = K_, FRAGMENTS = M * K, KEPT = KEPT_,
-                         UNIT_WARPS = matrix_plan::WARPS / matrix_plan::SLICES;
+                         UNIT_WARPS = matrix_warps<SHAPE, M_, K_>::UNIT;
     static_assert(K % 2 == 0, "a lane reads the state of two steps at once");
+};
+
+template <px_precision OPERAND, int WIDTH, int BLOCKS, int M, int K, int KEPT, int GATES = 1, bool BACKWARD = false>
+struct matrix_plan : matrix_plan_of<persistent_shape<OPERAND, WIDTH, BLOCKS, GATES, BACKWARD>, M, K, KEPT> {
 };
 
 /* fp32 multiplications. A lane has tiles of 4 units by QUADS quads of k; LANES of a warp's lanes stand along the units
@@ -71,23 +72,23 @@ template <class SHAPE, int LANES, int QUADS, int TILES> struct vector_warps {
     static_assert(UNIT * LANES * 4 == SHAPE::ROWS && SLICES * SLICE_K == SHAPE::STATE_WORDS, "whole tiles");
 };
 
-template <int WIDTH, int BLOCKS, int LANES_, int QUADS_, int KEPT_, int REST_, int GROUP_, int STREAMS, int GATES = 1,
-          bool BACKWARD = false>
-struct vector_plan
-    : persistent_plan<
-          persistent_shape<PX_FP32, WIDTH, BLOCKS, GATES, BACKWARD>,
-          vector_warps<persistent_shape<PX_FP32, WIDTH, BLOCKS, GATES, BACKWARD>, LANES_, QUADS_, KEPT_ + REST_>::ALL,
-          vector_warps<persistent_shape<PX_FP32, WIDTH, BLOCKS, GATES, BACKWARD>, LANES_, QUADS_,
-                       KEPT_ + REST_>::SLICES,
-          STREAMS,
-          vector_warps<persistent_shape<PX_FP32, WIDTH, BLOCKS, GATES, BACKWARD>, LANES_, QUADS_, KEPT_ + REST_>::ALL *
-              REST_ * QUADS_ * 2048> {
+template <class SHAPE, int LANES_, int QUADS_, int KEPT_, int REST_, int GROUP_, int STREAMS>
+struct vector_plan_of
+    : persistent_plan<SHAPE, vector_warps<SHAPE, LANES_, QUADS_, KEPT_ + REST_>::ALL,
+                      vector_warps<SHAPE, LANES_, QUADS_, KEPT_ + REST_>::SLICES, STREAMS,
+                      vector_warps<SHAPE, LANES_, QUADS_, KEPT_ + REST_>::ALL * REST_ * QUADS_ * 2048> {
     static constexpr int LANES = LANES_, K_LANES = 32 / LANES, QUADS = QUADS_, KEPT = KEPT_, REST = REST_,
                          TILES = KEPT + REST;
     static constexpr int GROUP = GROUP_, TILE_UNITS = LANES * 4, TILE_K = K_LANES * QUADS * 4;
-    static constexpr int UNIT_WARPS = vector_plan::WARPS / vector_plan::SLICES;
+    static constexpr int UNIT_WARPS = vector_warps<SHAPE, LANES_, QUADS_, KEPT_ + REST_>::UNIT;
     static_assert(K_LANES == 4 || K_LANES == 8, "how sums are joined");
     static_assert(STREAMS % GROUP == 0, "whole groups");
+};
+
+template <int WIDTH, int BLOCKS, int LANES, int QUADS, int KEPT, int REST, int GROUP, int STREAMS, int GATES = 1,
+          bool BACKWARD = false>
+struct vector_plan : vector_plan_of<persistent_shape<PX_FP32, WIDTH, BLOCKS, GATES, BACKWARD>, LANES, QUADS, KEPT, REST,
+                                    GROUP, STREAMS> {
 };
 
 /* The widths that are built, each with the blocks of its cluster and its plan; a layer takes the first that it fits
@@ -108,5 +109,22 @@ struct vector_plan
 #define PX_PERSISTENT_GATES_BF16(X) X(64, 4, 1, 4, 4) X(256, 8, 2, 8, 16) X(512, 16, 2, 8, 16)
 #define PX_PERSISTENT_GATES_TF32(X) X(64, 4, 1, 4, 4) X(256, 8, 2, 8, 16)
 #define PX_PERSISTENT_GATES_FP32(X) X(64, 4, 4, 2, 1, 0, 16) X(256, 8, 8, 4, 1, 0, 16)
+
+/* Of the variant "grid", whose blocks are as many as a width needs for all of W_hh to be in registers, and have one
+ * buffer for the state: the rest of their shared memory is for GPUs that have less of it. */
+#define PX_GRID_BF16(X)                                                                                                \
+    X(64, 4, 1, 2, 2) X(256, 4, 2, 4, 8) X(512, 8, 2, 4, 8) X(1024, 16, 2, 8, 16) X(2048, 64, 2, 16, 32)
+#define PX_GRID_TF32(X) X(64, 4, 1, 4, 4) X(256, 4, 4, 4, 16) X(512, 8, 2, 8, 16) X(1024, 32, 2, 8, 16)
+#define PX_GRID_FP32(X)                                                                                                \
+    X(64, 4, 4, 2, 1, 0, 8) X(256, 4, 8, 4, 1, 0, 8) X(512, 8, 8, 4, 1, 0, 8) X(1024, 32, 8, 4, 1, 0, 8)
+
+template <px_precision OPERAND, int WIDTH, int BLOCKS, int M, int K, int KEPT>
+struct grid_matrix_plan : matrix_plan_of<persistent_shape<OPERAND, WIDTH, BLOCKS, 1, false, 1>, M, K, KEPT> {
+};
+
+template <int WIDTH, int BLOCKS, int LANES, int QUADS, int KEPT, int REST, int GROUP, int STREAMS>
+struct grid_vector_plan
+    : vector_plan_of<persistent_shape<PX_FP32, WIDTH, BLOCKS, 1, false, 1>, LANES, QUADS, KEPT, REST, GROUP, STREAMS> {
+};
 
 #endif

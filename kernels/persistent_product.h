@@ -4,7 +4,7 @@
 #ifndef PX_PERSISTENT_PRODUCT_H
 #define PX_PERSISTENT_PRODUCT_H
 
-#include "persistent_exchange.h"
+#include "persistent_block.h"
 
 /* W_hh as it lies in memory: [GATES width, width], out by in. */
 struct persistent_weights {

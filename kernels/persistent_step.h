@@ -4,15 +4,12 @@
 #ifndef PX_PERSISTENT_STEP_H
 #define PX_PERSISTENT_STEP_H
 
-#include "persistent_exchange.h"
+#include "persistent_block.h"
 #include "step.h"
 
-template <class P, bool BACKWARD>
-struct persistent_steps : persistent_exchange<P, px_persistent_args,
-                                              BACKWARD ? PX_STALL_PERSISTENT_BACKWARD : PX_STALL_PERSISTENT_FORWARD> {
-    typedef persistent_exchange<P, px_persistent_args,
-                                BACKWARD ? PX_STALL_PERSISTENT_BACKWARD : PX_STALL_PERSISTENT_FORWARD>
-        base;
+/* EXCHANGE: how the state travels, as persistent_exchange. */
+template <class P, bool BACKWARD, class EXCHANGE> struct persistent_steps : EXCHANGE {
+    typedef EXCHANGE base;
     using base::a, base::aligned, base::first, base::stream, base::unit, base::exists, base::both, base::row,
         base::place;
     static constexpr int AHEAD = 3;
@@ -20,8 +17,8 @@ struct persistent_steps : persistent_exchange<P, px_persistent_args,
     float2 x[P::PAIRS], kept[P::PAIRS], bias[P::PAIRS];
     unsigned drop[P::PAIRS]; /* the mark as it was read: to test it at once would be to wait for it */
 
-    __device__ __forceinline__ persistent_steps(const persistent_window<px_persistent_args> &w, unsigned char *shared)
-        : base(w, shared)
+    template <class WINDOW>
+    __device__ __forceinline__ persistent_steps(const WINDOW &w, unsigned char *shared) : base(w, shared)
     {
 #pragma unroll
         for (int j = 0; j < P::PAIRS; j++) {

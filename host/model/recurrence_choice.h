@@ -6,7 +6,8 @@ typedef enum px_recurrence {
     PX_RECURRENCE_AUTO,       /* the engine's choice, a pure function of device, shapes and version */
     PX_RECURRENCE_STEP,       /* one product and one kernel a step: every device, cell and size */
     PX_RECURRENCE_FUSED,      /* one kernel a step, which makes the product itself */
-    PX_RECURRENCE_PERSISTENT, /* one kernel a window, W_hh on chip meanwhile */
+    PX_RECURRENCE_PERSISTENT, /* one kernel a window, W_hh on chip meanwhile: a cluster of blocks */
+    PX_RECURRENCE_GRID,       /* the same with blocks that exchange the state through device memory */
     PX_RECURRENCE_COUNT
 } px_recurrence;
 

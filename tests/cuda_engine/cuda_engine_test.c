@@ -68,6 +68,7 @@ static void settings_reset(void)
                                             .memory_bytes = (size_t)1 << 30,
                                             .l2_bytes = 64 << 10,
                                             .major = 9,
+                                            .multiprocessors = 1,
                                             .fail_at = -1};
     px_fake_reset();
 }
@@ -253,7 +254,9 @@ static px_status make_by(px_recurrence recurrence, px_cell cell, px_engine **eng
 
 static void a_variant_is_taken_by_name_and_says_so(void **state)
 {
-    static const px_recurrence names[] = {PX_RECURRENCE_STEP, PX_RECURRENCE_FUSED, PX_RECURRENCE_PERSISTENT};
+    static const px_recurrence names[] = {PX_RECURRENCE_STEP, PX_RECURRENCE_FUSED, PX_RECURRENCE_PERSISTENT,
+                                          PX_RECURRENCE_GRID};
+    px_fake_control()->multiprocessors = 8;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char text[256], want[40];
         px_engine *engine;
@@ -262,8 +265,9 @@ static void a_variant_is_taken_by_name_and_says_so(void **state)
         PX_CHECK(px_engine_describe(engine, text, sizeof text));
         snprintf(want, sizeof want, "recurrence %s,", px_recurrence_name(names[i]));
         assert_non_null(strstr(text, want));
-        /* only the step's product needs a buffer of its own */
-        assert_int_equal(px_cuda_self(engine)->b.recurrent != NULL, names[i] == PX_RECURRENCE_STEP);
+        /* only the step's product and the grid's state need a buffer of their own */
+        assert_int_equal(px_cuda_self(engine)->b.recurrent != NULL,
+                         names[i] == PX_RECURRENCE_STEP || names[i] == PX_RECURRENCE_GRID);
         PX_CHECK(write_initial_weights(&every_buffer, engine));
         PX_CHECK(train(&every_buffer, engine));
         px_engine_destroy(engine);
@@ -325,6 +329,31 @@ static void a_window_on_chip_needs_clusters_and_room(void **state)
     model.cell = PX_CELL_GRU;
     assert_int_equal(px_cuda_ops.create(&model, &every_buffer.optimizer, &shape, 0, &engine), PX_ERR_DEVICE);
     assert_non_null(strstr(px_error_message(), "no more than 256 units of a cell with gates"));
+    assert_nothing_is_left();
+}
+
+static void a_window_on_the_grid_needs_enough_multiprocessors(void **state)
+{
+    px_model_config model = every_buffer.model;
+    px_engine_shape shape = {
+        .n = 1, .T = 2, .training = 1, .recurrence = PX_RECURRENCE_GRID, .precision = PX_FP32, .seed = SEED};
+    px_engine *engine = NULL;
+    px_fake_control()->major = 7;
+    px_fake_control()->multiprocessors = 31;
+    model.hidden = 600; /* 32 blocks hold it */
+    assert_int_equal(px_cuda_ops.create(&model, &every_buffer.optimizer, &shape, 0, &engine), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "more multiprocessors than this GPU has"));
+    model.hidden = 1025;
+    assert_int_equal(px_cuda_ops.create(&model, &every_buffer.optimizer, &shape, 0, &engine), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "up to 1024 units"));
+    model.hidden = 12;
+    model.cell = PX_CELL_GRU;
+    assert_int_equal(px_cuda_ops.create(&model, &every_buffer.optimizer, &shape, 0, &engine), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "cells of one gate"));
+    px_fake_control()->major = 6;
+    model.cell = PX_CELL_TANH;
+    assert_int_equal(px_cuda_ops.create(&model, &every_buffer.optimizer, &shape, 0, &engine), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "compute capability 7.0"));
     assert_nothing_is_left();
 }
 
@@ -861,6 +890,7 @@ int main(void)
         TEST(auto_takes_the_same_variant_whatever_is_free),
         TEST(a_variant_that_does_not_fit_is_refused_with_those_that_do),
         TEST(a_window_on_chip_needs_clusters_and_room),
+        TEST(a_window_on_the_grid_needs_enough_multiprocessors),
         TEST(a_kernel_that_waits_in_vain_says_where_and_for_what),
         TEST(lazy_streams_in_any_order_give_the_same_bits_as_eager_ones),
         TEST(a_wait_that_is_left_out_is_caught),

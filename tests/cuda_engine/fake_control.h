@@ -33,7 +33,8 @@ typedef struct px_fake_settings {
     size_t memory_bytes; /* of the device */
     size_t l2_bytes;
     int major, minor; /* compute capability */
-    int64_t fail_at;  /* this many calls that create something succeed, the next one fails; -1: none fails */
+    int multiprocessors;
+    int64_t fail_at; /* this many calls that create something succeed, the next one fails; -1: none fails */
     px_fake_fault fault;
     uint64_t lost_store;   /* the so many-th store between blocks from now never arrives; 0: none is lost */
     uint64_t wait_period;  /* of every so many cudaStreamWaitEvent ... */
@@ -43,7 +44,8 @@ typedef struct px_fake_settings {
 /* The settings, to be changed in place. Start: lazy, one device of capability 9.0 with 1 GiB and 64 KiB of L2 cache
  * (small, so that the head runs in several chunks). PERPLEX_FAKE_EAGER in the environment starts eager,
  * PERPLEX_FAKE_DRIVER=0 without a driver, PERPLEX_FAKE_DEVICES sets their number, PERPLEX_FAKE_MEMORY the device's
- * bytes, PERPLEX_FAKE_LOST_STORE lost_store. */
+ * bytes, PERPLEX_FAKE_LOST_STORE lost_store,
+ * PERPLEX_FAKE_MULTIPROCESSORS their number (1). */
 px_fake_settings *px_fake_control(void);
 
 typedef struct px_fake_counts {

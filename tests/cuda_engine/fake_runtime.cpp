@@ -30,7 +30,8 @@ std::map<const char *, block> blocks;
 px_fake_settings initial_settings()
 {
     const char *driver = getenv("PERPLEX_FAKE_DRIVER"), *devices = getenv("PERPLEX_FAKE_DEVICES"),
-               *memory = getenv("PERPLEX_FAKE_MEMORY"), *lost = getenv("PERPLEX_FAKE_LOST_STORE");
+               *memory = getenv("PERPLEX_FAKE_MEMORY"), *lost = getenv("PERPLEX_FAKE_LOST_STORE"),
+               *multiprocessors = getenv("PERPLEX_FAKE_MULTIPROCESSORS");
     px_fake_settings s = {};
     s.lazy = getenv("PERPLEX_FAKE_EAGER") ? 0 : 1;
     s.seed = 1;
@@ -39,6 +40,7 @@ px_fake_settings initial_settings()
     s.memory_bytes = memory ? strtoull(memory, nullptr, 10) : size_t(1) << 30;
     s.l2_bytes = 64 << 10;
     s.major = 9;
+    s.multiprocessors = multiprocessors ? atoi(multiprocessors) : 1;
     s.fail_at = -1;
     s.lost_store = lost ? strtoull(lost, nullptr, 10) : 0;
     return s;
@@ -199,7 +201,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int devic
     properties->totalGlobalMem = settings().memory_bytes;
     properties->major = settings().major;
     properties->minor = settings().minor;
-    properties->multiProcessorCount = 1;
+    properties->multiProcessorCount = settings().multiprocessors;
     properties->l2CacheSize = int(settings().l2_bytes);
     return cudaSuccess;
 }

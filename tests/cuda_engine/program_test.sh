@@ -103,6 +103,17 @@ says "recurrence step does without"
 expect 0 "one that it has" "$program" train --resume "$work/fused-parts" --device cpu --recurrence step --max-steps 14
 expect 2 "a variant that there is not" train --device cuda --recurrence wavefront --max-steps 2 --run "$work/none"
 says "auto, step"
+export PERPLEX_FAKE_MULTIPROCESSORS=8
+expect 0 "the window on the grid" train --device cuda --recurrence grid --max-steps 8 --checkpoint-every 4 --run "$work/grid"
+says "recurrence grid"
+expect 0 "its first half" train --device cuda --recurrence grid --max-steps 4 --schedule-steps 8 --run "$work/grid-parts"
+expect 0 "its second half" "$program" train --resume "$work/grid-parts" --max-steps 8
+expect 0 "the grid whole" "$program" eval --model "$work/grid/last.safetensors" --data "$work/text" --per-token "$work/whole.tsv" --device cuda
+expect 0 "the grid resumed" "$program" eval --model "$work/grid-parts/last.safetensors" --data "$work/text" --per-token "$work/parts.tsv" --device cuda
+cmp -s "$work/whole.tsv" "$work/parts.tsv" || fail "a resumed training with --recurrence grid is not bitwise the uninterrupted one"
+unset PERPLEX_FAKE_MULTIPROCESSORS
+expect 2 "too few multiprocessors" "$program" train --resume "$work/grid-parts" --max-steps 10
+says "more multiprocessors than this GPU has"
 expect 0 "gates on chip" train --device cuda --cell lstm --recurrence persistent --max-steps 8 --checkpoint-every 4 --run "$work/gates"
 says "recurrence persistent"
 expect 0 "its first half" train --device cuda --cell lstm --recurrence persistent --max-steps 4 --schedule-steps 8 --run "$work/gates-parts"

@@ -18,6 +18,7 @@ int device_schedules();     /* in how many orders threads can be made to run: 1 
 void device_set_schedule(int k);
 const char *device_schedule();    /* name of the current one */
 unsigned device_cluster_blocks(); /* of a cluster at most; 0: the device has none */
+int device_multiprocessors();     /* blocks of a cooperative launch of large ones that run at once */
 size_t device_shared_bytes();     /* cudaDevAttrMaxSharedMemoryPerBlockOptin */
 
 #endif

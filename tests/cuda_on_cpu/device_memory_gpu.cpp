@@ -64,6 +64,13 @@ unsigned device_cluster_blocks()
     return major < 9 ? 0 : major < 12 ? 16 : 8;
 }
 
+int device_multiprocessors()
+{
+    int count = 0;
+    must(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, 0), "multiprocessors");
+    return count;
+}
+
 size_t device_shared_bytes()
 {
     int bytes = 48 * 1024;

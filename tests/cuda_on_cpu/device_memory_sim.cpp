@@ -63,4 +63,6 @@ const char *device_schedule() { return px_sim::schedule_name(px_sim::control().o
 
 unsigned device_cluster_blocks() { return px_sim::control().cluster_limit; }
 
+int device_multiprocessors() { return 132; }
+
 size_t device_shared_bytes() { return px_sim::control().shared_limit; }

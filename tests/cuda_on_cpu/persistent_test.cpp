@@ -1,17 +1,11 @@
 /* recurrence_persistent*.cu against plain loops: a layer's whole window in one launch, forward and back, in every
- * precision. Each step is judged from the state that the kernel itself left before it: a rounded state is a step
- * function of the exact one, so two right answers may part. */
-#include "kernel_test.h"
+ * precision. */
+#include "window_test.h"
 
 namespace
 {
 
-struct window_case {
-    int n, T, width, multiprocessors;
-    px_cell cell;
-    bool reset;
-    size_t shift; /* off the alignment */
-};
+using namespace window_test;
 
 /* Widths around pairs, quads, a warp's tile and what is built (64 and 256); odd ones; streams around a cluster's eight
  * and sixteen. One multiprocessor gives one cluster all streams that it can take, many give every stream its own. */
@@ -29,112 +23,12 @@ const window_case wide[] = {
     {3, 2, 1000, 1, PX_CELL_TANH, false, 0},
 };
 const window_case widest_bf16 = {1, 2, 1531, 132, PX_CELL_TANH, false, 0};
-const px_precision precisions[] = {PX_FP32, PX_TF32, PX_BF16};
-const char *const names[] = {"fp32", "tf32", "bf16"};
-
-float as_operand(float v, px_precision operand)
-{
-    if (operand == PX_FP32 || !std::isfinite(v)) return v;
-    if (operand == PX_BF16) return float_of(bf16_of(v));
-    /* 10 bits of mantissa, ties away from zero */
-    int exponent;
-    const double m = std::frexp(static_cast<double>(v), &exponent);
-    return static_cast<float>(std::ldexp(std::round(std::ldexp(m, 11)), exponent - 11));
-}
-
-std::vector<float> as_operands(std::vector<float> v, px_precision operand)
-{
-    for (float &x : v) x = as_operand(x, operand);
-    return v;
-}
-
-/* What a window reads, on the host. */
-struct window_data {
-    window_case c;
-    px_precision operand;
-    std::vector<float> w, bias, h, dz; /* h [T+1,n,width], dz [T,n,width] */
-    std::vector<uint8_t> marks;
-    window_data(const window_case &which, px_precision p)
-        : c(which), operand(p), w(numbers(square(), 1 / std::sqrt(c.width), 1)),
-          bias(numbers(static_cast<size_t>(c.width), 1, 2)), h(numbers((c.T + 1) * step(), 1, 3)),
-          dz(numbers(c.T * step(), 1, 4)), marks(static_cast<size_t>(c.T) * c.n)
-    {
-        for (size_t i = 0; i < marks.size(); i++) marks[i] = c.reset && i % 3 == 1;
-    }
-    size_t step() const { return static_cast<size_t>(c.n) * c.width; }
-    size_t square() const { return static_cast<size_t>(c.width) * c.width; }
-};
-
-/* And what it leaves. */
-struct window_result {
-    std::vector<float> values;
-    std::vector<px_bf16> copies;
-};
-
 window_result run(const window_data &d, bool backward)
 {
-    const window_case &c = d.c;
-    array<float> w(d.w, c.shift), bias(d.bias), h(d.h, c.shift), dz(d.dz, c.shift);
-    array<px_bf16> w_bf16(bf16s_of(d.w), c.shift), h_bf16(bf16s_of(d.h), c.shift), dz_bf16(bf16s_of(d.dz), c.shift);
-    array<uint8_t> marks(d.marks);
-    px_persistent_args a = {};
-    a.w_hh = d.operand == PX_BF16 ? static_cast<const void *>(w_bf16.data()) : w.data();
-    a.bias = bias, a.h = h, a.dz = dz;
-    a.reset = c.reset ? marks.data() : nullptr;
-    a.h_bf16 = d.operand == PX_BF16 ? h_bf16.data() : nullptr;
-    a.dz_bf16 = d.operand == PX_BF16 ? dz_bf16.data() : nullptr;
-    a.operand = d.operand, a.cell = c.cell;
-    a.T = c.T, a.n = c.n, a.width = c.width, a.multiprocessors = c.multiprocessors;
-    LAUNCHED(backward ? px_launch_recurrence_persistent_backward(&a, nullptr)
-                      : px_launch_recurrence_persistent_forward(&a, nullptr));
-    if (backward) expect_same("h, which is only read", h.read(), d.h);
-    return {backward ? dz.read() : h.read(), backward ? dz_bf16.read() : h_bf16.read()};
-}
-
-/* Row i of the state at `state` times W^T (forward) or W, column j, with operands as products read them. */
-double product(const window_data &d, const std::vector<float> &w, const float *state, int j, bool backward)
-{
-    double sum = 0;
-    const size_t h = static_cast<size_t>(d.c.width);
-    for (size_t k = 0; k < h; k++)
-        sum += static_cast<double>(as_operand(state[k], d.operand)) * (backward ? w[k * h + j] : w[j * h + k]);
-    return sum;
-}
-
-void check_forward(const window_data &d, const window_result &got)
-{
-    const window_case &c = d.c;
-    const std::vector<float> w = as_operands(d.w, d.operand);
-    std::vector<double> want(d.h.begin(), d.h.end());
-    for (size_t row = 0; row < static_cast<size_t>(c.T) * c.n; row++)
-        for (int j = 0; j < c.width; j++) {
-            const size_t at = (row + c.n) * c.width + j;
-            const double z = static_cast<double>(d.h[at]) + d.bias[j] +
-                             (d.marks[row] ? 0 : product(d, w, &got.values[row * c.width], j, false));
-            want[at] = c.cell == PX_CELL_TANH ? std::tanh(z) : z > 0 ? z : 0;
-        }
-    std::vector<double> size(want.size());
-    for (size_t i = 0; i < size.size(); i++) size[i] = 4 + std::fabs(want[i]);
-    expect_close("h", got.values, want, 1e-6, &size);
-}
-
-void check_backward(const window_data &d, const window_result &got)
-{
-    const window_case &c = d.c;
-    const std::vector<float> w = as_operands(d.w, d.operand);
-    std::vector<double> want(d.dz.size()), size(d.dz.size(), 4.0);
-    for (size_t row = 0; row < static_cast<size_t>(c.T) * c.n; row++)
-        for (int j = 0; j < c.width; j++) {
-            const size_t at = row * c.width + j, after = row + c.n;
-            const bool returns = after < d.marks.size() && !d.marks[after];
-            const double x = d.h[at + d.step()];
-            want[at] = (d.dz[at] + (returns ? product(d, w, &got.values[after * c.width], j, true) : 0)) *
-                       (c.cell == PX_CELL_TANH ? 1 - x * x
-                        : x > 0                ? 1
-                                               : 0);
-            size[at] += std::fabs(want[at]);
-        }
-    expect_close("dz", got.values, want, 1e-6, &size);
+    return run_window(d, backward, [](const px_persistent_args &a, bool back) {
+        return back ? px_launch_recurrence_persistent_backward(&a, nullptr)
+                    : px_launch_recurrence_persistent_forward(&a, nullptr);
+    });
 }
 
 /* Does the device have the clusters and the shared memory for it? The simulator has an H100's. */
@@ -191,17 +85,6 @@ void every_width_that_is_built_works(void **)
             check_backward(d, run(d, true));
         }
     }
-}
-
-/* Row i of an [rows,n,width] array, as an array of one stream. */
-template <class T> std::vector<T> stream_of(const std::vector<T> &all, int n, int width, int i)
-{
-    std::vector<T> one;
-    for (size_t row = static_cast<size_t>(i); row < all.size() / static_cast<size_t>(width);
-         row += static_cast<size_t>(n))
-        one.insert(one.end(), all.begin() + static_cast<std::ptrdiff_t>(row) * width,
-                   all.begin() + static_cast<std::ptrdiff_t>(row + 1) * width);
-    return one;
 }
 
 /* Neither neighbours nor how many streams a cluster has, nor how rows are aligned, reach a row's bits. */

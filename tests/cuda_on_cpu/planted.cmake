@@ -136,6 +136,27 @@ px_planted_window(NAME window_reset_ignored FILE persistent_step.h OLD "if (!dro
 px_planted(NAME window_padding_that_is_not_zero VARIANT plain FILE persistent_step.h SOURCE recurrence_persistent_fp32
   GROUP recurrence_persistent_fp32 OLD "if (both(j)) out.y" NEW "out.y" SAYS "h.* is -?nan")
 
+# Blocks of a grid: what one may do only after all of its group (recurrence_grid).
+function(px_planted_grid)
+  cmake_parse_arguments(PARSE_ARGV 0 W "" "NAME;FILE;OLD;NEW;SAYS" "")
+  px_planted(NAME "${W_NAME}" VARIANT plain FILE "${W_FILE}" SOURCE recurrence_grid_bf16 GROUP recurrence_grid_bf16
+    OLD "${W_OLD}" NEW "${W_NEW}" SAYS "${W_SAYS}")
+endfunction()
+px_planted_grid(NAME grid_without_its_wait FILE grid_exchange.h OLD "if (thread == 0) wait_for_group(s);" NEW "" SAYS "got .* want")
+px_planted_grid(NAME grid_arrives_before_its_block FILE grid_exchange.h OLD "__syncthreads(); if (thread == 0) wait_for_group(s);"
+  NEW "if (thread == 0) wait_for_group(s);" SAYS "got .* want")
+px_planted_grid(NAME grid_state_read_before_it_is_whole FILE grid_exchange.h OLD "p % QUADS); __syncthreads();" NEW "p % QUADS);"
+  SAYS "got .* want")
+px_planted_grid(NAME grid_waits_for_a_block_too_much FILE grid_exchange.h OLD "P::BLOCKS * (passed + static_cast<unsigned>(s))"
+  NEW "P::BLOCKS * (passed + static_cast<unsigned>(s)) + 1" SAYS "has waited in vain")
+px_planted_grid(NAME grid_waits_for_a_block_too_little FILE grid_exchange.h OLD "P::BLOCKS * (passed + static_cast<unsigned>(s))"
+  NEW "P::BLOCKS * (passed + static_cast<unsigned>(s)) - 1" SAYS "got .* want")
+px_planted_grid(NAME grid_place_reused_a_step_early FILE grid_exchange.h OLD "static_cast<size_t>(s % 2) * a.n" NEW "static_cast<size_t>(0) * a.n"
+  SAYS "got .* want")
+px_planted_grid(NAME grid_turns_that_forget_the_barriers_passed FILE grid.h OLD "passed += static_cast<unsigned>(w.a.T - 1);" NEW ""
+  SAYS "got .* want")
+px_planted_grid(NAME grid_turn_left_out FILE grid.h OLD "first < w.a.n;" NEW "first < w.streams * w.groups;" SAYS "got .* want")
+
 # And of cells that keep gates.
 function(px_planted_gates)
   cmake_parse_arguments(PARSE_ARGV 0 W "" "NAME;FILE;OLD;NEW;SAYS" "")

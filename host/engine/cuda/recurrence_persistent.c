@@ -2,8 +2,8 @@
  * (kernels/recurrence_persistent.cu, gates_persistent.cu). What goes up is dropped by a pass of its own, after the
  * kernel; what comes down before it. No workspace: the state travels between blocks. */
 #include "operands.h"
-#include "step_args.h"
 #include "variants.h"
+#include "window_args.h"
 
 /* Workstations' GPUs of capability 12 have clusters of 8 blocks and 99 KB of shared memory a block. */
 enum { CLUSTERS_MAJOR = 9, LARGE_CHIP_MAJOR_LAST = 11, SMALL_CLUSTER = 8, SMALL_SHARED = 99 * 1024 };
@@ -39,25 +39,6 @@ static size_t workspace(const px_cuda_plan *plan)
     return 0;
 }
 
-static px_persistent_args args_of(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
-{
-    const px_cuda_plan *plan = &engine->plan;
-    return (px_persistent_args){
-        .w_hh = w_hh,
-        .bias = px_cuda_tensor(engine, engine->b.weights, PX_TENSOR_B_H, l),
-        .reset = engine->b.window.reset,
-        .h = engine->b.layer[l].h,
-        .h_bf16 = engine->b.layer[l].h_bf16,
-        .stall = engine->b.pinned_stall,
-        .operand = plan->shape.precision,
-        .cell = plan->model.cell,
-        .T = shape.T,
-        .n = shape.n,
-        .width = plan->h,
-        .multiprocessors = engine->info.multiprocessors,
-    };
-}
-
 static px_persistent_gates_args gates_args_of(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
 {
     const px_cuda_plan *plan = &engine->plan;
@@ -89,7 +70,7 @@ static px_status steps_forward(px_cuda *engine, px_cuda_shape shape, int32_t l, 
         const px_persistent_gates_args args = gates_args_of(engine, shape, l, w_hh);
         PX_CUDA(px_launch_gates_persistent_forward(&args, engine->compute));
     } else {
-        const px_persistent_args args = args_of(engine, shape, l, w_hh);
+        const px_persistent_args args = px_cuda_window_args(engine, shape, l, w_hh);
         PX_CUDA(px_launch_recurrence_persistent_forward(&args, engine->compute));
     }
     return PX_OK;
@@ -105,7 +86,7 @@ static px_status steps_backward(px_cuda *engine, px_cuda_shape shape, int32_t l,
         args.dz_hh = engine->b.dz_hh;
         PX_CUDA(px_launch_gates_persistent_backward(&args, engine->compute));
     } else {
-        px_persistent_args args = args_of(engine, shape, l, w_hh);
+        px_persistent_args args = px_cuda_window_args(engine, shape, l, w_hh);
         args.dz = d_output; /* dZ replaces it */
         args.dz_bf16 = engine->b.dz_bf16;
         PX_CUDA(px_launch_recurrence_persistent_backward(&args, engine->compute));
@@ -115,25 +96,14 @@ static px_status steps_backward(px_cuda *engine, px_cuda_shape shape, int32_t l,
 
 static px_status forward(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
 {
-    const px_dropout dropout = px_cuda_output_dropout(engine, shape.mode, l);
-    const size_t step = (size_t)shape.n * (size_t)engine->plan.h;
-    void *output = engine->b.layer[l].output;
     PX_TRY(steps_forward(engine, shape, l, w_hh));
-    if (!dropout.threshold) return PX_OK;
-    PX_CUDA(px_launch_recurrence_dropout(px_cuda_as_float(engine, output), px_cuda_as_bf16(engine, output),
-                                         engine->b.layer[l].h + step, &dropout, engine->b.window.scalars, shape.T,
-                                         shape.n, engine->plan.h, engine->compute));
-    return PX_OK;
+    return px_cuda_window_drop_output(engine, shape, l);
 }
 
 static px_status backward(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
 {
-    const px_dropout dropout = px_cuda_backward_dropout(engine, shape.mode, l);
-    float *d_output = px_cuda_d_output(engine, l);
-    if (dropout.threshold)
-        PX_CUDA(px_launch_recurrence_dropout(d_output, NULL, d_output, &dropout, engine->b.window.scalars, shape.T,
-                                             shape.n, engine->plan.h, engine->compute));
-    return steps_backward(engine, shape, l, w_hh, d_output);
+    PX_TRY(px_cuda_window_drop_gradient(engine, shape, l));
+    return steps_backward(engine, shape, l, w_hh, px_cuda_d_output(engine, l));
 }
 
 const px_cuda_variant px_cuda_variant_persistent = {PX_RECURRENCE_PERSISTENT, unfit, workspace, forward, backward};

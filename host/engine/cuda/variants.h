@@ -29,5 +29,6 @@ px_status px_cuda_choose_variant(const px_cuda_plan *plan, const px_device_info 
 extern const px_cuda_variant px_cuda_variant_step;       /* recurrence_step.c */
 extern const px_cuda_variant px_cuda_variant_fused;      /* recurrence_fused.c */
 extern const px_cuda_variant px_cuda_variant_persistent; /* recurrence_persistent.c */
+extern const px_cuda_variant px_cuda_variant_grid;       /* recurrence_grid.c */
 
 #endif

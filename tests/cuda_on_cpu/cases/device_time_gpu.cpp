@@ -29,6 +29,8 @@ double device_seconds(const std::function<cudaError_t()> &launch, int launches)
     return static_cast<double>(ms) * 1e-3;
 }
 
+void device_clear(void *p, size_t bytes) { must(cudaMemsetAsync(p, 0, bytes, nullptr) == cudaSuccess, "clearing"); }
+
 cudaError_t device_product(int m, int n, int k, const void *a, const void *b, bool transposed, px_element type,
                            float *c)
 {

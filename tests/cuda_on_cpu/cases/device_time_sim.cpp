@@ -7,6 +7,8 @@ bool device_measures() { return false; }
 
 double device_seconds(const std::function<cudaError_t()> &, int) { return 0; }
 
+void device_clear(void *p, size_t bytes) { std::memset(p, 0, bytes); }
+
 static float value(const void *p, size_t i, px_element type)
 {
     return type == PX_ELEMENT_BF16 ? float_of(static_cast<const px_bf16 *>(p)[i]) : static_cast<const float *>(p)[i];

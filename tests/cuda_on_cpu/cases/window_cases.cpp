@@ -26,7 +26,8 @@ const window_shape windows[] = {
     {32, 512, 35, PX_BF16, true},  {32, 512, 64, PX_BF16, true},   {128, 512, 64, PX_BF16, true},
     {256, 512, 64, PX_BF16, true}, {64, 768, 64, PX_BF16, true},   {16, 1024, 64, PX_BF16, true},
     {64, 1024, 64, PX_BF16, true}, {128, 1024, 64, PX_BF16, true}, {16, 1536, 64, PX_BF16, true},
-    {17, 500, 7, PX_BF16, true},   {33, 999, 5, PX_FP32, true},    {5, 63, 130, PX_TF32, true},
+    {1, 2048, 64, PX_BF16, true},  {16, 2048, 64, PX_BF16, true},  {17, 500, 7, PX_BF16, true},
+    {33, 999, 5, PX_FP32, true},   {5, 63, 130, PX_TF32, true},
 };
 const char *const precisions[] = {"fp32", "tf32", "bf16"};
 enum { MULTIPROCESSORS = 132 }; /* no result depends on it */
@@ -40,12 +41,14 @@ struct window_arrays {
     operand d_w;
     array<float> d_bias, d_h, d_dz, product;
     array<px_bf16> h_low, dz_low;
+    array<uint32_t> workspace;
     explicit window_arrays(const window_shape &shape)
         : s(shape),
           w(rounded(numbers(static_cast<size_t>(s.h) * s.h, 1 / std::sqrt(s.h), 21), element_of(s.precision))),
           bias(numbers(static_cast<size_t>(s.h), 1, 22)), h(numbers((s.T + 1) * step(), 0.9, 23)),
           dz(numbers(s.T * step(), 1, 24)), d_w(w, element_of(s.precision)), d_bias(bias), d_h(h), d_dz(dz),
-          product(step()), h_low(bf16s_of(h)), dz_low(bf16s_of(dz))
+          product(step()), h_low(bf16s_of(h)), dz_low(bf16s_of(dz)),
+          workspace(px_grid_workspace_bytes(s.precision, s.h, s.n) / sizeof(uint32_t))
     {
     }
     size_t step() const { return static_cast<size_t>(s.n) * s.h; }
@@ -56,15 +59,30 @@ struct window_arrays {
     double flops() const { return 2.0 * s.T * s.n * s.h * s.h; }
 };
 
-cudaError_t persistent(const window_arrays &a, bool backward)
+px_persistent_args args_of(const window_arrays &a)
 {
     px_persistent_args args = {};
     args.w_hh = a.d_w.data(), args.bias = a.d_bias, args.h = a.d_h, args.dz = a.d_dz;
     if (a.s.precision == PX_BF16) args.h_bf16 = a.h_low, args.dz_bf16 = a.dz_low;
     args.operand = a.s.precision, args.cell = PX_CELL_TANH;
     args.T = a.s.T, args.n = a.s.n, args.width = a.s.h, args.multiprocessors = MULTIPROCESSORS;
+    return args;
+}
+
+cudaError_t persistent(const window_arrays &a, bool backward)
+{
+    const px_persistent_args args = args_of(a);
     return backward ? px_launch_recurrence_persistent_backward(&args, nullptr)
                     : px_launch_recurrence_persistent_forward(&args, nullptr);
+}
+
+cudaError_t grid(const window_arrays &a, bool backward)
+{
+    px_grid_args g = {args_of(a), a.workspace.data()};
+    const size_t counters = px_grid_counter_words(a.s.n) * sizeof(uint32_t);
+    g.window.multiprocessors = device_multiprocessors();
+    device_clear(g.workspace, counters);
+    return backward ? px_launch_recurrence_grid_backward(&g, nullptr) : px_launch_recurrence_grid_forward(&g, nullptr);
 }
 
 /* One product and one kernel a step, where the products' type is one of the two that are stored. */
@@ -152,15 +170,22 @@ const struct {
 } window_variants[] = {
     {"window_forward", "persistent", persistent, false},
     {"window_backward", "persistent", persistent, true},
+    {"window_forward", "grid", grid, false},
+    {"window_backward", "grid", grid, true},
     {"window_forward", "step", by_steps, false},
     {"window_backward", "step", by_steps, true},
 };
 
-/* Does the device have the clusters and the shared memory for it? */
-bool fits(const window_shape &s)
+/* Does the device have what that way needs: clusters and shared memory, multiprocessors, an operand's type? */
+bool fits(const window_shape &s, cudaError_t (*way)(const window_arrays &, bool))
 {
+    if (way == by_steps) return s.precision != PX_TF32;
+    if (way == grid) {
+        const px_persistent_fit blocks = px_grid_fit_of(s.precision, s.h);
+        return blocks.width && blocks.blocks <= device_multiprocessors();
+    }
     const px_persistent_fit fit = px_persistent_fit_of(s.precision, s.h);
-    return static_cast<unsigned>(fit.blocks) <= device_cluster_blocks() &&
+    return fit.width && static_cast<unsigned>(fit.blocks) <= device_cluster_blocks() &&
            static_cast<size_t>(fit.shared_bytes) <= device_shared_bytes();
 }
 
@@ -170,7 +195,7 @@ void add_windows(list &to)
 {
     for (const window_shape &s : windows)
         for (const auto &v : window_variants) {
-            if (v.launch == persistent ? !fits(s) : s.precision == PX_TF32) continue;
+            if (!fits(s, v.launch)) continue;
             to.push_back({v.kernel, v.variant, text("n=%d h=%d T=%d %s", s.n, s.h, s.T, precisions[s.precision]),
                           s.large, [s, v] {
                               auto a = std::make_shared<window_arrays>(s);

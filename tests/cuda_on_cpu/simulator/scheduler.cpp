@@ -526,10 +526,22 @@ void barrier(const place *where)
     order_acquire(&b->barrier_token[phase & 1]);
 }
 
+void counter_add(unsigned *counter)
+{
+    order_release(counter);
+    ++*counter;
+}
+
+unsigned counter_read(const unsigned *counter)
+{
+    order_acquire(const_cast<unsigned *>(counter));
+    return *counter;
+}
+
 void trap()
 {
     inside simulator;
-    fail(nullptr, "%s", deadlock[0] ? deadlock : "a trap");
+    fail(nullptr, "%s", deadlock[0] ? deadlock : "a thread has waited in vain");
 }
 
 void pause()

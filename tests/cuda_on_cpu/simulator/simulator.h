@@ -3,9 +3,10 @@
  *
  * What a kernel may use: threadIdx, blockIdx, blockDim, gridDim; shared memory through PX_SHARED and PX_DYN_SHARED;
  * clusters through kernels/cluster.h and matrix instructions through kernels/matrix.h;
- * __syncthreads, __syncwarp; shuffles over whole warps (no width argument); votes. There are no atomics: no kernel
- * needs one, and what is missing here does not compile. Shared memory starts as NaN (bytes 0xff) and is allocated apart
- * for every variable, so that reads before a write and indices that leave it are seen. */
+ * __syncthreads, __syncwarp; shuffles over whole warps (no width argument); votes; counters between blocks through
+ * kernels/device.h. There are no other atomics: no kernel needs one, and what is missing here does not compile. Shared
+ * memory starts as NaN (bytes 0xff) and is allocated apart for every variable, so that reads before a write and indices
+ * that leave it are seen. */
 #ifndef PX_SIMULATOR_H
 #define PX_SIMULATOR_H
 
@@ -52,6 +53,9 @@ struct launch {
 
 void barrier(const place *where);
 void pause(); /* others run first: for loops that wait for another block */
+/* A counter in device memory: release and acquire (device.h). */
+void counter_add(unsigned *counter);
+unsigned counter_read(const unsigned *counter);
 /* The launch ends here with an error: what the thread had waited for in vain. */
 void trap();
 enum warp_op { SHUFFLE, SHUFFLE_XOR, SHUFFLE_UP, SHUFFLE_DOWN, BALLOT, ANY, ALL, SYNC, GATHER };
