@@ -17,7 +17,6 @@ typedef struct px_device_info {
     size_t free_bytes;    /* now; 0 = not known */
     int32_t major, minor; /* compute capability */
     int32_t multiprocessors;
-    size_t l2_bytes;
     int32_t driver_version;  /* CUDA version that the driver supports: 13000 = 13.0 */
     int32_t runtime_version; /* CUDA version that the module was built with */
 } px_device_info;

@@ -66,7 +66,7 @@ static void settings_reset(void)
                                             .devices = 1,
                                             .driver = 1,
                                             .memory_bytes = (size_t)1 << 30,
-                                            .l2_bytes = 64 << 10,
+                                            .total_bytes = 64 << 10,
                                             .major = 9,
                                             .multiprocessors = 1,
                                             .fail_at = -1};
@@ -514,9 +514,9 @@ static void without_graphs_the_same_bits_come_out(void **state)
 static void the_head_in_one_chunk_and_in_many_agrees(void **state)
 {
     size_t count;
-    px_fake_control()->l2_bytes = 64 << 20;
+    px_fake_control()->total_bytes = (size_t)1 << 30;
     float *want = weights_of_training(&every_buffer, &count); /* 140 rows at once */
-    px_fake_control()->l2_bytes = 1;                          /* chunks of 64 */
+    px_fake_control()->total_bytes = 1;                       /* chunks of 47: no more than 64 */
     float *got = weights_of_training(&every_buffer, &count);
     /* sums of 140 rows, cut at 64 and 128: fp32 rounding apart they agree; Adam's first steps magnify it where a
      * gradient cancels */

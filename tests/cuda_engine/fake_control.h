@@ -30,9 +30,9 @@ typedef struct px_fake_settings {
     uint64_t seed;       /* of what runs ahead in lazy mode */
     int devices;         /* 0: no GPU */
     int driver;          /* 0: cudaErrorInsufficientDriver, results unwritten */
-    size_t memory_bytes; /* of the device */
-    size_t l2_bytes;
-    int major, minor; /* compute capability */
+    size_t memory_bytes; /* that can be allocated */
+    size_t total_bytes;  /* what the device says that it has: decides how long a chunk of the head is */
+    int major, minor;    /* compute capability */
     int multiprocessors;
     int64_t fail_at; /* this many calls that create something succeed, the next one fails; -1: none fails */
     px_fake_fault fault;
@@ -41,8 +41,8 @@ typedef struct px_fake_settings {
     uint64_t wait_missing; /* ... this one, from 0, is missing; period 0: none is */
 } px_fake_settings;
 
-/* The settings, to be changed in place. Start: lazy, one device of capability 9.0 with 1 GiB and 64 KiB of L2 cache
- * (small, so that the head runs in several chunks). PERPLEX_FAKE_EAGER in the environment starts eager,
+/* The settings, to be changed in place. Start: lazy, one device of capability 9.0 with 1 GiB, which says that it has
+ * 64 KiB (so that the head runs in several chunks). PERPLEX_FAKE_EAGER in the environment starts eager,
  * PERPLEX_FAKE_DRIVER=0 without a driver, PERPLEX_FAKE_DEVICES sets their number, PERPLEX_FAKE_MEMORY the device's
  * bytes, PERPLEX_FAKE_LOST_STORE lost_store,
  * PERPLEX_FAKE_MULTIPROCESSORS their number (1). */

@@ -38,7 +38,7 @@ px_fake_settings initial_settings()
     s.devices = devices ? atoi(devices) : 1;
     s.driver = driver ? atoi(driver) : 1;
     s.memory_bytes = memory ? strtoull(memory, nullptr, 10) : size_t(1) << 30;
-    s.l2_bytes = 64 << 10;
+    s.total_bytes = 64 << 10;
     s.major = 9;
     s.multiprocessors = multiprocessors ? atoi(multiprocessors) : 1;
     s.fail_at = -1;
@@ -198,11 +198,10 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int devic
     if (device >= settings().devices || !settings().driver) return report(cudaErrorInvalidDevice);
     memset(properties, 0, sizeof *properties);
     snprintf(properties->name, sizeof properties->name, "Simulated GPU");
-    properties->totalGlobalMem = settings().memory_bytes;
+    properties->totalGlobalMem = settings().total_bytes;
     properties->major = settings().major;
     properties->minor = settings().minor;
     properties->multiProcessorCount = settings().multiprocessors;
-    properties->l2CacheSize = int(settings().l2_bytes);
     return cudaSuccess;
 }
 

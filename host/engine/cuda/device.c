@@ -46,7 +46,6 @@ px_status px_cuda_device_info(int ordinal, px_device_info *info)
         .major = properties.major,
         .minor = properties.minor,
         .multiprocessors = properties.multiProcessorCount,
-        .l2_bytes = (size_t)properties.l2CacheSize,
     };
     memcpy(info->name, properties.name, sizeof info->name - 1);
     PX_CUDA(cudaDriverGetVersion(&info->driver_version));

@@ -14,10 +14,10 @@ static px_status cuda_memory(const px_model_config *model, const px_optimizer_co
                              const px_engine_shape *shape, px_engine_memory *memory)
 {
     px_cuda_plan plan;
-    px_device_info info = {.l2_bytes = 0};
+    px_device_info info = {.memory_bytes = 0};
     int ordinal = 0;
-    /* the chunk of the head and the variant of the recurrence depend on the GPU; without one a common L2 cache is
-     * assumed */
+    /* the chunk of the head and the variant of the recurrence depend on the GPU; without one a common size is assumed
+     */
     if (cudaGetDevice(&ordinal) != cudaSuccess || px_cuda_device_info(ordinal, &info) != PX_OK) cudaGetLastError();
     PX_TRY(px_cuda_plan_make(model, optimizer, shape, &info, &plan));
     *memory = px_cuda_plan_memory(&plan);
@@ -239,12 +239,12 @@ static px_status cuda_describe(const px_engine *base, char *buffer, size_t buffe
     cublasGetProperty(MINOR_VERSION, &minor);
     cublasGetProperty(PATCH_LEVEL, &patch);
     snprintf(buffer, buffer_bytes,
-             "cuda:%d %s, capability %d.%d, %d multiprocessors, %s, recurrence %s, cuBLAS %d.%d.%d, CUDA %d.%d, driver "
-             "CUDA %d.%d",
+             "cuda:%d %s, capability %d.%d, %d multiprocessors, %s, recurrence %s, logits of %d rows at a time, cuBLAS "
+             "%d.%d.%d, CUDA %d.%d, driver CUDA %d.%d",
              engine->ordinal, info->name, info->major, info->minor, info->multiprocessors,
-             px_precision_name(engine->plan.shape.precision), px_recurrence_name(engine->plan.variant->name), major,
-             minor, patch, info->runtime_version / 1000, info->runtime_version % 1000 / 10, info->driver_version / 1000,
-             info->driver_version % 1000 / 10);
+             px_precision_name(engine->plan.shape.precision), px_recurrence_name(engine->plan.variant->name),
+             engine->plan.head_rows, major, minor, patch, info->runtime_version / 1000,
+             info->runtime_version % 1000 / 10, info->driver_version / 1000, info->driver_version % 1000 / 10);
     return PX_OK;
 }
 

@@ -50,8 +50,8 @@ px_status px_cuda_head_probabilities(px_cuda *engine, int32_t n, float *probabil
     const px_cuda_plan *plan = &engine->plan;
     px_cuda_buffers *b = &engine->b;
     const size_t V = (size_t)plan->V;
-    for (int32_t from = 0; from < n; from += plan->head_rows) {
-        const int32_t rows = n - from < plan->head_rows ? n - from : plan->head_rows;
+    for (int32_t from = 0; from < n; from += plan->next_rows) {
+        const int32_t rows = n - from < plan->next_rows ? n - from : plan->next_rows;
         const size_t bytes = (size_t)rows * V * sizeof(float);
         PX_TRY(ops_of(engine)->probabilities(engine, n, from, rows));
         PX_CUDA(

@@ -1,8 +1,8 @@
 /* The head phase of the CUDA engine, between its files: head.c is what the output layers share, head_softmax.c and
  * head_adaptive.c are one each (host/model/output_layer.h).
  *
- * Rows go in chunks, so that the logits of a chunk stay in the L2 cache from the product that makes them, through the
- * kernel that turns them into their gradient, to the two products that read that (plan.c chooses the size). */
+ * Rows go in chunks, as many at a time as the memory for logits holds (plan.c chooses): one product makes them, a
+ * kernel turns them into their gradient, and two products read that. */
 #ifndef PX_CUDA_HEAD_H
 #define PX_CUDA_HEAD_H
 

@@ -77,10 +77,10 @@ typedef struct px_cuda_buffers {
     float *u_wide;                       /* [rows,d] fp32 result of the projection in bf16 mode, else NULL */
     float *logits;                       /* [px_cuda_head_rows(width), width] for every width of the output layer */
     px_bf16 *dlogits_bf16;               /* as many in bf16 mode where training */
-    float *probabilities;                /* [min(n, head_rows), V]; logits where the output layer is a softmax */
+    float *probabilities;                /* [next_rows, V]; logits where the output layer is a softmax */
     /* of an adaptive output layer, else NULL; d_0 is the width of its first cluster */
     float *zeros;              /* [V]: it has no bias */
-    float *head_probabilities; /* [min(n, head_rows), c_0 + K] */
+    float *head_probabilities; /* [next_rows, c_0 + K] */
     void *gathered;            /* operand [rows,h]: what goes up in the rows of a cluster */
     void *t;                   /* operand [rows,d_0]: T of these */
     float *t_wide;             /* [rows,d_0] in bf16 mode */
@@ -104,7 +104,7 @@ typedef struct px_cuda_buffers {
     px_stall *pinned_stall; /* written by kernels that waited in vain */
     px_device_metrics *pinned_metrics;
     float *pinned_nll;           /* [rows] */
-    float *pinned_probabilities; /* [min(n, head_rows), V] */
+    float *pinned_probabilities; /* [next_rows, V] */
 } px_cuda_buffers;
 
 typedef struct px_cuda_plan {
@@ -122,15 +122,16 @@ typedef struct px_cuda_plan {
     int32_t projection;        /* 1: tied with d != h */
     int32_t adaptive;          /* 1: an adaptive output layer */
     int32_t has_moment1, has_moment2;
-    int32_t head_rows;              /* rows of a chunk of V logits; and of probabilities */
-    size_t l2_bytes;                /* of the device; 0: not known */
+    int32_t head_rows;              /* rows of a chunk of V logits */
+    int32_t next_rows;              /* of probabilities that are made at a time */
+    size_t memory_bytes;            /* of the device, in all; 0: not known */
     const px_cuda_variant *variant; /* of the recurrence */
     size_t window_bytes;
     size_t swap_count; /* floats that are exchanged at a time */
     size_t bytes[PX_ARENA_COUNT];
 } px_cuda_plan;
 
-/* info: the device; zeros: not known, and an L2 cache of a common size is assumed. PX_ERR_ARGUMENT for impossible
+/* info: the device; zeros: not known, and memory of a common size is assumed. PX_ERR_ARGUMENT for impossible
  * sizes, PX_ERR_DEVICE where the variant asked for is not for them. */
 px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_config *optimizer,
                             const px_engine_shape *shape, const px_device_info *info, px_cuda_plan *plan);
