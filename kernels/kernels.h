@@ -26,6 +26,12 @@
 #include "precision.h"
 #include "rate_scaling.h"
 
+#ifdef __CUDACC__
+#define PX_BOTH_SIDES __host__ __device__
+#else
+#define PX_BOTH_SIDES
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -371,33 +377,51 @@ cudaError_t px_launch_column_sum(float *out, const void *in, px_element element,
 
 /* ---- head -------------------------------------------------------------------------------------------------------- */
 
-/* Loss and gradient of a chunk of rows of logits.
- * logits [rows,V], row stride ld: U W_hq without bias; bias [V] is added inside.
- * targets [rows]: in [0,V), or -1: not scored (nll 0, gradient 0). nll [rows]: -log softmax(logits + bias)[target] in
- * nats, +inf where the target's probability is 0; infinite logits as in host/model/loss.h; a NaN stays a NaN. dlogits
- * [rows,V], row stride ld_d, or NULL: the loss alone. (softmax - onehot) * window.inv_count. dlogits may be logits
- * itself where both have the same element type and row stride; then the gradient replaces them. Types: fp32 -> fp32,
- * fp32 -> bf16 (another buffer), bf16 -> bf16; all arithmetic is fp32. ld that is a multiple of 4 gives rows 16-byte
- * (bf16: 8-byte) accesses whatever V is; the padding is not touched. shared_bytes: what a block may have on this device
- * (cudaDevAttrMaxSharedMemoryPerBlockOptin). Rows up to 1,024 wide stay in the registers of a warp; rows that fit in
- * shared memory are read once; wider ones twice. */
+/* Losses of a chunk of rows of logits and, where `gradient`, what replaces the logits.
+ * logits [rows,V] of `type`, row stride ld: U W_hq without bias; bias [V] is added inside. targets [rows]: in [0,V), or
+ * -1: not scored (nll 0, gradient 0). nll [rows]: -log softmax(logits + bias)[target] in nats, +inf where the target's
+ * probability is 0; infinite logits as in host/model/loss.h; a NaN stays a NaN. All arithmetic is fp32.
+ * gradient: (softmax - onehot) * window.inv_count, and 0 in columns V to ld, so that products may run over all of ld.
+ * partial: NULL, or where sums of the gradient over rows go (before it is rounded), a row for each segment of
+ * px_head_segment_rows(rows) rows: [px_head_segments(rows), ld]. How rows are cut depends on their number alone.
+ * ld that is a multiple of 4 gives rows 16-byte (bf16: 8-byte) accesses whatever V is. shared_bytes: what a block may
+ * have on this device (cudaDevAttrMaxSharedMemoryPerBlockOptin); no result depends on it. */
 typedef struct px_head_args {
-    void *logits, *dlogits;
-    px_element logits_type, dlogits_type;
+    void *logits;
+    px_element type;
     const float *bias;
     const int32_t *targets;
-    float *nll;
-    const px_window_scalars *window;
-    size_t rows, ld, ld_d, shared_bytes;
-    int32_t V;
+    float *nll, *partial;
+    const px_window_scalars *window; /* read only for gradients */
+    size_t rows, ld, shared_bytes;
+    int32_t V, gradient;
 } px_head_args;
+enum { PX_HEAD_SEGMENTS = 256 }; /* at most: two blocks for each multiprocessor of an H100 */
+static inline PX_BOTH_SIDES size_t px_head_segment_rows(size_t rows)
+{
+    return (rows + PX_HEAD_SEGMENTS - 1) / PX_HEAD_SEGMENTS;
+}
+static inline size_t px_head_segments(size_t rows)
+{
+    return rows ? (rows + px_head_segment_rows(rows) - 1) / px_head_segment_rows(rows) : 0;
+}
 cudaError_t px_launch_head_loss(const px_head_args *args, cudaStream_t stream);
 
-/* metrics.loss_sum += sum of nll, metrics.tokens += scored rows; step_loss += the sum too where training != 0. In
- * double. poison, where not NULL and training: becomes NaN where the sum is not finite, so that a gradient summed over
- * ranks shows it to all. */
-cudaError_t px_launch_head_loss_sum(px_device_metrics *metrics, const float *nll, const int32_t *targets, size_t rows,
-                                    int32_t training, float *poison, cudaStream_t stream);
+/* What comes of a chunk's rows. metrics.loss_sum += sum of nll [rows], metrics.tokens += scored rows; step_loss += the
+ * sum too where training. In double. poison, where not NULL and training: becomes NaN where the sum is not finite, so
+ * that a gradient summed over ranks shows it to all; it is none of d_bias.
+ * d_bias [ld], or NULL: += (accumulate) or = the sum over partial [segments, ld] of px_launch_head_loss; both aligned
+ * to 16 bytes, ld a multiple of 4. */
+typedef struct px_head_sum_args {
+    px_device_metrics *metrics;
+    const float *nll;
+    const int32_t *targets;
+    float *poison, *d_bias;
+    const float *partial;
+    size_t rows, segments, ld;
+    int32_t training, accumulate;
+} px_head_sum_args;
+cudaError_t px_launch_head_sum(const px_head_sum_args *args, cudaStream_t stream);
 
 /* probabilities [rows,V] = softmax(logits + bias); logits [rows,V] fp32, row stride ld; may be the same buffer if ld =
  * V. */

@@ -1,5 +1,5 @@
-/* The part of cuBLAS that the engine uses, as plain loops: products of fp32, tf32 or bf16 operands with fp32 results
- * and sums. */
+/* The part of cuBLAS that the engine uses, as plain loops: products of fp32, tf32 or bf16 operands with fp32 sums and
+ * fp32 or, of bf16 operands, bf16 results. */
 #include "fake_device.h"
 
 #include <cublas_v2.h>
@@ -39,6 +39,15 @@ float to_tf32(float value)
     return float_of((bits + 0x1000u) & ~0x1fffu);
 }
 
+/* To nearest, ties to even. */
+uint16_t to_bf16(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (value != value) return 0x7fff;
+    return uint16_t((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
 float element(const void *p, cudaDataType type, bool tf32, size_t i)
 {
     if (type == CUDA_R_16BF) return float_of(uint32_t(static_cast<const uint16_t *>(p)[i]) << 16);
@@ -60,7 +69,7 @@ std::vector<float> packed(const void *x, cudaDataType type, bool tf32, bool tran
 
 /* C [m,n] = alpha op(A) op(B) + beta C. beta = 0 does not read C. */
 void multiply(int m, int n, int k, float alpha, const std::vector<float> &a, const std::vector<float> &b, float beta,
-              float *c, int ldc)
+              void *c, cudaDataType type, int ldc)
 {
     std::vector<float> column(static_cast<size_t>(m));
     for (int j = 0; j < n; j++) {
@@ -70,8 +79,14 @@ void multiply(int m, int n, int k, float alpha, const std::vector<float> &a, con
             const float *from = &a[size_t(p) * size_t(m)];
             for (int i = 0; i < m; i++) column[size_t(i)] += from[i] * factor;
         }
-        float *out = c + size_t(j) * size_t(ldc);
-        for (int i = 0; i < m; i++) out[i] = alpha * column[size_t(i)] + (beta == 0 ? 0 : beta * out[i]);
+        for (int i = 0; i < m; i++) {
+            const size_t at = size_t(j) * size_t(ldc) + size_t(i);
+            const float sum = alpha * column[size_t(i)] + (beta == 0 ? 0 : beta * element(c, type, false, at));
+            if (type == CUDA_R_16BF)
+                static_cast<uint16_t *>(c)[at] = to_bf16(sum);
+            else
+                static_cast<float *>(c)[at] = sum;
+        }
     }
 }
 
@@ -137,7 +152,8 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cubla
 {
     bool ta = op_a != CUBLAS_OP_N, tb = op_b != CUBLAS_OP_N;
     int rows_a = ta ? k : m, cols_a = ta ? m : k, rows_b = tb ? n : k, cols_b = tb ? k : n;
-    if (m < 0 || n < 0 || k < 0 || lda < rows_a || ldb < rows_b || ldc < m || type_a != type_b || type_c != CUDA_R_32F)
+    if (m < 0 || n < 0 || k < 0 || lda < rows_a || ldb < rows_b || ldc < m || type_a != type_b ||
+        (type_c != CUDA_R_32F && type_c != type_a))
         return CUBLAS_STATUS_INVALID_VALUE;
     if (type_a == CUDA_R_16BF && compute != CUBLAS_COMPUTE_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
     if (!handle->stream ||
@@ -147,7 +163,7 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cubla
     }
     if (!px_fake::device_range(a, extent(rows_a, cols_a, lda) * element_bytes(type_a)) ||
         !px_fake::device_range(b, extent(rows_b, cols_b, ldb) * element_bytes(type_b)) ||
-        !px_fake::device_range(c, extent(m, n, ldc) * sizeof(float))) {
+        !px_fake::device_range(c, extent(m, n, ldc) * element_bytes(type_c))) {
         px_fake::complain("product m=%d n=%d k=%d: an operand leaves its allocation", m, n, k);
         return CUBLAS_STATUS_INVALID_VALUE;
     }
@@ -155,7 +171,7 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cubla
     float factor = *static_cast<const float *>(alpha), keep = *static_cast<const float *>(beta);
     cudaError_t error = px_fake::enqueue(handle->stream, [=] {
         multiply(m, n, k, factor, packed(a, type_a, tf32, ta, m, k, lda), packed(b, type_b, tf32, tb, k, n, ldb), keep,
-                 static_cast<float *>(c), ldc);
+                 c, type_c, ldc);
         return cudaSuccess;
     });
     return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;

@@ -1,5 +1,6 @@
-/* head.cu against plain loops in double: loss and gradient over every path (warp, shared, wide), element type and
- * alignment; the extremes of probability; sums, probabilities and uniforms. */
+/* head_loss.cu and head.cu against plain loops in double: loss, gradient and the bias's gradient over every path (a
+ * warp or a block for a row, two reads), element type and alignment; the extremes of probability; sums, probabilities
+ * and uniforms. */
 #include "kernel_test.h"
 
 #include <algorithm>
@@ -9,22 +10,23 @@ namespace
 
 struct head_case {
     int rows, V, ld;
-    size_t shared_bytes; /* 0: what the device has; less makes narrower rows take the wide path */
+    size_t shared_bytes; /* 0: what the device has; less keeps the sums of wide rows in global memory */
     double scale;        /* of the logits */
     size_t shift;
 };
 
 const head_case cases[] = {
-    {1, 1, 1, 0, 3, 0},         {1, 2, 2, 0, 3, 0},          {9, 2, 5, 0, 30, 0},        {7, 28, 28, 0, 3, 0},
-    {5, 33, 33, 0, 3, 0},       {3, 100, 104, 0, 3, 0},      {2, 250, 250, 0, 9, 0},     {3, 500, 500, 0, 3, 1},
-    {2, 1024, 1024, 0, 3, 0},   {2, 1025, 1025, 0, 3, 0},    {2, 1600, 1600, 0, 3, 0},   {1, 10007, 10007, 0, 3, 0},
-    {2, 2050, 2052, 0, 60, 0},  {2, 2051, 2052, 0, 3, 1},    {1, 13000, 13000, 0, 3, 0}, {2, 13001, 13004, 1, 3, 0},
-    {1, 13002, 13002, 1, 9, 0}, {2, 12300, 12300, 1, 80, 1},
+    {1, 1, 1, 0, 3, 0},          {1, 2, 2, 0, 3, 0},         {9, 2, 64, 0, 30, 0},       {7, 28, 28, 0, 3, 0},
+    {1030, 5, 8, 0, 3, 0},       {5, 33, 33, 0, 3, 0},       {3, 100, 128, 0, 3, 0},     {2, 250, 250, 0, 9, 0},
+    {3, 500, 500, 0, 3, 1},      {2, 512, 512, 0, 3, 0},     {2, 513, 576, 0, 3, 0},     {514, 514, 516, 0, 3, 0},
+    {2, 1601, 1601, 0, 3, 0},    {3, 2050, 2112, 0, 60, 0},  {2, 2051, 2052, 0, 3, 1},   {1, 10007, 10048, 0, 3, 0},
+    {1, 13000, 13000, 0, 3, 0},  {2, 13001, 13004, 0, 3, 1}, {2, 20482, 20544, 0, 3, 0}, {3, 20483, 20484, 1, 9, 0},
+    {2, 20485, 20485, 1, 80, 1},
 };
 
 /* The thread sanitizer makes a fiber of every thread and takes its time: it gets every path, but not every wide row. */
 #if defined(__SANITIZE_THREAD__)
-enum { MOST_LOGITS = 13100 };
+enum { MOST_LOGITS = 41000 };
 #else
 enum { MOST_LOGITS = 1 << 20 };
 #endif
@@ -55,66 +57,87 @@ row_result reference_row(const float *logits, const std::vector<float> &bias, in
     return r;
 }
 
-void check_head(const head_case &c, px_element in_type, px_element out_type, bool in_place, bool loss_only)
+struct head_want {
+    std::vector<double> nll, nll_size, gradient, gradient_size, d_bias, d_bias_size;
+};
+
+/* Gradients over all of ld, zeros from V on, and their sums over rows. */
+head_want reference_head(const head_case &c, const std::vector<float> &logits, const std::vector<float> &bias,
+                         const std::vector<int32_t> &targets, double inv_count)
+{
+    const size_t ld = static_cast<size_t>(c.ld), V = static_cast<size_t>(c.V);
+    head_want w;
+    w.d_bias.assign(ld, 0), w.d_bias_size.assign(ld, 1e-9);
+    for (size_t i = 0; i < targets.size(); i++) {
+        const row_result r = reference_row(&logits[i * ld], bias, c.V, targets[i], inv_count);
+        w.nll.push_back(r.nll);
+        w.nll_size.push_back(std::fabs(r.nll) + 1e-12);
+        for (size_t j = 0; j < ld; j++) {
+            const double x = j < V ? r.gradient[j] : 0;
+            w.gradient.push_back(x);
+            w.gradient_size.push_back(std::fabs(x) + 1e-9);
+            w.d_bias[j] += x;
+            w.d_bias_size[j] += std::fabs(x);
+        }
+    }
+    return w;
+}
+
+/* The bias's gradient, of sums over segments and of what it was. */
+std::vector<float> check_bias(const head_case &c, const array<float> &partial, const array<float> &nll,
+                              const array<int32_t> &targets, const head_want &want)
+{
+    const size_t ld = static_cast<size_t>(c.ld), rows = static_cast<size_t>(c.rows);
+    array<float> d_bias(std::vector<float>(ld, 0.25f));
+    scalar<px_device_metrics> metrics(px_device_metrics{});
+    px_head_sum_args a = {};
+    a.metrics = metrics, a.nll = nll, a.targets = targets, a.d_bias = d_bias, a.partial = partial;
+    a.rows = rows, a.segments = px_head_segments(rows), a.ld = ld;
+    LAUNCHED(px_launch_head_sum(&a, nullptr));
+    const std::vector<float> got = d_bias.read();
+    expect_close("d_bias", got, want.d_bias, 1e-5, &want.d_bias_size);
+    a.accumulate = 1;
+    LAUNCHED(px_launch_head_sum(&a, nullptr));
+    std::vector<float> twice = d_bias.read();
+    for (size_t j = 0; j < ld; j++) assert_true(twice[j] == 2 * got[j]);
+    return got;
+}
+
+void check_head(const head_case &c, px_element type, bool gradient)
 {
     const size_t rows = static_cast<size_t>(c.rows), ld = static_cast<size_t>(c.ld), V = static_cast<size_t>(c.V);
     const std::vector<float> bias = numbers(V, 1, 22);
     std::vector<float> logits = numbers(rows * ld, c.scale, 21);
-    if (in_type == PX_ELEMENT_BF16) logits = floats_of(bf16s_of(logits));
+    if (type == PX_ELEMENT_BF16) logits = floats_of(bf16s_of(logits));
     std::vector<int32_t> targets = integers(rows, c.V, 23);
-    if (rows > 2) targets[1] = -1;
+    for (size_t i = 1; i + 1 < rows; i += 5) targets[i] = -1;
     if (rows > 1) targets[rows - 1] = c.V - 1;
     const px_window_scalars w = {0, 0, 1, 1.0 / 37};
-    std::vector<double> nll, gradient, nll_size, gradient_size;
-    for (size_t i = 0; i < rows; i++) {
-        const row_result r = reference_row(&logits[i * ld], bias, c.V, targets[i], w.inv_count);
-        nll.push_back(r.nll);
-        nll_size.push_back(std::fabs(r.nll) + 1e-12);
-        for (double x : r.gradient) {
-            gradient.push_back(x);
-            gradient_size.push_back(std::fabs(x) + 1e-9);
-        }
-    }
+    const head_want want = reference_head(c, logits, bias, targets, w.inv_count);
+    const bool sums = gradient && c.ld % 4 == 0 && c.shift == 0;
     on_every_schedule([&] {
-        array<float> x(logits, c.shift), d_bias(bias), d_nll(rows), out32(rows * V, c.shift);
-        array<px_bf16> x_low(bf16s_of(logits), c.shift), out_bf16(rows * V, c.shift);
+        array<float> x(logits, c.shift), d_bias(bias), d_nll(rows), partial(px_head_segments(rows) * ld);
+        array<px_bf16> x_low(bf16s_of(logits), c.shift);
         array<int32_t> d_targets(targets);
         scalar<px_window_scalars> d_window(w);
         px_head_args a = {};
-        a.logits = in_type == PX_ELEMENT_BF16 ? static_cast<void *>(x_low.data()) : x.data();
-        a.dlogits = out_type == PX_ELEMENT_BF16 ? static_cast<void *>(out_bf16.data()) : out32.data();
-        a.ld_d = V;
-        if (in_place) a.dlogits = a.logits, a.ld_d = ld;
-        if (loss_only) a.dlogits = nullptr;
-        a.logits_type = in_type;
-        a.dlogits_type = out_type;
-        a.bias = d_bias;
-        a.targets = d_targets;
-        a.nll = d_nll;
-        a.window = d_window;
+        a.logits = type == PX_ELEMENT_BF16 ? static_cast<void *>(x_low.data()) : x.data();
+        a.type = type, a.gradient = gradient;
+        a.bias = d_bias, a.targets = d_targets, a.nll = d_nll, a.window = d_window;
+        a.partial = gradient ? partial.data() : nullptr;
         a.rows = rows, a.ld = ld, a.V = c.V;
         a.shared_bytes = c.shared_bytes ? c.shared_bytes : device_shared_bytes();
         LAUNCHED(px_launch_head_loss(&a, nullptr));
-        expect_close("nll", d_nll.read(), nll, 2e-6, &nll_size);
+        expect_close("nll", d_nll.read(), want.nll, 2e-6, &want.nll_size);
         std::vector<float> result = d_nll.read();
-        const std::vector<float> after = in_type == PX_ELEMENT_BF16 ? floats_of(x_low.read()) : x.read();
-        if (loss_only || !in_place) expect_same("logits, untouched", after, logits);
-        if (loss_only) return result;
-        std::vector<float> got = in_place                      ? after
-                                 : out_type == PX_ELEMENT_BF16 ? floats_of(out_bf16.read())
-                                                               : out32.read();
-        if (in_place) { /* without padding, which must be as it was */
-            std::vector<float> dense;
-            for (size_t k = 0; k < got.size(); k++) {
-                if (k % ld < V)
-                    dense.push_back(got[k]);
-                else
-                    assert_true(got[k] == logits[k]);
-            }
-            got = dense;
+        const std::vector<float> after = type == PX_ELEMENT_BF16 ? floats_of(x_low.read()) : x.read();
+        if (!gradient) {
+            expect_same("logits, untouched", after, logits);
+            return result;
         }
-        expect_close("dlogits", got, gradient, out_type == PX_ELEMENT_BF16 ? 0.0040 : 3e-6, &gradient_size);
-        append(result, got);
+        expect_close("gradient", after, want.gradient, type == PX_ELEMENT_BF16 ? 0.0040 : 3e-6, &want.gradient_size);
+        append(result, after);
+        if (sums) append(result, check_bias(c, partial, d_nll, d_targets, want));
         return result;
     });
 }
@@ -123,24 +146,23 @@ void head_loss_and_gradient_match_double_over_all_widths(void **)
 {
     for (const head_case &c : cases) {
         if (c.rows * c.V > MOST_LOGITS) continue;
-        check_head(c, PX_ELEMENT_FP32, PX_ELEMENT_FP32, true, false);
-        check_head(c, PX_ELEMENT_FP32, PX_ELEMENT_FP32, false, true);
+        check_head(c, PX_ELEMENT_FP32, true);
+        check_head(c, PX_ELEMENT_FP32, false);
     }
 }
 
 void head_in_bf16_matches_double_to_its_rounding(void **)
 {
     for (const head_case &c : cases) {
-        if (c.rows * c.V > std::min<int>(20000, MOST_LOGITS)) continue;
-        check_head(c, PX_ELEMENT_FP32, PX_ELEMENT_BF16, false, false);
-        check_head(c, PX_ELEMENT_BF16, PX_ELEMENT_BF16, true, false);
+        if (c.rows * c.V > std::min<int>(42000, MOST_LOGITS)) continue;
+        check_head(c, PX_ELEMENT_BF16, true);
     }
 }
 
-/* Certain, impossible, infinite and broken rows, at widths of all three paths. */
+/* Certain, impossible, infinite and broken rows, at widths of all paths. */
 void head_keeps_the_extremes_exact(void **)
 {
-    for (int V : {4, 1500, 13000}) {
+    for (int V : {4, 1500, 9000, 13000, 21000}) {
         if (7 * V > MOST_LOGITS) continue;
         on_every_schedule([&] {
             const size_t v = static_cast<size_t>(V), rows = 7;
@@ -158,18 +180,19 @@ void head_keeps_the_extremes_exact(void **)
             array<int32_t> d_targets(targets);
             scalar<px_window_scalars> d_window({0, 0, 1, 1.0});
             px_head_args a = {};
-            a.logits = a.dlogits = x;
+            a.logits = x;
+            a.gradient = 1;
             a.bias = d_bias;
             a.targets = d_targets;
             a.nll = nll;
             a.window = d_window;
-            a.rows = rows, a.ld = a.ld_d = v, a.V = V, a.shared_bytes = V == 13000 ? 0 : device_shared_bytes();
+            a.rows = rows, a.ld = v, a.V = V, a.shared_bytes = device_shared_bytes();
             LAUNCHED(px_launch_head_loss(&a, nullptr));
             const std::vector<float> got = nll.read(), d = x.read();
             const std::vector<double> want = {0, INFINITY, INFINITY, 0, NAN, NAN, 1e-6};
             expect_close("nll", got, want, 1e-5);
             assert_true(d[2] == 0 && d[1] == 0);
-            assert_true(d[v + 2] == -1.0f);
+            assert_true(std::fabs(d[v + 2] + 1.0f) < 1.2e-7f); /* S * (1 / S) */
             assert_true(std::fabs(d[6 * v + 2] + 1e-6f) <
                         1e-11f); /* the gradient of a nearly certain target keeps its digits */
             return std::vector<float>();
@@ -195,6 +218,14 @@ void head_uniform_logits_cost_the_logarithm_of_V(void **)
     }
 }
 
+void sum_losses(px_device_metrics *metrics, const float *nll, const int32_t *targets, size_t rows, int training,
+                float *poison)
+{
+    px_head_sum_args a = {};
+    a.metrics = metrics, a.nll = nll, a.targets = targets, a.rows = rows, a.training = training, a.poison = poison;
+    LAUNCHED(px_launch_head_sum(&a, nullptr));
+}
+
 void head_loss_sum_adds_in_double_and_counts_scored_rows(void **)
 {
     for (size_t rows : {size_t(1), size_t(35), size_t(1025), size_t(2600)})
@@ -214,22 +245,22 @@ void head_loss_sum_adds_in_double_and_counts_scored_rows(void **)
             array<float> d_nll(nll);
             array<int32_t> d_targets(targets);
             scalar<px_device_metrics> metrics(start);
-            LAUNCHED(px_launch_head_loss_sum(metrics, d_nll, d_targets, rows, 0, nullptr, nullptr));
+            sum_losses(metrics, d_nll, d_targets, rows, 0, nullptr);
             px_device_metrics m = metrics.get();
             assert_true(std::fabs(m.loss_sum - 2 - sum) < 1e-10 && m.tokens == 10 + scored && m.step_loss == 3);
-            LAUNCHED(px_launch_head_loss_sum(metrics, d_nll, d_targets, rows, 1, nullptr, nullptr));
+            sum_losses(metrics, d_nll, d_targets, rows, 1, nullptr);
             m = metrics.get();
             assert_true(std::fabs(m.loss_sum - 2 - 2 * sum) < 1e-10 && m.tokens == 10 + 2 * scored);
             assert_true(std::fabs(m.step_loss - 3 - sum) < 1e-10 && m.bad_step == -1);
             array<float> gradient(
                 std::vector<float>(1, 0.5f)); /* poisoned only by a loss that is not finite, and only in training */
-            LAUNCHED(px_launch_head_loss_sum(metrics, d_nll, d_targets, rows, 1, gradient, nullptr));
+            sum_losses(metrics, d_nll, d_targets, rows, 1, gradient);
             assert_true(gradient.read()[0] == 0.5f);
             nll[rows - 1] = INFINITY;
             array<float> d_infinite(nll);
-            LAUNCHED(px_launch_head_loss_sum(metrics, d_infinite, d_targets, rows, 0, gradient, nullptr));
+            sum_losses(metrics, d_infinite, d_targets, rows, 0, gradient);
             assert_true(gradient.read()[0] == 0.5f);
-            LAUNCHED(px_launch_head_loss_sum(metrics, d_infinite, d_targets, rows, 1, gradient, nullptr));
+            sum_losses(metrics, d_infinite, d_targets, rows, 1, gradient);
             assert_true(std::isnan(gradient.read()[0]));
             return std::vector<float>();
         });
@@ -286,16 +317,18 @@ void head_refuses_what_it_cannot_do(void **)
 {
     float dummy;
     px_head_args a = {};
-    a.logits = a.dlogits = &dummy;
-    a.V = 4, a.ld = a.ld_d = 4, a.rows = 1;
-    a.dlogits_type = PX_ELEMENT_BF16; /* in place, but another type */
+    a.logits = &dummy;
+    a.V = 4, a.ld = 3, a.rows = 1;
     assert_int_equal(px_launch_head_loss(&a, nullptr), cudaErrorInvalidValue);
-    a.dlogits_type = PX_ELEMENT_FP32, a.ld = 3;
+    a.ld = 4, a.partial = &dummy; /* sums of gradients that nobody asks for */
     assert_int_equal(px_launch_head_loss(&a, nullptr), cudaErrorInvalidValue);
-    a.ld = 4, a.rows = 0;
+    a.partial = nullptr, a.rows = 0;
     assert_int_equal(px_launch_head_loss(&a, nullptr), cudaSuccess);
     a.rows = 1, a.V = 0;
     assert_int_equal(px_launch_head_loss(&a, nullptr), cudaErrorInvalidValue);
+    px_head_sum_args b = {};
+    b.rows = 1, b.ld = 5, b.d_bias = &dummy, b.partial = &dummy;
+    assert_int_equal(px_launch_head_sum(&b, nullptr), cudaErrorInvalidValue);
 }
 
 } // namespace

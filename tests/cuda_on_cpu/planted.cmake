@@ -65,9 +65,10 @@ px_planted(NAME barrier_that_some_skip VARIANT plain FILE recurrence.cu SOURCE r
   NEW "if (count <= 0) return; sums[threadIdx.y * blockDim.x + threadIdx.x] = sum;" SAYS "returned")
 
 # Warps.
-px_planted(NAME shuffle_without_all_lanes VARIANT plain FILE head.cu SOURCE head GROUP head
-  OLD "if (row >= a.rows) return;" NEW "if (row >= a.rows || lane >= a.V) return;" SAYS "takes no part")
-px_planted(NAME shuffle_under_divergence VARIANT plain FILE head.cu SOURCE head GROUP head
+px_planted(NAME shuffle_without_all_lanes VARIANT plain FILE head_loss.cu SOURCE head_loss GROUP head
+  OLD "float o[K], max = -INFINITY, o_target = 0;" NEW "if (lane >= a.V) return; float o[K], max = -INFINITY, o_target = 0;"
+  SAYS "takes no part")
+px_planted(NAME shuffle_under_divergence VARIANT plain FILE head_loss.cu SOURCE head_loss GROUP head
   OLD "max = warp_reduce<op_max>(max);" NEW "if (lane < a.V) max = warp_reduce<op_max>(max);" SAYS "warp function")
 
 # Indices and alignment.
@@ -90,8 +91,20 @@ px_planted(NAME last_part_of_a_run_lost VARIANT plain FILE embed.cu SOURCE embed
   OLD "c <= low; c++" NEW "c < low; c++" SAYS "dtable.*got .* want")
 px_planted(NAME slice_lost VARIANT plain FILE recurrence_fused.cu SOURCE recurrence_fused GROUP recurrence_fused
   OLD "warp < WARPS; warp++" NEW "warp < WARPS - 1; warp++" SAYS "got .* want")
-px_planted(NAME target_never_written VARIANT plain FILE head.cu SOURCE head GROUP head
-  OLD "if (target >= j && target - j < 4) o_target[0] = pick(o, target - j);" NEW "" SAYS "got -?nan")
+px_planted(NAME target_never_written VARIANT plain FILE head_loss.cu SOURCE head_loss GROUP head
+  OLD "if (holds(j, target)) *o_target = pick(v[q], target - j);" NEW "" SAYS "got -?nan")
+px_planted(NAME rows_that_share_an_exchange VARIANT plain FILE head_loss.cu SOURCE head_loss GROUP head
+  OLD "turn = 1 - turn;" NEW "" SAYS "got .* want")
+px_planted(NAME unscored_row_takes_a_turn VARIANT plain FILE head_loss.cu SOURCE head_loss GROUP head
+  OLD "clear_row<ELEMENT, ALIGNED>(logits, ld); continue; } const float max"
+  NEW "clear_row<ELEMENT, ALIGNED>(logits, ld); turn = 1 - turn; continue; } const float max" SAYS "got .* want")
+px_planted(NAME padding_of_the_head_stays VARIANT plain FILE head_loss.cu SOURCE head_loss GROUP head
+  OLD "if (j < ld) store_quad<ALIGNED>(logits + j, d, ld - j);" NEW "if (j < ld - 4) store_quad<ALIGNED>(logits + j, d, ld - j);"
+  SAYS "gradient.*got .* want")
+px_planted(NAME segment_of_the_bias_gradient_lost VARIANT plain FILE head.cu SOURCE head GROUP head
+  OLD "k += SUM_LANES" NEW "k += 2 * SUM_LANES" SAYS "d_bias.*got .* want")
+px_planted(NAME sums_of_a_warp_lost VARIANT plain FILE head_loss.cu SOURCE head_loss GROUP head
+  OLD "+ sums[3][j]" NEW "" SAYS "d_bias.*got .* want")
 
 # Meaning.
 px_planted(NAME reset_ignored VARIANT plain FILE step.h SOURCE recurrence GROUP recurrence

@@ -27,25 +27,30 @@ void px_blas_destroy(px_blas *blas)
 
 /* Column-major C' [m,n] = op(A') op(B') + beta C'. */
 static px_status product(const px_blas *blas, cublasOperation_t op_a, cublasOperation_t op_b, int m, int n, int k,
-                         const void *a, int lda, const void *b, int ldb, float beta, float *c)
+                         const void *a, int lda, const void *b, int ldb, float beta, void *c, cudaDataType_t result)
 {
     const float one = 1;
     PX_CUBLAS(cublasGemmEx(blas->handle, op_a, op_b, m, n, k, &one, a, blas->operand, lda, b, blas->operand, ldb, &beta,
-                           c, CUDA_R_32F, m, blas->compute, CUBLAS_GEMM_DEFAULT));
+                           c, result, m, blas->compute, CUBLAS_GEMM_DEFAULT));
     return PX_OK;
 }
 
 px_status px_blas_nt(const px_blas *blas, int m, int n, int k, const void *a, const void *b, float beta, float *c)
 {
-    return product(blas, CUBLAS_OP_T, CUBLAS_OP_N, n, m, k, b, k, a, k, beta, c);
+    return product(blas, CUBLAS_OP_T, CUBLAS_OP_N, n, m, k, b, k, a, k, beta, c, CUDA_R_32F);
+}
+
+px_status px_blas_nt_bf16(const px_blas *blas, int m, int n, int k, const void *a, const void *b, void *c)
+{
+    return product(blas, CUBLAS_OP_T, CUBLAS_OP_N, n, m, k, b, k, a, k, 0, c, CUDA_R_16BF);
 }
 
 px_status px_blas_nn(const px_blas *blas, int m, int n, int k, const void *a, const void *b, float beta, float *c)
 {
-    return product(blas, CUBLAS_OP_N, CUBLAS_OP_N, n, m, k, b, n, a, k, beta, c);
+    return product(blas, CUBLAS_OP_N, CUBLAS_OP_N, n, m, k, b, n, a, k, beta, c, CUDA_R_32F);
 }
 
 px_status px_blas_tn(const px_blas *blas, int m, int n, int k, const void *a, const void *b, float beta, float *c)
 {
-    return product(blas, CUBLAS_OP_N, CUBLAS_OP_T, n, m, k, b, n, a, m, beta, c);
+    return product(blas, CUBLAS_OP_N, CUBLAS_OP_T, n, m, k, b, n, a, m, beta, c, CUDA_R_32F);
 }

@@ -1,7 +1,8 @@
 /* Matrix products through cuBLAS, in row-major terms, in one of three precisions.
  *
  * Each px_blas owns one handle, bound to one stream, with its own workspace: results then repeat bitwise, also in a
- * replayed graph (cuBLAS, "Results reproducibility"). Operands are fp32, or bf16 in bf16 mode; results are always fp32.
+ * replayed graph (cuBLAS, "Results reproducibility"). Operands are fp32, or bf16 in bf16 mode; results are fp32 but of
+ * px_blas_nt_bf16.
  */
 #ifndef PX_CUDA_BLAS_H
 #define PX_CUDA_BLAS_H
@@ -25,6 +26,8 @@ void px_blas_destroy(px_blas *blas); /* a zeroed one is fine */
 
 /* C [m,n] = A [m,k] B^T + beta C,  B [n,k] */
 px_status px_blas_nt(const px_blas *blas, int m, int n, int k, const void *a, const void *b, float beta, float *c);
+/* The same in bf16 mode with beta = 0, the result rounded to bf16; sums are fp32. */
+px_status px_blas_nt_bf16(const px_blas *blas, int m, int n, int k, const void *a, const void *b, void *c);
 /* C [m,n] = A [m,k] B + beta C,    B [k,n] */
 px_status px_blas_nn(const px_blas *blas, int m, int n, int k, const void *a, const void *b, float beta, float *c);
 /* C [m,n] = A^T B + beta C,        A [k,m], B [k,n] */

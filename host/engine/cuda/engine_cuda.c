@@ -72,7 +72,7 @@ static px_status check_precision(const px_cuda *engine, px_precision precision)
 /* Host memory for the other layout of a one-hot W_xh. */
 static px_status create_scratch(px_cuda *engine)
 {
-    size_t bytes = engine->plan.table.count * sizeof *engine->scratch;
+    size_t bytes = engine->plan.file_table.count * sizeof *engine->scratch;
     if (engine->plan.d > 0) return PX_OK;
     engine->scratch = calloc(1, bytes);
     if (!engine->scratch)

@@ -9,41 +9,55 @@ static const px_cuda_head_ops *ops_of(const px_cuda *engine)
     return engine->plan.adaptive ? &px_cuda_head_adaptive : &px_cuda_head_softmax;
 }
 
-void *px_cuda_d_logits(const px_cuda *engine)
+px_status px_cuda_head_logits(px_cuda *engine, const px_cuda_logits *logits, int k, const void *x, const void *w,
+                              int training)
 {
-    return engine->plan.bf16 ? (void *)engine->b.dlogits_bf16 : (void *)engine->b.logits;
+    if (engine->plan.bf16 && training)
+        return px_blas_nt_bf16(&engine->blas, logits->rows, logits->columns, k, x, w, engine->b.logits);
+    return px_blas_nt(&engine->blas, logits->rows, logits->columns, k, x, w, 0, engine->b.logits);
 }
 
-px_status px_cuda_head_loss(px_cuda *engine, const px_cuda_logits *logits, int training)
+px_status px_cuda_head_loss(px_cuda *engine, const px_cuda_logits *logits, int training, float *partial)
 {
-    const px_cuda_plan *plan = &engine->plan;
     px_head_args args = {
         .logits = engine->b.logits,
-        .dlogits = training ? px_cuda_d_logits(engine) : NULL,
-        .logits_type = PX_ELEMENT_FP32,
-        .dlogits_type = plan->bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32,
+        .type = engine->plan.bf16 && training ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32,
         .bias = logits->bias,
         .targets = logits->targets,
         .nll = logits->nll,
+        .partial = partial,
         .window = engine->b.window.scalars,
         .rows = (size_t)logits->rows,
-        .ld = (size_t)logits->width,
-        .ld_d = (size_t)logits->width,
+        .ld = (size_t)logits->columns,
         .shared_bytes = engine->shared_bytes,
         .V = logits->width,
+        .gradient = training,
     };
     PX_CUDA(px_launch_head_loss(&args, engine->compute));
     return PX_OK;
 }
 
-px_status px_cuda_head(px_cuda *engine, px_cuda_shape shape)
+px_status px_cuda_head_sum(px_cuda *engine, const px_cuda_logits *logits, int training, const float *partial,
+                           float *d_bias)
 {
-    const size_t rows = (size_t)shape.T * (size_t)shape.n;
-    PX_TRY(ops_of(engine)->enqueue(engine, shape));
-    PX_CUDA(px_launch_head_loss_sum(engine->b.metrics, engine->b.nll, engine->b.window.targets, rows,
-                                    shape.mode == PX_CUDA_TRAIN, px_cuda_poison(engine), engine->compute));
+    px_head_sum_args args = {
+        .metrics = engine->b.metrics,
+        .nll = logits->nll,
+        .targets = logits->targets,
+        .poison = px_cuda_poison(engine),
+        .d_bias = d_bias,
+        .partial = partial,
+        .rows = (size_t)logits->rows,
+        .segments = px_head_segments((size_t)logits->rows),
+        .ld = (size_t)logits->columns,
+        .training = training,
+        .accumulate = 1,
+    };
+    PX_CUDA(px_launch_head_sum(&args, engine->compute));
     return PX_OK;
 }
+
+px_status px_cuda_head(px_cuda *engine, px_cuda_shape shape) { return ops_of(engine)->enqueue(engine, shape); }
 
 px_status px_cuda_head_probabilities(px_cuda *engine, int32_t n, float *probabilities)
 {

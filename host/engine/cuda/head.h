@@ -20,16 +20,21 @@ extern const px_cuda_head_ops px_cuda_head_softmax, px_cuda_head_adaptive;
 
 /* A chunk of logits, and what its rows should give. */
 typedef struct px_cuda_logits {
-    const float *bias;      /* [width] */
+    const float *bias;      /* [columns] */
     const int32_t *targets; /* [rows], in [0,width), or -1: not scored */
     float *nll;             /* [rows] */
     int rows;
-    int32_t width;
+    int32_t width, columns; /* of a row; products run over all columns, those from width on mean nothing */
 } px_cuda_logits;
 
-/* Where the gradient of a chunk's logits goes: an operand. */
-void *px_cuda_d_logits(const px_cuda *engine);
-/* buffers.logits [rows,width]: nll =; where training their gradient, (softmax - onehot) inv_count. */
-px_status px_cuda_head_loss(px_cuda *engine, const px_cuda_logits *logits, int training);
+/* buffers.logits [rows,columns] = x w^T, of operands x [rows,k] and w [columns,k]. */
+px_status px_cuda_head_logits(px_cuda *engine, const px_cuda_logits *logits, int k, const void *x, const void *w,
+                              int training);
+/* nll =; where training the logits become their gradient, (softmax - onehot) inv_count, an operand. partial: NULL, or
+ * where its sums over rows go (kernels.h). */
+px_status px_cuda_head_loss(px_cuda *engine, const px_cuda_logits *logits, int training, float *partial);
+/* Losses of rows into the metrics, and d_bias [columns], where not NULL, from the sums in `partial`. */
+px_status px_cuda_head_sum(px_cuda *engine, const px_cuda_logits *logits, int training, const float *partial,
+                           float *d_bias);
 
 #endif

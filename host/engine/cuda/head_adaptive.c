@@ -26,17 +26,17 @@ static px_status softmax_rows(px_cuda *engine, const matrix *m, void *x, float *
                               int count, int training)
 {
     px_cuda_buffers *b = &engine->b;
-    const int most = px_cuda_head_rows(&engine->plan, m->rows);
+    const int most = px_cuda_head_rows(&engine->plan, m->rows, training);
     for (int first = 0, rows; first < count; first += rows) {
         const size_t at = (size_t)first * (size_t)m->cols;
         rows = count - first < most ? count - first : most;
-        const px_cuda_logits logits = {b->zeros, targets + first, nll + first, rows, m->rows};
-        const void *some = px_cuda_at(engine, x, at), *d = px_cuda_d_logits(engine);
-        PX_TRY(px_blas_nt(&engine->blas, rows, m->rows, m->cols, some, m->w, 0, b->logits));
-        PX_TRY(px_cuda_head_loss(engine, &logits, training));
+        const px_cuda_logits logits = {b->zeros, targets + first, nll + first, rows, m->rows, m->rows};
+        const void *some = px_cuda_at(engine, x, at);
+        PX_TRY(px_cuda_head_logits(engine, &logits, m->cols, some, m->w, training));
+        PX_TRY(px_cuda_head_loss(engine, &logits, training, NULL));
         if (!training) continue;
-        PX_TRY(px_blas_nn(&engine->blas, rows, m->cols, m->rows, d, m->w, 0, dx + at));
-        PX_TRY(px_blas_tn(&engine->blas, m->rows, m->cols, rows, d, some, 1, m->g));
+        PX_TRY(px_blas_nn(&engine->blas, rows, m->cols, m->rows, b->logits, m->w, 0, dx + at));
+        PX_TRY(px_blas_tn(&engine->blas, m->rows, m->cols, rows, b->logits, some, 1, m->g));
     }
     return PX_OK;
 }
@@ -91,7 +91,8 @@ static px_status enqueue(px_cuda *engine, px_cuda_shape shape)
     PX_TRY(softmax_rows(engine, &head, output, d_output, engine->b.window.head_targets, engine->b.nll,
                         shape.T * shape.n, training));
     for (int32_t i = 0; i < plan->model.cutoffs.count; i++) PX_TRY(cluster(engine, i, output, d_output, training));
-    return PX_OK;
+    const px_cuda_logits all = {.targets = engine->b.window.targets, .nll = engine->b.nll, .rows = shape.T * shape.n};
+    return px_cuda_head_sum(engine, &all, training, NULL, NULL);
 }
 
 /* softmax(x W^T) of some rows, into out [rows, W's rows]. */

@@ -34,20 +34,25 @@ static px_status chunk(px_cuda *engine, px_cuda_shape shape, size_t from, int ro
     const px_cuda_plan *plan = &engine->plan;
     px_cuda_buffers *b = &engine->b;
     const int training = shape.mode == PX_CUDA_TRAIN;
-    const void *table = px_cuda_operand(engine, table_role(engine), 0), *dlogits = px_cuda_d_logits(engine);
+    const void *table = px_cuda_operand(engine, table_role(engine), 0);
+    float *partial = training ? b->column_partial : NULL,
+          *d_bias = training ? px_cuda_tensor(engine, b->gradients, PX_TENSOR_B_Q, 0) : NULL;
     const void *u = px_cuda_at(engine, u_all, from * (size_t)plan->k);
-    const px_cuda_logits logits = {px_cuda_tensor(engine, b->weights, PX_TENSOR_B_Q, 0), b->window.targets + from,
-                                   b->nll + from, rows, plan->V};
-    PX_TRY(px_blas_nt(&engine->blas, rows, plan->V, plan->k, u, table, 0, b->logits));
-    PX_TRY(px_cuda_head_loss(engine, &logits, training));
-    if (!training) return PX_OK;
-    PX_TRY(px_blas_nn(&engine->blas, rows, plan->k, plan->V, dlogits, table, 0, du + from * (size_t)plan->k));
-    PX_TRY(px_blas_tn(&engine->blas, plan->V, plan->k, rows, dlogits, u, 1,
-                      px_cuda_tensor(engine, b->gradients, table_role(engine), 0)));
-    PX_CUDA(px_launch_column_sum(px_cuda_tensor(engine, b->gradients, PX_TENSOR_B_Q, 0), dlogits,
-                                 plan->bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32, (size_t)rows, plan->V, (size_t)plan->V,
-                                 b->column_partial, engine->compute));
-    return PX_OK;
+    const px_cuda_logits logits = {px_cuda_tensor(engine, b->weights, PX_TENSOR_B_Q, 0),
+                                   b->window.targets + from,
+                                   b->nll + from,
+                                   rows,
+                                   plan->V,
+                                   plan->columns};
+    PX_TRY(px_cuda_head_logits(engine, &logits, plan->k, u, table, training));
+    PX_TRY(px_cuda_head_loss(engine, &logits, training, partial));
+    if (training) {
+        PX_TRY(
+            px_blas_nn(&engine->blas, rows, plan->k, plan->columns, b->logits, table, 0, du + from * (size_t)plan->k));
+        PX_TRY(px_blas_tn(&engine->blas, plan->columns, plan->k, rows, b->logits, u, 1,
+                          px_cuda_tensor(engine, b->gradients, table_role(engine), 0)));
+    }
+    return px_cuda_head_sum(engine, &logits, training, partial, d_bias);
 }
 
 /* dP += du^T up and d_output = du P, where there is a projection. */
@@ -74,9 +79,9 @@ static px_status enqueue(px_cuda *engine, px_cuda_shape shape)
     float *du = plan->projection ? engine->b.dx : px_cuda_d_output(engine, plan->L - 1);
     void *u;
     PX_TRY(project(engine, shape, &u));
-    for (size_t from = 0; from < rows; from += (size_t)plan->head_rows) {
-        const size_t left = rows - from;
-        const int count = left < (size_t)plan->head_rows ? (int)left : plan->head_rows;
+    const size_t most = (size_t)px_cuda_head_rows(plan, plan->columns, shape.mode == PX_CUDA_TRAIN);
+    for (size_t from = 0; from < rows; from += most) {
+        const int count = (int)(rows - from < most ? rows - from : most);
         PX_TRY(chunk(engine, shape, from, count, u, du));
     }
     return shape.mode == PX_CUDA_TRAIN && plan->projection ? project_backward(engine, shape, du) : PX_OK;
@@ -91,11 +96,11 @@ static px_status probabilities(px_cuda *engine, int32_t n, int32_t from, int32_t
         PX_TRY(project(engine, (px_cuda_shape){PX_CUDA_NEXT, 1, n, 0}, &u));
     else
         u = b->u;
-    PX_TRY(px_blas_nt(&engine->blas, rows, plan->V, plan->k, px_cuda_at(engine, u, (size_t)from * (size_t)plan->k),
-                      px_cuda_operand(engine, table_role(engine), 0), 0, b->probabilities));
-    PX_CUDA(px_launch_head_softmax(b->probabilities, b->probabilities,
-                                   px_cuda_tensor(engine, b->weights, PX_TENSOR_B_Q, 0), (size_t)rows, plan->V,
-                                   (size_t)plan->V, engine->compute));
+    PX_TRY(px_blas_nt(&engine->blas, rows, plan->columns, plan->k,
+                      px_cuda_at(engine, u, (size_t)from * (size_t)plan->k),
+                      px_cuda_operand(engine, table_role(engine), 0), 0, b->logits));
+    PX_CUDA(px_launch_head_softmax(b->probabilities, b->logits, px_cuda_tensor(engine, b->weights, PX_TENSOR_B_Q, 0),
+                                   (size_t)rows, plan->V, (size_t)plan->columns, engine->compute));
     return PX_OK;
 }
 

@@ -63,6 +63,8 @@ float *px_cuda_dz(const px_cuda *engine, int32_t l)
 
 float *px_cuda_poison(const px_cuda *engine)
 {
-    const px_tensor_role role = engine->plan.adaptive ? PX_TENSOR_HEAD : PX_TENSOR_B_Q;
+    const px_tensor_role role = engine->plan.adaptive     ? PX_TENSOR_HEAD
+                                : engine->plan.model.tied ? PX_TENSOR_EMBEDDING
+                                                          : PX_TENSOR_W_HQ;
     return engine->reduction.reducer.start ? px_cuda_tensor(engine, engine->b.gradients, role, 0) : NULL;
 }

@@ -2,6 +2,7 @@
 #include "plan.h"
 #include "blas.h"
 #include "check.h"
+#include "layout.h"
 #include "variants.h"
 
 #include <string.h>
@@ -72,17 +73,33 @@ static void cut_parameters(const px_cuda_plan *plan, px_cuda_arena *arenas, px_c
     }
 }
 
+/* Bytes of a logit: what training makes of it is an operand. */
+static size_t logit_bytes(const px_cuda_plan *plan, int training)
+{
+    return plan->bf16 && training ? sizeof(px_bf16) : sizeof(float);
+}
+
+/* Of a chunk of that width, whatever the window is for. */
+static size_t chunk_bytes(const px_cuda_plan *plan, int32_t width)
+{
+    size_t most = 0;
+    for (int training = 0; training <= plan->shape.training; training++) {
+        const size_t rows = (size_t)px_cuda_head_rows(plan, width, training),
+                     bytes = rows * (size_t)width * logit_bytes(plan, training);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 /* A chunk of logits of every width that the output layer has. */
-static size_t logits_floats(const px_cuda_plan *plan)
+static size_t logits_bytes(const px_cuda_plan *plan)
 {
     const px_cutoffs *cutoffs = &plan->model.cutoffs;
-    if (!plan->adaptive) return (size_t)plan->head_rows * (size_t)plan->V;
-    const int32_t head = px_cutoffs_head_rows(cutoffs);
-    size_t most = (size_t)px_cuda_head_rows(plan, head) * (size_t)head;
+    if (!plan->adaptive) return chunk_bytes(plan, plan->columns);
+    size_t most = chunk_bytes(plan, px_cutoffs_head_rows(cutoffs));
     for (int32_t i = 0; i < cutoffs->count; i++) {
         const px_cluster cluster = px_cutoffs_cluster(cutoffs, plan->V, plan->h, i);
-        const int32_t width = cluster.end - cluster.begin;
-        const size_t some = (size_t)px_cuda_head_rows(plan, width) * (size_t)width;
+        const size_t some = chunk_bytes(plan, cluster.end - cluster.begin);
         most = some > most ? some : most;
     }
     return most;
@@ -92,7 +109,8 @@ static size_t logits_floats(const px_cuda_plan *plan)
 static int32_t next_rows(const px_cuda_plan *plan)
 {
     const size_t fit = PROBABILITIES_BYTES / ((size_t)plan->V * sizeof(float));
-    const int32_t most = plan->shape.n < plan->head_rows ? plan->shape.n : plan->head_rows;
+    const int32_t chunk = px_cuda_head_rows(plan, plan->columns, 0),
+                  most = plan->shape.n < chunk ? plan->shape.n : chunk;
     return fit < 1 ? 1 : fit < (size_t)most ? (int32_t)fit : most;
 }
 
@@ -103,7 +121,6 @@ static void cut_adaptive(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda
     const size_t d_0 = (size_t)px_cutoffs_cluster(cutoffs, plan->V, plan->h, 0).width;
     const size_t operand = plan->bf16 ? sizeof(px_bf16) : sizeof(float);
     const int training = plan->shape.training;
-    b->probabilities = take(arena, (size_t)plan->next_rows * V * sizeof(float));
     b->zeros = take(arena, V * sizeof(float));
     b->head_probabilities =
         take(arena, (size_t)plan->next_rows * (size_t)px_cutoffs_head_rows(cutoffs) * sizeof(float));
@@ -142,18 +159,16 @@ static void cut_forward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_
     b->recurrent = take(arena, plan->variant->workspace(plan));
     b->u = take(arena, plan->projection ? rows * d * operand : 0);
     b->u_wide = take(arena, plan->projection && plan->bf16 ? rows * d * sizeof(float) : 0);
-    b->logits = take(arena, logits_floats(plan) * sizeof(float));
-    b->probabilities = b->logits;
+    b->logits = take(arena, logits_bytes(plan));
+    b->probabilities = take(arena, (size_t)plan->next_rows * (size_t)plan->V * sizeof(float));
     if (plan->adaptive) cut_adaptive(plan, arena, b);
     b->nll = take(arena, rows * sizeof(float));
 }
 
 static void cut_backward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_buffers *b)
 {
-    size_t rows = plan->rows, h = (size_t)plan->h, d = (size_t)plan->d, V = (size_t)plan->V,
-           head_rows = (size_t)plan->head_rows;
+    size_t rows = plan->rows, h = (size_t)plan->h, d = (size_t)plan->d;
     size_t gates = (size_t)plan->gate_rows, n = (size_t)plan->shape.n;
-    b->dlogits_bf16 = take(arena, plan->bf16 ? logits_floats(plan) * sizeof(px_bf16) : 0);
     b->d_output[0] = take(arena, rows * h * sizeof(float));
     b->d_output[1] = take(arena, plan->L > 1 ? rows * h * sizeof(float) : 0);
     b->dz_bf16 = take(arena, plan->bf16 ? rows * gates * sizeof(px_bf16) : 0);
@@ -164,7 +179,9 @@ static void cut_backward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda
     b->du_bf16 = take(arena, plan->bf16 && plan->projection ? rows * d * sizeof(px_bf16) : 0);
     b->dw_hat = take(arena, plan->model.dropout_weight > 0 ? gates * h * sizeof(float) : 0);
     b->embed_partial = take(arena, px_embed_partial_floats(rows, plan->d ? d : gates) * sizeof(float));
-    size_t column = px_column_sum_partial_floats(rows, gates), column_head = px_column_sum_partial_floats(head_rows, V);
+    size_t column = px_column_sum_partial_floats(rows, gates);
+    size_t segments = (size_t)(plan->head_rows < PX_HEAD_SEGMENTS ? plan->head_rows : PX_HEAD_SEGMENTS);
+    size_t column_head = plan->adaptive ? 0 : segments * (size_t)plan->columns;
     b->column_partial = take(arena, (column > column_head ? column : column_head) * sizeof(float));
 }
 
@@ -194,10 +211,10 @@ void px_cuda_plan_cut(const px_cuda_plan *plan, px_cuda_arena arenas[PX_ARENA_CO
 /* Rows of a chunk of logits. Long products gain more than logits that stay in the L2 cache (H200, 10,000 wide, tf32:
  * 340 TFLOP/s at 16,384 rows, 107 to 232 at the 780 that fit there), so a chunk is as long as its share of the device's
  * memory in all allows, which no other program changes; the chunks of a window are of about the same length. */
-int32_t px_cuda_head_rows(const px_cuda_plan *plan, int32_t width)
+int32_t px_cuda_head_rows(const px_cuda_plan *plan, int32_t width, int training)
 {
     const size_t budget = (plan->memory_bytes ? plan->memory_bytes : MEMORY_ASSUMED_BYTES) / HEAD_SHARE;
-    size_t fit = budget / ((size_t)width * sizeof(float));
+    size_t fit = budget / ((size_t)width * logit_bytes(plan, training));
     if (fit < HEAD_ROWS_MIN) fit = HEAD_ROWS_MIN;
     const size_t chunks = (plan->rows + fit - 1) / fit;
     return (int32_t)((plan->rows + chunks - 1) / chunks);
@@ -213,7 +230,8 @@ px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_con
     if (plan->rows > (size_t)1 << 30)
         return px_fail(PX_ERR_ARGUMENT, "--batch %d times --steps %d: a window of more than 2^30 tokens; lower one",
                        shape->n, shape->T);
-    PX_TRY(px_parameters_make(model, &plan->table));
+    PX_TRY(px_parameters_make(model, &plan->file_table));
+    plan->table = px_cuda_layout(&plan->file_table, model->tied);
     plan->rates = px_rate_spans_make(&plan->table, model, optimizer);
     plan->d = model->embed;
     plan->h = model->hidden;
@@ -233,7 +251,8 @@ px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_con
     plan->swap_count = plan->table.count < SWAP_FLOATS ? plan->table.count : SWAP_FLOATS;
     plan->adaptive = model->output == PX_OUTPUT_ADAPTIVE;
     plan->memory_bytes = info->memory_bytes;
-    plan->head_rows = px_cuda_head_rows(plan, plan->V);
+    plan->columns = plan->adaptive ? plan->V : px_cuda_columns(plan->V);
+    plan->head_rows = px_cuda_head_rows(plan, plan->columns, shape->training);
     plan->next_rows = next_rows(plan);
     PX_TRY(px_cuda_choose_variant(plan, info, &plan->variant));
     plan->window_bytes = round_up(

@@ -75,9 +75,9 @@ typedef struct px_cuda_buffers {
                                             past W_hh */
     void *u;                             /* operand [rows,d]: projected head input; NULL without projection */
     float *u_wide;                       /* [rows,d] fp32 result of the projection in bf16 mode, else NULL */
-    float *logits;                       /* [px_cuda_head_rows(width), width] for every width of the output layer */
-    px_bf16 *dlogits_bf16;               /* as many in bf16 mode where training */
-    float *probabilities;                /* [next_rows, V]; logits where the output layer is a softmax */
+    void *logits; /* [px_cuda_head_rows(width), width] for every width of the output layer, then their gradients; bf16
+                     where training in bf16 mode, else fp32 */
+    float *probabilities; /* [next_rows, V] */
     /* of an adaptive output layer, else NULL; d_0 is the width of its first cluster */
     float *zeros;              /* [V]: it has no bias */
     float *head_probabilities; /* [next_rows, c_0 + K] */
@@ -111,10 +111,12 @@ typedef struct px_cuda_plan {
     px_model_config model;
     px_optimizer_config optimizer;
     px_engine_shape shape;
-    px_parameters table;
+    px_parameters table;      /* of the device (layout.h) */
+    px_parameters file_table; /* of the seam and of files */
     px_rate_spans rates;
     size_t rows; /* T * n */
     int32_t d, h, V, L, k;
+    int32_t columns;           /* of a row of V logits: V of a softmax rounded up (layout.h) */
     int32_t gate_rows, states; /* G h, S */
     int32_t keeps, lone;       /* of the cell (cells.h) */
     int32_t groups;            /* of n streams each, at least 1 */
@@ -122,7 +124,7 @@ typedef struct px_cuda_plan {
     int32_t projection;        /* 1: tied with d != h */
     int32_t adaptive;          /* 1: an adaptive output layer */
     int32_t has_moment1, has_moment2;
-    int32_t head_rows;              /* rows of a chunk of V logits */
+    int32_t head_rows;              /* rows of a chunk of V logits; of evaluation where there is no training */
     int32_t next_rows;              /* of probabilities that are made at a time */
     size_t memory_bytes;            /* of the device, in all; 0: not known */
     const px_cuda_variant *variant; /* of the recurrence */
@@ -135,8 +137,8 @@ typedef struct px_cuda_plan {
  * sizes, PX_ERR_DEVICE where the variant asked for is not for them. */
 px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_config *optimizer,
                             const px_engine_shape *shape, const px_device_info *info, px_cuda_plan *plan);
-/* Rows of a chunk of logits that are `width` wide. */
-int32_t px_cuda_head_rows(const px_cuda_plan *plan, int32_t width);
+/* Rows of a chunk of logits that are `width` wide, in a window of training or not. */
+int32_t px_cuda_head_rows(const px_cuda_plan *plan, int32_t width, int training);
 /* Hands out all buffers; arenas[i].base has plan->bytes[i] bytes, or is NULL where that is 0. */
 void px_cuda_plan_cut(const px_cuda_plan *plan, px_cuda_arena arenas[PX_ARENA_COUNT], px_cuda_buffers *buffers);
 /* The pointers into one staged window. */

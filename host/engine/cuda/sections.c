@@ -1,5 +1,6 @@
 /* State to and from the host, in file layout; and the exchange of parameters with their average. */
 #include "engine_cuda.h"
+#include "layout.h"
 
 /* Where a section lies on the device; NULL where the engine keeps none. */
 static float *section_of(const px_cuda *engine, px_section section)
@@ -26,8 +27,25 @@ size_t px_cuda_section_count(const px_engine *base, px_section section)
     const px_cuda_plan *plan = &engine->plan;
     if (!section_of(engine, section)) return 0;
     size_t groups = section == PX_SECTION_STATE ? (size_t)plan->groups : 1;
-    return is_flat(section) ? plan->table.count
+    return is_flat(section) ? plan->file_table.count
                             : px_state_blocks(&plan->model) * groups * (size_t)plan->shape.n * (size_t)plan->h;
+}
+
+/* Copies a section between its place on the device and host memory, where tensors lie as in files. Gaps between tensors
+ * go along: they are zeros on both sides. */
+static px_status copy_section(px_cuda *engine, px_section section, float *host, enum cudaMemcpyKind kind)
+{
+    const px_parameters *file = &engine->plan.file_table, *table = &engine->plan.table;
+    const px_cuda_piece whole = {0, 0, px_cuda_section_count(&engine->base, section), file->tensor_count};
+    for (int32_t k = 0; k < file->tensor_count;) {
+        const px_cuda_piece piece = is_flat(section) ? px_cuda_piece_from(file, table, k) : whole;
+        float *there = section_of(engine, section) + piece.device, *here = host + piece.file;
+        const int down = kind == cudaMemcpyDeviceToHost;
+        PX_CUDA(cudaMemcpyAsync(down ? here : there, down ? there : here, piece.count * sizeof *host, kind,
+                                engine->compute));
+        k = piece.next;
+    }
+    return PX_OK;
 }
 
 px_status px_cuda_read(px_engine *base, px_section section, float *values)
@@ -37,11 +55,9 @@ px_status px_cuda_read(px_engine *base, px_section section, float *values)
     PX_CUDA(cudaSetDevice(engine->ordinal));
     PX_TRY(px_cuda_wait_stream(engine,
                                engine->compute)); /* a copy to ordinary memory would wait by itself, and watch nobody */
-    PX_CUDA(cudaMemcpyAsync(convert ? engine->scratch : values, section_of(engine, section),
-                            px_cuda_section_count(base, section) * sizeof *values, cudaMemcpyDeviceToHost,
-                            engine->compute));
+    PX_TRY(copy_section(engine, section, convert ? engine->scratch : values, cudaMemcpyDeviceToHost));
     PX_CUDA(cudaStreamSynchronize(engine->compute));
-    if (convert) px_parameters_from_rows(&engine->plan.table, engine->scratch, values);
+    if (convert) px_parameters_from_rows(&engine->plan.file_table, engine->scratch, values);
     return PX_OK;
 }
 
@@ -66,15 +82,11 @@ static px_status forget_bad_step(px_cuda *engine)
 px_status px_cuda_write(px_engine *base, px_section section, const float *values)
 {
     px_cuda *engine = px_cuda_self(base);
-    const float *from = values;
+    int convert = is_flat(section) && engine->scratch;
     PX_CUDA(cudaSetDevice(engine->ordinal));
     PX_TRY(px_cuda_wait_stream(engine, engine->compute));
-    if (is_flat(section) && engine->scratch) {
-        px_parameters_to_rows(&engine->plan.table, values, engine->scratch);
-        from = engine->scratch;
-    }
-    PX_CUDA(cudaMemcpyAsync(section_of(engine, section), from, px_cuda_section_count(base, section) * sizeof *values,
-                            cudaMemcpyHostToDevice, engine->compute));
+    if (convert) px_parameters_to_rows(&engine->plan.file_table, values, engine->scratch);
+    PX_TRY(copy_section(engine, section, convert ? engine->scratch : (float *)values, cudaMemcpyHostToDevice));
     if (section == PX_SECTION_PARAMETERS) {
         PX_TRY(parameters_changed(engine));
         PX_TRY(forget_bad_step(engine));

@@ -35,11 +35,18 @@ static void multiply_backward(reference *r, matrix w, size_t v, double dy, const
     }
 }
 
+/* The same where y are logits. */
+static void multiply_logits(const reference *r, matrix w, const double *x, double *y)
+{
+    multiply(r, w, x, y);
+    for (size_t v = 0; v < w.rows; v++) y[v] = logit(r, y[v]);
+}
+
 /* Logits of the head at the front of o; those of a cluster stand behind them in the order of ids. */
 static double *head_logits(reference *r, const double *up)
 {
     const matrix head = matrix_of(r, PX_TENSOR_HEAD, 0);
-    multiply(r, head, up, r->o);
+    multiply_logits(r, head, up, r->o);
     r->loss = px_loss_row_of(r->o, (int32_t)head.rows);
     return r->o;
 }
@@ -56,7 +63,7 @@ static double *cluster_logits(reference *r, int32_t i, const double *up)
     const matrix wide = matrix_of(r, PX_TENSOR_TAIL_OUT, i);
     double *o = cluster_place(r, i);
     multiply(r, matrix_of(r, PX_TENSOR_TAIL_IN, i), up, r->u);
-    multiply(r, wide, r->u, o);
+    multiply_logits(r, wide, r->u, o);
     r->tail_loss = px_loss_row_of(o, (int32_t)wide.rows);
     return o;
 }
@@ -85,7 +92,7 @@ static void cluster_backward(reference *r, int32_t i, const double *up, int32_t 
     const size_t in_cluster = (size_t)(target - r->model.cutoffs.at[i]);
     memset(r->du, 0, narrow.rows * sizeof *r->du);
     for (size_t v = 0; v < wide.rows; v++)
-        multiply_backward(r, wide, v, d_logit(r, &r->tail_loss, o[v], v == in_cluster, inv_count), r->u, r->du);
+        multiply_backward(r, wide, v, d_logit(&r->tail_loss, o[v], v == in_cluster, inv_count), r->u, r->du);
     for (size_t j = 0; j < narrow.rows; j++) multiply_backward(r, narrow, j, r->du[j], up, dup);
 }
 
@@ -96,7 +103,7 @@ static void backward(reference *r, const double *up, int32_t target, double inv_
     const size_t row = (size_t)head_row(r, i, target);
     memset(dup, 0, head.cols * sizeof *dup);
     for (size_t v = 0; v < head.rows; v++)
-        multiply_backward(r, head, v, d_logit(r, &r->loss, r->o[v], v == row, inv_count), up, dup);
+        multiply_backward(r, head, v, d_logit(&r->loss, r->o[v], v == row, inv_count), up, dup);
     if (i >= 0) cluster_backward(r, i, up, target, inv_count, dup);
 }
 

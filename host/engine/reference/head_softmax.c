@@ -34,8 +34,9 @@ static void logits(reference *r, const double *up)
     const float *table = r->w + table_place(r), *b_q = r->w + place(r, PX_TENSOR_B_Q, 0);
     project(r, up, r->u);
     for (int32_t v = 0; v < r->model.vocab; v++) {
-        r->o[v] = b_q[v];
-        for (size_t j = 0; j < width; j++) r->o[v] += product(r, r->u[j], table[(size_t)v * width + j]);
+        double sum = 0;
+        for (size_t j = 0; j < width; j++) sum += product(r, r->u[j], table[(size_t)v * width + j]);
+        r->o[v] = logit(r, sum) + b_q[v];
     }
     r->loss = px_loss_row_of(r->o, r->model.vocab);
 }
@@ -68,7 +69,7 @@ static void backward(reference *r, const double *up, int32_t target, double inv_
     size_t width = head_width(&r->model), table = table_place(r), b_q = place(r, PX_TENSOR_B_Q, 0);
     memset(r->du, 0, width * sizeof *r->du);
     for (int32_t v = 0; v < r->model.vocab; v++) {
-        double d_o = d_logit(r, &r->loss, r->o[v], v == target, inv_count);
+        double d_o = d_logit(&r->loss, r->o[v], v == target, inv_count);
         r->grad[b_q + (size_t)v] += d_o;
         for (size_t j = 0; j < width; j++) {
             size_t at = table + (size_t)v * width + j;

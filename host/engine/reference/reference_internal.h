@@ -32,6 +32,7 @@ typedef struct reference {
     double *up;          /* per layer [rows, h]: the copy of h that goes up, after dropout */
     double *w_hh;        /* [L,G h,h] W_hh, after weight dropout in training */
     uint8_t *next_reset; /* [n] reset marks of next() */
+    int training;        /* of the window under way */
     /* the output layer, of one row */
     const struct reference_head *head;
     double *u;                   /* [max(d,h)] what the output table multiplies: up, up P, or up D_i^T */
@@ -90,12 +91,16 @@ static inline double operand(const reference *r, double x)
 /* One term of a matrix product. */
 static inline double product(const reference *r, double a, double b) { return operand(r, a) * operand(r, b); }
 
-/* A logit's gradient, (softmax(o)_v - [v is the target]) inv_count. In bf16 it is kept as an operand only: a bias's
- * gradient adds up what is left of it. */
-static inline double d_logit(const reference *r, const px_loss_row *row, double o, int is_target, double inv_count)
+/* A product that is a logit, before its bias is added: where training in bf16 it is kept in bf16. */
+static inline double logit(const reference *r, double sum)
 {
-    double d_o = (px_loss_weight(o, row->max) / row->sum - is_target) * inv_count;
-    return r->shape.precision == PX_BF16 ? operand(r, d_o) : d_o;
+    return r->training && r->shape.precision == PX_BF16 ? operand(r, sum) : sum;
+}
+
+/* A logit's gradient, (softmax(o)_v - [v is the target]) inv_count. */
+static inline double d_logit(const px_loss_row *row, double o, int is_target, double inv_count)
+{
+    return (px_loss_weight(o, row->max) / row->sum - is_target) * inv_count;
 }
 
 #endif
