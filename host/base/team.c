@@ -59,8 +59,8 @@ struct px_team {
     _Atomic int one_each, stop;
     _Atomic int disturbed; /* counts down from DISTURBED_MEMORY */
     int threads;
-    team_thread *thread;      /* [threads]; 0 is the caller's */
-    team_ticket *ticket;      /* [threads] */
+    team_thread *thread; /* [threads]; 0 is the caller's */
+    team_ticket *ticket; /* [threads] */
 };
 
 static inline void pause_briefly(void)
