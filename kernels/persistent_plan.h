@@ -116,7 +116,7 @@ struct vector_plan : vector_plan_of<persistent_shape<PX_FP32, WIDTH, BLOCKS, GAT
     X(64, 4, 1, 2, 2) X(256, 4, 2, 4, 8) X(512, 8, 2, 4, 8) X(1024, 16, 2, 8, 16) X(2048, 64, 2, 16, 32)
 #define PX_GRID_TF32(X) X(64, 4, 1, 4, 4) X(256, 4, 4, 4, 16) X(512, 8, 2, 8, 16) X(1024, 32, 2, 8, 16)
 #define PX_GRID_FP32(X)                                                                                                \
-    X(64, 4, 4, 2, 1, 0, 8) X(256, 4, 8, 4, 1, 0, 8) X(512, 8, 8, 4, 1, 0, 8) X(1024, 32, 8, 4, 1, 0, 8)
+    X(64, 4, 4, 2, 1, 0, 8) X(256, 4, 8, 4, 1, 0, 8) X(512, 16, 8, 4, 1, 0, 8) X(1024, 32, 8, 4, 1, 0, 8)
 
 template <px_precision OPERAND, int WIDTH, int BLOCKS, int M, int K, int KEPT>
 struct grid_matrix_plan : matrix_plan_of<persistent_shape<OPERAND, WIDTH, BLOCKS, 1, false, 1>, M, K, KEPT> {

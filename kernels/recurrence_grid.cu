@@ -16,7 +16,7 @@ px_persistent_fit fit(px_precision operand, int32_t width)
 #define FP32(WIDTH, BLOCKS, LANES, QUADS, KEPT, REST, STREAMS)                                                         \
     if (operand == PX_FP32 && width <= WIDTH)                                                                          \
         return {WIDTH, BLOCKS,                                                                                         \
-                static_cast<int32_t>(grid_vector_plan<WIDTH, BLOCKS, LANES, QUADS, KEPT, REST, 4, STREAMS>::BYTES)};
+                static_cast<int32_t>(grid_vector_plan<WIDTH, BLOCKS, LANES, QUADS, KEPT, REST, 2, STREAMS>::BYTES)};
     PX_GRID_BF16(BF16)
     PX_GRID_TF32(TF32)
     PX_GRID_FP32(FP32)
