@@ -1,10 +1,12 @@
-/* The reference engine's inside: what it keeps, the few lines that its files share, and its output layers. */
+/* The reference engine's inside: what it keeps and where, the few lines that its files share, its phases and its output
+ * layers. */
 #ifndef PX_REFERENCE_INTERNAL_H
 #define PX_REFERENCE_INTERNAL_H
 
 #include "arena.h"
 #include "engine.h"
 #include "loss.h"
+#include "machine.h"
 
 #include <assert.h>
 #include <float.h>
@@ -66,6 +68,81 @@ typedef struct reference_head {
 
 extern const reference_head reference_head_softmax, reference_head_adaptive;
 
+/* A window as the phases see it: the batch, whether masks are drawn, and the state it starts from. */
+typedef struct window {
+    const px_batch *batch;
+    int training;
+    int32_t n, T;
+} window;
+
+/* The phases: embed.c, recurrence.c, update.c. state [S,L,streams,h]: what the window starts from. */
+void reference_embed_forward(reference *r, const window *win);
+void reference_embed_backward(reference *r, const window *win); /* reads dx */
+void reference_recurrence_forward(reference *r, const window *win, int32_t l, const float *state);
+/* Reads dup [rows,h], the gradient of the copy that went up; writes dx [rows,width] unless the input is one-hot. */
+void reference_recurrence_backward(reference *r, const window *win, int32_t l);
+px_status reference_update(px_engine *engine, const px_update *update);
+
+/* memory.c: the settings and the table of a zeroed engine, and the bytes that it takes; then, with them, its buffers.
+ */
+px_status reference_prepare(reference *r, const px_model_config *model, const px_optimizer_config *optimizer,
+                            const px_engine_shape *shape, px_engine_memory *memory);
+px_status reference_allocate(reference *r);
+
+static inline reference *self(px_engine *engine) { return (reference *)engine; }
+
+static inline const px_cell_info *cell_of(const reference *r) { return px_cell_of(r->model.cell); }
+
+/* G h: rows of W_hh. */
+static inline size_t gate_rows(const px_model_config *model)
+{
+    return (size_t)px_cell_of(model->cell)->gates * (size_t)model->hidden;
+}
+
+/* Layer l's state s, the first being its outputs: row -n'..-1 are the state before the window, row t * n' + i is stream
+ * i at step t. */
+static inline double *layer_state(const reference *r, int s, int32_t l, int32_t n)
+{
+    size_t rows = (size_t)r->shape.T * (size_t)r->shape.n + (size_t)r->shape.n, h = (size_t)r->model.hidden;
+    return r->h + ((size_t)s * (size_t)r->model.layers + (size_t)l) * rows * h + (size_t)n * h;
+}
+
+/* What layer l keeps of the gates [rows, G h]. */
+static inline double *layer_z(const reference *r, int32_t l)
+{
+    return r->z + (size_t)l * (size_t)r->shape.T * (size_t)r->shape.n * gate_rows(&r->model);
+}
+
+static inline double *layer_lone(const reference *r, int32_t l)
+{
+    return r->lone + (size_t)l * (size_t)r->shape.T * (size_t)r->shape.n * (size_t)r->model.hidden;
+}
+
+static inline double *layer_up(const reference *r, int32_t l)
+{
+    size_t rows = (size_t)r->shape.T * (size_t)r->shape.n;
+    return r->up + (size_t)l * rows * (size_t)r->model.hidden;
+}
+
+static inline double *layer_w_hh(const reference *r, int32_t l)
+{
+    return r->w_hh + (size_t)l * gate_rows(&r->model) * (size_t)r->model.hidden;
+}
+
+/* Streams whose training state is carried: those of all groups. */
+static inline size_t streams_carried(const reference *r)
+{
+    return (size_t)r->shape.n * (size_t)(r->shape.groups > 1 ? r->shape.groups : 1);
+}
+
+/* Where the carried state s of layer l lies for this window's first stream. */
+static inline size_t state_place(const reference *r, const window *win, int s, int32_t l)
+{
+    size_t streams = win->training ? streams_carried(r) : (size_t)r->shape.n;
+    size_t first = win->training ? (size_t)win->batch->group * (size_t)r->shape.n : 0;
+    return (((size_t)s * (size_t)r->model.layers + (size_t)l) * streams + first) * (size_t)r->model.hidden;
+}
+
 /* Where a tensor lies in a flat buffer; the tensor must exist. */
 static inline size_t place(const reference *r, px_tensor_role role, int32_t layer)
 {
@@ -101,6 +178,14 @@ static inline double logit(const reference *r, double sum)
 static inline double d_logit(const px_loss_row *row, double o, int is_target, double inv_count)
 {
     return (px_loss_weight(o, row->max) / row->sum - is_target) * inv_count;
+}
+
+/* Adds the time since `from` to a phase and returns the time now. */
+static inline double phase_end(reference *r, px_phase phase, double from)
+{
+    double now = px_clock();
+    r->times.seconds[phase] += now - from;
+    return now;
 }
 
 #endif
