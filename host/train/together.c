@@ -95,7 +95,7 @@ px_status px_run_gather_hidden(px_run *run)
     }
     PX_TRY_GOTO(status, px_engine_read(run->engine, PX_SECTION_STATE, run->buffer), done);
     PX_TRY_GOTO(status, px_comm_gather(run->comm, run->buffer, count * sizeof *run->buffer, gathered), done);
-    if (px_run_leads(run)) in_order_of_streams(run, gathered, run->hidden);
+    if (gathered) in_order_of_streams(run, gathered, run->hidden);
 done:
     free(gathered);
     return status;

@@ -196,14 +196,16 @@ static size_t reference_section_count(const px_engine *engine, px_section sectio
 
 static px_status reference_read(px_engine *engine, px_section section, float *values)
 {
-    memcpy(values, section_of(self(engine), section), reference_section_count(engine, section) * sizeof *values);
+    const float *section_values = section_of(self(engine), section);
+    if (section_values) memcpy(values, section_values, reference_section_count(engine, section) * sizeof *values);
     return PX_OK;
 }
 
 static px_status reference_write(px_engine *engine, px_section section, const float *values)
 {
     reference *r = self(engine);
-    memcpy(section_of(r, section), values, reference_section_count(engine, section) * sizeof *values);
+    float *section_values = section_of(r, section);
+    if (section_values) memcpy(section_values, values, reference_section_count(engine, section) * sizeof *values);
     if (section == PX_SECTION_PARAMETERS) { /* a new start: the bad step is behind us */
         r->metrics.bad_step = -1;
         r->metrics.bad_norm = 0;
