@@ -159,7 +159,7 @@ const px_option px_options[] = {
            "cpu, cuda[:k], auto (a GPU if one works), reference (slow)"),
     ENUM("precision", px_precision_names, precision, PX_GROUP_RUN, "of products; the CPU has fp32"),
     {"recurrence", NULL, PX_OPTION_ENUM, AT(recurrence), px_recurrence_names, 0, 0, PX_GROUP_RUN, PX_RESUME_FREE,
-     "how a GPU computes steps; auto: by device, sizes"},
+     "of a GPU; auto: by device, sizes"},
     INT32("threads", "k", threads, 0, 4096, PX_GROUP_RUN, PX_RESUME_FREE, "0: the cores that this process may use"),
     {"seed", "s", PX_OPTION_UINT64, AT(seed), NULL, 0, 18446744073709551615.0, PX_GROUP_RUN, PX_RESUME_FIXED,
      "of every random choice: the same seed repeats the run"},

@@ -44,7 +44,7 @@ must "CUDA where the module is: yes" says CUDA yes
 
 # ---- the commit of a source archive, which has no repository (git archive fills commit.txt)
 mkdir archive
-cp "$SOURCE/cmake/commit.cmake" archive
+cp "$SOURCE"/cmake/{commit,write_if_different}.cmake archive
 echo 0123456789abcdef0123456789abcdef01234567 >archive/commit.txt
 "$CMAKE" "-DSOURCE=$SOURCE" "-DOUT=$PWD/px_commit.h" -P archive/commit.cmake
 must "an archive names the commit that it was made of" grep -q '"0123456789ab"' px_commit.h
