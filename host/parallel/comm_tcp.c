@@ -346,12 +346,13 @@ static px_status meet_by_file(const px_bootstrap *b, int *sockets, double end)
         memcpy(card.address, at.address, sizeof card.address);
         snprintf(card.port, sizeof card.port, "%s", px_tcp_port(hall));
     }
-    status = px_bootstrap_file(b, &card, sizeof card, end);
-    if (status == PX_OK && b->rank != 0) {
+    PX_TRY_GOTO(status, px_bootstrap_file(b, &card, sizeof card, end), done);
+    if (b->rank != 0) {
         snprintf(at.address, sizeof at.address, "%.*s", (int)sizeof card.address - 1, card.address);
         snprintf(at.port, sizeof at.port, "%.*s", (int)sizeof card.port - 1, card.port);
     }
-    if (status == PX_OK) status = gather(&at, &card.key, hall, sockets, end);
+    status = gather(&at, &card.key, hall, sockets, end);
+done:
     px_tcp_close(hall);
     return status;
 }
