@@ -48,8 +48,8 @@ px_status px_scored_text_watched(const char *path, const px_vocabulary *vocabula
                                  px_progress *progress, px_scored_text *text)
 {
     px_paths_name(path, text->name);
-    PX_TRY(px_tokens_open_watched(path, vocabulary, (int)invalid, progress ? px_progress_hook_what : NULL, progress,
-                                  &text->tokens));
+    PX_TRY(px_tokens_open(path, vocabulary, (int)invalid, progress ? px_progress_hook_what : NULL, progress,
+                          &text->tokens));
     size_t count = px_tokens_count(text->tokens);
     text->range = (px_range){text->tokens, 0, count};
     if (count < 2)

@@ -46,14 +46,9 @@ static px_status open_path(const char *path, const px_vocabulary *vocabulary, in
     return status;
 }
 
-px_status px_tokens_open(const char *path, const px_vocabulary *vocabulary, int invalid, px_tokens **tokens)
-{
-    return open_path(path, vocabulary, invalid, NULL, NULL, NULL, tokens);
-}
-
-px_status px_tokens_open_watched(const char *path, const px_vocabulary *vocabulary, int invalid,
-                                 void (*progress)(void *context, const char *what, double share), void *context,
-                                 px_tokens **tokens)
+px_status px_tokens_open(const char *path, const px_vocabulary *vocabulary, int invalid,
+                         void (*progress)(void *context, const char *what, double share), void *context,
+                         px_tokens **tokens)
 {
     return open_path(path, vocabulary, invalid, NULL, progress, context, tokens);
 }

@@ -91,12 +91,11 @@ typedef struct px_corpus_request {
 px_status px_corpus_open(const px_corpus_request *request, px_corpus *corpus);
 void px_corpus_close(px_corpus *corpus); /* zeroed afterwards */
 
-/* One text or token file as tokens of a given vocabulary (evaluation, rescoring). */
-px_status px_tokens_open(const char *path, const px_vocabulary *vocabulary, int invalid, px_tokens **tokens);
-/* The same, telling progress (may be NULL) what is read and which share of it is done. */
-px_status px_tokens_open_watched(const char *path, const px_vocabulary *vocabulary, int invalid,
-                                 void (*progress)(void *context, const char *what, double share), void *context,
-                                 px_tokens **tokens);
+/* One text or token file as tokens of a given vocabulary (evaluation, rescoring); progress (may be NULL) is told what
+ * is read and which share of it is done. */
+px_status px_tokens_open(const char *path, const px_vocabulary *vocabulary, int invalid,
+                         void (*progress)(void *context, const char *what, double share), void *context,
+                         px_tokens **tokens);
 
 typedef struct px_text_size {
     size_t words; /* tokens of a model of words: its words, as white space parts them, and its line ends */

@@ -160,15 +160,6 @@ px_status px_comm_all_gather(px_comm *comm, const void *mine, size_t bytes, void
     return finish_call(comm, comm->ops->all_gather(comm->state, mine, bytes, all));
 }
 
-px_status px_comm_barrier(px_comm *comm)
-{
-    char mine = 0, *all = malloc((size_t)comm->size);
-    if (!all) return broken(comm, px_fail(PX_ERR_MEMORY, "no memory to meet the other ranks"));
-    px_status status = px_comm_all_gather(comm, &mine, 1, all);
-    free(all);
-    return status;
-}
-
 static px_status exchange(px_comm *comm, int32_t peer, const void *send, size_t send_bytes, void *receive,
                           size_t receive_bytes)
 {

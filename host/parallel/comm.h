@@ -48,7 +48,6 @@ px_status px_comm_open(const px_ranks *ranks, const px_comm_options *options, px
  * NULL does nothing. */
 void px_comm_close(px_comm *comm, px_status status);
 
-px_status px_comm_barrier(px_comm *comm);
 /* As long as rank 0 needs: no time limit. For what rank 0 does alone (a last evaluation, a large file). */
 px_status px_comm_wait_for_root(px_comm *comm);
 /* data [bytes] of rank 0 to all. */

@@ -130,7 +130,7 @@ static void the_width_of_ids_leaves_room_for_the_mark_of_unknown_tokens(void **s
         px_tokenize_result r = tokenise_to(path, file, WORD, NULL);
         assert_int_equal(r.id_bytes, words + 1 <= 65535 ? 2 : 4);
         px_tokens *from_file;
-        assert_done(px_tokens_open(file, corpus.vocabulary, 0, &from_file));
+        assert_done(px_tokens_open(file, corpus.vocabulary, 0, NULL, NULL, &from_file));
         assert_same_tokens(from_file, corpus.data);
         px_tokens_destroy(from_file);
         request.max_vocab = words; /* one word becomes unknown: the mark is as large as the last id was */
@@ -162,7 +162,7 @@ static void unknown_tokens_are_counted_in_any_range_and_literal_unk_is_one(void 
     px_tokenize_result r = tokenise_to(valid_path, file, WORD, corpus.vocabulary);
     assert_int_equal(r.unknown, 6);
     px_tokens *from_file;
-    assert_done(px_tokens_open(file, corpus.vocabulary, 0, &from_file));
+    assert_done(px_tokens_open(file, corpus.vocabulary, 0, NULL, NULL, &from_file));
     for (size_t begin = 0; begin <= 8; begin++)
         for (size_t end = begin, wanted = 0; end <= 8; wanted += end < 8 ? is_unknown[end] : 0, end++) {
             assert_int_equal(unknown_in(corpus.valid_data, begin, end), wanted);
