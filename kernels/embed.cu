@@ -50,6 +50,42 @@ template <bool ALIGNED, bool DROP> __global__ void __launch_bounds__(256) embed_
 /* Token at a place of the sorted order. */
 __device__ __forceinline__ int token_at(const px_embed_backward_args &a, int at) { return a.tokens[a.order[at]]; }
 
+/* Places of `order` whose rows are asked for before the first of them is needed. A place is three reads that wait for
+ * one another (order, token, row), so the rows of some and the tokens of the next ones are on their way together. */
+enum { AHEAD = 8 };
+static_assert(PX_EMBED_CHUNK % AHEAD == 0, "a chunk is a whole number of these");
+
+struct embed_places {
+    int row[AHEAD], token[AHEAD];
+};
+
+/* Places [at, at + AHEAD) of a chunk that ends with `end`; what would lie behind it is its last one again. */
+__device__ __forceinline__ embed_places places_at(const px_embed_backward_args &a, int at, int end)
+{
+    embed_places p;
+#pragma unroll
+    for (int i = 0; i < AHEAD; i++) p.row[i] = a.order[at + i < end ? at + i : end - 1];
+#pragma unroll
+    for (int i = 0; i < AHEAD; i++) p.token[i] = a.tokens[p.row[i]];
+    return p;
+}
+
+/* Where the sum of a run goes: to the table, or, where the run crosses a border of the chunk, to one of its two parts.
+ */
+template <bool ALIGNED>
+__device__ __forceinline__ void end_run(const px_embed_backward_args &a, int chunk, int column, int count, int token,
+                                        float4 sum, bool leading, bool trailing)
+{
+    const size_t width = static_cast<size_t>(a.width);
+    if (leading || trailing) {
+        const size_t part = 2 * static_cast<size_t>(chunk) + (leading ? 0 : 1);
+        store_quad<ALIGNED>(a.partial + part * width + column, sum, count);
+    } else {
+        float *to = a.dtable + static_cast<size_t>(token) * width + column;
+        store_quad<ALIGNED>(to, load_quad<ALIGNED>(to, count) + sum * row_factor(a, token), count);
+    }
+}
+
 /* Sums the runs of one chunk of `order` for one quad of columns. A run inside the chunk goes straight to the table. A
  * run that comes from the chunk before leaves its sum in partial[chunk][0], one that only goes on into the next in [1].
  */
@@ -61,31 +97,29 @@ __global__ void __launch_bounds__(128) embed_backward_runs_kernel(const px_embed
     if (chunk * PX_EMBED_CHUNK >= rows || count <= 0) return;
     const int begin = chunk * PX_EMBED_CHUNK, end = rows - begin < PX_EMBED_CHUNK ? rows : begin + PX_EMBED_CHUNK;
     const int before = begin > 0 ? token_at(a, begin - 1) : -1, after = end < rows ? token_at(a, end) : -1;
-    const size_t width = static_cast<size_t>(a.width);
-    int row = a.order[begin], token = a.tokens[row];
-    bool leading = token == before;
+    embed_places p = places_at(a, begin, end);
+    bool leading = p.token[0] == before;
     float4 sum = make_float4(0, 0, 0, 0);
-    for (int k = begin;;) {
-        float4 v = load_quad<ALIGNED>(a.dx + static_cast<size_t>(row) * width + column, count);
-        if (DROP) v = v * input_mask(a.dropout, a.window, row, a.n, a.width, column, a.one_hot, token);
-        sum = sum + v;
-        const bool last = ++k == end;
-        if (!last) row = a.order[k];
-        const int next = last ? after : a.tokens[row];
-        if (last || next != token) { /* the run ends here, or at least this chunk does */
-            const bool trailing = last && next == token;
-            if (leading || trailing) {
-                const size_t part = 2 * static_cast<size_t>(chunk) + (leading ? 0 : 1);
-                store_quad<ALIGNED>(a.partial + part * width + column, sum, count);
-            } else {
-                float *to = a.dtable + static_cast<size_t>(token) * width + column;
-                store_quad<ALIGNED>(to, load_quad<ALIGNED>(to, count) + sum * row_factor(a, token), count);
-            }
-            if (last) return;
+    for (int k = begin; k < end; k += AHEAD) {
+        float4 v[AHEAD];
+#pragma unroll
+        for (int i = 0; i < AHEAD; i++)
+            v[i] = load_quad<ALIGNED>(a.dx + static_cast<size_t>(p.row[i]) * a.width + column, count);
+        const embed_places later = places_at(a, k + AHEAD, end);
+#pragma unroll
+        for (int i = 0; i < AHEAD; i++) {
+            if (k + i >= end) break;
+            const int token = p.token[i];
+            if (DROP) v[i] = v[i] * input_mask(a.dropout, a.window, p.row[i], a.n, a.width, column, a.one_hot, token);
+            sum = sum + v[i];
+            const bool last = k + i + 1 == end;
+            const int next = last ? after : i + 1 < AHEAD ? p.token[(i + 1) % AHEAD] : later.token[0];
+            if (!last && next == token) continue;
+            end_run<ALIGNED>(a, chunk, column, count, token, sum, leading, next == token);
             sum = make_float4(0, 0, 0, 0);
             leading = false;
         }
-        token = next;
+        p = later;
     }
 }
 

@@ -14,6 +14,8 @@ __global__ void __launch_bounds__(256) update_norm_kernel(double *partial, const
     PX_SHARED(double, scratch, [PX_WARP]);
     double sum = 0;
     const size_t stride = static_cast<size_t>(gridDim.x) * blockDim.x * 4;
+    /* some reads are on their way while others are added; the order stays */
+#pragma unroll 4
     for (size_t at = (static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 4; at < count; at += stride) {
         const float4 g = load_quad<ALIGNED>(gradients + at, count - at < 4 ? static_cast<int>(count - at) : 4);
         const double x = g.x, y = g.y, z = g.z, w = g.w;
@@ -104,16 +106,7 @@ __global__ void __launch_bounds__(256) update_apply_kernel(const px_update_args 
     if (at >= a.count) return;
     const int count = a.count - at < 4 ? static_cast<int>(a.count - at) : 4;
     const float4 g = load_quad<ALIGNED>(a.gradients + at, count), zero = make_float4(0, 0, 0, 0);
-    store_quad<ALIGNED>(a.gradients + at, zero, count);
-    if (a.metrics->skip) return;
-    step_numbers s;
-    static_cast<constants &>(s) = c;
-    s.decay_rate = static_cast<float>(a.scalars->lr);
-    s.lr = s.decay_rate * rate_factor(a.rates, at);
-    s.step_size = s.lr / static_cast<float>(a.scalars->bias1);
-    s.root_bias2 = sqrtf(static_cast<float>(a.scalars->bias2));
-    s.average_weight = static_cast<float>(a.scalars->average_weight);
-    s.clip = a.metrics->clip_factor;
+    /* everything is asked for before the decision is known: reads that wait for one that waits double the latency */
     float4 w = load_quad<ALIGNED>(a.weights + at, count), m = zero, v = zero;
     /* moments are touched once per step: they should not push weights, needed at once by the next step, out of the L2
      * cache */
@@ -124,6 +117,16 @@ __global__ void __launch_bounds__(256) update_apply_kernel(const px_update_args 
     if (SECOND)
         v = whole ? load_once(reinterpret_cast<const float4 *>(a.moment2 + at))
                   : load_quad<ALIGNED>(a.moment2 + at, count);
+    store_quad<ALIGNED>(a.gradients + at, zero, count);
+    if (a.metrics->skip) return;
+    step_numbers s;
+    static_cast<constants &>(s) = c;
+    s.decay_rate = static_cast<float>(a.scalars->lr);
+    s.lr = s.decay_rate * rate_factor(a.rates, at);
+    s.step_size = s.lr / static_cast<float>(a.scalars->bias1);
+    s.root_bias2 = sqrtf(static_cast<float>(a.scalars->bias2));
+    s.average_weight = static_cast<float>(a.scalars->average_weight);
+    s.clip = a.metrics->clip_factor;
     w.x = step_of<KIND>(s, g.x, w.x, m.x, v.x);
     w.y = step_of<KIND>(s, g.y, w.y, m.y, v.y);
     w.z = step_of<KIND>(s, g.z, w.z, m.z, v.z);

@@ -89,6 +89,8 @@ px_planted(NAME two_writers_of_a_row VARIANT thread FILE embed.cu SOURCE embed G
   OLD "if (leading || trailing) {" NEW "if (false) {" SAYS "data race|dtable.*got .* want")
 px_planted(NAME last_part_of_a_run_lost VARIANT plain FILE embed.cu SOURCE embed GROUP embed
   OLD "c <= low; c++" NEW "c < low; c++" SAYS "dtable.*got .* want")
+px_planted(NAME rows_of_the_places_before VARIANT plain FILE embed.cu SOURCE embed GROUP embed
+  OLD "p = later;" NEW "" SAYS "dtable.*got .* want")
 px_planted(NAME slice_lost VARIANT plain FILE recurrence_fused.cu SOURCE recurrence_fused GROUP recurrence_fused
   OLD "warp < WARPS; warp++" NEW "warp < WARPS - 1; warp++" SAYS "got .* want")
 px_planted(NAME target_never_written VARIANT plain FILE head_loss.cu SOURCE head_loss GROUP head
