@@ -163,7 +163,7 @@ static void input_backward_row(reference *r, const window *win, int32_t l, size_
     }
 }
 
-/* dW_hh += dz_hhT H_{t-1} and dh += dz_hh W_hh for one row; after a reset neither the state before nor its gradient
+/* dW_hh += dz_hh^T H_{t-1} and dh += dz_hh W_hh for one row; after a reset neither the state before nor its gradient
  * passes. */
 static void recurrent_backward_row(reference *r, const window *win, int32_t l, size_t i, size_t row)
 {

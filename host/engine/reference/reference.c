@@ -5,8 +5,8 @@
  *     embed -> recurrence (layer by layer, step by step) -> head -> the same in reverse -> update
  *
  * With shape.precision tf32 or bf16 it is the same-precision reference of the engines that have these: what they round
- * (operands of matrix products, nothing else) is rounded here too, where product() stands; sums and everything else
- * stay double.
+ * (operands of matrix products and, where training in bf16, logits) is rounded here too, where product() stands; sums
+ * and everything else stay double.
  *
  * What crosses the seam (parameters, gradients, moments, averages, hidden states) is kept in fp32, in file layout, so
  * that reading and writing lose nothing and a resumed run is exact; everything inside one window or one update is
@@ -63,6 +63,7 @@ static px_status reference_accumulate(px_engine *engine, const px_batch *batch)
     double window_loss = 0;
 
     PX_TRY(check_tokens(r, batch));
+    r->training = 1;
     forward(r, &win, r->state);
 
     double clock = px_clock();
@@ -112,6 +113,7 @@ static px_status reference_evaluate(px_engine *engine, const px_batch *batch, fl
     const double *top = layer_up(r, r->model.layers - 1);
 
     PX_TRY(check_tokens(r, batch));
+    r->training = 0;
     forward(r, &win, r->eval_state);
     double clock = px_clock();
     for (size_t row = 0; row < rows; row++) {
@@ -142,6 +144,7 @@ static px_status reference_next(px_engine *engine, const int32_t *tokens, const 
     }
     px_batch batch = {.tokens = tokens, .reset = r->next_reset, .T = 1, .n = n};
     window win = {&batch, 0, n, 1};
+    r->training = 0;
     forward(r, &win, r->eval_state);
     double clock = px_clock();
     for (int32_t i = 0; i < n; i++)
