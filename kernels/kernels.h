@@ -364,8 +364,9 @@ cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *out_bf16, c
                                                 const px_dropout *dropout, const px_window_scalars *window,
                                                 size_t total, int32_t accumulate, cudaStream_t stream);
 
-/* Bias gradients: out[j] += sum over rows of in[row][j]. in [rows,cols] with row stride ld. partial: scratch of
- * px_column_sum_partial_floats(rows, cols) floats. Order: rows of a segment of PX_COLUMN_SEGMENT rows, then segments.
+/* Bias gradients: out[j] += (accumulate) or = the sum over rows of in[row][j]. in [rows,cols] with row stride ld.
+ * partial: scratch of px_column_sum_partial_floats(rows, cols) floats. Order: rows of a segment of PX_COLUMN_SEGMENT
+ * rows, then segments.
  */
 enum { PX_COLUMN_SEGMENT = 128 };
 static inline size_t px_column_sum_partial_floats(size_t rows, size_t cols)
@@ -373,7 +374,7 @@ static inline size_t px_column_sum_partial_floats(size_t rows, size_t cols)
     return (rows + PX_COLUMN_SEGMENT - 1) / PX_COLUMN_SEGMENT * cols;
 }
 cudaError_t px_launch_column_sum(float *out, const void *in, px_element element, size_t rows, int32_t cols, size_t ld,
-                                 float *partial, cudaStream_t stream);
+                                 float *partial, int32_t accumulate, cudaStream_t stream);
 
 /* ---- head -------------------------------------------------------------------------------------------------------- */
 
@@ -470,7 +471,8 @@ cudaError_t px_launch_update_decide(px_device_metrics *metrics, const double *pa
 /* The optimiser's step (optimizer_step.h) over the flat buffers, each [count], at the rate lr * the span's factor, from
  * g = clip_factor * gradients: g += decay w, or where decay is decoupled w -= lr decay w before it. Then average +=
  * average_weight * (w - average) where average is not NULL, and weights_bf16 = bf16(w) where not NULL. Nothing but the
- * gradients changes where metrics.skip; gradients are cleared in every case. Unused moments are NULL. */
+ * gradients changes where metrics.skip; gradients are cleared in every case, but for floats [kept_begin, kept_end),
+ * which the next step writes before it adds to them. Unused moments are NULL. */
 typedef struct px_update_args {
     float *weights, *gradients, *moment1, *moment2, *average;
     px_bf16 *weights_bf16;
@@ -478,7 +480,8 @@ typedef struct px_update_args {
     const px_optimizer_config *optimizer; /* host pointer, read during the call */
     const px_update_scalars *scalars;
     const px_device_metrics *metrics;
-    px_rate_spans rates; /* of the buffers; spans begin at multiples of 4 floats */
+    px_rate_spans rates;         /* of the buffers; spans begin at multiples of 4 floats */
+    size_t kept_begin, kept_end; /* multiples of 4 */
 } px_update_args;
 cudaError_t px_launch_update_apply(const px_update_args *args, cudaStream_t stream);
 

@@ -80,8 +80,9 @@ __global__ void __launch_bounds__(256)
 /* A block sums one segment of rows for blockDim.x quads of columns: thread y takes rows y, y + blockDim.y, ..., then
  * the first row of threads adds what the others have, in order. With one segment the sum goes straight onto out. */
 template <class ELEMENT, bool ALIGNED>
-__global__ void __launch_bounds__(256) recurrence_column_sum_kernel(float *out, const ELEMENT *in, size_t rows,
-                                                                    int cols, size_t ld, float *partial, int segments)
+__global__ void __launch_bounds__(256)
+    recurrence_column_sum_kernel(float *out, const ELEMENT *in, size_t rows, int cols, size_t ld, float *partial,
+                                 int segments, int accumulate)
 {
     PX_SHARED(float4, sums, [256]);
     const int column = static_cast<int>(quad_of_thread() * 4), count = cols - column;
@@ -96,21 +97,22 @@ __global__ void __launch_bounds__(256) recurrence_column_sum_kernel(float *out, 
     __syncthreads(); /* column sums of this segment are complete */
     if (threadIdx.y != 0 || count <= 0) return;
     for (unsigned y = 1; y < blockDim.y; y++) sum = sum + sums[y * blockDim.x + threadIdx.x];
+    if (segments == 1 && accumulate) sum = load_quad<false>(out + column, count) + sum;
     if (segments == 1)
-        store_quad<false>(out + column, load_quad<false>(out + column, count) + sum, count);
+        store_quad<false>(out + column, sum, count);
     else
         store_quad<false>(partial + static_cast<size_t>(blockIdx.x) * cols + column, sum, count);
 }
 
 __global__ void __launch_bounds__(128)
-    recurrence_column_join_kernel(float *out, const float *partial, int cols, int segments)
+    recurrence_column_join_kernel(float *out, const float *partial, int cols, int segments, int accumulate)
 {
     const int j = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
     if (j >= cols) return;
     float sum = 0;
 #pragma unroll 8
     for (int s = 0; s < segments; s++) sum += partial[static_cast<size_t>(s) * cols + j];
-    out[j] += sum;
+    out[j] = accumulate ? out[j] + sum : sum;
 }
 
 template <class ELEMENT>
@@ -130,7 +132,7 @@ cudaError_t launch_reset(void *out, const void *in, const uint8_t *reset, size_t
 
 template <class ELEMENT>
 cudaError_t launch_column_sum(float *out, const void *in, size_t rows, int32_t cols, size_t ld, float *partial,
-                              cudaStream_t stream)
+                              int accumulate, cudaStream_t stream)
 {
     /* A segment of 128 rows by at most 32 quads: with 640 rows of 10,000 logits that is 395 blocks; narrow matrices get
      * more rows of threads instead. Fixed by the sizes alone, so sums repeat bitwise on every device. */
@@ -142,10 +144,10 @@ cudaError_t launch_column_sum(float *out, const void *in, size_t rows, int32_t c
     const ELEMENT *from = static_cast<const ELEMENT *>(in);
     PX_TRY_CUDA(PX_SWITCH(px_aligned(in, sizeof(ELEMENT), ld), ALIGNED,
                           PX_LAUNCH((recurrence_column_sum_kernel<ELEMENT, ALIGNED>), grid, block, 0, stream, out, from,
-                                    rows, cols, ld, partial, static_cast<int>(segments))));
+                                    rows, cols, ld, partial, static_cast<int>(segments), accumulate)));
     if (segments == 1) return cudaSuccess;
     return PX_LAUNCH(recurrence_column_join_kernel, px_ceil_div(static_cast<size_t>(cols), 128), 128, 0, stream, out,
-                     partial, cols, static_cast<int>(segments));
+                     partial, cols, static_cast<int>(segments), accumulate);
 }
 
 } // namespace
@@ -211,10 +213,11 @@ extern "C" cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *
 }
 
 extern "C" cudaError_t px_launch_column_sum(float *out, const void *in, px_element element, size_t rows, int32_t cols,
-                                            size_t ld, float *partial, cudaStream_t stream)
+                                            size_t ld, float *partial, int32_t accumulate, cudaStream_t stream)
 {
     if (cols <= 0 || ld < static_cast<size_t>(cols)) return cudaErrorInvalidValue;
     if (rows == 0) return cudaSuccess;
-    if (element == PX_ELEMENT_BF16) return launch_column_sum<px_bf16>(out, in, rows, cols, ld, partial, stream);
-    return launch_column_sum<float>(out, in, rows, cols, ld, partial, stream);
+    if (element == PX_ELEMENT_BF16)
+        return launch_column_sum<px_bf16>(out, in, rows, cols, ld, partial, accumulate, stream);
+    return launch_column_sum<float>(out, in, rows, cols, ld, partial, accumulate, stream);
 }

@@ -2,7 +2,8 @@
  *
  * Three launches over the one flat buffer, replayed as a graph: squares summed per block in double; one block adds the
  * partial sums, finds the clip factor and whether the step is finite; then one pass reads and writes everything that
- * the optimiser owns and clears the gradients. Learning rate, step and decision live in device memory. */
+ * the optimiser owns and clears those gradients that the next step adds to. Learning rate, step and decision live in
+ * device memory. */
 #include "device.h"
 
 namespace
@@ -117,7 +118,7 @@ __global__ void __launch_bounds__(256) update_apply_kernel(const px_update_args 
     if (SECOND)
         v = whole ? load_once(reinterpret_cast<const float4 *>(a.moment2 + at))
                   : load_quad<ALIGNED>(a.moment2 + at, count);
-    store_quad<ALIGNED>(a.gradients + at, zero, count);
+    if (at < a.kept_begin || at >= a.kept_end) store_quad<ALIGNED>(a.gradients + at, zero, count);
     if (a.metrics->skip) return;
     step_numbers s;
     static_cast<constants &>(s) = c;

@@ -489,12 +489,46 @@ static void windows_of_random_lengths_are_captured_once_each(void **state)
         for (int32_t T = 1; T <= c.T; T++) {
             c.batch_T = T;
             px_window window = px_case_window(&c, (uint64_t)T, round);
+            const px_update update = {.step = (uint64_t)T, .lr = 0.01};
             PX_CHECK(px_engine_accumulate(engine, &window.batch));
+            PX_CHECK(px_engine_update(engine, &update));
             px_window_free(&window);
         }
     assert_int_equal(px_fake_count().captures - before.captures, c.T - 1); /* the longest was there already */
     px_engine_destroy(engine);
     assert_nothing_is_left();
+}
+
+/* The update leaves gradients that the next step's first window writes: what they were must not matter. */
+static void a_broken_step_leaves_nothing_in_the_gradients_of_the_next(void **state)
+{
+    static const px_case *const cases[] = {&every_buffer, &one_hot, &adaptive};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const px_case *c = cases[i];
+        const px_update update = {.step = 1, .lr = 0.01};
+        px_engine *engine;
+        PX_CHECK(make(c, PX_FP32, &engine));
+        PX_CHECK(write_initial_weights(c, engine));
+        px_window window = px_case_window(c, 0, 0);
+        PX_CHECK(px_engine_accumulate(engine, &window.batch));
+        float *values = px_section_read(engine, PX_SECTION_GRADIENTS);
+        const size_t count = px_engine_section_count(engine, PX_SECTION_GRADIENTS);
+        px_parameters table;
+        PX_CHECK(px_parameters_make(&c->model, &table));
+        for (int32_t k = 0; k < table.tensor_count; k++) /* the gaps between tensors are always zeros */
+            for (size_t e = 0; e < table.tensor[k].count; e++) values[table.tensor[k].offset + e] = NAN;
+        PX_CHECK(px_engine_write(engine, PX_SECTION_GRADIENTS, values));
+        PX_CHECK(px_engine_update(engine, &update)); /* skipped */
+        PX_CHECK(write_initial_weights(c, engine));
+        PX_CHECK(px_engine_accumulate(engine, &window.batch));
+        free(values);
+        values = px_section_read(engine, PX_SECTION_GRADIENTS);
+        for (size_t k = 0; k < count; k++) assert_true(isfinite(values[k]));
+        assert_true(px_largest(values, count) > 0);
+        free(values);
+        px_window_free(&window);
+        px_engine_destroy(engine);
+    }
 }
 
 static void without_graphs_the_same_bits_come_out(void **state)
@@ -905,6 +939,7 @@ int main(void)
         TEST(a_window_is_captured_once_per_shape_and_replayed),
         TEST(the_cache_of_graphs_forgets_the_oldest_and_stays_right),
         TEST(windows_of_random_lengths_are_captured_once_each),
+        TEST(a_broken_step_leaves_nothing_in_the_gradients_of_the_next),
         TEST(without_graphs_the_same_bits_come_out),
         TEST(the_head_in_one_chunk_and_in_many_agrees),
         TEST(phase_times_are_measured_once_asked_for),

@@ -258,10 +258,16 @@ void column_sums_add_every_row_once_in_one_order(void **)
             array<float> x(in, s.shift), out(before), out_bf16(before),
                 partial(px_column_sum_partial_floats(rows, cols));
             array<px_bf16> x_low(in_bf16, s.shift);
-            LAUNCHED(px_launch_column_sum(out, x, PX_ELEMENT_FP32, rows, s.cols, ld, partial, nullptr));
+            LAUNCHED(px_launch_column_sum(out, x, PX_ELEMENT_FP32, rows, s.cols, ld, partial, 1, nullptr));
             expect_close("column sums", out.read(), want, 3e-7, &size);
-            LAUNCHED(px_launch_column_sum(out_bf16, x_low, PX_ELEMENT_BF16, rows, s.cols, ld, partial, nullptr));
+            LAUNCHED(px_launch_column_sum(out_bf16, x_low, PX_ELEMENT_BF16, rows, s.cols, ld, partial, 1, nullptr));
             expect_close("column sums of bf16", out_bf16.read(), want_low, 3e-7, &size);
+            array<float> written(
+                std::vector<float>(static_cast<size_t>(s.cols), NAN)); /* without accumulate not read */
+            LAUNCHED(px_launch_column_sum(written, x, PX_ELEMENT_FP32, rows, s.cols, ld, partial, 0, nullptr));
+            std::vector<double> alone(want);
+            for (size_t j = 0; j < alone.size(); j++) alone[j] -= before[j];
+            expect_close("column sums, written", written.read(), alone, 3e-7, &size);
             return out.read();
         });
     }
@@ -276,9 +282,10 @@ void recurrence_refuses_impossible_sizes(void **)
     f.width = b.width = 1;
     assert_int_equal(px_launch_recurrence_forward(&f, nullptr), cudaSuccess); /* n = 0 */
     assert_int_equal(px_launch_recurrence_backward(&b, nullptr), cudaSuccess);
-    assert_int_equal(px_launch_column_sum(nullptr, nullptr, PX_ELEMENT_FP32, 1, 5, 4, nullptr, nullptr),
+    assert_int_equal(px_launch_column_sum(nullptr, nullptr, PX_ELEMENT_FP32, 1, 5, 4, nullptr, 1, nullptr),
                      cudaErrorInvalidValue);
-    assert_int_equal(px_launch_column_sum(nullptr, nullptr, PX_ELEMENT_FP32, 0, 5, 5, nullptr, nullptr), cudaSuccess);
+    assert_int_equal(px_launch_column_sum(nullptr, nullptr, PX_ELEMENT_FP32, 0, 5, 5, nullptr, 1, nullptr),
+                     cudaSuccess);
 }
 
 } // namespace

@@ -112,6 +112,7 @@ static px_status cuda_create(const px_model_config *model, const px_optimizer_co
     PX_TRY_GOTO(status, px_cuda_staging_create(engine), fail);
     PX_TRY_GOTO(status, clear_metrics(engine), fail);
     PX_TRY_GOTO(status, px_cuda_graphs_prepare(engine), fail);
+    engine->fresh = 1;
     *result = &engine->base;
     return PX_OK;
 fail:
@@ -126,7 +127,9 @@ static px_status cuda_accumulate(px_engine *base, const px_batch *batch)
     px_cuda *engine = px_cuda_self(base);
     PX_CUDA(cudaSetDevice(engine->ordinal));
     PX_TRY(px_cuda_stage_window(engine, batch));
-    PX_TRY(px_cuda_run_window(engine, (px_cuda_shape){PX_CUDA_TRAIN, batch->T, batch->n, batch->group}));
+    const px_cuda_shape shape = {PX_CUDA_TRAIN, batch->T, batch->n, batch->group, engine->fresh};
+    engine->fresh = 0;
+    PX_TRY(px_cuda_run_window(engine, shape));
     return batch->last ? px_cuda_reduce_start(engine) : PX_OK;
 }
 
@@ -135,6 +138,7 @@ static px_status cuda_gradients(px_engine *base, float **flat, size_t *count)
 {
     px_cuda *engine = px_cuda_self(base);
     PX_CUDA(cudaSetDevice(engine->ordinal));
+    PX_TRY(px_cuda_settle_gradients(engine));
     PX_TRY(px_cuda_wait_stream(engine, engine->compute));
     *flat = engine->b.gradients;
     *count = engine->plan.table.count;
@@ -153,12 +157,15 @@ static px_status cuda_update(px_engine *base, const px_update *update)
         .bias2 = 1 - pow(engine->plan.optimizer.beta2, t),
     };
     PX_CUDA(cudaSetDevice(engine->ordinal));
+    PX_TRY(px_cuda_settle_gradients(engine));
     PX_TRY(px_cuda_reduce_finish(engine));
     /* a norm that is not finite skips the update, as a loss of this device would */
     if (update->loss_not_finite)
         PX_CUDA(cudaMemsetAsync(engine->b.gradients, 0xff, sizeof *engine->b.gradients, engine->compute));
     PX_TRY(px_cuda_stage_update(engine, &scalars));
-    return px_cuda_run_update(engine);
+    PX_TRY(px_cuda_run_update(engine));
+    engine->fresh = 1;
+    return PX_OK;
 }
 
 static px_status cuda_run_phase(px_engine *base, px_phase phase, const px_batch *batch, const px_update *update)
@@ -167,7 +174,8 @@ static px_status cuda_run_phase(px_engine *base, px_phase phase, const px_batch 
     if (phase == PX_PHASE_UPDATE) return cuda_update(base, update);
     PX_CUDA(cudaSetDevice(engine->ordinal));
     PX_TRY(px_cuda_stage_window(engine, batch));
-    return px_cuda_run_phase(engine, (px_cuda_shape){PX_CUDA_TRAIN, batch->T, batch->n, batch->group}, phase);
+    return px_cuda_run_phase(
+        engine, (px_cuda_shape){PX_CUDA_TRAIN, batch->T, batch->n, batch->group, batch->group == 0}, phase);
 }
 
 static px_status cuda_set_reducer(px_engine *base, const px_reducer *reducer)
@@ -185,7 +193,7 @@ static px_status cuda_evaluate(px_engine *base, const px_batch *batch, float *to
     size_t bytes = (size_t)batch->T * (size_t)batch->n * sizeof *token_nll;
     PX_CUDA(cudaSetDevice(engine->ordinal));
     PX_TRY(px_cuda_stage_window(engine, batch));
-    PX_TRY(px_cuda_run_window(engine, (px_cuda_shape){PX_CUDA_EVALUATE, batch->T, batch->n, 0}));
+    PX_TRY(px_cuda_run_window(engine, (px_cuda_shape){PX_CUDA_EVALUATE, batch->T, batch->n, 0, 0}));
     if (!token_nll) return PX_OK;
     PX_CUDA(cudaMemcpyAsync(engine->b.pinned_nll, engine->b.nll, bytes, cudaMemcpyDeviceToHost, engine->compute));
     PX_TRY(px_cuda_wait_stream(engine, engine->compute));
@@ -200,7 +208,7 @@ static px_status cuda_next(px_engine *base, const int32_t *tokens, const uint8_t
     px_batch batch = {.tokens = tokens, .reset = reset, .T = 1, .n = n};
     PX_CUDA(cudaSetDevice(engine->ordinal));
     PX_TRY(px_cuda_stage_window(engine, &batch));
-    PX_TRY(px_cuda_run_window(engine, (px_cuda_shape){PX_CUDA_NEXT, 1, n, 0}));
+    PX_TRY(px_cuda_run_window(engine, (px_cuda_shape){PX_CUDA_NEXT, 1, n, 0, 0}));
     return px_cuda_head_probabilities(engine, n, probabilities);
 }
 

@@ -42,6 +42,7 @@ typedef struct px_cuda_shape {
     px_cuda_mode mode;
     int32_t T, n;
     int32_t group; /* whose carried state; 0 unless training */
+    int32_t first; /* 1: of a step: what it does to gradients that the update has kept is written, not added */
 } px_cuda_shape;
 
 /* Time stamps of the phases, taken only once somebody has asked (phase_times with reset): two sets, so that the host
@@ -102,6 +103,7 @@ typedef struct px_cuda {
     px_cuda_timing timing;
     px_cuda_reduction reduction;
     px_stall_watch stalls;
+    int32_t fresh;  /* no window has been accumulated since the last update */
     float *scratch; /* host [count]: row layout on its way to file layout; NULL where the layouts agree */
 } px_cuda;
 
@@ -175,6 +177,8 @@ px_status px_cuda_head_probabilities(px_cuda *engine, int32_t n, float *probabil
 px_status px_cuda_update_enqueue(px_cuda *engine);
 
 /* ---- sections.c */
+/* Zeros for the gradients of a step that has no window yet. */
+px_status px_cuda_settle_gradients(px_cuda *engine);
 size_t px_cuda_section_count(const px_engine *engine, px_section section);
 px_status px_cuda_read(px_engine *engine, px_section section, float *values);
 px_status px_cuda_write(px_engine *engine, px_section section, const float *values);

@@ -38,7 +38,7 @@ px_status px_cuda_head_loss(px_cuda *engine, const px_cuda_logits *logits, int t
 }
 
 px_status px_cuda_head_sum(px_cuda *engine, const px_cuda_logits *logits, int training, const float *partial,
-                           float *d_bias)
+                           float *d_bias, int accumulate)
 {
     px_head_sum_args args = {
         .metrics = engine->b.metrics,
@@ -51,7 +51,7 @@ px_status px_cuda_head_sum(px_cuda *engine, const px_cuda_logits *logits, int tr
         .segments = px_head_segments((size_t)logits->rows),
         .ld = (size_t)logits->columns,
         .training = training,
-        .accumulate = 1,
+        .accumulate = accumulate,
     };
     PX_CUDA(px_launch_head_sum(&args, engine->compute));
     return PX_OK;

@@ -33,8 +33,8 @@ px_status px_cuda_head_logits(px_cuda *engine, const px_cuda_logits *logits, int
 /* nll =; where training the logits become their gradient, (softmax - onehot) inv_count, an operand. partial: NULL, or
  * where its sums over rows go (kernels.h). */
 px_status px_cuda_head_loss(px_cuda *engine, const px_cuda_logits *logits, int training, float *partial);
-/* Losses of rows into the metrics, and d_bias [columns], where not NULL, from the sums in `partial`. */
+/* Losses of rows into the metrics, and d_bias [columns], where not NULL, += (accumulate) or = the sums in `partial`. */
 px_status px_cuda_head_sum(px_cuda *engine, const px_cuda_logits *logits, int training, const float *partial,
-                           float *d_bias);
+                           float *d_bias, int accumulate);
 
 #endif

@@ -92,7 +92,7 @@ static px_status enqueue(px_cuda *engine, px_cuda_shape shape)
                         shape.T * shape.n, training));
     for (int32_t i = 0; i < plan->model.cutoffs.count; i++) PX_TRY(cluster(engine, i, output, d_output, training));
     const px_cuda_logits all = {.targets = engine->b.window.targets, .nll = engine->b.nll, .rows = shape.T * shape.n};
-    return px_cuda_head_sum(engine, &all, training, NULL, NULL);
+    return px_cuda_head_sum(engine, &all, training, NULL, NULL, 0);
 }
 
 /* softmax(x W^T) of some rows, into out [rows, W's rows]. */
@@ -109,7 +109,7 @@ static px_status probabilities(px_cuda *engine, int32_t n, int32_t from, int32_t
     px_cuda_buffers *b = &engine->b;
     const px_cutoffs *cutoffs = &plan->model.cutoffs;
     const matrix head = matrix_of(engine, PX_TENSOR_HEAD, 0);
-    const void *top = px_cuda_at(engine, px_cuda_output(engine, (px_cuda_shape){PX_CUDA_NEXT, 1, n, 0}, plan->L - 1),
+    const void *top = px_cuda_at(engine, px_cuda_output(engine, (px_cuda_shape){PX_CUDA_NEXT, 1, n, 0, 0}, plan->L - 1),
                                  (size_t)from * (size_t)plan->h);
     px_adaptive_probabilities_args args = {.p = b->probabilities,
                                            .part = b->head_probabilities,

@@ -49,10 +49,10 @@ static px_status chunk(px_cuda *engine, px_cuda_shape shape, size_t from, int ro
     if (training) {
         PX_TRY(
             px_blas_nn(&engine->blas, rows, plan->k, plan->columns, b->logits, table, 0, du + from * (size_t)plan->k));
-        PX_TRY(px_blas_tn(&engine->blas, plan->columns, plan->k, rows, b->logits, u, 1,
+        PX_TRY(px_blas_tn(&engine->blas, plan->columns, plan->k, rows, b->logits, u, from > 0 ? 1 : px_cuda_beta(shape),
                           px_cuda_tensor(engine, b->gradients, table_role(engine), 0)));
     }
-    return px_cuda_head_sum(engine, &logits, training, partial, d_bias);
+    return px_cuda_head_sum(engine, &logits, training, partial, d_bias, from > 0 || !shape.first);
 }
 
 /* dP += du^T up and d_output = du P, where there is a projection. */
@@ -66,8 +66,8 @@ static px_status project_backward(px_cuda *engine, px_cuda_shape shape, const fl
         PX_CUDA(px_launch_layout_bf16(b->du_bf16, du, (size_t)rows * (size_t)plan->d, engine->compute));
         operand = b->du_bf16;
     }
-    PX_TRY(px_blas_tn(&engine->blas, plan->d, plan->h, rows, operand, px_cuda_output(engine, shape, plan->L - 1), 1,
-                      px_cuda_tensor(engine, b->gradients, PX_TENSOR_PROJECTION, 0)));
+    PX_TRY(px_blas_tn(&engine->blas, plan->d, plan->h, rows, operand, px_cuda_output(engine, shape, plan->L - 1),
+                      px_cuda_beta(shape), px_cuda_tensor(engine, b->gradients, PX_TENSOR_PROJECTION, 0)));
     return px_blas_nn(&engine->blas, rows, plan->h, plan->d, operand, px_cuda_operand(engine, PX_TENSOR_PROJECTION, 0),
                       0, px_cuda_d_output(engine, plan->L - 1));
 }
@@ -93,7 +93,7 @@ static px_status probabilities(px_cuda *engine, int32_t n, int32_t from, int32_t
     px_cuda_buffers *b = &engine->b;
     void *u;
     if (from == 0 || !plan->projection)
-        PX_TRY(project(engine, (px_cuda_shape){PX_CUDA_NEXT, 1, n, 0}, &u));
+        PX_TRY(project(engine, (px_cuda_shape){PX_CUDA_NEXT, 1, n, 0, 0}, &u));
     else
         u = b->u;
     PX_TRY(px_blas_nt(&engine->blas, rows, plan->columns, plan->k,

@@ -26,6 +26,9 @@ static inline void *px_cuda_at(const px_cuda *engine, void *operand, size_t i)
     return (unsigned char *)operand + i * (engine->plan.bf16 ? sizeof(px_bf16) : sizeof(float));
 }
 
+/* What a gradient that the update has kept is multiplied by before a window's is added. */
+static inline float px_cuda_beta(px_cuda_shape shape) { return shape.first ? 0.0f : 1.0f; }
+
 /* A buffer as the fp32 or the bf16 output of a kernel, NULL for the other. */
 static inline float *px_cuda_as_float(const px_cuda *engine, void *operand)
 {

@@ -103,11 +103,11 @@ static px_status recurrent_weight_gradient(px_cuda *engine, px_cuda_shape shape,
     PX_CUDA(px_launch_recurrence_reset(h_prev, h_prev, engine->b.window.reset,
                                        plan->bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32, rows, plan->h, engine->compute));
     if (!drops_weights(engine, shape.mode))
-        return px_blas_tn(&engine->blas, plan->gate_rows, plan->h, (int)rows, dz, h_prev, 1, dw_hh);
+        return px_blas_tn(&engine->blas, plan->gate_rows, plan->h, (int)rows, dz, h_prev, px_cuda_beta(shape), dw_hh);
     PX_TRY(px_blas_tn(&engine->blas, plan->gate_rows, plan->h, (int)rows, dz, h_prev, 0, engine->b.dw_hat));
     px_dropout dropout = weight_dropout(engine, shape.mode, l);
     PX_CUDA(px_launch_recurrence_weight_dropout(dw_hh, NULL, engine->b.dw_hat, &dropout, engine->b.window.scalars,
-                                                w_hh_count(plan), 1, engine->compute));
+                                                w_hh_count(plan), !shape.first, engine->compute));
     return PX_OK;
 }
 
@@ -118,7 +118,7 @@ static px_status input_gradients(px_cuda *engine, px_cuda_shape shape, int32_t l
     if (l == 0 && plan->d == 0) return PX_OK;
     int rows = shape.T * shape.n, width = l == 0 ? plan->d : plan->h;
     const void *x = l == 0 ? engine->b.x : px_cuda_output(engine, shape, l - 1);
-    PX_TRY(px_blas_tn(&engine->blas, plan->gate_rows, width, rows, dz, x, 1,
+    PX_TRY(px_blas_tn(&engine->blas, plan->gate_rows, width, rows, dz, x, px_cuda_beta(shape),
                       px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_W_XH, l)));
     return px_blas_nn(&engine->blas, rows, width, plan->gate_rows, dz, px_cuda_operand(engine, PX_TENSOR_W_XH, l), 0,
                       dx);
@@ -154,7 +154,7 @@ px_status px_cuda_recurrence_backward(px_cuda *engine, px_cuda_shape shape, int3
     float *dz = px_cuda_dz(engine, l);
     const void *dz_operand = plan->bf16 ? (const void *)engine->b.dz_bf16 : (const void *)dz;
     PX_CUDA(px_launch_column_sum(px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_B_H, l), dz, PX_ELEMENT_FP32,
-                                 rows, plan->gate_rows, (size_t)plan->gate_rows, engine->b.column_partial,
+                                 rows, plan->gate_rows, (size_t)plan->gate_rows, engine->b.column_partial, !shape.first,
                                  engine->compute));
     PX_TRY(px_cuda_gates_lone_bias(engine, shape, l));
     PX_TRY(recurrent_weight_gradient(engine, shape, l, plan->keeps ? px_cuda_gates_dz_hh(engine, l) : dz_operand));

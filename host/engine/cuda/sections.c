@@ -31,6 +31,15 @@ size_t px_cuda_section_count(const px_engine *base, px_section section)
                             : px_state_blocks(&plan->model) * groups * (size_t)plan->shape.n * (size_t)plan->h;
 }
 
+/* The update leaves what the next step's first window writes. */
+px_status px_cuda_settle_gradients(px_cuda *engine)
+{
+    if (!engine->fresh || !engine->b.gradients) return PX_OK;
+    PX_CUDA(cudaMemsetAsync(engine->b.gradients, 0, engine->plan.table.count * sizeof(float), engine->compute));
+    engine->fresh = 0;
+    return PX_OK;
+}
+
 /* Copies a section between its place on the device and host memory, where tensors lie as in files. Gaps between tensors
  * go along: they are zeros on both sides. */
 static px_status copy_section(px_cuda *engine, px_section section, float *host, enum cudaMemcpyKind kind)
@@ -53,6 +62,7 @@ px_status px_cuda_read(px_engine *base, px_section section, float *values)
     px_cuda *engine = px_cuda_self(base);
     int convert = is_flat(section) && engine->scratch;
     PX_CUDA(cudaSetDevice(engine->ordinal));
+    if (section == PX_SECTION_GRADIENTS) PX_TRY(px_cuda_settle_gradients(engine));
     PX_TRY(px_cuda_wait_stream(engine,
                                engine->compute)); /* a copy to ordinary memory would wait by itself, and watch nobody */
     PX_TRY(copy_section(engine, section, convert ? engine->scratch : values, cudaMemcpyDeviceToHost));
@@ -84,6 +94,7 @@ px_status px_cuda_write(px_engine *base, px_section section, const float *values
     px_cuda *engine = px_cuda_self(base);
     int convert = is_flat(section) && engine->scratch;
     PX_CUDA(cudaSetDevice(engine->ordinal));
+    if (section == PX_SECTION_GRADIENTS) PX_TRY(px_cuda_settle_gradients(engine));
     PX_TRY(px_cuda_wait_stream(engine, engine->compute));
     if (convert) px_parameters_to_rows(&engine->plan.file_table, values, engine->scratch);
     PX_TRY(copy_section(engine, section, convert ? engine->scratch : (float *)values, cudaMemcpyHostToDevice));

@@ -1,6 +1,15 @@
 /* Update: norm, clip factor and decision on the device, then the optimiser over the one flat buffer. */
 #include "engine_cuda.h"
 
+/* What the first window of a step writes whole: everything between the table of rows that are looked up, which gets
+ * those of its tokens alone, and an adaptive output layer, some of whose clusters a window may not have. A tied table
+ * is written by the output layer first. */
+static void kept_gradients(const px_cuda_plan *plan, size_t *begin, size_t *end)
+{
+    *begin = plan->model.tied ? 0 : plan->table.tensor[1].offset;
+    *end = plan->adaptive ? px_parameters_find(&plan->table, PX_TENSOR_HEAD, 0)->offset : plan->table.count;
+}
+
 px_status px_cuda_update_enqueue(px_cuda *engine)
 {
     const px_cuda_plan *plan = &engine->plan;
@@ -22,6 +31,7 @@ px_status px_cuda_update_enqueue(px_cuda *engine)
         .metrics = b->metrics,
         .rates = plan->rates,
     };
+    kept_gradients(plan, &args.kept_begin, &args.kept_end);
     PX_CUDA(px_launch_update_apply(&args, engine->compute));
     return PX_OK;
 }

@@ -103,7 +103,7 @@ static px_cuda_graph *find_graph(px_cuda *engine, px_cuda_shape shape, int first
         px_cuda_graph *graph = &engine->graph[i];
         if (graph->exec && graph->stamps == stamps && graph->first == first && graph->last == last &&
             graph->shape.mode == shape.mode && graph->shape.T == shape.T && graph->shape.n == shape.n &&
-            graph->shape.group == shape.group)
+            graph->shape.group == shape.group && graph->shape.first == shape.first)
             return graph;
         if (graph->last_used < oldest->last_used) oldest = graph;
     }
@@ -172,7 +172,7 @@ px_status px_cuda_run_phase(px_cuda *engine, px_cuda_shape shape, px_phase which
 static px_status ready_update(px_cuda *engine)
 {
     if (engine->update_graph) return PX_OK;
-    return capture(engine, (px_cuda_shape){PX_CUDA_TRAIN, 0, 0, 0}, PX_PHASE_UPDATE, PX_PHASE_UPDATE + 1,
+    return capture(engine, (px_cuda_shape){PX_CUDA_TRAIN, 0, 0, 0, 0}, PX_PHASE_UPDATE, PX_PHASE_UPDATE + 1,
                    &engine->update_graph);
 }
 
@@ -221,7 +221,7 @@ px_status px_cuda_graphs_prepare(px_cuda *engine)
     PX_TRY(ready_update(engine));
     if (shape->T > GRAPH_STEPS_MAX) return PX_OK;
     for (int32_t group = 0; group < engine->plan.groups; group++)
-        PX_TRY(capture_window(engine, (px_cuda_shape){PX_CUDA_TRAIN, shape->T, shape->n, group}));
+        PX_TRY(capture_window(engine, (px_cuda_shape){PX_CUDA_TRAIN, shape->T, shape->n, group, group == 0}));
     return PX_OK;
 }
 

@@ -186,7 +186,7 @@ ready column_sum(const matrix_shape &s)
                                          array<float>(px_column_sum_partial_floats(rows, cols))});
     const auto launch = [a, s] {
         return px_launch_column_sum(a->out, a->d_in.data(), s.type, static_cast<size_t>(s.rows), s.cols,
-                                    static_cast<size_t>(s.cols), a->partial, nullptr);
+                                    static_cast<size_t>(s.cols), a->partial, 1, nullptr);
     };
     const auto check = [a, rows, cols] {
         verdict v;

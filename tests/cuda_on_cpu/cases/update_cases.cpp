@@ -85,7 +85,9 @@ ready apply(px_optimizer kind, size_t count, size_t shift)
                                      &a->o,
                                      a->scalars,
                                      a->metrics,
-                                     {2, {{SPAN, 1.0f}, {std::max(a->count, 2 * SPAN), SPAN_FACTOR}}}};
+                                     {2, {{SPAN, 1.0f}, {std::max(a->count, 2 * SPAN), SPAN_FACTOR}}},
+                                     0,
+                                     0};
         return px_launch_update_apply(&args, nullptr);
     };
     const auto check = [a, kind] {
