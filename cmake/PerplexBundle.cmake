@@ -1,7 +1,7 @@
 # Packages that run on systems where nothing was installed for them (scripts/package.sh).
 #
 #   PERPLEX_BUNDLE=OFF      (default) an installation uses the libraries of its system.
-#   PERPLEX_BUNDLE=PRIVATE  it brings along those that not every Debian has: all but the C library, zlib and zstd.
+#   PERPLEX_BUNDLE=PRIVATE  it brings along those that not every Debian has: all but the C library, zlib, zstd and tinfo.
 #   PERPLEX_BUNDLE=ALL      all but the C library.
 #   PERPLEX_BUNDLE_DOCS     a folder whose files go to share/doc/perplex.
 #
@@ -13,7 +13,7 @@ set(PERPLEX_BUNDLE_DOCS "" CACHE PATH "A folder of files for share/doc/perplex")
 if(PERPLEX_BUNDLE)
   set(PX_BUNDLE_LEFT "c|m|dl|rt|pthread|gcc_s")
   if(PERPLEX_BUNDLE STREQUAL "PRIVATE")
-    string(APPEND PX_BUNDLE_LEFT "|z|zstd")
+    string(APPEND PX_BUNDLE_LEFT "|z|zstd|tinfo")
   elseif(NOT PERPLEX_BUNDLE STREQUAL "ALL")
     message(FATAL_ERROR "PERPLEX_BUNDLE=${PERPLEX_BUNDLE}: OFF, PRIVATE or ALL")
   endif()
@@ -46,7 +46,7 @@ set(CPACK_STRIP_FILES ON)
 set(CPACK_SYSTEM_NAME ${CMAKE_SYSTEM_PROCESSOR}-linux)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "libc6 (>= 2.31), zlib1g (>= 1:1.2.11), libzstd1 (>= 1.4.8)")
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "libc6 (>= 2.31), zlib1g (>= 1:1.2.11), libzstd1 (>= 1.4.8), libtinfo6 (>= 6.2)")
 # what dpkg is told of libperplex; older versions of CPack would write scripts that lintian holds for errors
 set(px_soname ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 file(WRITE ${CMAKE_BINARY_DIR}/debian/shlibs "libperplex ${px_soname} perplex (>= ${px_soname}), perplex (<< ${px_soname}.99)\n")

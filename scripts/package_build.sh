@@ -49,7 +49,7 @@ while read -r file; do
     fi
 done < <(find "$PWD/../stage" -type f \( -perm -u+x -o -name '*.so*' \) -exec sh -c 'head -c 4 "$1" | grep -q ELF' - {} \; -print | sort)
 
-# ---- packing: the .deb leaves zlib and zstd to Debian, whose dpkg has them anyway
+# ---- packing: the .deb leaves zlib, zstd and tinfo to Debian, whose dpkg and bash have them anyway
 (cd "$build" && cpack -G TGZ)
 cmake -S . -B "$build" -DPERPLEX_BUNDLE=PRIVATE >/dev/null
 cmake --build "$build" --parallel "$(nproc)" >/dev/null
