@@ -26,5 +26,5 @@ else echo "run.sh: oneDNN's program could not be built; cmake --build $built --t
 
 # shellcheck source=bench/label.sh
 . bench/label.sh
-case " $* " in *" --work evaluate "*) folder=peers-evaluate ;; *) folder=peers ;; esac
+case " $* " in *" --work evaluate "*) folder="peers-evaluate" ;; *) folder="peers" ;; esac
 exec python3 bench/peers/run.py --perplex "$program" "${peers[@]}" --out "bench/results/$(date -u +%F)-$(px_machine_label)/$folder" "$@"

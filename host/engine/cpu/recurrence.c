@@ -160,7 +160,7 @@ static void forward_rows(px_cpu *cpu, const px_cpu_window *window, int l, long t
     const px_cpu_layer *layer = &cpu->layer[l];
     const long n = window->n, h = cpu->base.model.hidden, width = cpu->gate_rows;
     const int from_table = l == 0 && cpu->one_hot && !px_cpu_masks_tokens(cpu, window);
-    const float *input = px_cpu_input_term(cpu, window, l), *before[PX_CELL_STATES_MAX];
+    const float *input = px_cpu_input_term(cpu, window, l), *before[PX_CELL_STATES_MAX] = {NULL};
     for (int s = 0; s < cpu->cell->states; s++)
         before[s] = t == 0 && !window->training ? carried_state(cpu, window, s, l) : layer->s[s] + t * n * h;
     for (long i = 0; i < share->row_end - share->row_begin; i++) {
