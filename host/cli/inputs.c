@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 px_status px_input_settle_level(const px_command_line *line, px_config *config)
 {
@@ -114,9 +115,10 @@ px_status px_input_read_all(const char *path, size_t limit, char **text, size_t 
 {
     if (strcmp(path, "-") != 0) return px_file_read(path, limit, text, bytes);
     size_t room = 1 << 16, used = 0;
+    ssize_t got = 0;
     char *buffer = malloc(room);
     while (buffer) {
-        used += fread(buffer + used, 1, room - used, stdin);
+        while (used < room && (got = px_read(STDIN_FILENO, buffer + used, room - used)) > 0) used += (size_t)got;
         if (used < room) break;
         char *larger = room < limit ? realloc(buffer, 2 * room) : NULL;
         if (!larger) {
@@ -128,7 +130,7 @@ px_status px_input_read_all(const char *path, size_t limit, char **text, size_t 
         room *= 2;
     }
     if (!buffer) return px_fail(PX_ERR_MEMORY, "standard input: no memory to hold it");
-    if (ferror(stdin)) {
+    if (got < 0) {
         int error = errno;
         free(buffer);
         return px_fail_system(error, "standard input");

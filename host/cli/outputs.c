@@ -7,7 +7,6 @@
 #include "scored_text.h"
 #include "signals.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -45,17 +44,16 @@ static px_status check_input(const target *t, const char *input)
 static px_status check_run(const target *t, const char *folder)
 {
     char path[PATH_MAX];
-    struct dirent *entry;
-    px_status status = PX_OK;
-    DIR *listing = opendir(folder);
-    if (!listing) return PX_OK;
-    while ((entry = readdir(listing))) {
-        if (!px_run_file_is_named(entry->d_name)) continue;
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        PX_TRY_GOTO(status, check_input(t, path), done);
+    px_folder listing;
+    const char *name;
+    px_status status = px_folder_open(folder, &listing);
+    if (status != PX_OK) return px_error_system() == EACCES ? PX_OK : status; /* its files may be readable by name */
+    while ((status = px_folder_next(&listing, &name)) == PX_OK && name) {
+        if (!px_run_file_is_named(name)) continue;
+        snprintf(path, sizeof path, "%s/%s", folder, name);
+        if ((status = check_input(t, path)) != PX_OK) break;
     }
-done:
-    closedir(listing);
+    px_folder_close(&listing);
     return status;
 }
 

@@ -49,10 +49,8 @@ px_status px_private_folder(const char *path)
 
 static px_status write_all(int file, const char *path, const void *data, size_t bytes)
 {
-    ssize_t written = write(file, data, bytes);
-    if (written != (ssize_t)bytes || fsync(file) != 0)
-        return px_fail(PX_ERR_IO, "%s: cannot be written: %s", path,
-                       written >= 0 && written != (ssize_t)bytes ? "the disk is full" : strerror(errno));
+    if (px_write_all(file, data, bytes) != 0 || px_sync(file) != 0)
+        return px_fail(PX_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
     return PX_OK;
 }
 
@@ -78,10 +76,19 @@ px_status px_private_write(const char *path, const void *data, size_t bytes)
 {
     char temporary[PX_BOOTSTRAP_PATH_MAX];
     PX_TRY(write_temporary(path, data, bytes, temporary));
-    if (rename(temporary, path) == 0) return PX_OK;
+    if (px_rename(temporary, path) == 0) return PX_OK;
     px_status status = px_fail(PX_ERR_IO, "%s: cannot be made: %s", path, strerror(errno));
     unlink(temporary);
     return status;
+}
+
+/* As many bytes as there are, up to limit; -1: errno. */
+static ssize_t read_all(int file, char *data, size_t limit)
+{
+    size_t got = 0;
+    ssize_t part = 0;
+    while (got < limit && (part = px_read(file, data + got, limit - got)) > 0) got += (size_t)part;
+    return part < 0 ? -1 : (ssize_t)got;
 }
 
 px_status px_private_read(const char *path, void *data, size_t limit, size_t *bytes, int *found)
@@ -109,7 +116,7 @@ px_status px_private_read(const char *path, void *data, size_t limit, size_t *by
     else if (about.st_size > (off_t)limit)
         status =
             px_fail(PX_ERR_INPUT, "%s: %lld bytes; at most %zu are expected", path, (long long)about.st_size, limit);
-    else if ((got = read(file, data, limit)) < 0)
+    else if ((got = read_all(file, data, limit)) < 0)
         status = px_fail(PX_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
     close(file);
     if (status != PX_OK) return status;

@@ -43,14 +43,17 @@ static int64_t step_of(const char *line, size_t bytes)
 static void show_again(px_run *run)
 {
     char *tail = malloc(TAIL_BYTES);
-    int fd = px_open(run->metrics_path, O_RDONLY | O_CLOEXEC, 0);
-    int64_t all = px_metrics_log_bytes(run->log), from = all > TAIL_BYTES ? all - TAIL_BYTES : 0;
-    ssize_t got = tail && fd >= 0 ? pread(fd, tail, (size_t)(all - from), (off_t)from) : -1;
+    px_file log = {.descriptor = -1};
+    const int64_t all = px_metrics_log_bytes(run->log), from = all > TAIL_BYTES ? all - TAIL_BYTES : 0;
+    size_t got = (size_t)(all - from);
+    if (!tail || px_file_open(run->metrics_path, &log) != PX_OK ||
+        px_file_read_at(&log, (uint64_t)from, tail, got) != PX_OK)
+        got = 0;
     for (char *line = tail, *end;
          got > 0 && line < tail + got && (end = memchr(line, '\n', (size_t)(tail + got - line))); line = end + 1)
         if ((from == 0 || line > tail) && step_of(line, (size_t)(end - line)) >= run->state.step)
             show_line(run, line, (size_t)(end - line));
-    if (fd >= 0) close(fd);
+    px_file_close(&log);
     free(tail);
 }
 

@@ -2,7 +2,7 @@
 # The commands that faults.sh runs: for each a function that sets args, and what it needs lying about, and one that prints its result without
 # what differs from run to run. What must not be written over lies in given/.
 TRAIN=(--hidden 8 --batch 4 --steps 8 --max-steps 8 --log-every 3 --checkpoint-every 3 --valid-every 4 --threads 1 --split 0.7,0.15,0.15 --lr 0.01 --keep 2)
-CASES=(train resume resume_tokens eval eval_tokens lines per_token sample export import tokenize token_file compare compare_json report runs inspect ngram info construct)
+CASES=(train resume resume_tokens eval eval_tokens lines per_token sample export import tokenize token_file ids average ensemble dynamic mixture prompt init_from extend top compare compare_json report runs inspect ngram info construct)
 
 make_given() {
     mkdir given
@@ -14,6 +14,9 @@ make_given() {
     "$PERPLEX" train --data given/text.tok --run given/half_tokens "${TRAIN[@]}" --max-steps 4 >/dev/null 2>&1
     "$PERPLEX" export --model given/run --out given/foreign >/dev/null
     cp "$1" given/bench.json
+    printf '\0\0\1\0\2\0\1\0' >given/ids.bin
+    printf '["a","b","c"]' >given/list.json
+    printf 'the' >given/prompt.txt
     # where there is the tool, and the program was built to read what it makes
     gzip -c given/text.txt >given/text.gz 2>/dev/null && "$PERPLEX" tokenize --data given/text.gz >/dev/null 2>&1 && CASES+=(gzip)
     zstd -qc given/text.txt >given/text.zst 2>/dev/null && "$PERPLEX" tokenize --data given/text.zst >/dev/null 2>&1 && CASES+=(zstd)
@@ -48,6 +51,20 @@ case_zstd() { args=(eval --model given/run --data given/text.zst --json --thread
 case_tokenize() { args=(tokenize --data given/text.txt --level word --json); }
 case_token_file() { rm -f made.tok; args=(tokenize --data given/text.txt --level word --out made.tok); }
 digest_token_file() { standard_output; cksum made.tok; }
+case_ids() { rm -f made.tok; args=(tokenize --ids given/ids.bin --tokens given/list.json --out made.tok); }
+digest_ids() { standard_output; cksum made.tok; }
+case_average() { rm -f made.safetensors; args=(average given/run given/half --out made.safetensors --json); }
+digest_average() { standard_output; tensors made.safetensors | cksum; }
+case_ensemble() { rm -f made.tsv; args=(eval --model given/run given/half --data given/lines.txt --per-token made.tsv --json --threads 1); }
+digest_ensemble() { standard_output; cat made.tsv; }
+case_dynamic() { args=(eval --model given/run --data given/lines.txt --dynamic auto --valid given/lines.txt --json --threads 1); }
+case_mixture() { args=(ngram --split-of given/run test --model given/run --order 2 --json --threads 1); }
+case_prompt() { args=(sample --model given/run --prompt-file given/prompt.txt --length 20 --threads 1); }
+case_init_from() { rm -rf new; args=(train --data given/text.txt --run new --init-from given/run --max-steps 4 --valid-every 2 --batch 4 --steps 8 --threads 1 --no-report); }
+digest_init_from() { run_digest; }
+case_extend() { rm -rf new; cp -r given/half new; args=(train --resume new --extend-steps 4); }
+digest_extend() { run_digest; }
+case_top() { args=(top given); }
 case_compare() { args=(bench --compare given/bench.json given/bench.json); }
 case_compare_json() { args=(bench --json --compare given/bench.json given/bench.json); }
 case_report() { rm -f made.html; args=(report given/run --out made.html --threads 1); }

@@ -32,7 +32,7 @@ verdict() {
         [ "$(digest "$1")" = "${golden[$1]}" ] || { [ "$2" = EACCES ] && grep -q 'Permission denied' <(digest "$1"); } || echo "status 0 with another result"
         grep -q 'going on from' "$OUT" && echo "an older checkpoint was taken" ;;
     1 | 2)
-        line=$(grep -v '^perplex: warning: ' "$ERR")
+        line=$(grep -vE '^(perplex: warning|note): ' "$ERR")
         [[ $2 = EINTR || $2 = SHORT ]] && echo "a call that was interrupted or cut short ended it"
         [[ $line == "perplex: "* && $line != *$'\n'* ]] || echo "status $status without one line that says why"
         grep -qE "${REASON[$2]:-.}" <<<"$line" || echo "the line does not give the reason"
