@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { TILE_K = 512, MOST_ROWS = 32, MOST_PANELS = 4, MOST_ROUNDS = 64, L2_BYTES = 192 << 10, L1_BYTES = 16 << 10 };
 
@@ -93,19 +94,35 @@ static void add_tile(cJSON *list, const px_isa *isa, int rows, int panels, doubl
     cJSON_AddItemToArray(list, tile);
 }
 
+static double peak_of(px_team *one, const char *name, int rounds)
+{
+    double probes[MOST_ROUNDS];
+    for (int i = 0; i < rounds; i++) probes[i] = fma_gflops(one, name);
+    return median(probes, rounds);
+}
+
+/* Whole tiles of the other shapes, "avx2-4x24": the first processor of its kind shows which should be the usual one. */
+static void add_shapes(cJSON *list, px_team *one, int rounds)
+{
+    for (const px_isa *const *shape = px_isa_shapes(); *shape; shape++) {
+        char name[16];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn((*shape)->name, "-"), (*shape)->name);
+        add_tile(list, *shape, (*shape)->tile_rows, 1, peak_of(one, name, rounds), rounds);
+    }
+}
+
 cJSON *tiles_measure(int rounds)
 {
     cJSON *list = cJSON_CreateArray();
     px_team *one;
     if (px_team_create(1, &one) != PX_OK) return list;
     for (const px_isa *const *isa = px_isa_all(); *isa; isa++) {
-        double probes[MOST_ROUNDS];
-        for (int i = 0; i < rounds; i++) probes[i] = fma_gflops(one, (*isa)->name);
-        const double peak = median(probes, rounds);
+        const double peak = peak_of(one, (*isa)->name, rounds);
         for (int rows = 1; rows <= (*isa)->tile_rows && rows <= MOST_ROWS; rows++)
             add_tile(list, *isa, rows, 1, peak, rounds);
         for (int rows = 1; rows <= 3; rows++) add_tile(list, *isa, rows, 5 - rows, peak, rounds);
     }
+    add_shapes(list, one, rounds);
     px_team_destroy(one);
     return list;
 }

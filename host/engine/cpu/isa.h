@@ -68,14 +68,18 @@ typedef struct px_mask {
     float scale;
 } px_mask;
 
-#define PX_ISA_FUNCTIONS(X)                                                                                            \
+/* What depends on the shape of a tile. */
+#define PX_TILE_FUNCTIONS(X)                                                                                           \
     /* 1 .. tile_rows rows and one panel; or 1, 2, 3 rows and up to 4, 3, 2 panels */                                  \
     X(void, tile, (int rows, int panels, const px_tile *tile))                                                         \
     /* Panels [k][panel] one after the other from source[k * row_stride + j * column_stride], one stride of them 1; */ \
     /* the last panel's columns beyond `columns` are zeros */                                                          \
     X(void, pack, (const float *source, size_t row_stride, size_t column_stride, long k, long columns, float *packed)) \
     /* Whole panels of a packed matrix from rows: to[p * stride + i * panel + j] = rows[i][column + p * panel + j] */  \
-    X(void, pack_rows, (float *const *rows, long count, long column, long panels, float *to, size_t stride))           \
+    X(void, pack_rows, (float *const *rows, long count, long column, long panels, float *to, size_t stride))
+
+/* What depends on the instruction set alone. */
+#define PX_LOOP_FUNCTIONS(X)                                                                                           \
     /* to[c * to_leading + r] = from[r * from_leading + c] */                                                          \
     X(void, transpose,                                                                                                 \
       (const float *from, size_t from_leading, long rows, long columns, float *to, size_t to_leading))                 \
@@ -90,8 +94,10 @@ typedef struct px_mask {
     X(void, mask, (float *out, const float *in, long count, const px_mask *mask, uint64_t element))                    \
     X(void, average, (float *average, const float *w, long count, float weight)) /* average += weight (w - average) */
 
+#define PX_ISA_FUNCTIONS(X) PX_TILE_FUNCTIONS(X) PX_LOOP_FUNCTIONS(X)
+
 typedef struct px_isa {
-    const char *name; /* "avx2" */
+    const char *name; /* "avx2"; another shape of its tile: "avx2-4x24" */
     int panel;        /* columns of a packed panel */
     int tile_rows;    /* most rows of a tile */
 #define PX_ISA_MEMBER(type, function, arguments) type(*function) arguments;
@@ -103,10 +109,13 @@ typedef struct px_isa {
     } cell[PX_CELL_COUNT];
 } px_isa;
 
-/* The best one that this processor runs, or the one that PERPLEX_ISA=avx512|avx2|baseline asks for (tests,
- * comparisons); NULL where this build or processor has none of that name. */
+/* The best one that this processor runs, or the one that PERPLEX_ISA=avx512|avx2|baseline, or the name of a shape, asks
+ * for (tests, comparisons); NULL where this build or processor has none of that name. */
 const px_isa *px_isa_best(void);
 /* All that were built and that this processor runs, best first, ended by NULL. */
 const px_isa *const *px_isa_all(void);
+/* The same loops with tiles of other shapes, ROWSxCOLUMNS, that this processor runs: for measuring which is fastest.
+ * Results have the same bits. "-memory": each multiply-add broadcasts its factor from memory. */
+const px_isa *const *px_isa_shapes(void);
 
 #endif

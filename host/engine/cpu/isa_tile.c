@@ -13,6 +13,19 @@ static __attribute__((noinline)) void store_edge(const px_tile *t, int r, const 
     }
 }
 
+#ifdef PX_SHAPE_MEMORY
+/* sum + *y x in one instruction, without a register for y. */
+static inline __attribute__((always_inline)) vec add_product(vec sum, const float *y, vec x)
+{
+#ifdef __AVX512F__
+    __asm__("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(sum) : "v"(x), "m"(*y));
+    return sum;
+#else
+    return sum + broadcast(*y) * x;
+#endif
+}
+#endif
+
 /* One tile of R rows and P panels. The loops have constant bounds after inlining and are unrolled, so that the
  * accumulators live in registers: R * P * PX_VECTORS of them. */
 static inline __attribute__((always_inline)) void tile_body(const int R, const int P, const px_tile *t)
@@ -39,9 +52,14 @@ static inline __attribute__((always_inline)) void tile_body(const int R, const i
             for (int v = 0; v < PX_VECTORS; v++) x[p * PX_VECTORS + v] = load_aligned(b + p * stride + v * PX_LANES);
 #pragma GCC unroll 16
         for (int r = 0; r < R; r++) {
+#ifdef PX_SHAPE_MEMORY
+#pragma GCC unroll 16
+            for (int v = 0; v < P * PX_VECTORS; v++) acc[r][v] = add_product(acc[r][v], a[r] + k, x[v]);
+#else
             const vec y = broadcast(a[r][k]);
 #pragma GCC unroll 16
             for (int v = 0; v < P * PX_VECTORS; v++) acc[r][v] += y * x[v];
+#endif
         }
         if (R > 1) { /* a single row is limited by its loads, and the processor itself fetches ahead in its panels */
             __builtin_prefetch(next);
@@ -78,22 +96,40 @@ static inline __attribute__((always_inline)) void tile_body(const int R, const i
 
 /* clang-format off */
 /* Few rows take several panels at a time, so that enough independent sums hide the latency of an fma. */
-TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1)
+TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1)
 TILE(1, 2) TILE(1, 3) TILE(1, 4) TILE(2, 2) TILE(2, 3) TILE(3, 2)
-#if defined(__AVX512F__) || defined(__aarch64__)
+#if PX_TILE_ROWS > 4
+TILE(5, 1) TILE(6, 1)
+#endif
+#if PX_TILE_ROWS > 6
 TILE(7, 1) TILE(8, 1)
 #endif
-#if defined(__AVX512F__)
-TILE(9, 1) TILE(10, 1) TILE(11, 1) TILE(12, 1)
+#if PX_TILE_ROWS > 8
+TILE(9, 1)
+#endif
+#if PX_TILE_ROWS > 9
+TILE(10, 1) TILE(11, 1) TILE(12, 1)
+#endif
+#if PX_TILE_ROWS > 12
+TILE(13, 1) TILE(14, 1)
 #endif
 
 static void (*const tiles_1[])(const px_tile *) = {
-    NULL, tile_1_1, tile_2_1, tile_3_1, tile_4_1, tile_5_1, tile_6_1,
-#if defined(__AVX512F__) || defined(__aarch64__)
+    NULL, tile_1_1, tile_2_1, tile_3_1, tile_4_1,
+#if PX_TILE_ROWS > 4
+    tile_5_1, tile_6_1,
+#endif
+#if PX_TILE_ROWS > 6
     tile_7_1, tile_8_1,
 #endif
-#if defined(__AVX512F__)
-    tile_9_1, tile_10_1, tile_11_1, tile_12_1,
+#if PX_TILE_ROWS > 8
+    tile_9_1,
+#endif
+#if PX_TILE_ROWS > 9
+    tile_10_1, tile_11_1, tile_12_1,
+#endif
+#if PX_TILE_ROWS > 12
+    tile_13_1, tile_14_1,
 #endif
 };
 /* clang-format on */
@@ -105,7 +141,7 @@ static void (*const tiles_of_panels[][PX_TILE_PANELS + 1])(const px_tile *) = {
     [3] = {[2] = tile_3_2},
 };
 
-void PX_ISA_NAME(tile)(int rows, int panels, const px_tile *t)
+void PX_TILE_NAME(tile)(int rows, int panels, const px_tile *t)
 {
     (panels == 1 ? tiles_1[rows] : tiles_of_panels[rows][panels])(t);
 }
