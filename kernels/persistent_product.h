@@ -1,6 +1,6 @@
 /* The products of the variant "persistent": a block's rows of W_hh, kept over the window, times the state. On tensor
  * cores (bf16, tf32), or by fp32 multiplications. Either writes the partial sums of its warp's slice of k;
- * persistent_step.h adds them. */
+ * persistent_block.h adds them. */
 #ifndef PX_PERSISTENT_PRODUCT_H
 #define PX_PERSISTENT_PRODUCT_H
 
