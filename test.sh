@@ -12,8 +12,8 @@ usage: ./test.sh [--sanitize] [--full] [--fuzz SECONDS] [--no-install] [-R REGEX
 Builds into build/ and runs the tests: some six minutes on two cores, the build included.
 
   --sanitize    before that the same into build/sanitize, under the address and undefined-behaviour sanitizers, the CUDA kernels on the
-                CPU under the address and the thread sanitizer, the library under the thread sanitizer, and all with Clang, readers
-                under libFuzzer; and tests of a quarter of a minute or more that shorter ones of their kind stand for otherwise:
+                CPU under the address and the thread sanitizer and with faults planted in them, the library under the thread
+                sanitizer, and all with Clang, readers under libFuzzer; and tests of a quarter of a minute or more that shorter ones of their kind stand for otherwise:
                 60 signals, failing memory and files, a Slurm, an mpirun, the manual's commands, a browser's pictures, more of
                 the simulated GPU (some twenty minutes more)
   --full        the longer tests too: trainings, other compilers, other machines (tens of minutes)
@@ -116,7 +116,7 @@ if [ $full = 0 ]; then
     list_left_out full
 fi
 if [ $sanitize = 0 ]; then
-    echo "== left out: the sanitizers, and the longer ones of some kinds (--sanitize runs them):"
+    echo "== left out: the sanitizers, faults planted in kernels, and the longer ones of some kinds (--sanitize runs them):"
     [ $full = 1 ] || list_left_out long
 fi
 [ $status = 0 ] || echo "== FAILED"

@@ -11,7 +11,7 @@ function(px_planted)
   if(P_VARIANT STREQUAL plain)
     set(suffix "")
   endif()
-  if(NOT TARGET px_kernel_tests${suffix}) # PERPLEX_SANITIZED_KERNELS
+  if(NOT TARGET px_kernel_tests${suffix})
     return()
   endif()
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/planted/${P_NAME})
