@@ -76,16 +76,26 @@ static const char *fitting_end(const char *name, int columns)
     return name;
 }
 
+/* Why a run cannot be read, without its folder, which the row has. */
+static const char *why_unreadable(const px_run_entry *e, char *text, size_t bytes)
+{
+    const char *why = e->error ? e->error : "";
+    const size_t folder = strlen(e->folder);
+    if (strncmp(why, e->folder, folder) == 0) why += folder;
+    px_input_escape(why, strlen(why), text, bytes);
+    return text;
+}
+
 static void describe_run(const px_run_entry *e, int columns, char *text)
 {
-    char name[1024], steps[32], share[32], loss[32], perplexity[32], speed[32], left[32];
+    char name[1024], why[512], steps[32], share[32], loss[32], perplexity[32], speed[32], left[32];
     const int room = name_columns(columns);
     px_input_escape(e->folder, strlen(e->folder), name, sizeof name);
     const char *shown = fitting_end(name, room);
     int used = snprintf(text, LINE_BYTES, "%s%*s ", shown, room - px_utf8_columns(shown), "");
     if (used >= LINE_BYTES) return;
     if (e->status != PX_OK)
-        snprintf(text + used, (size_t)(LINE_BYTES - used), "unreadable");
+        snprintf(text + used, (size_t)(LINE_BYTES - used), "unreadable%s", why_unreadable(e, why, sizeof why));
     else
         snprintf(text + used, (size_t)(LINE_BYTES - used), "%-8s %10s %5s %7s %10s %9s %8s",
                  px_run_condition_name(e->condition), px_text_count(steps, e->steps),
