@@ -335,7 +335,8 @@ static double readings;
 double __wrap_px_clock(void);
 double __wrap_px_clock(void) { return ++readings; }
 
-static int is_whole_and_positive(double seconds) { return seconds >= 1 && seconds == floor(seconds); }
+/* Some readings' worth of that made-up clock: none would be 0, a real clock no whole number. */
+static int is_some_ticks(double seconds) { return seconds >= 1 && seconds == floor(seconds); }
 
 static void engine_says_what_it_is_and_where_its_time_goes(void **state)
 {
@@ -346,13 +347,11 @@ static void engine_says_what_it_is_and_where_its_time_goes(void **state)
     PX_CHECK(px_engine_describe(engine, text, sizeof text));
     assert_true(strlen(text) > 10 && !strchr(text, '\n'));
     PX_CHECK(px_engine_phase_times(engine, 1, &times));
-    const double before = readings;
     for (uint64_t step = 0; step < 3; step++) step_of(engine, &everything, step);
-    const int reads_our_clock = readings > before;
     PX_CHECK(px_engine_phase_times(engine, 1, &times));
     for (int phase = 0; phase < PX_PHASE_COUNT; phase++) {
         assert_true(strlen(px_phase_name((px_phase)phase)) > 3);
-        if (reads_our_clock) assert_true(is_whole_and_positive(times.seconds[phase]));
+        if (engine->ops->on_host) assert_true(is_some_ticks(times.seconds[phase]));
     }
     PX_CHECK(px_engine_phase_times(engine, 0, &times));
     for (int phase = 0; phase < PX_PHASE_COUNT; phase++) assert_true(times.seconds[phase] == 0);
@@ -374,15 +373,13 @@ static void one_phase_alone_is_the_only_one_timed(void **state)
         PX_CHECK(px_engine_accumulate(engine, &window.batch));
         PX_CHECK(px_engine_phase_times(engine, 1, &times));
         PX_CHECK(px_engine_read(engine, PX_SECTION_PARAMETERS, before));
-        const double started = readings;
         for (int k = 0; k < 3; k++) PX_CHECK(px_engine_run_phase(engine, (px_phase)which, &window.batch, &update));
-        const int reads_our_clock = readings > started;
         PX_CHECK(px_engine_phase_times(engine, 1, &times));
         PX_CHECK(px_engine_read(engine, PX_SECTION_PARAMETERS, after));
         assert_int_equal(memcmp(before, after, count * sizeof *before) != 0, which == PX_PHASE_UPDATE);
         for (int phase = 0; phase < PX_PHASE_COUNT; phase++) {
             if (phase != which) assert_true(times.seconds[phase] == 0);
-            if (phase == which && reads_our_clock) assert_true(is_whole_and_positive(times.seconds[phase]));
+            if (phase == which && engine->ops->on_host) assert_true(is_some_ticks(times.seconds[phase]));
         }
     }
     free(before);
