@@ -148,9 +148,9 @@ px_status px_config_check(const px_config *config)
 {
     PX_TRY(check_ranges(config));
     PX_TRY(check_corpus(config));
+    PX_TRY(check_output(&config->model)); /* first: sizes would ask for an embedding that this then refuses */
     PX_TRY(check_sizes(config));
     PX_TRY(check_origin(config));
-    PX_TRY(check_output(&config->model));
     return check_training(config);
 }
 

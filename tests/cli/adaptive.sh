@@ -87,5 +87,6 @@ refuses "a cutoff beyond the vocabulary" 2 'cutoffs: 99999' train "${SIZES[@]}" 
 refuses "cutoffs that do not ascend" 2 'ascending' train "${SIZES[@]}" --run e --cutoffs 9,3
 refuses "more clusters than the width allows" 2 'larger --hidden' train "${SIZES[@]}" --run e --cutoffs 3,6,9
 refuses "a tied table" 2 'leave one of the two out' train "${SIZES[@]}" --run e --tied
+refuses "a tied table of one-hot input: no embedding is asked for first" 2 'leave one of the two out' train --data text.txt --run e --output adaptive --tied
 refuses "cutoffs without clusters" 2 'only --output adaptive' train --data text.txt --run e --cutoffs 5
 finish
