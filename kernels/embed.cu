@@ -7,6 +7,7 @@
  * writer. */
 #include "device.h"
 #include "dropout.h"
+#include "states.h"
 
 namespace
 {
@@ -33,11 +34,20 @@ __device__ __forceinline__ float4 input_mask(const px_dropout &dropout, const px
     return dropout_quad(dropout, dropout_row(dropout, window, t, i, width) + static_cast<uint64_t>(column));
 }
 
+/* Blocks behind those of the rows take the carried states into the window. */
+__device__ __forceinline__ void carry(const px_embed_args &a, size_t rows)
+{
+    const unsigned own = static_cast<unsigned>((rows + blockDim.y - 1) / blockDim.y);
+    if (blockIdx.x < own || blockIdx.y > 0) return;
+    copy_states(a.states, blockIdx.x - own, threadIdx.y * blockDim.x + threadIdx.x, blockDim.x * blockDim.y);
+}
+
 template <bool ALIGNED, bool DROP> __global__ void __launch_bounds__(256) embed_forward_kernel(const px_embed_args a)
 {
-    const size_t row = row_of_thread(), quad = quad_of_thread();
+    const size_t row = row_of_thread(), quad = quad_of_thread(), rows = static_cast<size_t>(a.T) * a.n;
     const int column = static_cast<int>(quad * 4), count = a.width - column;
-    if (row >= static_cast<size_t>(a.T) * static_cast<size_t>(a.n) || count <= 0) return;
+    if (row >= rows) carry(a, rows);
+    if (row >= rows || count <= 0) return;
     const int token = a.tokens[row];
     float4 v = load_quad<ALIGNED>(a.table + static_cast<size_t>(token) * a.width + column, count);
     if (DROP) v = v * input_mask(a.dropout, a.window, static_cast<int>(row), a.n, a.width, column, a.one_hot, token);
@@ -167,7 +177,8 @@ extern "C" cudaError_t px_launch_embed_forward(const px_embed_args *args, cudaSt
                  width = static_cast<size_t>(args->width);
     if (rows == 0) return cudaSuccess;
     /* bound by memory: 256 threads, one quad each, keep enough 16-byte reads in flight without a loop */
-    const row_grid g = row_grid_for(rows, width, 256);
+    row_grid g = row_grid_for(rows, width, 256);
+    g.grid.x += state_blocks(args->states, 256);
     const bool aligned = px_aligned(args->table, sizeof(float), width) && px_aligned(args->out, sizeof(float), width) &&
                          px_aligned(args->out_bf16, sizeof(px_bf16), width);
     const bool drop = args->dropout.threshold != 0;

@@ -23,6 +23,7 @@
 
 #include "model_config.h"
 #include "optimizer.h"
+#include "parameters.h"
 #include "precision.h"
 #include "rate_scaling.h"
 
@@ -113,6 +114,24 @@ typedef struct px_dropout {
     int32_t locked;          /* 1: the same mask at every t */
 } px_dropout;
 
+/* ---- carried states ---------------------------------------------------------------------------------------------- */
+
+/* States on their way into a window or out of it: to [count] = from, and to_bf16 [count] or NULL the same in bf16. They
+ * overlap neither each other nor what else the launch touches that takes them along. */
+enum { PX_STATE_COPIES_MAX = PX_MAX_LAYERS * PX_CELL_STATES_MAX };
+typedef struct px_state_copy {
+    float *to;
+    const float *from;
+    px_bf16 *to_bf16;
+} px_state_copy;
+typedef struct px_state_copies {
+    px_state_copy copy[PX_STATE_COPIES_MAX];
+    int32_t copies; /* 0: nothing travels */
+    size_t count;
+} px_state_copies;
+/* Alone, where no other launch takes them. */
+cudaError_t px_launch_recurrence_states(const px_state_copies *states, cudaStream_t stream);
+
 /* ---- embed ------------------------------------------------------------------------------------------------------- */
 
 /* Rows of a table for every token of a window.
@@ -129,6 +148,7 @@ typedef struct px_embed_args {
     px_dropout dropout;
     px_dropout row_dropout; /* of table rows: element = window.step * vocab + token; T_max and locked are not read */
     int32_t T, n, width, one_hot, vocab;
+    px_state_copies states; /* taken along */
 } px_embed_args;
 cudaError_t px_launch_embed_forward(const px_embed_args *args, cudaStream_t stream);
 
@@ -330,11 +350,6 @@ cudaError_t px_launch_gates_persistent_backward(const px_persistent_gates_args *
 /* As px_persistent_fit_of; shared_bytes is the larger of both directions. */
 px_persistent_fit px_persistent_gates_fit_of(px_precision operand, px_cell cell, int32_t width);
 
-/* out = in, with rows of zeros where reset[row] != 0; out may be in. For H_{t-1} of a whole window before the product
- * dW_hh = sum_t (keep_t H_{t-1})^T dZ_t, and for a state before step 0. element: type of both; [rows,width]. */
-cudaError_t px_launch_recurrence_reset(void *out, const void *in, const uint8_t *reset, px_element element, size_t rows,
-                                       int32_t width, cudaStream_t stream);
-
 /* Dropout over a whole window: out and/or out_bf16 [T*n,width] = in * mask; out may be in. Also the backward of itself.
  */
 cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_bf16, const float *in, const px_dropout *dropout,
@@ -364,17 +379,32 @@ cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *out_bf16, c
                                                 const px_dropout *dropout, const px_window_scalars *window,
                                                 size_t total, int32_t accumulate, cudaStream_t stream);
 
-/* Bias gradients: out[j] += (accumulate) or = the sum over rows of in[row][j]. in [rows,cols] with row stride ld.
- * partial: scratch of px_column_sum_partial_floats(rows, cols) floats. Order: rows of a segment of PX_COLUMN_SEGMENT
- * rows, then segments.
+/* What follows a layer's steps back. Bias gradients, of `sums` sets of columns: out[j] += (accumulate) or = the sum over
+ * rows of in[row][j]; in [rows,cols]; partial: scratch of px_column_sum_partial_floats(rows, cols) floats each. Order:
+ * rows of a segment of PX_COLUMN_SEGMENT rows, then segments. H_{t-1} for dW_hh = sum_t (keep_t H_{t-1})^T dZ_t, in
+ * place: h_prev [rows,width] of `element`, or NULL, gets rows of zeros where reset [rows] != 0. And states, taken along.
  */
-enum { PX_COLUMN_SEGMENT = 128 };
+enum { PX_COLUMN_SEGMENT = 128, PX_COLUMN_SUMS_MAX = 2 };
 static inline size_t px_column_sum_partial_floats(size_t rows, size_t cols)
 {
     return (rows + PX_COLUMN_SEGMENT - 1) / PX_COLUMN_SEGMENT * cols;
 }
-cudaError_t px_launch_column_sum(float *out, const void *in, px_element element, size_t rows, int32_t cols, size_t ld,
-                                 float *partial, int32_t accumulate, cudaStream_t stream);
+typedef struct px_column_sum {
+    float *out;
+    const float *in;
+    float *partial;
+    int32_t cols;
+} px_column_sum;
+typedef struct px_layer_end_args {
+    px_column_sum sum[PX_COLUMN_SUMS_MAX];
+    void *h_prev;
+    const uint8_t *reset;
+    size_t rows;
+    px_element element;
+    int32_t sums, accumulate, width;
+    px_state_copies states;
+} px_layer_end_args;
+cudaError_t px_launch_recurrence_end(const px_layer_end_args *args, cudaStream_t stream);
 
 /* ---- head -------------------------------------------------------------------------------------------------------- */
 

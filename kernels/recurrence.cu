@@ -1,8 +1,10 @@
-/* Phase recurrence on the GPU: what stands between the products of a step, forward and backward, and dropout.
+/* Phase recurrence on the GPU: what stands between the products of a step, forward and backward, what follows
+ * them, and dropout.
  *
  * Each step is one cuBLAS product for the whole minibatch (by the engine) and one fused kernel here, which is on the
  * critical path of T steps: every thread reads its operands at once and does one quad. The product is written to its
  * own buffer (beta = 0) and added here, so a reset drops a row's term instead of needing masked copies of H or dZ. */
+#include "states.h"
 #include "step.h"
 
 namespace
@@ -27,21 +29,6 @@ template <bool ALIGNED> __global__ void __launch_bounds__(128) recurrence_backwa
     float4 recurrent = make_float4(0, 0, 0, 0);
     if (a.recurrent) recurrent = load_quad<ALIGNED>(a.recurrent + row * a.width + column, count);
     step_backward<ALIGNED>(a, row, column, count, recurrent);
-}
-
-/* ELEMENT is float or px_bf16; values are copied as they are. */
-template <class ELEMENT, bool ALIGNED>
-__global__ void __launch_bounds__(256)
-    recurrence_reset_kernel(ELEMENT *out, const ELEMENT *in, const uint8_t *reset, size_t rows, int width)
-{
-    const size_t row = row_of_thread();
-    const int column = static_cast<int>(quad_of_thread() * 4), count = width - column;
-    if (row >= rows || count <= 0) return;
-    const bool clear = reset[row] != 0;
-    const size_t at = row * width + column;
-    if (out == in && !clear) return;
-    const float4 v = clear ? make_float4(0, 0, 0, 0) : load_quad<ALIGNED>(in + at, count);
-    store_quad<ALIGNED>(out + at, v, count);
 }
 
 template <bool ALIGNED>
@@ -77,77 +64,101 @@ __global__ void __launch_bounds__(256)
     if (out_bf16) store_quad<ALIGNED>(out_bf16 + at, v, count);
 }
 
-/* A block sums one segment of rows for blockDim.x quads of columns: thread y takes rows y, y + blockDim.y, ..., then
- * the first row of threads adds what the others have, in order. With one segment the sum goes straight onto out. */
-template <class ELEMENT, bool ALIGNED>
-__global__ void __launch_bounds__(256)
-    recurrence_column_sum_kernel(float *out, const ELEMENT *in, size_t rows, int cols, size_t ld, float *partial,
-                                 int segments, int accumulate)
+enum { STATE_THREADS = 256 };
+
+/* Out of a window that has no way back. */
+__global__ void __launch_bounds__(STATE_THREADS) recurrence_states_kernel(const px_state_copies s)
 {
-    PX_SHARED(float4, sums, [256]);
-    const int column = static_cast<int>(quad_of_thread() * 4), count = cols - column;
-    const size_t begin = static_cast<size_t>(blockIdx.x) * PX_COLUMN_SEGMENT;
-    const size_t end = begin + PX_COLUMN_SEGMENT < rows ? begin + PX_COLUMN_SEGMENT : rows;
+    copy_states(s, blockIdx.x, threadIdx.x, STATE_THREADS);
+}
+
+enum { END_THREADS = 256, CLEARED_ROWS = 4 /* that a warp looks at */ };
+
+/* The blocks of one set of columns: each sums one segment of rows for `quads` quads of columns. */
+struct column_grid {
+    unsigned quads, segments, blocks;
+};
+struct end_grid {
+    column_grid sum[PX_COLUMN_SUMS_MAX];
+    unsigned clearing; /* blocks that look for rows to clear */
+};
+
+/* Thread y of a column takes rows y, y + (threads of a column), ..., then the first one adds what the others have, in
+ * order. With one segment the sum goes straight onto out. */
+template <bool ALIGNED>
+__device__ __forceinline__ void sum_columns(const px_layer_end_args &a, const px_column_sum &s, const column_grid &g,
+                                            unsigned block, float4 *sums)
+{
+    const unsigned x = threadIdx.x % g.quads, segment = block % g.segments, threads = END_THREADS / g.quads;
+    const int column = static_cast<int>((block / g.segments * g.quads + x) * 4), count = s.cols - column;
+    const size_t begin = static_cast<size_t>(segment) * PX_COLUMN_SEGMENT;
+    const size_t end = begin + PX_COLUMN_SEGMENT < a.rows ? begin + PX_COLUMN_SEGMENT : a.rows;
     float4 sum = make_float4(0, 0, 0, 0);
     if (count > 0)
 #pragma unroll 4
-        for (size_t row = begin + threadIdx.y; row < end; row += blockDim.y)
-            sum = sum + load_quad<ALIGNED>(in + row * ld + column, count);
-    sums[threadIdx.y * blockDim.x + threadIdx.x] = sum;
+        for (size_t row = begin + threadIdx.x / g.quads; row < end; row += threads)
+            sum = sum + load_quad<ALIGNED>(s.in + row * s.cols + column, count);
+    sums[threadIdx.x] = sum;
     __syncthreads(); /* column sums of this segment are complete */
-    if (threadIdx.y != 0 || count <= 0) return;
-    for (unsigned y = 1; y < blockDim.y; y++) sum = sum + sums[y * blockDim.x + threadIdx.x];
-    if (segments == 1 && accumulate) sum = load_quad<false>(out + column, count) + sum;
-    if (segments == 1)
-        store_quad<false>(out + column, sum, count);
+    if (threadIdx.x >= g.quads || count <= 0) return;
+    for (unsigned y = 1; y < threads; y++) sum = sum + sums[y * g.quads + x];
+    if (g.segments == 1 && a.accumulate) sum = load_quad<false>(s.out + column, count) + sum;
+    if (g.segments == 1)
+        store_quad<false>(s.out + column, sum, count);
     else
-        store_quad<false>(partial + static_cast<size_t>(blockIdx.x) * cols + column, sum, count);
+        store_quad<false>(s.partial + static_cast<size_t>(segment) * s.cols + column, sum, count);
 }
 
-__global__ void __launch_bounds__(128)
-    recurrence_column_join_kernel(float *out, const float *partial, int cols, int segments, int accumulate)
+/* A warp clears those of its rows that are marked; few are. */
+template <class ELEMENT> __device__ __forceinline__ void clear_rows(const px_layer_end_args &a, unsigned block)
 {
-    const int j = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-    if (j >= cols) return;
+    const unsigned warp = block * (END_THREADS / PX_WARP) + threadIdx.x / PX_WARP;
+    for (size_t row = static_cast<size_t>(warp) * CLEARED_ROWS, k = 0; k < CLEARED_ROWS && row < a.rows; k++, row++) {
+        if (!a.reset[row]) continue;
+        ELEMENT *h = static_cast<ELEMENT *>(a.h_prev) + row * a.width;
+        for (int j = static_cast<int>(threadIdx.x % PX_WARP); j < a.width; j += PX_WARP) h[j] = 0;
+    }
+}
+
+/* Blocks of the sums, then those that clear rows, then those that carry states. */
+template <bool ALIGNED>
+__global__ void __launch_bounds__(END_THREADS) recurrence_end_kernel(const px_layer_end_args a, const end_grid g)
+{
+    PX_SHARED(float4, sums, [END_THREADS]);
+    unsigned block = blockIdx.x;
+    for (int k = 0; k < a.sums; k++) {
+        if (block < g.sum[k].blocks) return sum_columns<ALIGNED>(a, a.sum[k], g.sum[k], block, sums);
+        block -= g.sum[k].blocks;
+    }
+    if (block >= g.clearing) return copy_states(a.states, block - g.clearing, threadIdx.x, END_THREADS);
+    if (a.element == PX_ELEMENT_BF16)
+        clear_rows<px_bf16>(a, block);
+    else
+        clear_rows<float>(a, block);
+}
+
+/* Segments in order, of the columns of all sums. */
+__global__ void __launch_bounds__(128) recurrence_column_join_kernel(const px_layer_end_args a, int segments)
+{
+    int j = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x), k = 0;
+    if (j >= a.sum[0].cols) j -= a.sum[k++].cols;
+    if (k >= a.sums || j >= a.sum[k].cols) return;
+    const px_column_sum &s = a.sum[k];
     float sum = 0;
 #pragma unroll 8
-    for (int s = 0; s < segments; s++) sum += partial[static_cast<size_t>(s) * cols + j];
-    out[j] = accumulate ? out[j] + sum : sum;
+    for (int i = 0; i < segments; i++) sum += s.partial[static_cast<size_t>(i) * s.cols + j];
+    s.out[j] = a.accumulate ? s.out[j] + sum : sum;
 }
 
-template <class ELEMENT>
-cudaError_t launch_reset(void *out, const void *in, const uint8_t *reset, size_t rows, int32_t width,
-                         cudaStream_t stream)
+/* A segment of 128 rows by at most 32 quads: with 640 rows of 10,000 columns that is 395 blocks; narrow matrices get
+ * more threads to a column instead. Fixed by the sizes alone, so sums repeat bitwise on every device. */
+column_grid column_grid_of(size_t rows, int32_t cols)
 {
-    /* bound by memory; see embed_forward */
-    const row_grid g = row_grid_for(rows, static_cast<size_t>(width), 256);
-    ELEMENT *to = static_cast<ELEMENT *>(out);
-    const ELEMENT *from = static_cast<const ELEMENT *>(in);
-    const size_t ld = static_cast<size_t>(width);
-    const bool aligned = px_aligned(out, sizeof(ELEMENT), ld) && px_aligned(in, sizeof(ELEMENT), ld);
-    return PX_SWITCH(aligned, ALIGNED,
-                     PX_LAUNCH((recurrence_reset_kernel<ELEMENT, ALIGNED>), g.grid, g.block, 0, stream, to, from, reset,
-                               rows, width));
-}
-
-template <class ELEMENT>
-cudaError_t launch_column_sum(float *out, const void *in, size_t rows, int32_t cols, size_t ld, float *partial,
-                              int accumulate, cudaStream_t stream)
-{
-    /* A segment of 128 rows by at most 32 quads: with 640 rows of 10,000 logits that is 395 blocks; narrow matrices get
-     * more rows of threads instead. Fixed by the sizes alone, so sums repeat bitwise on every device. */
     const size_t quads = px_ceil_div(static_cast<size_t>(cols), 4);
-    unsigned x = 1;
-    while (x < quads && x < 32) x *= 2;
-    const unsigned segments = px_ceil_div(rows, PX_COLUMN_SEGMENT);
-    const dim3 block(x, 256 / x, 1), grid(segments, px_ceil_div(quads, x), 1);
-    const ELEMENT *from = static_cast<const ELEMENT *>(in);
-    PX_TRY_CUDA(PX_SWITCH(px_aligned(in, sizeof(ELEMENT), ld), ALIGNED,
-                          PX_LAUNCH((recurrence_column_sum_kernel<ELEMENT, ALIGNED>), grid, block, 0, stream, out, from,
-                                    rows, cols, ld, partial, static_cast<int>(segments), accumulate)));
-    if (segments == 1) return cudaSuccess;
-    return PX_LAUNCH(recurrence_column_join_kernel, px_ceil_div(static_cast<size_t>(cols), 128), 128, 0, stream, out,
-                     partial, cols, static_cast<int>(segments), accumulate);
+    column_grid g = {1, px_ceil_div(rows, PX_COLUMN_SEGMENT), 0};
+    while (g.quads < quads && g.quads < 32) g.quads *= 2;
+    g.blocks = g.segments * px_ceil_div(quads, g.quads);
+    return g;
 }
 
 } // namespace
@@ -171,15 +182,6 @@ extern "C" cudaError_t px_launch_recurrence_backward(const px_step_backward_args
         row_grid_for(static_cast<size_t>(args->n), static_cast<size_t>(args->width), 128); /* as forward */
     return PX_SWITCH(step_is_aligned(*args), ALIGNED,
                      PX_LAUNCH(recurrence_backward_kernel<ALIGNED>, g.grid, g.block, 0, stream, *args));
-}
-
-extern "C" cudaError_t px_launch_recurrence_reset(void *out, const void *in, const uint8_t *reset, px_element element,
-                                                  size_t rows, int32_t width, cudaStream_t stream)
-{
-    if (width <= 0) return cudaErrorInvalidValue;
-    if (rows == 0) return cudaSuccess;
-    if (element == PX_ELEMENT_BF16) return launch_reset<px_bf16>(out, in, reset, rows, width, stream);
-    return launch_reset<float>(out, in, reset, rows, width, stream);
 }
 
 extern "C" cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_bf16, const float *in,
@@ -212,12 +214,34 @@ extern "C" cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *
                                *dropout, window, total, accumulate));
 }
 
-extern "C" cudaError_t px_launch_column_sum(float *out, const void *in, px_element element, size_t rows, int32_t cols,
-                                            size_t ld, float *partial, int32_t accumulate, cudaStream_t stream)
+extern "C" cudaError_t px_launch_recurrence_states(const px_state_copies *states, cudaStream_t stream)
 {
-    if (cols <= 0 || ld < static_cast<size_t>(cols)) return cudaErrorInvalidValue;
-    if (rows == 0) return cudaSuccess;
-    if (element == PX_ELEMENT_BF16)
-        return launch_column_sum<px_bf16>(out, in, rows, cols, ld, partial, accumulate, stream);
-    return launch_column_sum<float>(out, in, rows, cols, ld, partial, accumulate, stream);
+    if (states->copies < 0 || states->copies > PX_STATE_COPIES_MAX) return cudaErrorInvalidValue;
+    if (states->copies == 0 || states->count == 0) return cudaSuccess;
+    return PX_LAUNCH(recurrence_states_kernel, state_blocks(*states, STATE_THREADS), STATE_THREADS, 0, stream, *states);
+}
+
+extern "C" cudaError_t px_launch_recurrence_end(const px_layer_end_args *args, cudaStream_t stream)
+{
+    const px_layer_end_args &a = *args;
+    end_grid g = {};
+    size_t columns = 0;
+    bool aligned = true;
+    if (a.sums < 0 || a.sums > PX_COLUMN_SUMS_MAX || (a.h_prev && a.width <= 0)) return cudaErrorInvalidValue;
+    if (a.rows == 0) return cudaSuccess;
+    unsigned blocks = state_blocks(a.states, END_THREADS);
+    for (int k = 0; k < a.sums; k++) {
+        if (a.sum[k].cols <= 0) return cudaErrorInvalidValue;
+        g.sum[k] = column_grid_of(a.rows, a.sum[k].cols);
+        blocks += g.sum[k].blocks;
+        columns += static_cast<size_t>(a.sum[k].cols);
+        aligned = aligned && px_aligned(a.sum[k].in, sizeof(float), static_cast<size_t>(a.sum[k].cols));
+    }
+    if (a.h_prev) g.clearing = px_ceil_div(a.rows, END_THREADS / PX_WARP * CLEARED_ROWS);
+    PX_TRY_CUDA(
+        PX_SWITCH(aligned, ALIGNED,
+                  PX_LAUNCH(recurrence_end_kernel<ALIGNED>, blocks + g.clearing, END_THREADS, 0, stream, a, g)));
+    if (a.sums == 0 || g.sum[0].segments == 1) return cudaSuccess;
+    return PX_LAUNCH(recurrence_column_join_kernel, px_ceil_div(columns, 128), 128, 0, stream, a,
+                     static_cast<int>(g.sum[0].segments));
 }

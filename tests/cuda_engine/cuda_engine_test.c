@@ -447,6 +447,61 @@ static void a_window_is_captured_once_per_shape_and_replayed(void **state)
     px_engine_destroy(engine);
 }
 
+/* A window of characters as bench has it, one-hot, one layer; and of an LSTM of two, which shares what it can. */
+static const px_case characters = {
+    .name = "characters",
+    .model = {.vocab = 28, .hidden = 512, .layers = 1, .init_scale = 1},
+    .n = 32,
+    .T = 35,
+};
+
+/* How many nodes a full training window has, without those of its layers' steps; all of them are said. */
+static size_t nodes_beside_the_steps(const px_engine *engine)
+{
+    enum { CAPACITY = 2048 };
+    static const char *names[CAPACITY];
+    const px_cuda_graph *graph = &px_cuda_self((px_engine *)engine)->graph[0];
+    const size_t count = px_fake_nodes(graph->exec, names, CAPACITY);
+    size_t beside = 0;
+    assert_true(count <= CAPACITY);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_not_equal(strcmp(names[i], "copy"), 0);
+        assert_int_not_equal(strcmp(names[i], "fill"), 0);
+        if (strstr(names[i], "window_kernel")) continue; /* all steps of a layer */
+        print_message("  %2zu %s\n", ++beside, names[i]);
+    }
+    return beside;
+}
+
+/* In a graph of its own: a copy or a fill is a node that a kernel could have been. The window's own bytes come in one
+ * copy before it. */
+static void a_small_vocabularys_window_has_few_nodes_beside_its_steps(void **state)
+{
+    static const px_precision precision[] = {PX_FP32, PX_BF16};
+    px_fake_control()->total_bytes = (size_t)1 << 30; /* the head in one chunk, as on a GPU */
+    for (size_t i = 0; i < 2; i++) {
+        px_case c = characters;
+        px_engine_shape shape = {.n = c.n,
+                                 .T = c.T,
+                                 .training = 1,
+                                 .recurrence = PX_RECURRENCE_PERSISTENT,
+                                 .precision = precision[i],
+                                 .seed = SEED};
+        px_engine *engine;
+        PX_CHECK(px_cuda_ops.create(&c.model, &c.optimizer, &shape, 0, &engine));
+        print_message("%s, V=28, one layer:\n", px_precision_name(precision[i]));
+        assert_int_equal(nodes_beside_the_steps(engine), 11);
+        px_engine_destroy(engine);
+        c.model.cell = PX_CELL_LSTM, c.model.layers = 2, c.model.hidden = 64;
+        PX_CHECK(px_cuda_ops.create(&c.model, &c.optimizer, &shape, 0, &engine));
+        print_message("%s, V=28, LSTM of two layers:\n", px_precision_name(precision[i]));
+        /* of the second: the input's product, the end in two parts, three products of gradients */
+        assert_int_equal(nodes_beside_the_steps(engine), 11 + 6);
+        px_engine_destroy(engine);
+    }
+    assert_nothing_is_left();
+}
+
 /* More shapes than the cache holds, twice over: each window must still be the one that was asked for. */
 static void the_cache_of_graphs_forgets_the_oldest_and_stays_right(void **state)
 {
@@ -937,6 +992,7 @@ int main(void)
         TEST(lazy_streams_in_any_order_give_the_same_bits_as_eager_ones),
         TEST(a_wait_that_is_left_out_is_caught),
         TEST(a_window_is_captured_once_per_shape_and_replayed),
+        TEST(a_small_vocabularys_window_has_few_nodes_beside_its_steps),
         TEST(the_cache_of_graphs_forgets_the_oldest_and_stays_right),
         TEST(windows_of_random_lengths_are_captured_once_each),
         TEST(a_broken_step_leaves_nothing_in_the_gradients_of_the_next),

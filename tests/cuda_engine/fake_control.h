@@ -56,6 +56,10 @@ typedef struct px_fake_counts {
 } px_fake_counts;
 px_fake_counts px_fake_count(void);
 
+/* The nodes of a graph (cudaGraphExec_t) in their order: kernels by their names, "product", "copy", "fill", "mark".
+ * Returns how many there are; names: room for capacity of them, which live as long as the graph. */
+size_t px_fake_nodes(const void *graph, const char **names, size_t capacity);
+
 /* Forgets queued work, sticky errors and capture, as a new process would; memory and objects stay. */
 void px_fake_reset(void);
 

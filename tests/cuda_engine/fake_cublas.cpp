@@ -169,7 +169,7 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cubla
     }
     bool tf32 = type_a == CUDA_R_32F && compute == CUBLAS_COMPUTE_32F_FAST_TF32;
     float factor = *static_cast<const float *>(alpha), keep = *static_cast<const float *>(beta);
-    cudaError_t error = px_fake::enqueue(handle->stream, [=] {
+    cudaError_t error = px_fake::enqueue(handle->stream, "product", [=] {
         multiply(m, n, k, factor, packed(a, type_a, tf32, ta, m, k, lda), packed(b, type_b, tf32, tb, k, n, ldb), keep,
                  c, type_c, ldc);
         return cudaSuccess;

@@ -17,8 +17,8 @@ typedef std::function<cudaError_t()> work;
 /* ---- fake_streams.cpp */
 
 /* Puts work into a stream, or into the graph that the stream is being captured into. NULL: the legacy default stream,
- * which waits for all others. */
-cudaError_t enqueue(cudaStream_t stream, work run);
+ * which waits for all others. name: of what it does, as px_fake_nodes says it. */
+cudaError_t enqueue(cudaStream_t stream, const char *name, work run);
 bool is_capturing(cudaStream_t stream);
 /* Runs a stream (NULL: the default one) to its end, and of the others what it waits for; or all of them. */
 void drain(cudaStream_t stream);

@@ -70,7 +70,7 @@ size_t used_bytes()
 
 cudaError_t submit_kernel(const px_sim::launch &what, cudaStream_t stream, std::function<void()> body)
 {
-    return enqueue(stream, [what, body] {
+    return enqueue(stream, what.kernel, [what, body] {
         counts.kernels++;
         if (settings().lost_store) px_sim::control().lost_store = settings().lost_store;
         settings().lost_store = 0;
@@ -271,9 +271,9 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaM
     if (!from_device && !from_pinned) { /* pageable memory is staged before the call returns */
         auto staged = std::make_shared<std::vector<char>>(static_cast<const char *>(from),
                                                           static_cast<const char *>(from) + bytes);
-        return enqueue(stream, [=] { return memcpy(to, staged->data(), bytes), cudaSuccess; });
+        return enqueue(stream, "copy", [=] { return memcpy(to, staged->data(), bytes), cudaSuccess; });
     }
-    cudaError_t error = enqueue(stream, [=] { return memmove(to, from, bytes), cudaSuccess; });
+    cudaError_t error = enqueue(stream, "copy", [=] { return memmove(to, from, bytes), cudaSuccess; });
     if (error == cudaSuccess && !to_device && !to_pinned) { /* and pageable memory has arrived when the call returns */
         drain(stream);
         error = broken();
@@ -287,7 +287,7 @@ cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t strea
         complain("a fill of %zu bytes leaves its allocation", bytes);
         return report(cudaErrorInvalidValue);
     }
-    return enqueue(stream, [=] { return memset(p, value, bytes), cudaSuccess; });
+    return enqueue(stream, "fill", [=] { return memset(p, value, bytes), cudaSuccess; });
 }
 
 cudaError_t cudaMemset(void *p, int value, size_t bytes) { return cudaMemsetAsync(p, value, bytes, nullptr); }

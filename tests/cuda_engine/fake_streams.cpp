@@ -8,6 +8,7 @@
 #include <ctime>
 #include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
 /* An event's record is one version of it; waiting means: that version has happened. */
@@ -30,6 +31,7 @@ struct CUevent_st {
 };
 /* A node does work, or records an event anew at every launch. */
 struct graph_node {
+    std::string name;
     px_fake::work run;
     std::shared_ptr<event_state> records;
 };
@@ -206,7 +208,7 @@ bool forbidden()
 
 bool is_capturing(cudaStream_t stream) { return stream && stream->capture; }
 
-cudaError_t enqueue(cudaStream_t stream, work run)
+cudaError_t enqueue(cudaStream_t stream, const char *name, work run)
 {
     if (sticky != cudaSuccess) return report(sticky);
     if (!stream) {
@@ -216,7 +218,7 @@ cudaError_t enqueue(cudaStream_t stream, work run)
         return report(sticky);
     }
     if (stream->capture) {
-        stream->capture->nodes.push_back({run, nullptr});
+        stream->capture->nodes.push_back({name, run, nullptr});
         return cudaSuccess;
     }
     stream->queue.push_back({run, nullptr, 0, false});
@@ -235,6 +237,13 @@ void px_fake_reset(void)
     for (CUstream_st *stream : all_streams()) stream->queue.clear();
     sticky = last = cudaSuccess;
     stream_waits = 0;
+}
+
+size_t px_fake_nodes(const void *graph, const char **names, size_t capacity)
+{
+    const auto &nodes = *static_cast<const CUgraphExec_st *>(graph)->nodes;
+    for (size_t i = 0; i < nodes.size() && i < capacity; i++) names[i] = nodes[i].name.c_str();
+    return nodes.size();
 }
 
 cudaError_t cudaGetLastError(void)
@@ -333,12 +342,12 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
         return report(cudaErrorStreamCaptureUnsupported);
     }
     if (external) {
-        stream->capture->nodes.push_back({nullptr, state});
+        stream->capture->nodes.push_back({"mark", nullptr, state});
         return cudaSuccess;
     }
     uint64_t version = ++state->recorded;
     state->stream = stream ? stream : &default_stream;
-    return enqueue(stream, [state, version] { return mark(state, version); });
+    return enqueue(stream, "mark", [state, version] { return mark(state, version); });
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
@@ -438,8 +447,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
         auto state = (*nodes)[i].records;
         uint64_t version = state ? ++state->recorded : 0;
         if (state) state->stream = stream;
-        cudaError_t error =
-            enqueue(stream, [nodes, i, state, version] { return state ? mark(state, version) : (*nodes)[i].run(); });
+        cudaError_t error = enqueue(
+            stream, "node", [nodes, i, state, version] { return state ? mark(state, version) : (*nodes)[i].run(); });
         if (error != cudaSuccess) return error;
     }
     return cudaSuccess;

@@ -68,17 +68,22 @@ void embed_forward_gathers_rows_and_drops_what_philox_says(void **)
             for (size_t j = 0; j < width; j++)
                 want[row * width + j] = table[static_cast<size_t>(tokens[row]) * width + j] *
                                         factor(c, d, w, row, static_cast<int>(j), tokens[row]);
+        const std::vector<float> state = numbers(width * 5, 1, 6);
         on_every_schedule([&] {
-            array<float> d_table(table, c.shift), out(rows * width, c.shift);
-            array<px_bf16> low(rows * width, c.shift);
+            array<float> d_table(table, c.shift), out(rows * width, c.shift), from(state, c.shift), to(state.size());
+            array<px_bf16> low(rows * width, c.shift), to_low(state.size());
             array<int32_t> d_tokens(tokens);
             scalar<px_window_scalars> d_window(w);
-            const px_embed_args a = {
+            px_embed_args a = {
                 d_table, d_tokens, out, low, d_window, d, row_dropout_of(c), c.T, c.n, c.width, c.one_hot ? c.V : 0,
-                c.V};
+                c.V,     {}};
+            a.states.copy[0] = {to, from, to_low};
+            a.states.copies = 1, a.states.count = state.size();
             LAUNCHED(px_launch_embed_forward(&a, nullptr));
             expect_close("embedded", out.read(), want, 1e-7);
             expect_same("embedded, bf16", low.read(), bf16s_of(out.read()));
+            expect_same("states taken along", to.read(), state);
+            expect_same("states taken along, bf16", to_low.read(), bf16s_of(state));
             return out.read();
         });
     }

@@ -56,13 +56,12 @@ px_planted(NAME barrier_before_reuse VARIANT thread FILE device.h SOURCE head GR
 px_planted(NAME barrier_in_transpose VARIANT plain FILE layout.cu SOURCE layout GROUP layout
   OLD "__syncthreads();" NEW "" SAYS "transpose.*got .* want")
 px_planted(NAME barrier_in_column_sum VARIANT plain FILE recurrence.cu SOURCE recurrence GROUP recurrence
-  OLD "sums[threadIdx.y * blockDim.x + threadIdx.x] = sum; __syncthreads();" NEW "sums[threadIdx.y * blockDim.x + threadIdx.x] = sum;"
+  OLD "sums[threadIdx.x] = sum; __syncthreads();" NEW "sums[threadIdx.x] = sum;"
   SAYS "column sums.*got .* want")
 px_planted(NAME barrier_between_slices VARIANT plain FILE recurrence_fused.cu SOURCE recurrence_fused GROUP recurrence_fused
   OLD "sums[threadIdx.x] = mine; __syncthreads();" NEW "sums[threadIdx.x] = mine;" SAYS "got .* want")
 px_planted(NAME barrier_that_some_skip VARIANT plain FILE recurrence.cu SOURCE recurrence GROUP recurrence
-  OLD "sums[threadIdx.y * blockDim.x + threadIdx.x] = sum;"
-  NEW "if (count <= 0) return; sums[threadIdx.y * blockDim.x + threadIdx.x] = sum;" SAYS "returned")
+  OLD "sums[threadIdx.x] = sum;" NEW "if (count <= 0) return; sums[threadIdx.x] = sum;" SAYS "returned")
 
 # Warps.
 px_planted(NAME shuffle_without_all_lanes VARIANT plain FILE head_loss.cu SOURCE head_loss GROUP head
@@ -79,7 +78,7 @@ px_planted(NAME index_one_too_far VARIANT address FILE embed.cu SOURCE embed GRO
 px_planted(NAME index_one_too_far_unsanitized VARIANT plain FILE layout.cu SOURCE layout GROUP layout
   OLD "if (at >= count) return;" NEW "if (at > count) return;" SAYS "written outside an array")
 px_planted(NAME shared_array_too_small VARIANT address FILE recurrence.cu SOURCE recurrence GROUP recurrence
-  OLD "PX_SHARED(float4, sums, [256]);" NEW "PX_SHARED(float4, sums, [255]);" SAYS "heap-buffer-overflow|out of bounds")
+  OLD "PX_SHARED(float4, sums, [END_THREADS]);" NEW "PX_SHARED(float4, sums, [END_THREADS - 1]);" SAYS "heap-buffer-overflow|out of bounds")
 px_planted(NAME quads_that_are_not_aligned VARIANT address FILE device.h SOURCE update GROUP update
   OLD "return ld % 4 == 0 && reinterpret_cast<uintptr_t>(base) % (4 * element_bytes) == 0;" NEW "return ld % 4 == 0;"
   SAYS "misaligned address")

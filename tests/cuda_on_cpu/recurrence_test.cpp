@@ -148,28 +148,40 @@ void recurrence_backward_step_masks_resets_and_multiplies_by_the_slope(void **)
     }
 }
 
-void recurrence_reset_clears_marked_rows_and_nothing_else(void **)
+/* Rows of H_{t-1} are cleared in place, and states travel, whatever else the launch does. */
+void the_end_of_a_layer_clears_marked_rows_and_takes_states_along(void **)
 {
     for (const step_case &c : cases) {
-        const size_t rows = static_cast<size_t>(c.n), width = static_cast<size_t>(c.width);
-        const std::vector<float> in = numbers(rows * width, 1, 7);
+        const size_t rows = static_cast<size_t>(c.n) * 9, width = static_cast<size_t>(c.width);
+        const std::vector<float> in = numbers(rows * width, 1, 7), state = numbers(width * 3, 1, 15);
         std::vector<uint8_t> marks(rows);
         for (size_t i = 0; i < rows; i++) marks[i] = static_cast<uint8_t>(i % 2 ? 0 : 2 + i % 5);
         std::vector<float> want = in;
         for (size_t k = 0; k < want.size(); k++)
             if (marks[k / width]) want[k] = 0;
         on_every_schedule([&] {
-            array<float> d_in(in, c.shift), out(rows * width, c.shift);
-            array<px_bf16> low(bf16s_of(in), c.shift);
+            array<float> d_in(in, c.shift), from(state, c.shift), to(state.size()), other(state.size());
+            array<px_bf16> low(bf16s_of(in), c.shift), state_low(state.size());
             array<uint8_t> d_marks(marks);
-            LAUNCHED(px_launch_recurrence_reset(out, d_in, d_marks, PX_ELEMENT_FP32, rows, c.width, nullptr));
-            expect_same("copy with rows cleared", out.read(), want);
-            expect_same("its input", d_in.read(), in);
-            LAUNCHED(px_launch_recurrence_reset(d_in, d_in, d_marks, PX_ELEMENT_FP32, rows, c.width, nullptr));
+            px_layer_end_args a = {};
+            a.h_prev = d_in, a.reset = d_marks, a.rows = rows, a.width = c.width;
+            a.states.copy[0] = {to, from, nullptr};
+            a.states.copy[1] = {other, from, state_low};
+            a.states.copies = 2, a.states.count = state.size();
+            LAUNCHED(px_launch_recurrence_end(&a, nullptr));
             expect_same("rows cleared in place", d_in.read(), want);
-            LAUNCHED(px_launch_recurrence_reset(low, low, d_marks, PX_ELEMENT_BF16, rows, c.width, nullptr));
+            expect_same("a state", to.read(), state);
+            expect_same("another", other.read(), state);
+            expect_same("and in bf16", state_low.read(), bf16s_of(state));
+            a.h_prev = low, a.element = PX_ELEMENT_BF16, a.states.copies = 0;
+            LAUNCHED(px_launch_recurrence_end(&a, nullptr));
             expect_same("bf16 rows cleared in place", low.read(), bf16s_of(want));
-            return out.read();
+            array<float> alone(state.size());
+            px_state_copies s = {};
+            s.copy[0] = {alone, from, nullptr}, s.copies = 1, s.count = state.size();
+            LAUNCHED(px_launch_recurrence_states(&s, nullptr));
+            expect_same("a state that travels alone", alone.read(), state);
+            return d_in.read();
         });
     }
 }
@@ -229,42 +241,42 @@ void recurrence_weight_dropout_masks_weights_and_accumulates_gradients(void **)
     }
 }
 
+/* Two sets of columns over the same rows, the second the first's one half as wide. */
 void column_sums_add_every_row_once_in_one_order(void **)
 {
     const struct {
-        int rows, cols, ld;
+        int rows, cols;
         size_t shift;
-    } sizes[] = {{1, 1, 1, 0},     {1, 33, 33, 0},    {128, 5, 5, 0},      {129, 5, 8, 0}, {300, 28, 28, 0},
-                 {257, 64, 64, 0}, {40, 250, 252, 0}, {70, 1030, 1030, 0}, {500, 2, 2, 1}, {130, 12, 12, 1}};
+    } sizes[] = {{1, 1, 0},    {1, 33, 0},   {128, 5, 0},   {129, 5, 0}, {300, 28, 0},
+                 {257, 64, 0}, {40, 250, 0}, {70, 1030, 0}, {500, 2, 1}, {130, 12, 1}};
     for (const auto &s : sizes) {
-        const size_t rows = static_cast<size_t>(s.rows), ld = static_cast<size_t>(s.ld),
-                     cols = static_cast<size_t>(s.cols);
-        std::vector<float> in = numbers(rows * ld, 1, 11);
-        const std::vector<float> before = numbers(cols, 1, 12);
+        const size_t rows = static_cast<size_t>(s.rows), cols = static_cast<size_t>(s.cols), half = (cols + 1) / 2;
+        const std::vector<float> in = numbers(rows * cols, 1, 11), before = numbers(cols, 1, 12);
+        std::vector<float> left(rows * half);
+        for (size_t k = 0; k < left.size(); k++) left[k] = in[k / half * cols + k % half];
+        std::vector<double> want(before.begin(), before.end()), size(cols, 1.0);
         for (size_t k = 0; k < in.size(); k++)
-            if (k % ld >= cols) in[k] = NAN; /* padding */
-        const std::vector<px_bf16> in_bf16 = bf16s_of(in);
-        std::vector<double> want(cols), want_low(cols), size(cols);
-        for (size_t j = 0; j < cols; j++) {
-            want[j] = want_low[j] = before[j];
-            size[j] = 1;
-            for (size_t i = 0; i < rows; i++) {
-                want[j] += in[i * ld + j];
-                want_low[j] += float_of(in_bf16[i * ld + j]);
-                size[j] += std::fabs(static_cast<double>(in[i * ld + j]));
-            }
-        }
+            want[k % cols] += in[k], size[k % cols] += std::fabs(static_cast<double>(in[k]));
+        const std::vector<double> left_want(want.begin(), want.begin() + static_cast<std::ptrdiff_t>(half));
         on_every_schedule([&] {
-            array<float> x(in, s.shift), out(before), out_bf16(before),
-                partial(px_column_sum_partial_floats(rows, cols));
-            array<px_bf16> x_low(in_bf16, s.shift);
-            LAUNCHED(px_launch_column_sum(out, x, PX_ELEMENT_FP32, rows, s.cols, ld, partial, 1, nullptr));
+            array<float> x(in, s.shift), x_left(left, s.shift), out(before), out_left(before),
+                partial(px_column_sum_partial_floats(rows, cols + half));
+            px_layer_end_args a = {};
+            a.sum[0] = {out, x, partial, s.cols};
+            a.sum[1] = {out_left, x_left, partial + px_column_sum_partial_floats(rows, cols),
+                        static_cast<int32_t>(half)};
+            a.sums = 2, a.rows = rows, a.accumulate = 1;
+            LAUNCHED(px_launch_recurrence_end(&a, nullptr));
             expect_close("column sums", out.read(), want, 3e-7, &size);
-            LAUNCHED(px_launch_column_sum(out_bf16, x_low, PX_ELEMENT_BF16, rows, s.cols, ld, partial, 1, nullptr));
-            expect_close("column sums of bf16", out_bf16.read(), want_low, 3e-7, &size);
-            array<float> written(
-                std::vector<float>(static_cast<size_t>(s.cols), NAN)); /* without accumulate not read */
-            LAUNCHED(px_launch_column_sum(written, x, PX_ELEMENT_FP32, rows, s.cols, ld, partial, 0, nullptr));
+            std::vector<float> got = out_left.read();
+            expect_same("column sums of others",
+                        std::vector<float>(got.begin() + static_cast<std::ptrdiff_t>(half), got.end()),
+                        std::vector<float>(before.begin() + static_cast<std::ptrdiff_t>(half), before.end()));
+            got.resize(half);
+            expect_close("column sums of the left half", got, left_want, 3e-7, &size);
+            array<float> written(std::vector<float>(cols, NAN)); /* without accumulate not read */
+            a.sum[0].out = written, a.sums = 1, a.accumulate = 0;
+            LAUNCHED(px_launch_recurrence_end(&a, nullptr));
             std::vector<double> alone(want);
             for (size_t j = 0; j < alone.size(); j++) alone[j] -= before[j];
             expect_close("column sums, written", written.read(), alone, 3e-7, &size);
@@ -282,10 +294,13 @@ void recurrence_refuses_impossible_sizes(void **)
     f.width = b.width = 1;
     assert_int_equal(px_launch_recurrence_forward(&f, nullptr), cudaSuccess); /* n = 0 */
     assert_int_equal(px_launch_recurrence_backward(&b, nullptr), cudaSuccess);
-    assert_int_equal(px_launch_column_sum(nullptr, nullptr, PX_ELEMENT_FP32, 1, 5, 4, nullptr, 1, nullptr),
-                     cudaErrorInvalidValue);
-    assert_int_equal(px_launch_column_sum(nullptr, nullptr, PX_ELEMENT_FP32, 0, 5, 5, nullptr, 1, nullptr),
-                     cudaSuccess);
+    px_layer_end_args e = {};
+    e.sums = 1;
+    assert_int_equal(px_launch_recurrence_end(&e, nullptr), cudaSuccess); /* no rows */
+    e.rows = 1;
+    assert_int_equal(px_launch_recurrence_end(&e, nullptr), cudaErrorInvalidValue);
+    e.sums = PX_COLUMN_SUMS_MAX + 1;
+    assert_int_equal(px_launch_recurrence_end(&e, nullptr), cudaErrorInvalidValue);
 }
 
 } // namespace
@@ -295,7 +310,7 @@ int run_recurrence_tests()
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recurrence_forward_step_adds_resets_activates_and_drops),
         cmocka_unit_test(recurrence_backward_step_masks_resets_and_multiplies_by_the_slope),
-        cmocka_unit_test(recurrence_reset_clears_marked_rows_and_nothing_else),
+        cmocka_unit_test(the_end_of_a_layer_clears_marked_rows_and_takes_states_along),
         cmocka_unit_test(recurrence_dropout_of_a_window_is_the_mask_of_each_step),
         cmocka_unit_test(recurrence_weight_dropout_masks_weights_and_accumulates_gradients),
         cmocka_unit_test(column_sums_add_every_row_once_in_one_order),

@@ -1,4 +1,5 @@
-/* Embed: rows of a table for every token of the window, and the gradient of the table.
+/* Embed: rows of a table for every token of the window, and the gradient of the table. The states that the window
+ * begins with go along.
  *
  * Embedded input (d > 0): X = drop(E[token]), then the first layer's product over all rows (recurrence.c).
  * One-hot input (d = 0): the rows of W_xh are the first layer's term themselves, written where that term belongs. */
@@ -24,6 +25,7 @@ px_status px_cuda_embed_forward(px_cuda *engine, px_cuda_shape shape)
         .width = one_hot ? plan->gate_rows : plan->d,
         .one_hot = one_hot ? plan->V : 0,
         .vocab = plan->V,
+        .states = px_cuda_states_in(engine, shape),
     };
     PX_CUDA(px_launch_embed_forward(&args, engine->compute));
     return PX_OK;

@@ -84,14 +84,3 @@ px_status px_cuda_gates_backward(px_cuda *engine, px_cuda_shape shape, int32_t l
     }
     return PX_OK;
 }
-
-px_status px_cuda_gates_lone_bias(px_cuda *engine, px_cuda_shape shape, int32_t l)
-{
-    const px_cuda_plan *plan = &engine->plan;
-    const float *du = engine->b.layer[l].u;
-    if (!du) return PX_OK;
-    PX_CUDA(px_launch_column_sum(px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_B_HN, l), du, PX_ELEMENT_FP32,
-                                 (size_t)shape.T * (size_t)shape.n, plan->h, (size_t)plan->h, engine->b.column_partial,
-                                 !shape.first, engine->compute));
-    return PX_OK;
-}

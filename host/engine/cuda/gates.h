@@ -11,7 +11,5 @@ px_status px_cuda_gates_forward(px_cuda *engine, px_cuda_shape shape, int32_t l,
 px_status px_cuda_gates_backward(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh);
 /* Operand [T n, G h]: the gradient of H_{t-1} W_hh that the backward steps of layer l have left. */
 const void *px_cuda_gates_dz_hh(const px_cuda *engine, int32_t l);
-/* db_hn += the sum of du, where there is a lone gate. */
-px_status px_cuda_gates_lone_bias(px_cuda *engine, px_cuda_shape shape, int32_t l);
 
 #endif

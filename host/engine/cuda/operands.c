@@ -61,6 +61,36 @@ float *px_cuda_dz(const px_cuda *engine, int32_t l)
     return engine->b.layer[l].z ? engine->b.layer[l].z : px_cuda_d_output(engine, l);
 }
 
+/* Where the streams of this window have their state s of layer l: [n,h] of eval_state [S,L,n,h] or of state
+ * [S,L,groups,n,h]. */
+static float *carried_state(const px_cuda *engine, px_cuda_shape shape, int s, int32_t l)
+{
+    const px_cuda_plan *plan = &engine->plan;
+    size_t streams = (size_t)plan->shape.n * (size_t)plan->h, block = (size_t)s * (size_t)plan->L + (size_t)l;
+    if (shape.mode != PX_CUDA_TRAIN) return engine->b.eval_state + block * streams;
+    return engine->b.state + (block * (size_t)plan->groups + (size_t)shape.group) * streams;
+}
+
+px_state_copies px_cuda_states_in(const px_cuda *engine, px_cuda_shape shape)
+{
+    px_state_copies copies = {.count = (size_t)shape.n * (size_t)engine->plan.h};
+    for (int32_t l = 0; l < engine->plan.L; l++)
+        for (int s = 0; s < engine->plan.states; s++)
+            copies.copy[copies.copies++] = (px_state_copy){engine->b.layer[l].s[s], carried_state(engine, shape, s, l),
+                                                           s == 0 ? engine->b.layer[l].h_bf16 : NULL};
+    return copies;
+}
+
+px_state_copies px_cuda_states_out(const px_cuda *engine, px_cuda_shape shape)
+{
+    px_state_copies copies = {.count = (size_t)shape.n * (size_t)engine->plan.h};
+    for (int32_t l = 0; l < engine->plan.L; l++)
+        for (int s = 0; s < engine->plan.states; s++)
+            copies.copy[copies.copies++] = (px_state_copy){
+                carried_state(engine, shape, s, l), engine->b.layer[l].s[s] + (size_t)shape.T * copies.count, NULL};
+    return copies;
+}
+
 float *px_cuda_poison(const px_cuda *engine)
 {
     const px_tensor_role role = engine->plan.adaptive     ? PX_TENSOR_HEAD

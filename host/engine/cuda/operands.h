@@ -58,6 +58,10 @@ float *px_cuda_d_output(const px_cuda *engine, int32_t l);
 float *px_cuda_input_term(const px_cuda *engine, px_cuda_shape shape, int32_t l);
 /* Where the backward pass leaves layer l's dZ [rows, G h]. */
 float *px_cuda_dz(const px_cuda *engine, int32_t l);
+/* The states of all layers, from where the streams of this window carry them into the rows of step -1; and those of its
+ * last step back. */
+px_state_copies px_cuda_states_in(const px_cuda *engine, px_cuda_shape shape);
+px_state_copies px_cuda_states_out(const px_cuda *engine, px_cuda_shape shape);
 /* Where a loss that is not finite must show on every rank: in the gradient of the output table. NULL without a reducer.
  */
 float *px_cuda_poison(const px_cuda *engine);

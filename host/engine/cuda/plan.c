@@ -179,7 +179,7 @@ static void cut_backward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda
     b->du_bf16 = take(arena, plan->bf16 && plan->projection ? rows * d * sizeof(px_bf16) : 0);
     b->dw_hat = take(arena, plan->model.dropout_weight > 0 ? gates * h * sizeof(float) : 0);
     b->embed_partial = take(arena, px_embed_partial_floats(rows, plan->d ? d : gates) * sizeof(float));
-    size_t column = px_column_sum_partial_floats(rows, gates);
+    size_t column = px_column_sum_partial_floats(rows, gates + (plan->lone != PX_NO_GATE ? h : 0));
     size_t segments = (size_t)(plan->head_rows < PX_HEAD_SEGMENTS ? plan->head_rows : PX_HEAD_SEGMENTS);
     size_t column_head = plan->adaptive ? 0 : segments * (size_t)plan->columns;
     b->column_partial = take(arena, (column > column_head ? column : column_head) * sizeof(float));

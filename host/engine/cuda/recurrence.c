@@ -27,40 +27,6 @@ static const void *w_hh_of(const px_cuda *engine, px_cuda_mode mode, int32_t l)
     return drops_weights(engine, mode) ? engine->b.layer[l].w_hat : px_cuda_operand(engine, PX_TENSOR_W_HH, l);
 }
 
-/* Where the streams of this window have their state s of layer l: [n,h] of eval_state [S,L,n,h] or of state
- * [S,L,groups,n,h]. */
-static float *carried_state(const px_cuda *engine, px_cuda_shape shape, int s, int32_t l)
-{
-    const px_cuda_plan *plan = &engine->plan;
-    size_t streams = (size_t)plan->shape.n * (size_t)plan->h, block = (size_t)s * (size_t)plan->L + (size_t)l;
-    if (shape.mode != PX_CUDA_TRAIN) return engine->b.eval_state + block * streams;
-    return engine->b.state + (block * (size_t)plan->groups + (size_t)shape.group) * streams;
-}
-
-/* The states before the window into the rows of step -1. */
-static px_status state_in(px_cuda *engine, px_cuda_shape shape, int32_t l)
-{
-    const px_cuda_plan *plan = &engine->plan;
-    const px_cuda_layer *layer = &engine->b.layer[l];
-    size_t count = (size_t)shape.n * (size_t)plan->h;
-    for (int s = 0; s < plan->states; s++)
-        PX_CUDA(cudaMemcpyAsync(layer->s[s], carried_state(engine, shape, s, l), count * sizeof(float),
-                                cudaMemcpyDeviceToDevice, engine->compute));
-    if (plan->bf16)
-        PX_CUDA(px_launch_layout_bf16(layer->h_bf16, carried_state(engine, shape, 0, l), count, engine->compute));
-    return PX_OK;
-}
-
-static px_status state_out(px_cuda *engine, px_cuda_shape shape, int32_t l)
-{
-    const px_cuda_plan *plan = &engine->plan;
-    size_t count = (size_t)shape.n * (size_t)plan->h;
-    for (int s = 0; s < plan->states; s++)
-        PX_CUDA(cudaMemcpyAsync(carried_state(engine, shape, s, l), engine->b.layer[l].s[s] + (size_t)shape.T * count,
-                                count * sizeof(float), cudaMemcpyDeviceToDevice, engine->compute));
-    return PX_OK;
-}
-
 /* The input's term of every step: X W_xh. One-hot rows are there already (embed.c). */
 static px_status input_products(px_cuda *engine, px_cuda_shape shape, int32_t l)
 {
@@ -84,27 +50,51 @@ px_status px_cuda_recurrence_forward(px_cuda *engine, px_cuda_shape shape)
                                                         &dropout, engine->b.window.scalars, w_hh_count(plan), 0,
                                                         engine->compute));
         }
-        PX_TRY(state_in(engine, shape, l));
         PX_TRY(input_products(engine, shape, l));
         PX_TRY(plan->variant->forward(engine, shape, l, w_hh_of(engine, shape.mode, l)));
-        PX_TRY(state_out(engine, shape, l));
     }
+    if (shape.mode == PX_CUDA_TRAIN) return PX_OK; /* states go out with what follows the way back */
+    const px_state_copies states = px_cuda_states_out(engine, shape);
+    PX_CUDA(px_launch_recurrence_states(&states, engine->compute));
     return PX_OK;
 }
 
-/* dW_hh += sum_t (keep_t H_{t-1})^T dz_t, dz_t [n, G h] the gradient of H_{t-1} W_hh. H is masked in place: nothing
- * after this reads rows before the last step of it. */
+/* Bias gradients; and H_{t-1}, masked in place: nothing after this reads rows before the last step of it. With the top
+ * layer the states of all go out. */
+static px_status end_of_steps(px_cuda *engine, px_cuda_shape shape, int32_t l)
+{
+    const px_cuda_plan *plan = &engine->plan;
+    const size_t rows = (size_t)shape.T * (size_t)shape.n;
+    float *gradients = engine->b.gradients, *partial = engine->b.column_partial, *du = engine->b.layer[l].u;
+    px_layer_end_args args = {
+        .sum = {{px_cuda_tensor(engine, gradients, PX_TENSOR_B_H, l), px_cuda_dz(engine, l), partial, plan->gate_rows}},
+        .h_prev = px_cuda_h(engine, l),
+        .reset = engine->b.window.reset,
+        .rows = rows,
+        .element = plan->bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32,
+        .sums = 1,
+        .accumulate = !shape.first,
+        .width = plan->h,
+    };
+    if (du)
+        args.sum[args.sums++] =
+            (px_column_sum){px_cuda_tensor(engine, gradients, PX_TENSOR_B_HN, l), du,
+                            partial + px_column_sum_partial_floats(rows, (size_t)plan->gate_rows), plan->h};
+    if (l == plan->L - 1) args.states = px_cuda_states_out(engine, shape);
+    PX_CUDA(px_launch_recurrence_end(&args, engine->compute));
+    return PX_OK;
+}
+
+/* dW_hh += sum_t (keep_t H_{t-1})^T dz_t, dz_t [n, G h] the gradient of H_{t-1} W_hh. */
 static px_status recurrent_weight_gradient(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *dz)
 {
     const px_cuda_plan *plan = &engine->plan;
-    size_t rows = (size_t)shape.T * (size_t)shape.n;
-    void *h_prev = px_cuda_h(engine, l);
+    const int rows = shape.T * shape.n;
+    const void *h_prev = px_cuda_h(engine, l);
     float *dw_hh = px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_W_HH, l);
-    PX_CUDA(px_launch_recurrence_reset(h_prev, h_prev, engine->b.window.reset,
-                                       plan->bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32, rows, plan->h, engine->compute));
     if (!drops_weights(engine, shape.mode))
-        return px_blas_tn(&engine->blas, plan->gate_rows, plan->h, (int)rows, dz, h_prev, px_cuda_beta(shape), dw_hh);
-    PX_TRY(px_blas_tn(&engine->blas, plan->gate_rows, plan->h, (int)rows, dz, h_prev, 0, engine->b.dw_hat));
+        return px_blas_tn(&engine->blas, plan->gate_rows, plan->h, rows, dz, h_prev, px_cuda_beta(shape), dw_hh);
+    PX_TRY(px_blas_tn(&engine->blas, plan->gate_rows, plan->h, rows, dz, h_prev, 0, engine->b.dw_hat));
     px_dropout dropout = weight_dropout(engine, shape.mode, l);
     PX_CUDA(px_launch_recurrence_weight_dropout(dw_hh, NULL, engine->b.dw_hat, &dropout, engine->b.window.scalars,
                                                 w_hh_count(plan), !shape.first, engine->compute));
@@ -148,15 +138,10 @@ static px_status add_penalties(px_cuda *engine, px_cuda_shape shape, int32_t l)
 px_status px_cuda_recurrence_backward(px_cuda *engine, px_cuda_shape shape, int32_t l)
 {
     const px_cuda_plan *plan = &engine->plan;
-    size_t rows = (size_t)shape.T * (size_t)shape.n;
     if (px_cuda_has_penalties(engine, l)) PX_TRY(add_penalties(engine, shape, l));
     PX_TRY(plan->variant->backward(engine, shape, l, w_hh_of(engine, shape.mode, l)));
-    float *dz = px_cuda_dz(engine, l);
-    const void *dz_operand = plan->bf16 ? (const void *)engine->b.dz_bf16 : (const void *)dz;
-    PX_CUDA(px_launch_column_sum(px_cuda_tensor(engine, engine->b.gradients, PX_TENSOR_B_H, l), dz, PX_ELEMENT_FP32,
-                                 rows, plan->gate_rows, (size_t)plan->gate_rows, engine->b.column_partial, !shape.first,
-                                 engine->compute));
-    PX_TRY(px_cuda_gates_lone_bias(engine, shape, l));
+    const void *dz_operand = plan->bf16 ? (const void *)engine->b.dz_bf16 : (const void *)px_cuda_dz(engine, l);
+    PX_TRY(end_of_steps(engine, shape, l));
     PX_TRY(recurrent_weight_gradient(engine, shape, l, plan->keeps ? px_cuda_gates_dz_hh(engine, l) : dz_operand));
     return input_gradients(engine, shape, l, dz_operand, l > 0 ? px_cuda_d_output(engine, l - 1) : engine->b.dx);
 }

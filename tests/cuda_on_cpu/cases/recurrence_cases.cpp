@@ -170,54 +170,37 @@ const matrix_shape matrices[] = {
     {640, 10000, PX_ELEMENT_FP32, 0, true}, {16384, 512, PX_ELEMENT_FP32, 0, true},
 };
 
-ready column_sum(const matrix_shape &s)
-{
-    struct arrays {
-        std::vector<float> in, before;
-        operand d_in;
-        array<float> out, partial;
-    };
-    const size_t rows = static_cast<size_t>(s.rows), cols = static_cast<size_t>(s.cols);
-    const std::vector<float> in = rounded(numbers(rows * cols, 1, 11), s.type), before = numbers(cols, 1, 12);
-    std::shared_ptr<arrays> a(new arrays{in,
-                                         before,
-                                         {in, s.type, s.shift},
-                                         array<float>(before),
-                                         array<float>(px_column_sum_partial_floats(rows, cols))});
-    const auto launch = [a, s] {
-        return px_launch_column_sum(a->out, a->d_in.data(), s.type, static_cast<size_t>(s.rows), s.cols,
-                                    static_cast<size_t>(s.cols), a->partial, 1, nullptr);
-    };
-    const auto check = [a, rows, cols] {
-        verdict v;
-        std::vector<double> want(a->before.begin(), a->before.end()), size(cols, 1.0);
-        for (size_t i = 0; i < rows * cols; i++) want[i % cols] += a->in[i], size[i % cols] += std::fabs(a->in[i]);
-        v.compare("column sums", a->out.read(), want, 1e-6, size);
-        return v;
-    };
-    return {launch, check, static_cast<double>(rows * cols * bytes_of(s.type)), static_cast<double>(rows * cols)};
-}
-
-ready reset(const matrix_shape &s)
+/* Bias gradients of dZ [rows,cols], and H_{t-1} [rows,cols] of `type` with every third row cleared. */
+ready layer_end(const matrix_shape &s)
 {
     const size_t rows = static_cast<size_t>(s.rows), cols = static_cast<size_t>(s.cols), count = rows * cols;
-    const std::vector<float> in = rounded(numbers(count, 1, 13), s.type);
+    const std::vector<float> in = numbers(count, 1, 11), before = numbers(cols, 1, 12),
+                             h = rounded(numbers(count, 1, 13), s.type);
     std::vector<uint8_t> marks(rows);
     for (size_t i = 0; i < rows; i++) marks[i] = i % 3 == 1;
-    auto from = std::make_shared<operand>(in, s.type, s.shift), to = std::make_shared<operand>(in, s.type, s.shift);
+    auto d_in = std::make_shared<array<float>>(in, s.shift), out = std::make_shared<array<float>>(before),
+         partial = std::make_shared<array<float>>(px_column_sum_partial_floats(rows, cols));
+    auto d_h = std::make_shared<operand>(h, s.type, s.shift);
     auto d_marks = std::make_shared<array<uint8_t>>(marks);
     const auto launch = [=] {
-        return px_launch_recurrence_reset(to->data(), from->data(), *d_marks, s.type, rows, s.cols, nullptr);
+        px_layer_end_args a = {};
+        a.sum[0] = {*out, *d_in, *partial, s.cols};
+        a.sums = a.accumulate = 1;
+        a.h_prev = d_h->data(), a.reset = *d_marks, a.element = s.type, a.rows = rows, a.width = s.cols;
+        return px_launch_recurrence_end(&a, nullptr);
     };
     const auto check = [=] {
         verdict v;
-        std::vector<double> want(in.begin(), in.end());
+        std::vector<double> want(before.begin(), before.end()), size(cols, 1.0), kept(h.begin(), h.end());
+        for (size_t i = 0; i < count; i++) want[i % cols] += in[i], size[i % cols] += std::fabs(in[i]);
         for (size_t i = 0; i < count; i++)
-            if (marks[i / cols]) want[i] = 0;
-        v.compare("rows that are reset", to->read(), want, 1e-7);
+            if (marks[i / cols]) kept[i] = 0;
+        v.compare("column sums", out->read(), want, 1e-6, size);
+        v.compare("rows that are reset", d_h->read(), kept, 1e-7);
         return v;
     };
-    return {launch, check, 2.0 * static_cast<double>(count * bytes_of(s.type)), 0};
+    return {launch, check, static_cast<double>(count * (sizeof(float) + bytes_of(s.type) / 3.0)),
+            static_cast<double>(count)};
 }
 
 /* Dropout over a window of one stream: rows are steps. */
@@ -247,7 +230,7 @@ ready dropout(const matrix_shape &s)
 const struct {
     const char *kernel;
     ready (*make)(const matrix_shape &);
-} matrix_kernels[] = {{"column_sum", column_sum}, {"recurrence_reset", reset}, {"recurrence_dropout", dropout}};
+} matrix_kernels[] = {{"recurrence_end", layer_end}, {"recurrence_dropout", dropout}};
 
 void add_matrices(list &to)
 {
