@@ -1,9 +1,6 @@
-/* Phase head on the GPU, beside the losses of rows (head_loss.cu): their sum, the gradient of the bias, probabilities
- * and uniforms for decoding. */
+/* Phase head on the GPU, beside the losses of rows (head_loss.cu): their sum, the gradient of the bias,
+ * probabilities. */
 #include "head_row.h"
-#include "philox.h"
-
-#include <curand_philox4x32_x.h>
 
 namespace
 {
@@ -76,19 +73,6 @@ __global__ void __launch_bounds__(512)
     }
 }
 
-__global__ void __launch_bounds__(128)
-    head_uniforms_kernel(double *out, uint64_t seed, uint64_t first, uint32_t purpose, int n)
-{
-    const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-    if (i >= n) return;
-    const uint64_t e = first + static_cast<uint64_t>(i), block = e / 4;
-    const uint4 v =
-        curand_Philox4x32_10(make_uint4(static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), 0, purpose),
-                             make_uint2(static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)));
-    const unsigned lane = static_cast<unsigned>(e % 4);
-    out[i] = static_cast<double>(lane == 0 ? v.x : lane == 1 ? v.y : lane == 2 ? v.z : v.w) * 0x1p-32;
-}
-
 } // namespace
 
 extern "C" cudaError_t px_launch_head_sum(const px_head_sum_args *args, cudaStream_t stream)
@@ -113,13 +97,4 @@ extern "C" cudaError_t px_launch_head_softmax(float *probabilities, const float 
     return PX_SWITCH(
         aligned, ALIGNED,
         PX_LAUNCH(head_softmax_kernel<ALIGNED>, blocks, threads, 0, stream, probabilities, logits, bias, V, ld));
-}
-
-extern "C" cudaError_t px_launch_head_uniforms(double *out, uint64_t seed, uint64_t position, uint64_t streams,
-                                               uint64_t first_stream, int32_t n, cudaStream_t stream)
-{
-    if (n < 0) return cudaErrorInvalidValue;
-    if (n == 0) return cudaSuccess;
-    return PX_LAUNCH(head_uniforms_kernel, px_ceil_div(static_cast<size_t>(n), 128), 128, 0, stream, out, seed,
-                     position * streams + first_stream, PX_RANDOM_SAMPLE, n);
 }

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "draw.h"
 #include "model_config.h"
 #include "optimizer.h"
 #include "parameters.h"
@@ -477,10 +478,20 @@ typedef struct px_adaptive_probabilities_args {
 } px_adaptive_probabilities_args;
 cudaError_t px_launch_adaptive_probabilities(const px_adaptive_probabilities_args *args, cudaStream_t stream);
 
-/* The uniforms behind sampled tokens: out[i] = px_uniform(element position * streams + first_stream + i of
- * (seed, PX_RANDOM_SAMPLE, layer 0)), i < n. */
-cudaError_t px_launch_head_uniforms(double *out, uint64_t seed, uint64_t position, uint64_t streams,
-                                    uint64_t first_stream, int32_t n, cudaStream_t stream);
+/* ---- draw -------------------------------------------------------------------------------------------------------- */
+
+/* One token for each of `rows` streams, as px_draw_choose (draw_maths.h) draws it from the stream's probabilities [V] and the
+ * uniform of stream first_stream + row at draw.position + step. drawn [rows]: the tokens, -1 where none can be drawn;
+ * tokens [rows]: the same as the next window's input, 0 for -1; reset [rows]: cleared. draw is read from device memory.
+ * Where it orders candidates (px_draw_orders) V is at most PX_DRAW_ORDERED_MAX, for which shared memory has room. */
+typedef struct px_draw_args {
+    const float *probabilities;
+    const px_draw *draw;
+    int32_t *tokens, *drawn;
+    uint8_t *reset;
+    int32_t rows, V, first_stream, step;
+} px_draw_args;
+cudaError_t px_launch_draw(const px_draw_args *args, cudaStream_t stream);
 
 /* ---- update ------------------------------------------------------------------------------------------------------ */
 

@@ -195,6 +195,26 @@ px_status px_engine_next(px_engine *engine, const int32_t *tokens, const uint8_t
     return engine->ops->next(engine, tokens, reset, n, probabilities);
 }
 
+int px_engine_decodes(const px_engine *engine, const px_draw *draw)
+{
+    return engine->ops->decode && (!px_draw_orders(draw) || engine->model.vocab <= PX_DRAW_ORDERED_MAX);
+}
+
+px_status px_engine_decode(px_engine *engine, const int32_t *tokens, const uint8_t *reset, int32_t n,
+                           const px_draw *draw, int32_t count, int32_t *drawn)
+{
+    if (!tokens || !draw || !drawn || count < 1 || count > PX_DECODE_TOKENS_MAX)
+        return px_fail(PX_ERR_ARGUMENT, "decode: tokens, room for what is drawn, and a count of 1 to %d are needed",
+                       PX_DECODE_TOKENS_MAX);
+    if (n < 1 || n > engine->shape.n)
+        return px_fail(PX_ERR_ARGUMENT, "decode: %d streams; this engine was created for %d", (int)n,
+                       (int)engine->shape.n);
+    if (!px_engine_decodes(engine, draw))
+        return px_fail(PX_ERR_DEVICE, "decode: the %s engine does not draw so; draw from what next() gives",
+                       engine->ops->name);
+    return engine->ops->decode(engine, tokens, reset, n, draw, count, drawn);
+}
+
 size_t px_engine_section_count(const px_engine *engine, px_section section)
 {
     return engine->ops->section_count(engine, section);

@@ -9,6 +9,7 @@
 #define PX_ENGINE_H
 
 #include "batch.h"
+#include "draw.h"
 #include "model_config.h"
 #include "optimizer.h"
 #include "parameters.h"
@@ -99,6 +100,9 @@ typedef struct px_engine_ops {
     px_status (*update)(px_engine *, const px_update *);
     px_status (*evaluate)(px_engine *, const px_batch *, float *token_nll);
     px_status (*next)(px_engine *, const int32_t *tokens, const uint8_t *reset, int32_t n, float *probabilities);
+    /* Optional: NULL where only the host draws. */
+    px_status (*decode)(px_engine *, const int32_t *tokens, const uint8_t *reset, int32_t n, const px_draw *draw,
+                        int32_t count, int32_t *drawn);
     size_t (*section_count)(const px_engine *, px_section);
     px_status (*read)(px_engine *, px_section, float *);
     px_status (*write)(px_engine *, px_section, const float *);
@@ -135,7 +139,7 @@ void px_engine_destroy(px_engine *engine); /* NULL does nothing */
 
 /* Forward and backward over one window: gradients += d(inv_count * sum of scored -log p); carried state advances;
  * metrics gain the unscaled sum. Dropout masks are those of batch->step.
- * Here, in evaluate() and in next(): PX_ERR_INPUT where a token id is outside the vocabulary, and nothing has changed.
+ * Here, in evaluate(), next() and decode(): PX_ERR_INPUT where a token id is outside the vocabulary, and nothing has changed.
  */
 px_status px_engine_accumulate(px_engine *engine, const px_batch *batch);
 /* The one flat gradient buffer, in the engine's own layout, for a reduction over ranks. */
@@ -155,6 +159,15 @@ px_status px_engine_evaluate(px_engine *engine, const px_batch *batch, float *to
 /* One step of decoding for n streams on the evaluation state. tokens [n]; reset [n] or NULL; probabilities [n,V]. */
 px_status px_engine_next(px_engine *engine, const int32_t *tokens, const uint8_t *reset, int32_t n,
                          float *probabilities);
+/* Whether px_engine_decode draws so: the engine has it, and orders no more than PX_DRAW_ORDERED_MAX candidates. */
+int px_engine_decodes(const px_engine *engine, const px_draw *draw);
+/* `count` steps of decoding at once, each token drawn being the next one's input: drawn [count,n], stream i's token at
+ * position draw->position + k in drawn[k * n + i], the one that px_draw_choose would draw from the probabilities of
+ * next(); -1 where none can be, and what follows it in that stream means nothing. tokens, reset: as next(), of the first
+ * step. count: 1 to PX_DECODE_TOKENS_MAX. PX_ERR_DEVICE where px_engine_decodes says 0. */
+enum { PX_DECODE_TOKENS_MAX = 32 };
+px_status px_engine_decode(px_engine *engine, const int32_t *tokens, const uint8_t *reset, int32_t n,
+                           const px_draw *draw, int32_t count, int32_t *drawn);
 size_t px_engine_section_count(const px_engine *engine, px_section section);
 px_status px_engine_read(px_engine *engine, px_section section, float *values);
 px_status px_engine_write(px_engine *engine, px_section section, const float *values);

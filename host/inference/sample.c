@@ -4,112 +4,33 @@
 #include "check.h"
 #include "philox.h"
 
+#define PX_DRAW_FUNCTION static inline
+#define PX_DRAW_MUL(a, b) ((a) * (b)) /* CMakeLists.txt: this file is compiled without contraction */
+#include "draw_maths.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- the choice of one token ------------------------------------------------------------------------------------- */
 
-static int32_t most_probable(const float *probabilities, int32_t vocab, int32_t first)
+static px_draw draw_of(const px_sample_options *options)
 {
-    int32_t best = -1;
-    for (int32_t i = first; i < vocab; i++) {
-        if (!isfinite(probabilities[i])) return -1;
-        if (probabilities[i] > 0 && (best < 0 || probabilities[i] > probabilities[best])) best = i;
-    }
-    return best;
+    return (px_draw){.temperature = options->temperature,
+                     .top_p = options->top_p,
+                     .seed = options->seed,
+                     .top_k = options->top_k,
+                     .greedy = options->greedy,
+                     .exclude_unknown = options->exclude_unknown};
 }
 
-/* A token and its weight exp(log(p / p_max) / temperature). */
-typedef struct candidate {
-    double weight;
-    int32_t id;
-} candidate;
-
-static int better(const candidate *a, const candidate *b)
-{
-    return a->weight != b->weight ? a->weight > b->weight : a->id < b->id;
-}
-
-static void sift_down(candidate *heap, size_t count, size_t i)
-{
-    candidate moved = heap[i];
-    for (size_t child; (child = 2 * i + 1) < count; i = child) {
-        if (child + 1 < count && better(&heap[child + 1], &heap[child])) child++;
-        if (!better(&heap[child], &moved)) break;
-        heap[i] = heap[child];
-    }
-    heap[i] = moved;
-}
-
-/* Takes the best `want` out of a heap of count; they end up behind what is left, the best one last. */
-static void pop_best(candidate *heap, size_t *count, size_t want)
-{
-    while (want-- > 0 && *count > 0) {
-        candidate best = heap[0];
-        heap[0] = heap[--*count];
-        heap[*count] = best;
-        if (*count) sift_down(heap, *count, 0);
-    }
-}
-
-static void make_heap(candidate *heap, size_t count)
-{
-    for (size_t i = count / 2; i-- > 0;) sift_down(heap, count, i);
-}
-
-/* The first of list[0], list[step], ... at which the running sum exceeds u times the whole; the last where rounding
- * eats it. */
-static int32_t draw(const candidate *list, ptrdiff_t step, size_t count, double u)
-{
-    double mass = 0, sum = 0;
-    for (size_t i = 0; i < count; i++) mass += list[(ptrdiff_t)i * step].weight;
-    for (size_t i = 0; i < count; i++) {
-        sum += list[(ptrdiff_t)i * step].weight;
-        if (u * mass < sum) return list[(ptrdiff_t)i * step].id;
-    }
-    return list[(ptrdiff_t)(count - 1) * step].id;
-}
-
-_Static_assert(sizeof(candidate) <= 2 * sizeof(double), "candidates fit the scratch that sample.h asks for");
+_Static_assert(sizeof(px_candidate) <= 2 * sizeof(double), "candidates fit the scratch that sample.h asks for");
 
 int32_t px_sample_choose(const float *probabilities, int32_t vocab, const px_sample_options *options, double u,
                          void *scratch)
 {
-    int32_t first = options->exclude_unknown ? 1 : 0, best = most_probable(probabilities, vocab, first);
-    if (best < 0 || options->greedy || options->temperature == 0) return best;
-
-    candidate *list = scratch;
-    size_t count = 0, left;
-    double log_best = log((double)probabilities[best]);
-    for (int32_t i = first; i < vocab; i++) {
-        if (!(probabilities[i] > 0)) continue;
-        double weight = exp((log((double)probabilities[i]) - log_best) / options->temperature);
-        if (weight > 0) list[count++] = (candidate){weight, i};
-    }
-    size_t keep = options->top_k > 0 && (size_t)options->top_k < count ? (size_t)options->top_k : count;
-    if (keep == count && !(options->top_p < 1)) return draw(list, 1, count, u); /* nothing is cut: no sorting */
-
-    make_heap(list, count);
-    left = count;
-    if (keep < count) {
-        pop_best(list, &left, keep);
-        /* list[count-1], list[count-2], ... are the best, in order */
-        if (!(options->top_p < 1)) return draw(list + count - 1, -1, keep, u);
-    }
-    double mass = 0, sum = 0;
-    if (keep < count)
-        for (size_t i = 0; i < keep; i++) mass += list[count - 1 - i].weight;
-    else
-        for (size_t i = 0; i < count; i++) mass += list[i].weight;
-    size_t taken = 0;
-    while (taken < keep) {
-        if (keep == count) pop_best(list, &left, 1);
-        sum += list[count - 1 - taken].weight;
-        taken++;
-        if (sum >= options->top_p * mass) break;
-    }
-    return draw(list + count - 1, -1, taken, u);
+    const px_draw draw = draw_of(options);
+    return px_draw_choose(probabilities, vocab, &draw, u, scratch);
 }
 
 /* ---- whole texts ------------------------------------------------------------------------------------------------- */
@@ -186,48 +107,108 @@ static px_status check_options(const px_engine *engine, int32_t vocab, const px_
     return PX_OK;
 }
 
+/* Texts in the making. */
+typedef struct sampler {
+    px_engine *engine;
+    const px_sample_options *options;
+    px_draw draw;
+    int32_t n, V, running;
+    int32_t block;        /* tokens of each text that are made at a time */
+    int32_t *tokens;      /* [n]: the next input */
+    int32_t *drawn;       /* [block,n] */
+    uint8_t *reset;       /* [n]: of the first token */
+    uint8_t *ended;       /* [n] */
+    float *probabilities; /* [n,V] where the host draws, else NULL */
+    double *scratch;      /* [2 V], likewise */
+} sampler;
+
+static void sampler_free(sampler *s)
+{
+    free(s->tokens);
+    free(s->drawn);
+    free(s->reset);
+    free(s->ended);
+    free(s->probabilities);
+    free(s->scratch);
+}
+
+static px_status sampler_make(sampler *s, px_engine *engine, int32_t vocab, const px_sample_options *options)
+{
+    const size_t N = (size_t)options->count, V = (size_t)vocab;
+    *s = (sampler){engine, options, draw_of(options), options->count, vocab, options->count, 1, NULL, NULL, NULL, NULL,
+                   NULL,   NULL};
+    const int host = !px_engine_decodes(engine, &s->draw);
+    if (!host) s->block = PX_DECODE_TOKENS_MAX;
+    s->tokens = malloc(N * sizeof *s->tokens);
+    s->drawn = malloc((size_t)s->block * N * sizeof *s->drawn);
+    s->reset = calloc(N, 1);
+    s->ended = calloc(N, 1);
+    s->probabilities = host ? malloc(N * V * sizeof *s->probabilities) : NULL;
+    s->scratch = host ? malloc(2 * V * sizeof *s->scratch) : NULL;
+    if (!s->tokens || !s->drawn || !s->reset || !s->ended || (host && (!s->probabilities || !s->scratch)))
+        return px_fail(PX_ERR_MEMORY, "no memory to sample %d texts at once", (int)s->n);
+    for (size_t i = 0; i < N; i++) {
+        s->tokens[i] = options->prompt[options->prompt_count - 1];
+        s->reset[i] = options->prompt_count == 1;
+    }
+    return PX_OK;
+}
+
+/* One token of each text. */
+static px_status draw_on_host(sampler *s, const uint8_t *reset)
+{
+    PX_TRY(px_engine_next(s->engine, s->tokens, reset, s->n, s->probabilities));
+    for (int32_t i = 0; i < s->n; i++) {
+        if (s->ended[i]) continue;
+        const uint32_t lane = px_random_u32(s->draw.seed, PX_RANDOM_SAMPLE, (uint32_t)i, s->draw.position);
+        s->drawn[i] = px_draw_choose(s->probabilities + (size_t)i * (size_t)s->V, s->V, &s->draw, px_uniform(lane),
+                                     (px_candidate *)s->scratch);
+    }
+    return PX_OK;
+}
+
+/* Hands out what has been drawn for one position. */
+static px_status take(sampler *s, uint64_t position, const int32_t *drawn)
+{
+    const px_sample_options *options = s->options;
+    for (int32_t i = 0; i < s->n; i++) {
+        if (s->ended[i]) continue;
+        if (drawn[i] < 0)
+            return px_fail(PX_ERR_NUMERIC,
+                           "text %d, token %llu: the model gives no token a probability that can be drawn from",
+                           (int)i + 1, (unsigned long long)position + 1);
+        s->tokens[i] = drawn[i];
+        if (options->token && options->token(options->context, i, drawn[i])) {
+            s->ended[i] = 1;
+            s->running--;
+        }
+    }
+    return PX_OK;
+}
+
+/* The next `count` tokens of each text, of which those after its end are made in vain. */
+static px_status advance(sampler *s, int32_t count)
+{
+    const uint8_t *reset = s->draw.position == 0 ? s->reset : NULL;
+    if (s->probabilities)
+        PX_TRY(draw_on_host(s, reset));
+    else
+        PX_TRY(px_engine_decode(s->engine, s->tokens, reset, s->n, &s->draw, count, s->drawn));
+    for (int32_t k = 0; k < count && s->running > 0; k++, s->draw.position++)
+        PX_TRY(take(s, s->draw.position, s->drawn + (size_t)k * (size_t)s->n));
+    return PX_OK;
+}
+
 px_status px_sample(px_engine *engine, int32_t vocab, const px_sample_options *options)
 {
     PX_TRY(check_options(engine, vocab, options));
-    int32_t n = options->count, running = n;
-    size_t N = (size_t)n, V = (size_t)vocab;
-    int32_t *tokens = malloc(N * sizeof *tokens);
-    uint8_t *reset = calloc(N, 1), *ended = calloc(N, 1);
-    float *probabilities = malloc(N * V * sizeof *probabilities);
-    double *scratch = malloc(2 * V * sizeof *scratch);
-    px_status status;
-    if (!tokens || !reset || !ended || !probabilities || !scratch) {
-        status = px_fail(PX_ERR_MEMORY, "no memory to sample %d texts at once", (int)n);
-        goto done;
+    sampler s;
+    px_status status = sampler_make(&s, engine, vocab, options);
+    if (status == PX_OK) status = feed_prompt(engine, options);
+    while (status == PX_OK && s.running > 0 && (int64_t)s.draw.position < options->length) {
+        const int64_t left = options->length - (int64_t)s.draw.position;
+        status = advance(&s, left < s.block ? (int32_t)left : s.block);
     }
-    PX_TRY_GOTO(status, feed_prompt(engine, options), done);
-    for (size_t i = 0; i < N; i++) {
-        tokens[i] = options->prompt[options->prompt_count - 1];
-        reset[i] = options->prompt_count == 1;
-    }
-    for (int64_t position = 0; position < options->length && running > 0; position++) {
-        PX_TRY_GOTO(status, px_engine_next(engine, tokens, position == 0 ? reset : NULL, n, probabilities), done);
-        for (int32_t i = 0; i < n; i++) {
-            if (ended[i]) continue;
-            uint32_t lane = px_random_u32(options->seed, PX_RANDOM_SAMPLE, (uint32_t)i, (uint64_t)position);
-            tokens[i] = px_sample_choose(probabilities + (size_t)i * V, vocab, options, px_uniform(lane), scratch);
-            if (tokens[i] < 0) {
-                status = px_fail(PX_ERR_NUMERIC,
-                                 "text %d, token %lld: the model gives no token a probability that can be drawn from",
-                                 (int)i + 1, (long long)position + 1);
-                goto done;
-            }
-            if (options->token && options->token(options->context, i, tokens[i])) {
-                ended[i] = 1;
-                running--;
-            }
-        }
-    }
-done:
-    free(tokens);
-    free(reset);
-    free(ended);
-    free(probabilities);
-    free(scratch);
+    sampler_free(&s);
     return status;
 }

@@ -5,6 +5,7 @@
 #include "engine_cuda.h"
 #include "fake_control.h"
 #include "fake_stream.h"
+#include "sample.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -614,6 +615,97 @@ static void the_head_in_one_chunk_and_in_many_agrees(void **state)
     free(want);
 }
 
+/* ---- drawing ----------------------------------------------------------------------------------------------------- */
+
+enum { TEXTS = 70, TEXT_TOKENS = PX_DECODE_TOKENS_MAX + 7 };
+typedef struct drawn_texts {
+    int32_t id[TEXTS][TEXT_TOKENS];
+    int count[TEXTS];
+    int32_t end; /* a text ends with this token */
+} drawn_texts;
+
+static int keep_token(void *context, int32_t stream, int32_t id)
+{
+    drawn_texts *texts = context;
+    texts->id[stream][texts->count[stream]++] = id;
+    return id == texts->end;
+}
+
+static px_status draw_texts(px_engine *engine, const px_sample_options *form, drawn_texts *texts)
+{
+    static const int32_t prompt[] = {1, 4, 2};
+    px_sample_options options = *form;
+    options.length = TEXT_TOKENS;
+    options.count = engine->shape.n;
+    options.prompt = prompt;
+    options.token = keep_token;
+    options.context = texts;
+    return px_sample(engine, engine->model.vocab, &options);
+}
+
+/* The host draws from what next() gives; the engine by itself: the same texts, whatever model, form and end. */
+static void texts_drawn_on_the_device_are_those_drawn_on_the_host(void **state)
+{
+    static const px_case *const cases[] = {&every_buffer, &one_hot, &adaptive};
+    static const px_sample_options forms[] = {
+        {.temperature = 1, .top_p = 1, .seed = 3, .prompt_count = 3, .exclude_unknown = 1},
+        {.temperature = 0.7, .top_p = 0.9, .seed = 4, .prompt_count = 1},
+        {.temperature = 1.2, .top_p = 1, .top_k = 5, .seed = 5, .prompt_count = 1},
+        {.top_p = 1, .greedy = 1, .prompt_count = 3},
+    };
+    px_engine_ops on_host = px_cuda_ops;
+    on_host.decode = NULL;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t form = 0; form < sizeof forms / sizeof *forms; form++) {
+            static drawn_texts got, want;
+            if (i != 1 && (i + form) % 2) continue; /* every form with one model, every model with two */
+            px_case c = *cases[i];
+            if (i == 1 && form == 0) c.n = TEXTS; /* probabilities in two parts */
+            px_engine *engine;
+            PX_CHECK(make(&c, i == 0 ? PX_BF16 : PX_FP32, &engine));
+            PX_CHECK(write_initial_weights(&c, engine));
+            memset(&got, 0, sizeof got), memset(&want, 0, sizeof want);
+            got.end = want.end = 5;
+            engine->ops = &on_host;
+            PX_CHECK(draw_texts(engine, &forms[form], &want));
+            engine->ops = &px_cuda_ops;
+            const size_t launches = px_fake_count().graph_launches;
+            PX_CHECK(draw_texts(engine, &forms[form], &got));
+            /* blocks of tokens, and a window of the prompt */
+            assert_true(px_fake_count().graph_launches - launches <= 2 + (forms[form].prompt_count > 1));
+            assert_memory_equal(&got, &want, sizeof got);
+            px_engine_destroy(engine);
+        }
+    assert_nothing_is_left();
+}
+
+static void what_cannot_be_drawn_is_said_as_by_the_host(void **state)
+{
+    px_engine *engine;
+    static drawn_texts texts;
+    const px_sample_options form = {.temperature = 1, .top_p = 1, .prompt_count = 1};
+    const px_draw ordered = {.temperature = 1, .top_p = 0.5};
+    PX_CHECK(make(&one_hot, PX_FP32, &engine));
+    float *weights = px_section_read(engine, PX_SECTION_PARAMETERS);
+    for (size_t k = 0; k < px_engine_section_count(engine, PX_SECTION_PARAMETERS); k++) weights[k] = NAN;
+    PX_CHECK(px_engine_write(engine, PX_SECTION_PARAMETERS, weights));
+    assert_int_equal(draw_texts(engine, &form, &texts), PX_ERR_NUMERIC);
+    assert_non_null(strstr(px_error_message(), "text 1, token 1: the model gives no token"));
+    assert_true(px_engine_decodes(engine, &ordered));
+    engine->model.vocab = PX_DRAW_ORDERED_MAX + 1;
+    assert_false(px_engine_decodes(engine, &ordered));
+    int32_t tokens[3] = {0}, drawn[3];
+    assert_int_equal(px_engine_decode(engine, tokens, NULL, 3, &ordered, 1, drawn), PX_ERR_DEVICE);
+    engine->model.vocab = one_hot.model.vocab;
+    assert_int_equal(px_engine_decode(engine, tokens, NULL, 4, &ordered, 1, drawn), PX_ERR_ARGUMENT);
+    assert_int_equal(px_engine_decode(engine, tokens, NULL, 3, &ordered, PX_DECODE_TOKENS_MAX + 1, drawn),
+                     PX_ERR_ARGUMENT);
+    tokens[1] = one_hot.model.vocab;
+    assert_int_equal(px_engine_decode(engine, tokens, NULL, 3, &ordered, 1, drawn), PX_ERR_INPUT);
+    free(weights);
+    px_engine_destroy(engine);
+}
+
 /* ---- times ------------------------------------------------------------------------------------------------------- */
 
 static void phase_times_are_measured_once_asked_for(void **state)
@@ -998,6 +1090,8 @@ int main(void)
         TEST(a_broken_step_leaves_nothing_in_the_gradients_of_the_next),
         TEST(without_graphs_the_same_bits_come_out),
         TEST(the_head_in_one_chunk_and_in_many_agrees),
+        TEST(texts_drawn_on_the_device_are_those_drawn_on_the_host),
+        TEST(what_cannot_be_drawn_is_said_as_by_the_host),
         TEST(phase_times_are_measured_once_asked_for),
         TEST(peaks_come_from_measuring),
         TEST(each_precision_is_its_own),

@@ -298,22 +298,6 @@ void head_softmax_gives_probabilities_that_sum_to_one(void **)
     }
 }
 
-void head_uniforms_are_the_hosts(void **)
-{
-    for (uint64_t position : {0ull, 7ull, 1ull << 40})
-        on_every_schedule([&] {
-            const int n = 133;
-            array<double> out(static_cast<size_t>(n));
-            LAUNCHED(px_launch_head_uniforms(out, 99, position, 200, 3, n, nullptr));
-            std::vector<double> want(static_cast<size_t>(n));
-            for (int i = 0; i < n; i++)
-                want[i] =
-                    px_uniform(px_random_u32(99, PX_RANDOM_SAMPLE, 0, position * 200 + 3 + static_cast<uint64_t>(i)));
-            expect_same("uniforms", out.read(), want);
-            return std::vector<float>();
-        });
-}
-
 void head_refuses_what_it_cannot_do(void **)
 {
     float dummy;
@@ -343,7 +327,6 @@ int run_head_tests()
         cmocka_unit_test(head_uniform_logits_cost_the_logarithm_of_V),
         cmocka_unit_test(head_loss_sum_adds_in_double_and_counts_scored_rows),
         cmocka_unit_test(head_softmax_gives_probabilities_that_sum_to_one),
-        cmocka_unit_test(head_uniforms_are_the_hosts),
         cmocka_unit_test(head_refuses_what_it_cannot_do),
     };
     return cmocka_run_group_tests_name("head", tests, nullptr, nullptr);

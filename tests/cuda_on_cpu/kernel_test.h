@@ -221,6 +221,7 @@ int run_gates_persistent_tf32_tests();
 int run_gates_persistent_bf16_tests();
 int run_penalties_tests();
 int run_head_tests();
+int run_draw_tests();
 int run_update_tests();
 int run_adaptive_tests();
 int run_layout_tests();

@@ -24,6 +24,7 @@ int main(int argc, char **argv)
                   {"gates_persistent_bf16", run_gates_persistent_bf16_tests},
                   {"penalties", run_penalties_tests},
                   {"head", run_head_tests},
+                  {"draw", run_draw_tests},
                   {"adaptive", run_adaptive_tests},
                   {"update", run_update_tests},
                   {"layout", run_layout_tests}};

@@ -4,6 +4,10 @@
 #include "sample.h"
 #include "philox.h"
 
+#define PX_DRAW_FUNCTION static inline
+#define PX_DRAW_MUL(a, b) ((a) * (b))
+#include "draw_maths.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,6 +213,22 @@ static void cuts_agree_with_a_full_sort_over_large_vocabularies(void **state)
     free(rank);
 }
 
+/* Units in the last place between two numbers of the same sign; those of the smallest ones are 2^-1074. */
+static double apart(double a, double b) { return fabs(a - b) / (nextafter(fabs(b), INFINITY) - fabs(b)); }
+
+static void logarithms_and_exponentials_are_within_two_units(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 200000; i++) {
+        const double u = px_uniform_open(px_random_u32(5, PX_RANDOM_SYNTHETIC, 1, i)), x = i % 2 ? -745 * u : -40 * u;
+        const double p = (double)(float)exp(-103 * u); /* down to the smallest floats */
+        if (p < 1 && apart(px_draw_log(p), log(p)) > 2) fail_msg("log %a: %a, not %a", p, px_draw_log(p), log(p));
+        if (apart(px_draw_exp(x), exp(x)) > 2) fail_msg("exp %a: %a, not %a", x, px_draw_exp(x), exp(x));
+    }
+    assert_true(px_draw_log(1) == 0 && px_draw_exp(0) == 1 && px_draw_exp(-0.0) == 1);
+    assert_true(px_draw_exp(-745) > 0 && px_draw_exp(-746.5) == 0 && px_draw_exp(-INFINITY) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +242,7 @@ int main(void)
         cmocka_unit_test(unknown_is_never_drawn_where_it_is_excluded),
         cmocka_unit_test(no_uniform_falls_through_the_last_token),
         cmocka_unit_test(probabilities_that_are_none_are_refused),
+        cmocka_unit_test(logarithms_and_exponentials_are_within_two_units),
         cmocka_unit_test(cuts_agree_with_a_full_sort_over_large_vocabularies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

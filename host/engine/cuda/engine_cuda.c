@@ -126,7 +126,7 @@ static px_status cuda_accumulate(px_engine *base, const px_batch *batch)
 {
     px_cuda *engine = px_cuda_self(base);
     PX_CUDA(cudaSetDevice(engine->ordinal));
-    PX_TRY(px_cuda_stage_window(engine, batch));
+    PX_TRY(px_cuda_stage_window(engine, batch, NULL));
     const px_cuda_shape shape = {PX_CUDA_TRAIN, batch->T, batch->n, batch->group, engine->fresh};
     engine->fresh = 0;
     PX_TRY(px_cuda_run_window(engine, shape));
@@ -173,7 +173,7 @@ static px_status cuda_run_phase(px_engine *base, px_phase phase, const px_batch 
     px_cuda *engine = px_cuda_self(base);
     if (phase == PX_PHASE_UPDATE) return cuda_update(base, update);
     PX_CUDA(cudaSetDevice(engine->ordinal));
-    PX_TRY(px_cuda_stage_window(engine, batch));
+    PX_TRY(px_cuda_stage_window(engine, batch, NULL));
     return px_cuda_run_phase(
         engine, (px_cuda_shape){PX_CUDA_TRAIN, batch->T, batch->n, batch->group, batch->group == 0}, phase);
 }
@@ -192,7 +192,7 @@ static px_status cuda_evaluate(px_engine *base, const px_batch *batch, float *to
     px_cuda *engine = px_cuda_self(base);
     size_t bytes = (size_t)batch->T * (size_t)batch->n * sizeof *token_nll;
     PX_CUDA(cudaSetDevice(engine->ordinal));
-    PX_TRY(px_cuda_stage_window(engine, batch));
+    PX_TRY(px_cuda_stage_window(engine, batch, NULL));
     PX_TRY(px_cuda_run_window(engine, (px_cuda_shape){PX_CUDA_EVALUATE, batch->T, batch->n, 0, 0}));
     if (!token_nll) return PX_OK;
     PX_CUDA(cudaMemcpyAsync(engine->b.pinned_nll, engine->b.nll, bytes, cudaMemcpyDeviceToHost, engine->compute));
@@ -207,9 +207,24 @@ static px_status cuda_next(px_engine *base, const int32_t *tokens, const uint8_t
     px_cuda *engine = px_cuda_self(base);
     px_batch batch = {.tokens = tokens, .reset = reset, .T = 1, .n = n};
     PX_CUDA(cudaSetDevice(engine->ordinal));
-    PX_TRY(px_cuda_stage_window(engine, &batch));
+    PX_TRY(px_cuda_stage_window(engine, &batch, NULL));
     PX_TRY(px_cuda_run_window(engine, (px_cuda_shape){PX_CUDA_NEXT, 1, n, 0, 0}));
     return px_cuda_head_probabilities(engine, n, probabilities);
+}
+
+static px_status cuda_decode(px_engine *base, const int32_t *tokens, const uint8_t *reset, int32_t n,
+                             const px_draw *draw, int32_t count, int32_t *drawn)
+{
+    px_cuda *engine = px_cuda_self(base);
+    px_batch batch = {.tokens = tokens, .reset = reset, .T = 1, .n = n};
+    const size_t bytes = (size_t)count * (size_t)n * sizeof *drawn;
+    PX_CUDA(cudaSetDevice(engine->ordinal));
+    PX_TRY(px_cuda_stage_window(engine, &batch, draw));
+    PX_TRY(px_cuda_run_decode(engine, (px_cuda_shape){PX_CUDA_DECODE, count, n, 0, 0}));
+    PX_CUDA(cudaMemcpyAsync(engine->b.pinned_drawn, engine->b.drawn, bytes, cudaMemcpyDeviceToHost, engine->compute));
+    PX_TRY(px_cuda_wait_stream(engine, engine->compute));
+    memcpy(drawn, engine->b.pinned_drawn, bytes);
+    return PX_OK;
 }
 
 /* ---- metrics ----------------------------------------------------------------------------------------------------- */
@@ -269,6 +284,7 @@ const px_engine_ops px_cuda_ops = {
     .update = cuda_update,
     .evaluate = cuda_evaluate,
     .next = cuda_next,
+    .decode = cuda_decode,
     .section_count = px_cuda_section_count,
     .read = px_cuda_read,
     .write = px_cuda_write,

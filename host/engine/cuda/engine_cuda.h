@@ -35,12 +35,12 @@ typedef struct px_cuda_staging {
 } px_cuda_staging;
 
 /* What a window is run for. */
-typedef enum px_cuda_mode { PX_CUDA_TRAIN, PX_CUDA_EVALUATE, PX_CUDA_NEXT } px_cuda_mode;
+typedef enum px_cuda_mode { PX_CUDA_TRAIN, PX_CUDA_EVALUATE, PX_CUDA_NEXT, PX_CUDA_DECODE } px_cuda_mode;
 
 /* One shape of window. */
 typedef struct px_cuda_shape {
     px_cuda_mode mode;
-    int32_t T, n;
+    int32_t T, n;  /* T of DECODE: tokens drawn, one window each */
     int32_t group; /* whose carried state; 0 unless training */
     int32_t first; /* 1: of a step: what it does to gradients that the update has kept is written, not added */
 } px_cuda_shape;
@@ -119,14 +119,17 @@ void px_cuda_memory_destroy(px_cuda *engine);
 px_status px_cuda_staging_create(px_cuda *engine);
 void px_cuda_staging_destroy(px_cuda *engine);
 /* Checks and copies a window: afterwards the batch belongs to its owner again, and the compute stream has the window in
- * buffers.window before anything enqueued later. PX_ERR_INPUT names a token that is out of range. */
-px_status px_cuda_stage_window(px_cuda *engine, const px_batch *batch);
+ * buffers.window before anything enqueued later. draw: how its token is drawn, or NULL. PX_ERR_INPUT names a token
+ * that is out of range. */
+px_status px_cuda_stage_window(px_cuda *engine, const px_batch *batch, const px_draw *draw);
 px_status px_cuda_stage_update(px_cuda *engine, const px_update_scalars *scalars);
 
 /* ---- window.c */
 /* Runs a staged window: replays its graph, capturing it first where it is new. */
 px_status px_cuda_run_window(px_cuda *engine, px_cuda_shape shape);
 px_status px_cuda_run_update(px_cuda *engine);
+/* Draws T tokens for each of n streams after a staged window of one step, into buffers.drawn. */
+px_status px_cuda_run_decode(px_cuda *engine, px_cuda_shape shape);
 /* For measuring: one phase of a staged training window, after all that come before it; only its own time is counted. */
 px_status px_cuda_run_phase(px_cuda *engine, px_cuda_shape shape, px_phase which);
 /* Captures the update and the full training window, so that what this loads and allocates happens before the first
@@ -174,6 +177,8 @@ px_status px_cuda_recurrence_backward(px_cuda *engine, px_cuda_shape shape, int3
 px_status px_cuda_head(px_cuda *engine, px_cuda_shape shape);
 /* Probabilities of n rows to the host; waits. */
 px_status px_cuda_head_probabilities(px_cuda *engine, int32_t n, float *probabilities);
+/* Row `step` of buffers.drawn, from the state that a window of one step has left; the tokens become the next input. */
+px_status px_cuda_head_draw(px_cuda *engine, int32_t n, int32_t step);
 px_status px_cuda_update_enqueue(px_cuda *engine);
 
 /* ---- sections.c */

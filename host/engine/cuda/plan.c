@@ -26,12 +26,16 @@ static void *take(px_cuda_arena *arena, size_t bytes)
     return block;
 }
 
+/* The scalars of a staged window, and how its token is drawn, stand before its arrays. */
+static size_t window_head_bytes(void) { return round_up(sizeof(px_window_scalars) + sizeof(px_draw)); }
+
 /* Offsets inside a staged window: wide elements first, so that each array is aligned. */
 px_cuda_window px_cuda_window_at(const px_cuda_plan *plan, unsigned char *block)
 {
     size_t ids = plan->rows * sizeof(int32_t);
-    unsigned char *at = block + round_up(sizeof(px_window_scalars));
-    px_cuda_window window = {.scalars = (px_window_scalars *)block};
+    unsigned char *at = block + window_head_bytes();
+    px_cuda_window window = {.scalars = (px_window_scalars *)block,
+                             .draw = (px_draw *)(block + sizeof(px_window_scalars))};
     window.tokens = (int32_t *)at;
     at += ids;
     window.targets = (int32_t *)at;
@@ -161,6 +165,7 @@ static void cut_forward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_
     b->u_wide = take(arena, plan->projection && plan->bf16 ? rows * d * sizeof(float) : 0);
     b->logits = take(arena, logits_bytes(plan));
     b->probabilities = take(arena, (size_t)plan->next_rows * (size_t)plan->V * sizeof(float));
+    b->drawn = take(arena, PX_DECODE_TOKENS_MAX * n * sizeof(int32_t));
     if (plan->adaptive) cut_adaptive(plan, arena, b);
     b->nll = take(arena, rows * sizeof(float));
 }
@@ -195,6 +200,7 @@ static void cut_pinned(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_b
     b->pinned_metrics = take(arena, sizeof(px_device_metrics));
     b->pinned_nll = take(arena, plan->rows * sizeof(float));
     b->pinned_probabilities = take(arena, (size_t)plan->next_rows * (size_t)plan->V * sizeof(float));
+    b->pinned_drawn = take(arena, PX_DECODE_TOKENS_MAX * (size_t)plan->shape.n * sizeof(int32_t));
 }
 
 void px_cuda_plan_cut(const px_cuda_plan *plan, px_cuda_arena arenas[PX_ARENA_COUNT], px_cuda_buffers *buffers)
@@ -256,7 +262,7 @@ px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_con
     plan->next_rows = next_rows(plan);
     PX_TRY(px_cuda_choose_variant(plan, info, &plan->variant));
     plan->window_bytes = round_up(
-        round_up(sizeof(px_window_scalars)) +
+        window_head_bytes() +
         plan->rows * (((shape->training ? 3 : 2) + (plan->adaptive ? 3 : 0)) * sizeof(int32_t) + sizeof(uint8_t)));
     px_cuda_arena arenas[PX_ARENA_COUNT] = {0};
     px_cuda_buffers buffers;

@@ -35,6 +35,7 @@ typedef struct px_cuda_arena {
 /* One window as it is staged: pointers into one block, on the host and on the device alike. */
 typedef struct px_cuda_window {
     px_window_scalars *scalars;
+    px_draw *draw;             /* of windows whose tokens are drawn */
     int32_t *tokens, *targets; /* [rows] */
     /* of an adaptive output layer, [rows] each: rows of its head that the targets belong to, -1: not scored; rows of
      * the window sorted by cluster, and their targets inside it */
@@ -78,6 +79,7 @@ typedef struct px_cuda_buffers {
     void *logits; /* [px_cuda_head_rows(width), width] for every width of the output layer, then their gradients; bf16
                      where training in bf16 mode, else fp32 */
     float *probabilities; /* [next_rows, V] */
+    int32_t *drawn;       /* [PX_DECODE_TOKENS_MAX, n] */
     /* of an adaptive output layer, else NULL; d_0 is the width of its first cluster */
     float *zeros;              /* [V]: it has no bias */
     float *head_probabilities; /* [next_rows, c_0 + K] */
@@ -105,6 +107,7 @@ typedef struct px_cuda_buffers {
     px_device_metrics *pinned_metrics;
     float *pinned_nll;           /* [rows] */
     float *pinned_probabilities; /* [next_rows, V] */
+    int32_t *pinned_drawn;       /* [PX_DECODE_TOKENS_MAX, n] */
 } px_cuda_buffers;
 
 typedef struct px_cuda_plan {

@@ -85,7 +85,7 @@ static void sort_by_cluster(const px_cutoffs *cutoffs, const px_cuda_window *win
 }
 
 /* The batch into the pinned memory of a slot. */
-static void fill_window(px_cuda *engine, px_cuda_window window, const px_batch *batch)
+static void fill_window(px_cuda *engine, px_cuda_window window, const px_batch *batch, const px_draw *draw)
 {
     px_cuda_staging *staging = &engine->staging;
     size_t rows = (size_t)batch->T * (size_t)batch->n;
@@ -93,6 +93,7 @@ static void fill_window(px_cuda *engine, px_cuda_window window, const px_batch *
                                           .first_stream = batch->first_stream,
                                           .streams_in_all = batch->streams_in_all,
                                           .inv_count = batch->inv_count};
+    *window.draw = draw ? *draw : (px_draw){0};
     memcpy(window.tokens, batch->tokens, rows * sizeof *window.tokens);
     if (batch->targets)
         memcpy(window.targets, batch->targets, rows * sizeof *window.targets);
@@ -119,21 +120,21 @@ static px_status send_window(px_cuda *engine, int slot)
     return PX_OK;
 }
 
-static px_status stage_window(px_cuda *engine, const px_batch *batch)
+static px_status stage_window(px_cuda *engine, const px_batch *batch, const px_draw *draw)
 {
     int slot = engine->staging.next;
     PX_TRY(px_cuda_wait_event(engine, engine->staging.copied[slot])); /* the pinned slot has been read */
-    fill_window(engine, px_cuda_window_at(&engine->plan, engine->b.pinned_slot[slot]), batch);
+    fill_window(engine, px_cuda_window_at(&engine->plan, engine->b.pinned_slot[slot]), batch, draw);
     PX_TRY(send_window(engine, slot));
     engine->staging.next = 1 - slot;
     return PX_OK;
 }
 
-px_status px_cuda_stage_window(px_cuda *engine, const px_batch *batch)
+px_status px_cuda_stage_window(px_cuda *engine, const px_batch *batch, const px_draw *draw)
 {
     PX_TRY(check_ids(batch, engine->plan.V));
     px_trace_push("stage", PX_COLOUR_STAGE);
-    px_status status = stage_window(engine, batch);
+    px_status status = stage_window(engine, batch, draw);
     px_trace_pop();
     return status;
 }

@@ -11,7 +11,7 @@
  * save. */
 enum { GRAPH_STEPS_MAX = 2048, LENGTHS_MAX = 64 /* of windows whose lengths are drawn: their graphs take memory */ };
 
-static const char *const mode_name[] = {"accumulate", "evaluate", "next"};
+static const char *const mode_name[] = {"accumulate", "evaluate", "next", "decode"};
 
 /* Parts of the flat gradient that are final after a phase may be summed over ranks from there on. */
 static px_status head_backward(px_cuda *engine, px_cuda_shape shape)
@@ -74,14 +74,27 @@ static px_status enqueue_phases(px_cuda *engine, px_cuda_shape shape, int first,
     return PX_OK;
 }
 
+/* Each step reads the tokens that the one before has drawn. */
+static px_status enqueue_decode(px_cuda *engine, px_cuda_shape shape)
+{
+    const px_cuda_shape one = {PX_CUDA_NEXT, 1, shape.n, 0, 0};
+    for (int32_t k = 0; k < shape.T; k++) {
+        PX_TRY(px_cuda_embed_forward(engine, one));
+        PX_TRY(px_cuda_recurrence_forward(engine, one));
+        PX_TRY(px_cuda_head_draw(engine, shape.n, k));
+    }
+    return PX_OK;
+}
+
 /* Records phases into a graph that can be launched. */
 static px_status capture(px_cuda *engine, px_cuda_shape shape, int first, int last, cudaGraphExec_t *exec)
 {
     cudaGraph_t graph = NULL;
     PX_CUDA(cudaStreamBeginCapture(engine->compute, cudaStreamCaptureModeThreadLocal));
     engine->capturing = 1;
-    px_status status =
-        first == PX_PHASE_UPDATE ? px_cuda_update_enqueue(engine) : enqueue_phases(engine, shape, first, last);
+    px_status status = first == PX_PHASE_UPDATE       ? px_cuda_update_enqueue(engine)
+                       : shape.mode == PX_CUDA_DECODE ? enqueue_decode(engine, shape)
+                                                      : enqueue_phases(engine, shape, first, last);
     engine->capturing = 0;
     cudaError_t error =
         cudaStreamEndCapture(engine->compute, &graph); /* also after a failure: the stream must be usable again */
@@ -155,6 +168,15 @@ px_status px_cuda_run_window(px_cuda *engine, px_cuda_shape shape)
     px_trace_pop();
     PX_TRY(status);
     px_cuda_timing_end(engine, 0, phases_of(shape.mode));
+    return PX_OK;
+}
+
+px_status px_cuda_run_decode(px_cuda *engine, px_cuda_shape shape)
+{
+    px_cuda_graph *graph;
+    if (!engine->use_graphs) return enqueue_decode(engine, shape);
+    PX_TRY(ready_graph(engine, shape, 0, PX_PHASE_HEAD + 1, &graph));
+    PX_CUDA(cudaGraphLaunch(graph->exec, engine->compute));
     return PX_OK;
 }
 
