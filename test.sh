@@ -12,7 +12,7 @@ usage: ./test.sh [--sanitize] [--full] [--fuzz SECONDS] [--no-install] [-R REGEX
 Builds into build/ and runs the tests: some six minutes on two cores, the build included.
 
   --sanitize    before that the same into build/sanitize, under the address and undefined-behaviour sanitizers, the CUDA kernels on the
-                CPU under the address and the thread sanitizer and with faults planted in them, the library under the thread
+                CPU under the thread sanitizer too and with faults planted in them, the library under the thread
                 sanitizer, and all with Clang, readers under libFuzzer; and tests of a quarter of a minute or more that shorter ones of their kind stand for otherwise:
                 60 signals, failing memory and files, a Slurm, an mpirun, the manual's commands, a browser's pictures, more of
                 the simulated GPU (some twenty minutes more)
