@@ -1,25 +1,30 @@
 #!/usr/bin/env bash
 # From a fresh clone to a language model of the King James Bible: installs what is missing (Debian, Ubuntu; elsewhere, and without
-# root, it says what that is and how it is called), builds, trains for a few minutes on the CPU, prints the perplexity on text that
-# was never seen, and a page that the model wrote.
+# root, it says what that is and how it is called), builds, trains for a few minutes on the CPU or one on a GPU, prints the perplexity
+# on text that was never seen, and a page that the model wrote.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 # What is trained: change it here, and nowhere else. (--quick has its own, for tests.)
 TRAIN_FLAGS=(--hidden 256 --layers 3 --batch 32 --steps 35 --epochs 5 --optimizer adam --lr 2e-3 --clip 1 --schedule cosine
              --init-recurrent orthogonal --split "0.9,0.05,0.05" --seed 1)
+# And where there is a GPU, in about a minute of an H200: sized by estimate (docs/recipes.md), not yet measured on a GPU.
+GPU_FLAGS=(--cell lstm --hidden 512 --layers 2 --dropout 0.2 --batch 64 --steps 64 --epochs 14 --optimizer adam
+           --lr 6e-3 --clip 1 --schedule cosine --split "0.9,0.05,0.05" --seed 1)
 QUICK_FLAGS=(--hidden 64 --batch 32 --steps 35 --max-steps 60 --limit-tokens 200000 --split "0.9,0.05,0.05" --seed 1)
 
 NEEDED=(cmake make cc cjson utf8proc xxhash) # names of scripts/packages.tsv
 
 usage() {
     cat <<'END'
-usage: ./quickstart.sh [--quick] [--text FILE] [--no-install]
-Builds into build/, trains a language model of the King James Bible on the CPU, evaluates it on the last 5 % and lets it write a
-page. What is missing is installed from Debian's or Ubuntu's packages (as root or through sudo, after saying what). Elsewhere, and
-without root, everything must be there; what is not is named, with its packages for Debian, Fedora, Arch and conda.
+usage: ./quickstart.sh [--quick] [--cpu] [--text FILE] [--no-install]
+Builds into build/, trains a language model of the King James Bible, evaluates it on the last 5 % and lets it write a page. With
+a GPU and the CUDA toolkit (nvcc in PATH) it trains a larger model there. What is missing is installed from Debian's or Ubuntu's
+packages (as root or through sudo, after saying what). Elsewhere, and without root, everything must be there; what is not is named,
+with its packages for Debian, Fedora, Arch and conda.
 
   --quick       a tiny model and a few seconds of training: shows that everything works
+  --cpu         train on the CPU although there is a GPU
   --text FILE   another text than the Bible, which comes from Debian's packages
   --no-install  install nothing; say what is missing and stop
 CMAKE_PREFIX_PATH names folders with libraries of your own; those of an active conda environment are found.
@@ -28,11 +33,13 @@ END
 }
 
 quick=0
+cpu=0
 text=
 PERPLEX_INSTALL=1
 while [ $# -gt 0 ]; do
     case "$1" in
         --quick) quick=1 ;;
+        --cpu) cpu=1 ;;
         --text) [ -f "${2:-}" ] || { echo "quickstart.sh: --text needs a file; ${2:-none} is not one" >&2; exit 2; }
             text=$2; shift ;;
         --no-install) PERPLEX_INSTALL=0 ;;
@@ -51,7 +58,18 @@ px_install "${NEEDED[@]}"
 px_install_optional "event files for TensorBoard" protobuf-c isa-l
 px_install_optional "texts compressed by gzip and zstd" zlib zstd
 px_install_optional "perplex train --live and perplex top" ncurses
-px_build build -DPERPLEX_TESTS=OFF
+kernels=() # for every GPU that there is they take minutes
+[ ! -e /dev/nvidia0 ] || kernels=(-DPERPLEX_CUDA_NATIVE=ON)
+px_build build -DPERPLEX_TESTS=OFF "${kernels[@]}"
+
+# The major number of the first GPU's compute capability; nothing where none works, and why not where there should be one.
+gpu_capability() {
+    local devices
+    devices=$(build/perplex info --devices)
+    sed -nE 's/^cuda:0 .*, capability ([0-9]+)\..*/\1/p' <<<"$devices"
+    if [ -e /dev/nvidia0 ]; then grep '^no GPU:' <<<"$devices" >&2 || true; fi
+}
+capability=
 
 prompt=() # a text of the user's may lack the letters of any prompt of ours
 if [ -z "$text" ]; then
@@ -63,7 +81,12 @@ fi
 echo "== training"
 name=$(basename "$text")
 run=runs/${name%.*}-$(date +%Y%m%d-%H%M%S)
-if [ $quick = 1 ]; then flags=("${QUICK_FLAGS[@]}"); else flags=("${TRAIN_FLAGS[@]}"); fi
+flags=("${TRAIN_FLAGS[@]}")
+[ $cpu = 1 ] || capability=$(gpu_capability)
+[ -z "$capability" ] || flags=("${GPU_FLAGS[@]}")
+[ $quick = 0 ] || flags=("${QUICK_FLAGS[@]}")
+[ -z "$capability" ] || flags+=(--device cuda)
+[ "${capability:-0}" -lt 8 ] || flags+=(--precision bf16)
 mkdir -p runs
 echo "build/perplex train --data $text --run $run ${flags[*]}"
 training=$(seconds)

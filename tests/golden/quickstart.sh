@@ -16,4 +16,20 @@ must "it prints a page that the model wrote" test "$(sed -n '/a page by the mode
 must "it says where the model lies" grep -qE '^model: +runs/.*best.safetensors' "$OUT"
 must "the model is there" test -f "$(sed -nE 's/^model: +(runs\/.*)/\1/p' "$OUT" | tail -n 1)"
 must "it says the time taken" grep -qE 'done in [0-9]+ s' "$OUT"
+
+# With a GPU it trains there; here the simulated engine is one.
+SIMULATED_CUDA=${3:-}
+if [ -n "$SIMULATED_CUDA" ]; then
+    head -c 20000 "$0" >small.txt
+    PERPLEX_CUDA_MODULE=$SIMULATED_CUDA ./quickstart.sh --quick --no-install --text small.txt >"$OUT" 2>"$ERR" </dev/null
+    status=$?
+    done_with "quickstart.sh --quick trains on a GPU" 0
+    must "it says so, and in which precision" grep -qE '^device: cuda:0 .*bf16' "$ERR" "$OUT"
+    PERPLEX_CUDA_MODULE=$SIMULATED_CUDA ./quickstart.sh --quick --cpu --no-install --text small.txt >"$OUT" 2>"$ERR" </dev/null
+    status=$?
+    done_with "quickstart.sh --quick --cpu trains on the CPU beside a GPU" 0
+    must "it says so" grep -q '^device: cpu' "$ERR" "$OUT"
+else
+    echo "SKIP golden_quickstart: a GPU's recipe: no simulated CUDA engine in this build"
+fi
 finish
