@@ -334,6 +334,49 @@ static void next_agrees_with_evaluate(void **state)
     px_engine_destroy(engine);
 }
 
+/* The state of every layer of an engine [S,L,n,h], to be freed; decoding fewer streams than it has. */
+static float *state_after_next(px_engine *engine, const px_window *window, int32_t n, float *p)
+{
+    PX_CHECK(px_engine_next(engine, window->tokens, NULL, n, p));
+    return px_section_read(engine, PX_SECTION_EVAL_STATE);
+}
+
+/* Decoding leaves its states where the next call finds them and `read` sees them, whatever the calls before: one more
+ * step gives the bits that another engine gives from the state that was read. And streams that are not decoded keep
+ * theirs. */
+static void states_after_decoding_are_those_that_are_read(void **state)
+{
+    enum { V = 40, N = 3, H = 33, ROWS = 2 * 2 * N };
+    px_case c = {"decode", .model = {.cell = PX_CELL_LSTM, .vocab = V, .hidden = H, .layers = 2, .init_scale = 3},
+                 .n = N, .T = 4};
+    px_parameters table;
+    float p[N * V], want_p[N * V];
+    (void)state;
+    float *flat = flat_of(&c.model, &table);
+    PX_CHECK(px_parameters_init(&table, &c.model, 5, flat));
+    px_window window = px_case_window(&c, 0, 0);
+    px_engine *engine = evaluator(&c.model, N, c.T, 2), *other = evaluator(&c.model, N, c.T, 1);
+    PX_CHECK(px_engine_write(engine, PX_SECTION_PARAMETERS, flat));
+    PX_CHECK(px_engine_write(other, PX_SECTION_PARAMETERS, flat));
+    PX_CHECK(px_engine_evaluate(engine, &window.batch, NULL));
+    for (int call = 0; call < 6; call++) {
+        const int32_t n = call % 3 == 2 ? 1 : N;
+        float *before = px_section_read(engine, PX_SECTION_EVAL_STATE);
+        PX_CHECK(px_engine_write(other, PX_SECTION_EVAL_STATE, before));
+        float *got = state_after_next(engine, &window, n, p), *want = state_after_next(other, &window, n, want_p);
+        assert_int_equal(px_compare_values(got, want, ROWS * H, same_bits_expected() ? 0 : 1e-5, 1, "state"), 0);
+        assert_int_equal(
+            px_compare_values(p, want_p, (size_t)n * V, same_bits_expected() ? 0 : 1e-5, 1, "probabilities"), 0);
+        for (int row = 0; row < ROWS; row++)
+            assert_int_equal(memcmp(got + row * H, before + row * H, sizeof *got * H) == 0, row % N >= n);
+        free(before), free(got), free(want);
+    }
+    free(flat);
+    px_window_free(&window);
+    px_engine_destroy(engine);
+    px_engine_destroy(other);
+}
+
 int main(int argc, char **argv)
 {
     px_test_skip_missing_isa();
@@ -343,6 +386,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(zero_probability_gives_infinity),
         cmocka_unit_test(losses_depend_neither_on_the_cut_nor_on_other_streams),
         cmocka_unit_test(next_agrees_with_evaluate),
+        cmocka_unit_test(states_after_decoding_are_those_that_are_read),
     };
     if (argc > 1) device = argv[1];
     if (argc > 2) cmocka_set_test_filter(argv[2]);

@@ -75,6 +75,7 @@ typedef struct px_cpu {
     float *w, *g, *m1, *m2, *average; /* flat buffers [table.count]; NULL where there is none */
     int has_m1, has_m2;
     float *states, *eval_states; /* [S,L,groups*n,h], [S,L,n,h]: carried between windows */
+    float *next_states;          /* [S,L,n,h]: where a step of decoding leaves them; then the two change places */
 
     px_cpu_layer layer[PX_MAX_LAYERS];
     float *one_hot, *d_one_hot;     /* W_xh of layer 0 as [V,G h], d = 0 */
@@ -94,7 +95,8 @@ typedef struct px_cpu {
     double *nll;                         /* [T,n] */
     float *masked_w;                     /* [G h,h] W_hh under weight dropout; also its gradient's scratch */
     float *zeros;                        /* [max(G h,d)] */
-    px_cpu_rows rows; /* row pointers of the recurrence, [threads,n]: each part of the team uses those of its rows */
+    px_cpu_rows
+        rows; /* row pointers of the recurrence, [threads, px_cpu_row_pointers]: a part of the team has its own */
 
     /* The table of token rows (one-hot W_xh, or E where untied): its gradient is zero but for the rows of tokens seen.
      */
@@ -103,7 +105,7 @@ typedef struct px_cpu {
     int32_t *touched_list;  /* [V] */
     double *norms;          /* partial sums of squares */
 
-    unsigned walked;     /* steps of the recurrence so far: their parity says from which end the next one reads W_hh */
+    unsigned walked;     /* steps of all windows so far: their parity says from which end the next one reads W_hh */
     px_meeting *meeting; /* [threads] between the steps of a recurrence: one for each part of the rows */
     int loss_is_bad;     /* a loss since the last update was not finite */
     px_reducer reducer;  /* start NULL: none */
@@ -111,6 +113,9 @@ typedef struct px_cpu {
     px_metrics metrics;
     px_phase_times times;
 } px_cpu;
+
+/* Row pointers of one part of the team: n in whole cache lines, which it writes at every step. */
+static inline size_t px_cpu_row_pointers(const px_cpu *cpu) { return ((size_t)cpu->base.shape.n + 7) / 8 * 8; }
 
 enum { PX_CPU_UPDATE_BLOCK = 16384 }; /* floats of one partial sum of the gradient norm */
 
@@ -120,6 +125,7 @@ typedef struct px_cpu_window {
     int32_t T, n;
     long rows;    /* T n */
     int training; /* masks apply; carried state is the training one */
+    int decoding; /* the layers' states of its one step lie in next_states */
 } px_cpu_window;
 
 /* ---- embed.c: from token ids to the input term of layer 0 -------------------------------------------------------- */

@@ -128,7 +128,8 @@ static px_status recurrence_backward(px_cpu *cpu, const px_cpu_window *window, f
 static void forward(px_cpu *cpu, const px_cpu_window *window, double *mark)
 {
     px_cpu_embed_forward(cpu, window);
-    phase(cpu, PX_PHASE_EMBED, mark);
+    if (cpu->x)
+        phase(cpu, PX_PHASE_EMBED, mark); /* a one-hot input has hardly any; looking at the clock has its price */
     recurrence_forward(cpu, window);
     phase(cpu, PX_PHASE_RECURRENCE_FORWARD, mark);
 }
@@ -188,6 +189,46 @@ static px_status cpu_evaluate(px_engine *engine, const px_batch *batch, float *t
     return PX_OK;
 }
 
+/* Has the layers write H_1 and the other states of a window of one step straight to next_states: each step copies
+ * nothing, and a thread's part of the states is read by the next step in the caches of the core that made it. before:
+ * the layers' own places. */
+static void redirect_states(px_cpu *cpu, float *before[PX_MAX_LAYERS][PX_CELL_STATES_MAX])
+{
+    const size_t block = (size_t)cpu->base.shape.n * (size_t)cpu->base.model.hidden, L = (size_t)cpu->base.model.layers;
+    for (size_t l = 0; l < L; l++) {
+        px_cpu_layer *layer = &cpu->layer[l];
+        for (int s = 0; s < cpu->cell->states; s++) {
+            before[l][s] = layer->s[s];
+            layer->s[s] = cpu->next_states + ((size_t)s * L + l) * block - block; /* H_1 is its second row */
+        }
+        layer->h = layer->s[0];
+    }
+}
+
+static void restore_states(px_cpu *cpu, float *const before[PX_MAX_LAYERS][PX_CELL_STATES_MAX])
+{
+    for (int l = 0; l < cpu->base.model.layers; l++) {
+        memcpy(cpu->layer[l].s, before[l], sizeof before[l]);
+        cpu->layer[l].h = before[l][0];
+    }
+    float *carried = cpu->next_states;
+    cpu->next_states = cpu->eval_states;
+    cpu->eval_states = carried;
+}
+
+/* One step of decoding: probabilities [n,V]. */
+static void step(px_cpu *cpu, px_cpu_window *window, float *probabilities)
+{
+    float *before[PX_MAX_LAYERS][PX_CELL_STATES_MAX] = {{NULL}};
+    double mark = px_clock();
+    window->decoding = window->n == cpu->base.shape.n; /* fewer: the states of the others stay where they are */
+    if (window->decoding) redirect_states(cpu, before);
+    forward(cpu, window, &mark);
+    px_cpu_head_probabilities(cpu, window, probabilities);
+    phase(cpu, PX_PHASE_HEAD, &mark);
+    if (window->decoding) restore_states(cpu, before);
+}
+
 static px_status cpu_next(px_engine *engine, const int32_t *tokens, const uint8_t *reset, int32_t n,
                           float *probabilities)
 {
@@ -208,11 +249,8 @@ static px_status cpu_next(px_engine *engine, const int32_t *tokens, const uint8_
                             .streams_in_all = (uint32_t)n};
     px_status status = check_tokens(cpu, &batch);
     if (status == PX_OK) {
-        const px_cpu_window window = window_of(&batch, 0);
-        double mark = px_clock();
-        forward(cpu, &window, &mark);
-        px_cpu_head_probabilities(cpu, &window, probabilities);
-        phase(cpu, PX_PHASE_HEAD, &mark);
+        px_cpu_window window = window_of(&batch, 0);
+        step(cpu, &window, probabilities);
     }
     free(marks);
     return status;

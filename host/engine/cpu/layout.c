@@ -55,7 +55,10 @@ static void layers(cutter *cut, px_cpu *cpu, size_t rows)
     const size_t blocks = px_state_blocks(model), gates = (size_t)cpu->gate_rows;
     const int training = cpu->base.shape.training;
     cpu->states = training ? floats(cut, blocks * px_cpu_streams(cpu) * h) : NULL;
-    cpu->eval_states = floats(cut, blocks * n * h);
+    /* in front of each there is room for the row 0 that a layer's states begin with */
+    float *states = floats(cut, (2 * blocks + 1) * n * h);
+    cpu->eval_states = states ? states + n * h : NULL;
+    cpu->next_states = states ? cpu->eval_states + blocks * n * h : NULL;
     for (int l = 0; l < model->layers; l++) {
         px_cpu_layer *layer = &cpu->layer[l];
         const double p = l == model->layers - 1 ? model->dropout_output : model->dropout_between;
@@ -121,7 +124,7 @@ static void activations(cutter *cut, px_cpu *cpu)
 
 static void row_pointers(cutter *cut, px_cpu *cpu)
 {
-    const size_t bytes = sizeof(float *) * (size_t)cpu->base.shape.n * (size_t)cpu->threads;
+    const size_t bytes = sizeof(float *) * px_cpu_row_pointers(cpu) * (size_t)cpu->threads;
     px_cpu_rows *rows = &cpu->rows;
     rows->a = take(cut, bytes);
     rows->add = take(cut, bytes);

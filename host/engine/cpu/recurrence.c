@@ -84,7 +84,7 @@ typedef struct team_share {
 static team_share share_of(const px_cpu *cpu, team_grid grid, int part, long n, long panels)
 {
     const int row_part = part / grid.panel_parts;
-    const size_t first = (size_t)part * (size_t)cpu->base.shape.n;
+    const size_t first = (size_t)part * px_cpu_row_pointers(cpu);
     team_share share = {.rows = cpu->rows};
     px_cpu_rows *rows = &share.rows;
     rows->a += first;
@@ -321,8 +321,8 @@ void px_cpu_recurrence_forward(px_cpu *cpu, const px_cpu_window *window, int l)
     begin_state(cpu, window, l);
     recurrence_run run = {.cpu = cpu, .window = window, .l = l, .grid = cut_team(cpu, n, panels), .panels = panels};
     hand_out(&run, forward_part);
-    cpu->walked += (unsigned)window->T; /* decoding has windows of one step */
-    for (int s = 0; s < cpu->cell->states; s++)
+    if (l == cpu->base.model.layers - 1) cpu->walked += (unsigned)window->T; /* decoding has windows of one step */
+    for (int s = 0; s < cpu->cell->states && !window->decoding; s++)
         memcpy(carried_state(cpu, window, s, l), layer->s[s] + (size_t)window->rows * (size_t)h,
                sizeof(float) * (size_t)(n * h));
     uint32_t purpose;
