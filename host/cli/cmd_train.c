@@ -14,6 +14,7 @@
 #include "note.h"
 #include "progress.h"
 #include "quantity.h"
+#include "rate_scaling.h"
 #include "registry.h"
 #include "report.h"
 #include "screen.h"
@@ -55,13 +56,18 @@ static void settle_old_file(px_config *config, const px_command_line *line)
     if (!px_command_line_gave(line, "init")) config->model.init = PX_INIT_UNIFORM;
 }
 
-/* What a person means by leaving flags out: --max-steps alone bounds the run; a learning rate fits its optimiser. */
+/* What a person means by leaving flags out: --max-steps alone bounds the run. */
 static void settle_defaults(px_config *config, const px_command_line *line)
 {
     settle_old_file(config, line);
     if (px_command_line_gave(line, "max-steps") && config->max_steps > 0 && !px_command_line_gave(line, "epochs"))
         config->epochs = 0;
-    if (!px_command_line_gave(line, "lr")) config->lr = px_optimizer_of(config->optimizer.kind)->rate;
+}
+
+/* A learning rate fits its optimiser, and the cell, which may be that of the model that --init-from names. */
+static void settle_rate(px_config *config, const px_command_line *line)
+{
+    if (!px_command_line_gave(line, "lr")) config->lr = px_rate_default(config->model.cell, &config->optimizer);
 }
 
 /* Words and pieces have an embedding unless --embed says otherwise, of the power of two at or below h, at most 512: rows of G h
@@ -108,6 +114,7 @@ static px_status check_start(const px_command_line *line, px_config *config, con
             "repeat in one; give --schedule-from 0 --schedule-steps 0 for one schedule over all its steps",
             (long long)config->schedule_from);
     if (!goes_on) PX_TRY(px_init_from_settle(line, config)); /* a run that has begun needs the model no more */
+    settle_rate(config, line);
     return px_config_check(config);
 }
 

@@ -1,7 +1,15 @@
 /* The factors of --lr-scaling: see rate_scaling.h. */
 #include "rate_scaling.h"
 
-static const double ROW_FACTOR = 4; /* of rows that are looked up, and biases, under Adam and its kind */
+static const double ROW_FACTOR = 4;   /* of rows that are looked up, and biases, under Adam and its kind */
+static const double LSTM_DEFAULT = 2; /* of the default rate there */
+
+double px_rate_default(px_cell cell, const px_optimizer_config *optimizer)
+{
+    const px_optimizer_row *row = px_optimizer_of(optimizer->kind);
+    const int faster = cell == PX_CELL_LSTM && row->normalised && optimizer->lr_scaling == PX_LR_SCALING_MUP;
+    return faster ? LSTM_DEFAULT * row->rate : row->rate;
+}
 
 /* Width over the base width. */
 static double breadth(int32_t width)

@@ -33,6 +33,10 @@ typedef struct px_rate_spans {
     px_rate_span span[PX_MAX_TENSORS];
 } px_rate_spans;
 
+/* --lr where it is not given: the optimiser's own (optimizer.h), and twice that for an LSTM under mup with an optimiser
+ * that normalises its steps, as measured (docs/learning.md). */
+double px_rate_default(px_cell cell, const px_optimizer_config *optimizer);
+
 double px_rate_factor(const px_model_config *model, const px_optimizer_config *optimizer, const px_tensor *tensor);
 px_rate_spans px_rate_spans_make(const px_parameters *table, const px_model_config *model,
                                  const px_optimizer_config *optimizer);

@@ -76,4 +76,12 @@ run train "${SMALL[@]}" --hidden 128 --layers 2 --dry-run --json
 must "a dry run has the factor of every tensor" grep -q '"rnn.weight_hh_l1":2[,}]' "$OUT"
 run train "${SMALL[@]}" --hidden 128 --layers 2 --dry-run
 must "and its rate" grep -qE '^ +0.004: rnn.weight_ih_l0 rnn.bias_ih_l0|^rates +0.004: rnn.weight_ih_l0 rnn.weight_hh_l0' "$OUT"
+
+# an LSTM begins at twice the rate
+run train "${SMALL[@]}" --cell lstm --hidden 24 --max-steps 2 --valid-every 2 --run lstm
+must "an LSTM's default rate is twice a tanh layer's" has lstm 'lr = 0.004'
+run train "${SMALL[@]}" --cell lstm --hidden 24 --max-steps 2 --valid-every 2 --lr-scaling none --run lstm-none
+must "but not where rates do not follow widths" has lstm-none 'lr = 0.002'
+run train "${SMALL[@]}" --init-from lstm --max-steps 2 --valid-every 2 --run lstm-on
+must "and it follows the cell of a model to begin with" has lstm-on 'lr = 0.004'
 finish

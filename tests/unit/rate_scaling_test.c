@@ -93,9 +93,26 @@ static void spans_cover_the_buffer(void **state)
         }
 }
 
+/* An LSTM begins at twice the rate, where the rule of widths is on and a step's size does not follow the gradient's. */
+static void an_lstm_has_a_default_of_its_own(void **state)
+{
+    (void)state;
+    for (int cell = 0; cell < PX_CELL_COUNT; cell++)
+        for (int kind = 0; kind < PX_OPTIMIZER_COUNT; kind++)
+            for (int scaling = PX_LR_SCALING_NONE; scaling <= PX_LR_SCALING_MUP; scaling++) {
+                const px_optimizer_config optimizer = {.kind = (px_optimizer)kind,
+                                                       .lr_scaling = (px_lr_scaling)scaling};
+                const int normalised = kind == PX_ADAM || kind == PX_ADAMW || kind == PX_RMSPROP;
+                const double factor = cell == PX_CELL_LSTM && normalised && scaling == PX_LR_SCALING_MUP ? 2 : 1;
+                assert_true(px_rate_default((px_cell)cell, &optimizer) ==
+                            factor * px_optimizer_of((px_optimizer)kind)->rate);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_lstm_has_a_default_of_its_own),
         cmocka_unit_test(adaptive_optimisers_scale_matrices_by_their_fan_in),
         cmocka_unit_test(gradient_descent_scales_rows_biases_and_the_output_layer),
         cmocka_unit_test(spans_cover_the_buffer),
