@@ -96,6 +96,21 @@ static __device__ __forceinline__ void counter_add(unsigned *counter)
 #endif
 }
 
+/* The same, and how many came before: what they wrote is seen as by counter_read. */
+static __device__ __forceinline__ unsigned counter_next(unsigned *counter)
+{
+#if defined(PX_SIMULATOR)
+    return px_sim::counter_next(counter);
+#elif defined(__CUDA_ARCH__)
+    __threadfence();
+    const unsigned before = atomicAdd(counter, 1);
+    __threadfence();
+    return before;
+#else
+    return (*counter)++;
+#endif
+}
+
 static __device__ __forceinline__ unsigned counter_read(const unsigned *counter)
 {
 #if defined(PX_SIMULATOR)
@@ -112,6 +127,15 @@ static __device__ __forceinline__ unsigned counter_read(const unsigned *counter)
 /* What other blocks of this launch have written: not from the first-level cache, which may hold what was there before.
  */
 static __device__ __forceinline__ uint4 load_shared_by_blocks(const uint4 *p)
+{
+#if !defined(PX_SIMULATOR) && defined(__CUDA_ARCH__)
+    return __ldcg(p);
+#else
+    return *p;
+#endif
+}
+
+static __device__ __forceinline__ double load_shared_by_blocks(const double *p)
 {
 #if !defined(PX_SIMULATOR) && defined(__CUDA_ARCH__)
     return __ldcg(p);

@@ -3,8 +3,8 @@
  * host/model/draw_maths.h is the choice itself, as the host makes it. What does not depend on an order is done by all
  * threads, the most probable token and the weights; sums and the ordering of candidates are one thread's, in the host's
  * order, so that both draw the same token from the same probabilities. */
-#include "device.h"
 #include "philox.h"
+#include "states.h"
 
 #include <curand_philox4x32_x.h>
 
@@ -114,6 +114,8 @@ __global__ void __launch_bounds__(DRAW_THREADS) draw_kernel(const px_draw_args a
     PX_SHARED(uint64_t, scratch, [PX_WARP]);
     PX_SHARED(double, weights, [TILE]);
     PX_SHARED(px_candidate, list, [PX_DRAW_ORDERED_MAX]);
+    const unsigned rows = static_cast<unsigned>(a.rows);
+    if (blockIdx.x >= rows) return copy_states(a.states, blockIdx.x - rows, threadIdx.x, DRAW_THREADS);
     const px_draw *draw = a.draw;
     const int stream = a.first_stream + static_cast<int>(blockIdx.x);
     const row_of row = {a.probabilities + static_cast<size_t>(blockIdx.x) * a.V, draw->exclude_unknown ? 1 : 0, a.V};
@@ -137,5 +139,6 @@ extern "C" cudaError_t px_launch_draw(const px_draw_args *args, cudaStream_t str
 {
     if (args->V <= 0 || args->rows < 0) return cudaErrorInvalidValue;
     if (args->rows == 0) return cudaSuccess;
-    return PX_LAUNCH(draw_kernel, static_cast<unsigned>(args->rows), DRAW_THREADS, 0, stream, *args);
+    const unsigned blocks = static_cast<unsigned>(args->rows) + state_blocks(args->states, DRAW_THREADS);
+    return PX_LAUNCH(draw_kernel, blocks, DRAW_THREADS, 0, stream, *args);
 }

@@ -72,6 +72,7 @@ typedef struct px_device_metrics {
     double bad_norm;   /* norm at bad_step */
     float clip_factor; /* of the current update: theta / max(theta, norm), 1 without clipping */
     int32_t skip;      /* 1: the current update is not applied */
+    uint32_t ended;    /* blocks of the norm's kernel that have ended; 0 before and after it */
 } px_device_metrics;
 
 /* What a kernel waits for in a loop of its own. None lasts more than microseconds; one that outlasts its bound is a
@@ -490,14 +491,15 @@ typedef struct px_draw_args {
     int32_t *tokens, *drawn;
     uint8_t *reset;
     int32_t rows, V, first_stream, step;
+    px_state_copies states; /* taken along */
 } px_draw_args;
 cudaError_t px_launch_draw(const px_draw_args *args, cudaStream_t stream);
 
 /* ---- update ------------------------------------------------------------------------------------------------------ */
 
-/* The global norm, in two launches: partial[b] = sum of squares of block b's share, in double; then one block adds them
- * in order, writes metrics.grad_norm, clip_factor and skip, counts the update, and remembers the first bad step.
- * partial: px_norm_partials(count) doubles. clip = 0: no clipping. */
+/* The global norm in one launch: partial[b] = sum of squares of block b's share, in double; the block that ends last
+ * adds them in order, writes metrics.grad_norm, clip_factor and skip, counts the update, and remembers the first bad
+ * step. partial: px_norm_partials(count) doubles. clip = 0: no clipping. */
 enum { PX_NORM_BLOCKS_MAX = 1024, PX_NORM_SHARE = 8192 };
 static inline size_t px_norm_partials(size_t count)
 {
@@ -505,15 +507,21 @@ static inline size_t px_norm_partials(size_t count)
     if (blocks < 1) return 1;
     return blocks < PX_NORM_BLOCKS_MAX ? blocks : (size_t)PX_NORM_BLOCKS_MAX;
 }
-cudaError_t px_launch_update_norm(double *partial, const float *gradients, size_t count, cudaStream_t stream);
-cudaError_t px_launch_update_decide(px_device_metrics *metrics, const double *partial, size_t partials,
-                                    const px_update_scalars *scalars, double clip, cudaStream_t stream);
+typedef struct px_norm_args {
+    const float *gradients;
+    double *partial;
+    px_device_metrics *metrics;
+    const px_update_scalars *scalars;
+    size_t count;
+    double clip;
+} px_norm_args;
+cudaError_t px_launch_update_norm(const px_norm_args *args, cudaStream_t stream);
 
 /* The optimiser's step (optimizer_step.h) over the flat buffers, each [count], at the rate lr * the span's factor, from
  * g = clip_factor * gradients: g += decay w, or where decay is decoupled w -= lr decay w before it. Then average +=
  * average_weight * (w - average) where average is not NULL, and weights_bf16 = bf16(w) where not NULL. Nothing but the
- * gradients changes where metrics.skip; gradients are cleared in every case, but for floats [kept_begin, kept_end),
- * which the next step writes before it adds to them. Unused moments are NULL. */
+ * gradients changes where metrics.skip; gradients are cleared in every case (only where they are not zero: most rows of
+ * a table are), but for floats [kept_begin, kept_end), which the next step writes before it adds to them. Unused moments are NULL. */
 typedef struct px_update_args {
     float *weights, *gradients, *moment1, *moment2, *average;
     px_bf16 *weights_bf16;

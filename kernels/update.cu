@@ -1,50 +1,63 @@
 /* Phase update on the GPU: global norm, decision, optimiser step. Nothing is read by the host between them.
  *
- * Three launches over the one flat buffer, replayed as a graph: squares summed per block in double; one block adds the
- * partial sums, finds the clip factor and whether the step is finite; then one pass reads and writes everything that
- * the optimiser owns and clears those gradients that the next step adds to. Learning rate, step and decision live in
- * device memory. */
+ * Two launches over the one flat buffer, replayed as a graph: squares summed per block in double, of which the block
+ * that ends last adds the partial sums, finds the clip factor and whether the step is finite; then one pass reads and
+ * writes everything that the optimiser owns and clears those gradients that the next step adds to. Learning rate, step
+ * and decision live in device memory. */
 #include "device.h"
 
 namespace
 {
 
-template <bool ALIGNED>
-__global__ void __launch_bounds__(256) update_norm_kernel(double *partial, const float *gradients, size_t count)
+enum { NORM_THREADS = 256 };
+
+/* A block's share of the squares. */
+template <bool ALIGNED> __device__ __forceinline__ double squares(const px_norm_args &a, double *scratch)
 {
-    PX_SHARED(double, scratch, [PX_WARP]);
     double sum = 0;
-    const size_t stride = static_cast<size_t>(gridDim.x) * blockDim.x * 4;
+    const size_t stride = static_cast<size_t>(gridDim.x) * NORM_THREADS * 4;
     /* some reads are on their way while others are added; the order stays */
 #pragma unroll 4
-    for (size_t at = (static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 4; at < count; at += stride) {
-        const float4 g = load_quad<ALIGNED>(gradients + at, count - at < 4 ? static_cast<int>(count - at) : 4);
+    for (size_t at = (static_cast<size_t>(blockIdx.x) * NORM_THREADS + threadIdx.x) * 4; at < a.count; at += stride) {
+        const float4 g = load_quad<ALIGNED>(a.gradients + at, a.count - at < 4 ? static_cast<int>(a.count - at) : 4);
         const double x = g.x, y = g.y, z = g.z, w = g.w;
         sum += (x * x + y * y) + (z * z + w * w);
     }
-    sum = block_reduce<op_sum>(sum, scratch, 0.0);
-    if (threadIdx.x == 0) partial[blockIdx.x] = sum;
+    return block_reduce<op_sum>(sum, scratch, 0.0);
 }
 
-__global__ void __launch_bounds__(256) update_decide_kernel(px_device_metrics *metrics, const double *partial,
-                                                            int partials, const px_update_scalars *scalars, double clip)
+__device__ __forceinline__ void decide(const px_norm_args &a, double norm)
 {
-    PX_SHARED(double, scratch, [PX_WARP]);
-    double sum = 0;
-    for (int k = static_cast<int>(threadIdx.x); k < partials; k += static_cast<int>(blockDim.x)) sum += partial[k];
-    sum = block_reduce<op_sum>(sum, scratch, 0.0);
-    if (threadIdx.x != 0) return;
-    const double norm = sqrt(sum);
+    px_device_metrics *metrics = a.metrics;
     if (metrics->bad_step < 0 && !(isfinite(norm) && isfinite(metrics->step_loss))) {
-        metrics->bad_step = static_cast<int64_t>(scalars->step);
+        metrics->bad_step = static_cast<int64_t>(a.scalars->step);
         metrics->bad_norm = norm;
     }
     const int skip = metrics->bad_step >= 0;
     metrics->grad_norm = norm;
-    metrics->clip_factor = clip > 0 && norm > clip ? static_cast<float>(clip / norm) : 1.0f;
+    metrics->clip_factor = a.clip > 0 && norm > a.clip ? static_cast<float>(a.clip / norm) : 1.0f;
     metrics->skip = skip;
     metrics->updates += !skip;
     metrics->step_loss = 0;
+}
+
+template <bool ALIGNED> __global__ void __launch_bounds__(NORM_THREADS) update_norm_kernel(const px_norm_args a)
+{
+    PX_SHARED(double, scratch, [PX_WARP]);
+    PX_SHARED(unsigned, ended, [1]);
+    double sum = squares<ALIGNED>(a, scratch);
+    if (threadIdx.x == 0) {
+        a.partial[blockIdx.x] = sum;
+        ended[0] = counter_next(&a.metrics->ended);
+    }
+    __syncthreads(); /* the number is there, and with the last one all partial sums */
+    if (ended[0] + 1 < gridDim.x) return;
+    sum = 0;
+    for (unsigned k = threadIdx.x; k < gridDim.x; k += NORM_THREADS) sum += load_shared_by_blocks(a.partial + k);
+    sum = block_reduce<op_sum>(sum, scratch, 0.0);
+    if (threadIdx.x != 0) return;
+    decide(a, sqrt(sum));
+    a.metrics->ended = 0;
 }
 
 /* The optimiser's constants, rounded once. */
@@ -99,6 +112,12 @@ __device__ __forceinline__ float rate_factor(const px_rate_spans &rates, size_t 
     return rates.span[i].factor;
 }
 
+/* All bits of it. */
+__device__ __forceinline__ bool is_zero(float4 v)
+{
+    return (__float_as_uint(v.x) | __float_as_uint(v.y) | __float_as_uint(v.z) | __float_as_uint(v.w)) == 0;
+}
+
 template <px_optimizer KIND, bool ALIGNED>
 __global__ void __launch_bounds__(256) update_apply_kernel(const px_update_args a, const constants c)
 {
@@ -118,7 +137,7 @@ __global__ void __launch_bounds__(256) update_apply_kernel(const px_update_args 
     if (SECOND)
         v = whole ? load_once(reinterpret_cast<const float4 *>(a.moment2 + at))
                   : load_quad<ALIGNED>(a.moment2 + at, count);
-    if (at < a.kept_begin || at >= a.kept_end) store_quad<ALIGNED>(a.gradients + at, zero, count);
+    if ((at < a.kept_begin || at >= a.kept_end) && !is_zero(g)) store_quad<ALIGNED>(a.gradients + at, zero, count);
     if (a.metrics->skip) return;
     step_numbers s;
     static_cast<constants &>(s) = c;
@@ -166,20 +185,12 @@ template <px_optimizer KIND> cudaError_t launch_apply(const px_update_args &a, c
 
 } // namespace
 
-extern "C" cudaError_t px_launch_update_norm(double *partial, const float *gradients, size_t count, cudaStream_t stream)
+extern "C" cudaError_t px_launch_update_norm(const px_norm_args *args, cudaStream_t stream)
 {
     /* at most 1,024 blocks of 256 with 8 quads and more each: few enough partial sums for one block to add */
-    const unsigned blocks = static_cast<unsigned>(px_norm_partials(count));
-    return PX_SWITCH(px_aligned(gradients, sizeof(float), 4), ALIGNED,
-                     PX_LAUNCH(update_norm_kernel<ALIGNED>, blocks, 256, 0, stream, partial, gradients, count));
-}
-
-extern "C" cudaError_t px_launch_update_decide(px_device_metrics *metrics, const double *partial, size_t partials,
-                                               const px_update_scalars *scalars, double clip, cudaStream_t stream)
-{
-    if (partials > PX_NORM_BLOCKS_MAX) return cudaErrorInvalidValue;
-    return PX_LAUNCH(update_decide_kernel, 1, 256, 0, stream, metrics, partial, static_cast<int>(partials), scalars,
-                     clip);
+    const unsigned blocks = static_cast<unsigned>(px_norm_partials(args->count));
+    return PX_SWITCH(px_aligned(args->gradients, sizeof(float), 4), ALIGNED,
+                     PX_LAUNCH(update_norm_kernel<ALIGNED>, blocks, NORM_THREADS, 0, stream, *args));
 }
 
 extern "C" cudaError_t px_launch_update_apply(const px_update_args *args, cudaStream_t stream)

@@ -13,6 +13,7 @@ typedef struct sizes {
     int tied, projected;
     double parameters, output;       /* in all; of the output layer, biases included */
     double head_flops, head_weights; /* products of one token in the output layer, forward; weights that they read */
+    double logits;                   /* of one token */
 } sizes;
 
 /* The output layer: the projection where there is one, and W_hq. */
@@ -21,6 +22,7 @@ static void count_softmax(sizes *s)
     const double width = s->tied ? s->d : s->h, projection = s->projected ? s->h * s->d : 0;
     s->head_weights = width * s->V + projection;
     s->head_flops = 2 * s->head_weights;
+    s->logits = s->V;
     s->output = (s->tied ? 0 : s->h * s->V) + projection + s->V;
 }
 
@@ -29,11 +31,13 @@ static void count_adaptive(sizes *s, const px_model_config *model, const double 
 {
     s->head_weights = s->h * px_cutoffs_head_rows(&model->cutoffs);
     s->head_flops = 2 * s->head_weights;
+    s->logits = px_cutoffs_head_rows(&model->cutoffs);
     for (int32_t i = 0; i < model->cutoffs.count; i++) {
         const px_cluster cluster = px_cutoffs_cluster(&model->cutoffs, model->vocab, model->hidden, i);
         const double weights = cluster.width * (s->h + cluster.end - cluster.begin);
         s->head_weights += weights;
         s->head_flops += 2 * weights * share[i];
+        s->logits += (cluster.end - cluster.begin) * share[i];
     }
     s->output = s->head_weights;
 }
@@ -159,6 +163,14 @@ void px_count_train(const px_model_config *model, const double *share, const px_
         4 * (rows * s.g + 2 * rows * input_width(&s) + (s.d > 0 ? 3 * s.d * s.g + rows * s.d : 0));
     bytes[PX_PHASE_UPDATE] = s.parameters * update_bytes(optimizer);
     count->dependent_steps = s.L * (2 * s.T - 1);
+    total(count);
+}
+
+void px_count_logits(const px_model_config *model, const double *share, int training, int bytes, px_work_count *count)
+{
+    if (count->phase_bytes[PX_PHASE_HEAD] == 0) return;
+    const sizes s = sizes_of(model, share, 1, 1);
+    count->phase_bytes[PX_PHASE_HEAD] += count->tokens * s.logits * bytes * (training ? 5 : 2);
     total(count);
 }
 

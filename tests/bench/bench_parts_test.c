@@ -96,6 +96,27 @@ static void the_count_of_parameters_in_the_update_is_the_tables(void **state)
     }
 }
 
+/* On a GPU: 12 rows of 50, in bf16 written, read, written as gradients, and read twice; no other phase has any. */
+static void logits_that_leave_a_gpus_caches_are_counted_by_hand(void **state)
+{
+    px_work_count with, without;
+    px_model_config model = model_of(0, 30, 1, 50);
+    px_optimizer_config optimizer = {.kind = PX_SGD};
+    px_count_train(&model, NULL, &optimizer, 3, 4, &without);
+    with = without;
+    px_count_logits(&model, NULL, 1, 2, &with);
+    assert_true(with.bytes - without.bytes == 12.0 * 50 * 2 * 5);
+    assert_true(with.phase_bytes[PX_PHASE_HEAD] - without.phase_bytes[PX_PHASE_HEAD] == 12.0 * 50 * 2 * 5);
+    px_count_decode(&model, 3, &without);
+    with = without;
+    px_count_logits(&model, NULL, 0, 4, &with);
+    assert_true(with.bytes - without.bytes == 3.0 * 50 * 4 * 2);
+    px_count_phase(&model, NULL, &optimizer, 3, 4, PX_PHASE_UPDATE, &without);
+    with = without;
+    px_count_logits(&model, NULL, 1, 2, &with);
+    assert_true(with.bytes == without.bytes);
+}
+
 static void evaluation_counts_a_third_of_the_head_and_no_update(void **state)
 {
     px_work_count train, evaluate;
@@ -402,6 +423,7 @@ int main(void)
         cmocka_unit_test(flops_of_tied_embeddings_with_a_projection_are_counted_by_hand),
         cmocka_unit_test(an_adaptive_output_layer_counts_a_cluster_for_its_share_of_the_tokens),
         cmocka_unit_test(the_count_of_parameters_in_the_update_is_the_tables),
+        cmocka_unit_test(logits_that_leave_a_gpus_caches_are_counted_by_hand),
         cmocka_unit_test(evaluation_counts_a_third_of_the_head_and_no_update),
         cmocka_unit_test(weights_that_evaluation_and_decoding_read_are_counted_by_hand),
         cmocka_unit_test(a_range_doubles_and_ends_at_its_end),

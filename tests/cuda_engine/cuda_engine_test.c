@@ -474,6 +474,23 @@ static size_t nodes_beside_the_steps(const px_engine *engine)
     return beside;
 }
 
+/* One stream, one layer: embedding with the states, product, cell, product, softmax, and the draw with
+ * the states. */
+static void a_drawn_token_takes_six_nodes(void **state)
+{
+    const px_engine_shape shape = {.n = 1, .T = 8, .seed = SEED};
+    const px_draw draw = {.temperature = 1, .top_p = 1};
+    px_case c = characters;
+    px_engine *engine;
+    int32_t token = 1, drawn[PX_DECODE_TOKENS_MAX];
+    c.model.hidden = 16;
+    PX_CHECK(px_cuda_ops.create(&c.model, &c.optimizer, &shape, 0, &engine));
+    PX_CHECK(px_cuda_ops.decode(engine, &token, NULL, 1, &draw, PX_DECODE_TOKENS_MAX, drawn));
+    const void *graph = px_cuda_self(engine)->graph[0].exec;
+    assert_int_equal(px_fake_nodes(graph, NULL, 0), 6 * PX_DECODE_TOKENS_MAX);
+    px_engine_destroy(engine);
+}
+
 /* In a graph of its own: a copy or a fill is a node that a kernel could have been. The window's own bytes come in one
  * copy before it. */
 static void a_small_vocabularys_window_has_few_nodes_beside_its_steps(void **state)
@@ -492,6 +509,7 @@ static void a_small_vocabularys_window_has_few_nodes_beside_its_steps(void **sta
         PX_CHECK(px_cuda_ops.create(&c.model, &c.optimizer, &shape, 0, &engine));
         print_message("%s, V=28, one layer:\n", px_precision_name(precision[i]));
         assert_int_equal(nodes_beside_the_steps(engine), 11);
+        assert_int_equal(px_fake_nodes(px_cuda_self(engine)->update_graph, NULL, 0), 2); /* norm, step */
         px_engine_destroy(engine);
         c.model.cell = PX_CELL_LSTM, c.model.layers = 2, c.model.hidden = 64;
         PX_CHECK(px_cuda_ops.create(&c.model, &c.optimizer, &shape, 0, &engine));
@@ -1084,6 +1102,7 @@ int main(void)
         TEST(lazy_streams_in_any_order_give_the_same_bits_as_eager_ones),
         TEST(a_wait_that_is_left_out_is_caught),
         TEST(a_window_is_captured_once_per_shape_and_replayed),
+        TEST(a_drawn_token_takes_six_nodes),
         TEST(a_small_vocabularys_window_has_few_nodes_beside_its_steps),
         TEST(the_cache_of_graphs_forgets_the_oldest_and_stays_right),
         TEST(windows_of_random_lengths_are_captured_once_each),

@@ -56,13 +56,18 @@ std::vector<int32_t> kernel_draws(const std::vector<float> &p, int V, const px_d
     array<float> probabilities(p);
     array<int32_t> tokens(std::vector<int32_t>(ROWS, -7)), drawn(std::vector<int32_t>(ROWS, -7));
     array<uint8_t> reset(std::vector<uint8_t>(ROWS, 1));
+    const std::vector<float> state = numbers(300, 1, 32);
+    array<float> from(state), to(state.size());
     scalar<px_draw> d_draw(draw);
-    const px_draw_args a = {probabilities, d_draw, tokens, drawn, reset, ROWS, V, STREAM, STEP};
+    px_draw_args a = {probabilities, d_draw, tokens, drawn, reset, ROWS, V, STREAM, STEP, {}};
+    a.states.copy[0] = {to, from, nullptr};
+    a.states.copies = 1, a.states.count = state.size();
     LAUNCHED(px_launch_draw(&a, nullptr));
     std::vector<int32_t> got = drawn.read(), next = got;
     for (int32_t &id : next) id = id < 0 ? 0 : id;
     expect_same("the next input", tokens.read(), next);
     expect_same("marks", reset.read(), std::vector<uint8_t>(ROWS, 0));
+    expect_same("states taken along", to.read(), state);
     return got;
 }
 

@@ -26,13 +26,13 @@ void update_norm_is_that_of_all_elements(void **)
             array<double> partial(px_norm_partials(s.count));
             scalar<px_device_metrics> metrics(clean_metrics());
             scalar<px_update_scalars> scalars({4, 0.1, 0, 1, 1});
-            LAUNCHED(px_launch_update_norm(partial, d_g, s.count, nullptr));
-            LAUNCHED(px_launch_update_decide(metrics, partial, px_norm_partials(s.count), scalars, 0.5, nullptr));
+            const px_norm_args a = {d_g, partial, metrics, scalars, s.count, 0.5};
+            LAUNCHED(px_launch_update_norm(&a, nullptr));
             const px_device_metrics m = metrics.get();
             const double norm = std::sqrt(sum);
             assert_true(std::fabs(m.grad_norm - norm) <= 1e-13 * norm);
             assert_true(m.clip_factor == static_cast<float>(norm > 0.5 ? 0.5 / m.grad_norm : 1.0));
-            assert_true(m.skip == 0 && m.updates == 1 && m.bad_step == -1 && m.step_loss == 0);
+            assert_true(m.skip == 0 && m.updates == 1 && m.bad_step == -1 && m.step_loss == 0 && m.ended == 0);
             return std::vector<float>(1, static_cast<float>(m.grad_norm));
         });
 }
@@ -40,31 +40,34 @@ void update_norm_is_that_of_all_elements(void **)
 void update_decides_to_clip_to_skip_and_to_remember(void **)
 {
     const struct {
-        double partial, loss, clip;
+        float gradient;
+        double loss, clip;
         float factor;
         int skip;
-    } rows[] = {{9, 1, 0, 1, 0},   {9, 1, 3, 1, 0},        {16, 1, 2, 0.5f, 0}, {0, 1, 1, 1, 0},
-                {NAN, 1, 1, 1, 1}, {INFINITY, 1, 1, 0, 1}, {4, NAN, 0, 1, 1},   {4, INFINITY, 0, 1, 1}};
+    } rows[] = {{3, 1, 0, 1, 0},   {3, 1, 3, 1, 0},        {4, 1, 2, 0.5f, 0}, {0, 1, 1, 1, 0},
+                {NAN, 1, 1, 1, 1}, {INFINITY, 1, 1, 0, 1}, {2, NAN, 0, 1, 1},  {2, INFINITY, 0, 1, 1}};
     for (const auto &r : rows)
         on_every_schedule([&] {
             px_device_metrics start = clean_metrics();
             start.updates = 5, start.step_loss = r.loss, start.loss_sum = 7;
             scalar<px_device_metrics> metrics(start);
             scalar<px_update_scalars> scalars({12, 0.1, 0, 1, 1});
-            array<double> partial(std::vector<double>{r.partial});
-            LAUNCHED(px_launch_update_decide(metrics, partial, 1, scalars, r.clip, nullptr));
+            array<float> gradient(std::vector<float>{r.gradient});
+            array<double> partial(1);
+            const px_norm_args a = {gradient, partial, metrics, scalars, 1, r.clip};
+            LAUNCHED(px_launch_update_norm(&a, nullptr));
             px_device_metrics m = metrics.get();
             assert_int_equal(m.skip, r.skip);
             assert_int_equal(m.updates, r.skip ? 5 : 6);
             assert_int_equal(m.bad_step, r.skip ? 12 : -1);
-            if (!r.skip) assert_true(m.clip_factor == r.factor && m.grad_norm == std::sqrt(r.partial));
+            if (!r.skip) assert_true(m.clip_factor == r.factor && m.grad_norm == r.gradient);
             assert_true(m.step_loss == 0 && m.loss_sum == 7);
             if (!r.skip) return std::vector<float>();
             /* a later, healthy step is skipped too and does not change what is remembered */
             const double norm = m.bad_norm;
-            partial.write({4.0});
+            gradient.write({2.0f});
             scalars.write({{13, 0.1, 0, 1, 1}});
-            LAUNCHED(px_launch_update_decide(metrics, partial, 1, scalars, r.clip, nullptr));
+            LAUNCHED(px_launch_update_norm(&a, nullptr));
             m = metrics.get();
             assert_true(m.skip == 1 && m.updates == 5 && m.bad_step == 12 && m.grad_norm == 2);
             assert_true(std::memcmp(&m.bad_norm, &norm, sizeof norm) == 0);

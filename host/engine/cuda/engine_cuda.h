@@ -177,7 +177,8 @@ px_status px_cuda_recurrence_backward(px_cuda *engine, px_cuda_shape shape, int3
 px_status px_cuda_head(px_cuda *engine, px_cuda_shape shape);
 /* Probabilities of n rows to the host; waits. */
 px_status px_cuda_head_probabilities(px_cuda *engine, int32_t n, float *probabilities);
-/* Row `step` of buffers.drawn, from the state that a window of one step has left; the tokens become the next input. */
+/* Row `step` of buffers.drawn, from the state that a window of one step has left; the tokens become the next input,
+ * and the states are carried on. */
 px_status px_cuda_head_draw(px_cuda *engine, int32_t n, int32_t step);
 px_status px_cuda_update_enqueue(px_cuda *engine);
 

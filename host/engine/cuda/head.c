@@ -82,15 +82,16 @@ px_status px_cuda_head_draw(px_cuda *engine, int32_t n, int32_t step)
     const px_cuda_buffers *b = &engine->b;
     for (int32_t from = 0; from < n; from += plan->next_rows) {
         const int32_t rows = n - from < plan->next_rows ? n - from : plan->next_rows;
-        const px_draw_args args = {.probabilities = b->probabilities,
-                                   .draw = b->window.draw,
-                                   .tokens = b->window.tokens + from,
-                                   .drawn = b->drawn + (size_t)step * (size_t)n + (size_t)from,
-                                   .reset = b->window.reset + from,
-                                   .rows = rows,
-                                   .V = plan->V,
-                                   .first_stream = from,
-                                   .step = step};
+        px_draw_args args = {.probabilities = b->probabilities,
+                             .draw = b->window.draw,
+                             .tokens = b->window.tokens + from,
+                             .drawn = b->drawn + (size_t)step * (size_t)n + (size_t)from,
+                             .reset = b->window.reset + from,
+                             .rows = rows,
+                             .V = plan->V,
+                             .first_stream = from,
+                             .step = step};
+        if (from == 0) args.states = px_cuda_states_out(engine, (px_cuda_shape){PX_CUDA_DECODE, 1, n, 0, 0});
         PX_TRY(ops_of(engine)->probabilities(engine, n, from, rows));
         PX_CUDA(px_launch_draw(&args, engine->compute));
     }

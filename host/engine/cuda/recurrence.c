@@ -53,7 +53,8 @@ px_status px_cuda_recurrence_forward(px_cuda *engine, px_cuda_shape shape)
         PX_TRY(input_products(engine, shape, l));
         PX_TRY(plan->variant->forward(engine, shape, l, w_hh_of(engine, shape.mode, l)));
     }
-    if (shape.mode == PX_CUDA_TRAIN) return PX_OK; /* states go out with what follows the way back */
+    /* states go out with what follows the way back, or with the token that is drawn */
+    if (shape.mode == PX_CUDA_TRAIN || shape.mode == PX_CUDA_DECODE) return PX_OK;
     const px_state_copies states = px_cuda_states_out(engine, shape);
     PX_CUDA(px_launch_recurrence_states(&states, engine->compute));
     return PX_OK;

@@ -15,9 +15,9 @@ px_status px_cuda_update_enqueue(px_cuda *engine)
     const px_cuda_plan *plan = &engine->plan;
     const px_cuda_buffers *b = &engine->b;
     size_t count = plan->table.count;
-    PX_CUDA(px_launch_update_norm(b->norm_partial, b->gradients, count, engine->compute));
-    PX_CUDA(px_launch_update_decide(b->metrics, b->norm_partial, px_norm_partials(count), b->update_scalars,
-                                    plan->optimizer.clip, engine->compute));
+    const px_norm_args norm = {b->gradients,      b->norm_partial, b->metrics,
+                               b->update_scalars, count,           plan->optimizer.clip};
+    PX_CUDA(px_launch_update_norm(&norm, engine->compute));
     px_update_args args = {
         .weights = b->weights,
         .gradients = b->gradients,

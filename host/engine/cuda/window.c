@@ -77,7 +77,7 @@ static px_status enqueue_phases(px_cuda *engine, px_cuda_shape shape, int first,
 /* Each step reads the tokens that the one before has drawn. */
 static px_status enqueue_decode(px_cuda *engine, px_cuda_shape shape)
 {
-    const px_cuda_shape one = {PX_CUDA_NEXT, 1, shape.n, 0, 0};
+    const px_cuda_shape one = {PX_CUDA_DECODE, 1, shape.n, 0, 0};
     for (int32_t k = 0; k < shape.T; k++) {
         PX_TRY(px_cuda_embed_forward(engine, one));
         PX_TRY(px_cuda_recurrence_forward(engine, one));

@@ -18,7 +18,12 @@ ready norm(size_t count, size_t shift)
     const std::vector<float> g = numbers(count, 1, 1);
     auto d_g = std::make_shared<array<float>>(g, shift);
     auto partial = std::make_shared<array<double>>(px_norm_partials(count));
-    const auto launch = [=] { return px_launch_update_norm(*partial, *d_g, count, nullptr); };
+    auto metrics = std::make_shared<scalar<px_device_metrics>>(px_device_metrics{});
+    auto scalars = std::make_shared<scalar<px_update_scalars>>(px_update_scalars{});
+    const auto launch = [=] {
+        const px_norm_args a = {*d_g, *partial, *metrics, *scalars, count, 0};
+        return px_launch_update_norm(&a, nullptr);
+    };
     const auto check = [=] {
         verdict v;
         double want = 0, got = 0;

@@ -532,6 +532,13 @@ void counter_add(unsigned *counter)
     ++*counter;
 }
 
+unsigned counter_next(unsigned *counter)
+{
+    order_acquire(counter);
+    order_release(counter);
+    return (*counter)++;
+}
+
 unsigned counter_read(const unsigned *counter)
 {
     order_acquire(const_cast<unsigned *>(counter));

@@ -55,6 +55,7 @@ void barrier(const place *where);
 void pause(); /* others run first: for loops that wait for another block */
 /* A counter in device memory: release and acquire (device.h). */
 void counter_add(unsigned *counter);
+unsigned counter_next(unsigned *counter); /* and returns what it was */
 unsigned counter_read(const unsigned *counter);
 /* The launch ends here with an error: what the thread had waited for in vain. */
 void trap();
