@@ -46,7 +46,10 @@ set(CPACK_STRIP_FILES ON)
 set(CPACK_SYSTEM_NAME ${CMAKE_SYSTEM_PROCESSOR}-linux)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "libc6 (>= 2.31), zlib1g (>= 1:1.2.11), libzstd1 (>= 1.4.8), libtinfo6 (>= 6.2)")
+# scripts/package_build.sh says what the files need of Debian: CPack's own reading fails at libcublas, which no package has
+if(NOT CPACK_DEBIAN_PACKAGE_DEPENDS)
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+endif()
 # what dpkg is told of libperplex; older versions of CPack would write scripts that lintian holds for errors
 set(px_soname ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 file(WRITE ${CMAKE_BINARY_DIR}/debian/shlibs "libperplex ${px_soname} perplex (>= ${px_soname}), perplex (<< ${px_soname}.99)\n")

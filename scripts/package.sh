@@ -97,6 +97,7 @@ else
     cp "$work/build/out"/* "$out"
 fi
 cd "$out"
+shopt -s nullglob # no .deb where there is no dpkg
 sha256sum "$archive" "perplex-$version-"*.tar.gz "perplex_${version}_"*.deb >SHA256SUMS
 echo "== $out"
 cat SHA256SUMS

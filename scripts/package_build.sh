@@ -37,6 +37,8 @@ cmake --build "$build" --parallel "$(nproc)"
 } >"$papers/copyright"
 
 # ---- what they ask of the C library
+# elves_of STAGE: the files of an installation that a loader reads
+elves_of() { find "$1" -type f \( -perm -u+x -o -name '*.so*' \) -exec sh -c 'head -c 4 "$1" | grep -q ELF' - {} \; -print | sort; }
 # newest_glibc FILE: "2.31"
 newest_glibc() { objdump -T "$1" | grep -oE 'GLIBC_[0-9.]+' | cut -d _ -f 2 | sort -Vu | tail -n 1; }
 cmake --install "$build" --prefix "$PWD/../stage" --strip >/dev/null
@@ -47,11 +49,28 @@ while read -r file; do
         echo "package_build.sh: $file: asks for GLIBC_$newest; no symbol may be newer than GLIBC_$PERPLEX_GLIBC" >&2
         exit 1
     fi
-done < <(find "$PWD/../stage" -type f \( -perm -u+x -o -name '*.so*' \) -exec sh -c 'head -c 4 "$1" | grep -q ELF' - {} \; -print | sort)
+done < <(elves_of "$PWD/../stage")
+
+# depends_of ROOT: the packages of this Debian that an installation below ROOT/usr asks for, in the versions that have the symbols
+# which it uses. ROOT/DEBIAN makes it known as a package, whose own libraries need none; a toolkit's cuBLAS has none.
+depends_of() {
+    mkdir -p "$1/DEBIAN" "$1/debian"
+    printf 'Source: perplex\n\nPackage: perplex\nArchitecture: any\n' >"$1/debian/control"
+    elves_of "$1/usr" | (cd "$1" && xargs dpkg-shlibdeps -O --ignore-missing-info -S"$1" -l"$PX_CUDA/lib64") | sed -n 's/^shlibs:Depends=//p'
+}
 
 # ---- packing: the .deb leaves zlib, zstd and tinfo to Debian, whose dpkg and bash have them anyway
 (cd "$build" && cpack -G TGZ)
 cmake -S . -B "$build" -DPERPLEX_BUNDLE=PRIVATE >/dev/null
 cmake --build "$build" --parallel "$(nproc)" >/dev/null
-(cd "$build" && cpack -G DEB)
+if command -v dpkg-shlibdeps >/dev/null; then
+    root=$(cd .. && pwd)/root
+    cmake --install "$build" --prefix "$root/usr" --strip >/dev/null
+    depends=$(depends_of "$root")
+    echo "depends: ${depends:?package_build.sh: dpkg-shlibdeps names no package}"
+    cmake -S . -B "$build" -DCPACK_DEBIAN_PACKAGE_DEPENDS="$depends" >/dev/null
+    (cd "$build" && cpack -G DEB)
+else
+    echo "package_build.sh: no .deb: dpkg-shlibdeps, which reads what it depends on, is not here (Debian: dpkg-dev)" >&2
+fi
 rm -rf "$out/_CPack_Packages"

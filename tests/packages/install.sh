@@ -49,6 +49,14 @@ else echo "SKIP: packages_install: no CUDA engine in the packages (PERPLEX_TEST_
 must "each library that went along has its licence" bash -c 'for library in "$1"/lib/perplex/lib*.so*; do :; done; [ "$(ls "$1/share/doc/perplex/licences" | wc -l)" -ge "$(ls "$1"/lib/perplex/lib*.so* | wc -l)" ]' - "$TREE"
 
 # ---- the .deb
+mkdir "$WORK/deb"
+dpkg-deb -x "$DEB" "$WORK/deb"
+dpkg-deb -f "$DEB" Depends | tr ',' '\n' | sed 's/^ *//' >"$OUT"
+newest=$(TREE=$WORK/deb/usr newest_glibc)
+asked=$(sed -nE 's/^libc6 \(>= ([0-9.]+)\)$/\1/p' "$OUT")
+must "it depends on a C library that has what its files ask for ($newest)" test "$(printf '%s\n' "${newest#GLIBC_}" "$asked" | sort -V | tail -n 1)" = "$asked"
+for name in libtinfo6 libzstd1 zlib1g; do must "it depends on $name, in a version" grep -q "^$name (>= " "$OUT"; done
+must "and on nothing that lies in it" bash -c '! grep -E "cjson|utf8proc|xxhash|protobuf|isal|cublas" "$1"' - "$OUT"
 if command -v lintian >/dev/null; then
     attempt lintian --allow-root --fail-on error "$DEB"
     must "lintian finds no error" ended 0
