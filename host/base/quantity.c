@@ -1,7 +1,9 @@
 /* Numbers for people: see quantity.h. */
 #include "quantity.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 const char *px_text_count(char buffer[32], long long value)
 {
@@ -44,6 +46,7 @@ const char *px_text_seconds(char buffer[32], double seconds)
 
 const char *px_text_perplexity(char buffer[32], double value)
 {
+    if (isnan(value)) return strcpy(buffer, "nan"); /* printf would show its sign, which means nothing */
     snprintf(buffer, 32, value < 100 ? "%.4f" : value < 1e6 ? "%.2f" : "%.3g", value);
     return buffer;
 }

@@ -101,6 +101,7 @@ static px_status check_out(const px_command_line *line, const bench_flags *flags
 {
     static const char *const names[] = {"bench.json", "bench.csv", "bench.md"}, *const endings[] = {"gp", "svg", "png"};
     char path[PATH_MAX];
+    PX_TRY(px_output_check_folder("out", flags->out));
     for (size_t i = 0; flags->plot.count == 0 && i < sizeof names / sizeof names[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", flags->out, names[i]);
         PX_TRY(px_output_check(line, "out", path, PX_FLAG_OUT_FILE));

@@ -216,6 +216,7 @@ static px_status write_model(const px_command_line *line, const export_flags *fl
     if (!cell->torch)
         return px_fail(PX_ERR_ARGUMENT, "export: a model of --cell %s; torch.nn has no module of that kind",
                        cell->name);
+    PX_TRY(px_output_check_folder("out", flags->out));
     PX_TRY(settle_paths(flags->out, weights, card));
     PX_TRY(px_output_check(line, "out", weights, PX_FLAG_OUT_FILE));
     PX_TRY(px_output_check(line, "out", card, PX_FLAG_OUT_FILE));

@@ -390,14 +390,25 @@ static int has_word(const char *const *words, const char *word)
     return *words != NULL;
 }
 
+static px_status check_network_flags(const px_command_line *line, const ngram_flags *flags)
+{
+    static const char *const settings[] = {"device", "threads"}; /* n-grams are counted on the CPU, by one thread */
+    if (flags->model) return PX_OK;
+    if (flags->dynamic.rate) return px_fail(PX_ERR_ARGUMENT, "--dynamic: is for a network; name one by --model");
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        if (px_command_line_typed(line, settings[i]))
+            return px_fail(PX_ERR_ARGUMENT, "--%s: is for a network; name one by --model, or leave it out",
+                           settings[i]);
+    return PX_OK;
+}
+
 static px_status count_and_score(px_command_line *line, void *context)
 {
     const ngram_flags *flags = context;
     const px_config *given = line->config;
     ngram_job job = {.flags = flags};
     PX_TRY(px_dynamic_flags_check(&flags->dynamic));
-    if (flags->dynamic.rate && !flags->model)
-        return px_fail(PX_ERR_ARGUMENT, "--dynamic: is for a network; name one by --model");
+    PX_TRY(check_network_flags(line, flags));
     if (flags->json && flags->per_token && strcmp(flags->per_token, "-") == 0)
         return px_fail(PX_ERR_ARGUMENT,
                        "--per-token - and --json: both are for standard output; give --per-token FILE");

@@ -262,7 +262,13 @@ static px_status limit_time(const train_flags *flags, const px_train_hooks *hook
     px_time_limit limit;
     char text[32], line[256];
     PX_TRY(px_time_limit_find(flags->time_limit, flags->time_margin, hooks->comm->rank == 0, &limit));
-    if (limit.seconds <= 0) return PX_OK;
+    if (limit.seconds <= 0) {
+        /* no error: on clusters the same command has a limit in one partition and none in another */
+        if (flags->time_margin && hooks->comm->rank == 0)
+            px_note("--time-margin %.60s has no effect: there is no time limit (--time-limit, or a Slurm job's)",
+                    flags->time_margin);
+        return PX_OK;
+    }
     px_signals_stop_after(limit.seconds);
     snprintf(line, sizeof line, "time: stops with a checkpoint after %s (%s)", px_text_seconds(text, limit.seconds),
              limit.source);
@@ -402,7 +408,7 @@ int px_cmd_train(int argc, char **argv)
          "with --resume: k more for a run that has ended, by a new cosine"},
         {"time-limit", "TIME", PX_FLAG_STRING, &flags.time_limit, 0, 0,
          "stop with a checkpoint before 30m, 1:30:00, ... are over; or none"},
-        {"time-margin", "TIME", PX_FLAG_STRING, &flags.time_margin, 0, 0, "how long before"},
+        {"time-margin", "TIME", PX_FLAG_STRING, &flags.time_margin, 0, 0, "how long before that limit"},
         {"dry-run", NULL, PX_FLAG_SWITCH, &flags.dry_run, 0, 0,
          "print sizes, bytes and the predicted time per epoch; train nothing"},
         {"live", NULL, PX_FLAG_SWITCH, &flags.live, 0, 0, "draw curves, speed and the last sample in the terminal"},

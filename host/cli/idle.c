@@ -116,6 +116,11 @@ static const char *rollback(const px_config *c)
     return c->on_nan != PX_ON_NAN_ROLLBACK ? "it is for --on-nan rollback" : NULL;
 }
 
+static const char *invalid(const px_config *c)
+{
+    return c->corpus.text.level == PX_LEVEL_BYTE ? "at level byte bytes are read as they are" : NULL;
+}
+
 static const char *split(const px_config *c)
 {
     if (c->corpus.valid && c->corpus.test) return "beside --valid and --test all of --data is trained on";
@@ -148,6 +153,7 @@ static const struct {
     {"average-from", average_from},
     {"average-patience", average_patience},
     {"rollback-factor", rollback},
+    {"invalid", invalid},
     {"split", split},
 };
 

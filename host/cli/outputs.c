@@ -202,6 +202,13 @@ px_status px_output_check(const px_command_line *line, const char *flag, const c
     return status;
 }
 
+px_status px_output_check_folder(const char *flag, const char *folder)
+{
+    if (!px_run_folder_is_one(folder)) return PX_OK;
+    return px_fail(PX_ERR_ARGUMENT, "--%s %s: a run, whose folder holds its own files; give another folder", flag,
+                   folder);
+}
+
 px_status px_output_check_inputs(const px_command_line *line, const char *flag, const char *path)
 {
     target t = {.line = line, .flag = flag, .path = path};

@@ -15,6 +15,9 @@ px_status px_outputs_check(const px_command_line *line);
  * written. */
 px_status px_output_check(const px_command_line *line, const char *flag, const char *path, px_flag_kind kind);
 
+/* For a folder that several files go to: PX_ERR_ARGUMENT where it is a run. */
+px_status px_output_check_folder(const char *flag, const char *folder);
+
 /* Only against what is read: for the files of a new run, which may lie in the folder of an old one. */
 px_status px_output_check_inputs(const px_command_line *line, const char *flag, const char *path);
 

@@ -114,6 +114,11 @@ void px_progress_hook_training(void *context, const px_train_progress *step)
 void px_progress_describe_evaluation(const px_train_progress *step, int colour, char *text, size_t bytes)
 {
     char perplexity[32], count[32];
+    if (isnan(step->valid_loss)) {
+        snprintf(text, bytes, "epoch %lld, step %s: validation loss not a number (values overflowed); lower --lr",
+                 (long long)step->epoch, px_text_count(count, step->step));
+        return;
+    }
     snprintf(text, bytes, "epoch %lld, step %s: validation loss %.4f, perplexity %s%s%s%s", (long long)step->epoch,
              px_text_count(count, step->step), step->valid_loss, px_text_perplexity(perplexity, exp(step->valid_loss)),
              step->is_best && colour ? "\033[32m" : "", step->is_best ? " (best so far)" : "",

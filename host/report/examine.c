@@ -8,6 +8,7 @@
 #include "model_engine.h"
 #include "paths.h"
 #include "registry.h"
+#include "note.h"
 #include "run_text.h"
 #include "surprise.h"
 #include "text_sink.h"
@@ -303,7 +304,11 @@ static px_status examine_valid(px_text *out, const px_run_data *run, px_model_fi
     px_corpus corpus = {0};
     size_t keep = out->bytes;
     px_status status = open_text(run, model, options, &corpus);
-    if (status != PX_OK) return settle(status, out, keep, "surprise", title);
+    if (status != PX_OK) {
+        if (run->valid_tokens >= 2)
+            px_note("report: without the passages of the validation text: %s", px_error_message());
+        return settle(status, out, keep, "surprise", title);
+    }
     PX_TRY_GOTO(status, settle(examine_text(out, model, corpus.valid, options), out, keep, "surprise", title), done);
     keep = out->bytes;
     status = settle(px_lags_write(out, model, corpus.valid, options->progress, options->progress_context), out, keep,

@@ -48,12 +48,13 @@ static const char *const ON_NANS[] = {"stop", "rollback", NULL};
 
 const px_option px_options[] = {
     FILES("data", corpus.data, "texts one after the other, or a token file; - is standard input"),
-    FILES("valid", corpus.valid, "validation text; without it a part of --data, see --split"),
+    FILES("valid", corpus.valid, "validation text; without it a share of --data"),
     FILES("test", corpus.test, "test text, scored once, at the end"),
     ENUM("level", px_level_names, corpus.text.level, PX_GROUP_CORPUS, "what a token is; char: a Unicode code point"),
     ENUM("normalise", px_normalise_names, corpus.text.normalise, PX_GROUP_CORPUS,
          "letters: only a-z and single spaces are left"),
-    ENUM("invalid", px_invalid_names, corpus.text.invalid, PX_GROUP_CORPUS, "what to do with bytes that are not UTF-8"),
+    ENUM("invalid", px_invalid_names, corpus.text.invalid, PX_GROUP_CORPUS,
+         "levels char and word: what to do with bytes that are not UTF-8"),
     INT64("min-count", "k", corpus.min_count, 1, PX_GROUP_CORPUS, PX_RESUME_FIXED,
           "tokens seen less often become <unk>"),
     INT64("max-vocab", "k", corpus.max_vocab, 0, PX_GROUP_CORPUS, PX_RESUME_FIXED,

@@ -37,6 +37,7 @@ idle '--lr-factor 0.5' '--schedule step and plateau' --lr-factor 0.5 --schedule 
 idle '--average-from 2' '--average from' --average-from 2
 idle '--split 0.9,0.05,0.05' 'all of --data is trained on' --split 0.9,0.05,0.05 --valid text.txt --test text.txt
 idle 'the last share of --split, 0.05' '--split 0.95,0.05,0 trains on it' --test text.txt
+idle '--invalid replace' 'bytes are read as they are' --invalid replace
 idle '--warmup-steps 4' 'rises to the end' --warmup-steps 4
 idle '--vocabulary-from text' 'for --init-from' --vocabulary-from text
 idle '--init-scale 2' 'gives all weights' --hidden 24 --init-from model --init-scale 2
@@ -50,7 +51,12 @@ must "what a run's own file holds is not asked" test -z "$(grep '^warning: ' "$O
 run train --data text.txt --run works --hidden 8 --layers 2 --max-steps 4 --warmup-steps 2 --threads 1 --dropout-between 0.3 --optimizer momentum --momentum 0.5 --no-report
 must "flags that have an effect are not spoken of" test -z "$(grep '^warning: ' "$OUT")"
 
-# ---- eval, tokenize, info
+run train --data text.txt --run margin --hidden 8 --max-steps 2 --threads 1 --no-report --time-margin 5m --time-limit none
+must "a margin of no limit is said to be idle" grep -q '^note: --time-margin 5m has no effect: there is no time limit' "$ERR"
+
+# ---- eval, tokenize, info, ngram
+refuses "n-grams alone run on no device" 2 '--device: is for a network; name one by --model' ngram --data text.txt --device cpu
+refuses "nor with threads" 2 '--threads: is for a network; name one by --model' ngram --data text.txt --threads 2
 run eval --model model --data text.txt --dynamic 0.01 --steps 9
 must "eval: --steps has no effect beside --dynamic" grep -q '^note: --steps has no effect: .*--dynamic-steps' "$ERR"
 run eval --model model --data text.txt --lines --steps 9

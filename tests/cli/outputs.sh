@@ -26,6 +26,11 @@ refuses "export: the model itself" 2 'is read here' export --model $M --out $M
 ln -s ../model/best.safetensors model/alias.safetensors
 refuses "export: the model by another name" 2 'is read here' export --model model --out model/alias.safetensors
 rm model/alias.safetensors
+echo 'my own' >model/model.json
+refuses "export: into a run's folder" 2 '--out model: a run, .*give another folder' export --model model --out model
+must "a file of somebody's own there is left" test "$(cat model/model.json)" = 'my own'
+must "and nothing is written beside it" test ! -e model/model.safetensors
+rm model/model.json
 cp torch.json card.json
 refuses "export: a card in the place of the settings that are read" 2 'no such flag|is read here' export --model model --out card.safetensors --config card.json
 rm card.json
@@ -44,6 +49,7 @@ if "$PERPLEX" bench --help >/dev/null 2>&1; then
     cp text.txt measured/plots/phases.gp
     refuses "bench: a text that lies where the result goes" 2 'is read here' bench --data measured/bench.md --out measured
     refuses "bench: a text that lies where a plot goes" 2 'is read here' bench --data measured/plots/phases.gp --out measured
+    refuses "bench: into a run's folder" 2 '--out model: a run, .*give another folder' bench --out model
     refuses "bench: a folder cannot be standard output" 2 'standard output' bench --out -
     rm -r measured
 fi

@@ -102,6 +102,10 @@ must "the last good checkpoint is kept" test -f nan/last.safetensors
 run info nan/last.safetensors
 done_with "the last good checkpoint can be read" 0
 
+run train --data text.txt --run huge "${TINY[@]}" --optimizer sgd --lr 1e6 --clip 0 --nonlinearity relu --layers 3 --lr-scaling none --valid-every 1
+must "a validation loss that is none is said to be so" grep -q 'step 1: validation loss not a number (values overflowed); lower --lr$' "$OUT" "$ERR"
+must "and not printed" test "$(cat "$OUT" "$ERR" | grep -c ' -nan')" = 0
+
 # ---- standard input as training text
 run_with text.txt train --data - --run piped "${TINY[@]}"
 done_with "a text can come through a pipe" 0

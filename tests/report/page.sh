@@ -145,6 +145,8 @@ mv away.txt text.txt
 cp text.txt kept.txt
 tr 'a' 'e' <kept.txt >text.txt
 run report quiet
+done_with "a text that has changed does not hinder the curves" 0
+must "what the page lacks is said" grep -q '^note: report: without the passages of the validation text: .*text.txt: not the text' "$ERR"
 must "a text that has changed is not shown as the run's, also where it is as long" grep -q 'Not shown: .*text.txt: not the text that quiet was trained with' quiet/report.html
 (cat kept.txt; echo 'one more line') >text.txt
 run report quiet
