@@ -30,8 +30,9 @@ enum {
     SPIN_NS = 30000,     /* usually: as long as a sleeping thread takes to wake up */
     SPIN_LATE_NS = 3000, /* after a wait longer than LATE_NS */
     LATE_NS = 400000,
-    SPINS_A_LOOK = 32,    /* pauses between looks at the clock */
-    DISTURBED_MEMORY = 64 /* phases for which one late thread counts */
+    SPINS_A_LOOK = 32,        /* pauses between looks at the clock */
+    DISTURBED_TIMES = 20,     /* a late thread counts for so many times as long as it was waited for, */
+    DISTURBED_NS = 1000000000 /* but no longer than this: what is lost to waiting stays below 5 % */
 };
 
 typedef struct team_thread {
@@ -57,7 +58,7 @@ struct px_team {
     _Atomic(void *) context;
     _Atomic long count, grain, pieces;
     _Atomic int one_each, stop;
-    _Atomic int disturbed; /* counts down from DISTURBED_MEMORY */
+    _Atomic int64_t disturbed_until; /* by now_ns(); 0: not disturbed */
     int threads;
     team_thread *thread; /* [threads]; 0 is the caller's */
     team_ticket *ticket; /* [threads] */
@@ -102,6 +103,13 @@ static int spin_while(_Atomic uint32_t *word, uint32_t value, int64_t begin, int
     return 0;
 }
 
+/* At `now`, a thread came after a wait of `waited` ns. */
+static void disturb(px_team *team, int64_t now, int64_t waited)
+{
+    const int64_t ns = waited < DISTURBED_NS / DISTURBED_TIMES ? waited * DISTURBED_TIMES : DISTURBED_NS;
+    atomic_store_explicit(&team->disturbed_until, now + ns, memory_order_relaxed);
+}
+
 /* Waits until *word is no longer `value`: spins, then sleeps with *sleepers raised. *spin_ns follows how long it took.
  */
 static void wait_while(px_team *team, _Atomic uint32_t *word, uint32_t value, _Atomic int *sleepers, int64_t *spin_ns,
@@ -116,9 +124,9 @@ static void wait_while(px_team *team, _Atomic uint32_t *word, uint32_t value, _A
     atomic_fetch_add(sleepers, 1);
     while (atomic_load(word) == value) sleep_while(word, value);
     atomic_fetch_sub(sleepers, 1);
-    const int late = now_ns() - begin > LATE_NS;
-    *spin_ns = late ? SPIN_LATE_NS : SPIN_NS;
-    if (late && counts) atomic_store_explicit(&team->disturbed, DISTURBED_MEMORY, memory_order_relaxed);
+    const int64_t end = now_ns(), waited = end - begin;
+    *spin_ns = waited > LATE_NS ? SPIN_LATE_NS : SPIN_NS;
+    if (waited > LATE_NS && counts) disturb(team, end, waited);
 }
 
 /* The first piece of thread i's share. */
@@ -209,8 +217,8 @@ static void run(px_team *team, long count, long grain, int one_each, px_team_bod
  * more. */
 static void forget_disturbance(px_team *team)
 {
-    const int disturbed = atomic_load_explicit(&team->disturbed, memory_order_relaxed);
-    if (disturbed > 0) atomic_store_explicit(&team->disturbed, disturbed - 1, memory_order_relaxed);
+    const int64_t until = atomic_load_explicit(&team->disturbed_until, memory_order_relaxed);
+    if (until != 0 && now_ns() >= until) atomic_store_explicit(&team->disturbed_until, 0, memory_order_relaxed);
 }
 
 void px_team_for(px_team *team, long count, long grain, px_team_body body, void *context)
@@ -234,7 +242,10 @@ void px_team_together(px_team *team, int parts, px_team_body body, void *context
         run(team, parts, 1, 1, body, context);
 }
 
-int px_team_disturbed(const px_team *team) { return atomic_load_explicit(&team->disturbed, memory_order_relaxed) > 0; }
+int px_team_disturbed(const px_team *team)
+{
+    return atomic_load_explicit(&team->disturbed_until, memory_order_relaxed) != 0;
+}
 
 void px_team_meet(px_team *team, px_meeting *meeting, unsigned parts)
 {
