@@ -54,7 +54,7 @@ const px_option px_options[] = {
     ENUM("normalise", px_normalise_names, corpus.text.normalise, PX_GROUP_CORPUS,
          "letters: only a-z and single spaces are left"),
     ENUM("invalid", px_invalid_names, corpus.text.invalid, PX_GROUP_CORPUS,
-         "levels char and word: what to do with bytes that are not UTF-8"),
+         "char, word: what to do with bytes that are not UTF-8"),
     INT64("min-count", "k", corpus.min_count, 1, PX_GROUP_CORPUS, PX_RESUME_FIXED,
           "tokens seen less often become <unk>"),
     INT64("max-vocab", "k", corpus.max_vocab, 0, PX_GROUP_CORPUS, PX_RESUME_FIXED,
