@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 # What is trained: change it here, and nowhere else. (--quick has its own, for tests.)
 TRAIN_FLAGS=(--hidden 256 --layers 3 --batch 32 --steps 35 --epochs 5 --optimizer adam --lr 2e-3 --clip 1 --schedule cosine
              --init-recurrent orthogonal --split "0.9,0.05,0.05" --seed 1)
-# And where there is a GPU, in about a minute of an H200: sized by estimate (docs/recipes.md), not yet measured on a GPU.
+# And where there is a GPU, in about a minute of an H200: sized by estimate (docs/manual/training.md), not yet measured on a GPU.
 GPU_FLAGS=(--cell lstm --hidden 512 --layers 2 --dropout 0.2 --batch 64 --steps 64 --epochs 14 --optimizer adam
            --lr 6e-3 --clip 1 --schedule cosine --split "0.9,0.05,0.05" --seed 1)
 QUICK_FLAGS=(--hidden 64 --batch 32 --steps 35 --max-steps 60 --limit-tokens 200000 --split "0.9,0.05,0.05" --seed 1)
@@ -58,8 +58,17 @@ px_install "${NEEDED[@]}"
 px_install_optional "event files for TensorBoard" protobuf-c isa-l
 px_install_optional "texts compressed by gzip and zstd" zlib zstd
 px_install_optional "perplex train --live and perplex top" ncurses
-kernels=() # for every GPU that there is they take minutes
-[ ! -e /dev/nvidia0 ] || kernels=(-DPERPLEX_CUDA_NATIVE=ON)
+kernels=(-DPERPLEX_CUDA=AUTO)
+if [ $cpu = 1 ]; then
+    kernels=(-DPERPLEX_CUDA=OFF)
+elif [ -e /dev/nvidia0 ]; then # for this GPU alone: for all that there are they take minutes
+    kernels+=(-DPERPLEX_CUDA_NATIVE=ON)
+    capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader -i 0 2>/dev/null | tr -d .) || capability=
+    if [[ $capability =~ ^[0-9]+$ ]] && [ "$capability" -lt 75 ]; then
+        echo "the GPU has compute capability below 7.5, for which no kernels are built: training on the CPU"
+        kernels=(-DPERPLEX_CUDA=OFF)
+    fi
+fi
 px_build build -DPERPLEX_TESTS=OFF "${kernels[@]}"
 
 # The major number of the first GPU's compute capability; nothing where none works, and why not where there should be one.

@@ -28,6 +28,7 @@ shapes=()
 for isa in avx512 avx512-14x32 avx512-9x48 avx512-14x32-memory avx512-9x48-memory avx2 avx2-4x24; do
     if runs "$isa"; then shapes+=("$isa"); else echo "avx512.sh: $isa: not on this processor, left out" >&2; fi
 done
+[ ${#shapes[@]} -gt 0 ] || { echo "avx512.sh: $program runs none of these shapes here; they are of x86-64: perplex bench --preset quick measures others" >&2; exit 2; }
 case " ${shapes[*]} " in
     *" avx512 "*) ;;
     *) [ "$any" ] || { echo "avx512.sh: this processor, or this build, has no AVX-512; --any goes on with: ${shapes[*]}" >&2; exit 2; } ;;

@@ -107,7 +107,8 @@ static int spin_while(_Atomic uint32_t *word, uint32_t value, int64_t begin, int
 static void disturb(px_team *team, int64_t now, int64_t waited)
 {
     const int64_t ns = waited < DISTURBED_NS / DISTURBED_TIMES ? waited * DISTURBED_TIMES : DISTURBED_NS;
-    atomic_store_explicit(&team->disturbed_until, now + ns, memory_order_relaxed);
+    if (now + ns > atomic_load_explicit(&team->disturbed_until, memory_order_relaxed)) /* never sooner */
+        atomic_store_explicit(&team->disturbed_until, now + ns, memory_order_relaxed);
 }
 
 /* Waits until *word is no longer `value`: spins, then sleeps with *sleepers raised. *spin_ns follows how long it took.

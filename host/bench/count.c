@@ -26,7 +26,7 @@ static void count_softmax(sizes *s)
     s->output = (s->tied ? 0 : s->h * s->V) + projection + s->V;
 }
 
-/* An adaptive one: the head for every token, a cluster for its share of them. */
+/* An adaptive one: the head for every token, a cluster for its share of them (NULL: for all). */
 static void count_adaptive(sizes *s, const px_model_config *model, const double *share)
 {
     s->head_weights = s->h * px_cutoffs_head_rows(&model->cutoffs);
@@ -34,10 +34,10 @@ static void count_adaptive(sizes *s, const px_model_config *model, const double 
     s->logits = px_cutoffs_head_rows(&model->cutoffs);
     for (int32_t i = 0; i < model->cutoffs.count; i++) {
         const px_cluster cluster = px_cutoffs_cluster(&model->cutoffs, model->vocab, model->hidden, i);
-        const double weights = cluster.width * (s->h + cluster.end - cluster.begin);
+        const double weights = cluster.width * (s->h + cluster.end - cluster.begin), part = share ? share[i] : 1;
         s->head_weights += weights;
-        s->head_flops += 2 * weights * share[i];
-        s->logits += (cluster.end - cluster.begin) * share[i];
+        s->head_flops += 2 * weights * part;
+        s->logits += (cluster.end - cluster.begin) * part;
     }
     s->output = s->head_weights;
 }
@@ -122,9 +122,7 @@ void px_count_evaluate(const px_model_config *model, const double *share, int32_
 
 void px_count_decode(const px_model_config *model, int32_t n, px_work_count *count)
 {
-    double every[PX_CUTOFFS_MAX]; /* probabilities of all tokens: every cluster */
-    for (int32_t i = 0; i < PX_CUTOFFS_MAX; i++) every[i] = 1;
-    sizes s = sizes_of(model, every, n, 1);
+    sizes s = sizes_of(model, NULL, n, 1); /* probabilities of all tokens: every cluster */
     memset(count, 0, sizeof *count);
     count_forward(&s, count);
     count_weights(&s, count);

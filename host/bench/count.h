@@ -21,7 +21,7 @@ typedef struct px_work_count {
 } px_work_count;
 
 /* A training step (forward, backward, update) of n streams and T steps. share: of the tokens, in each cluster of an
- * adaptive output layer (px_cutoffs_shares); not read with a softmax. */
+ * adaptive output layer (px_cutoffs_shares), NULL: all of them in every one; not read with a softmax. */
 void px_count_train(const px_model_config *model, const double *share, const px_optimizer_config *optimizer, int32_t n,
                     int32_t T, px_work_count *count);
 /* Forward and loss only. */

@@ -82,7 +82,8 @@ static void count_work(const px_runner *r, px_work_count *work)
         break;
     }
     const int training = is_training(&r->c), narrow = training && r->c.precision == PX_BF16;
-    if (!r->on_host) px_count_logits(&r->model, r->share, training, narrow ? 2 : 4, work);
+    const double *share = r->c.work == PX_BENCH_DECODE ? NULL : r->share; /* decoding takes every cluster's logits */
+    if (!r->on_host) px_count_logits(&r->model, share, training, narrow ? 2 : 4, work);
 }
 
 static px_status create(px_runner *r, const px_bench_source *source)

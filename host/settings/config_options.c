@@ -126,7 +126,7 @@ const px_option px_options[] = {
 
     DOUBLE("lr", "x", lr, 1e-12, 1e6, PX_GROUP_RATE, "learning rate"),
     ENUM("lr-scaling", px_lr_scaling_names, optimizer.lr_scaling, PX_GROUP_RATE,
-         "of tensors, by width, depth; an LSTM's default --lr is double"),
+         "of tensors, by width, depth; an LSTM's default is doubled"),
     ENUM("schedule", SCHEDULES, schedule, PX_GROUP_RATE, "of the learning rate"),
     INT64("schedule-steps", "k", schedule_steps, 0, PX_GROUP_RATE, PX_RESUME_FIXED,
           "its length; 0: from --max-steps or --epochs"),

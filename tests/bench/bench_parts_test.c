@@ -111,6 +111,10 @@ static void logits_that_leave_a_gpus_caches_are_counted_by_hand(void **state)
     with = without;
     px_count_logits(&model, NULL, 0, 4, &with);
     assert_true(with.bytes - without.bytes == 3.0 * 50 * 4 * 2);
+    model.output = PX_OUTPUT_ADAPTIVE; /* all tokens' logits, and those of the two clusters in the head */
+    model.cutoffs = (px_cutoffs){2, {10, 20}};
+    px_count_logits(&model, NULL, 0, 4, &with);
+    assert_true(with.bytes - without.bytes == 3.0 * (50 + 52) * 4 * 2);
     px_count_phase(&model, NULL, &optimizer, 3, 4, PX_PHASE_UPDATE, &without);
     with = without;
     px_count_logits(&model, NULL, 1, 2, &with);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # bench/targets.py: shares of a result beside what was aimed at; the aim of two threads follows a library that reaches less.
 set -euo pipefail
+command -v python3 >/dev/null || { echo "SKIP: bench_targets: python3 is not installed"; exit 77; }
 here=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -3,15 +3,20 @@
 # px_planted(NAME n VARIANT plain|address|thread FILE f OLD code NEW code SOURCE k GROUP g SAYS regex)
 #   FILE is changed, SOURCE.cu is compiled anew, the tests of GROUP run under VARIANT, and what they say must match SAYS. The copy is made
 #   while building (plant.cmake); OLD is code without its comments, in any white space, and must be there exactly once, else the test fails
-#   and says that the fault is stale.
+#   and says that the fault is stale. VARIANT address: in a build with PERPLEX_SANITIZE=address,...; the others: in one without.
 file(GLOB px_planted_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/*.h)
 function(px_planted)
   cmake_parse_arguments(PARSE_ARGV 0 P "" "NAME;VARIANT;FILE;OLD;NEW;SOURCE;GROUP;SAYS" "")
-  set(suffix _${P_VARIANT})
-  if(P_VARIANT STREQUAL plain)
-    set(suffix "")
+  set(suffix "")
+  set(sanitizer ${px_sanitizer_${P_VARIANT}})
+  if(P_VARIANT STREQUAL address)
+    set(sanitizer ${PERPLEX_SANITIZE})
+  elseif(P_VARIANT STREQUAL thread)
+    set(suffix _thread)
+  elseif(NOT P_VARIANT STREQUAL plain)
+    message(FATAL_ERROR "px_planted: ${P_NAME}: no variant ${P_VARIANT}")
   endif()
-  if(NOT TARGET px_kernel_tests${suffix})
+  if(NOT P_VARIANT IN_LIST px_planted_variants)
     return()
   endif()
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/planted/${P_NAME})
@@ -31,8 +36,8 @@ set(NEW [==[@P_NEW@]==])
     DEPENDS ${folder}.cmake ${CMAKE_CURRENT_SOURCE_DIR}/plant.cmake ${kernels}/${P_SOURCE}.cu ${kernels}/${P_FILE} ${px_planted_headers}
     COMMENT "Planting ${P_NAME}" VERBATIM)
   set(flags -O0 -w) # compiled once, run for a second
-  if(px_sanitizer_${P_VARIANT})
-    list(APPEND flags -g1 -fsanitize=${px_sanitizer_${P_VARIANT}} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  if(sanitizer)
+    list(APPEND flags -g1 -fsanitize=${sanitizer} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   endif()
   set(target planted_${P_NAME})
   add_executable(${target} ${folder}/planted.cpp)
@@ -40,7 +45,7 @@ set(NEW [==[@P_NEW@]==])
   target_include_directories(${target} BEFORE PRIVATE ${folder})
   # its own object comes first, so the archive's sound one is not taken
   target_link_libraries(${target} PRIVATE px_kernel_tests${suffix} px_kernels_sim${suffix})
-  px_sanitized_program(${target} "${px_sanitizer_${P_VARIANT}}")
+  px_sanitized_program(${target} "${sanitizer}")
   add_test(NAME cuda_planted_${P_NAME} COMMAND ${target} ${P_GROUP})
   set_tests_properties(cuda_planted_${P_NAME} PROPERTIES TIMEOUT ${PX_TEST_TIMEOUT} PASS_REGULAR_EXPRESSION "${P_SAYS}"
     ENVIRONMENT "${px_asan_options};${px_tsan_options}")

@@ -128,8 +128,8 @@ static px_status recurrence_backward(px_cpu *cpu, const px_cpu_window *window, f
 static void forward(px_cpu *cpu, const px_cpu_window *window, double *mark)
 {
     px_cpu_embed_forward(cpu, window);
-    if (cpu->x)
-        phase(cpu, PX_PHASE_EMBED, mark); /* a one-hot input has hardly any; looking at the clock has its price */
+    if (cpu->x || px_cpu_masks_tokens(cpu, window)) /* else hardly any; looking at the clock has its price */
+        phase(cpu, PX_PHASE_EMBED, mark);
     recurrence_forward(cpu, window);
     phase(cpu, PX_PHASE_RECURRENCE_FORWARD, mark);
 }
