@@ -56,10 +56,13 @@ series=$folder/tile-shapes.tsv
 printf 'shape\thidden\tvocab\tthreads\ttokens_per_s\tshare_of_peak\tcontended\n' >"$series"
 # step SHAPE HIDDEN VOCAB
 step() {
-    PERPLEX_ISA=$1 "$program" bench --hidden "$2" --vocab "$3" --batch 32 --threads "$threads" --case-seconds "$seconds" --json |
-        python3 -c 'import json, sys
+    local count
+    for count in ${threads//,/ }; do
+        PERPLEX_ISA=$1 "$program" bench --hidden "$2" --vocab "$3" --batch 32 --threads "$count" --case-seconds "$seconds" --json |
+            python3 -c 'import json, sys
 for c in json.load(sys.stdin)["cases"]:
     print(sys.argv[1], c["hidden"], c["vocab"], c["threads"], round(c["tokens_per_s"]), round(c["share_of_peak"], 4), int(c["contended"]), sep="\t")' "$1" >>"$series"
+    done
 }
 for ((round = 0; round < rounds; round++)); do
     order=("${shapes[@]}")
