@@ -109,7 +109,8 @@ __device__ __forceinline__ int32_t draw_in_order(const row_of &row, const px_dra
     return px_draw_among(list, kept, draw, u);
 }
 
-__global__ void __launch_bounds__(DRAW_THREADS) draw_kernel(const px_draw_args a)
+/* One block at least: as many as shared memory lets in would leave so few registers that ptxas spills. */
+__global__ void __launch_bounds__(DRAW_THREADS, 1) draw_kernel(const px_draw_args a)
 {
     PX_SHARED(uint64_t, scratch, [PX_WARP]);
     PX_SHARED(double, weights, [TILE]);

@@ -112,6 +112,13 @@ px_planted(NAME segment_of_the_bias_gradient_lost VARIANT plain FILE head.cu SOU
 px_planted(NAME sums_of_a_warp_lost VARIANT plain FILE head_loss.cu SOURCE head_loss GROUP head
   OLD "+ sums[3][j]" NEW "" SAYS "d_bias.*got .* want")
 
+# Drawing: what all threads have made, one of them adds up or orders.
+px_planted(NAME weights_read_before_they_are_there VARIANT plain FILE draw.cu SOURCE draw GROUP draw
+  OLD "weights[i] = px_draw_weight(row.p[from + i], &scale); __syncthreads();"
+  NEW "weights[i] = px_draw_weight(row.p[from + i], &scale);" SAYS "tokens.*got .* want")
+px_planted(NAME candidates_read_before_they_are_there VARIANT plain FILE draw.cu SOURCE draw GROUP draw
+  OLD "} __syncthreads(); if (threadIdx.x != 0) return -1;" NEW "} if (threadIdx.x != 0) return -1;" SAYS "tokens.*got .* want")
+
 # Meaning.
 px_planted(NAME reset_ignored VARIANT plain FILE step.h SOURCE recurrence GROUP recurrence
   OLD "if (!(a.reset && a.reset[row])) z = z + recurrent;" NEW "z = z + recurrent;" SAYS "got -?nan")
