@@ -23,7 +23,7 @@ __global__ void __launch_bounds__(P::THREADS, 1) recurrence_grid_kernel(const gr
     unsigned passed = 0;
     for (int first = group * w.streams; first < w.a.n; first += w.groups * w.streams) {
         persistent_steps<P, BACKWARD, grid_exchange<P, STALL>> steps(grid_turn{w, first, passed}, shared);
-        persistent_run<BACKWARD>(product, steps);
+        persistent_run(product, steps);
         passed += static_cast<unsigned>(w.a.T - 1);
     }
 }

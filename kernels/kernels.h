@@ -243,12 +243,15 @@ cudaError_t px_launch_recurrence_fused_backward(const px_fused_backward_args *ar
  *     H_t = act(xz_t + keep H_{t-1} W_hh + bias)
  * Backward: h is read; dz [T,n,width] holds the gradient of H_t that comes down from above (masked) and becomes dZ_t.
  *
+ * dz_after [n,width] or NULL: a piece of a window on the way back goes on from dZ_T, the first of the piece after it,
+ * whose first marks are reset[T].
+ *
  * h_bf16 [T+1,n,width] (rows 1..T) and dz_bf16 [T,n,width], or NULL: copies, only where operand is PX_BF16.
  * multiprocessors: of the device. How many streams a cluster takes depends on it, and no number does. A row's bits
  * depend on its own data, width and operand alone. stall, or NULL: where a wait in vain is told. */
 typedef struct px_persistent_args {
     const void *w_hh;
-    const float *bias;
+    const float *bias, *dz_after;
     const uint8_t *reset;
     float *h, *dz;
     px_bf16 *h_bf16, *dz_bf16;
@@ -352,11 +355,11 @@ cudaError_t px_launch_gates_persistent_backward(const px_persistent_gates_args *
 /* As px_persistent_fit_of; shared_bytes is the larger of both directions. */
 px_persistent_fit px_persistent_gates_fit_of(px_precision operand, px_cell cell, int32_t width);
 
-/* Dropout over a whole window: out and/or out_bf16 [T*n,width] = in * mask; out may be in. Also the backward of itself.
- */
+/* Dropout over steps [first, first + T) of a window, which the arrays begin with: out and/or out_bf16 [T*n,width] = in *
+ * mask; out may be in. Also the backward of itself. */
 cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_bf16, const float *in, const px_dropout *dropout,
-                                         const px_window_scalars *window, int32_t T, int32_t n, int32_t width,
-                                         cudaStream_t stream);
+                                         const px_window_scalars *window, int32_t first, int32_t T, int32_t n,
+                                         int32_t width, cudaStream_t stream);
 
 /* Gradients of the penalties on the top layer's outputs (docs/DESIGN.md), for a whole window before its steps go back.
  * d_output [T*n,width], in place: the gradient of what goes up becomes that of H, mask and penalties included, so that

@@ -18,7 +18,7 @@ __global__ void __launch_bounds__(P::THREADS, 1)
     PX_DYN_SHARED(unsigned char, shared);
     const PRODUCT<P, BACKWARD> product({w.a.w_hh, w.a.width}, static_cast<int>(cluster_rank()), shared);
     steps_of steps(w, shared);
-    persistent_run<BACKWARD>(product, steps);
+    persistent_run(product, steps);
 #endif
 }
 

@@ -74,6 +74,8 @@ template <class P, px_cell CELL> struct persistent_gates_forward : persistent_ga
         }
     }
 
+    __device__ __forceinline__ bool begins_with_state() const { return true; }
+
     __device__ __forceinline__ void fetch(int s)
     {
         if (s >= a.T) return;
@@ -187,6 +189,7 @@ template <class P, px_cell CELL> struct persistent_gates_backward : persistent_g
     }
 
     __device__ __forceinline__ int time(int s) const { return a.T - 1 - s; }
+    __device__ __forceinline__ bool begins_with_state() const { return false; }
 
     __device__ __forceinline__ void fetch(int s)
     {

@@ -5,13 +5,13 @@
 #include "persistent_product.h"
 
 /* All steps of a window. */
-template <bool BACKWARD, class PRODUCT, class STEPS>
+template <class PRODUCT, class STEPS>
 static __device__ __forceinline__ void persistent_run(const PRODUCT &product, STEPS &steps)
 {
     steps.begin();
     for (int s = 0; s < steps.a.T; s++) {
         if (s > 0) steps.wait(s);
-        if (s > 0 || !BACKWARD) product.multiply(steps.state_of(s), steps.partial, steps.count);
+        if (s > 0 || steps.begins_with_state()) product.multiply(steps.state_of(s), steps.partial, steps.count);
         __syncthreads(); /* the partial sums of all warps are there, and all have read state s */
         steps.finish(s);
     }

@@ -16,7 +16,7 @@ __global__ void __launch_bounds__(P::THREADS, 1)
     const PRODUCT<P, BACKWARD> product({w.a.w_hh, w.a.width}, static_cast<int>(cluster_rank()), shared);
     constexpr px_stall_kind STALL = BACKWARD ? PX_STALL_PERSISTENT_BACKWARD : PX_STALL_PERSISTENT_FORWARD;
     persistent_steps<P, BACKWARD, persistent_exchange<P, px_persistent_args, STALL>> steps(w, shared);
-    persistent_run<BACKWARD>(product, steps);
+    persistent_run(product, steps);
 #endif
 }
 

@@ -36,6 +36,9 @@ template <class P, bool BACKWARD, class EXCHANGE> struct persistent_steps : EXCH
         return BACKWARD ? a.dz + place(t, j) : a.h + place(t + 1, j);
     }
 
+    /* A window's way back begins with nothing, that of a piece with what the piece after it left. */
+    __device__ __forceinline__ bool begins_with_state() const { return !BACKWARD || a.dz_after; }
+
     /* Reads what step s needs beside the product, and asks the second-level cache for what a later one does. */
     __device__ __forceinline__ void fetch(int s)
     {
@@ -47,7 +50,7 @@ template <class P, bool BACKWARD, class EXCHANGE> struct persistent_steps : EXCH
             if (!exists(j)) continue;
             x[j] = load_pair(at(t, j), both(j), aligned);
             if (BACKWARD) kept[j] = load_pair(a.h + place(t + 1, j), both(j), aligned);
-            if (a.reset && marked < a.T) drop[j] = a.reset[row(marked, j)];
+            if (a.reset && (marked < a.T || (BACKWARD && a.dz_after))) drop[j] = a.reset[row(marked, j)];
             if (s + AHEAD >= a.T) continue;
             prefetch(at(time(s + AHEAD), j));
             if (BACKWARD) prefetch(a.h + place(time(s + AHEAD) + 1, j));
@@ -57,7 +60,7 @@ template <class P, bool BACKWARD, class EXCHANGE> struct persistent_steps : EXCH
     /* Before the first step. */
     __device__ __forceinline__ void begin()
     {
-        base::open(BACKWARD ? nullptr : a.h);
+        base::open(BACKWARD ? a.dz_after : a.h);
         fetch(0);
         base::meet();
     }
@@ -72,7 +75,7 @@ template <class P, bool BACKWARD, class EXCHANGE> struct persistent_steps : EXCH
     {
         float2 product = make_float2(0, 0), out = make_float2(0, 0);
         if (!exists(j)) return out;
-        if (!drop[j] && !(BACKWARD && s == 0)) product = base::join(j);
+        if (!drop[j] && (s > 0 || begins_with_state())) product = base::join(j);
         out.x = cell(x[j].x, product.x, bias[j].x, kept[j].x);
         if (both(j)) out.y = cell(x[j].y, product.y, bias[j].y, kept[j].y);
         return out;

@@ -34,7 +34,7 @@ template <bool ALIGNED> __global__ void __launch_bounds__(128) recurrence_backwa
 template <bool ALIGNED>
 __global__ void __launch_bounds__(256)
     recurrence_dropout_kernel(float *out, px_bf16 *out_bf16, const float *in, const px_dropout dropout,
-                              const px_window_scalars *window, int T, int n, int width)
+                              const px_window_scalars *window, int first, int T, int n, int width)
 {
     const size_t row = row_of_thread();
     const int column = static_cast<int>(quad_of_thread() * 4), count = width - column;
@@ -43,7 +43,8 @@ __global__ void __launch_bounds__(256)
     const size_t at = row * width + column;
     float4 v = load_quad<ALIGNED>(in + at, count);
     if (dropout.threshold)
-        v = v * dropout_quad(dropout, dropout_row(dropout, window, t, i, width) + static_cast<uint64_t>(column));
+        v = v *
+            dropout_quad(dropout, dropout_row(dropout, window, first + t, i, width) + static_cast<uint64_t>(column));
     if (out) store_quad<ALIGNED>(out + at, v, count);
     if (out_bf16) store_quad<ALIGNED>(out_bf16 + at, v, count);
 }
@@ -186,10 +187,11 @@ extern "C" cudaError_t px_launch_recurrence_backward(const px_step_backward_args
 
 extern "C" cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_bf16, const float *in,
                                                     const px_dropout *dropout, const px_window_scalars *window,
-                                                    int32_t T, int32_t n, int32_t width, cudaStream_t stream)
+                                                    int32_t first, int32_t T, int32_t n, int32_t width,
+                                                    cudaStream_t stream)
 {
     const size_t rows = static_cast<size_t>(T) * static_cast<size_t>(n), ld = static_cast<size_t>(width);
-    if (T < 0 || n < 0 || width <= 0 || rows > 0x7fffffffu) return cudaErrorInvalidValue;
+    if (first < 0 || T < 0 || n < 0 || width <= 0 || rows > 0x7fffffffu) return cudaErrorInvalidValue;
     if (rows == 0) return cudaSuccess;
     /* bound by memory and, with narrow rows, by Philox; see embed_forward */
     const row_grid g = row_grid_for(rows, ld, 256);
@@ -197,7 +199,7 @@ extern "C" cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_bf1
                          px_aligned(in, sizeof(float), ld);
     return PX_SWITCH(aligned, ALIGNED,
                      PX_LAUNCH(recurrence_dropout_kernel<ALIGNED>, g.grid, g.block, 0, stream, out, out_bf16, in,
-                               *dropout, window, T, n, width));
+                               *dropout, window, first, T, n, width));
 }
 
 extern "C" cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *out_bf16, const float *in,

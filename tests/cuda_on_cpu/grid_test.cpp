@@ -2,8 +2,6 @@
  * precision; and against the variant "persistent", whose bits it has where both cut k alike. */
 #include "window_test.h"
 
-#include <algorithm>
-
 namespace
 {
 
@@ -107,6 +105,12 @@ void a_rows_bits_do_not_depend_on_its_company(void **)
         }
 }
 
+void pieces_of_a_window_have_its_bits(void **)
+{
+    if (device_multiprocessors() < 16) skip();
+    check_pieces(launch);
+}
+
 /* Where both cut k alike, as they do up to 256 units. */
 void its_bits_are_those_of_persistent(void **)
 {
@@ -155,6 +159,7 @@ int run_grid_tests()
         cmocka_unit_test(every_width_that_is_built_works),
         cmocka_unit_test(a_rows_bits_do_not_depend_on_its_company),
         cmocka_unit_test(its_bits_are_those_of_persistent),
+        cmocka_unit_test(pieces_of_a_window_have_its_bits),
         cmocka_unit_test(grid_refuses_what_it_has_no_place_for),
     };
     return cmocka_run_group_tests_name("grid", tests, nullptr, nullptr);

@@ -23,13 +23,13 @@ const window_case wide[] = {
     {3, 2, 1000, 1, PX_CELL_TANH, false, 0},
 };
 const window_case widest_bf16 = {1, 2, 1531, 132, PX_CELL_TANH, false, 0};
-window_result run(const window_data &d, bool backward)
+cudaError_t launch(const px_persistent_args &a, bool backward)
 {
-    return run_window(d, backward, [](const px_persistent_args &a, bool back) {
-        return back ? px_launch_recurrence_persistent_backward(&a, nullptr)
+    return backward ? px_launch_recurrence_persistent_backward(&a, nullptr)
                     : px_launch_recurrence_persistent_forward(&a, nullptr);
-    });
 }
+
+window_result run(const window_data &d, bool backward) { return run_window(d, backward, launch); }
 
 /* Does the device have the clusters and the shared memory for it? The simulator has an H100's. */
 bool device_takes(const window_case &c, px_precision operand)
@@ -109,6 +109,12 @@ void a_rows_bits_do_not_depend_on_its_company(void **)
         }
 }
 
+void pieces_of_a_window_have_its_bits(void **)
+{
+    if (device_cluster_blocks() == 0) skip();
+    check_pieces(launch);
+}
+
 /* A state that is not finite stays in its row, and the padding of a narrow layer does not turn an infinity into a NaN.
  */
 void check_infinities(px_precision p)
@@ -161,6 +167,7 @@ int run_persistent_tests()
     const CMUnitTest tests[] = {
         cmocka_unit_test(every_width_that_is_built_works),
         cmocka_unit_test(a_rows_bits_do_not_depend_on_its_company),
+        cmocka_unit_test(pieces_of_a_window_have_its_bits),
         cmocka_unit_test(persistent_refuses_what_it_has_no_place_for),
     };
     return cmocka_run_group_tests_name("persistent", tests, nullptr, nullptr);

@@ -6,6 +6,8 @@
 
 #include "kernel_test.h"
 
+#include <algorithm>
+
 namespace window_test
 {
 
@@ -78,6 +80,44 @@ inline window_result run_window(const window_data &d, bool backward, const windo
     LAUNCHED(launch(a, backward));
     if (backward) expect_same("h, which is only read", h.read(), d.h);
     return {backward ? dz.read() : h.read(), backward ? dz_bf16.read() : h_bf16.read()};
+}
+
+/* A window launched in pieces of that many steps, one after the other, the last one first on the way back. */
+inline window_launch in_pieces(const window_launch &launch, int steps)
+{
+    return [=](const px_persistent_args &whole, bool backward) {
+        const int pieces = (whole.T + steps - 1) / steps;
+        const auto place = [&](auto *p, int t, int width) {
+            return p ? p + static_cast<size_t>(t) * whole.n * width : p;
+        };
+        for (int k = 0; k < pieces; k++) {
+            const int begin = (backward ? pieces - 1 - k : k) * steps, end = std::min(begin + steps, whole.T);
+            px_persistent_args a = whole;
+            a.T = end - begin;
+            a.reset = place(whole.reset, begin, 1);
+            a.h = place(whole.h, begin, whole.width), a.h_bf16 = place(whole.h_bf16, begin, whole.width);
+            a.dz = place(whole.dz, begin, whole.width), a.dz_bf16 = place(whole.dz_bf16, begin, whole.width);
+            a.dz_after = backward && end < whole.T ? place(whole.dz, end, whole.width) : nullptr;
+            const cudaError_t error = launch(a, backward);
+            if (error != cudaSuccess) return error;
+        }
+        return cudaSuccess;
+    };
+}
+
+/* Pieces hand over all that a window knows: the bits are those of the whole. */
+inline void check_pieces(const window_launch &launch)
+{
+    for (const px_precision p : precisions)
+        for (const bool backward : {false, true}) {
+            const window_data d({5, 7, 62, 16, PX_CELL_TANH, true, 0}, p);
+            const window_result whole = run_window(d, backward, launch);
+            for (const int steps : {1, 3}) {
+                const window_result cut = run_window(d, backward, in_pieces(launch, steps));
+                expect_same(names[p], cut.values, whole.values);
+                if (p == PX_BF16) expect_same("bf16 copies", cut.copies, whole.copies);
+            }
+        }
 }
 
 /* Row i of the state at `state` times W^T (forward) or W, column j, with operands as products read them. */

@@ -29,7 +29,7 @@ px_status px_cuda_window_drop_output(px_cuda *engine, px_cuda_shape shape, int32
     void *output = engine->b.layer[l].output;
     if (!dropout.threshold) return PX_OK;
     PX_CUDA(px_launch_recurrence_dropout(px_cuda_as_float(engine, output), px_cuda_as_bf16(engine, output),
-                                         engine->b.layer[l].h + step, &dropout, engine->b.window.scalars, shape.T,
+                                         engine->b.layer[l].h + step, &dropout, engine->b.window.scalars, 0, shape.T,
                                          shape.n, engine->plan.h, engine->compute));
     return PX_OK;
 }
@@ -39,7 +39,7 @@ px_status px_cuda_window_drop_gradient(px_cuda *engine, px_cuda_shape shape, int
     const px_dropout dropout = px_cuda_backward_dropout(engine, shape.mode, l);
     float *d_output = px_cuda_d_output(engine, l);
     if (!dropout.threshold) return PX_OK;
-    PX_CUDA(px_launch_recurrence_dropout(d_output, NULL, d_output, &dropout, engine->b.window.scalars, shape.T, shape.n,
-                                         engine->plan.h, engine->compute));
+    PX_CUDA(px_launch_recurrence_dropout(d_output, NULL, d_output, &dropout, engine->b.window.scalars, 0, shape.T,
+                                         shape.n, engine->plan.h, engine->compute));
     return PX_OK;
 }

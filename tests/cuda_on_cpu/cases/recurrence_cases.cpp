@@ -213,7 +213,7 @@ ready dropout(const matrix_shape &s)
     auto from = std::make_shared<array<float>>(in, s.shift), to = std::make_shared<array<float>>(count, s.shift);
     auto window = std::make_shared<scalar<px_window_scalars>>(w);
     const auto launch = [=] {
-        return px_launch_recurrence_dropout(*to, nullptr, *from, &d, *window, s.rows, 1, s.cols, nullptr);
+        return px_launch_recurrence_dropout(*to, nullptr, *from, &d, *window, 0, s.rows, 1, s.cols, nullptr);
     };
     const auto check = [=] {
         verdict v;
