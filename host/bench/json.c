@@ -94,6 +94,7 @@ static void add_measurements(cJSON *object, const px_bench_measure *m)
     cJSON_AddStringToObject(object, "device_text", m->device_text);
     if (m->recurrence != PX_RECURRENCE_AUTO)
         cJSON_AddStringToObject(object, "recurrence", px_recurrence_name(m->recurrence));
+    if (m->wavefront > 0) cJSON_AddNumberToObject(object, "wavefront", m->wavefront);
     cJSON_AddNumberToObject(object, "tokens_per_s", m->tokens_per_s.median);
     cJSON_AddNumberToObject(object, "tokens_per_s_q1", m->tokens_per_s.q1);
     cJSON_AddNumberToObject(object, "tokens_per_s_q3", m->tokens_per_s.q3);

@@ -94,6 +94,7 @@ static px_status read_measure(const char *path, const cJSON *object, px_bench_me
     const int32_t recurrence =
         choice(object, "recurrence", px_recurrence_names); /* not there: no choice, or an earlier version */
     m->recurrence = recurrence < 0 ? PX_RECURRENCE_AUTO : (px_recurrence)recurrence;
+    m->wavefront = (int32_t)number_or_0(object, "wavefront");
     m->rounds = whole(object, "rounds");
     m->disturbed = whole(object, "disturbed");
     m->contended = is_true(object, "contended");

@@ -38,35 +38,12 @@ static const char HELP_END[] =
     "Exit status of --compare: 0 no regression, 3 a regression. Ctrl-C keeps what was measured (exit\n"
     "status 1).\n";
 
-static const char *const SETTINGS[] = {"data",
-                                       "level",
-                                       "normalise",
-                                       "invalid",
-                                       "min-count",
-                                       "max-vocab",
-                                       "limit-tokens",
-                                       "batch",
-                                       "steps",
-                                       "partition",
-                                       "embed",
-                                       "hidden",
-                                       "layers",
-                                       "tied",
-                                       "output",
-                                       "cutoffs",
-                                       "cell",
-                                       "dropout-input",
-                                       "dropout-between",
-                                       "dropout-output",
-                                       "dropout-weight",
-                                       "dropout-locked",
-                                       "optimizer",
-                                       "clip",
-                                       "precision",
-                                       "recurrence",
-                                       "threads",
-                                       "seed",
-                                       NULL};
+static const char *const SETTINGS[] = {
+    "data",           "level",     "normalise", "invalid",       "min-count",       "max-vocab",      "limit-tokens",
+    "batch",          "steps",     "partition", "embed",         "hidden",          "layers",         "tied",
+    "output",         "cutoffs",   "cell",      "dropout-input", "dropout-between", "dropout-output", "dropout-weight",
+    "dropout-locked", "optimizer", "clip",      "precision",     "recurrence",      "wavefront",      "threads",
+    "seed",           NULL};
 
 /* What a preset or a sweep decides, so that a flag beside a preset would be ignored without a word. */
 static const char *const SIZES[] = {"batch", "steps", "embed", "hidden", "layers", "tied", NULL};

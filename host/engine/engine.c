@@ -42,6 +42,9 @@ static px_status check_kinds(const px_engine_ops *ops, const px_engine_shape *sh
     if (shape->recurrence != PX_RECURRENCE_AUTO && !(ops->recurrences >> shape->recurrence & 1))
         return px_fail(PX_ERR_DEVICE, "device %s: has no --recurrence %s; it has %s", ops->name,
                        px_recurrence_name(shape->recurrence), names);
+    if (shape->wavefront > 0 && !ops->wavefront)
+        return px_fail(PX_ERR_DEVICE, "device %s: has no --wavefront %d; use --wavefront off, or a GPU", ops->name,
+                       shape->wavefront);
     return PX_OK;
 }
 
@@ -295,6 +298,11 @@ px_status px_engine_run_phase(px_engine *engine, px_phase phase, const px_batch 
 px_recurrence px_engine_recurrence(const px_engine *engine)
 {
     return engine->ops->recurrence ? engine->ops->recurrence(engine) : PX_RECURRENCE_AUTO;
+}
+
+int32_t px_engine_wavefront(const px_engine *engine)
+{
+    return engine->ops->wavefront ? engine->ops->wavefront(engine) : PX_WAVEFRONT_AUTO;
 }
 
 px_status px_engine_describe(const px_engine *engine, char *buffer, size_t buffer_bytes)

@@ -11,6 +11,12 @@ typedef enum px_recurrence {
     PX_RECURRENCE_COUNT
 } px_recurrence;
 
+/* Steps of a piece where layers compute as a wavefront, beside each other: the values of --wavefront that are none. */
+enum {
+    PX_WAVEFRONT_AUTO = -1, /* the engine's choice, as above */
+    PX_WAVEFRONT_OFF = 0    /* layers compute one after the other */
+};
+
 extern const char *const px_recurrence_names[];           /* in the order of the enum, ended by NULL */
 const char *px_recurrence_name(px_recurrence recurrence); /* "step" */
 

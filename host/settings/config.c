@@ -39,6 +39,7 @@ void px_config_default(px_config *config)
         .rollback_factor = 0.5,
         .precision = PX_FP32,
         .recurrence = PX_RECURRENCE_AUTO,
+        .wavefront = PX_WAVEFRONT_AUTO,
         .seed = 1,
         .tensorboard = 1,
         .report = 1,

@@ -67,6 +67,7 @@ typedef struct px_config {
     char *device;
     px_precision precision;
     px_recurrence recurrence; /* AUTO is settled at the first start, where the device has a choice */
+    int32_t wavefront;        /* steps of a piece, or PX_WAVEFRONT_OFF, _AUTO: settled likewise */
     int32_t threads;          /* 0 = the cores this process may use */
     uint64_t seed;
     char *run;
@@ -86,7 +87,8 @@ typedef enum px_option_type {
     PX_OPTION_ENUM,
     PX_OPTION_FRACTIONS,
     PX_OPTION_CUTOFFS,
-    PX_OPTION_EVERY
+    PX_OPTION_EVERY,
+    PX_OPTION_WAVEFRONT
 } px_option_type;
 
 typedef enum px_option_group {

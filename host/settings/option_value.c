@@ -39,6 +39,10 @@ static px_status refuse(const px_option *option, const char *value)
         snprintf(accepted, sizeof accepted,
                  "up to three numbers from 0 to 1 with commas between, such as 0.9,0.05,0.05");
         break;
+    case PX_OPTION_WAVEFRONT:
+        snprintf(accepted, sizeof accepted, "auto, off, or a whole number of steps from %.0f to %.0f", option->min,
+                 option->max);
+        break;
     case PX_OPTION_CUTOFFS:
         snprintf(accepted, sizeof accepted, "auto, or up to %d ascending whole numbers above 0, such as 4000,10000",
                  (int)PX_CUTOFFS_MAX);
@@ -149,6 +153,15 @@ static int read_whole(const char *text, double min, double max, int64_t *value)
     return 1;
 }
 
+/* "auto", "off", or steps of a piece. */
+static int read_wavefront(const char *text, double min, double max, int32_t *value)
+{
+    int64_t number = strcmp(text, "auto") == 0 ? PX_WAVEFRONT_AUTO : PX_WAVEFRONT_OFF;
+    if (number == PX_WAVEFRONT_OFF && strcmp(text, "off") != 0 && !read_whole(text, min, max, &number)) return 0;
+    *value = (int32_t)number;
+    return 1;
+}
+
 static int read_unsigned(const char *text, uint64_t *value)
 {
     char *end;
@@ -194,6 +207,7 @@ static int read_value(const px_option *option, const char *value, void *place)
     case PX_OPTION_DOUBLE: return read_double(value, option->min, option->max, place);
     case PX_OPTION_EVERY: return read_every(value, option->max, place);
     case PX_OPTION_FRACTIONS: return read_fractions(value, place);
+    case PX_OPTION_WAVEFRONT: return read_wavefront(value, option->min, option->max, place);
     case PX_OPTION_CUTOFFS: return read_cutoffs(value, option->min, option->max, place);
     case PX_OPTION_BOOL:
         if (!read_bool(value, &truth)) return 0;
@@ -230,6 +244,14 @@ static void write_cutoffs(const px_cutoffs *cutoffs, char *buffer, size_t buffer
         used += (size_t)snprintf(buffer + used, buffer_bytes - used, "%s%d", i ? "," : "", (int)cutoffs->at[i]);
 }
 
+static void write_wavefront(int32_t steps, char *buffer, size_t buffer_bytes)
+{
+    if (steps > 0)
+        snprintf(buffer, buffer_bytes, "%d", (int)steps);
+    else
+        snprintf(buffer, buffer_bytes, "%s", steps == PX_WAVEFRONT_OFF ? "off" : "auto");
+}
+
 static void write_every(const px_every *every, char *buffer, size_t buffer_bytes)
 {
     const int64_t s = every->seconds;
@@ -263,6 +285,7 @@ void px_option_write(const px_option *option, const void *place, char *buffer, s
     case PX_OPTION_BOOL: snprintf(buffer, buffer_bytes, "%s", *(const int32_t *)place ? "true" : "false"); break;
     case PX_OPTION_EVERY: write_every(place, buffer, buffer_bytes); break;
     case PX_OPTION_ENUM: snprintf(buffer, buffer_bytes, "%s", option->choices[*(const int *)place]); break;
+    case PX_OPTION_WAVEFRONT: write_wavefront(*(const int32_t *)place, buffer, buffer_bytes); break;
     case PX_OPTION_CUTOFFS: write_cutoffs(place, buffer, buffer_bytes); break;
     case PX_OPTION_FRACTIONS: write_fractions(place, buffer, buffer_bytes); break;
     }

@@ -196,7 +196,8 @@ static px_status read_metadata(px_checkpoint *checkpoint)
     checkpoint->averaged = strcmp(text, "1") == 0;
     PX_TRY(metadata(checkpoint, "perplex.config", &text));
     checkpoint->config.recurrence =
-        PX_RECURRENCE_STEP; /* files without the setting are of versions that knew this way alone */
+        PX_RECURRENCE_STEP; /* files without the settings are of versions that knew these ways alone */
+    checkpoint->config.wavefront = PX_WAVEFRONT_OFF;
     PX_TRY(px_config_read(&checkpoint->config, text, strlen(text), checkpoint->path));
     PX_TRY(metadata(checkpoint, "perplex.vocabulary", &text));
     PX_TRY(px_vocabulary_read(text, strlen(text), checkpoint->path, &checkpoint->vocabulary));

@@ -28,6 +28,7 @@ typedef enum px_fake_fault {
 typedef struct px_fake_settings {
     int lazy;            /* 0: every operation runs when it is enqueued */
     uint64_t seed;       /* of what runs ahead in lazy mode */
+    int others_first;    /* lazy: others go as far as they can before each operation that somebody waits for */
     int devices;         /* 0: no GPU */
     int driver;          /* 0: cudaErrorInsufficientDriver, results unwritten */
     size_t memory_bytes; /* that can be allocated */
@@ -37,6 +38,7 @@ typedef struct px_fake_settings {
     int64_t fail_at; /* this many calls that create something succeed, the next one fails; -1: none fails */
     px_fake_fault fault;
     uint64_t lost_store;   /* the so many-th store between blocks from now never arrives; 0: none is lost */
+    uint64_t lost_wait;    /* the so many-th cudaStreamWaitEvent inside a capture from now is missing; 0: none is */
     uint64_t wait_period;  /* of every so many cudaStreamWaitEvent ... */
     uint64_t wait_missing; /* ... this one, from 0, is missing; period 0: none is */
 } px_fake_settings;

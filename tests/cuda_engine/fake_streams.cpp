@@ -4,6 +4,7 @@
 #include "control.h"
 #include "fake_stream.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 #include <deque>
@@ -28,23 +29,35 @@ struct operation {
 
 struct CUevent_st {
     std::shared_ptr<event_state> state = std::make_shared<event_state>();
+    uint64_t capture = 0; /* the number of the capture in which it was recorded last, as its mark; 0: in none */
+    size_t mark = 0;
 };
-/* A node does work, or records an event anew at every launch. */
+/* A node of a lane, a stream that was captured: it does work, or records an event anew at every launch, or is a mark
+ * that other lanes wait for, or waits for one. */
 struct graph_node {
     std::string name;
+    enum kind_type { WORK, RECORD, MARK, WAIT } kind;
     px_fake::work run;
     std::shared_ptr<event_state> records;
+    size_t lane, mark;
 };
+/* How many nodes of each lane come before some point of one. */
+typedef std::vector<size_t> lane_clock;
 struct CUgraph_st {
+    uint64_t number;
     std::vector<graph_node> nodes;
+    std::vector<CUstream_st *> lanes;
+    std::vector<lane_clock> now, at_mark;
 };
 struct CUgraphExec_st {
     std::shared_ptr<std::vector<graph_node>> nodes;
+    size_t marks, lanes;
 };
 struct CUstream_st {
     px_fake_stream door; /* first, so that a library that knows only a handle finds it */
     std::deque<operation> queue;
     CUgraph_st *capture = nullptr;
+    size_t lane = 0; /* of the capture */
 };
 
 namespace px_fake
@@ -56,9 +69,11 @@ namespace
 int enqueue_spinning(void *stream, int (*run)(void *argument), void *argument);
 
 std::vector<CUstream_st *> streams;
+std::deque<CUstream_st> lane_streams; /* of all graphs: lanes but the first, which runs on the stream of the launch */
 CUstream_st default_stream;
+std::vector<CUgraph_st *> captures;
+uint64_t captures_begun;
 cudaError_t sticky = cudaSuccess, last = cudaSuccess;
-int captures_open;
 uint64_t stream_waits;
 double clock_ms;
 
@@ -100,6 +115,7 @@ std::vector<CUstream_st *> all_streams()
 {
     std::vector<CUstream_st *> all = streams;
     all.push_back(&default_stream);
+    for (CUstream_st &lane : lane_streams) all.push_back(&lane);
     return all;
 }
 
@@ -127,6 +143,8 @@ bool others_move()
 /* One operation of a stream, and now and then one of another; or one of another where this one waits. */
 bool move(CUstream_st *stream)
 {
+    while (settings().others_first && settings().lazy && step_other(stream)) {
+    }
     if (!step(stream)) return step_other(stream);
     if (others_move()) step_other(stream);
     return true;
@@ -168,6 +186,81 @@ cudaError_t mark(const std::shared_ptr<event_state> &state, uint64_t version)
     return cudaSuccess;
 }
 
+CUgraph_st *open_capture(uint64_t number)
+{
+    for (CUgraph_st *graph : captures)
+        if (graph->number == number) return graph;
+    return nullptr;
+}
+
+/* The next node of a stream that is captured. */
+void add_node(CUstream_st *stream, graph_node node)
+{
+    node.lane = stream->lane;
+    stream->capture->nodes.push_back(node);
+    stream->capture->now[node.lane][node.lane]++;
+}
+
+/* A stream becomes a lane of a capture. */
+void join_capture(CUgraph_st *graph, CUstream_st *stream)
+{
+    stream->capture = graph;
+    stream->lane = graph->lanes.size();
+    graph->lanes.push_back(stream);
+    for (lane_clock &clock : graph->now) clock.push_back(0);
+    graph->now.push_back(lane_clock(graph->lanes.size()));
+}
+
+/* An event inside a capture: what waits for it comes after this point. */
+cudaError_t mark_in_capture(CUstream_st *stream, CUevent_st *event)
+{
+    CUgraph_st *graph = stream->capture;
+    if (event->state->timing) {
+        complain("a time stamp is recorded inside a capture, not as external");
+        return report(cudaErrorStreamCaptureUnsupported);
+    }
+    event->capture = graph->number;
+    event->mark = graph->at_mark.size();
+    add_node(stream, {"mark of a lane", graph_node::MARK, nullptr, nullptr, 0, event->mark});
+    graph->at_mark.push_back(graph->now[stream->lane]);
+    return cudaSuccess;
+}
+
+/* A wait for such an event brings its stream into the capture. */
+cudaError_t wait_in_capture(CUstream_st *stream, CUevent_st *event)
+{
+    CUgraph_st *graph = open_capture(event->capture);
+    uint64_t &lost = settings().lost_wait;
+    if (!graph) {
+        complain("a wait for an event that was recorded inside a capture");
+        return report(cudaErrorCapturedEvent);
+    }
+    if (stream->capture && stream->capture != graph) return report(cudaErrorStreamCaptureMerge);
+    if (lost && --lost == 0) return cudaSuccess;
+    if (!stream->capture) join_capture(graph, stream);
+    add_node(stream, {"wait of a lane", graph_node::WAIT, nullptr, nullptr, 0, event->mark});
+    const lane_clock &then = graph->at_mark[event->mark];
+    lane_clock &now = graph->now[stream->lane];
+    for (size_t lane = 0; lane < then.size(); lane++) now[lane] = std::max(now[lane], then[lane]);
+    return cudaSuccess;
+}
+
+/* Does the first lane come after all nodes of all lanes? */
+bool is_joined(const CUgraph_st &graph)
+{
+    for (size_t lane = 0; lane < graph.lanes.size(); lane++)
+        if (graph.now[0][lane] != graph.now[lane][lane]) return false;
+    return true;
+}
+
+/* The streams of a launch's lanes. */
+CUstream_st *stream_of_lane(size_t lane, CUstream_st *launched_on)
+{
+    if (lane == 0) return launched_on;
+    while (lane_streams.size() < lane) lane_streams.emplace_back();
+    return &lane_streams[lane - 1];
+}
+
 int enqueue_spinning(void *stream, int (*run)(void *argument), void *argument)
 {
     auto *which = static_cast<CUstream_st *>(stream);
@@ -201,7 +294,7 @@ void drain_all()
 
 bool forbidden()
 {
-    if (captures_open == 0) return false;
+    if (captures.empty()) return false;
     complain("a call that is not allowed while a stream is captured");
     return true;
 }
@@ -212,13 +305,13 @@ cudaError_t enqueue(cudaStream_t stream, const char *name, work run)
 {
     if (sticky != cudaSuccess) return report(sticky);
     if (!stream) {
-        if (captures_open) return report(cudaErrorStreamCaptureImplicit);
+        if (!captures.empty()) return report(cudaErrorStreamCaptureImplicit);
         drain_all();
         sticky = run();
         return report(sticky);
     }
     if (stream->capture) {
-        stream->capture->nodes.push_back({name, run, nullptr});
+        add_node(stream, {name, graph_node::WORK, run, nullptr, 0, 0});
         return cudaSuccess;
     }
     stream->queue.push_back({run, nullptr, 0, false});
@@ -336,13 +429,14 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
 {
     auto state = event->state;
     bool external = flags & cudaEventRecordExternal;
-    if (external != is_capturing(stream)) { /* a fork inside a capture, or the flag outside of one */
-        complain("an event is recorded %s",
-                 external ? "as external, outside of a capture" : "inside a capture, not as external");
+    if (external && !is_capturing(stream)) {
+        complain("an event is recorded as external, outside of a capture");
         return report(cudaErrorStreamCaptureUnsupported);
     }
+    if (!external && is_capturing(stream)) return mark_in_capture(stream, event);
+    event->capture = 0;
     if (external) {
-        stream->capture->nodes.push_back({"mark", nullptr, state});
+        add_node(stream, {"mark", graph_node::RECORD, nullptr, state, 0, 0});
         return cudaSuccess;
     }
     uint64_t version = ++state->recorded;
@@ -357,6 +451,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned)
 {
+    if (event->capture) return wait_in_capture(stream, event);
     uint64_t call = stream_waits++;
     if (is_capturing(stream)) return report(cudaErrorStreamCaptureIsolation);
     if (settings().fault == (call % 2 == 0 ? PX_FAKE_NO_FIRST_STREAM_WAIT : PX_FAKE_NO_SECOND_STREAM_WAIT))
@@ -400,9 +495,11 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to)
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode)
 {
     if (!stream || stream->capture) return report(cudaErrorStreamCaptureUnsupported);
-    stream->capture = new CUgraph_st;
+    auto *graph = new CUgraph_st;
+    graph->number = ++captures_begun;
+    captures.push_back(graph);
+    join_capture(graph, stream);
     object_created();
-    captures_open++;
     counts.captures++;
     return cudaSuccess;
 }
@@ -410,16 +507,22 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMo
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 {
     if (!is_capturing(stream)) return report(cudaErrorStreamCaptureUnmatched);
-    *graph = stream->capture;
-    stream->capture = nullptr;
-    captures_open--;
-    return cudaSuccess;
+    CUgraph_st *made = stream->capture;
+    captures.erase(std::find(captures.begin(), captures.end(), made));
+    for (CUstream_st *lane : made->lanes) lane->capture = nullptr;
+    *graph = made;
+    if (is_joined(*made)) return cudaSuccess;
+    complain("a capture ends before all its streams have met the first");
+    cudaGraphDestroy(made);
+    *graph = nullptr;
+    return report(cudaErrorStreamCaptureUnjoined);
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
 {
     if (creation_fails()) return report(cudaErrorMemoryAllocation);
-    *exec = new CUgraphExec_st{std::make_shared<std::vector<graph_node>>(graph->nodes)};
+    *exec = new CUgraphExec_st{std::make_shared<std::vector<graph_node>>(graph->nodes), graph->at_mark.size(),
+                               graph->lanes.size()};
     object_created();
     return cudaSuccess;
 }
@@ -443,12 +546,25 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
     auto nodes = exec->nodes;
     if (is_capturing(stream)) return report(cudaErrorStreamCaptureUnsupported);
     counts.graph_launches++;
+    std::vector<std::shared_ptr<event_state>> marks;
+    for (size_t i = 0; i < exec->marks; i++) {
+        marks.push_back(std::make_shared<event_state>());
+        marks.back()->timing = false;
+    }
     for (size_t i = 0; i < nodes->size(); i++) {
-        auto state = (*nodes)[i].records;
-        uint64_t version = state ? ++state->recorded : 0;
-        if (state) state->stream = stream;
+        const graph_node &node = (*nodes)[i];
+        CUstream_st *on = stream_of_lane(node.lane, stream);
+        const bool waits = node.kind == graph_node::WAIT;
+        auto state = node.kind == graph_node::WORK ? nullptr : node.records ? node.records : marks[node.mark];
+        const uint64_t version = !state ? 0 : node.records ? ++state->recorded : 1;
+        if (node.records) state->stream = on;
+        if (waits) {
+            on->queue.push_back({nullptr, state, version, false});
+            if (!settings().lazy) drain(on);
+            continue;
+        }
         cudaError_t error = enqueue(
-            stream, "node", [nodes, i, state, version] { return state ? mark(state, version) : (*nodes)[i].run(); });
+            on, "node", [nodes, i, state, version] { return state ? mark(state, version) : (*nodes)[i].run(); });
         if (error != cudaSuccess) return error;
     }
     return cudaSuccess;

@@ -170,8 +170,8 @@ static void a_resumed_run_may_change_its_length_threads_device_and_intervals_onl
 {
     static const char *const free_settings[] = {
         "epochs", "max-steps", "threads", "device", "recurrence", "checkpoint-every", "keep", "log-every", "run",
-        "accumulate", "check-every", "rank-timeout", "bootstrap", "bootstrap-timeout",
-        "recurrence", /* another device may lack the run's way */
+        "accumulate", "check-every", "rank-timeout", "bootstrap", "bootstrap-timeout", "recurrence",
+        "wavefront", /* another device may lack the run's way */
         /* they may lie elsewhere: what they hold is compared when they are opened */
         "tensorboard", "report", "data", "valid", "test"};
     for (size_t i = 0; i < px_option_count; i++) {

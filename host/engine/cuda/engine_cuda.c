@@ -2,6 +2,7 @@
  * engine_cuda.h. */
 #include "engine_cuda.h"
 #include "variants.h"
+#include "wavefront.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@ static void cuda_destroy(px_engine *base)
     px_cuda_reduce_destroy(engine);
     px_cuda_timing_destroy(engine);
     px_cuda_staging_destroy(engine);
+    px_cuda_wavefront_destroy(engine);
     px_blas_destroy(&engine->blas);
     if (engine->compute) cudaStreamDestroy(engine->compute);
     px_stall_watch_end(&engine->stalls);
@@ -107,8 +109,9 @@ static px_status cuda_create(const px_model_config *model, const px_optimizer_co
     PX_TRY_GOTO(status, px_cuda_memory_create(engine), fail);
     px_stall_watch_begin(&engine->stalls, engine->b.pinned_stall);
     PX_TRY_GOTO(status, create_scratch(engine), fail);
-    PX_TRY_GOTO(status, px_blas_create(&engine->blas, shape->precision, engine->compute, engine->b.blas_workspace),
+    PX_TRY_GOTO(status, px_blas_create(&engine->blas, shape->precision, engine->compute, engine->b.blas_workspace[0]),
                 fail);
+    PX_TRY_GOTO(status, px_cuda_wavefront_create(engine), fail);
     PX_TRY_GOTO(status, px_cuda_staging_create(engine), fail);
     PX_TRY_GOTO(status, clear_metrics(engine), fail);
     PX_TRY_GOTO(status, px_cuda_graphs_prepare(engine), fail);
@@ -253,21 +256,27 @@ static px_status cuda_metrics(px_engine *base, int reset, px_metrics *metrics)
 
 static px_recurrence cuda_recurrence(const px_engine *base) { return ((const px_cuda *)base)->plan.variant->name; }
 
+static int32_t cuda_wavefront(const px_engine *base) { return ((const px_cuda *)base)->plan.wavefront; }
+
 static px_status cuda_describe(const px_engine *base, char *buffer, size_t buffer_bytes)
 {
     const px_cuda *engine = (const px_cuda *)base;
     const px_device_info *info = &engine->info;
     int major = 0, minor = 0, patch = 0;
+    char wavefront[40] = "";
     cublasGetProperty(MAJOR_VERSION, &major);
     cublasGetProperty(MINOR_VERSION, &minor);
     cublasGetProperty(PATCH_LEVEL, &patch);
-    snprintf(buffer, buffer_bytes,
-             "cuda:%d %s, capability %d.%d, %d multiprocessors, %s, recurrence %s, logits of %d rows at a time, cuBLAS "
-             "%d.%d.%d, CUDA %d.%d, driver CUDA %d.%d",
-             engine->ordinal, info->name, info->major, info->minor, info->multiprocessors,
-             px_precision_name(engine->plan.shape.precision), px_recurrence_name(engine->plan.variant->name),
-             engine->plan.head_rows, major, minor, patch, info->runtime_version / 1000,
-             info->runtime_version % 1000 / 10, info->driver_version / 1000, info->driver_version % 1000 / 10);
+    if (engine->plan.wavefront > 0)
+        snprintf(wavefront, sizeof wavefront, ", wavefront of %d steps", engine->plan.wavefront);
+    snprintf(
+        buffer, buffer_bytes,
+        "cuda:%d %s, capability %d.%d, %d multiprocessors, %s, recurrence %s%s, logits of %d rows at a time, cuBLAS "
+        "%d.%d.%d, CUDA %d.%d, driver CUDA %d.%d",
+        engine->ordinal, info->name, info->major, info->minor, info->multiprocessors,
+        px_precision_name(engine->plan.shape.precision), px_recurrence_name(engine->plan.variant->name), wavefront,
+        engine->plan.head_rows, major, minor, patch, info->runtime_version / 1000, info->runtime_version % 1000 / 10,
+        info->driver_version / 1000, info->driver_version % 1000 / 10);
     return PX_OK;
 }
 
@@ -292,6 +301,7 @@ const px_engine_ops px_cuda_ops = {
     .metrics = cuda_metrics,
     .phase_times = px_cuda_phase_times,
     .recurrence = cuda_recurrence,
+    .wavefront = cuda_wavefront,
     .describe = cuda_describe,
     .peak = px_cuda_peak,
     .energy = px_cuda_energy,

@@ -4,6 +4,9 @@
  * or plain launches) -> embed.c -> recurrence.c -> head.c -> and back -> update.c. The phase files only enqueue
  * products and kernels on engine->compute; they wait for nothing and allocate nothing, so all of them can be captured.
  *
+ * A layer's steps may be cut into pieces that compute beside other layers' (wavefront.h); then they run on the layer's own
+ * stream, a lane.
+ *
  * Who calls whom, without a circle: engine_cuda.c -> window.c -> {phases, timing.c, reduce.c} -> wait.c; the phases
  * know operands.h and kernels, and neither each other nor what comes after them. */
 #ifndef PX_ENGINE_CUDA_H
@@ -44,6 +47,20 @@ typedef struct px_cuda_shape {
     int32_t group; /* whose carried state; 0 unless training */
     int32_t first; /* 1: of a step: what it does to gradients that the update has kept is written, not added */
 } px_cuda_shape;
+
+/* A stream on which a layer's steps run beside other layers'. */
+typedef struct px_cuda_lane {
+    cudaStream_t stream;
+    px_blas blas;
+    cudaEvent_t done; /* what the lane had been given when it was marked */
+} px_cuda_lane;
+
+/* Steps [begin, end) of layer l: all of a window, or a piece of it. */
+typedef struct px_cuda_steps {
+    px_cuda_shape shape; /* of the window */
+    int32_t l, begin, end;
+    const px_cuda_lane *lane; /* where they run */
+} px_cuda_steps;
 
 /* Time stamps of the phases, taken only once somebody has asked (phase_times with reset): two sets, so that the host
  * reads the stamps of the window before last. */
@@ -93,6 +110,7 @@ typedef struct px_cuda {
     px_cuda_buffers b;
     cudaStream_t compute;
     px_blas blas;
+    px_cuda_lane lane[PX_MAX_LAYERS]; /* the first is compute with blas; others where there is a wavefront */
     px_cuda_staging staging;
     px_cuda_graph *graph; /* [graphs] */
     int graphs;
@@ -171,6 +189,8 @@ px_status px_cuda_phase_times(px_engine *engine, int reset, px_phase_times *time
 px_status px_cuda_embed_forward(px_cuda *engine, px_cuda_shape shape);
 px_status px_cuda_embed_backward(px_cuda *engine, px_cuda_shape shape);
 px_status px_cuda_recurrence_forward(px_cuda *engine, px_cuda_shape shape);
+/* Before all layers: where the window is cut, the steps of all, back to each layer's dZ. */
+px_status px_cuda_recurrence_backward_begin(px_cuda *engine, px_cuda_shape shape);
 /* Layer l alone: the gradient of its outputs is in buffers.d_output, and on return that of the layer's below. */
 px_status px_cuda_recurrence_backward(px_cuda *engine, px_cuda_shape shape, int32_t l);
 /* Loss of the window and, where training, the gradients of the head and of the top layer's output. */

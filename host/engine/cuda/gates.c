@@ -12,9 +12,9 @@ px_status px_cuda_gates_forward(px_cuda *engine, px_cuda_shape shape, int32_t l,
     for (int32_t t = 0; t < shape.T; t++) {
         const size_t at = (size_t)t * step;
         PX_TRY(px_blas_nt(&engine->blas, shape.n, plan->gate_rows, plan->h,
-                          px_cuda_at(engine, px_cuda_h(engine, l), at), w_hh, 0, engine->b.recurrent));
+                          px_cuda_at(engine, px_cuda_h(engine, l), at), w_hh, 0, engine->b.recurrent[l]));
         px_gates_forward_args args = {
-            .recurrent = engine->b.recurrent,
+            .recurrent = engine->b.recurrent[l],
             .bias = px_cuda_tensor(engine, engine->b.weights, PX_TENSOR_B_H, l),
             .bias_lone = layer->u ? px_cuda_tensor(engine, engine->b.weights, PX_TENSOR_B_HN, l) : NULL,
             .reset = engine->b.window.reset + (size_t)t * (size_t)shape.n,
@@ -43,7 +43,7 @@ px_status px_cuda_gates_forward(px_cuda *engine, px_cuda_shape shape, int32_t l,
 const void *px_cuda_gates_dz_hh(const px_cuda *engine, int32_t l)
 {
     if (engine->b.dz_hh) return engine->b.dz_hh;
-    return engine->plan.bf16 ? (const void *)engine->b.dz_bf16 : (const void *)engine->b.layer[l].z;
+    return engine->plan.bf16 ? (const void *)engine->b.dz_bf16[l] : (const void *)engine->b.layer[l].z;
 }
 
 px_status px_cuda_gates_backward(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
@@ -57,15 +57,15 @@ px_status px_cuda_gates_backward(px_cuda *engine, px_cuda_shape shape, int32_t l
         const int last = t == shape.T - 1;
         if (!last)
             PX_TRY(px_blas_nn(&engine->blas, shape.n, plan->h, plan->gate_rows,
-                              px_cuda_at(engine, dz_hh, wide_at + wide), w_hh, 0, engine->b.recurrent));
+                              px_cuda_at(engine, dz_hh, wide_at + wide), w_hh, 0, engine->b.recurrent[l]));
         px_gates_backward_args args = {
             .d_output = px_cuda_d_output(engine, l) + at,
-            .recurrent = last ? NULL : engine->b.recurrent,
+            .recurrent = last ? NULL : engine->b.recurrent[l],
             .reset = engine->b.window.reset + (size_t)t * (size_t)shape.n,
             .reset_next = last ? NULL : engine->b.window.reset + (size_t)(t + 1) * (size_t)shape.n,
             .z = layer->z + wide_at,
             .u = layer->u ? layer->u + at : NULL,
-            .dz_bf16 = plan->bf16 ? engine->b.dz_bf16 + wide_at : NULL,
+            .dz_bf16 = plan->bf16 ? engine->b.dz_bf16[l] + wide_at : NULL,
             .dz_hh = lone ? px_cuda_as_float(engine, px_cuda_at(engine, lone, wide_at)) : NULL,
             .dz_hh_bf16 = lone ? px_cuda_as_bf16(engine, px_cuda_at(engine, lone, wide_at)) : NULL,
             .window = engine->b.window.scalars,

@@ -48,8 +48,6 @@ void *px_cuda_output(const px_cuda *engine, px_cuda_shape shape, int32_t l)
     return px_cuda_at(engine, px_cuda_h(engine, l), (size_t)shape.n * (size_t)engine->plan.h);
 }
 
-float *px_cuda_d_output(const px_cuda *engine, int32_t l) { return engine->b.d_output[(engine->plan.L - 1 - l) % 2]; }
-
 float *px_cuda_input_term(const px_cuda *engine, px_cuda_shape shape, int32_t l)
 {
     const px_cuda_layer *layer = &engine->b.layer[l];
@@ -89,6 +87,11 @@ px_state_copies px_cuda_states_out(const px_cuda *engine, px_cuda_shape shape)
             copies.copy[copies.copies++] = (px_state_copy){
                 carried_state(engine, shape, s, l), engine->b.layer[l].s[s] + (size_t)shape.T * copies.count, NULL};
     return copies;
+}
+
+void *px_cuda_dz_operand(const px_cuda *engine, int32_t l)
+{
+    return engine->plan.bf16 ? (void *)engine->b.dz_bf16[l] : (void *)px_cuda_dz(engine, l);
 }
 
 float *px_cuda_poison(const px_cuda *engine)

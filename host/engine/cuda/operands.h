@@ -52,12 +52,15 @@ int px_cuda_has_penalties(const px_cuda *engine, int32_t l);
 void *px_cuda_h(const px_cuda *engine, int32_t l);
 /* What goes up from layer l: the dropped copy, or H itself. Operand [rows,h]. */
 void *px_cuda_output(const px_cuda *engine, px_cuda_shape shape, int32_t l);
-/* Gradient of layer l's output, [rows,h]: layers alternate between two buffers, the top one begins with the first. */
-float *px_cuda_d_output(const px_cuda *engine, int32_t l);
+/* Gradient of layer l's output, [rows,h]. */
+static inline float *px_cuda_d_output(const px_cuda *engine, int32_t l) { return engine->b.d_output[l]; }
+
 /* Where the input's term of layer l [rows, G h] goes before the steps: z, or h in the place of H_1 to H_T. */
 float *px_cuda_input_term(const px_cuda *engine, px_cuda_shape shape, int32_t l);
 /* Where the backward pass leaves layer l's dZ [rows, G h]. */
 float *px_cuda_dz(const px_cuda *engine, int32_t l);
+/* The same as products read it; of a cell that keeps its gates, the gradient of the input's term. */
+void *px_cuda_dz_operand(const px_cuda *engine, int32_t l);
 /* The states of all layers, from where the streams of this window carry them into the rows of step -1; and those of its
  * last step back. */
 px_state_copies px_cuda_states_in(const px_cuda *engine, px_cuda_shape shape);

@@ -4,6 +4,7 @@
 #include "check.h"
 #include "layout.h"
 #include "variants.h"
+#include "wavefront.h"
 
 #include <string.h>
 
@@ -137,6 +138,9 @@ static void cut_adaptive(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda
     b->dt_bf16 = take(arena, training && plan->bf16 ? rows * d_0 * sizeof(px_bf16) : 0);
 }
 
+/* Whether layer l uses the first one's of what one layer at a time needs. */
+static int is_shared(const px_cuda_plan *plan, int32_t l) { return l > 0 && plan->wavefront == 0; }
+
 /* What the forward pass of a window needs. */
 static void cut_forward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_buffers *b)
 {
@@ -160,7 +164,8 @@ static void cut_forward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_
         layer->output = take(arena, training && dropout > 0 ? rows * h * operand : 0);
         layer->w_hat = take(arena, training && model->dropout_weight > 0 ? gates * h * operand : 0);
     }
-    b->recurrent = take(arena, plan->variant->workspace(plan));
+    for (int32_t l = 0; l < plan->L; l++)
+        b->recurrent[l] = is_shared(plan, l) ? b->recurrent[0] : take(arena, plan->variant->workspace(plan));
     b->u = take(arena, plan->projection ? rows * d * operand : 0);
     b->u_wide = take(arena, plan->projection && plan->bf16 ? rows * d * sizeof(float) : 0);
     b->logits = take(arena, logits_bytes(plan));
@@ -174,9 +179,14 @@ static void cut_backward(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda
 {
     size_t rows = plan->rows, h = (size_t)plan->h, d = (size_t)plan->d;
     size_t gates = (size_t)plan->gate_rows, n = (size_t)plan->shape.n;
-    b->d_output[0] = take(arena, rows * h * sizeof(float));
-    b->d_output[1] = take(arena, plan->L > 1 ? rows * h * sizeof(float) : 0);
-    b->dz_bf16 = take(arena, plan->bf16 ? rows * gates * sizeof(px_bf16) : 0);
+    /* the top layer's first; without a wavefront the third's is the first's again */
+    for (int32_t l = plan->L - 1; l >= 0; l--) {
+        const int again = plan->wavefront == 0 && l < plan->L - 2;
+        b->d_output[l] = again ? b->d_output[l + 2] : take(arena, rows * h * sizeof(float));
+    }
+    for (int32_t l = 0; l < plan->L; l++)
+        b->dz_bf16[l] =
+            is_shared(plan, l) ? b->dz_bf16[0] : take(arena, plan->bf16 ? rows * gates * sizeof(px_bf16) : 0);
     b->dz_hh =
         take(arena, plan->lone != PX_NO_GATE ? rows * gates * (plan->bf16 ? sizeof(px_bf16) : sizeof(float)) : 0);
     for (int s = 0; s < plan->states; s++) b->returned[s] = take(arena, plan->keeps ? n * h * sizeof(float) : 0);
@@ -210,7 +220,9 @@ void px_cuda_plan_cut(const px_cuda_plan *plan, px_cuda_arena arenas[PX_ARENA_CO
     cut_parameters(plan, arenas, buffers);
     cut_forward(plan, &arenas[PX_ARENA_ACTIVATIONS], buffers);
     if (plan->shape.training) cut_backward(plan, &arenas[PX_ARENA_ACTIVATIONS], buffers);
-    buffers->blas_workspace = take(&arenas[PX_ARENA_WORKSPACE], PX_BLAS_WORKSPACE_BYTES);
+    for (int32_t l = 0; l < plan->L; l++)
+        if (!is_shared(plan, l))
+            buffers->blas_workspace[l] = take(&arenas[PX_ARENA_WORKSPACE], PX_BLAS_WORKSPACE_BYTES);
     cut_pinned(plan, &arenas[PX_ARENA_PINNED], buffers);
 }
 
@@ -261,6 +273,7 @@ px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_con
     plan->head_rows = px_cuda_head_rows(plan, plan->columns, shape->training);
     plan->next_rows = next_rows(plan);
     PX_TRY(px_cuda_choose_variant(plan, info, &plan->variant));
+    PX_TRY(px_cuda_choose_wavefront(plan, &plan->wavefront));
     plan->window_bytes = round_up(
         window_head_bytes() +
         plan->rows * (((shape->training ? 3 : 2) + (plan->adaptive ? 3 : 0)) * sizeof(int32_t) + sizeof(uint8_t)));

@@ -71,7 +71,9 @@ typedef struct px_cuda_buffers {
     px_cuda_window window;                 /* inside window_block */
     px_cuda_layer layer[PX_MAX_LAYERS];
     void *x;          /* operand [rows,d]; NULL where d = 0 */
-    float *recurrent; /* the variant's workspace: of "step" [n, G h], the recurrent product of one step */
+    float
+        *recurrent[PX_MAX_LAYERS]; /* the variant's workspace: of "step" [n, G h], the recurrent product of one step. It
+                           is one for all layers, as are those below that say so, but where there is a wavefront */
     float *returned[PX_CELL_STATES_MAX]; /* [n,h] where the cell keeps its gates: gradients that a step has returned
                                             past W_hh */
     void *u;                             /* operand [rows,d]: projected head input; NULL without projection */
@@ -90,16 +92,17 @@ typedef struct px_cuda_buffers {
     float *d_gathered, *dt;    /* [rows,h], [rows,d_0] gradients of both; only where training */
     px_bf16 *dt_bf16;          /* [rows,d_0] in bf16 mode */
     float *nll;                /* [rows] */
-    float *d_output[2]; /* [rows,h]: gradients of the layers' outputs, alternating; dZ replaces them but where a layer
-                           has a z */
-    px_bf16 *dz_bf16;   /* [rows, G h] in bf16 mode */
+    float
+        *d_output[PX_MAX_LAYERS]; /* [rows,h]: gradients of the layers' outputs, two for all; dZ replaces them but where
+                           a layer has a z */
+    px_bf16 *dz_bf16[PX_MAX_LAYERS]; /* [rows, G h] in bf16 mode; one for all */
     void *dz_hh;      /* operand [rows, G h] with a lone gate: the gradient of H_{t-1} W_hh; else NULL, for it is dZ */
     float *dx;        /* [rows,d]: gradient of the embedded input, before that of the projection */
     px_bf16 *du_bf16; /* [rows,d] in bf16 mode with a projection */
     float *dw_hat;    /* [G h,h]: gradient of the dropped W_hh */
     float *embed_partial, *column_partial;
     /* workspace */
-    void *blas_workspace;
+    void *blas_workspace[PX_MAX_LAYERS]; /* of each lane */
     /* pinned host memory */
     unsigned char *pinned_slot[2]; /* [window_bytes] */
     px_update_scalars *pinned_update[2];
@@ -131,6 +134,7 @@ typedef struct px_cuda_plan {
     int32_t next_rows;              /* of probabilities that are made at a time */
     size_t memory_bytes;            /* of the device, in all; 0: not known */
     const px_cuda_variant *variant; /* of the recurrence */
+    int32_t wavefront;              /* steps of a piece; 0: layers run one after the other (wavefront.h) */
     size_t window_bytes;
     size_t swap_count; /* floats that are exchanged at a time */
     size_t bytes[PX_ARENA_COUNT];

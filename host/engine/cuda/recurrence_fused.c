@@ -22,35 +22,39 @@ static size_t workspace(const px_cuda_plan *plan)
 
 static px_element operand_of(const px_cuda *engine) { return engine->plan.bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32; }
 
-static px_status forward(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
+static px_status forward(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh)
 {
-    for (int32_t t = 0; t < shape.T; t++) {
+    const px_cuda_shape shape = piece->shape;
+    const int32_t l = piece->l;
+    for (int32_t t = piece->begin; t < piece->end; t++) {
         const px_fused_forward_args args = {
             .step = px_cuda_step_forward_args(engine, shape, l, t),
             .h_before = px_cuda_at(engine, px_cuda_h(engine, l), (size_t)t * (size_t)shape.n * (size_t)engine->plan.h),
             .w_hh = w_hh,
             .operand = operand_of(engine),
-            .overlap = t > 0 && engine->info.major >= OVERLAP_MAJOR,
+            .overlap = t > piece->begin && engine->info.major >= OVERLAP_MAJOR,
         };
-        PX_CUDA(px_launch_recurrence_fused_forward(&args, engine->compute));
+        PX_CUDA(px_launch_recurrence_fused_forward(&args, piece->lane->stream));
     }
     return PX_OK;
 }
 
-static px_status backward(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
+static px_status backward(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh)
 {
+    const px_cuda_shape shape = piece->shape;
+    const int32_t l = piece->l;
     const size_t step = (size_t)shape.n * (size_t)engine->plan.h;
-    void *dz = engine->plan.bf16 ? (void *)engine->b.dz_bf16 : (void *)px_cuda_dz(engine, l);
-    for (int32_t t = shape.T - 1; t >= 0; t--) {
+    void *dz = px_cuda_dz_operand(engine, l);
+    for (int32_t t = piece->end - 1; t >= piece->begin; t--) {
         const int last = t == shape.T - 1;
         const px_fused_backward_args args = {
             .step = px_cuda_step_backward_args(engine, shape, l, t),
             .dz_after = last ? NULL : px_cuda_at(engine, dz, (size_t)(t + 1) * step),
             .w_hh = w_hh,
             .operand = operand_of(engine),
-            .overlap = !last && engine->info.major >= OVERLAP_MAJOR,
+            .overlap = t < piece->end - 1 && engine->info.major >= OVERLAP_MAJOR,
         };
-        PX_CUDA(px_launch_recurrence_fused_backward(&args, engine->compute));
+        PX_CUDA(px_launch_recurrence_fused_backward(&args, piece->lane->stream));
     }
     return PX_OK;
 }

@@ -30,29 +30,37 @@ static size_t workspace(const px_cuda_plan *plan)
 }
 
 /* The counters begin at zero. */
-static px_status clear_counters(px_cuda *engine, px_cuda_shape shape)
+static px_status clear_counters(px_cuda *engine, const px_cuda_steps *piece)
 {
-    PX_CUDA(
-        cudaMemsetAsync(engine->b.recurrent, 0, px_grid_counter_words(shape.n) * sizeof(uint32_t), engine->compute));
+    PX_CUDA(cudaMemsetAsync(engine->b.recurrent[piece->l], 0, px_grid_counter_words(piece->shape.n) * sizeof(uint32_t),
+                            piece->lane->stream));
     return PX_OK;
 }
 
-static px_status forward(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
+/* A layer that computes beside others has its share of the multiprocessors, but as many as hold W_hh. */
+static px_grid_args grid_args(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh)
 {
-    const px_grid_args args = {px_cuda_window_args(engine, shape, l, w_hh), engine->b.recurrent};
-    PX_TRY(clear_counters(engine, shape));
-    PX_CUDA(px_launch_recurrence_grid_forward(&args, engine->compute));
-    return px_cuda_window_drop_output(engine, shape, l);
+    px_grid_args args = {px_cuda_window_args(engine, piece, w_hh), engine->b.recurrent[piece->l]};
+    const int32_t least = px_grid_fit_of(args.window.operand, args.window.width).blocks;
+    if (args.window.multiprocessors < least) args.window.multiprocessors = least;
+    return args;
 }
 
-static px_status backward(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
+static px_status forward(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh)
 {
-    px_grid_args args = {px_cuda_window_args(engine, shape, l, w_hh), engine->b.recurrent};
-    args.window.dz = px_cuda_d_output(engine, l); /* dZ replaces it */
-    args.window.dz_bf16 = engine->b.dz_bf16;
-    PX_TRY(px_cuda_window_drop_gradient(engine, shape, l));
-    PX_TRY(clear_counters(engine, shape));
-    PX_CUDA(px_launch_recurrence_grid_backward(&args, engine->compute));
+    const px_grid_args args = grid_args(engine, piece, w_hh);
+    PX_TRY(clear_counters(engine, piece));
+    PX_CUDA(px_launch_recurrence_grid_forward(&args, piece->lane->stream));
+    return px_cuda_window_drop_output(engine, piece);
+}
+
+static px_status backward(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh)
+{
+    px_grid_args args = grid_args(engine, piece, w_hh);
+    px_cuda_window_goes_back(engine, piece, &args.window);
+    PX_TRY(px_cuda_window_drop_gradient(engine, piece));
+    PX_TRY(clear_counters(engine, piece));
+    PX_CUDA(px_launch_recurrence_grid_backward(&args, piece->lane->stream));
     return PX_OK;
 }
 

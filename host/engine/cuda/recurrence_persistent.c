@@ -64,46 +64,45 @@ static px_persistent_gates_args gates_args_of(px_cuda *engine, px_cuda_shape sha
 }
 
 /* The steps alone: from the input's terms to H. */
-static px_status steps_forward(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
+static px_status steps_forward(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh)
 {
     if (engine->plan.keeps) {
-        const px_persistent_gates_args args = gates_args_of(engine, shape, l, w_hh);
-        PX_CUDA(px_launch_gates_persistent_forward(&args, engine->compute));
+        const px_persistent_gates_args args = gates_args_of(engine, piece->shape, piece->l, w_hh);
+        PX_CUDA(px_launch_gates_persistent_forward(&args, piece->lane->stream));
     } else {
-        const px_persistent_args args = px_cuda_window_args(engine, shape, l, w_hh);
-        PX_CUDA(px_launch_recurrence_persistent_forward(&args, engine->compute));
+        const px_persistent_args args = px_cuda_window_args(engine, piece, w_hh);
+        PX_CUDA(px_launch_recurrence_persistent_forward(&args, piece->lane->stream));
     }
     return PX_OK;
 }
 
-/* And back: d_output [rows,h] is the gradient of H, masked. */
-static px_status steps_backward(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh, float *d_output)
+/* And back, from the gradient of H, masked. */
+static px_status steps_backward(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh)
 {
     if (engine->plan.keeps) {
-        px_persistent_gates_args args = gates_args_of(engine, shape, l, w_hh);
-        args.d_output = d_output;
-        args.dz_bf16 = engine->b.dz_bf16;
+        px_persistent_gates_args args = gates_args_of(engine, piece->shape, piece->l, w_hh);
+        args.d_output = px_cuda_d_output(engine, piece->l);
+        args.dz_bf16 = engine->b.dz_bf16[piece->l];
         args.dz_hh = engine->b.dz_hh;
-        PX_CUDA(px_launch_gates_persistent_backward(&args, engine->compute));
+        PX_CUDA(px_launch_gates_persistent_backward(&args, piece->lane->stream));
     } else {
-        px_persistent_args args = px_cuda_window_args(engine, shape, l, w_hh);
-        args.dz = d_output; /* dZ replaces it */
-        args.dz_bf16 = engine->b.dz_bf16;
-        PX_CUDA(px_launch_recurrence_persistent_backward(&args, engine->compute));
+        px_persistent_args args = px_cuda_window_args(engine, piece, w_hh);
+        px_cuda_window_goes_back(engine, piece, &args);
+        PX_CUDA(px_launch_recurrence_persistent_backward(&args, piece->lane->stream));
     }
     return PX_OK;
 }
 
-static px_status forward(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
+static px_status forward(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh)
 {
-    PX_TRY(steps_forward(engine, shape, l, w_hh));
-    return px_cuda_window_drop_output(engine, shape, l);
+    PX_TRY(steps_forward(engine, piece, w_hh));
+    return px_cuda_window_drop_output(engine, piece);
 }
 
-static px_status backward(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
+static px_status backward(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh)
 {
-    PX_TRY(px_cuda_window_drop_gradient(engine, shape, l));
-    return steps_backward(engine, shape, l, w_hh, px_cuda_d_output(engine, l));
+    PX_TRY(px_cuda_window_drop_gradient(engine, piece));
+    return steps_backward(engine, piece, w_hh);
 }
 
 const px_cuda_variant px_cuda_variant_persistent = {PX_RECURRENCE_PERSISTENT, unfit, workspace, forward, backward};

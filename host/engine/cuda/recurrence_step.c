@@ -18,36 +18,38 @@ static size_t workspace(const px_cuda_plan *plan)
 }
 
 /* h_t = act(xz_t + keep H_{t-1} W_hh + b), step by step. */
-static px_status forward(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
+static px_status forward(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh)
 {
-    const int32_t h = engine->plan.h;
+    const px_cuda_shape shape = piece->shape;
+    const int32_t h = engine->plan.h, l = piece->l;
     if (engine->plan.keeps) return px_cuda_gates_forward(engine, shape, l, w_hh);
-    for (int32_t t = 0; t < shape.T; t++) {
+    for (int32_t t = piece->begin; t < piece->end; t++) {
         const size_t before = (size_t)t * (size_t)shape.n * (size_t)h;
         px_step_forward_args args = px_cuda_step_forward_args(engine, shape, l, t);
-        args.recurrent = engine->b.recurrent;
-        PX_TRY(px_blas_nt(&engine->blas, shape.n, h, h, px_cuda_at(engine, px_cuda_h(engine, l), before), w_hh, 0,
-                          engine->b.recurrent));
-        PX_CUDA(px_launch_recurrence_forward(&args, engine->compute));
+        args.recurrent = engine->b.recurrent[l];
+        PX_TRY(px_blas_nt(&piece->lane->blas, shape.n, h, h, px_cuda_at(engine, px_cuda_h(engine, l), before), w_hh, 0,
+                          engine->b.recurrent[l]));
+        PX_CUDA(px_launch_recurrence_forward(&args, piece->lane->stream));
     }
     return PX_OK;
 }
 
 /* dz_t = (drop(d_output_t) + keep dZ_{t+1} W_hh^T) act'(h_t), from the last step to the first. */
-static px_status backward(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
+static px_status backward(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh)
 {
-    const int32_t h = engine->plan.h;
-    void *dz = engine->plan.bf16 ? (void *)engine->b.dz_bf16 : (void *)px_cuda_dz(engine, l);
+    const px_cuda_shape shape = piece->shape;
+    const int32_t h = engine->plan.h, l = piece->l;
+    void *dz = px_cuda_dz_operand(engine, l);
     if (engine->plan.keeps) return px_cuda_gates_backward(engine, shape, l, w_hh);
-    for (int32_t t = shape.T - 1; t >= 0; t--) {
+    for (int32_t t = piece->end - 1; t >= piece->begin; t--) {
         const size_t after = (size_t)(t + 1) * (size_t)shape.n * (size_t)h;
         px_step_backward_args args = px_cuda_step_backward_args(engine, shape, l, t);
         if (t < shape.T - 1) {
-            PX_TRY(
-                px_blas_nn(&engine->blas, shape.n, h, h, px_cuda_at(engine, dz, after), w_hh, 0, engine->b.recurrent));
-            args.recurrent = engine->b.recurrent;
+            PX_TRY(px_blas_nn(&piece->lane->blas, shape.n, h, h, px_cuda_at(engine, dz, after), w_hh, 0,
+                              engine->b.recurrent[l]));
+            args.recurrent = engine->b.recurrent[l];
         }
-        PX_CUDA(px_launch_recurrence_backward(&args, engine->compute));
+        PX_CUDA(px_launch_recurrence_backward(&args, piece->lane->stream));
     }
     return PX_OK;
 }

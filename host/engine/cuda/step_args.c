@@ -37,7 +37,7 @@ px_step_backward_args px_cuda_step_backward_args(const px_cuda *engine, px_cuda_
         .h = engine->b.layer[l].h + at + step,
         .reset_next = t == shape.T - 1 ? NULL : engine->b.window.reset + (size_t)(t + 1) * (size_t)shape.n,
         .dz = d_output + at, /* dZ replaces it */
-        .dz_bf16 = plan->bf16 ? engine->b.dz_bf16 + at : NULL,
+        .dz_bf16 = plan->bf16 ? engine->b.dz_bf16[l] + at : NULL,
         .window = engine->b.window.scalars,
         .dropout = px_cuda_backward_dropout(engine, shape.mode, l),
         .cell = plan->model.cell,

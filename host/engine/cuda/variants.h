@@ -15,10 +15,11 @@ struct px_cuda_variant {
     const char *(*unfit)(const px_cuda_plan *plan, const px_device_info *info);
     /* Bytes that it needs beside everybody's buffers, as buffers.recurrent. */
     size_t (*workspace)(const px_cuda_plan *plan);
-    /* All steps of layer l; w_hh is the operand [G h, h]. Forward: from the input's terms and the state of step -1 to H
-     * and what goes up. Backward: from the gradient of what went up to dZ (px_cuda_dz). Both only enqueue. */
-    px_status (*forward)(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh);
-    px_status (*backward)(px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh);
+    /* A piece's steps; w_hh is the operand [G h, h]. Forward: from the input's terms and the state before the piece to H
+     * and what goes up. Backward: from the gradient of what went up, and dZ of the step after the piece, to dZ
+     * (px_cuda_dz). Both only enqueue. Pieces of a cell that keeps its gates are whole windows. */
+    px_status (*forward)(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh);
+    px_status (*backward)(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh);
 };
 
 /* The variant for a plan whose sizes are known: the one that shape.recurrence names, or the table's choice. info: zeros

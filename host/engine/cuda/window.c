@@ -22,6 +22,7 @@ static px_status head_backward(px_cuda *engine, px_cuda_shape shape)
 
 static px_status layers_backward(px_cuda *engine, px_cuda_shape shape)
 {
+    PX_TRY(px_cuda_recurrence_backward_begin(engine, shape));
     for (int32_t l = engine->plan.L - 1; l >= 0; l--) {
         PX_TRY(px_cuda_recurrence_backward(engine, shape, l));
         if (l > 0) PX_TRY(px_cuda_reduce_mark(engine, l)); /* layer 0 shares its part with the token table */

@@ -3,43 +3,70 @@
 
 #include "operands.h"
 
-px_persistent_args px_cuda_window_args(const px_cuda *engine, px_cuda_shape shape, int32_t l, const void *w_hh)
+/* Units of all streams in steps before t of an array [T,n,h]. */
+static size_t units_before(const px_cuda *engine, const px_cuda_steps *piece, int32_t t)
+{
+    return (size_t)t * (size_t)piece->shape.n * (size_t)engine->plan.h;
+}
+
+/* What a layer counts on: all, or its share where others compute beside it. No number depends on it. */
+static int32_t multiprocessors_of(const px_cuda *engine, const px_cuda_steps *piece)
+{
+    const int beside = piece->end - piece->begin < piece->shape.T ? engine->plan.L : 1;
+    return engine->info.multiprocessors / beside;
+}
+
+px_persistent_args px_cuda_window_args(const px_cuda *engine, const px_cuda_steps *piece, const void *w_hh)
 {
     const px_cuda_plan *plan = &engine->plan;
+    const px_cuda_layer *layer = &engine->b.layer[piece->l];
+    const size_t before = units_before(engine, piece, piece->begin);
     return (px_persistent_args){
         .w_hh = w_hh,
-        .bias = px_cuda_tensor(engine, engine->b.weights, PX_TENSOR_B_H, l),
-        .reset = engine->b.window.reset,
-        .h = engine->b.layer[l].h,
-        .h_bf16 = engine->b.layer[l].h_bf16,
+        .bias = px_cuda_tensor(engine, engine->b.weights, PX_TENSOR_B_H, piece->l),
+        .reset = engine->b.window.reset + (size_t)piece->begin * (size_t)piece->shape.n,
+        .h = layer->h + before,
+        .h_bf16 = layer->h_bf16 ? layer->h_bf16 + before : NULL,
         .stall = engine->b.pinned_stall,
         .operand = plan->shape.precision,
         .cell = plan->model.cell,
-        .T = shape.T,
-        .n = shape.n,
+        .T = piece->end - piece->begin,
+        .n = piece->shape.n,
         .width = plan->h,
-        .multiprocessors = engine->info.multiprocessors,
+        .multiprocessors = multiprocessors_of(engine, piece),
     };
 }
 
-px_status px_cuda_window_drop_output(px_cuda *engine, px_cuda_shape shape, int32_t l)
+void px_cuda_window_goes_back(const px_cuda *engine, const px_cuda_steps *piece, px_persistent_args *args)
 {
-    const px_dropout dropout = px_cuda_output_dropout(engine, shape.mode, l);
-    const size_t step = (size_t)shape.n * (size_t)engine->plan.h;
-    void *output = engine->b.layer[l].output;
+    const size_t before = units_before(engine, piece, piece->begin);
+    float *dz = px_cuda_d_output(engine, piece->l);
+    args->dz = dz + before;
+    if (engine->plan.bf16) args->dz_bf16 = engine->b.dz_bf16[piece->l] + before;
+    if (piece->end < piece->shape.T) args->dz_after = dz + units_before(engine, piece, piece->end);
+}
+
+px_status px_cuda_window_drop_output(px_cuda *engine, const px_cuda_steps *piece)
+{
+    const px_dropout dropout = px_cuda_output_dropout(engine, piece->shape.mode, piece->l);
+    const px_cuda_layer *layer = &engine->b.layer[piece->l];
+    const size_t before = units_before(engine, piece, piece->begin);
     if (!dropout.threshold) return PX_OK;
+    void *output = px_cuda_at(engine, layer->output, before);
     PX_CUDA(px_launch_recurrence_dropout(px_cuda_as_float(engine, output), px_cuda_as_bf16(engine, output),
-                                         engine->b.layer[l].h + step, &dropout, engine->b.window.scalars, 0, shape.T,
-                                         shape.n, engine->plan.h, engine->compute));
+                                         layer->h + before + units_before(engine, piece, 1), &dropout,
+                                         engine->b.window.scalars, piece->begin, piece->end - piece->begin,
+                                         piece->shape.n, engine->plan.h, piece->lane->stream));
     return PX_OK;
 }
 
-px_status px_cuda_window_drop_gradient(px_cuda *engine, px_cuda_shape shape, int32_t l)
+px_status px_cuda_window_drop_gradient(px_cuda *engine, const px_cuda_steps *piece)
 {
-    const px_dropout dropout = px_cuda_backward_dropout(engine, shape.mode, l);
-    float *d_output = px_cuda_d_output(engine, l);
+    const px_dropout dropout = px_cuda_backward_dropout(engine, piece->shape.mode, piece->l);
+    float *d_output = px_cuda_d_output(engine, piece->l) + units_before(engine, piece, piece->begin);
     if (!dropout.threshold) return PX_OK;
-    PX_CUDA(px_launch_recurrence_dropout(d_output, NULL, d_output, &dropout, engine->b.window.scalars, 0, shape.T,
-                                         shape.n, engine->plan.h, engine->compute));
+    PX_CUDA(px_launch_recurrence_dropout(d_output, NULL, d_output, &dropout, engine->b.window.scalars, piece->begin,
+                                         piece->end - piece->begin, piece->shape.n, engine->plan.h,
+                                         piece->lane->stream));
     return PX_OK;
 }
