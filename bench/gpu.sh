@@ -216,6 +216,17 @@ variants_gates() {
     done
 }
 
+# Three layers side by side, and one after the other: whether `auto` should take a wavefront for few streams.
+wavefront() {
+    local steps
+    for steps in off 8 16; do
+        "$program" bench --json --device "$device" --recurrence persistent --wavefront "$steps" --layers 3 --hidden 512 --steps 64 --sweep batch=1,16,64 \
+            --vocab 28 --precision bf16 >"$logs/wavefront-$steps.json" || skip "persistent: not on this GPU"
+    done
+    "$program" bench --compare "$logs/wavefront-off.json" "$logs/wavefront-8.json" || true
+    "$program" bench --compare "$logs/wavefront-off.json" "$logs/wavefront-16.json" || true
+}
+
 # The GPU beside the CPU engine of the same machine: the ratio, and the size from which it is worth it.
 crossover() {
     "$program" bench --json --device "cpu,$device" --sweep hidden=64,256,1024 --sweep batch=32 --sweep steps=35 --sweep vocab=28 >"$out/crossover.json"
@@ -365,7 +376,7 @@ kernel_times() {
 
 # ---- the rounds ------------------------------------------------------------------------------------------------------
 
-export -f machine unpack compile devices conformance kernels cases kernel_speeds engine sanitizer measure variants variants_gates crossover peers targets ranks training_text train precision resume kernel_times skip
+export -f machine unpack compile devices conformance kernels cases kernel_speeds engine sanitizer measure variants variants_gates wavefront crossover peers targets ranks training_text train precision resume kernel_times skip
 export round root out build device python logs cores program tests
 libraries=$build/libraries/usr/lib/x86_64-linux-gnu
 export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} LIBRARY_PATH=$libraries${LIBRARY_PATH:+:$LIBRARY_PATH}
@@ -388,6 +399,7 @@ round_right() {
     part parity_fused 60 env PERPLEX_TEST_RECURRENCE=fused bash -c "engine parity"
     part parity_persistent 90 env PERPLEX_TEST_RECURRENCE=persistent bash -c "engine parity"
     part parity_grid 90 env PERPLEX_TEST_RECURRENCE=grid bash -c "engine parity"
+    part parity_wavefront 60 env PERPLEX_TEST_WAVEFRONT=2 bash -c "engine parity"
     part low_precision 60 bash -c "engine precision"
     part resume 60 bash -c resume
     part ranks 60 bash -c ranks
@@ -402,6 +414,7 @@ round_speed() {
     part measure 150 bash -c measure
     part variants 60 bash -c variants
     part variants_gates 40 bash -c variants_gates
+    part wavefront 20 bash -c wavefront
     part crossover 90 bash -c crossover
     part kernel_times 60 bash -c kernel_times
 }

@@ -267,7 +267,7 @@ static void a_variant_is_taken_by_name_and_says_so(void **state)
         snprintf(want, sizeof want, "recurrence %s,", px_recurrence_name(names[i]));
         assert_non_null(strstr(text, want));
         /* only the step's product and the grid's state need a buffer of their own */
-        assert_int_equal(px_cuda_self(engine)->b.recurrent != NULL,
+        assert_int_equal(px_cuda_self(engine)->b.recurrent[0] != NULL,
                          names[i] == PX_RECURRENCE_STEP || names[i] == PX_RECURRENCE_GRID);
         PX_CHECK(write_initial_weights(&every_buffer, engine));
         PX_CHECK(train(&every_buffer, engine));

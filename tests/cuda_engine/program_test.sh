@@ -73,12 +73,12 @@ for run in from from-cpu; do
 done
 paste "$work/from.tsv" "$work/from-cpu.tsv" | awk -F '\t' '{ d = $2 - $4; if (d < 0) d = -d; if (d > 1e-3) bad = 1 } END { exit bad || NR < 1000 }' ||
     fail "a run from a model is another on the GPU"
-expect 0 "the plan" train --device cuda --dry-run --run "$work/none"
-
-says "recurrence step"
+expect 0 "the plan" train --device cuda --wavefront 2 --dry-run --run "$work/none"
+says "recurrence step, wavefront of 2 steps"
 
 # Variants of the recurrence: what auto became is kept with the run, and what a run has is what its resume takes.
 grep -q "^recurrence = step" "$work/whole/config" || fail "the run does not keep what auto became"
+grep -q "^wavefront = off" "$work/whole/config" || fail "the run does not keep what auto became"
 expect 0 "another variant" train --device cuda --recurrence fused --max-steps 12 --checkpoint-every 6 --run "$work/fused"
 says "recurrence fused"
 expect 0 "its first half" train --device cuda --recurrence fused --max-steps 6 --schedule-steps 12 --run "$work/fused-parts"
@@ -89,17 +89,24 @@ expect 0 "the variant resumed" "$program" eval --model "$work/fused-parts/last.s
 cmp -s "$work/whole.tsv" "$work/parts.tsv" || fail "a resumed training with --recurrence fused is not bitwise the uninterrupted one"
 expect 2 "a variant that the CPU has not" "$program" train --resume "$work/fused-parts" --device cpu --max-steps 14
 says "has no --recurrence fused; it has auto, step"
-expect 0 "the whole window on chip" train --device cuda --recurrence persistent --max-steps 12 --checkpoint-every 6 --run "$work/persistent"
-says "recurrence persistent"
-expect 0 "its first half" train --device cuda --recurrence persistent --max-steps 6 --schedule-steps 12 --run "$work/persistent-parts"
+expect 0 "pieces of the window on chip" train --device cuda --recurrence persistent --wavefront 3 --max-steps 12 --checkpoint-every 6 --run "$work/persistent"
+says "recurrence persistent, wavefront of 3 steps"
+expect 0 "its first half" train --device cuda --recurrence persistent --wavefront 3 --max-steps 6 --schedule-steps 12 --run "$work/persistent-parts"
 expect 0 "its second half" "$program" train --resume "$work/persistent-parts" --max-steps 12
-says "recurrence persistent"
+says "recurrence persistent, wavefront of 3 steps"
 expect 0 "the window whole" "$program" eval --model "$work/persistent/last.safetensors" --data "$work/text" --per-token "$work/whole.tsv" --device cuda
-expect 0 "the window resumed" "$program" eval --model "$work/persistent-parts/last.safetensors" --data "$work/text" --per-token "$work/parts.tsv" --device cuda
-cmp -s "$work/whole.tsv" "$work/parts.tsv" || fail "a resumed training with --recurrence persistent is not bitwise the uninterrupted one"
+expect 0 "the pieces resumed" "$program" eval --model "$work/persistent-parts/last.safetensors" --data "$work/text" --per-token "$work/parts.tsv" --device cuda
+cmp -s "$work/whole.tsv" "$work/parts.tsv" || fail "a resumed training with --recurrence persistent --wavefront 3 is not bitwise the uninterrupted one"
 PERPLEX_FAKE_LOST_STORE=5000 expect 1 "a state that never arrives" train --device cuda --recurrence persistent --max-steps 12 --run "$work/lost"
 says "recurrence_persistent_kernel (forward): block [0-9]* waited in vain at its step [0-9]* of 7 for the state"
 says "recurrence step does without"
+expect 2 "a wavefront on the CPU" "$program" train --resume "$work/persistent-parts" --device cpu --recurrence step --max-steps 14
+says "has no --wavefront 3; use --wavefront off, or a GPU"
+expect 0 "none on the CPU" "$program" train --resume "$work/persistent-parts" --device cpu --recurrence step --wavefront off --max-steps 14
+expect 2 "no number of steps" train --device cuda --wavefront 0 --max-steps 2 --run "$work/none"
+says "auto, off, or a whole number of steps from 1"
+expect 2 "one layer" train --device cuda --wavefront 3 --layers 1 --max-steps 2 --run "$work/none"
+says "takes two layers or more"
 expect 0 "one that it has" "$program" train --resume "$work/fused-parts" --device cpu --recurrence step --max-steps 14
 expect 2 "a variant that there is not" train --device cuda --recurrence wavefront --max-steps 2 --run "$work/none"
 says "auto, step"
@@ -123,8 +130,8 @@ expect 0 "gates resumed" "$program" eval --model "$work/gates-parts/last.safeten
 cmp -s "$work/whole.tsv" "$work/parts.tsv" || fail "a resumed LSTM with --recurrence persistent is not bitwise the uninterrupted one"
 expect 2 "a variant for other cells" train --device cuda --recurrence fused --cell lstm --max-steps 2 --run "$work/none"
 says "cells of one gate"
-expect 0 "a measurement" "$program" bench --device cuda --recurrence fused --hidden 8 --batch 2 --steps 4 --spread 0.9 --case-seconds 0.1 --json
-tr -d ' \t\n' <"$work/out" | grep -q '"recurrence":"fused"' || fail "bench does not name the variant"
+expect 0 "a measurement" "$program" bench --device cuda --recurrence fused --wavefront 2 --layers 2 --hidden 8 --batch 2 --steps 4 --spread 0.9 --case-seconds 0.1 --json
+tr -d ' \t\n' <"$work/out" | grep -q '"recurrence":"fused","wavefront":2,' || fail "bench does not name the variant and the wavefront"
 
 # Energy: the stand-in for NVIDIA's library counts one joule between two looks, around so many times n T steps_per_round tokens.
 bench() { "$program" bench --device cuda --hidden 8 --batch 2 --steps 4 --spread 0.9 --case-seconds 0.1 --json; }

@@ -106,6 +106,13 @@ static px_recurrence asked_recurrence(px_cell cell, px_precision precision)
     exit(1);
 }
 
+/* Steps of the pieces that PERPLEX_TEST_WAVEFRONT says, for models that have a use for them. */
+static int32_t asked_wavefront(const px_model_config *model)
+{
+    const char *asked = getenv("PERPLEX_TEST_WAVEFRONT");
+    return asked && model->layers > 1 && !px_cell_of(model->cell)->keeps ? atoi(asked) : PX_WAVEFRONT_OFF;
+}
+
 px_engine *px_case_engine_in(const px_case *c, const char *device, int32_t threads, int32_t averaging,
                              px_precision precision)
 {
@@ -116,7 +123,10 @@ px_engine *px_case_engine_in(const px_case *c, const char *device, int32_t threa
                              .threads = threads,
                              .precision = precision,
                              .seed = SEED};
-    if (strncmp(device, "cuda", 4) == 0) shape.recurrence = asked_recurrence(c->model.cell, precision);
+    if (strncmp(device, "cuda", 4) == 0) {
+        shape.recurrence = asked_recurrence(c->model.cell, precision);
+        shape.wavefront = asked_wavefront(&c->model);
+    }
     px_engine *engine;
     px_parameters table;
     require(px_engine_create(device, &c->model, &c->optimizer, &shape, &engine), c->name);
