@@ -72,6 +72,12 @@ static const char *gain(const px_config *c)
                                                              : NULL;
 }
 
+static const char *wavefront(const px_config *c)
+{
+    const int whole = c->wavefront >= c->minibatch.steps && c->minibatch.steps_jitter <= 0;
+    return whole ? "windows of --steps are no longer than one of its pieces" : NULL;
+}
+
 static const char *reset_probability(const px_config *c)
 {
     return c->minibatch.partition == PX_PARTITION_RANDOM && c->minibatch.reset_probability > 0
@@ -154,6 +160,7 @@ static const struct {
     {"average-patience", average_patience},
     {"rollback-factor", rollback},
     {"invalid", invalid},
+    {"wavefront", wavefront},
     {"split", split},
 };
 

@@ -75,6 +75,8 @@ paste "$work/from.tsv" "$work/from-cpu.tsv" | awk -F '\t' '{ d = $2 - $4; if (d 
     fail "a run from a model is another on the GPU"
 expect 0 "the plan" train --device cuda --wavefront 2 --dry-run --run "$work/none"
 says "recurrence step, wavefront of 2 steps"
+expect 0 "a piece as long as the window" train --device cuda --wavefront 7 --dry-run --run "$work/none"
+says "wavefront 7 has no effect"
 
 # Variants of the recurrence: what auto became is kept with the run, and what a run has is what its resume takes.
 grep -q "^recurrence = step" "$work/whole/config" || fail "the run does not keep what auto became"
