@@ -70,7 +70,7 @@ typedef struct px_cuda_buffers {
     unsigned char *slot[2], *window_block; /* the two staged windows, and the one that is computed on: [window_bytes] */
     px_cuda_window window;                 /* inside window_block */
     px_cuda_layer layer[PX_MAX_LAYERS];
-    void *x;          /* operand [rows,d]; NULL where d = 0 */
+    void *x; /* operand [rows,d]; NULL where d = 0 */
     float
         *recurrent[PX_MAX_LAYERS]; /* the variant's workspace: of "step" [n, G h], the recurrent product of one step. It
                            is one for all layers, as are those below that say so, but where there is a wavefront */
