@@ -336,7 +336,7 @@ double __wrap_px_clock(void);
 double __wrap_px_clock(void) { return ++readings; }
 
 /* Some readings' worth of that made-up clock: none would be 0, a real clock no whole number. */
-static int is_some_ticks(double seconds) { return seconds >= 1 && seconds == floor(seconds); }
+static int is_some_ticks(double ticks) { return ticks >= 1 && ticks == floor(ticks); }
 
 static void engine_says_what_it_is_and_where_its_time_goes(void **state)
 {
