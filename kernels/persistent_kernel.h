@@ -18,14 +18,15 @@ static __device__ __forceinline__ void persistent_run(const PRODUCT &product, ST
     steps.end();
 }
 
-/* Streams of a cluster: so few that all clusters run at once, where that can be. A cluster of 16 blocks does not fit
- * everywhere that 16 multiprocessors are left (7 of them on 132, as measured on an H200). No number depends on it: a
- * row's sums have one order. */
+/* Streams of a cluster: the fewest with which the clusters need no more waves than with all that one can take. A step's
+ * time grows with them, and every wave costs all steps anew. A cluster of 16 blocks does not fit everywhere that 16
+ * multiprocessors are left (7 of them on 132, as measured on an H200). No number depends on it: a row's sums have one
+ * order. */
 template <class P, class ARGS> static inline int persistent_streams(const ARGS &a)
 {
-    const int at_once = a.multiprocessors / P::BLOCKS - (P::BLOCKS > 8 ? 1 : 0);
-    const int streams = at_once > 0 ? (a.n + at_once - 1) / at_once : a.n;
-    return streams < P::STREAMS ? streams : P::STREAMS;
+    const int fit = a.multiprocessors / P::BLOCKS - (P::BLOCKS > 8 ? 1 : 0), at_once = fit > 0 ? fit : 1;
+    const int waves = (a.n + at_once * P::STREAMS - 1) / (at_once * P::STREAMS);
+    return (a.n + at_once * waves - 1) / (at_once * waves);
 }
 
 /* Launches it with the window's clusters. */
