@@ -51,35 +51,13 @@
         return total;                                                                                                  \
     }
 
-/* Four streams side by side, as a product reads four panels: the prefetchers then cross pages without a pause (one
- * stream alone got 62 GB/s where four got 79, from 1 MiB on one thread of a Zen). Two sums of each keep the additions
- * apart. */
-#define PX_READ_KERNEL(name, attributes, bytes)                                                                        \
-    attributes __attribute__((noinline)) static float name(const float *data, size_t count)                            \
-    {                                                                                                                  \
-        typedef float vector __attribute__((vector_size(bytes), may_alias));                                           \
-        enum { STREAMS = 4, LANES = bytes / sizeof(float) };                                                           \
-        const size_t part = count / STREAMS;                                                                           \
-        vector sums[2 * STREAMS] = {{0}}, sum = {0};                                                                   \
-        for (size_t i = 0; i < part; i += 2 * LANES)                                                                   \
-            _Pragma("GCC unroll 8") for (int s = 0; s < 2 * STREAMS; s++) sums[s] +=                                   \
-                *(const vector *)(data + (size_t)(s / 2) * part + i + (size_t)(s % 2) * LANES);                        \
-        for (int s = 0; s < 2 * STREAMS; s++) sum += sums[s];                                                          \
-        float total = 0;                                                                                               \
-        for (size_t k = 0; k < LANES; k++) total += sum[k];                                                            \
-        return total;                                                                                                  \
-    }
-
 #define PX_FLOPS(bytes) (2.0 * PX_ACCUMULATORS * (bytes / 4))
 
 #if defined(__x86_64__)
 PX_FMA_KERNEL(run_avx512, __attribute__((target("avx512f,fma"))), 64)
-PX_READ_KERNEL(read_avx512, __attribute__((target("avx512f,fma"))), 64)
 PX_FMA_KERNEL(run_avx2, __attribute__((target("avx2,fma"))), 32)
-PX_READ_KERNEL(read_avx2, __attribute__((target("avx2,fma"))), 32)
 #endif
 PX_FMA_KERNEL(run_generic, , 16)
-PX_READ_KERNEL(read_generic, , 16)
 
 const px_fma_kernel *px_fma_kernels(void)
 {
@@ -88,12 +66,11 @@ const px_fma_kernel *px_fma_kernels(void)
     memset(list, 0, sizeof list);
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f"))
-        list[count++] = (px_fma_kernel){"avx512", PX_FLOPS(64), run_avx512, read_avx512};
+    if (__builtin_cpu_supports("avx512f")) list[count++] = (px_fma_kernel){"avx512", PX_FLOPS(64), run_avx512};
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        list[count++] = (px_fma_kernel){"avx2", PX_FLOPS(32), run_avx2, read_avx2};
+        list[count++] = (px_fma_kernel){"avx2", PX_FLOPS(32), run_avx2};
 #endif
-    list[count++] = (px_fma_kernel){"generic", PX_FLOPS(16), run_generic, read_generic};
-    list[count] = (px_fma_kernel){NULL, 0, NULL, NULL};
+    list[count++] = (px_fma_kernel){"generic", PX_FLOPS(16), run_generic};
+    list[count] = (px_fma_kernel){NULL, 0, NULL};
     return list;
 }

@@ -9,6 +9,7 @@
 #include "machine.h"
 #include "samples.h"
 #include "statistics.h"
+#include "team.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -46,7 +47,8 @@ static double rate_by_cpu_time(const px_fma_kernel *kernel, size_t *count)
     }
 }
 
-px_team *px_peak_team(int32_t threads)
+/* The team that is measured, as long as the number of threads stays the same; NULL where so many cannot be had. */
+static px_team *team_of(int32_t threads)
 {
     static px_team *team; /* the bench runs on one thread */
     if (team && px_team_threads(team) == threads) return team;
@@ -71,7 +73,7 @@ static void run_probe(void *context, int thread, long begin, long end)
 /* GFLOP/s of one kernel on `threads` threads for `count` iterations each, by the clock on the wall. */
 static double probe(const px_fma_kernel *kernel, int32_t threads, size_t count)
 {
-    px_team *team = px_peak_team(threads);
+    px_team *team = team_of(threads);
     probe_run p = {kernel, count};
     const double begin = px_clock();
     if (team)
@@ -136,7 +138,7 @@ static void copy(void *context, int thread, long begin, long end)
 static double measure_copy(int32_t threads)
 {
     size_t bytes = COPY_BYTES, available = px_memory_available();
-    px_team *team = px_peak_team(threads);
+    px_team *team = team_of(threads);
     if (available > 0 && available < 4 * bytes) bytes = available / 4 & ~(size_t)4095;
     if (!team || bytes < (size_t)16 << 20) return 0;
     copy_run c = {aligned_alloc(4096, bytes), aligned_alloc(4096, bytes)};
@@ -177,7 +179,7 @@ static void meet_often(void *context, int thread, long begin, long end)
 /* Seconds of one meeting of the threads: what a step costs whose threads share rows. */
 static double measure_barrier(int32_t threads)
 {
-    px_team *team = threads < 2 ? NULL : px_peak_team(threads);
+    px_team *team = threads < 2 ? NULL : team_of(threads);
     double passes[BARRIER_PASSES];
     if (!team) return 0;
     for (int pass = 0; pass < BARRIER_PASSES; pass++) {

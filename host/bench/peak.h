@@ -7,7 +7,6 @@
 #define PX_PEAK_H
 
 #include "config.h"
-#include "team.h"
 
 typedef struct px_peak {
     char device[32];
@@ -25,8 +24,6 @@ typedef struct px_peak {
 px_status px_peak_measure(const char *device, int32_t threads, px_precision precision, px_peak *peak);
 /* One short probe (some 10 ms) of the CPU's multiply-add rate in GFLOP/s: taken between repeats. */
 double px_peak_probe_cpu(int32_t threads);
-/* The team that is measured, as long as the number of threads stays the same; NULL where so many cannot be had. */
-px_team *px_peak_team(int32_t threads);
 /* 1 for the engines that run on the processor itself. */
 int px_peak_is_host(const char *device);
 

@@ -1,23 +1,14 @@
-/* How fast the threads of this processor read as many bytes as a model's weights have, again and again.
+/* How fast the threads of an engine can read its weights, again and again.
  *
  * For one stream a step of the recurrence is a matrix-vector product: every weight is used once, and the cache that
- * holds the weights is the limit. Each thread reads its own share, every other pass from the end to the beginning: what
- * one pass read last is then still in a nearer cache when the next begins, and no order is faster. The pages are like
- * an engine's (arena.h). */
+ * holds the weights is the limit. Which pages the weights lie on, and so how much of them a nearer cache keeps, is
+ * chance: the engine reads its own (px_engine_read_weights), so that a step and its limit are of the same memory. */
 #ifndef PX_READ_PROBE_H
 #define PX_READ_PROBE_H
 
-#include <perplex/status.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "engine.h"
 
-typedef struct px_read_probe px_read_probe;
-
-/* Room for probes of up to `bytes`; no memory is touched before the first one. PX_ERR_MEMORY. */
-px_status px_read_probe_create(int32_t threads, size_t bytes, px_read_probe **probe);
-void px_read_probe_destroy(px_read_probe *probe);
-/* One short probe (some 3 ms, but at least two passes) over the first `bytes`, in GB/s; 0 where so many threads cannot
- * be had. */
-double px_read_probe_take(px_read_probe *probe, size_t bytes);
+/* One short probe (some 3 ms, but at least two passes) in GB/s; 0 where the engine cannot read its weights alone. */
+double px_read_probe_take(px_engine *engine, px_weights which);
 
 #endif

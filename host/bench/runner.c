@@ -38,8 +38,7 @@ struct px_runner {
     double loss[PX_BENCH_LOSSES];
     int32_t loss_count;
     px_samples samples;
-    px_work_count work;  /* of one step */
-    px_read_probe *read; /* of as many bytes as its weights have; NULL but for evaluation and decoding on the host */
+    px_work_count work; /* of one step */
     px_energy_meter energy;
 };
 
@@ -107,8 +106,6 @@ static px_status create(px_runner *r, const px_bench_source *source)
         if (!r->probabilities)
             return px_fail(PX_ERR_MEMORY, "bench: no memory for probabilities [%d,%d]", c->batch, c->vocab);
     }
-    if (r->on_host && r->work.model_bytes > 0)
-        PX_TRY(px_read_probe_create(c->threads, (size_t)r->work.model_bytes, &r->read));
     return PX_OK;
 }
 
@@ -146,7 +143,6 @@ void px_runner_destroy(px_runner *r)
     px_engine_destroy(r->engine);
     if (r->minibatches) px_minibatches_destroy(r->minibatches);
     if (r->tokens) px_tokens_destroy(r->tokens);
-    px_read_probe_destroy(r->read);
     free(r->probabilities);
     free(r);
 }
@@ -278,9 +274,8 @@ static void take_probes(px_runner *r)
     px_samples *s = &r->samples;
     if (!r->on_host) return;
     px_samples_take_probe(s);
-    if (!r->read) return;
-    s->model_read[s->count] = px_read_probe_take(r->read, (size_t)r->work.model_bytes);
-    if (r->work.loop_passes > 0) s->loop_read[s->count] = px_read_probe_take(r->read, (size_t)r->work.loop_bytes);
+    if (r->work.model_bytes > 0) s->model_read[s->count] = px_read_probe_take(r->engine, PX_WEIGHTS_STEP);
+    if (r->work.loop_passes > 0) s->loop_read[s->count] = px_read_probe_take(r->engine, PX_WEIGHTS_RECURRENT);
 }
 
 px_status px_runner_round(px_runner *r)
@@ -334,7 +329,7 @@ static double weights_seconds(const px_runner *r, double *recurrence)
     const double model = px_samples_rate(&r->samples, r->samples.model_read),
                  loop = px_samples_rate(&r->samples, r->samples.loop_read);
     const double loops = work->loop_passes > 0 ? work->loop_passes * work->loop_bytes / loop : 0;
-    if (!r->read || !(model > 0)) return *recurrence = NAN;
+    if (!(model > 0)) return *recurrence = NAN;
     *recurrence = (work->model_recurrent_bytes / model + loops) * 1e-9;
     return (work->model_bytes / model + loops) * 1e-9;
 }

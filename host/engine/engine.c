@@ -295,6 +295,18 @@ px_status px_engine_run_phase(px_engine *engine, px_phase phase, const px_batch 
     return engine->ops->run_phase(engine, phase, batch, update);
 }
 
+px_status px_engine_read_weights(px_engine *engine, px_weights which, int32_t passes, px_weight_reading *reading)
+{
+    if ((unsigned)which >= PX_WEIGHTS_COUNT || passes < 1)
+        return px_fail(PX_ERR_ARGUMENT,
+                       "read_weights: %d passes over weights %d: give 1 pass or more, and weights of 0 to %d", passes,
+                       (int)which, PX_WEIGHTS_COUNT - 1);
+    if (!engine->ops->read_weights)
+        return px_fail(PX_ERR_DEVICE, "device %s: does not read its weights alone; --device cpu does",
+                       engine->ops->name);
+    return engine->ops->read_weights(engine, which, passes, reading);
+}
+
 px_recurrence px_engine_recurrence(const px_engine *engine)
 {
     return engine->ops->recurrence ? engine->ops->recurrence(engine) : PX_RECURRENCE_AUTO;

@@ -86,6 +86,17 @@ typedef struct px_device_peak {
     double step_latency_s; /* least cost of one dependent step of the recurrence beyond its product */
 } px_device_peak;
 
+/* Which weights px_engine_read_weights reads. */
+typedef enum px_weights {
+    PX_WEIGHTS_STEP,      /* every matrix that a step of decoding reads */
+    PX_WEIGHTS_RECURRENT, /* W_hh of the lowest layer alone, as the steps of a window read it again and again */
+    PX_WEIGHTS_COUNT
+} px_weights;
+
+typedef struct px_weight_reading {
+    double seconds, bytes; /* of all passes; bytes as the weights lie in memory, padding included */
+} px_weight_reading;
+
 typedef struct px_engine_ops {
     const char *name;     /* "cpu": as in the registry */
     int on_host;          /* 1: computes on the processor, so that reading metrics waits for nothing */
@@ -118,6 +129,7 @@ typedef struct px_engine_ops {
     px_status (*peak)(int ordinal, px_precision, px_device_peak *);
     px_status (*energy)(px_engine *, double *joules); /* used by the device since an arbitrary start */
     px_status (*run_phase)(px_engine *, px_phase, const px_batch *, const px_update *);
+    px_status (*read_weights)(px_engine *, px_weights, int32_t passes, px_weight_reading *);
     /* Optional: NULL where an engine cannot reduce while it computes. NULL as reducer takes it away. */
     px_status (*set_reducer)(px_engine *, const px_reducer *);
 } px_engine_ops;
@@ -191,6 +203,11 @@ px_status px_engine_describe(const px_engine *engine, char *buffer, size_t buffe
  * tells its time. The engine's parameters, gradients and moments mean nothing afterwards. PX_ERR_DEVICE where a device
  * has no such call. */
 px_status px_engine_run_phase(px_engine *engine, px_phase phase, const px_batch *batch, const px_update *update);
+/* For measuring: loads the weights `passes` times and computes nothing. They are read where evaluation and decoding read
+ * them, each thread its own share, every other pass from the end to the beginning, and no faster than the threads can:
+ * the limit of a step that uses every weight once. Results do not change. PX_ERR_ARGUMENT where passes < 1 or there is
+ * no such `which`, PX_ERR_DEVICE where a device has no such call. */
+px_status px_engine_read_weights(px_engine *engine, px_weights which, int32_t passes, px_weight_reading *reading);
 const char *px_phase_name(px_phase phase); /* "recurrence_forward" */
 
 #endif

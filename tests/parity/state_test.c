@@ -388,6 +388,40 @@ static void one_phase_alone_is_the_only_one_timed(void **state)
     px_engine_destroy(engine);
 }
 
+/* Reading weights alone: all of them, as often as asked for, and nothing is computed. */
+static void check_weights_are_read(const px_case *c)
+{
+    px_engine *engine = px_case_engine(c, device, 2, 1);
+    px_weight_reading step, recurrent, thrice;
+    const double h = c->model.hidden, gates = px_cell_of(c->model.cell)->gates, padded = (h + 64) * h;
+    float *before = px_section_read(engine, PX_SECTION_EVAL_STATE);
+    PX_CHECK(px_engine_read_weights(engine, PX_WEIGHTS_STEP, 1, &step));
+    PX_CHECK(px_engine_read_weights(engine, PX_WEIGHTS_STEP, 3, &thrice));
+    PX_CHECK(px_engine_read_weights(engine, PX_WEIGHTS_RECURRENT, 1, &recurrent));
+    assert_true(step.seconds == 1 && thrice.seconds == 1 && recurrent.seconds == 1); /* of the made-up clock */
+    assert_true(thrice.bytes == 3 * step.bytes);
+    assert_true(recurrent.bytes >= 4 * gates * h * h && recurrent.bytes <= 4 * gates * padded);
+    const double rest = 4 * h * ((c->model.layers - 1) * gates * h + c->model.embed); /* at least: W_xh of layer 1 */
+    assert_true(step.bytes >= c->model.layers * recurrent.bytes + rest);
+    float *after = px_section_read(engine, PX_SECTION_EVAL_STATE);
+    assert_memory_equal(before, after, sizeof *before * px_engine_section_count(engine, PX_SECTION_EVAL_STATE));
+    assert_int_equal(px_engine_read_weights(engine, PX_WEIGHTS_STEP, 0, &step), PX_ERR_ARGUMENT);
+    assert_int_equal(px_engine_read_weights(engine, PX_WEIGHTS_COUNT, 1, &step), PX_ERR_ARGUMENT);
+    free(before), free(after);
+    px_engine_destroy(engine);
+}
+
+static void weights_are_read_alone_or_refused(void **state)
+{
+    px_weight_reading reading;
+    (void)state;
+    px_engine *engine = px_case_engine(&one_hot, device, 1, 0);
+    const int reads = engine->ops->read_weights != NULL;
+    if (!reads) assert_int_equal(px_engine_read_weights(engine, PX_WEIGHTS_STEP, 1, &reading), PX_ERR_DEVICE);
+    px_engine_destroy(engine);
+    for (size_t i = 0; reads && i < sizeof cases / sizeof cases[0]; i++) check_weights_are_read(cases[i]);
+}
+
 int main(int argc, char **argv)
 {
     px_test_skip_missing_isa();
@@ -401,6 +435,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(token_ids_outside_the_vocabulary_are_refused),
         cmocka_unit_test(engine_refuses_what_it_was_not_made_for),
         cmocka_unit_test(one_phase_alone_is_the_only_one_timed),
+        cmocka_unit_test(weights_are_read_alone_or_refused),
         cmocka_unit_test(engine_says_what_it_is_and_where_its_time_goes),
     };
     if (argc > 1) device = argv[1];

@@ -121,12 +121,26 @@ static void check_packing(const px_isa *isa)
     }
 }
 
+/* Loading for its own sake: none of the floats is left out. */
+static void check_read(const px_isa *isa)
+{
+    const long count = 5L * isa->panel;
+    static float values[5 * 48] __attribute__((aligned(64)));
+    assert_int_equal(isa->read(values, count), 0);
+    for (long i = 0; i < count; i++) {
+        values[i] = 1;
+        if (isa->read(values, count) == 0) fail_msg("%s: float %ld of %ld is not read", isa->name, i, count);
+        values[i] = 0;
+    }
+}
+
 static void check_list(const px_isa *const *list)
 {
     for (; *list; list++) {
         printf("%s: tiles of 1 to %d rows, panels of %d columns\n", (*list)->name, (*list)->tile_rows, (*list)->panel);
         check_tiles(*list);
         check_packing(*list);
+        check_read(*list);
     }
 }
 

@@ -117,7 +117,10 @@ typedef struct px_cpu {
 /* Row pointers of one part of the team: n in whole cache lines, which it writes at every step. */
 static inline size_t px_cpu_row_pointers(const px_cpu *cpu) { return ((size_t)cpu->base.shape.n + 7) / 8 * 8; }
 
-enum { PX_CPU_UPDATE_BLOCK = 16384 }; /* floats of one partial sum of the gradient norm */
+enum {
+    PX_CPU_UPDATE_BLOCK = 16384, /* floats of one partial sum of the gradient norm */
+    PX_CPU_GROUP = 4             /* panels of W_hh that a step of the recurrence takes before the cell follows */
+};
 
 /* Where a window runs: its sizes, its marks, and whether masks apply. */
 typedef struct px_cpu_window {
@@ -176,6 +179,9 @@ int px_cpu_masks_tokens(const px_cpu *cpu, const px_cpu_window *window);
 float px_cpu_mask_token(const px_cpu *cpu, const px_cpu_window *window, long row, int32_t token);
 /* out [G h,h] = W under layer l's weight mask of this window's step. */
 void px_cpu_mask_weights(px_cpu *cpu, const px_cpu_window *window, int l, const float *in, float *out);
+
+/* ---- read.c: see px_engine_read_weights ---------------------------------------------------------------------------- */
+void px_cpu_read_weights(px_cpu *cpu, px_weights which, int32_t passes, px_weight_reading *result);
 
 /* ---- penalties.c */
 int px_cpu_has_penalties(const px_cpu *cpu);

@@ -309,6 +309,12 @@ static px_status cpu_run_phase(px_engine *engine, px_phase which, const px_batch
     return PX_OK;
 }
 
+static px_status cpu_read_weights(px_engine *engine, px_weights which, int32_t passes, px_weight_reading *reading)
+{
+    px_cpu_read_weights(of(engine), which, passes, reading);
+    return PX_OK;
+}
+
 /* ---- sections ---------------------------------------------------------------------------------------------------- */
 
 /* The buffer behind a section and whether it lies by the parameter table. */
@@ -440,4 +446,5 @@ const px_engine_ops px_cpu_ops = {
     .describe = cpu_describe,
     .set_reducer = cpu_set_reducer,
     .run_phase = cpu_run_phase,
+    .read_weights = cpu_read_weights,
 };

@@ -87,6 +87,8 @@ typedef struct px_mask {
     X(double, softmax_gradient, (float *x, long count, long target, float scale))                                      \
     X(double, softmax_nll, (float *x, long count, long target)) /* x is overwritten */                                 \
     X(void, softmax, (float *x, long count))                                                                           \
+    /* loads all: whole rows of panels, 64-byte aligned; a value that depends on each */                               \
+    X(uint32_t, read, (const float *data, long count))                                                                 \
     X(double, sum_squares, (const float *x, long count))                                                               \
     X(void, add, (float *y, const float *x, long count))                     /* y += x */                              \
     X(void, add_scaled, (float *y, const float *x, float scale, long count)) /* y += scale x */                        \

@@ -1,4 +1,4 @@
-/* Moving matrices: transposes. Compiled once per instruction set. */
+/* Moving matrices: transposes, and loading for its own sake. Compiled once per instruction set. */
 #include "isa_local.h"
 
 typedef float quad __attribute__((vector_size(16)));
@@ -38,4 +38,24 @@ void PX_ISA_NAME(transpose)(const float *from, size_t from_leading, long rows, l
         for (long r = quads; r < rows; r++)
             for (long c = first; c < last; c++) to[(size_t)c * to_leading + r] = from[(size_t)r * from_leading + c];
     }
+}
+
+/* Four streams side by side, as a tile of one row reads four panels: the prefetchers then cross pages without a pause
+ * (one stream alone got 126 GB/s where four got 136, from 1 MiB on two threads of a Zen 1). Joined by "or", which costs
+ * least: sums of floats are no slower there, but would be where additions are fewer than loads. */
+uint32_t PX_ISA_NAME(read)(const float *data, long count)
+{
+    typedef uint32_t bits __attribute__((vector_size(sizeof(vec)), may_alias));
+    enum { STREAMS = 4 };
+    const long part = count / STREAMS / PX_LANES * PX_LANES;
+    bits seen[STREAMS] = {{0}};
+    for (long i = 0; i < part; i += PX_LANES) {
+        PX_UNROLL_ALL
+        for (int s = 0; s < STREAMS; s++) seen[s] |= *(const bits *)(data + s * part + i);
+    }
+    for (long i = STREAMS * part; i < count; i += PX_LANES) seen[0] |= *(const bits *)(data + i);
+    const bits all = seen[0] | seen[1] | seen[2] | seen[3];
+    uint32_t result = 0;
+    for (int i = 0; i < PX_LANES; i++) result |= all[i];
+    return result;
 }

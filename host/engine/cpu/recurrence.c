@@ -117,12 +117,13 @@ typedef struct panel_group {
 static int group_of(const px_cpu *cpu, const team_share *share, const px_panels *panels, long t, long i,
                     panel_group *group)
 {
-    enum { GROUP = 4 };
-    const long groups = (share->panel_end - share->panel_begin + GROUP - 1) / GROUP, width = cpu->isa->panel;
+    const long groups = (share->panel_end - share->panel_begin + PX_CPU_GROUP - 1) / PX_CPU_GROUP,
+               width = cpu->isa->panel;
     if (i >= groups) return 0;
-    const long step = t % 2 ? -GROUP : GROUP, begin = share->panel_begin + (t % 2 ? groups - 1 - i : i) * GROUP;
+    const long step = t % 2 ? -PX_CPU_GROUP : PX_CPU_GROUP,
+               begin = share->panel_begin + (t % 2 ? groups - 1 - i : i) * PX_CPU_GROUP;
     *group = (panel_group){.begin = begin,
-                           .end = begin + GROUP < share->panel_end ? begin + GROUP : share->panel_end,
+                           .end = begin + PX_CPU_GROUP < share->panel_end ? begin + PX_CPU_GROUP : share->panel_end,
                            .first = begin * width};
     group->columns = (group->end * width < panels->n ? group->end * width : panels->n) - group->first;
     if (i + 1 < groups) group->next = panels->data + (begin + step) * width * panels->k;
