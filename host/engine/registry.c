@@ -35,7 +35,7 @@ const px_engine_entry px_engine_entries[] = {
 };
 const size_t px_engine_entry_count = sizeof px_engine_entries / sizeof px_engine_entries[0];
 
-static _Thread_local char choice[2 * PX_DEVICE_ABOUT_BYTES];
+static _Thread_local char choice[2 * PX_DEVICE_ABOUT_BYTES + 16];
 
 /* ---- names ------------------------------------------------------------------------------------------------------ */
 

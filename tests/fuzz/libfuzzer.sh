@@ -36,29 +36,42 @@ echo "== $("$clang" --version | head -n 1)"
     { tail -n 40 "$work/build.log"; echo "FAIL  Clang builds it without a warning"; exit 1; }
 echo "ok    Clang builds it without a warning"
 
-status=0
 mkdir -p "$build/corpus" "$build/crashes"
-for program in "$build"/tests/fuzz_*; do
-    name=${program##*/fuzz_}
-    corpus=$work/$name amount=(-runs=2000 -seed=1)
+
+# fuzz PROGRAM: one reader, with inputs of its own.
+fuzz() {
+    local name=${1##*/fuzz_} corpus amount=(-runs=2000 -seed=1)
+    corpus=$work/$name
     if [ -n "$seconds" ]; then corpus=$build/corpus/$name amount=("-max_total_time=$seconds"); fi
     mkdir -p "$corpus"
-    if TMPDIR=$work "$program" "$corpus" "${amount[@]}" -max_len=1048576 -timeout=600 -rss_limit_mb=2560 -artifact_prefix="$build/crashes/$name-" -print_final_stats=1 >"$work/log" 2>&1
-    then echo "ok    $name: $(sed -nE 's/^stat::number_of_executed_units: *//p' "$work/log") inputs"
+    if TMPDIR=$work "$1" "$corpus" "${amount[@]}" -max_len=1048576 -timeout=600 -rss_limit_mb=2560 -artifact_prefix="$build/crashes/$name-" -print_final_stats=1 >"$work/$name.log" 2>&1
+    then echo "ok    $name: $(sed -nE 's/^stat::number_of_executed_units: *//p' "$work/$name.log") inputs"
     else
-        tail -n 60 "$work/log"
-        echo "FAIL  $name: see $build/crashes; $program FILE shows it again"
-        status=1
+        tail -n 60 "$work/$name.log"
+        echo "FAIL  $name: see $build/crashes; $1 FILE shows it again"
     fi
-done
+}
 
-export PERPLEX_SANITIZED=1
-for script in construct/construct.sh cli/eval.sh; do
-    if bash "$source/tests/$script" "$build/perplex" "$build/tests/json_get" "$build/perplex-source" >"$work/log" 2>&1; then echo "ok    tests/$script with Clang's program"
+# exact SCRIPT: a test of the program's own exactness.
+exact() {
+    local log=$work/${1//\//-}.log
+    if PERPLEX_SANITIZED=1 bash "$source/tests/$1" "$build/perplex" "$build/tests/json_get" "$build/perplex-source" >"$log" 2>&1; then echo "ok    tests/$1 with Clang's program"
     else
-        grep -A 12 '^FAIL' "$work/log" || tail -n 20 "$work/log"
-        echo "FAIL  tests/$script with Clang's program"
-        status=1
+        grep -A 12 '^FAIL' "$log" || tail -n 20 "$log"
+        echo "FAIL  tests/$1 with Clang's program"
     fi
-done
-exit $status
+}
+
+# aside COMMAND...: runs it beside others, one for each processor, and keeps what it says in a file of its own.
+said=0
+aside() {
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || true; done
+    said=$((said + 1))
+    "$@" >"$work/said-$(printf %02d $said)" 2>&1 &
+}
+aside exact construct/construct.sh
+aside exact cli/eval.sh
+for program in "$build"/tests/fuzz_*; do aside fuzz "$program"; done
+wait
+cat "$work"/said-*
+! grep -q '^FAIL' "$work"/said-* && [ "$(grep -c '^ok' <(cat "$work"/said-*))" = $said ]
