@@ -120,6 +120,7 @@ static void add_measurements(cJSON *object, const px_bench_measure *m)
     add_number(object, "share_of_peak", m->share_of_peak);
     add_number(object, "roofline_s", m->roofline_s);
     add_number(object, "share_of_roofline", m->share_of_roofline);
+    add_measured(object, "step_latency_s", m->peak.step_latency_s);
     add_number(object, "recurrence_floor_s", m->recurrence_floor_s);
     add_number(object, "share_of_floor", m->share_of_floor);
     add_memory(object, m);

@@ -114,7 +114,8 @@ static px_status read_measure(const char *path, const cJSON *object, px_bench_me
     m->peak = (px_peak){.threads = m->c.threads,
                         .precision = m->c.precision,
                         .gflops = number_or_0(object, "peak_gflops"),
-                        .copy_gb_s = number_or_0(object, "copy_gb_s")};
+                        .copy_gb_s = number_or_0(object, "copy_gb_s"),
+                        .step_latency_s = number_or_0(object, "step_latency_s")};
     snprintf(m->peak.device, sizeof m->peak.device, "%s",
              px_peak_is_host(m->c.device) ? px_device_of_host() : m->c.device);
     m->share_of_peak = number(object, "share_of_peak");

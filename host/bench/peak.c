@@ -18,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { CHOICE_TURNS = 4, PROBES = 9, COPY_PASSES = 7, BARRIERS = 400, BARRIER_PASSES = 25 };
+enum { CHOICE_TURNS = 4, PROBES = 9, COPY_PASSES = 7, BARRIERS = 400, BARRIER_PASSES = 25, BARRIER_PROBE_PASSES = 5 };
 static const double PROBE_SECONDS = 0.01;
 static const size_t COPY_BYTES = (size_t)128
                                  << 20; /* per array: above every last-level cache that a core can fill alone */
@@ -177,18 +177,20 @@ static void meet_often(void *context, int thread, long begin, long end)
 }
 
 /* Seconds of one meeting of the threads: what a step costs whose threads share rows. */
-static double measure_barrier(int32_t threads)
+static double measure_barrier(int32_t threads, size_t pass_count)
 {
     px_team *team = threads < 2 ? NULL : team_of(threads);
     double passes[BARRIER_PASSES];
     if (!team) return 0;
-    for (int pass = 0; pass < BARRIER_PASSES; pass++) {
+    for (size_t pass = 0; pass < pass_count; pass++) {
         meeting_run m = {.team = team, .threads = (unsigned)threads};
         px_team_together(team, threads, meet_often, &m);
         passes[pass] = (m.end - m.begin) / BARRIERS;
     }
-    return px_quantile(passes, BARRIER_PASSES, 0.5);
+    return px_quantile(passes, pass_count, 0.5);
 }
+
+double px_peak_probe_meeting(int32_t threads) { return measure_barrier(threads, BARRIER_PROBE_PASSES); }
 
 static void measure_host(px_peak *peak)
 {
@@ -206,7 +208,7 @@ static void measure_host(px_peak *peak)
     else /* other programs disturbed the probes, which then say less than the machine can do */
         peak->gflops = peak->gflops_best = fmax(peak->gflops_best, best_rate * peak->threads);
     peak->copy_gb_s = measure_copy(peak->threads);
-    peak->step_latency_s = measure_barrier(peak->threads);
+    peak->step_latency_s = measure_barrier(peak->threads, BARRIER_PASSES);
     snprintf(peak->instruction_set, sizeof peak->instruction_set, "%s", best_kernel.name);
 }
 

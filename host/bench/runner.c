@@ -274,6 +274,8 @@ static void take_probes(px_runner *r)
     px_samples *s = &r->samples;
     if (!r->on_host) return;
     px_samples_take_probe(s);
+    const double meeting = px_peak_probe_meeting(s->threads);
+    s->meetings[s->count] = meeting > 0 ? 1 / meeting : 0;
     if (r->work.model_bytes > 0) s->model_read[s->count] = px_read_probe_take(r->engine, PX_WEIGHTS_STEP);
     if (r->work.loop_passes > 0) s->loop_read[s->count] = px_read_probe_take(r->engine, PX_WEIGHTS_RECURRENT);
 }
@@ -388,6 +390,9 @@ px_status px_runner_finish(px_runner *r, const px_peak *peak, px_bench_measure *
     m->peak = *peak;
     double probe = px_samples_probe(&r->samples, peak->gflops_best);
     if (probe > 0) m->peak.gflops = probe;
+    const double meetings = px_samples_rate(&r->samples, r->samples.meetings);
+    if (meetings > 0 && !(m->contended && peak->step_latency_s * meetings < 1)) /* a share too small, not too large */
+        m->peak.step_latency_s = 1 / meetings;
     fill_shares(r, m);
     PX_TRY(count_energy(r));
     m->joules_per_token = px_energy_meter_per_token(&r->energy);

@@ -23,6 +23,7 @@ typedef struct px_samples {
     double probe_use[PX_SAMPLES_MAX];
     double model_read[PX_SAMPLES_MAX],
         loop_read[PX_SAMPLES_MAX]; /* GB/s at which as many bytes can be read, before each repeat (count.h) */
+    double meetings[PX_SAMPLES_MAX]; /* of all threads, per second, before each repeat; 0 with one thread */
 } px_samples;
 
 /* CPU seconds that this process has used, over all its threads. */

@@ -102,6 +102,7 @@ static void result_columns(px_text_table *table)
     px_text_table_column(table, "GB/s", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
     px_text_table_column(table, "weights GB/s", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
     px_text_table_column(table, "of roofline", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
+    px_text_table_column(table, "step latency, ns", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
     px_text_table_column(table, "of latency floor", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
     px_text_table_column(table, "memory", PX_COLUMN_NUMBER, PX_COLUMN_ALWAYS);
     px_text_table_column(table, "J/million", PX_COLUMN_NUMBER, PX_COLUMN_IF_ANY);
@@ -124,6 +125,7 @@ static void result_cells(px_text_table *table, const px_bench_measure *m, int in
     else
         px_text_table_cell(table, "-");
     px_text_table_cell(table, "%s", percent(share, m->share_of_roofline));
+    px_text_table_cell(table, "%s", figure(a, m->peak.step_latency_s * 1e9, 0, m->peak.step_latency_s > 0));
     px_text_table_cell(table, "%s", percent(share, m->share_of_floor));
     px_text_table_cell(table, "%.1f MB", (double)m->memory.total * 1e-6);
     px_text_table_cell(table, "%s", figure(a, m->joules_per_token * 1e6, 2, isfinite(m->joules_per_token)));

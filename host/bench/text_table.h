@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { PX_TEXT_TABLE_COLUMNS = 24 };
+enum { PX_TEXT_TABLE_COLUMNS = 28 };
 
 typedef struct px_text_column {
     const char *title;

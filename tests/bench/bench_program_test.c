@@ -50,6 +50,11 @@ static void check_case(const cJSON *c)
     assert_true(json_number(c, "tokens_per_s_q1") <= json_number(c, "tokens_per_s"));
     assert_true(json_number(c, "tokens_per_s_q3") >= json_number(c, "tokens_per_s"));
     assert_true(share > 0);
+    /* what a meeting of the threads takes: one thread alone meets nobody */
+    if (json_number(c, "threads") > 1)
+        assert_true(json_number(c, "step_latency_s") > 0);
+    else
+        assert_true(cJSON_IsNull(json_at(c, "step_latency_s")));
 }
 
 /* Evaluation and decoding are held against the rate at which their weights can be read; training is not. */
