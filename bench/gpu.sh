@@ -401,6 +401,7 @@ round_right() {
     part parity_grid 90 env PERPLEX_TEST_RECURRENCE=grid bash -c "engine parity"
     part parity_wavefront 60 env PERPLEX_TEST_WAVEFRONT=2 bash -c "engine parity"
     part low_precision 60 bash -c "engine precision"
+    part low_precision_wide 60 env PERPLEX_TEST_RECURRENCE=wide bash -c "engine precision"
     part resume 60 bash -c resume
     part ranks 60 bash -c ranks
     part precision 60 bash -c precision

@@ -68,9 +68,12 @@ endif()
 # What nvcc compiles for: everything, or the GPU at hand. CMAKE_CUDA_ARCHITECTURES, where given, has the last word.
 if(PERPLEX_CUDA_BUILD AND NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
   if(PERPLEX_CUDA_NATIVE)
-    # "native" asks the GPU; CMake knows the word from 3.24 on
-    if(CMAKE_VERSION VERSION_LESS 3.24)
-      execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader -i 0 OUTPUT_VARIABLE px_capability OUTPUT_STRIP_TRAILING_WHITESPACE)
+    # CMake's "native" (from 3.24 on) asks the GPU too, but means 90 where 90a is, which alone has warpgroups
+    execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader -i 0 OUTPUT_VARIABLE px_capability
+                    OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+    if(px_capability STREQUAL "9.0")
+      set(CMAKE_CUDA_ARCHITECTURES 90a-real)
+    elseif(CMAKE_VERSION VERSION_LESS 3.24)
       string(REPLACE "." "" px_capability "${px_capability}")
       set(CMAKE_CUDA_ARCHITECTURES ${px_capability}-real)
     else()

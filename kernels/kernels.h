@@ -84,6 +84,8 @@ typedef struct px_device_metrics {
       "the gradients from the other blocks of its cluster")                                                            \
     X(GRID_FORWARD, "recurrence_grid_kernel (forward)", "the state from the other blocks of the grid")                 \
     X(GRID_BACKWARD, "recurrence_grid_kernel (backward)", "the gradients from the other blocks of the grid")           \
+    X(WIDE_FORWARD, "recurrence_wide_kernel (forward)", "the state from the other blocks of its cluster")              \
+    X(WIDE_BACKWARD, "recurrence_wide_kernel (backward)", "the gradients from the other blocks of its cluster")        \
     X(GATES_FORWARD, "gates_persistent_kernel (forward)", "the state from the other blocks of its cluster")            \
     X(GATES_BACKWARD, "gates_persistent_kernel (backward)", "the gradients from the other blocks of its cluster")
 
@@ -269,6 +271,14 @@ typedef struct px_persistent_fit {
     int32_t width, blocks, shared_bytes;
 } px_persistent_fit;
 px_persistent_fit px_persistent_fit_of(px_precision operand, int32_t width);
+
+/* The same with up to 32 streams of a cluster, in bf16 or tf32 (recurrence_wide.cu): compute capability 9.0 alone, by
+ * code for sm_90a, which px_wide_is_built says is there. A row's bits depend on its own data, width and operand alone;
+ * they are not those of the variant "persistent". */
+cudaError_t px_launch_recurrence_wide_forward(const px_persistent_args *args, cudaStream_t stream);
+cudaError_t px_launch_recurrence_wide_backward(const px_persistent_args *args, cudaStream_t stream);
+px_persistent_fit px_wide_fit_of(px_precision operand, int32_t width);
+int px_wide_is_built(void);
 
 /* The same for any GPU of compute capability 7.0 (bf16 and tf32: 8.0) with enough multiprocessors, and for layers that
  * are wider than a cluster (recurrence_grid.cu): the launch is cooperative, and blocks exchange the state through

@@ -67,7 +67,7 @@ template <class P, class ARGS> struct persistent_block {
 
     const ARGS &a;
     const int aligned;
-    uint32_t *const state; /* [P::BUFFERS, STREAMS, STATE_STRIDE] */
+    uint32_t *const state; /* [P::BUFFERS, BUFFER_WORDS] */
     float *const partial;  /* [SLICES, STREAMS, PARTIAL_STRIDE] */
     int thread, rank;      /* rank: of the blocks that hold W_hh together */
     int first, count;      /* streams */
@@ -106,8 +106,8 @@ template <class P, class ARGS> struct persistent_block {
     /* State 0 is h [n,width], or nothing; further buffers are zeros. */
     __device__ __forceinline__ void fill(const float *h)
     {
-        for (int p = thread; p < P::BUFFERS * P::STREAMS * P::STATE_STRIDE; p += P::THREADS)
-            state[p] = p < P::STREAMS * P::STATE_STRIDE ? first_word(h, p / P::STATE_STRIDE, p % P::STATE_STRIDE) : 0;
+        for (int p = thread; p < P::BUFFERS * P::BUFFER_WORDS; p += P::THREADS)
+            state[p] = p < P::BUFFER_WORDS ? first_word(h, P::stream_at(p), P::word_at(p)) : 0;
     }
 
     /* The product's sum for pair j and gate g of the block's rows, its slices in order. */

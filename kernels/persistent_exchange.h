@@ -79,7 +79,7 @@ template <class P, class ARGS, px_stall_kind STALL> struct persistent_exchange :
     }
 
     /* Where state s lies, in words. */
-    static __device__ __forceinline__ int buffer_of(int s) { return s % 2 * P::STREAMS * P::STATE_STRIDE; }
+    static __device__ __forceinline__ int buffer_of(int s) { return s % 2 * P::BUFFER_WORDS; }
     __device__ __forceinline__ const uint32_t *state_of(int s) const { return state + buffer_of(s); }
 
     /* The 16 bytes of which pair j is a part; all lanes call it. */
@@ -102,7 +102,7 @@ template <class P, class ARGS, px_stall_kind STALL> struct persistent_exchange :
     {
         const uint4 quad = gather(v);
         if (stream(j) >= count) return;
-        const int word = buffer_of(s) + stream(j) * P::STATE_STRIDE + (g * P::WIDTH + unit(j)) / P::PER_WORD / 4 * 4;
+        const int word = buffer_of(s) + P::state_at(stream(j), (g * P::WIDTH + unit(j)) / P::PER_WORD / 4 * 4);
         const unsigned offset = static_cast<unsigned>(PERSISTENT_STATE_AT + word * 4);
 #pragma unroll
         for (int q = 0; q < TARGETS; q++)

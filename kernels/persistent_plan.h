@@ -31,14 +31,38 @@ struct persistent_shape {
     static_assert(STATE_WORDS % 32 == 0, "banks");
 };
 
-template <class SHAPE, int WARPS_, int SLICES_, int STREAMS_, int REST_BYTES> struct persistent_plan : SHAPE {
+/* Where a stream's word of the state lies in a buffer, in words; and the other way round, also of what only fills it
+ * up: then there is no such stream, or no such word. Row by row: eight lanes that read 16 bytes each, four of a row,
+ * meet all 32 banks. */
+template <int STATE_WORDS, int STREAMS> struct state_rows {
+    static constexpr int STATE_STRIDE = STATE_WORDS + 16, BUFFER_WORDS = STREAMS * STATE_STRIDE;
+    static __device__ __forceinline__ int state_at(int stream, int word) { return stream * STATE_STRIDE + word; }
+    static __device__ __forceinline__ int stream_at(int p) { return p / STATE_STRIDE; }
+    static __device__ __forceinline__ int word_at(int p) { return p % STATE_STRIDE; }
+};
+
+/* Four words of every stream, then the next four, as a warpgroup's products take it (warpgroup.h). What comes from
+ * another block are quads of one stream; 16 bytes between the quads' rows spread them over the banks. */
+template <int STATE_WORDS, int STREAMS> struct state_quads {
+    static constexpr int QUAD_STRIDE = STREAMS * 4 + 4, BUFFER_WORDS = STATE_WORDS / 4 * QUAD_STRIDE;
+    static __device__ __forceinline__ int state_at(int stream, int word)
+    {
+        return word / 4 * QUAD_STRIDE + stream * 4 + word % 4;
+    }
+    static __device__ __forceinline__ int stream_at(int p) { return p % QUAD_STRIDE / 4; }
+    static __device__ __forceinline__ int word_at(int p) { return p / QUAD_STRIDE * 4 + p % 4; }
+};
+
+template <class SHAPE, int WARPS_, int SLICES_, int STREAMS_, int REST_BYTES,
+          template <int, int> class LAYOUT = state_rows>
+struct persistent_plan : SHAPE, LAYOUT<SHAPE::STATE_WORDS, STREAMS_> {
     static constexpr int WARPS = WARPS_, SLICES = SLICES_, STREAMS = STREAMS_, THREADS = WARPS * PX_WARP;
-    /* Words between rows: eight lanes that read 16 bytes each, four of a row, meet all 32 banks; sums of four columns
-     * meet none twice. */
-    static constexpr int STATE_STRIDE = SHAPE::STATE_WORDS + 16, PARTIAL_STRIDE = SHAPE::ROWS + 4;
+    static constexpr int BUFFER_WORDS = LAYOUT<SHAPE::STATE_WORDS, STREAMS_>::BUFFER_WORDS;
+    /* of words: sums of four columns meet no bank twice */
+    static constexpr int PARTIAL_STRIDE = SHAPE::ROWS + 4;
     /* of units that a thread finishes */
     static constexpr int PAIRS = (STREAMS * SHAPE::UNITS / 2 + THREADS - 1) / THREADS;
-    static constexpr size_t PARTIAL_AT = PERSISTENT_STATE_AT + size_t(SHAPE::BUFFERS) * STREAMS * STATE_STRIDE * 4;
+    static constexpr size_t PARTIAL_AT = PERSISTENT_STATE_AT + size_t(SHAPE::BUFFERS) * BUFFER_WORDS * 4;
     static constexpr size_t REST_AT = PARTIAL_AT + size_t(SLICES) * STREAMS * PARTIAL_STRIDE * 4,
                             BYTES = REST_AT + REST_BYTES;
     static_assert(BYTES <= 227 * 1024, "what a block may have");
@@ -61,6 +85,19 @@ struct matrix_plan_of : persistent_plan<SHAPE, matrix_warps<SHAPE, M_, K_>::ALL,
 
 template <px_precision OPERAND, int WIDTH, int BLOCKS, int M, int K, int KEPT, int GATES = 1, bool BACKWARD = false>
 struct matrix_plan : matrix_plan_of<persistent_shape<OPERAND, WIDTH, BLOCKS, GATES, BACKWARD>, M, K, KEPT> {
+};
+
+/* Warpgroups (warpgroup.h), for more streams: each has the block's 64 rows and a slice of k, whose fragments of W_hh are
+ * all in registers. */
+template <px_precision OPERAND, int WIDTH, int BLOCKS>
+struct wide_shape : persistent_shape<OPERAND, WIDTH, BLOCKS, 1, false> {
+    static_assert(WIDTH / BLOCKS == 64, "what a warpgroup's product has");
+};
+
+template <px_precision OPERAND, int WIDTH, int BLOCKS>
+struct wide_plan : persistent_plan<wide_shape<OPERAND, WIDTH, BLOCKS>, 16, 4, 32, 0, state_quads> {
+    static constexpr int STEPS = wide_plan::STATE_WORDS / 8 / wide_plan::SLICES; /* of a slice */
+    static_assert(STEPS * wide_plan::SLICES * 8 == wide_plan::STATE_WORDS, "whole fragments");
 };
 
 /* fp32 multiplications. A lane has tiles of 4 units by QUADS quads of k; LANES of a warp's lanes stand along the units
@@ -103,6 +140,10 @@ struct vector_plan : vector_plan_of<persistent_shape<PX_FP32, WIDTH, BLOCKS, GAT
 #define PX_PERSISTENT_FP32(X)                                                                                          \
     X(64, 4, 4, 2, 1, 0, 16)                                                                                           \
     X(256, 4, 8, 4, 1, 0, 16) X(512, 8, 8, 4, 1, 0, 16) X(768, 16, 4, 6, 1, 0, 16) X(1024, 16, 8, 4, 2, 2, 8)
+
+/* Of the variant "wide": width and blocks. */
+#define PX_WIDE_BF16(X) X(128, 2) X(256, 4) X(512, 8) X(1024, 16)
+#define PX_WIDE_TF32(X) X(128, 2) X(256, 4) X(512, 8)
 
 /* The same for cells that keep gates; both directions and every cell have the same plan, with warps in proportion to
  * the gates. */

@@ -54,6 +54,23 @@ static __device__ __forceinline__ void keep(float &v)
 #endif
 }
 
+/* Keeps load(0), load(1) ... in registers, by way of shared memory, in loops: a lane that reads everything at once needs
+ * more registers for addresses than there are. stage [STAGED, 32]: this lane's. */
+template <int STAGED, int COUNT, class LOAD>
+static __device__ __forceinline__ void load_by_stages(uint4 (&kept)[COUNT], uint4 *stage, const LOAD &load)
+{
+#pragma unroll
+    for (int first = 0; first < COUNT; first += STAGED) {
+#pragma unroll 2
+        for (int f = first; f < first + STAGED && f < COUNT; f++) stage[(f - first) * PX_WARP] = load(f);
+#pragma unroll
+        for (int f = first; f < first + STAGED && f < COUNT; f++) {
+            kept[f] = stage[(f - first) * PX_WARP];
+            keep(kept[f].x), keep(kept[f].y), keep(kept[f].z), keep(kept[f].w);
+        }
+    }
+}
+
 /* Tensor cores. Fragment f is of tile f % M and step f / M. The state is B; a lane reads 16 bytes of it for two steps,
  * so within 16 words step p's word w stands at 4 (w % 4) + 2 p + w / 4, and W_hh's words are taken in the same order.
  */
@@ -82,27 +99,13 @@ template <class P, bool BACKWARD> struct matrix_product {
         rest = reinterpret_cast<uint4 *>(shared + P::REST_AT) + warp * (P::FRAGMENTS - P::KEPT) * PX_WARP + lane;
 #pragma unroll 2
         for (int f = P::KEPT; f < P::FRAGMENTS; f++) rest[(f - P::KEPT) * PX_WARP] = load(a, rank, f);
-        load_kept(a, rank, reinterpret_cast<uint4 *>(shared + PERSISTENT_STATE_AT) + warp * STAGED * PX_WARP + lane);
+        load_by_stages<STAGED>(kept,
+                               reinterpret_cast<uint4 *>(shared + PERSISTENT_STATE_AT) + warp * STAGED * PX_WARP + lane,
+                               [&](int f) { return load(a, rank, f); });
         __syncthreads(); /* the state takes the place of what was staged */
     }
 
-    /* By way of shared memory, in loops: a lane that reads everything at once needs more registers for addresses than
-     * there are. */
     static constexpr int STAGED = static_cast<int>((P::REST_AT - PERSISTENT_STATE_AT) / (P::WARPS * 512));
-
-    __device__ __forceinline__ void load_kept(const persistent_weights &a, int rank, uint4 *stage)
-    {
-#pragma unroll
-        for (int first = 0; first < P::KEPT; first += STAGED) {
-#pragma unroll 2
-            for (int f = first; f < first + STAGED && f < P::KEPT; f++) stage[(f - first) * PX_WARP] = load(a, rank, f);
-#pragma unroll
-            for (int f = first; f < first + STAGED && f < P::KEPT; f++) {
-                kept[f] = stage[(f - first) * PX_WARP];
-                keep(kept[f].x), keep(kept[f].y), keep(kept[f].z), keep(kept[f].w);
-            }
-        }
-    }
 
     __device__ __forceinline__ uint4 fragment(int f) const
     {

@@ -3,6 +3,6 @@
 
 #include <stddef.h>
 
-const char *const px_recurrence_names[] = {"auto", "step", "fused", "persistent", "grid", NULL};
+const char *const px_recurrence_names[] = {"auto", "step", "fused", "persistent", "grid", "wide", NULL};
 
 const char *px_recurrence_name(px_recurrence recurrence) { return px_recurrence_names[recurrence]; }

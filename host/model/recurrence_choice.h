@@ -8,6 +8,7 @@ typedef enum px_recurrence {
     PX_RECURRENCE_FUSED,      /* one kernel a step, which makes the product itself */
     PX_RECURRENCE_PERSISTENT, /* one kernel a window, W_hh on chip meanwhile: a cluster of blocks */
     PX_RECURRENCE_GRID,       /* the same with blocks that exchange the state through device memory */
+    PX_RECURRENCE_WIDE,       /* the same in clusters, with products that take more streams at once */
     PX_RECURRENCE_COUNT
 } px_recurrence;
 

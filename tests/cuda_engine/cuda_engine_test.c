@@ -333,6 +333,32 @@ static void a_window_on_chip_needs_clusters_and_room(void **state)
     assert_nothing_is_left();
 }
 
+static void wide_products_need_tensor_cores_and_warpgroups(void **state)
+{
+    px_model_config model = every_buffer.model;
+    px_engine_shape shape = {
+        .n = 1, .T = 2, .training = 1, .recurrence = PX_RECURRENCE_WIDE, .precision = PX_BF16, .seed = SEED};
+    px_engine *engine = NULL;
+    PX_CHECK(px_cuda_ops.create(&model, &every_buffer.optimizer, &shape, 0, &engine));
+    engine->ops = &px_cuda_ops;
+    assert_int_equal(px_engine_recurrence(engine), PX_RECURRENCE_WIDE);
+    px_engine_destroy(engine);
+    engine = NULL;
+    model.hidden = 1025;
+    assert_int_equal(px_cuda_ops.create(&model, &every_buffer.optimizer, &shape, 0, &engine), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "up to 1024 units"));
+    model.hidden = 16;
+    px_fake_control()->major = 10;
+    assert_int_equal(px_cuda_ops.create(&model, &every_buffer.optimizer, &shape, 0, &engine), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "compute capability 9.0 alone"));
+    px_fake_control()->major = 9;
+    shape.precision = PX_FP32;
+    assert_int_equal(px_cuda_ops.create(&model, &every_buffer.optimizer, &shape, 0, &engine), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "--recurrence wide"));
+    assert_non_null(strstr(px_error_message(), "--precision tf32 or bf16"));
+    assert_nothing_is_left();
+}
+
 static void a_window_on_the_grid_needs_enough_multiprocessors(void **state)
 {
     px_model_config model = every_buffer.model;
@@ -1098,6 +1124,7 @@ int main(int argc, char **argv)
         TEST(auto_takes_the_same_variant_whatever_is_free),
         TEST(a_variant_that_does_not_fit_is_refused_with_those_that_do),
         TEST(a_window_on_chip_needs_clusters_and_room),
+        TEST(wide_products_need_tensor_cores_and_warpgroups),
         TEST(a_window_on_the_grid_needs_enough_multiprocessors),
         TEST(a_kernel_that_waits_in_vain_says_where_and_for_what),
         TEST(lazy_streams_in_any_order_give_the_same_bits_as_eager_ones),

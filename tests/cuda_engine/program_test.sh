@@ -120,6 +120,15 @@ expect 0 "its second half" "$program" train --resume "$work/grid-parts" --max-st
 expect 0 "the grid whole" "$program" eval --model "$work/grid/last.safetensors" --data "$work/text" --per-token "$work/whole.tsv" --device cuda
 expect 0 "the grid resumed" "$program" eval --model "$work/grid-parts/last.safetensors" --data "$work/text" --per-token "$work/parts.tsv" --device cuda
 cmp -s "$work/whole.tsv" "$work/parts.tsv" || fail "a resumed training with --recurrence grid is not bitwise the uninterrupted one"
+expect 2 "no tensor cores" train --device cuda --recurrence wide --max-steps 2 --run "$work/none"
+says "precision tf32 or bf16"
+expect 0 "wide products" train --device cuda --recurrence wide --precision bf16 --max-steps 8 --checkpoint-every 4 --run "$work/wide"
+says "recurrence wide"
+expect 0 "its first half" train --device cuda --recurrence wide --precision bf16 --max-steps 4 --schedule-steps 8 --run "$work/wide-parts"
+expect 0 "its second half" "$program" train --resume "$work/wide-parts" --max-steps 8
+expect 0 "wide whole" "$program" eval --model "$work/wide/last.safetensors" --data "$work/text" --per-token "$work/whole.tsv" --device cuda
+expect 0 "wide resumed" "$program" eval --model "$work/wide-parts/last.safetensors" --data "$work/text" --per-token "$work/parts.tsv" --device cuda
+cmp -s "$work/whole.tsv" "$work/parts.tsv" || fail "a resumed training with --recurrence wide is not bitwise the uninterrupted one"
 unset PERPLEX_FAKE_MULTIPROCESSORS
 expect 2 "too few multiprocessors" "$program" train --resume "$work/grid-parts" --max-steps 10
 says "more multiprocessors than this GPU has"

@@ -4,6 +4,7 @@
 #include "device.h"
 #include "matrix.h"
 #include "philox.h"
+#include "warpgroup.h"
 
 #include <curand_philox4x32_x.h>
 
@@ -59,6 +60,37 @@ template <bool BF16> __global__ void matrix_kernel(const uint32_t *in, float *c,
         c[(blockIdx.x * 32 + threadIdx.x) * 4 + r] = real[r];
         twin[(blockIdx.x * 32 + threadIdx.x) * 4 + r] = plain[r];
     }
+}
+
+/* a [sets,128,4], b [sets,N,8] words; c, twin [sets,128,N/2]. */
+template <bool BF16, int N>
+__global__ void warpgroup_kernel(const uint32_t *a, const uint32_t *b, float *c, float *twin)
+{
+#ifdef PX_HAS_WARPGROUPS
+    enum { QUAD_BYTES = N * 16 + 16 };
+    __shared__ uint4 shared[2 * QUAD_BYTES / 16];
+    const unsigned lane = threadIdx.x % 32, first = blockIdx.x * PX_WARPGROUP + threadIdx.x / 32 * 32;
+    const uint32_t *mine = a + (first + lane) * 4;
+    for (unsigned p = threadIdx.x; p < N * 8; p += PX_WARPGROUP)
+        reinterpret_cast<uint32_t *>(shared)[p % 8 / 4 * (QUAD_BYTES / 4) + p / 8 * 4 + p % 4] =
+            b[blockIdx.x * N * 8 + p];
+    __syncthreads();
+    float real[N / 2] = {}, plain[N / 2] = {};
+    const uint64_t matrix = shared_matrix(matrix_address(shared), QUAD_BYTES, 128);
+    shared_writes_fence();
+    warpgroup_fence();
+    for (int twice = 0; twice < 2; twice++)
+        warpgroup_multiply<BF16>(real, make_uint4(mine[0], mine[1], mine[2], mine[3]), matrix, twice > 0);
+    warpgroup_wait(real);
+    for (int twice = 0; twice < 2; twice++)
+        px_twin::warpgroup_multiply<BF16>(plain, N / 2, static_cast<int>(lane),
+                                          reinterpret_cast<const uint32_t(*)[4]>(a + (first + lane / 4 * 4) * 4),
+                                          static_cast<const char *>(__cvta_shared_to_generic(0)), matrix);
+    for (int r = 0; r < N / 2; r++) {
+        c[(first + lane) * (N / 2) + r] = real[r];
+        twin[(first + lane) * (N / 2) + r] = plain[r];
+    }
+#endif
 }
 
 enum { CLUSTER = 8, ROUNDS = 100 };
@@ -147,6 +179,38 @@ template <bool BF16> void check_matrix(const char *what, bool whole)
     report(what, same);
 }
 
+template <bool BF16, int N> void check_warpgroup(const char *what, bool whole)
+{
+    enum { SETS = 16, A = SETS * PX_WARPGROUP * 4, B = SETS * N * 8, C = SETS * PX_WARPGROUP * N / 2 };
+    uint32_t *in;
+    float *out;
+    must(cudaMallocManaged(&in, (A + B) * sizeof *in));
+    must(cudaMallocManaged(&out, 2 * C * sizeof *out));
+    for (int i = 0; i < A + B; i++) in[i] = word_of(px_random_u32(3, PX_RANDOM_SYNTHETIC, 0, i), BF16, whole);
+    warpgroup_kernel<BF16, N><<<SETS, PX_WARPGROUP>>>(in, in + A, out, out + C);
+    must(cudaDeviceSynchronize());
+    bool same = true;
+    /* as check_matrix, twice as many products */
+    for (int i = 0; i < C; i++) same = same && std::fabs(out[i] - out[C + i]) <= (whole ? 0.0f : 128 * 0x1p-20f);
+    report(what, same);
+}
+
+/* Where the device has warpgroups: every number of columns. */
+void check_warpgroups()
+{
+    int major = 0;
+    must(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0));
+    if (major != 9) return;
+    for (const bool whole : {true, false}) {
+        check_warpgroup<true, 8>("m64n8k16 of bf16", whole);
+        check_warpgroup<true, 16>("m64n16k16 of bf16", whole);
+        check_warpgroup<true, 24>("m64n24k16 of bf16", whole);
+        check_warpgroup<true, 32>("m64n32k16 of bf16", whole);
+        check_warpgroup<false, 8>("m64n8k8 of tf32", whole);
+        check_warpgroup<false, 32>("m64n32k8 of tf32", whole);
+    }
+}
+
 /* Where the device has clusters. */
 void check_cluster()
 {
@@ -211,5 +275,6 @@ int main()
     check_matrix<false>("m16n8k8 of whole numbers in tf32", true);
     check_matrix<false>("m16n8k8 of tf32, but for the order of sums", false);
     check_cluster();
+    check_warpgroups();
     return failures ? 1 : 0;
 }

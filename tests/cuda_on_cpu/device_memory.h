@@ -19,6 +19,7 @@ void device_set_schedule(int k);
 const char *device_schedule();    /* name of the current one */
 unsigned device_cluster_blocks(); /* of a cluster at most; 0: the device has none */
 int device_multiprocessors();     /* blocks of a cooperative launch of large ones that run at once */
+bool device_has_warpgroups();     /* matrix instructions of four warps: compute capability 9.0 alone */
 size_t device_shared_bytes();     /* cudaDevAttrMaxSharedMemoryPerBlockOptin */
 
 #endif

@@ -64,6 +64,13 @@ unsigned device_cluster_blocks()
     return major < 9 ? 0 : major < 12 ? 16 : 8;
 }
 
+bool device_has_warpgroups()
+{
+    int major = 0;
+    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
+    return major == 9;
+}
+
 int device_multiprocessors()
 {
     int count = 0;

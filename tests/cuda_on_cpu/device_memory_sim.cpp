@@ -65,4 +65,5 @@ unsigned device_cluster_blocks() { return px_sim::control().cluster_limit; }
 
 int device_multiprocessors() { return 132; }
 
+bool device_has_warpgroups() { return true; }
 size_t device_shared_bytes() { return px_sim::control().shared_limit; }

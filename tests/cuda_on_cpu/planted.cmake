@@ -143,7 +143,7 @@ function(px_planted_window)
 endfunction()
 px_planted_window(NAME window_without_its_wait FILE persistent_kernel.h OLD "if (s > 0) steps.wait(s);" NEW "" SAYS "got .* want")
 px_planted_window(NAME window_state_reused_a_step_early FILE persistent_exchange.h
-  OLD "return s % 2 * P::STREAMS * P::STATE_STRIDE;" NEW "return 0;" SAYS "got .* want")
+  OLD "return s % 2 * P::BUFFER_WORDS;" NEW "return 0;" SAYS "got .* want")
 px_planted_window(NAME window_block_that_leaves_early FILE persistent_kernel.h OLD "if (s > 0) steps.wait(s);"
   NEW "if (s > 0 && s + 1 == steps.a.T && steps.rank == 1) return; if (s > 0) steps.wait(s);" SAYS "has ended")
 px_planted_window(NAME window_expects_a_stream_too_much FILE persistent_exchange.h
@@ -165,6 +165,20 @@ px_planted_window(NAME window_slice_lost FILE persistent_block.h OLD "slice < P:
 px_planted_window(NAME window_reset_ignored FILE persistent_step.h OLD "if (!drop[j] && " NEW "if (" SAYS "got .* want")
 px_planted(NAME window_padding_that_is_not_zero VARIANT plain FILE persistent_step.h SOURCE recurrence_persistent_fp32
   GROUP recurrence_persistent_fp32 OLD "if (both(j)) out.y" NEW "out.y" SAYS "h.* is -?nan")
+
+# Warpgroups: what is asynchronous, and where it reads (recurrence_wide).
+function(px_planted_wide)
+  cmake_parse_arguments(PARSE_ARGV 0 W "" "NAME;FILE;OLD;NEW;SAYS" "")
+  px_planted(NAME "${W_NAME}" VARIANT plain FILE "${W_FILE}" SOURCE recurrence_wide_bf16 GROUP recurrence_wide_bf16
+    OLD "${W_OLD}" NEW "${W_NEW}" SAYS "${W_SAYS}")
+endfunction()
+px_planted_wide(NAME wide_without_its_wait FILE wide.h OLD "warpgroup_wait(c);" NEW "" SAYS "products are under way|another C is under way")
+px_planted_wide(NAME wide_stride_of_another_layout FILE wide.h OLD "QUAD_BYTES, 128);" NEW "QUAD_BYTES - 16, 128);" SAYS "got .* want")
+px_planted_wide(NAME wide_sums_read_too_early FILE wide.h OLD "warpgroup_wait(c);" NEW "float early[N / 2];
+    for (int r = 0; r < N / 2; r++) early[r] = c[r];
+    warpgroup_wait(c);
+    for (int r = 0; r < N / 2; r++) c[r] = early[r];" SAYS "is -?nan|got .* want")
+px_planted_wide(NAME wide_state_not_fenced FILE wide.h OLD "shared_writes_fence();" NEW "" SAYS "without shared_writes_fence")
 
 # Blocks of a grid: what one may do only after all of its group (recurrence_grid).
 function(px_planted_grid)

@@ -315,5 +315,5 @@ int main()
         cmocka_unit_test(schedules_differ_and_repeat),
     };
     const int failures = cmocka_run_group_tests_name("simulator", tests, nullptr, nullptr);
-    return failures + run_cluster_tests() ? 1 : 0;
+    return failures + run_cluster_tests() + run_warpgroup_tests() ? 1 : 0;
 }

@@ -37,5 +37,6 @@ inline void expect_fault(cudaError_t error, const char *words)
 }
 
 int run_cluster_tests();
+int run_warpgroup_tests();
 
 #endif

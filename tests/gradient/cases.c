@@ -98,8 +98,10 @@ static px_recurrence asked_recurrence(px_cell cell, px_precision precision)
     if (!asked) return PX_RECURRENCE_AUTO;
     for (int k = 0; k < PX_RECURRENCE_COUNT; k++) {
         if (strcmp(asked, px_recurrence_names[k]) != 0) continue;
-        const int one_gate = k == PX_RECURRENCE_FUSED || k == PX_RECURRENCE_GRID;
-        const int fits = !(one_gate && px_cell_of(cell)->keeps) && !(k == PX_RECURRENCE_FUSED && precision == PX_TF32);
+        const int one_gate = k == PX_RECURRENCE_FUSED || k == PX_RECURRENCE_GRID || k == PX_RECURRENCE_WIDE;
+        const int fits = !(one_gate && px_cell_of(cell)->keeps) &&
+                         !(k == PX_RECURRENCE_FUSED && precision == PX_TF32) &&
+                         !(k == PX_RECURRENCE_WIDE && precision == PX_FP32);
         return fits ? (px_recurrence)k : PX_RECURRENCE_AUTO;
     }
     fprintf(stderr, "PERPLEX_TEST_RECURRENCE=%s: no such way\n", asked);

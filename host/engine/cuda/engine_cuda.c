@@ -283,8 +283,8 @@ static px_status cuda_describe(const px_engine *base, char *buffer, size_t buffe
 const px_engine_ops px_cuda_ops = {
     .name = "cuda",
     .precisions = 1 << PX_FP32 | 1 << PX_TF32 | 1 << PX_BF16,
-    .recurrences =
-        1 << PX_RECURRENCE_STEP | 1 << PX_RECURRENCE_FUSED | 1 << PX_RECURRENCE_PERSISTENT | 1 << PX_RECURRENCE_GRID,
+    .recurrences = 1 << PX_RECURRENCE_STEP | 1 << PX_RECURRENCE_FUSED | 1 << PX_RECURRENCE_PERSISTENT |
+                   1 << PX_RECURRENCE_GRID | 1 << PX_RECURRENCE_WIDE,
     .memory = cuda_memory,
     .create = cuda_create,
     .destroy = cuda_destroy,

@@ -8,12 +8,13 @@
 
 /* All there are. The first fits everywhere. */
 static const px_cuda_variant *const variants[] = {&px_cuda_variant_step, &px_cuda_variant_fused,
-                                                  &px_cuda_variant_persistent, &px_cuda_variant_grid};
+                                                  &px_cuda_variant_persistent, &px_cuda_variant_grid,
+                                                  &px_cuda_variant_wide};
 enum { VARIANTS = sizeof variants / sizeof variants[0] };
 
 /* What measurements say: the first row that covers device and shape, and whose variant fits, is what `auto` takes. A
  * row is added from bench/gpu.sh's figures of every variant on that card, and named after their file in bench/results.
- * `fused`, `persistent` and `grid` have not been timed on a GPU in this form, so no row names them. */
+ * `fused`, `persistent`, `grid` and `wide` have not been timed on a GPU in this form, so no row names them. */
 static const struct {
     int capability;          /* 10 * major + minor, from which on */
     int32_t hidden, streams; /* up to which */

@@ -31,5 +31,6 @@ extern const px_cuda_variant px_cuda_variant_step;       /* recurrence_step.c */
 extern const px_cuda_variant px_cuda_variant_fused;      /* recurrence_fused.c */
 extern const px_cuda_variant px_cuda_variant_persistent; /* recurrence_persistent.c */
 extern const px_cuda_variant px_cuda_variant_grid;       /* recurrence_grid.c */
+extern const px_cuda_variant px_cuda_variant_wide;       /* recurrence_wide.c */
 
 #endif

@@ -17,17 +17,17 @@ struct window_shape {
 
 /* Of the large ones each width that is built, and streams up to more than what runs at once. */
 const window_shape windows[] = {
-    {3, 33, 3, PX_FP32, false},    {2, 64, 4, PX_TF32, false},     {9, 60, 2, PX_BF16, false},
-    {1, 256, 64, PX_FP32, true},   {32, 256, 64, PX_FP32, true},   {16, 512, 64, PX_FP32, true},
-    {64, 512, 64, PX_FP32, true},  {128, 512, 64, PX_FP32, true},  {16, 768, 64, PX_FP32, true},
-    {16, 1024, 64, PX_FP32, true}, {64, 1024, 64, PX_FP32, true},  {1, 256, 64, PX_TF32, true},
-    {32, 512, 64, PX_TF32, true},  {128, 512, 64, PX_TF32, true},  {64, 768, 64, PX_TF32, true},
-    {16, 1024, 64, PX_TF32, true}, {1, 256, 64, PX_BF16, true},    {32, 256, 64, PX_BF16, true},
-    {32, 512, 35, PX_BF16, true},  {32, 512, 64, PX_BF16, true},   {128, 512, 64, PX_BF16, true},
-    {256, 512, 64, PX_BF16, true}, {64, 768, 64, PX_BF16, true},   {16, 1024, 64, PX_BF16, true},
-    {64, 1024, 64, PX_BF16, true}, {128, 1024, 64, PX_BF16, true}, {16, 1536, 64, PX_BF16, true},
-    {1, 2048, 64, PX_BF16, true},  {16, 2048, 64, PX_BF16, true},  {17, 500, 7, PX_BF16, true},
-    {33, 999, 5, PX_FP32, true},   {5, 63, 130, PX_TF32, true},
+    {3, 33, 3, PX_FP32, false},    {2, 64, 4, PX_TF32, false},    {9, 60, 2, PX_BF16, false},
+    {1, 256, 64, PX_FP32, true},   {32, 256, 64, PX_FP32, true},  {16, 512, 64, PX_FP32, true},
+    {64, 512, 64, PX_FP32, true},  {128, 512, 64, PX_FP32, true}, {16, 768, 64, PX_FP32, true},
+    {16, 1024, 64, PX_FP32, true}, {64, 1024, 64, PX_FP32, true}, {1, 256, 64, PX_TF32, true},
+    {32, 512, 64, PX_TF32, true},  {128, 512, 64, PX_TF32, true}, {64, 768, 64, PX_TF32, true},
+    {16, 1024, 64, PX_TF32, true}, {256, 512, 64, PX_TF32, true}, {1, 256, 64, PX_BF16, true},
+    {32, 256, 64, PX_BF16, true},  {32, 512, 35, PX_BF16, true},  {32, 512, 64, PX_BF16, true},
+    {128, 512, 64, PX_BF16, true}, {256, 512, 64, PX_BF16, true}, {64, 768, 64, PX_BF16, true},
+    {16, 1024, 64, PX_BF16, true}, {64, 1024, 64, PX_BF16, true}, {128, 1024, 64, PX_BF16, true},
+    {16, 1536, 64, PX_BF16, true}, {1, 2048, 64, PX_BF16, true},  {16, 2048, 64, PX_BF16, true},
+    {17, 500, 7, PX_BF16, true},   {33, 999, 5, PX_FP32, true},   {5, 63, 130, PX_TF32, true},
 };
 const char *const precisions[] = {"fp32", "tf32", "bf16"};
 enum { MULTIPROCESSORS = 132 }; /* no result depends on it */
@@ -74,6 +74,13 @@ cudaError_t persistent(const window_arrays &a, bool backward)
     const px_persistent_args args = args_of(a);
     return backward ? px_launch_recurrence_persistent_backward(&args, nullptr)
                     : px_launch_recurrence_persistent_forward(&args, nullptr);
+}
+
+cudaError_t wide(const window_arrays &a, bool backward)
+{
+    const px_persistent_args args = args_of(a);
+    return backward ? px_launch_recurrence_wide_backward(&args, nullptr)
+                    : px_launch_recurrence_wide_forward(&args, nullptr);
 }
 
 cudaError_t grid(const window_arrays &a, bool backward)
@@ -170,6 +177,8 @@ const struct {
 } window_variants[] = {
     {"window_forward", "persistent", persistent, false},
     {"window_backward", "persistent", persistent, true},
+    {"window_forward", "wide", wide, false},
+    {"window_backward", "wide", wide, true},
     {"window_forward", "grid", grid, false},
     {"window_backward", "grid", grid, true},
     {"window_forward", "step", by_steps, false},
@@ -184,7 +193,9 @@ bool fits(const window_shape &s, cudaError_t (*way)(const window_arrays &, bool)
         const px_persistent_fit blocks = px_grid_fit_of(s.precision, s.h);
         return blocks.width && blocks.blocks <= device_multiprocessors();
     }
-    const px_persistent_fit fit = px_persistent_fit_of(s.precision, s.h);
+    if (way == wide && !(px_wide_is_built() && device_has_warpgroups())) return false;
+    const px_persistent_fit fit =
+        way == wide ? px_wide_fit_of(s.precision, s.h) : px_persistent_fit_of(s.precision, s.h);
     return fit.width && static_cast<unsigned>(fit.blocks) <= device_cluster_blocks() &&
            static_cast<size_t>(fit.shared_bytes) <= device_shared_bytes();
 }

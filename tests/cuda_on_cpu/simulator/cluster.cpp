@@ -168,6 +168,7 @@ void cluster_wait(const place *where)
         me->where = where;
         if (!me->in_cluster_barrier) fail(where, "cluster_wait without cluster_arrive");
         me->in_cluster_barrier = false;
+        me->sees_shared_writes = false;
         if (c->phase == phase) wait_as(AT_CLUSTER);
     }
     order_acquire(&c->token[phase & 1]);
@@ -224,6 +225,7 @@ bool mbarrier_wait(uint64_t *barrier, unsigned parity, const place *where)
         m = barrier_at(me->home, reinterpret_cast<char *>(barrier), "mbarrier_wait", where);
         me->where = where;
         me->awaited = m;
+        me->sees_shared_writes = false;
         me->parity = parity;
         if (!is_over(*m, parity)) wait_as(AT_MBARRIER);
     }

@@ -364,6 +364,7 @@ void finish(thread *t)
     t->now = RETURNED;
     b->alive--;
     leave_cluster(t);
+    leave_warpgroup(t);
     if (b->alive && b->arrived == b->alive) {
         if (control_.strict) {
             fail(b->barrier_place, "a thread returned while the others of its block wait in __syncthreads");
@@ -508,6 +509,7 @@ void barrier(const place *where)
     block *b = me->home;
     const unsigned phase = b->phase;
     me->where = where;
+    me->sees_shared_writes = false;
     statistics_.barriers++;
     order_release(&b->barrier_token[phase & 1]);
     {

@@ -23,6 +23,12 @@ struct block;
 struct cluster;
 struct mbarrier;
 
+enum { MOST_SUMS = 16 };
+struct later_product {
+    product of;
+    product_maker make;
+};
+
 struct thread : view {
     block *home;
     fiber *context;
@@ -36,6 +42,13 @@ struct thread : view {
     bool in_vain;            /* nobody can end that phase any more */
     bool in_cluster_barrier; /* it has arrived there and not waited yet, in that phase */
     unsigned cluster_phase;
+    /* Of its matrix instructions (warpgroup.cpp): what fences it has passed since its last barrier, and since its last
+     * wait; how many it has given; the sums that are under way to c, and those products that are not made yet. */
+    bool sees_shared_writes, registers_are_fenced;
+    size_t products, made;
+    float *c, sums[MOST_SUMS];
+    unsigned count;
+    std::vector<later_product> later;
 };
 
 struct variable {
@@ -65,6 +78,7 @@ struct block {
     std::shared_ptr<cluster> home;
     unsigned rank;                        /* in the cluster */
     std::map<char *, mbarrier> mbarriers; /* by their places in dynamic shared memory */
+    std::vector<std::vector<uint64_t>> matrices; /* of each warpgroup: of its instructions so far */
 };
 
 /* Blocks that see each other's shared memory. A launch without clusters has clusters of one block. */
@@ -106,6 +120,11 @@ void leave_cluster(thread *t);
 void end_in_cluster(block *b);
 /* What a thread that is AT_MBARRIER waits for, in words. */
 void describe_wait(const thread &t, char *text, size_t bytes);
+
+/* ---- warpgroup.cpp ---- */
+
+/* A thread has returned. */
+void leave_warpgroup(thread *t);
 
 } // namespace px_sim
 

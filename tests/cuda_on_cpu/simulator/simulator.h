@@ -92,6 +92,26 @@ inline void store_async(char *to, uint4 v, char *barrier, const place *where)
     stored(barrier, sizeof v, where);
 }
 
+/* Warpgroups (warpgroup.cpp); what each does: kernels/warpgroup.h, which makes the products where sanitizers see it. A
+ * product of what a lane needs: its four lanes' registers of A. */
+struct product {
+    float *c;
+    unsigned count;
+    uint32_t a[4][4];
+    uint64_t matrix;
+    bool adds;
+};
+typedef void (*product_maker)(const product &p);
+void shared_writes_fence();
+void warpgroup_fence();
+/* Where the sums of c stand until land_products() brings them; c is NaN meanwhile. */
+float *accumulators(float *c, unsigned count, uint64_t matrix, const place *where);
+/* Made when they are given, or when they are waited for: by the schedule. */
+bool products_are_prompt();
+void product_later(const product &p, product_maker make);
+product_maker next_product(product *p); /* in their order; NULL: all are made */
+void land_products(float *c, const place *where);
+
 /* The block's variable behind key: allocated and filled with 0xff when the first thread asks. */
 void *shared_variable(const void *key, size_t bytes, size_t alignment);
 void *dynamic_shared();
