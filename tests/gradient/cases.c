@@ -92,14 +92,16 @@ void px_test_skip_missing_isa(void)
 
 /* The way that PERPLEX_TEST_RECURRENCE names, for what every way is for: so each test of a device tests each of its
  * ways. */
-static px_recurrence asked_recurrence(px_cell cell, px_precision precision)
+static px_recurrence asked_recurrence(const px_model_config *model, px_precision precision)
 {
+    enum { MOST_WITH_GATES = 256 }; /* units on the chip, in every precision (engine/cuda/recurrence_persistent.c) */
+    const int keeps = px_cell_of(model->cell)->keeps;
     const char *asked = getenv("PERPLEX_TEST_RECURRENCE");
     if (!asked) return PX_RECURRENCE_AUTO;
     for (int k = 0; k < PX_RECURRENCE_COUNT; k++) {
         if (strcmp(asked, px_recurrence_names[k]) != 0) continue;
         const int one_gate = k == PX_RECURRENCE_FUSED || k == PX_RECURRENCE_GRID || k == PX_RECURRENCE_WIDE;
-        const int fits = !(one_gate && px_cell_of(cell)->keeps) &&
+        const int fits = !(keeps && (one_gate || model->hidden > MOST_WITH_GATES)) &&
                          !(k == PX_RECURRENCE_FUSED && precision == PX_TF32) &&
                          !(k == PX_RECURRENCE_WIDE && precision == PX_FP32);
         return fits ? (px_recurrence)k : PX_RECURRENCE_AUTO;
@@ -126,7 +128,7 @@ px_engine *px_case_engine_in(const px_case *c, const char *device, int32_t threa
                              .precision = precision,
                              .seed = SEED};
     if (strncmp(device, "cuda", 4) == 0) {
-        shape.recurrence = asked_recurrence(c->model.cell, precision);
+        shape.recurrence = asked_recurrence(&c->model, precision);
         shape.wavefront = asked_wavefront(&c->model);
     }
     px_engine *engine;
