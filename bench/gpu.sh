@@ -17,7 +17,7 @@
 #   PERPLEX_GPU_DEVICE [cuda:0]
 #   PERPLEX_TORCH_PYTHON  an interpreter with PyTorch [python3]
 #
-# OUT gets summary.json and logs.tar.gz; of `right` precision.json; of `speed` kernels.json, bench.json and crossover.json; of `peers`
+# OUT gets summary.json and logs.tar.gz; of `right` precision.json; of `speed` kernels.json, bench.json, decoding.json and crossover.json; of `peers`
 # peers-fp32.json, peers-tf32.json, peers-bf16.json and targets.json (each speed target: met, missed or not measured).
 set -u
 export LC_ALL=C # numbers with a point, whatever the user's language
@@ -227,6 +227,11 @@ wavefront() {
     "$program" bench --compare "$logs/wavefront-off.json" "$logs/wavefront-16.json" || true
 }
 
+# Sampling as the engine does it, a text and many at once.
+decoding() {
+    "$program" bench --json --device "$device" --work decode --hidden 512 --vocab 64 --sweep batch=1,256 --sweep precision=fp32,bf16 >"$out/decoding.json"
+}
+
 # The GPU beside the CPU engine of the same machine: the ratio, and the size from which it is worth it.
 crossover() {
     "$program" bench --json --device "cpu,$device" --sweep hidden=64,256,1024 --sweep batch=32 --sweep steps=35 --sweep vocab=28 >"$out/crossover.json"
@@ -376,7 +381,7 @@ kernel_times() {
 
 # ---- the rounds ------------------------------------------------------------------------------------------------------
 
-export -f machine unpack compile devices conformance kernels cases kernel_speeds engine sanitizer measure variants variants_gates wavefront crossover peers targets ranks training_text train precision resume kernel_times skip
+export -f machine unpack compile devices conformance kernels cases kernel_speeds engine sanitizer measure variants variants_gates wavefront decoding crossover peers targets ranks training_text train precision resume kernel_times skip
 export round root out build device python logs cores program tests
 libraries=$build/libraries/usr/lib/x86_64-linux-gnu
 export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} LIBRARY_PATH=$libraries${LIBRARY_PATH:+:$LIBRARY_PATH}
@@ -416,6 +421,7 @@ round_speed() {
     part variants 60 bash -c variants
     part variants_gates 40 bash -c variants_gates
     part wavefront 20 bash -c wavefront
+    part decoding 10 bash -c decoding
     part crossover 90 bash -c crossover
     part kernel_times 60 bash -c kernel_times
 }

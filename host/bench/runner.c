@@ -4,6 +4,7 @@
 #include "runner.h"
 
 #include "check.h"
+#include "decoding.h"
 #include "energy_meter.h"
 #include "machine.h"
 #include "read_probe.h"
@@ -26,7 +27,8 @@ struct px_runner {
     px_tokens *tokens;
     px_minibatches *minibatches;
     int64_t per_epoch;
-    float *probabilities; /* [n,V], decoding only */
+    px_decoding decoding; /* of the work "decode" only */
+    int checked;          /* decoding: the losses that are shown are known, so whatever draws may draw */
     uint64_t step;        /* steps done */
     px_batch batch;       /* the window of the last step */
     int32_t row;          /* decoding: next row of the window */
@@ -101,11 +103,8 @@ static px_status create(px_runner *r, const px_bench_source *source)
     PX_TRY(px_bench_source_minibatches(source, c, &r->tokens, &r->minibatches));
     r->per_epoch = px_minibatches_per_epoch(r->minibatches, 0);
     PX_TRY(make_weights(r));
-    if (c->work == PX_BENCH_DECODE) {
-        r->probabilities = malloc((size_t)c->batch * (size_t)c->vocab * sizeof *r->probabilities);
-        if (!r->probabilities)
-            return px_fail(PX_ERR_MEMORY, "bench: no memory for probabilities [%d,%d]", c->batch, c->vocab);
-    }
+    if (c->work == PX_BENCH_DECODE)
+        PX_TRY(px_decoding_create(&r->decoding, r->engine, c->batch, c->vocab, r->options->config->seed));
     return PX_OK;
 }
 
@@ -143,7 +142,7 @@ void px_runner_destroy(px_runner *r)
     px_engine_destroy(r->engine);
     if (r->minibatches) px_minibatches_destroy(r->minibatches);
     if (r->tokens) px_tokens_destroy(r->tokens);
-    free(r->probabilities);
+    px_decoding_free(&r->decoding);
     free(r);
 }
 
@@ -167,12 +166,18 @@ static px_status train_step(px_runner *r)
     return PX_OK;
 }
 
+/* Steps that one_step() makes: several where the engine draws several tokens at once. */
+static int32_t steps_at_once(const px_runner *r)
+{
+    return r->c.work == PX_BENCH_DECODE && r->checked ? r->decoding.tokens : 1;
+}
+
 static px_status decode_step(px_runner *r)
 {
     if (r->row == 0) PX_TRY(next_window(r, r->step / (uint64_t)r->c.steps));
-    size_t at = (size_t)r->row * (size_t)r->batch.n;
-    PX_TRY(px_engine_next(r->engine, r->batch.tokens + at, r->batch.reset + at, r->batch.n, r->probabilities));
-    r->scored += r->batch.n;
+    PX_TRY(r->checked ? px_decoding_step(&r->decoding, &r->batch, r->row)
+                      : px_decoding_next(&r->decoding, &r->batch, r->row));
+    r->scored += (int64_t)r->batch.n * steps_at_once(r);
     return PX_OK;
 }
 
@@ -214,16 +219,11 @@ static px_status one_step(px_runner *r)
     return PX_OK;
 }
 
-/* Mean -log p of the targets of the row just decoded. */
-static double decode_loss(const px_runner *r)
+/* Of the step just done, nats a token. */
+static double loss_of(const px_runner *r, const px_metrics *metrics)
 {
-    int32_t row = r->row > 0 ? r->row - 1 : r->batch.T - 1;
-    double sum = 0;
-    for (int32_t i = 0; i < r->batch.n; i++) {
-        int32_t target = r->batch.targets[(size_t)row * (size_t)r->batch.n + (size_t)i];
-        sum -= log((double)r->probabilities[(size_t)i * (size_t)r->c.vocab + (size_t)target]);
-    }
-    return sum / r->batch.n;
+    if (r->c.work != PX_BENCH_DECODE) return metrics->loss_sum / (double)metrics->tokens;
+    return px_decoding_loss(&r->decoding, &r->batch, r->row > 0 ? r->row - 1 : r->batch.T - 1);
 }
 
 static px_status check_finite(px_runner *r, px_metrics *metrics)
@@ -245,13 +245,12 @@ px_status px_runner_warm(px_runner *r)
         PX_TRY(one_step(r));
         PX_TRY(check_finite(r, &metrics));
         last = px_clock() - started;
-        if (!px_bench_work_is_part(r->c.work))
-            r->loss[r->loss_count++] =
-                r->c.work == PX_BENCH_DECODE ? decode_loss(r) : metrics.loss_sum / (double)metrics.tokens;
+        if (!px_bench_work_is_part(r->c.work)) r->loss[r->loss_count++] = loss_of(r, &metrics);
         if (r->options->stop && *r->options->stop) break;
         /* slow cases keep fewer losses: at least two, then no more than a third of the case's time */
         if (i >= 1 && px_clock() - begin > r->options->case_seconds / 3) break;
     }
+    r->checked = 1;
     /* small cases need more than a few steps before clocks, caches and branch predictors settle */
     double until = begin + fmin(0.2, r->options->case_seconds / 4);
     while (last < 0.05 && px_clock() < until) {
@@ -304,7 +303,7 @@ px_status px_runner_round(px_runner *r)
     if (r->c.work >= PX_BENCH_PHASE)
         seconds = phases.seconds[r->c.work - PX_BENCH_PHASE]; /* without what set the phase up */
     if (r->c.work == PX_BENCH_DATA) seconds = r->data_s;
-    int32_t k = s->count++, steps = r->steps_per_round;
+    int32_t k = s->count++, steps = r->steps_per_round * steps_at_once(r);
     s->tokens_per_s[k] = (double)r->scored / seconds;
     s->step_s[k] = seconds / steps;
     s->data_s[k] = r->data_s / steps;
@@ -382,7 +381,7 @@ px_status px_runner_finish(px_runner *r, const px_peak *peak, px_bench_measure *
 {
     if (r->samples.count == 0) return PX_OK; /* stopped before the first repeat */
     m->measured = 1;
-    m->steps_per_round = r->steps_per_round;
+    m->steps_per_round = r->steps_per_round * steps_at_once(r);
     px_samples_fill(&r->samples, m);
     m->work = r->work;
     m->gflops = m->tokens_per_s.median * m->work.flops / m->work.tokens * 1e-9;

@@ -99,6 +99,13 @@ says "recurrence persistent, wavefront of 3 steps"
 expect 0 "the window whole" "$program" eval --model "$work/persistent/last.safetensors" --data "$work/text" --per-token "$work/whole.tsv" --device cuda
 expect 0 "the pieces resumed" "$program" eval --model "$work/persistent-parts/last.safetensors" --data "$work/text" --per-token "$work/parts.tsv" --device cuda
 cmp -s "$work/whole.tsv" "$work/parts.tsv" || fail "a resumed training with --recurrence persistent --wavefront 3 is not bitwise the uninterrupted one"
+for device in cpu cuda; do
+    "$program" bench --json --device $device --work decode --hidden 8 --vocab 28 --batch 2 --case-seconds 0.05 >"$work/$device.json" 2>"$work/error" || fail "bench --work decode on $device: $(cat "$work/error")"
+    tr -d '\n' <"$work/$device.json" | grep -o '"losses":[^]]*' | grep -oE '[0-9]+\.[0-9]+' >"$work/$device.losses"
+done
+paste "$work/cpu.losses" "$work/cuda.losses" | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 1e-5) bad = 1 } END { exit bad || NR < 2 }' ||
+    fail "decoding on the GPU has other losses than on the CPU: $(paste "$work/cpu.losses" "$work/cuda.losses")"
+[ $(($(sed -nE 's/^.*"steps_per_round":[[:space:]]*([0-9]+).*$/\1/p' "$work/cuda.json") % 32)) -eq 0 ] || fail "bench does not decode as sample does, up to 32 tokens at once"
 PERPLEX_FAKE_LOST_STORE=5000 expect 1 "a state that never arrives" train --device cuda --recurrence persistent --max-steps 12 --run "$work/lost"
 says "recurrence_persistent_kernel (forward): block [0-9]* waited in vain at its step [0-9]* of 7 for the state"
 says "recurrence step does without"
