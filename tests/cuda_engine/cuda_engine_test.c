@@ -659,6 +659,39 @@ static void the_head_in_one_chunk_and_in_many_agrees(void **state)
     free(want);
 }
 
+/* Rows that products run over and files do not have (layout.h): how many, and all zeros. */
+static size_t check_extra_rows(px_cuda *engine)
+{
+    const px_cuda_plan *plan = &engine->plan;
+    size_t tables = 0;
+    for (int32_t k = 0; k < plan->table.tensor_count; k++) {
+        const px_tensor *device = &plan->table.tensor[k], *file = &plan->file_table.tensor[k];
+        if (device->rows == file->rows) continue;
+        tables++;
+        assert_int_equal(device->rows % 64, 0);
+        for (size_t i = file->count; i < device->count; i++) {
+            assert_true(engine->b.weights[device->offset + i] == 0);
+            assert_true(engine->b.moment1[device->offset + i] == 0);
+        }
+    }
+    return tables;
+}
+
+static void rows_beyond_the_vocabulary_stay_zeros(void **state)
+{
+    static const px_case *const cases[] = {&every_buffer, &adaptive};
+    static const size_t tables[] = {2, 3}; /* table and bias; head and two clusters */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        px_engine *engine;
+        PX_CHECK(make(cases[i], PX_BF16, &engine));
+        PX_CHECK(write_initial_weights(cases[i], engine));
+        PX_CHECK(train(cases[i], engine));
+        free(px_section_read(engine, PX_SECTION_PARAMETERS)); /* waits */
+        assert_int_equal(check_extra_rows(px_cuda_self(engine)), tables[i]);
+        px_engine_destroy(engine);
+    }
+}
+
 /* ---- drawing ----------------------------------------------------------------------------------------------------- */
 
 enum { TEXTS = 70, TEXT_TOKENS = PX_DECODE_TOKENS_MAX + 7 };
@@ -1137,6 +1170,7 @@ int main(int argc, char **argv)
         TEST(a_broken_step_leaves_nothing_in_the_gradients_of_the_next),
         TEST(without_graphs_the_same_bits_come_out),
         TEST(the_head_in_one_chunk_and_in_many_agrees),
+        TEST(rows_beyond_the_vocabulary_stay_zeros),
         TEST(texts_drawn_on_the_device_are_those_drawn_on_the_host),
         TEST(what_cannot_be_drawn_is_said_as_by_the_host),
         TEST(phase_times_are_measured_once_asked_for),

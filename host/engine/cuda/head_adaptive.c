@@ -10,13 +10,14 @@ typedef struct matrix {
     const void *w; /* operand */
     float *g;
     int rows, cols;
+    int width; /* rows that files have; those from here on are zeros (layout.h) */
 } matrix;
 
 static matrix matrix_of(const px_cuda *engine, px_tensor_role role, int32_t i)
 {
     const px_tensor *tensor = px_parameters_find(&engine->plan.table, role, i);
     return (matrix){px_cuda_operand(engine, role, i), engine->b.gradients ? engine->b.gradients + tensor->offset : NULL,
-                    tensor->rows, tensor->cols};
+                    tensor->rows, tensor->cols, px_parameters_find(&engine->plan.file_table, role, i)->rows};
 }
 
 static px_element element_of(const px_cuda *engine) { return engine->plan.bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32; }
@@ -30,7 +31,7 @@ static px_status softmax_rows(px_cuda *engine, const matrix *m, void *x, float *
     for (int first = 0, rows; first < count; first += rows) {
         const size_t at = (size_t)first * (size_t)m->cols;
         rows = count - first < most ? count - first : most;
-        const px_cuda_logits logits = {b->zeros, targets + first, nll + first, rows, m->rows, m->rows};
+        const px_cuda_logits logits = {b->zeros, targets + first, nll + first, rows, m->width, m->rows};
         const void *some = px_cuda_at(engine, x, at);
         PX_TRY(px_cuda_head_logits(engine, &logits, m->cols, some, m->w, training));
         PX_TRY(px_cuda_head_loss(engine, &logits, training, NULL));
@@ -95,11 +96,13 @@ static px_status enqueue(px_cuda *engine, px_cuda_shape shape)
     return px_cuda_head_sum(engine, &all, training, NULL, NULL, 0);
 }
 
-/* softmax(x W^T) of some rows, into out [rows, W's rows]. */
+/* softmax(x W^T) of some rows, into out [rows, W's width]. */
 static px_status softmax_of(px_cuda *engine, const matrix *m, const void *x, int rows, float *out)
 {
-    PX_TRY(px_blas_nt(&engine->blas, rows, m->rows, m->cols, x, m->w, 0, out));
-    PX_CUDA(px_launch_head_softmax(out, out, engine->b.zeros, (size_t)rows, m->rows, (size_t)m->rows, engine->compute));
+    float *logits = engine->b.logits;
+    PX_TRY(px_blas_nt(&engine->blas, rows, m->rows, m->cols, x, m->w, 0, logits));
+    PX_CUDA(
+        px_launch_head_softmax(out, logits, engine->b.zeros, (size_t)rows, m->width, (size_t)m->rows, engine->compute));
     return PX_OK;
 }
 
@@ -116,18 +119,18 @@ static px_status probabilities(px_cuda *engine, int32_t n, int32_t from, int32_t
                                            .rows = (size_t)rows,
                                            .V = plan->V,
                                            .count = cutoffs->at[0],
-                                           .part_ld = head.rows};
+                                           .part_ld = head.width};
     PX_TRY(softmax_of(engine, &head, top, rows, b->head_probabilities));
     PX_CUDA(px_launch_adaptive_probabilities(&args, engine->compute));
-    args.part = b->logits;
-    args.share_ld = head.rows;
+    args.part = b->cluster_probabilities;
+    args.share_ld = head.width;
     for (int32_t i = 0; i < cutoffs->count; i++) {
         const matrix in = matrix_of(engine, PX_TENSOR_TAIL_IN, i), out = matrix_of(engine, PX_TENSOR_TAIL_OUT, i);
         PX_TRY(narrow(engine, &in, top, rows, b->t, b->t_wide));
-        PX_TRY(softmax_of(engine, &out, b->t, rows, b->logits));
+        PX_TRY(softmax_of(engine, &out, b->t, rows, b->cluster_probabilities));
         args.share = b->head_probabilities + cutoffs->at[0] + i;
         args.first = cutoffs->at[i];
-        args.count = args.part_ld = out.rows;
+        args.count = args.part_ld = out.width;
         PX_CUDA(px_launch_adaptive_probabilities(&args, engine->compute));
     }
     return PX_OK;

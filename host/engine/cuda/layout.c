@@ -7,7 +7,8 @@ int32_t px_cuda_columns(int32_t V) { return V > INT32_MAX - COLUMNS ? V : (V + C
 
 static int has_columns(px_tensor_role role, int tied)
 {
-    return role == PX_TENSOR_B_Q || role == (tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ);
+    return role == PX_TENSOR_B_Q || role == PX_TENSOR_HEAD || role == PX_TENSOR_TAIL_OUT ||
+           role == (tied ? PX_TENSOR_EMBEDDING : PX_TENSOR_W_HQ);
 }
 
 px_parameters px_cuda_layout(const px_parameters *file, int tied)

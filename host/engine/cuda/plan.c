@@ -101,10 +101,10 @@ static size_t logits_bytes(const px_cuda_plan *plan)
 {
     const px_cutoffs *cutoffs = &plan->model.cutoffs;
     if (!plan->adaptive) return chunk_bytes(plan, plan->columns);
-    size_t most = chunk_bytes(plan, px_cutoffs_head_rows(cutoffs));
+    size_t most = chunk_bytes(plan, px_cuda_columns(px_cutoffs_head_rows(cutoffs)));
     for (int32_t i = 0; i < cutoffs->count; i++) {
         const px_cluster cluster = px_cutoffs_cluster(cutoffs, plan->V, plan->h, i);
-        const size_t some = chunk_bytes(plan, cluster.end - cluster.begin);
+        const size_t some = chunk_bytes(plan, px_cuda_columns(cluster.end - cluster.begin));
         most = some > most ? some : most;
     }
     return most;
@@ -122,13 +122,15 @@ static int32_t next_rows(const px_cuda_plan *plan)
 static void cut_adaptive(const px_cuda_plan *plan, px_cuda_arena *arena, px_cuda_buffers *b)
 {
     const px_cutoffs *cutoffs = &plan->model.cutoffs;
-    const size_t rows = plan->rows, h = (size_t)plan->h, V = (size_t)plan->V;
+    const size_t rows = plan->rows, h = (size_t)plan->h;
     const size_t d_0 = (size_t)px_cutoffs_cluster(cutoffs, plan->V, plan->h, 0).width;
     const size_t operand = plan->bf16 ? sizeof(px_bf16) : sizeof(float);
     const int training = plan->shape.training;
-    b->zeros = take(arena, V * sizeof(float));
+    b->zeros = take(arena, (size_t)plan->columns * sizeof(float));
     b->head_probabilities =
         take(arena, (size_t)plan->next_rows * (size_t)px_cutoffs_head_rows(cutoffs) * sizeof(float));
+    b->cluster_probabilities =
+        take(arena, (size_t)plan->next_rows * (size_t)(plan->V - cutoffs->at[0]) * sizeof(float));
     b->gathered = take(arena, rows * h * operand);
     b->t = take(arena, rows * d_0 * operand);
     b->t_wide = take(arena, plan->bf16 ? rows * d_0 * sizeof(float) : 0);
@@ -269,7 +271,7 @@ px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_con
     plan->swap_count = plan->table.count < SWAP_FLOATS ? plan->table.count : SWAP_FLOATS;
     plan->adaptive = model->output == PX_OUTPUT_ADAPTIVE;
     plan->memory_bytes = info->memory_bytes;
-    plan->columns = plan->adaptive ? plan->V : px_cuda_columns(plan->V);
+    plan->columns = px_cuda_columns(plan->V);
     plan->head_rows = px_cuda_head_rows(plan, plan->columns, shape->training);
     plan->next_rows = next_rows(plan);
     PX_TRY(px_cuda_choose_variant(plan, info, &plan->variant));

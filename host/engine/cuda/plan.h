@@ -83,8 +83,9 @@ typedef struct px_cuda_buffers {
     float *probabilities; /* [next_rows, V] */
     int32_t *drawn;       /* [PX_DECODE_TOKENS_MAX, n] */
     /* of an adaptive output layer, else NULL; d_0 is the width of its first cluster */
-    float *zeros;              /* [V]: it has no bias */
+    float *zeros;              /* [columns]: it has no bias */
     float *head_probabilities; /* [next_rows, c_0 + K] */
+    float *cluster_probabilities; /* [next_rows, a cluster's width], V - c_0 at most */
     void *gathered;            /* operand [rows,h]: what goes up in the rows of a cluster */
     void *t;                   /* operand [rows,d_0]: T of these */
     float *t_wide;             /* [rows,d_0] in bf16 mode */
@@ -122,7 +123,7 @@ typedef struct px_cuda_plan {
     px_rate_spans rates;
     size_t rows; /* T * n */
     int32_t d, h, V, L, k;
-    int32_t columns;           /* of a row of V logits: V of a softmax rounded up (layout.h) */
+    int32_t columns;           /* of a row of V logits: V rounded up (layout.h) */
     int32_t gate_rows, states; /* G h, S */
     int32_t keeps, lone;       /* of the cell (cells.h) */
     int32_t groups;            /* of n streams each, at least 1 */
