@@ -76,8 +76,8 @@ struct block {
     std::vector<uint32_t> gathered[2]; /* words of the warps' last two gatherings; they take turns */
     unsigned char gatherings[32];
     std::shared_ptr<cluster> home;
-    unsigned rank;                        /* in the cluster */
-    std::map<char *, mbarrier> mbarriers; /* by their places in dynamic shared memory */
+    unsigned rank;                               /* in the cluster */
+    std::map<char *, mbarrier> mbarriers;        /* by their places in dynamic shared memory */
     std::vector<std::vector<uint64_t>> matrices; /* of each warpgroup: of its instructions so far */
 };
 
