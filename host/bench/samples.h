@@ -22,7 +22,7 @@ typedef struct px_samples {
     double probe[PX_SAMPLES_MAX]; /* GFLOP/s of the peak, before each repeat */
     double probe_use[PX_SAMPLES_MAX];
     double model_read[PX_SAMPLES_MAX],
-        loop_read[PX_SAMPLES_MAX]; /* GB/s at which as many bytes can be read, before each repeat (count.h) */
+        loop_read[PX_SAMPLES_MAX];   /* GB/s at which as many bytes can be read, before each repeat (count.h) */
     double meetings[PX_SAMPLES_MAX]; /* of all threads, per second, before each repeat; 0 with one thread */
 } px_samples;
 

@@ -83,16 +83,16 @@ typedef struct px_cuda_buffers {
     float *probabilities; /* [next_rows, V] */
     int32_t *drawn;       /* [PX_DECODE_TOKENS_MAX, n] */
     /* of an adaptive output layer, else NULL; d_0 is the width of its first cluster */
-    float *zeros;              /* [columns]: it has no bias */
-    float *head_probabilities; /* [next_rows, c_0 + K] */
+    float *zeros;                 /* [columns]: it has no bias */
+    float *head_probabilities;    /* [next_rows, c_0 + K] */
     float *cluster_probabilities; /* [next_rows, a cluster's width], V - c_0 at most */
-    void *gathered;            /* operand [rows,h]: what goes up in the rows of a cluster */
-    void *t;                   /* operand [rows,d_0]: T of these */
-    float *t_wide;             /* [rows,d_0] in bf16 mode */
-    float *tail_nll;           /* [rows] */
-    float *d_gathered, *dt;    /* [rows,h], [rows,d_0] gradients of both; only where training */
-    px_bf16 *dt_bf16;          /* [rows,d_0] in bf16 mode */
-    float *nll;                /* [rows] */
+    void *gathered;               /* operand [rows,h]: what goes up in the rows of a cluster */
+    void *t;                      /* operand [rows,d_0]: T of these */
+    float *t_wide;                /* [rows,d_0] in bf16 mode */
+    float *tail_nll;              /* [rows] */
+    float *d_gathered, *dt;       /* [rows,h], [rows,d_0] gradients of both; only where training */
+    px_bf16 *dt_bf16;             /* [rows,d_0] in bf16 mode */
+    float *nll;                   /* [rows] */
     float
         *d_output[PX_MAX_LAYERS]; /* [rows,h]: gradients of the layers' outputs, two for all; dZ replaces them but where
                            a layer has a z */
