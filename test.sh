@@ -15,7 +15,8 @@ Builds into build/ and runs the tests: some six minutes on two cores, the build 
                 CPU under the thread sanitizer too and with faults planted in them, the library under the thread
                 sanitizer, and all with Clang, readers under libFuzzer; and tests of a quarter of a minute or more that shorter ones of their kind stand for otherwise:
                 60 signals, failing memory and files, a Slurm, an mpirun, the manual's commands, a browser's pictures, more of
-                the simulated GPU (some twenty minutes more)
+                the simulated GPU (some twenty minutes more); tests of what the program does that pass there are not run once more
+                without sanitizers
   --full        the longer tests too: trainings, other compilers, other machines (tens of minutes)
   --fuzz SECONDS  that alone: each reader of files under libFuzzer for so long, with Clang, in build/clang
   --no-install  install nothing; say what is missing and stop
