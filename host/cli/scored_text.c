@@ -128,7 +128,7 @@ px_status px_scored_text_split(const char *run, const char *part, const px_confi
         return status;
     }
     text->range = strcmp(part, "valid") == 0 ? text->corpus.valid : text->corpus.test;
-    snprintf(text->name, sizeof text->name, "%s part of %.500s", part, run);
+    snprintf(text->name, sizeof text->name, "%s part of the text of %.500s", part, run);
     const px_level level = px_vocabulary_options(vocabulary).level;
     if (level == PX_LEVEL_BYTE) text->bytes = (double)(text->range.end - text->range.begin - 1);
     return px_level_is_pieces(level) ? count_pieces(vocabulary, text) : PX_OK;
