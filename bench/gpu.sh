@@ -202,6 +202,19 @@ variants() {
     "$program" bench --compare "$logs/variants-step.json" "$logs/variants-persistent.json" || true
 }
 
+# Windows on the chip with as many streams as come in waves: by clusters of up to 8 and of up to 32.
+variants_wide() {
+    local variant
+    for variant in step persistent wide; do
+        "$program" bench --json --device "$device" --recurrence "$variant" --sweep hidden=512,1024 --sweep batch=64,128,256 --steps 64 --vocab 28 \
+            --precision bf16 >"$logs/variants-wide-$variant.json" && continue
+        [ "$variant" != step ] || return 1
+        skip "$variant: not on this GPU"
+    done
+    "$program" bench --compare "$logs/variants-wide-step.json" "$logs/variants-wide-persistent.json" || true
+    "$program" bench --compare "$logs/variants-wide-persistent.json" "$logs/variants-wide-wide.json" || true
+}
+
 # The same for cells with gates, as wide as fit on the chip.
 variants_gates() {
     local cell variant
@@ -381,7 +394,7 @@ kernel_times() {
 
 # ---- the rounds ------------------------------------------------------------------------------------------------------
 
-export -f machine unpack compile devices conformance kernels cases kernel_speeds engine sanitizer measure variants variants_gates wavefront decoding crossover peers targets ranks training_text train precision resume kernel_times skip
+export -f machine unpack compile devices conformance kernels cases kernel_speeds engine sanitizer measure variants variants_wide variants_gates wavefront decoding crossover peers targets ranks training_text train precision resume kernel_times skip
 export round root out build device python logs cores program tests
 libraries=$build/libraries/usr/lib/x86_64-linux-gnu
 export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} LIBRARY_PATH=$libraries${LIBRARY_PATH:+:$LIBRARY_PATH}
@@ -419,6 +432,7 @@ round_speed() {
     part kernel_speeds 120 bash -c kernel_speeds
     part measure 150 bash -c measure
     part variants 60 bash -c variants
+    part variants_wide 40 bash -c variants_wide
     part variants_gates 40 bash -c variants_gates
     part wavefront 20 bash -c wavefront
     part decoding 10 bash -c decoding

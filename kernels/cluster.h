@@ -81,7 +81,7 @@ static __device__ __forceinline__ bool mbarrier_wait(uint64_t *barrier, unsigned
     uint32_t done;
     unsigned tries = 0;
     do {
-        asm volatile("{\n\t.reg .pred p;\n\tmbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n\t"
+        asm volatile("{\n\t.reg .pred p;\n\tmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\n\t"
                      "selp.u32 %0, 1, 0, p;\n\t}"
                      : "=r"(done)
                      : "r"(address), "r"(parity)

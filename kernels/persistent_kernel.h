@@ -19,12 +19,12 @@ static __device__ __forceinline__ void persistent_run(const PRODUCT &product, ST
 }
 
 /* Streams of a cluster: the fewest with which the clusters need no more waves than with all that one can take. A step's
- * time grows with them, and every wave costs all steps anew. A cluster of 16 blocks does not fit everywhere that 16
- * multiprocessors are left (7 of them on 132, as measured on an H200). No number depends on it: a row's sums have one
- * order. */
+ * time grows with them, and every wave costs all steps anew. A cluster is of one group of multiprocessors, so that not
+ * all find a place (of 132 an H200 has 7 times 16, and 15 or 16 times 8): one fewer is reckoned with, for one too many
+ * would cost a wave. No number depends on it: a row's sums have one order. */
 template <class P, class ARGS> static inline int persistent_streams(const ARGS &a)
 {
-    const int fit = a.multiprocessors / P::BLOCKS - (P::BLOCKS > 8 ? 1 : 0), at_once = fit > 0 ? fit : 1;
+    const int fit = a.multiprocessors / P::BLOCKS - (P::BLOCKS >= 4 ? 1 : 0), at_once = fit > 0 ? fit : 1;
     const int waves = (a.n + at_once * P::STREAMS - 1) / (at_once * P::STREAMS);
     return (a.n + at_once * waves - 1) / (at_once * waves);
 }
