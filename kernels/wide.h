@@ -71,6 +71,7 @@ template <class P, bool BACKWARD> struct warpgroup_product {
 
     __device__ __forceinline__ void multiply(const uint32_t *state, float *partial, int count) const
     {
+        __syncwarp(); /* the step's wait has parted them, and the instructions are of whole warps */
         shared_writes_fence();
         if (count <= 8)
             multiply_columns<8>(state, partial, count);
