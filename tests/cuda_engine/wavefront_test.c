@@ -32,12 +32,19 @@ static const px_case three_layers = {
     .reset_share = 0.2,
 };
 
-/* How a test's engines compute their recurrences. */
+/* How a test's engines compute their recurrences, and what. */
 typedef struct way {
     px_recurrence recurrence;
     px_precision precision;
     int32_t wavefront;
+    double penalty;  /* of both kinds */
+    int32_t windows; /* that a step accumulates beyond its first */
 } way;
+
+static way plain(px_recurrence recurrence, px_precision precision, int32_t wavefront)
+{
+    return (way){.recurrence = recurrence, .precision = precision, .wavefront = wavefront};
+}
 
 static void settings_reset(uint64_t seed)
 {
@@ -59,8 +66,10 @@ static int each_test_starts_anew(void **state)
     return 0;
 }
 
-static px_status make(const px_model_config *model, way how, px_engine **engine)
+static px_status make(const px_model_config *form, way how, px_engine **engine)
 {
+    px_model_config penalised = *form, *model = &penalised;
+    penalised.penalty_activation = penalised.penalty_temporal = how.penalty;
     const px_engine_shape shape = {.n = three_layers.n,
                                    .T = three_layers.T,
                                    .training = 1,
@@ -77,7 +86,7 @@ static px_status make(const px_model_config *model, way how, px_engine **engine)
 }
 
 /* Two steps of training from small weights, none of which waits for the device; then losses of tokens into nll. */
-static px_status run(px_engine *engine, float *nll)
+static px_status run(px_engine *engine, int32_t further_windows, float *nll)
 {
     const size_t count = px_engine_section_count(engine, PX_SECTION_PARAMETERS);
     float *weights = calloc(count, sizeof *weights);
@@ -90,6 +99,11 @@ static px_status run(px_engine *engine, float *nll)
         px_window window = px_case_window(&three_layers, step, 0);
         status =
             step < STEPS ? px_engine_accumulate(engine, &window.batch) : px_engine_evaluate(engine, &window.batch, nll);
+        for (int32_t i = 1; step < STEPS && i <= further_windows && status == PX_OK; i++) {
+            px_window_free(&window);
+            window = px_case_window(&three_layers, step, i);
+            status = px_engine_accumulate(engine, &window.batch);
+        }
         if (step < STEPS && status == PX_OK) status = px_engine_update(engine, &update);
         px_window_free(&window);
     }
@@ -114,7 +128,7 @@ static px_status outcome_of(way how, outcome *o)
     px_engine *engine;
     *o = (outcome){0};
     px_status status = make(&three_layers.model, how, &engine);
-    if (status == PX_OK) status = run(engine, o->nll);
+    if (status == PX_OK) status = run(engine, how.windows, o->nll);
     if (status == PX_OK) {
         o->weights = px_section_read(engine, PX_SECTION_PARAMETERS);
         o->count = px_engine_section_count(engine, PX_SECTION_PARAMETERS);
@@ -138,12 +152,13 @@ static void assert_nothing_is_left(void)
 }
 
 /* The fake cuBLAS makes a row of a product the same whatever rows are beside it, so cut products have the same bits. */
-static void check_bits(px_recurrence recurrence, px_precision precision)
+static void check_bits(way how)
 {
-    way how = {recurrence, precision, PX_WAVEFRONT_OFF};
     outcome want, got;
+    const int32_t wavefront = how.wavefront;
+    how.wavefront = PX_WAVEFRONT_OFF;
     PX_CHECK(outcome_of(how, &want));
-    how.wavefront = 2;
+    how.wavefront = wavefront;
     for (uint64_t seed = 1; seed <= 3; seed++) {
         settings_reset(seed);
         px_fake_control()->others_first = seed == 3;
@@ -160,9 +175,25 @@ static void check_bits(px_recurrence recurrence, px_precision precision)
 static void a_wavefront_has_the_bits_of_layers_one_after_the_other(void **state)
 {
     for (px_recurrence recurrence = PX_RECURRENCE_STEP; recurrence < PX_RECURRENCE_COUNT; recurrence++) {
-        if (recurrence != PX_RECURRENCE_WIDE) check_bits(recurrence, PX_FP32);
-        check_bits(recurrence, PX_BF16);
+        if (recurrence != PX_RECURRENCE_WIDE) check_bits(plain(recurrence, PX_FP32, 2));
+        check_bits(plain(recurrence, PX_BF16, 2));
     }
+}
+
+static void so_have_penalties_and_windows_that_are_accumulated(void **state)
+{
+    outcome unpenalised, all;
+    way how = plain(PX_RECURRENCE_PERSISTENT, PX_FP32, 2);
+    how.windows = 1;
+    PX_CHECK(outcome_of(how, &unpenalised));
+    how.penalty = 0.5;
+    PX_CHECK(outcome_of(how, &all));
+    assert_false(is_same(&unpenalised, &all)); /* they count for something */
+    outcome_free(&unpenalised);
+    outcome_free(&all);
+    check_bits(how);
+    how.recurrence = PX_RECURRENCE_STEP, how.precision = PX_BF16;
+    check_bits(how);
 }
 
 /* Is the training wrong, or refused, in some order of the lanes where that wait is missing? */
@@ -173,7 +204,7 @@ static int is_caught(uint64_t wait, const outcome *want)
         settings_reset(seed);
         px_fake_control()->others_first = seed == 1; /* lanes that need not wait run ahead */
         px_fake_control()->lost_wait = wait;
-        const px_status status = outcome_of((way){PX_RECURRENCE_STEP, PX_FP32, 2}, &got);
+        const px_status status = outcome_of(plain(PX_RECURRENCE_STEP, PX_FP32, 2), &got);
         assert_int_equal(px_fake_control()->lost_wait, 0); /* there was such a wait */
         const int caught = status != PX_OK || !is_same(&got, want);
         outcome_free(&got);
@@ -188,7 +219,7 @@ static void a_missing_wait_between_lanes_is_caught_whichever_it_is(void **state)
      * top, and between. Of an evaluation: between, and to the first. */
     const uint64_t between = PIECES * (LAYERS - 1), waits = (LAYERS - 1) + between + 1 + 1 + between + between + 1;
     outcome want;
-    PX_CHECK(outcome_of((way){PX_RECURRENCE_STEP, PX_FP32, 2}, &want));
+    PX_CHECK(outcome_of(plain(PX_RECURRENCE_STEP, PX_FP32, 2), &want));
     for (uint64_t wait = 1; wait <= waits; wait++)
         if (!is_caught(wait, &want)) fail_msg("wait %d of %d was missing unnoticed", (int)wait, (int)waits);
     outcome_free(&want);
@@ -198,7 +229,7 @@ static void a_missing_wait_between_lanes_is_caught_whichever_it_is(void **state)
 
 static void a_failure_at_each_creation_in_turn_ends_cleanly(void **state)
 {
-    const way how = {PX_RECURRENCE_STEP, PX_FP32, 2};
+    const way how = plain(PX_RECURRENCE_STEP, PX_FP32, 2);
     outcome o;
     const size_t before = px_fake_count().creations;
     PX_CHECK(outcome_of(how, &o));
@@ -217,12 +248,12 @@ static void a_wavefront_says_its_steps_and_allocates_what_it_predicts(void **sta
     px_engine *engine;
     px_engine_memory memory;
     char text[256];
-    PX_CHECK(make(&three_layers.model, (way){PX_RECURRENCE_AUTO, PX_BF16, PX_WAVEFRONT_AUTO}, &engine));
+    PX_CHECK(make(&three_layers.model, plain(PX_RECURRENCE_AUTO, PX_BF16, PX_WAVEFRONT_AUTO), &engine));
     assert_int_equal(px_engine_wavefront(engine), PX_WAVEFRONT_OFF); /* no GPU has been measured */
     PX_CHECK(px_engine_describe(engine, text, sizeof text));
     assert_null(strstr(text, "wavefront"));
     px_engine_destroy(engine);
-    PX_CHECK(make(&three_layers.model, (way){PX_RECURRENCE_AUTO, PX_BF16, 3}, &engine));
+    PX_CHECK(make(&three_layers.model, plain(PX_RECURRENCE_AUTO, PX_BF16, 3), &engine));
     assert_int_equal(px_engine_wavefront(engine), 3);
     PX_CHECK(px_engine_describe(engine, text, sizeof text));
     assert_non_null(strstr(text, "recurrence step, wavefront of 3 steps,"));
@@ -233,7 +264,7 @@ static void a_wavefront_says_its_steps_and_allocates_what_it_predicts(void **sta
 
 static void a_wavefront_is_refused_where_a_model_has_no_use_for_it(void **state)
 {
-    const way how = {PX_RECURRENCE_AUTO, PX_FP32, 3};
+    const way how = plain(PX_RECURRENCE_AUTO, PX_FP32, 3);
     px_model_config model = three_layers.model;
     px_engine *engine;
     model.layers = 1;
@@ -250,6 +281,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup(name, each_test_starts_anew)
     const struct CMUnitTest tests[] = {
         TEST(a_wavefront_has_the_bits_of_layers_one_after_the_other),
+        TEST(so_have_penalties_and_windows_that_are_accumulated),
         TEST(a_missing_wait_between_lanes_is_caught_whichever_it_is),
         TEST(a_failure_at_each_creation_in_turn_ends_cleanly),
         TEST(a_wavefront_says_its_steps_and_allocates_what_it_predicts),

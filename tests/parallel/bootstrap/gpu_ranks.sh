@@ -71,6 +71,9 @@ must "two ranks train, meeting by TCP" test "$statuses" = " 0 0"
 tensors() { tail -c +$((9 + $(od -An -tu8 -N8 "$1"))) "$1"; }
 same_tensors() { cmp <(tensors "$1") <(tensors "$2") && [ "$(tensors "$1" | wc -c)" -gt 3000 ]; }
 must "and repeat to the bit" same_tensors "$work/two/last.safetensors" "$work/again/last.safetensors"
+ranks 2 train "${flags[@]}" --max-steps 12 --wavefront 3 --run "$work/wave" --bootstrap file
+must "two ranks whose layers compute side by side" test "$statuses" = " 0 0"
+must "have the same bits" same_tensors "$work/two/last.safetensors" "$work/wave/last.safetensors"
 ranks 4 train "${flags[@]}" --max-steps 6 --schedule-steps 12 --accumulate 2 --run "$work/four" --bootstrap file
 must "four ranks that accumulate" test "$statuses" = " 0 0 0 0"
 ranks 2 train --resume "$work/four" --max-steps 12 --accumulate 1
