@@ -122,6 +122,8 @@ says "auto, step"
 export PERPLEX_FAKE_MULTIPROCESSORS=8
 expect 0 "the window on the grid" train --device cuda --recurrence grid --max-steps 8 --checkpoint-every 4 --run "$work/grid"
 says "recurrence grid"
+expect 2 "layers on the grid that it cannot hold side by side" train --device cuda --recurrence grid --wavefront 3 --layers 3 --max-steps 2 --run "$work/none"
+says "3 layers on the grid side by side take 12 multiprocessors, and it has 8; use --wavefront off"
 expect 0 "its first half" train --device cuda --recurrence grid --max-steps 4 --schedule-steps 8 --run "$work/grid-parts"
 expect 0 "its second half" "$program" train --resume "$work/grid-parts" --max-steps 8
 expect 0 "the grid whole" "$program" eval --model "$work/grid/last.safetensors" --data "$work/text" --per-token "$work/whole.tsv" --device cuda

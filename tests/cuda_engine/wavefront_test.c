@@ -276,6 +276,27 @@ static void a_wavefront_is_refused_where_a_model_has_no_use_for_it(void **state)
     assert_nothing_is_left();
 }
 
+static void a_wavefront_on_the_grid_needs_multiprocessors_for_all_layers(void **state)
+{
+    way how = plain(PX_RECURRENCE_GRID, PX_FP32, 3);
+    px_engine *engine;
+    const int least = LAYERS * px_grid_fit_of(PX_FP32, three_layers.model.hidden).blocks;
+    px_fake_control()->multiprocessors = least;
+    PX_CHECK(make(&three_layers.model, how, &engine));
+    px_engine_destroy(engine);
+    px_fake_control()->multiprocessors = least - 1;
+    assert_int_equal(make(&three_layers.model, how, &engine), PX_ERR_DEVICE);
+    assert_non_null(strstr(px_error_message(), "--wavefront 3: not on this GPU: 3 layers on the grid side by side"));
+    how.wavefront = PX_WAVEFRONT_AUTO;
+    PX_CHECK(make(&three_layers.model, how, &engine));
+    assert_int_equal(px_engine_wavefront(engine), PX_WAVEFRONT_OFF);
+    px_engine_destroy(engine);
+    how.wavefront = three_layers.T; /* one layer at a time */
+    PX_CHECK(make(&three_layers.model, how, &engine));
+    px_engine_destroy(engine);
+    assert_nothing_is_left();
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, each_test_starts_anew)
@@ -286,6 +307,7 @@ int main(void)
         TEST(a_failure_at_each_creation_in_turn_ends_cleanly),
         TEST(a_wavefront_says_its_steps_and_allocates_what_it_predicts),
         TEST(a_wavefront_is_refused_where_a_model_has_no_use_for_it),
+        TEST(a_wavefront_on_the_grid_needs_multiprocessors_for_all_layers),
     };
     return cmocka_run_group_tests_name("wavefront", tests, NULL, NULL);
 }

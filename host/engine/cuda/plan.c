@@ -275,7 +275,7 @@ px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_con
     plan->head_rows = px_cuda_head_rows(plan, plan->columns, shape->training);
     plan->next_rows = next_rows(plan);
     PX_TRY(px_cuda_choose_variant(plan, info, &plan->variant));
-    PX_TRY(px_cuda_choose_wavefront(plan, &plan->wavefront));
+    PX_TRY(px_cuda_choose_wavefront(plan, info, &plan->wavefront));
     plan->window_bytes = round_up(
         window_head_bytes() +
         plan->rows * (((shape->training ? 3 : 2) + (plan->adaptive ? 3 : 0)) * sizeof(int32_t) + sizeof(uint8_t)));

@@ -37,13 +37,10 @@ static px_status clear_counters(px_cuda *engine, const px_cuda_steps *piece)
     return PX_OK;
 }
 
-/* A layer that computes beside others has its share of the multiprocessors, but as many as hold W_hh. */
+/* A layer that computes beside others has its share of the multiprocessors, which holds W_hh (wavefront.c). */
 static px_grid_args grid_args(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh)
 {
-    px_grid_args args = {px_cuda_window_args(engine, piece, w_hh), engine->b.recurrent[piece->l]};
-    const int32_t least = px_grid_fit_of(args.window.operand, args.window.width).blocks;
-    if (args.window.multiprocessors < least) args.window.multiprocessors = least;
-    return args;
+    return (px_grid_args){px_cuda_window_args(engine, piece, w_hh), engine->b.recurrent[piece->l]};
 }
 
 static px_status forward(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh)

@@ -2,17 +2,33 @@
 #include "wavefront.h"
 
 #include "check.h"
+#include "variants.h"
+
+/* Multiprocessors that all layers take side by side. A kernel on the grid begins when all of its blocks have a place:
+ * where there are too few, layers would wait for one another. */
+static int32_t multiprocessors_of(const px_cuda_plan *plan)
+{
+    if (plan->variant->name != PX_RECURRENCE_GRID || plan->shape.wavefront >= plan->shape.T) return 0;
+    return plan->L * px_grid_fit_of(plan->shape.precision, plan->h).blocks;
+}
 
 /* What no measurement has shown to pay on a GPU, auto leaves out. */
-px_status px_cuda_choose_wavefront(const px_cuda_plan *plan, int32_t *steps)
+px_status px_cuda_choose_wavefront(const px_cuda_plan *plan, const px_device_info *info, int32_t *steps)
 {
-    const int32_t asked = plan->shape.wavefront;
+    const int32_t asked = plan->shape.wavefront, taken = multiprocessors_of(plan);
     const char *reason = plan->keeps   ? "it is for cells of one gate"
                          : plan->L < 2 ? "it takes two layers or more"
                                        : NULL;
     *steps = asked > 0 ? asked : 0;
-    if (*steps == 0 || !reason) return PX_OK;
-    return px_fail(PX_ERR_DEVICE, "--wavefront %d: not for this model: %s; use --wavefront off", asked, reason);
+    if (*steps == 0) return PX_OK;
+    if (reason)
+        return px_fail(PX_ERR_DEVICE, "--wavefront %d: not for this model: %s; use --wavefront off", asked, reason);
+    if (taken > info->multiprocessors)
+        return px_fail(PX_ERR_DEVICE,
+                       "--wavefront %d: not on this GPU: %d layers on the grid side by side take %d multiprocessors, "
+                       "and it has %d; use --wavefront off, or --recurrence step",
+                       asked, plan->L, taken, info->multiprocessors);
+    return PX_OK;
 }
 
 px_status px_cuda_wavefront_create(px_cuda *engine)

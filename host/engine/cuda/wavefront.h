@@ -12,9 +12,10 @@
 
 #include "engine_cuda.h"
 
-/* Steps of a piece that a plan gets whose sizes are known; 0: windows are not cut. PX_ERR_DEVICE where a wavefront is
- * asked for that the model has no use for. */
-px_status px_cuda_choose_wavefront(const px_cuda_plan *plan, int32_t *steps);
+/* Steps of a piece that a plan gets whose sizes and variant are known; 0: windows are not cut. info: as
+ * px_cuda_choose_variant's. PX_ERR_DEVICE where a wavefront is asked for that the model has no use for, or whose layers
+ * the GPU cannot hold side by side. */
+px_status px_cuda_choose_wavefront(const px_cuda_plan *plan, const px_device_info *info, int32_t *steps);
 
 /* After the compute stream and its handle; and before they go. */
 px_status px_cuda_wavefront_create(px_cuda *engine);
