@@ -235,30 +235,43 @@ static px_status check_finite(px_runner *r, px_metrics *metrics)
     return PX_OK;
 }
 
-px_status px_runner_warm(px_runner *r)
+/* A step, timed until the device has done it. */
+static px_status timed_step(px_runner *r, px_metrics *metrics, double *seconds)
+{
+    const double started = px_clock();
+    PX_TRY(one_step(r));
+    PX_TRY(check_finite(r, metrics));
+    *seconds = px_clock() - started;
+    return PX_OK;
+}
+
+/* The first steps, whose losses are kept. */
+static px_status take_losses(px_runner *r, double *last)
 {
     px_metrics metrics;
-    double begin = px_clock(), last = 0;
+    const double begin = px_clock();
     PX_TRY(px_engine_metrics(r->engine, 1, &metrics));
     for (int32_t i = 0; i < PX_BENCH_LOSSES; i++) {
-        double started = px_clock();
-        PX_TRY(one_step(r));
-        PX_TRY(check_finite(r, &metrics));
-        last = px_clock() - started;
+        PX_TRY(timed_step(r, &metrics, last));
         if (!px_bench_work_is_part(r->c.work)) r->loss[r->loss_count++] = loss_of(r, &metrics);
         if (r->options->stop && *r->options->stop) break;
         /* slow cases keep fewer losses: at least two, then no more than a third of the case's time */
         if (i >= 1 && px_clock() - begin > r->options->case_seconds / 3) break;
     }
     r->checked = 1;
+    return PX_OK;
+}
+
+px_status px_runner_warm(px_runner *r)
+{
+    px_metrics metrics;
+    double begin = px_clock(), last = 0;
+    PX_TRY(take_losses(r, &last));
+    /* what draws has not done so yet: once to capture its graph, once to say how long it takes */
+    for (int i = 0; i < 2 && steps_at_once(r) > 1; i++) PX_TRY(timed_step(r, &metrics, &last));
     /* small cases need more than a few steps before clocks, caches and branch predictors settle */
     double until = begin + fmin(0.2, r->options->case_seconds / 4);
-    while (last < 0.05 && px_clock() < until) {
-        double started = px_clock();
-        PX_TRY(one_step(r));
-        PX_TRY(check_finite(r, &metrics));
-        last = px_clock() - started;
-    }
+    while (last < 0.05 && px_clock() < until) PX_TRY(timed_step(r, &metrics, &last));
     r->warm_step_s = last;
     double steps = ceil(r->options->round_seconds / fmax(last, 1e-7));
     r->steps_per_round = steps < 1 ? 1 : steps > 1e6 ? 1000000 : (int32_t)steps;
