@@ -103,7 +103,8 @@ for device in cpu cuda; do
     "$program" bench --json --device $device --work decode --hidden 8 --vocab 28 --batch 2 --case-seconds 0.05 >"$work/$device.json" 2>"$work/error" || fail "bench --work decode on $device: $(cat "$work/error")"
     tr -d '\n' <"$work/$device.json" | grep -o '"losses":[^]]*' | grep -oE '[0-9]+\.[0-9]+' >"$work/$device.losses"
 done
-paste "$work/cpu.losses" "$work/cuda.losses" | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 1e-5) bad = 1 } END { exit bad || NR < 2 }' ||
+# the slower of the two keeps fewer losses
+paste "$work/cpu.losses" "$work/cuda.losses" | awk 'NF == 2 { both++; d = $1 - $2; if (d < 0) d = -d; if (d > 1e-5) bad = 1 } END { exit bad || both < 2 }' ||
     fail "decoding on the GPU has other losses than on the CPU: $(paste "$work/cpu.losses" "$work/cuda.losses")"
 [ $(($(sed -nE 's/^.*"steps_per_round":[[:space:]]*([0-9]+).*$/\1/p' "$work/cuda.json") % 32)) -eq 0 ] || fail "bench does not decode as sample does, up to 32 tokens at once"
 PERPLEX_FAKE_LOST_STORE=5000 expect 1 "a state that never arrives" train --device cuda --recurrence persistent --max-steps 12 --run "$work/lost"
