@@ -245,6 +245,18 @@ decoding() {
     "$program" bench --json --device "$device" --work decode --hidden 512 --vocab 64 --sweep batch=1,256 --sweep precision=fp32,bf16 >"$out/decoding.json"
 }
 
+# The output layer's products by both libraries: whether `auto` should take cuBLASLt.
+products() {
+    local precision library
+    for precision in bf16 tf32 fp32; do
+        for library in cublas cublaslt; do
+            "$program" bench --json --device "$device" --work head --products "$library" --precision "$precision" --hidden 512 --batch 32 --steps 64 \
+                --sweep vocab=10000,33278 --case-seconds 1 >"$logs/products-$precision-$library.json" || return 1
+        done
+        "$program" bench --compare "$logs/products-$precision-cublas.json" "$logs/products-$precision-cublaslt.json" || true
+    done
+}
+
 # The GPU beside the CPU engine of the same machine: the ratio, and the size from which it is worth it.
 crossover() {
     "$program" bench --json --device "cpu,$device" --sweep hidden=64,256,1024 --sweep batch=32 --sweep steps=35 --sweep vocab=28 >"$out/crossover.json"
@@ -394,7 +406,7 @@ kernel_times() {
 
 # ---- the rounds ------------------------------------------------------------------------------------------------------
 
-export -f machine unpack compile devices conformance kernels cases kernel_speeds engine sanitizer measure variants variants_wide variants_gates wavefront decoding crossover peers targets ranks training_text train precision resume kernel_times skip
+export -f machine unpack compile devices conformance kernels cases kernel_speeds engine sanitizer measure variants variants_wide variants_gates wavefront decoding products crossover peers targets ranks training_text train precision resume kernel_times skip
 export round root out build device python logs cores program tests
 libraries=$build/libraries/usr/lib/x86_64-linux-gnu
 export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} LIBRARY_PATH=$libraries${LIBRARY_PATH:+:$LIBRARY_PATH}
@@ -418,6 +430,7 @@ round_right() {
     part parity_persistent 90 env PERPLEX_TEST_RECURRENCE=persistent bash -c "engine parity"
     part parity_grid 90 env PERPLEX_TEST_RECURRENCE=grid bash -c "engine parity"
     part parity_wavefront 60 env PERPLEX_TEST_WAVEFRONT=2 bash -c "engine parity"
+    part parity_cublaslt 60 env PERPLEX_TEST_PRODUCTS=cublaslt bash -c "engine parity"
     part low_precision 60 bash -c "engine precision"
     part low_precision_wide 60 env PERPLEX_TEST_RECURRENCE=wide bash -c "engine precision"
     part resume 60 bash -c resume
@@ -436,6 +449,7 @@ round_speed() {
     part variants_gates 40 bash -c variants_gates
     part wavefront 20 bash -c wavefront
     part decoding 10 bash -c decoding
+    part products 25 bash -c products
     part crossover 90 bash -c crossover
     part kernel_times 60 bash -c kernel_times
 }

@@ -100,6 +100,7 @@ typedef struct px_bench_measure {
     char device_text[256];           /* what the engine says of itself */
     px_recurrence recurrence;        /* the way that the engine took; AUTO: it has no choice */
     int32_t wavefront;               /* steps of a piece that it took; 0: off, AUTO: it has none */
+    px_product_choice products;      /* of the output layer; AUTO: it has no choice */
     int32_t rounds, steps_per_round; /* repeats that count */
     int32_t disturbed;               /* repeats set aside because another program took a core meanwhile */
     int contended;                   /* 1: hardly a repeat had the machine to itself, so that none was set aside */

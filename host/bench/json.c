@@ -89,12 +89,28 @@ static void add_memory(cJSON *object, const px_bench_measure *m)
     add_measured(memory, "resident", (double)m->resident_bytes);
 }
 
+/* Who made the products of the output layer, and by which of its algorithms, where the engine has a choice. */
+static void add_products(cJSON *object, const px_product_choice *choice)
+{
+    if (choice->library == PX_PRODUCTS_AUTO) return;
+    cJSON_AddStringToObject(object, "products", px_products_names[choice->library]);
+    cJSON *algorithms = choice->count > 0 ? cJSON_AddObjectToObject(object, "algorithms") : NULL;
+    for (int32_t i = 0; i < choice->count; i++) {
+        cJSON *one = cJSON_AddObjectToObject(algorithms, px_head_product_names[i]);
+        cJSON_AddNumberToObject(one, "id", choice->algorithm[i].id);
+        cJSON_AddNumberToObject(one, "tile", choice->algorithm[i].tile);
+        cJSON_AddNumberToObject(one, "stages", choice->algorithm[i].stages);
+        cJSON_AddNumberToObject(one, "split_k", choice->algorithm[i].split_k);
+    }
+}
+
 static void add_measurements(cJSON *object, const px_bench_measure *m)
 {
     cJSON_AddStringToObject(object, "device_text", m->device_text);
     if (m->recurrence != PX_RECURRENCE_AUTO)
         cJSON_AddStringToObject(object, "recurrence", px_recurrence_name(m->recurrence));
     if (m->wavefront > 0) cJSON_AddNumberToObject(object, "wavefront", m->wavefront);
+    add_products(object, &m->products);
     cJSON_AddNumberToObject(object, "tokens_per_s", m->tokens_per_s.median);
     cJSON_AddNumberToObject(object, "tokens_per_s_q1", m->tokens_per_s.q1);
     cJSON_AddNumberToObject(object, "tokens_per_s_q3", m->tokens_per_s.q3);

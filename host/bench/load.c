@@ -95,6 +95,8 @@ static px_status read_measure(const char *path, const cJSON *object, px_bench_me
         choice(object, "recurrence", px_recurrence_names); /* not there: no choice, or an earlier version */
     m->recurrence = recurrence < 0 ? PX_RECURRENCE_AUTO : (px_recurrence)recurrence;
     m->wavefront = (int32_t)number_or_0(object, "wavefront");
+    const int32_t products = choice(object, "products", px_products_names);
+    m->products.library = products < 0 ? PX_PRODUCTS_AUTO : (px_products)products;
     m->rounds = whole(object, "rounds");
     m->disturbed = whole(object, "disturbed");
     m->contended = is_true(object, "contended");

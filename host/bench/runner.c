@@ -56,6 +56,7 @@ static px_engine_shape shape_of(const px_runner *r)
                              .precision = c->precision,
                              .recurrence = r->options->config->recurrence,
                              .wavefront = r->options->config->wavefront,
+                             .products = r->options->config->products,
                              .seed = r->options->config->seed};
 }
 
@@ -416,6 +417,7 @@ px_status px_runner_finish(px_runner *r, const px_peak *peak, px_bench_measure *
     px_engine_shape shape = shape_of(r);
     m->recurrence = px_engine_recurrence(r->engine);
     m->wavefront = px_engine_wavefront(r->engine);
+    m->products = px_engine_products(r->engine);
     PX_TRY(px_engine_memory_of(r->c.device, &r->model, &r->optimizer, &shape, &m->memory));
     return px_engine_describe(r->engine, m->device_text, sizeof m->device_text);
 }

@@ -42,8 +42,8 @@ static const char *const SETTINGS[] = {
     "data",           "level",     "normalise", "invalid",       "min-count",       "max-vocab",      "limit-tokens",
     "batch",          "steps",     "partition", "embed",         "hidden",          "layers",         "tied",
     "output",         "cutoffs",   "cell",      "dropout-input", "dropout-between", "dropout-output", "dropout-weight",
-    "dropout-locked", "optimizer", "clip",      "precision",     "recurrence",      "wavefront",      "threads",
-    "seed",           NULL};
+    "dropout-locked", "optimizer", "clip",      "precision",     "recurrence",      "wavefront",      "products",
+    "threads",        "seed",      NULL};
 
 /* What a preset or a sweep decides, so that a flag beside a preset would be ignored without a word. */
 static const char *const SIZES[] = {"batch", "steps", "embed", "hidden", "layers", "tied", NULL};

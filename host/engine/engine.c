@@ -45,6 +45,9 @@ static px_status check_kinds(const px_engine_ops *ops, const px_engine_shape *sh
     if (shape->wavefront > 0 && !ops->wavefront)
         return px_fail(PX_ERR_DEVICE, "device %s: has no --wavefront %d; use --wavefront off, or a GPU", ops->name,
                        shape->wavefront);
+    if (shape->products == PX_PRODUCTS_CUBLASLT && !ops->products)
+        return px_fail(PX_ERR_DEVICE, "device %s: has no --products cublaslt; use --products cublas, or a GPU",
+                       ops->name);
     return PX_OK;
 }
 
@@ -315,6 +318,13 @@ px_recurrence px_engine_recurrence(const px_engine *engine)
 int32_t px_engine_wavefront(const px_engine *engine)
 {
     return engine->ops->wavefront ? engine->ops->wavefront(engine) : PX_WAVEFRONT_AUTO;
+}
+
+px_product_choice px_engine_products(const px_engine *engine)
+{
+    px_product_choice choice = {.library = PX_PRODUCTS_AUTO};
+    if (engine->ops->products) engine->ops->products(engine, &choice);
+    return choice;
 }
 
 px_status px_engine_describe(const px_engine *engine, char *buffer, size_t buffer_bytes)

@@ -15,6 +15,7 @@
 #include "parameters.h"
 #include "recurrence_choice.h"
 #include "precision.h"
+#include "product_choice.h"
 #include "reducer.h"
 #include "sections.h"
 
@@ -31,6 +32,7 @@ typedef struct px_engine_shape {
     px_precision precision;   /* of the operands of matrix products; px_engine_ops.precisions */
     px_recurrence recurrence; /* how the steps are computed; px_engine_ops.recurrences */
     int32_t wavefront;        /* steps of a piece of a window, or PX_WAVEFRONT_AUTO, _OFF; px_engine_ops.wavefront */
+    px_products products;     /* who makes those of the output layer; px_engine_ops.products */
     uint64_t seed;
     int32_t groups; /* a step of groups * n streams is accumulated in windows of n: the engine holds the carried
                        training state of all of them, and px_batch.group says whose a window is. 0 or 1: there is one
@@ -124,6 +126,7 @@ typedef struct px_engine_ops {
     px_recurrence (*recurrence)(const px_engine *); /* the way that creation took; NULL: there is one alone */
     int32_t (*wavefront)(
         const px_engine *); /* steps of a piece that creation took, 0: none; NULL: it has no wavefront */
+    void (*products)(const px_engine *, px_product_choice *); /* what creation took; NULL: there is one way alone */
     px_status (*describe)(const px_engine *, char *buffer, size_t buffer_bytes);
     /* Optional, NULL where a device does not offer it; the benchmark uses them. */
     px_status (*peak)(int ordinal, px_precision, px_device_peak *);
@@ -197,6 +200,8 @@ px_status px_engine_phase_times(px_engine *engine, int reset, px_phase_times *ti
 px_recurrence px_engine_recurrence(const px_engine *engine);
 /* The same of its wavefront: steps of a piece, PX_WAVEFRONT_OFF, or AUTO where the engine has none. */
 int32_t px_engine_wavefront(const px_engine *engine);
+/* The same of the output layer's products: AUTO where the engine has no choice. */
+px_product_choice px_engine_products(const px_engine *engine);
 /* One line for a person: device, instruction set or compute capability, threads, libraries. */
 px_status px_engine_describe(const px_engine *engine, char *buffer, size_t buffer_bytes);
 /* For measuring: one phase of a training step alone, on what accumulate() of this very batch left; only phase_times()

@@ -40,6 +40,7 @@ void px_config_default(px_config *config)
         .precision = PX_FP32,
         .recurrence = PX_RECURRENCE_AUTO,
         .wavefront = PX_WAVEFRONT_AUTO,
+        .products = PX_PRODUCTS_AUTO,
         .seed = 1,
         .tensorboard = 1,
         .report = 1,

@@ -11,6 +11,7 @@
 #include "optimizer.h"
 #include "precision.h"
 #include "rank_settings.h"
+#include "product_choice.h"
 #include "recurrence_choice.h"
 
 #include <perplex/status.h>
@@ -68,6 +69,7 @@ typedef struct px_config {
     px_precision precision;
     px_recurrence recurrence; /* AUTO is settled at the first start, where the device has a choice */
     int32_t wavefront;        /* steps of a piece, or PX_WAVEFRONT_OFF, _AUTO: settled likewise */
+    px_products products;     /* settled likewise */
     int32_t threads;          /* 0 = the cores this process may use */
     uint64_t seed;
     char *run;

@@ -163,6 +163,8 @@ const px_option px_options[] = {
      "of a GPU; auto: by device, sizes"},
     {"wavefront", "k|off|auto", PX_OPTION_WAVEFRONT, AT(wavefront), NULL, 1, 1 << 20, PX_GROUP_RUN, PX_RESUME_FREE,
      "of a GPU: layers side by side, by pieces of k steps"},
+    {"products", NULL, PX_OPTION_ENUM, AT(products), px_products_names, 0, 0, PX_GROUP_RUN, PX_RESUME_FREE,
+     "of a GPU's output layer; auto: cublas"},
     INT32("threads", "k", threads, 0, 4096, PX_GROUP_RUN, PX_RESUME_FREE, "0: the cores that this process may use"),
     {"seed", "s", PX_OPTION_UINT64, AT(seed), NULL, 0, 18446744073709551615.0, PX_GROUP_RUN, PX_RESUME_FIXED,
      "of every random choice: the same seed repeats the run"},

@@ -198,6 +198,7 @@ static px_status read_metadata(px_checkpoint *checkpoint)
     checkpoint->config.recurrence =
         PX_RECURRENCE_STEP; /* files without the settings are of versions that knew these ways alone */
     checkpoint->config.wavefront = PX_WAVEFRONT_OFF;
+    checkpoint->config.products = PX_PRODUCTS_CUBLAS;
     PX_TRY(px_config_read(&checkpoint->config, text, strlen(text), checkpoint->path));
     PX_TRY(metadata(checkpoint, "perplex.vocabulary", &text));
     PX_TRY(px_vocabulary_read(text, strlen(text), checkpoint->path, &checkpoint->vocabulary));

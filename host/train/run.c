@@ -119,12 +119,14 @@ static px_status open_engine(px_run *run)
                              .precision = config->precision,
                              .recurrence = config->recurrence,
                              .wavefront = config->wavefront,
+                             .products = config->products,
                              .seed = config->seed};
     PX_TRY(px_parameters_make(&config->model, &run->parameters));
     PX_TRY(px_engine_create(run->device, &config->model, &config->optimizer, &shape, &run->engine));
     /* settled for all jobs of this run */
     if (config->recurrence == PX_RECURRENCE_AUTO) config->recurrence = px_engine_recurrence(run->engine);
     if (config->wavefront == PX_WAVEFRONT_AUTO) config->wavefront = px_engine_wavefront(run->engine);
+    if (config->products == PX_PRODUCTS_AUTO) config->products = px_engine_products(run->engine).library;
     run->reads_each_step = run->on_cpu;
     size_t count = px_checkpoint_buffer_count(&run->parameters, config);
     run->buffer = calloc(count, sizeof *run->buffer);

@@ -35,6 +35,7 @@ typedef struct px_fake_settings {
     size_t total_bytes;  /* what the device says that it has: decides how long a chunk of the head is */
     int major, minor;    /* compute capability */
     int multiprocessors;
+    int lt_refuses;  /* 1: cuBLASLt's heuristics have no algorithm */
     int64_t fail_at; /* this many calls that create something succeed, the next one fails; -1: none fails */
     px_fake_fault fault;
     uint64_t lost_store;   /* the so many-th store between blocks from now never arrives; 0: none is lost */
@@ -47,7 +48,7 @@ typedef struct px_fake_settings {
  * 64 KiB (so that the head runs in several chunks). PERPLEX_FAKE_EAGER in the environment starts eager,
  * PERPLEX_FAKE_DRIVER=0 without a driver, PERPLEX_FAKE_DEVICES sets their number, PERPLEX_FAKE_MEMORY the device's
  * bytes, PERPLEX_FAKE_LOST_STORE lost_store,
- * PERPLEX_FAKE_MULTIPROCESSORS their number (1). */
+ * PERPLEX_FAKE_MULTIPROCESSORS their number (1), PERPLEX_FAKE_LT_REFUSES lt_refuses. */
 px_fake_settings *px_fake_control(void);
 
 typedef struct px_fake_counts {

@@ -1,8 +1,7 @@
 /* The part of cuBLAS that the engine uses, as plain loops: products of fp32, tf32 or bf16 operands with fp32 sums and
  * fp32 or, of bf16 operands, bf16 results. */
+#include "fake_cublas.h"
 #include "fake_device.h"
-
-#include <cublas_v2.h>
 
 #include <cmath>
 #include <cstring>
@@ -67,30 +66,58 @@ std::vector<float> packed(const void *x, cudaDataType type, bool tf32, bool tran
     return out;
 }
 
-/* C [m,n] = alpha op(A) op(B) + beta C. beta = 0 does not read C. */
-void multiply(int m, int n, int k, float alpha, const std::vector<float> &a, const std::vector<float> &b, float beta,
-              void *c, cudaDataType type, int ldc)
+/* beta = 0 does not read C. */
+void multiply(const px_fake::product &p, const std::vector<float> &a, const std::vector<float> &b)
 {
-    std::vector<float> column(static_cast<size_t>(m));
-    for (int j = 0; j < n; j++) {
+    std::vector<float> column(static_cast<size_t>(p.m));
+    for (int j = 0; j < p.n; j++) {
         std::fill(column.begin(), column.end(), 0.0f);
-        for (int p = 0; p < k; p++) {
-            float factor = b[size_t(j) * size_t(k) + size_t(p)];
-            const float *from = &a[size_t(p) * size_t(m)];
-            for (int i = 0; i < m; i++) column[size_t(i)] += from[i] * factor;
+        for (int step = 0; step < p.k; step++) {
+            const size_t at = size_t(p.backwards ? p.k - 1 - step : step);
+            const float factor = b[size_t(j) * size_t(p.k) + at];
+            const float *from = &a[at * size_t(p.m)];
+            for (int i = 0; i < p.m; i++) column[size_t(i)] += from[i] * factor;
         }
-        for (int i = 0; i < m; i++) {
-            const size_t at = size_t(j) * size_t(ldc) + size_t(i);
-            const float sum = alpha * column[size_t(i)] + (beta == 0 ? 0 : beta * element(c, type, false, at));
-            if (type == CUDA_R_16BF)
-                static_cast<uint16_t *>(c)[at] = to_bf16(sum);
+        for (int i = 0; i < p.m; i++) {
+            const size_t at = size_t(j) * size_t(p.ldc) + size_t(i);
+            const float kept = p.beta == 0 ? 0 : p.beta * element(p.c, p.type_c, false, at);
+            const float sum = p.alpha * column[size_t(i)] + kept;
+            if (p.type_c == CUDA_R_16BF)
+                static_cast<uint16_t *>(p.c)[at] = to_bf16(sum);
             else
-                static_cast<float *>(c)[at] = sum;
+                static_cast<float *>(p.c)[at] = sum;
         }
     }
 }
 
 } // namespace
+
+namespace px_fake
+{
+
+cublasStatus_t enqueue_product(cudaStream_t stream, const product &p)
+{
+    const bool ta = p.op_a != CUBLAS_OP_N, tb = p.op_b != CUBLAS_OP_N;
+    const int rows_a = ta ? p.k : p.m, cols_a = ta ? p.m : p.k, rows_b = tb ? p.n : p.k, cols_b = tb ? p.k : p.n;
+    if (p.m < 0 || p.n < 0 || p.k < 0 || p.lda < rows_a || p.ldb < rows_b || p.ldc < p.m || p.type_a != p.type_b ||
+        (p.type_c != CUDA_R_32F && p.type_c != p.type_a))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    if (p.type_a == CUDA_R_16BF && p.compute != CUBLAS_COMPUTE_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
+    if (!device_range(p.a, extent(rows_a, cols_a, p.lda) * element_bytes(p.type_a)) ||
+        !device_range(p.b, extent(rows_b, cols_b, p.ldb) * element_bytes(p.type_b)) ||
+        !device_range(p.c, extent(p.m, p.n, p.ldc) * element_bytes(p.type_c))) {
+        complain("product m=%d n=%d k=%d: an operand leaves its allocation", p.m, p.n, p.k);
+        return CUBLAS_STATUS_INVALID_VALUE;
+    }
+    const cudaError_t error = enqueue(stream, "product", [=] {
+        const bool tf32 = p.type_a == CUDA_R_32F && p.compute == CUBLAS_COMPUTE_32F_FAST_TF32;
+        multiply(p, packed(p.a, p.type_a, tf32, ta, p.m, p.k, p.lda), packed(p.b, p.type_b, tf32, tb, p.k, p.n, p.ldb));
+        return cudaSuccess;
+    });
+    return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
+}
+
+} // namespace px_fake
 
 extern "C" {
 
@@ -150,31 +177,14 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cubla
                             cudaDataType type_b, int ldb, const void *beta, void *c, cudaDataType type_c, int ldc,
                             cublasComputeType_t compute, cublasGemmAlgo_t)
 {
-    bool ta = op_a != CUBLAS_OP_N, tb = op_b != CUBLAS_OP_N;
-    int rows_a = ta ? k : m, cols_a = ta ? m : k, rows_b = tb ? n : k, cols_b = tb ? k : n;
-    if (m < 0 || n < 0 || k < 0 || lda < rows_a || ldb < rows_b || ldc < m || type_a != type_b ||
-        (type_c != CUDA_R_32F && type_c != type_a))
-        return CUBLAS_STATUS_INVALID_VALUE;
-    if (type_a == CUDA_R_16BF && compute != CUBLAS_COMPUTE_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
     if (!handle->stream ||
         !handle->workspace) { /* the real one would allocate, and share a workspace between streams */
         px_fake::complain("a product without a stream and, set after it, a workspace of its own");
         return CUBLAS_STATUS_NOT_INITIALIZED;
     }
-    if (!px_fake::device_range(a, extent(rows_a, cols_a, lda) * element_bytes(type_a)) ||
-        !px_fake::device_range(b, extent(rows_b, cols_b, ldb) * element_bytes(type_b)) ||
-        !px_fake::device_range(c, extent(m, n, ldc) * element_bytes(type_c))) {
-        px_fake::complain("product m=%d n=%d k=%d: an operand leaves its allocation", m, n, k);
-        return CUBLAS_STATUS_INVALID_VALUE;
-    }
-    bool tf32 = type_a == CUDA_R_32F && compute == CUBLAS_COMPUTE_32F_FAST_TF32;
-    float factor = *static_cast<const float *>(alpha), keep = *static_cast<const float *>(beta);
-    cudaError_t error = px_fake::enqueue(handle->stream, "product", [=] {
-        multiply(m, n, k, factor, packed(a, type_a, tf32, ta, m, k, lda), packed(b, type_b, tf32, tb, k, n, ldb), keep,
-                 c, type_c, ldc);
-        return cudaSuccess;
-    });
-    return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
+    const float factor = *static_cast<const float *>(alpha), keep = *static_cast<const float *>(beta);
+    return px_fake::enqueue_product(handle->stream, {op_a, op_b, m, n, k, factor, keep, a, type_a, lda, b, type_b, ldb,
+                                                     c, type_c, ldc, compute, false});
 }
 
 } /* extern "C" */

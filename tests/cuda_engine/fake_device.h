@@ -1,5 +1,5 @@
 /* Inside of the fake runtime: what its files share. fake_streams.cpp: order (streams, events, graphs);
- * fake_runtime.cpp: devices, memory, errors; fake_cublas.cpp: products. */
+ * fake_runtime.cpp: devices, memory, errors; fake_cublas.cpp, fake_cublas_lt.cpp: products. */
 #ifndef PX_FAKE_DEVICE_H
 #define PX_FAKE_DEVICE_H
 

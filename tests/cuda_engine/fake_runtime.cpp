@@ -41,6 +41,7 @@ px_fake_settings initial_settings()
     s.total_bytes = 64 << 10;
     s.major = 9;
     s.multiprocessors = multiprocessors ? atoi(multiprocessors) : 1;
+    s.lt_refuses = getenv("PERPLEX_FAKE_LT_REFUSES") ? 1 : 0;
     s.fail_at = -1;
     s.lost_store = lost ? strtoull(lost, nullptr, 10) : 0;
     return s;

@@ -151,6 +151,32 @@ expect 0 "gates resumed" "$program" eval --model "$work/gates-parts/last.safeten
 cmp -s "$work/whole.tsv" "$work/parts.tsv" || fail "a resumed LSTM with --recurrence persistent is not bitwise the uninterrupted one"
 expect 2 "a variant for other cells" train --device cuda --recurrence fused --cell lstm --max-steps 2 --run "$work/none"
 says "cells of one gate"
+
+# The output layer's products through cuBLASLt: other sums, the same run in parts, and who has no such thing says so.
+expect 0 "cublaslt" train --device cuda --products cublaslt --max-steps 8 --checkpoint-every 4 --run "$work/lt"
+says "head by cuBLASLt"
+expect 0 "its first half" train --device cuda --products cublaslt --max-steps 4 --schedule-steps 8 --run "$work/lt-parts"
+expect 0 "its second half" "$program" train --resume "$work/lt-parts" --max-steps 8
+says "head by cuBLASLt"
+expect 0 "cublas" train --device cuda --max-steps 8 --run "$work/no-lt"
+grep -q "^products = cublas$" "$work/no-lt/config" || fail "the run does not keep what auto became"
+for run in lt lt-parts no-lt; do
+    expect 0 "its probabilities" "$program" eval --model "$work/$run/last.safetensors" --data "$work/text" --per-token "$work/$run.tsv" --device cuda
+done
+cmp -s "$work/lt.tsv" "$work/lt-parts.tsv" || fail "a resumed training with --products cublaslt is not bitwise the uninterrupted one"
+paste "$work/lt.tsv" "$work/no-lt.tsv" | awk -F '\t' '{ d = $2 - $4; if (d < 0) d = -d; if (d > 0) other = 1; if (d > 1e-3) bad = 1 } END { exit bad || !other || NR < 1000 }' ||
+    fail "--products cublaslt trains another model, or by the same sums"
+expect 2 "cublaslt on the CPU" "$program" train --resume "$work/lt-parts" --device cpu --recurrence step --max-steps 10
+says "has no --products cublaslt; use --products cublas, or a GPU"
+expect 2 "another output layer" train --device cuda --products cublaslt --output adaptive --cutoffs 10 --max-steps 2 --run "$work/none"
+says "not for --output adaptive; use --products cublas"
+PERPLEX_FAKE_LT_REFUSES=1 expect 2 "no algorithm" train --device cuda --products cublaslt --max-steps 2 --run "$work/none"
+says "no algorithm for the output layer's product of [0-9]* x [0-9]* x 9 on this GPU.*use --products cublas"
+expect 0 "a measurement" "$program" bench --device cuda --products cublaslt --hidden 8 --batch 2 --steps 4 --spread 0.9 --case-seconds 0.1 --json
+algorithm='{"id":21,"tile":2,"stages":2,"split_k":1}'
+tr -d ' \t\n' <"$work/out" | grep -qF "\"products\":\"cublaslt\",\"algorithms\":{\"logits\":$algorithm,\"d_input\":$algorithm,\"d_weights\":$algorithm}" ||
+    fail "bench does not name the algorithms"
+
 expect 0 "a measurement" "$program" bench --device cuda --recurrence fused --wavefront 2 --layers 2 --hidden 8 --batch 2 --steps 4 --spread 0.9 --case-seconds 0.1 --json
 tr -d ' \t\n' <"$work/out" | grep -q '"recurrence":"fused","wavefront":2,' || fail "bench does not name the variant and the wavefront"
 

@@ -117,6 +117,13 @@ static int32_t asked_wavefront(const px_model_config *model)
     return asked && model->layers > 1 && !px_cell_of(model->cell)->keeps ? atoi(asked) : PX_WAVEFRONT_OFF;
 }
 
+/* cuBLASLt where PERPLEX_TEST_PRODUCTS is set, for models whose output layer it is for. */
+static px_products asked_products(const px_model_config *model)
+{
+    return getenv("PERPLEX_TEST_PRODUCTS") && model->output == PX_OUTPUT_SOFTMAX ? PX_PRODUCTS_CUBLASLT
+                                                                                 : PX_PRODUCTS_AUTO;
+}
+
 px_engine *px_case_engine_in(const px_case *c, const char *device, int32_t threads, int32_t averaging,
                              px_precision precision)
 {
@@ -130,6 +137,7 @@ px_engine *px_case_engine_in(const px_case *c, const char *device, int32_t threa
     if (strncmp(device, "cuda", 4) == 0) {
         shape.recurrence = asked_recurrence(&c->model, precision);
         shape.wavefront = asked_wavefront(&c->model);
+        shape.products = asked_products(&c->model);
     }
     px_engine *engine;
     px_parameters table;

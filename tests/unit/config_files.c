@@ -170,7 +170,7 @@ static void a_resumed_run_may_change_its_length_threads_device_and_intervals_onl
 {
     static const char *const free_settings[] = {
         "epochs", "max-steps", "threads", "device", "recurrence", "checkpoint-every", "keep", "log-every", "run",
-        "accumulate", "check-every", "rank-timeout", "bootstrap", "bootstrap-timeout", "recurrence",
+        "accumulate", "check-every", "rank-timeout", "bootstrap", "bootstrap-timeout", "recurrence", "products",
         "wavefront", /* another device may lack the run's way */
         /* they may lie elsewhere: what they hold is compared when they are opened */
         "tensorboard", "report", "data", "valid", "test"};
@@ -183,9 +183,9 @@ static void a_resumed_run_may_change_its_length_threads_device_and_intervals_onl
         for (size_t k = 0; k < sizeof free_settings / sizeof *free_settings; k++)
             may_change |= strcmp(option->name, free_settings[k]) == 0;
         static const char *const candidates[] = {
-            "7",    "0.5",    "0.25", "true", "false",    "word",        "letters",  "replace", "random",
-            "relu", "normal", "same", "sgd",  "constant", "from",        "rollback", "tree",    "tcp",
-            "bf16", "fused",  "text", "mup",  "none",     "0.4,0.3,0.3", "adaptive"};
+            "7",    "0.5",      "0.25",  "true", "false",    "word", "letters",     "replace", "random",
+            "relu", "normal",   "same",  "sgd",  "constant", "from", "rollback",    "tree",    "tcp",
+            "bf16", "cublaslt", "fused", "text", "mup",      "none", "0.4,0.3,0.3", "adaptive"};
         char before[256], after[256];
         px_config_get(&saved, option, before, sizeof before);
         for (size_t k = 0; k < sizeof candidates / sizeof *candidates; k++) {

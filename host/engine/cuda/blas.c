@@ -30,6 +30,12 @@ static px_status product(const px_blas *blas, cublasOperation_t op_a, cublasOper
                          const void *a, int lda, const void *b, int ldb, float beta, void *c, cudaDataType_t result)
 {
     const float one = 1;
+    if (blas->lt)
+        return px_blas_lt_multiply(
+            blas->lt,
+            (px_blas_lt_product){
+                .op_a = op_a, .op_b = op_b, .m = m, .n = n, .k = k, .lda = lda, .ldb = ldb, .result = result},
+            a, b, beta, c);
     PX_CUBLAS(cublasGemmEx(blas->handle, op_a, op_b, m, n, k, &one, a, blas->operand, lda, b, blas->operand, ldb, &beta,
                            c, result, m, blas->compute, CUBLAS_GEMM_DEFAULT));
     return PX_OK;

@@ -1,4 +1,4 @@
-/* Matrix products through cuBLAS, in row-major terms, in one of three precisions.
+/* Matrix products through cuBLAS or cuBLASLt, in row-major terms, in one of three precisions.
  *
  * Each px_blas owns one handle, bound to one stream, with its own workspace: results then repeat bitwise, also in a
  * replayed graph (cuBLAS, "Results reproducibility"). Operands are fp32, or bf16 in bf16 mode; results are fp32 but of
@@ -7,8 +7,9 @@
 #ifndef PX_CUDA_BLAS_H
 #define PX_CUDA_BLAS_H
 
-#include "precision.h"
+#include "blas_lt.h"
 #include "cuda_check.h"
+#include "precision.h"
 
 /* NVIDIA recommends 32 MiB for Hopper and newer, 4 MiB before; one size keeps the memory plan independent of the GPU.
  */
@@ -18,6 +19,7 @@ typedef struct px_blas {
     cublasHandle_t handle;
     cublasComputeType_t compute;
     cudaDataType_t operand; /* of A and B */
+    px_blas_lt *lt;         /* makes the products where not NULL; the caller's */
 } px_blas;
 
 /* workspace: device memory of PX_BLAS_WORKSPACE_BYTES, owned by the caller, aligned to 256 bytes. */

@@ -1,6 +1,7 @@
 /* The CUDA engine: creation, and the calls of the seam. What each call enqueues is in the phase files; see
  * engine_cuda.h. */
 #include "engine_cuda.h"
+#include "head.h"
 #include "variants.h"
 #include "wavefront.h"
 
@@ -40,6 +41,7 @@ static void cuda_destroy(px_engine *base)
     px_cuda_timing_destroy(engine);
     px_cuda_staging_destroy(engine);
     px_cuda_wavefront_destroy(engine);
+    px_blas_lt_destroy(&engine->lt);
     px_blas_destroy(&engine->blas);
     if (engine->compute) cudaStreamDestroy(engine->compute);
     px_stall_watch_end(&engine->stalls);
@@ -111,6 +113,7 @@ static px_status cuda_create(const px_model_config *model, const px_optimizer_co
     PX_TRY_GOTO(status, create_scratch(engine), fail);
     PX_TRY_GOTO(status, px_blas_create(&engine->blas, shape->precision, engine->compute, engine->b.blas_workspace[0]),
                 fail);
+    PX_TRY_GOTO(status, px_cuda_head_products_create(engine), fail);
     PX_TRY_GOTO(status, px_cuda_wavefront_create(engine), fail);
     PX_TRY_GOTO(status, px_cuda_staging_create(engine), fail);
     PX_TRY_GOTO(status, clear_metrics(engine), fail);
@@ -269,14 +272,14 @@ static px_status cuda_describe(const px_engine *base, char *buffer, size_t buffe
     cublasGetProperty(PATCH_LEVEL, &patch);
     if (engine->plan.wavefront > 0)
         snprintf(wavefront, sizeof wavefront, ", wavefront of %d steps", engine->plan.wavefront);
-    snprintf(
-        buffer, buffer_bytes,
-        "cuda:%d %s, capability %d.%d, %d multiprocessors, %s, recurrence %s%s, logits of %d rows at a time, cuBLAS "
-        "%d.%d.%d, CUDA %d.%d, driver CUDA %d.%d",
-        engine->ordinal, info->name, info->major, info->minor, info->multiprocessors,
-        px_precision_name(engine->plan.shape.precision), px_recurrence_name(engine->plan.variant->name), wavefront,
-        engine->plan.head_rows, major, minor, patch, info->runtime_version / 1000, info->runtime_version % 1000 / 10,
-        info->driver_version / 1000, info->driver_version % 1000 / 10);
+    snprintf(buffer, buffer_bytes,
+             "cuda:%d %s, capability %d.%d, %d multiprocessors, %s, recurrence %s%s, logits of %d rows at a time, %s "
+             "%d.%d.%d, CUDA %d.%d, driver CUDA %d.%d",
+             engine->ordinal, info->name, info->major, info->minor, info->multiprocessors,
+             px_precision_name(engine->plan.shape.precision), px_recurrence_name(engine->plan.variant->name), wavefront,
+             engine->plan.head_rows, engine->head_blas.lt ? "head by cuBLASLt, cuBLAS" : "cuBLAS", major, minor, patch,
+             info->runtime_version / 1000, info->runtime_version % 1000 / 10, info->driver_version / 1000,
+             info->driver_version % 1000 / 10);
     return PX_OK;
 }
 
@@ -302,6 +305,7 @@ const px_engine_ops px_cuda_ops = {
     .phase_times = px_cuda_phase_times,
     .recurrence = cuda_recurrence,
     .wavefront = cuda_wavefront,
+    .products = px_cuda_head_products_taken,
     .describe = cuda_describe,
     .peak = px_cuda_peak,
     .energy = px_cuda_energy,

@@ -109,7 +109,8 @@ typedef struct px_cuda {
     px_cuda_memory memory;
     px_cuda_buffers b;
     cudaStream_t compute;
-    px_blas blas;
+    px_blas blas, head_blas; /* the second: of the output layer's windows, through lt where the plan says cuBLASLt */
+    px_blas_lt lt;
     px_cuda_lane lane[PX_MAX_LAYERS]; /* the first is compute with blas; others where there is a wavefront */
     px_cuda_staging staging;
     px_cuda_graph *graph; /* [graphs] */

@@ -13,8 +13,8 @@ px_status px_cuda_head_logits(px_cuda *engine, const px_cuda_logits *logits, int
                               int training)
 {
     if (engine->plan.bf16 && training)
-        return px_blas_nt_bf16(&engine->blas, logits->rows, logits->columns, k, x, w, engine->b.logits);
-    return px_blas_nt(&engine->blas, logits->rows, logits->columns, k, x, w, 0, engine->b.logits);
+        return px_blas_nt_bf16(&engine->head_blas, logits->rows, logits->columns, k, x, w, engine->b.logits);
+    return px_blas_nt(&engine->head_blas, logits->rows, logits->columns, k, x, w, 0, engine->b.logits);
 }
 
 px_status px_cuda_head_loss(px_cuda *engine, const px_cuda_logits *logits, int training, float *partial)

@@ -37,4 +37,14 @@ px_status px_cuda_head_loss(px_cuda *engine, const px_cuda_logits *logits, int t
 px_status px_cuda_head_sum(px_cuda *engine, const px_cuda_logits *logits, int training, const float *partial,
                            float *d_bias, int accumulate);
 
+/* ---- head_products.c */
+/* Settles AUTO. PX_ERR_DEVICE where cuBLASLt is asked for and the output layer is not for it. */
+px_status px_cuda_choose_products(const px_cuda_plan *plan, px_products *library);
+/* engine->head_blas; with cuBLASLt its algorithms for a whole window are asked for here. */
+px_status px_cuda_head_products_create(px_cuda *engine);
+void px_cuda_head_products_taken(const px_engine *engine, px_product_choice *choice);
+/* The products of a softmax over the first chunk of a whole window, in the order of px_head_product and with their own
+ * operands: for asking alone. */
+px_status px_cuda_head_softmax_products(px_cuda *engine);
+
 #endif

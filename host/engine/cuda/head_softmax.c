@@ -28,6 +28,16 @@ static px_status project(px_cuda *engine, px_cuda_shape shape, void **u)
     return PX_OK;
 }
 
+/* du = dO W and dW += dO^T u, of rows [from, from + rows). */
+static px_status gradients(px_cuda *engine, px_cuda_shape shape, size_t from, int rows, const void *u, float *du)
+{
+    const px_cuda_plan *plan = &engine->plan;
+    const void *logits = engine->b.logits, *table = px_cuda_operand(engine, table_role(engine), 0);
+    PX_TRY(px_blas_nn(&engine->head_blas, rows, plan->k, plan->columns, logits, table, 0, du));
+    return px_blas_tn(&engine->head_blas, plan->columns, plan->k, rows, logits, u, from > 0 ? 1 : px_cuda_beta(shape),
+                      px_cuda_tensor(engine, engine->b.gradients, table_role(engine), 0));
+}
+
 /* Rows [from, from + rows) of the window: loss, and the gradients where training. du [rows of the window, k]. */
 static px_status chunk(px_cuda *engine, px_cuda_shape shape, size_t from, int rows, void *u_all, float *du)
 {
@@ -46,12 +56,7 @@ static px_status chunk(px_cuda *engine, px_cuda_shape shape, size_t from, int ro
                                    plan->columns};
     PX_TRY(px_cuda_head_logits(engine, &logits, plan->k, u, table, training));
     PX_TRY(px_cuda_head_loss(engine, &logits, training, partial));
-    if (training) {
-        PX_TRY(
-            px_blas_nn(&engine->blas, rows, plan->k, plan->columns, b->logits, table, 0, du + from * (size_t)plan->k));
-        PX_TRY(px_blas_tn(&engine->blas, plan->columns, plan->k, rows, b->logits, u, from > 0 ? 1 : px_cuda_beta(shape),
-                          px_cuda_tensor(engine, b->gradients, table_role(engine), 0)));
-    }
+    if (training) PX_TRY(gradients(engine, shape, from, rows, u, du + from * (size_t)plan->k));
     return px_cuda_head_sum(engine, &logits, training, partial, d_bias, from > 0 || !shape.first);
 }
 
@@ -72,11 +77,30 @@ static px_status project_backward(px_cuda *engine, px_cuda_shape shape, const fl
                       0, px_cuda_d_output(engine, plan->L - 1));
 }
 
+/* du [rows,k] of the whole window, where training. */
+static float *d_input(px_cuda *engine)
+{
+    return engine->plan.projection ? engine->b.dx : px_cuda_d_output(engine, engine->plan.L - 1);
+}
+
+px_status px_cuda_head_softmax_products(px_cuda *engine)
+{
+    const px_cuda_plan *plan = &engine->plan;
+    const int training = plan->shape.training;
+    const px_cuda_shape shape = {training ? PX_CUDA_TRAIN : PX_CUDA_EVALUATE, plan->shape.T, plan->shape.n, 0, 1};
+    const size_t most = (size_t)px_cuda_head_rows(plan, plan->columns, training);
+    const px_cuda_logits logits = {.rows = (int)(plan->rows < most ? plan->rows : most), .columns = plan->columns};
+    const void *u = plan->projection ? engine->b.u : px_cuda_output(engine, shape, plan->L - 1);
+    const void *table = px_cuda_operand(engine, table_role(engine), 0);
+    PX_TRY(px_cuda_head_logits(engine, &logits, plan->k, u, table, training));
+    return training ? gradients(engine, shape, 0, logits.rows, u, d_input(engine)) : PX_OK;
+}
+
 static px_status enqueue(px_cuda *engine, px_cuda_shape shape)
 {
     const px_cuda_plan *plan = &engine->plan;
     const size_t rows = (size_t)shape.T * (size_t)shape.n;
-    float *du = plan->projection ? engine->b.dx : px_cuda_d_output(engine, plan->L - 1);
+    float *du = d_input(engine);
     void *u;
     PX_TRY(project(engine, shape, &u));
     const size_t most = (size_t)px_cuda_head_rows(plan, plan->columns, shape.mode == PX_CUDA_TRAIN);

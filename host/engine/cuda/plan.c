@@ -4,6 +4,7 @@
 #include "check.h"
 #include "layout.h"
 #include "variants.h"
+#include "head.h"
 #include "wavefront.h"
 
 #include <string.h>
@@ -276,6 +277,7 @@ px_status px_cuda_plan_make(const px_model_config *model, const px_optimizer_con
     plan->next_rows = next_rows(plan);
     PX_TRY(px_cuda_choose_variant(plan, info, &plan->variant));
     PX_TRY(px_cuda_choose_wavefront(plan, info, &plan->wavefront));
+    PX_TRY(px_cuda_choose_products(plan, &plan->products));
     plan->window_bytes = round_up(
         window_head_bytes() +
         plan->rows * (((shape->training ? 3 : 2) + (plan->adaptive ? 3 : 0)) * sizeof(int32_t) + sizeof(uint8_t)));

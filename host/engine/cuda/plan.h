@@ -135,6 +135,7 @@ typedef struct px_cuda_plan {
     int32_t next_rows;              /* of probabilities that are made at a time */
     size_t memory_bytes;            /* of the device, in all; 0: not known */
     const px_cuda_variant *variant; /* of the recurrence */
+    px_products products;           /* who makes those of the output layer (head.h) */
     int32_t wavefront;              /* steps of a piece; 0: layers run one after the other (wavefront.h) */
     size_t window_bytes;
     size_t swap_count; /* floats that are exchanged at a time */

@@ -8,7 +8,7 @@
  * where there are too few, layers would wait for one another. */
 static int32_t multiprocessors_of(const px_cuda_plan *plan)
 {
-    if (plan->variant->name != PX_RECURRENCE_GRID || plan->shape.wavefront >= plan->shape.T) return 0;
+    if (plan->variant->name != PX_RECURRENCE_GRID) return 0;
     return plan->L * px_grid_fit_of(plan->shape.precision, plan->h).blocks;
 }
 
