@@ -95,6 +95,8 @@ __global__ void __launch_bounds__(P::THREADS, 1) recurrence_wide_kernel(const pe
     constexpr px_stall_kind STALL = BACKWARD ? PX_STALL_WIDE_BACKWARD : PX_STALL_WIDE_FORWARD;
     persistent_steps<P, BACKWARD, persistent_exchange<P, px_persistent_args, STALL>> steps(w, shared);
     persistent_run(product, steps);
+#else
+    __trap(); /* sm_90 beside sm_90a in one build: better a fault than nothing computed */
 #endif
 }
 
