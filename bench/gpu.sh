@@ -240,9 +240,10 @@ wavefront() {
     "$program" bench --compare "$logs/wavefront-off.json" "$logs/wavefront-16.json" || true
 }
 
-# Sampling as the engine does it, a text and many at once.
+# Sampling as the engine does it, a text and many at once, and as it was before the device drew: the host reads every token's
+# probabilities.
 decoding() {
-    "$program" bench --json --device "$device" --work decode --hidden 512 --vocab 64 --sweep batch=1,256 --sweep precision=fp32,bf16 >"$out/decoding.json"
+    "$program" bench --json --device "$device" --work decode,next --hidden 512 --vocab 64 --sweep batch=1,256 --sweep precision=fp32,bf16 >"$out/decoding.json"
 }
 
 # The output layer's products by both libraries: whether `auto` should take cuBLASLt.

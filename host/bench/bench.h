@@ -17,9 +17,10 @@
 typedef enum px_bench_work {
     PX_BENCH_TRAIN,    /* accumulate + update: a whole training step */
     PX_BENCH_EVALUATE, /* evaluate: forward only, loss of every token */
-    PX_BENCH_DECODE,   /* next: one token for each of n streams */
-    PX_BENCH_DATA,     /* making a window of a training's minibatches, alone */
-    PX_BENCH_PHASE,    /* PX_BENCH_PHASE + px_phase: that phase of a training step alone, where the engine offers it */
+    PX_BENCH_DECODE, /* tokens for each of n streams, as `perplex sample` gets them: drawn by the engine where it can */
+    PX_BENCH_NEXT,   /* next: the same a token at a time, its probabilities read by the host */
+    PX_BENCH_DATA,   /* making a window of a training's minibatches, alone */
+    PX_BENCH_PHASE,  /* PX_BENCH_PHASE + px_phase: that phase of a training step alone, where the engine offers it */
     PX_BENCH_WORKS = PX_BENCH_PHASE + PX_PHASE_COUNT
 } px_bench_work;
 const char *px_bench_work_name(px_bench_work work); /* "train" */
@@ -47,10 +48,12 @@ typedef struct px_bench_plan {
 
 /* 1 for PX_BENCH_DATA and the phases: parts of a training step, alone. */
 int px_bench_work_is_part(px_bench_work work);
+/* 1 for PX_BENCH_DECODE and PX_BENCH_NEXT: a step is a token of each stream, and reads every weight for it. */
+int px_bench_work_decodes(px_bench_work work);
 
 /* Builds a plan. `preset` may be NULL; `sweeps` are texts "hidden=128..2048" or "batch=1,8,64"; without either the plan
  * is the one case of `config` (batch, steps, model, threads, precision). `devices` is a comma-separated list; `works`
- * too ("train,evaluate,decode", phase names, "phases" for all of these). vocab 0 in config means 28, the characters of
+ * too ("train,evaluate,decode,next", phase names, "phases" for all of these). vocab 0 in config means 28, the characters of
  * the book; with --data it stays 0 until the text is read. PX_ERR_ARGUMENT names the sweep and what is accepted. Free
  * with px_bench_plan_free. */
 px_status px_bench_plan_make(const px_config *config, const char *preset, const char *const *sweeps, size_t sweep_count,

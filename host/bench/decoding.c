@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-px_status px_decoding_create(px_decoding *d, px_engine *engine, int32_t n, int32_t V, uint64_t seed)
+px_status px_decoding_create(px_decoding *d, px_engine *engine, int32_t n, int32_t V, int by_engine, uint64_t seed)
 {
     *d = (px_decoding){.engine = engine, .n = n, .V = V, .tokens = 1};
     d->draw = (px_draw){.temperature = 1, .top_p = 1, .seed = seed};
     d->probabilities = malloc((size_t)n * (size_t)V * sizeof *d->probabilities);
-    if (px_engine_decodes(engine, &d->draw)) {
+    if (by_engine && px_engine_decodes(engine, &d->draw)) {
         d->tokens = PX_DECODE_TOKENS_MAX;
         d->drawn = malloc((size_t)(1 + d->tokens) * (size_t)n * sizeof *d->drawn);
     }

@@ -16,8 +16,9 @@ typedef struct px_decoding {
     int begun;
 } px_decoding;
 
-/* PX_ERR_MEMORY. A zeroed one is fine to free. */
-px_status px_decoding_create(px_decoding *d, px_engine *engine, int32_t n, int32_t V, uint64_t seed);
+/* by_engine 0: a token at a time, its probabilities read by the host, on every engine. PX_ERR_MEMORY. A zeroed one is fine
+ * to free. */
+px_status px_decoding_create(px_decoding *d, px_engine *engine, int32_t n, int32_t V, int by_engine, uint64_t seed);
 void px_decoding_free(px_decoding *d);
 /* One token of each stream: the probabilities after row `row` of a window. */
 px_status px_decoding_next(px_decoding *d, const px_batch *window, int32_t row);

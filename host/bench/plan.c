@@ -31,12 +31,15 @@ const char *px_bench_work_name(px_bench_work work)
     case PX_BENCH_TRAIN: return "train";
     case PX_BENCH_EVALUATE: return "evaluate";
     case PX_BENCH_DECODE: return "decode";
+    case PX_BENCH_NEXT: return "next";
     case PX_BENCH_DATA: return "data";
     default: return px_phase_name((px_phase)(work - PX_BENCH_PHASE));
     }
 }
 
 int px_bench_work_is_part(px_bench_work work) { return work >= PX_BENCH_DATA; }
+
+int px_bench_work_decodes(px_bench_work work) { return work == PX_BENCH_DECODE || work == PX_BENCH_NEXT; }
 
 void px_bench_case_name(const px_bench_case *c, char *buffer, size_t buffer_bytes)
 {

@@ -27,7 +27,7 @@ struct px_runner {
     px_tokens *tokens;
     px_minibatches *minibatches;
     int64_t per_epoch;
-    px_decoding decoding; /* of the work "decode" only */
+    px_decoding decoding; /* of the works "decode" and "next" only */
     int checked;          /* decoding: the losses that are shown are known, so whatever draws may draw */
     uint64_t step;        /* steps done */
     px_batch batch;       /* the window of the last step */
@@ -77,7 +77,8 @@ static void count_work(const px_runner *r, px_work_count *work)
     switch (r->c.work) {
     case PX_BENCH_TRAIN: px_count_train(&r->model, r->share, &r->optimizer, r->c.batch, r->c.steps, work); break;
     case PX_BENCH_EVALUATE: px_count_evaluate(&r->model, r->share, r->c.batch, r->c.steps, work); break;
-    case PX_BENCH_DECODE: px_count_decode(&r->model, r->c.batch, work); break;
+    case PX_BENCH_DECODE:
+    case PX_BENCH_NEXT: px_count_decode(&r->model, r->c.batch, work); break;
     case PX_BENCH_DATA: px_count_data(r->c.batch, r->c.steps, work); break;
     default:
         px_count_phase(&r->model, r->share, &r->optimizer, r->c.batch, r->c.steps,
@@ -85,7 +86,8 @@ static void count_work(const px_runner *r, px_work_count *work)
         break;
     }
     const int training = is_training(&r->c), narrow = training && r->c.precision == PX_BF16;
-    const double *share = r->c.work == PX_BENCH_DECODE ? NULL : r->share; /* decoding takes every cluster's logits */
+    const double *share =
+        px_bench_work_decodes(r->c.work) ? NULL : r->share; /* decoding takes every cluster's logits */
     if (!r->on_host) px_count_logits(&r->model, share, training, narrow ? 2 : 4, work);
 }
 
@@ -104,8 +106,9 @@ static px_status create(px_runner *r, const px_bench_source *source)
     PX_TRY(px_bench_source_minibatches(source, c, &r->tokens, &r->minibatches));
     r->per_epoch = px_minibatches_per_epoch(r->minibatches, 0);
     PX_TRY(make_weights(r));
-    if (c->work == PX_BENCH_DECODE)
-        PX_TRY(px_decoding_create(&r->decoding, r->engine, c->batch, c->vocab, r->options->config->seed));
+    if (px_bench_work_decodes(c->work))
+        PX_TRY(px_decoding_create(&r->decoding, r->engine, c->batch, c->vocab, c->work == PX_BENCH_DECODE,
+                                  r->options->config->seed));
     return PX_OK;
 }
 
@@ -170,7 +173,7 @@ static px_status train_step(px_runner *r)
 /* Steps that one_step() makes: several where the engine draws several tokens at once. */
 static int32_t steps_at_once(const px_runner *r)
 {
-    return r->c.work == PX_BENCH_DECODE && r->checked ? r->decoding.tokens : 1;
+    return px_bench_work_decodes(r->c.work) && r->checked ? r->decoding.tokens : 1;
 }
 
 static px_status decode_step(px_runner *r)
@@ -202,6 +205,7 @@ static px_status one_step(px_runner *r)
         r->scored += (int64_t)r->batch.T * r->batch.n;
         break;
     case PX_BENCH_DECODE:
+    case PX_BENCH_NEXT:
         PX_TRY(decode_step(r));
         r->row = r->row + 1 < r->batch.T ? r->row + 1 : 0;
         break;
@@ -223,7 +227,7 @@ static px_status one_step(px_runner *r)
 /* Of the step just done, nats a token. */
 static double loss_of(const px_runner *r, const px_metrics *metrics)
 {
-    if (r->c.work != PX_BENCH_DECODE) return metrics->loss_sum / (double)metrics->tokens;
+    if (!px_bench_work_decodes(r->c.work)) return metrics->loss_sum / (double)metrics->tokens;
     return px_decoding_loss(&r->decoding, &r->batch, r->row > 0 ? r->row - 1 : r->batch.T - 1);
 }
 

@@ -8,9 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const px_sweep_works[] = {
-    "train",          "evaluate", "decode", "data", "embed", "recurrence_forward", "head", "recurrence_backward",
-    "embed_backward", "update",   NULL};
+const char *const px_sweep_works[] = {"train",
+                                      "evaluate",
+                                      "decode",
+                                      "next",
+                                      "data",
+                                      "embed",
+                                      "recurrence_forward",
+                                      "head",
+                                      "recurrence_backward",
+                                      "embed_backward",
+                                      "update",
+                                      NULL};
 
 /* Cuts the next part up to a comma into part; returns where the rest begins, NULL after the last one. */
 static const char *next_part(const char *text, char *part, size_t part_bytes)

@@ -33,7 +33,8 @@ static const char HELP_END[] =
     "presets: smoke, quick (under a minute), standard (minutes), full (an hour), seed-chapter\n"
     "sweeps:  --sweep hidden=128..2048 batch=1,8,64 threads=1,2: every combination; a..b doubles; keys:\n"
     "         hidden, batch, steps, vocab, layers, embed, threads, precision\n"
-    "work:    train, evaluate, decode; or parts of a training step alone: data, embed,\n"
+    "work:    train, evaluate, decode (as sample does it), next (the host reads the probabilities of\n"
+    "         every token); or parts of a training step alone: data, embed,\n"
     "         recurrence_forward, head, recurrence_backward, embed_backward, update; phases: all of these\n"
     "Exit status of --compare: 0 no regression, 3 a regression. Ctrl-C keeps what was measured (exit\n"
     "status 1).\n";

@@ -37,13 +37,20 @@ static cJSON *measure(const char *command_line)
     return json;
 }
 
+/* Of one step: a window's, or one of each stream. */
+static double tokens_of_step(const cJSON *c)
+{
+    const char *work = json_text(c, "work");
+    const int decodes = strcmp(work, "decode") == 0 || strcmp(work, "next") == 0;
+    return json_number(c, "batch") * (decodes ? 1 : json_number(c, "steps"));
+}
+
 /* Fails unless the run says what it measured as shares that follow from each other. */
 static void check_case(const cJSON *c)
 {
     double gflops = json_number(c, "gflops"), peak = json_number(c, "peak_gflops"),
            share = json_number(c, "share_of_peak");
-    double tokens = json_number(c, "batch") * json_number(c, "steps");
-    if (strcmp(json_text(c, "work"), "decode") == 0) tokens = json_number(c, "batch");
+    const double tokens = tokens_of_step(c);
     assert_true(fabs(share - gflops / peak) < 1e-9 * share + 1e-12);
     assert_true(fabs(gflops - json_number(c, "tokens_per_s") / tokens * json_number(c, "flops_per_step") * 1e-9) <
                 1e-6 * gflops);
@@ -65,8 +72,7 @@ static void check_weights(const cJSON *c)
                     cJSON_IsNull(json_at(c, "read_gb_s")));
         return;
     }
-    const double tokens =
-        json_number(c, "batch") * (strcmp(json_text(c, "work"), "decode") == 0 ? 1 : json_number(c, "steps"));
+    const double tokens = tokens_of_step(c);
     const double bytes = json_number(c, "weight_bytes_per_step"), rate = json_number(c, "weight_gb_s"),
                  read = json_number(c, "read_gb_s");
     assert_true(fabs(rate - json_number(c, "tokens_per_s") / tokens * bytes * 1e-9) < 1e-6 * rate);
@@ -122,9 +128,9 @@ static void devices_side_by_side_start_from_the_same_losses(void **state)
 static void evaluation_and_decoding_are_measured_too(void **state)
 {
     cJSON *result = measure("bench --hidden 48 --embed 16 --layers 2 --batch 5 --steps 6 --threads 1 --work "
-                            "train,evaluate,decode --case-seconds 0.1 --json");
+                            "train,evaluate,decode,next --case-seconds 0.1 --json");
     const cJSON *cases = json_at(result, "cases"), *c;
-    static const char *const works[] = {"train", "evaluate", "decode"};
+    static const char *const works[] = {"train", "evaluate", "decode", "next"};
     int i = 0;
     check_schema(result);
     cJSON_ArrayForEach(c, cases)
@@ -133,7 +139,7 @@ static void evaluation_and_decoding_are_measured_too(void **state)
         check_case(c);
         check_weights(c);
     }
-    assert_int_equal(i, 3);
+    assert_int_equal(i, 4);
     /* before the first update, training and evaluation score the same window with the same weights */
     const cJSON *train = json_at(cJSON_GetArrayItem(cases, 0), "losses"),
                 *evaluate = json_at(cJSON_GetArrayItem(cases, 1), "losses");

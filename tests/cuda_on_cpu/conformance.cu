@@ -229,6 +229,36 @@ void check_cluster()
     report("st.async and mbarriers among the blocks of a cluster", right);
 }
 
+/* How many clusters of persistent kernels' size the device holds at once: kernels/persistent_kernel.h reckons with one
+ * fewer than divide its multiprocessors. */
+void check_clusters_at_once()
+{
+    enum { THREADS = 512, SHARED = 200 * 1024 };
+    int major = 0, multiprocessors = 0;
+    must(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0));
+    must(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0));
+    if (major < 9 || major > 11) return; /* others have less shared memory */
+    must(PX_ALLOW_SHARED(exchange_kernel, SHARED));
+    must(PX_ALLOW_LARGE_CLUSTERS(exchange_kernel));
+    for (const int size : {4, 8, 16}) {
+        px_launch_attributes attributes = {};
+        attributes.cluster = static_cast<unsigned>(size);
+        cudaLaunchAttribute list[3];
+        cudaLaunchConfig_t config = {};
+        config.attrs = list;
+        config.numAttrs = px_launch_list(attributes, list);
+        config.gridDim = size * multiprocessors;
+        config.blockDim = THREADS;
+        config.dynamicSmemBytes = SHARED;
+        int held = 0;
+        char what[80];
+        must(cudaOccupancyMaxActiveClusters(&held, exchange_kernel, &config));
+        const int reckoned = multiprocessors / size > 1 ? multiprocessors / size - 1 : 1;
+        std::snprintf(what, sizeof what, "clusters of %d blocks at once: %d, reckoned with %d", size, held, reckoned);
+        report(what, held >= reckoned);
+    }
+}
+
 } // namespace
 
 int main()
@@ -275,6 +305,7 @@ int main()
     check_matrix<false>("m16n8k8 of whole numbers in tf32", true);
     check_matrix<false>("m16n8k8 of tf32, but for the order of sums", false);
     check_cluster();
+    check_clusters_at_once();
     check_warpgroups();
     return failures ? 1 : 0;
 }
