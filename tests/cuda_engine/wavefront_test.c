@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* test_cuda_wavefront [PATTERN] */
 enum { SEED = 20, STEPS = 2, LAYERS = 3, PIECES = 4 };
 
 /* Every way between layers. Pieces of 2 steps cut a window into four, the last of one step. */
@@ -197,14 +198,14 @@ static void so_have_penalties_and_windows_that_are_accumulated(void **state)
 }
 
 /* Is the training wrong, or refused, in some order of the lanes where that wait is missing? */
-static int is_caught(uint64_t wait, const outcome *want)
+static int is_caught(way how, uint64_t wait, const outcome *want)
 {
     for (uint64_t seed = 1; seed <= 5; seed++) {
         outcome got;
         settings_reset(seed);
         px_fake_control()->others_first = seed == 1; /* lanes that need not wait run ahead */
         px_fake_control()->lost_wait = wait;
-        const px_status status = outcome_of(plain(PX_RECURRENCE_STEP, PX_FP32, 2), &got);
+        const px_status status = outcome_of(how, &got);
         assert_int_equal(px_fake_control()->lost_wait, 0); /* there was such a wait */
         const int caught = status != PX_OK || !is_same(&got, want);
         outcome_free(&got);
@@ -213,18 +214,36 @@ static int is_caught(uint64_t wait, const outcome *want)
     return 0;
 }
 
-static void a_missing_wait_between_lanes_is_caught_whichever_it_is(void **state)
+static void check_waits(way how, uint64_t first, uint64_t last)
 {
-    /* Of a training window: to the lanes, where weights are dropped; between them; to the first; on the way back to the
-     * top, and between. Of an evaluation: between, and to the first. */
-    const uint64_t between = PIECES * (LAYERS - 1), waits = (LAYERS - 1) + between + 1 + 1 + between + between + 1;
     outcome want;
-    PX_CHECK(outcome_of(plain(PX_RECURRENCE_STEP, PX_FP32, 2), &want));
-    for (uint64_t wait = 1; wait <= waits; wait++)
-        if (!is_caught(wait, &want)) fail_msg("wait %d of %d was missing unnoticed", (int)wait, (int)waits);
+    PX_CHECK(outcome_of(how, &want));
+    for (uint64_t wait = first; wait <= last; wait++)
+        if (!is_caught(how, wait, &want)) fail_msg("wait %d of %d was missing unnoticed", (int)wait, (int)last);
     outcome_free(&want);
     settings_reset(1);
     assert_nothing_is_left();
+}
+
+/* Of a training window: to the lanes, where weights are dropped; between them; to the first; on the way back to the top,
+ * and between. Of an evaluation: between, and to the first. */
+enum {
+    BETWEEN = PIECES * (LAYERS - 1),
+    OF_TRAINING = (LAYERS - 1) + BETWEEN + 1 + 1 + BETWEEN,
+    OF_EVALUATION = BETWEEN + 1
+};
+
+static void a_missing_wait_between_lanes_is_caught_whichever_it_is(void **state)
+{
+    check_waits(plain(PX_RECURRENCE_STEP, PX_FP32, 2), 1, OF_TRAINING + OF_EVALUATION);
+}
+
+static void so_it_is_with_penalties_and_in_a_window_that_is_accumulated(void **state)
+{
+    way how = plain(PX_RECURRENCE_STEP, PX_FP32, 2);
+    how.penalty = 0.5, how.windows = 1;
+    /* a step's further windows drop the same weights: those waits guard values that are there already */
+    check_waits(how, OF_TRAINING + 1 + (LAYERS - 1), 2 * OF_TRAINING);
 }
 
 static void a_failure_at_each_creation_in_turn_ends_cleanly(void **state)
@@ -296,17 +315,19 @@ static void a_wavefront_on_the_grid_needs_multiprocessors_for_all_layers(void **
     assert_nothing_is_left();
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define TEST(name) cmocka_unit_test_setup(name, each_test_starts_anew)
     const struct CMUnitTest tests[] = {
         TEST(a_wavefront_has_the_bits_of_layers_one_after_the_other),
         TEST(so_have_penalties_and_windows_that_are_accumulated),
         TEST(a_missing_wait_between_lanes_is_caught_whichever_it_is),
+        TEST(so_it_is_with_penalties_and_in_a_window_that_is_accumulated),
         TEST(a_failure_at_each_creation_in_turn_ends_cleanly),
         TEST(a_wavefront_says_its_steps_and_allocates_what_it_predicts),
         TEST(a_wavefront_is_refused_where_a_model_has_no_use_for_it),
         TEST(a_wavefront_on_the_grid_needs_multiprocessors_for_all_layers),
     };
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests_name("wavefront", tests, NULL, NULL);
 }
