@@ -31,7 +31,8 @@ void px_team_for(px_team *team, long count, long grain, px_team_body body, void 
  * another. */
 void px_team_together(px_team *team, int parts, px_team_body body, void *context);
 /* 1: threads of this team had to wait for one that had no core; for 20 times as long as they waited, a second at most.
- * Phases in which threads wait for one another often are then better run by fewer. Timed: nothing that reaches a result may depend on it. */
+ * Phases in which threads wait for one another often are then better run by fewer. Timed: nothing that reaches a result
+ * may depend on it. */
 int px_team_disturbed(const px_team *team);
 
 /* Where parts of px_team_together meet. Zeroed memory is a fresh one; 64-byte aligned. */

@@ -53,9 +53,9 @@ int px_bench_work_decodes(px_bench_work work);
 
 /* Builds a plan. `preset` may be NULL; `sweeps` are texts "hidden=128..2048" or "batch=1,8,64"; without either the plan
  * is the one case of `config` (batch, steps, model, threads, precision). `devices` is a comma-separated list; `works`
- * too ("train,evaluate,decode,next", phase names, "phases" for all of these). vocab 0 in config means 28, the characters of
- * the book; with --data it stays 0 until the text is read. PX_ERR_ARGUMENT names the sweep and what is accepted. Free
- * with px_bench_plan_free. */
+ * too ("train,evaluate,decode,next", phase names, "phases" for all of these). vocab 0 in config means 28, the
+ * characters of the book; with --data it stays 0 until the text is read. PX_ERR_ARGUMENT names the sweep and what is
+ * accepted. Free with px_bench_plan_free. */
 px_status px_bench_plan_make(const px_config *config, const char *preset, const char *const *sweeps, size_t sweep_count,
                              const char *devices, const char *works, px_bench_plan *plan);
 void px_bench_plan_free(px_bench_plan *plan);

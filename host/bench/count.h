@@ -27,8 +27,8 @@ void px_count_train(const px_model_config *model, const double *share, const px_
 /* Forward and loss only. */
 void px_count_evaluate(const px_model_config *model, const double *share, int32_t n, int32_t T, px_work_count *count);
 /* Adds to the head, where it is counted, what logits cost on a GPU, whose chunks of them are longer than its caches:
- * training writes them, turns them into their gradient in place and reads that twice; others write and read them. bytes:
- * of one logit. count: of any of the calls here, for the same model and share. */
+ * training writes them, turns them into their gradient in place and reads that twice; others write and read them.
+ * bytes: of one logit. count: of any of the calls here, for the same model and share. */
 void px_count_logits(const px_model_config *model, const double *share, int training, int bytes, px_work_count *count);
 /* One phase of a training step alone. */
 void px_count_phase(const px_model_config *model, const double *share, const px_optimizer_config *optimizer, int32_t n,

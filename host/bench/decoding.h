@@ -1,6 +1,6 @@
-/* Decoding as a benchmark's work, the way `perplex sample` does it on the same engine: where the engine draws by itself, up
- * to PX_DECODE_TOKENS_MAX tokens of each stream between two waits, each the next one's input; elsewhere the probabilities
- * of one token, from the tokens of a text. */
+/* Decoding as a benchmark's work, the way `perplex sample` does it on the same engine: where the engine draws by
+ * itself, up to PX_DECODE_TOKENS_MAX tokens of each stream between two waits, each the next one's input; elsewhere the
+ * probabilities of one token, from the tokens of a text. */
 #ifndef PX_DECODING_H
 #define PX_DECODING_H
 
@@ -16,8 +16,8 @@ typedef struct px_decoding {
     int begun;
 } px_decoding;
 
-/* by_engine 0: a token at a time, its probabilities read by the host, on every engine. PX_ERR_MEMORY. A zeroed one is fine
- * to free. */
+/* by_engine 0: a token at a time, its probabilities read by the host, on every engine. PX_ERR_MEMORY. A zeroed one is
+ * fine to free. */
 px_status px_decoding_create(px_decoding *d, px_engine *engine, int32_t n, int32_t V, int by_engine, uint64_t seed);
 void px_decoding_free(px_decoding *d);
 /* One token of each stream: the probabilities after row `row` of a window. */

@@ -24,8 +24,9 @@ typedef struct px_peak {
 px_status px_peak_measure(const char *device, int32_t threads, px_precision precision, px_peak *peak);
 /* One short probe (some 10 ms) of the CPU's multiply-add rate in GFLOP/s: taken between repeats. */
 double px_peak_probe_cpu(int32_t threads);
-/* Seconds of one meeting of so many threads, some ms of them: taken between repeats, since a virtual machine's cores may
- * be moved nearer to each other or farther apart while it runs. 0 with one thread, or where so many cannot be had. */
+/* Seconds of one meeting of so many threads, some ms of them: taken between repeats, since a virtual machine's cores
+ * may be moved nearer to each other or farther apart while it runs. 0 with one thread, or where so many cannot be had.
+ */
 double px_peak_probe_meeting(int32_t threads);
 /* 1 for the engines that run on the processor itself. */
 int px_peak_is_host(const char *device);

@@ -19,8 +19,8 @@ px_status px_runner_warm(px_runner *runner);
 px_status px_runner_round(px_runner *runner);
 const px_samples *px_runner_samples(const px_runner *runner); /* the repeats so far */
 void px_runner_forget(px_runner *runner);                     /* drops them, for a second measurement */
-/* Medians, quartiles, shares. peak: this device's peaks; its gflops and step_latency_s are replaced by the medians of the
- * probes between the repeats where there were any. */
+/* Medians, quartiles, shares. peak: this device's peaks; its gflops and step_latency_s are replaced by the medians of
+ * the probes between the repeats where there were any. */
 px_status px_runner_finish(px_runner *runner, const px_peak *peak, px_bench_measure *measure);
 
 #endif

@@ -70,8 +70,9 @@ static void settle_rate(px_config *config, const px_command_line *line)
     if (!px_command_line_gave(line, "lr")) config->lr = px_rate_default(config->model.cell, &config->optimizer);
 }
 
-/* Words and pieces have an embedding unless --embed says otherwise, of the power of two at or below h, at most 512: rows of G h
- * weights for each of many words would be most of the model. Bytes and characters are few, and read one-hot. */
+/* Words and pieces have an embedding unless --embed says otherwise, of the power of two at or below h, at most 512:
+ * rows of G h weights for each of many words would be most of the model. Bytes and characters are few, and read
+ * one-hot. */
 static void settle_embedding(px_config *config, const px_command_line *line)
 {
     enum { WIDEST = 512 };

@@ -156,9 +156,8 @@ px_status px_engine_memory_of(const char *device, const px_model_config *, const
 void px_engine_destroy(px_engine *engine); /* NULL does nothing */
 
 /* Forward and backward over one window: gradients += d(inv_count * sum of scored -log p); carried state advances;
- * metrics gain the unscaled sum. Dropout masks are those of batch->step.
- * Here, in evaluate(), next() and decode(): PX_ERR_INPUT where a token id is outside the vocabulary, and nothing has changed.
- */
+ * metrics gain the unscaled sum. Dropout masks are those of batch->step. Here, in evaluate(), next() and decode():
+ * PX_ERR_INPUT where a token id is outside the vocabulary, and nothing has changed. */
 px_status px_engine_accumulate(px_engine *engine, const px_batch *batch);
 /* The one flat gradient buffer, in the engine's own layout, for a reduction over ranks. */
 px_status px_engine_gradients(px_engine *engine, float **flat, size_t *count);
@@ -181,8 +180,8 @@ px_status px_engine_next(px_engine *engine, const int32_t *tokens, const uint8_t
 int px_engine_decodes(const px_engine *engine, const px_draw *draw);
 /* `count` steps of decoding at once, each token drawn being the next one's input: drawn [count,n], stream i's token at
  * position draw->position + k in drawn[k * n + i], the one that px_draw_choose would draw from the probabilities of
- * next(); -1 where none can be, and what follows it in that stream means nothing. tokens, reset: as next(), of the first
- * step. count: 1 to PX_DECODE_TOKENS_MAX. PX_ERR_DEVICE where px_engine_decodes says 0. */
+ * next(); -1 where none can be, and what follows it in that stream means nothing. tokens, reset: as next(), of the
+ * first step. count: 1 to PX_DECODE_TOKENS_MAX. PX_ERR_DEVICE where px_engine_decodes says 0. */
 enum { PX_DECODE_TOKENS_MAX = 32 };
 px_status px_engine_decode(px_engine *engine, const int32_t *tokens, const uint8_t *reset, int32_t n,
                            const px_draw *draw, int32_t count, int32_t *drawn);
@@ -208,10 +207,10 @@ px_status px_engine_describe(const px_engine *engine, char *buffer, size_t buffe
  * tells its time. The engine's parameters, gradients and moments mean nothing afterwards. PX_ERR_DEVICE where a device
  * has no such call. */
 px_status px_engine_run_phase(px_engine *engine, px_phase phase, const px_batch *batch, const px_update *update);
-/* For measuring: loads the weights `passes` times and computes nothing. They are read where evaluation and decoding read
- * them, each thread its own share, every other pass from the end to the beginning, and no faster than the threads can:
- * the limit of a step that uses every weight once. Results do not change. PX_ERR_ARGUMENT where passes < 1 or there is
- * no such `which`, PX_ERR_DEVICE where a device has no such call. */
+/* For measuring: loads the weights `passes` times and computes nothing. They are read where evaluation and decoding
+ * read them, each thread its own share, every other pass from the end to the beginning, and no faster than the threads
+ * can: the limit of a step that uses every weight once. Results do not change. PX_ERR_ARGUMENT where passes < 1 or
+ * there is no such `which`, PX_ERR_DEVICE where a device has no such call. */
 px_status px_engine_read_weights(px_engine *engine, px_weights which, int32_t passes, px_weight_reading *reading);
 const char *px_phase_name(px_phase phase); /* "recurrence_forward" */
 

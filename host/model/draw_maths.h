@@ -190,7 +190,8 @@ PX_DRAW_FUNCTION int32_t px_draw_best(const float *probabilities, int32_t vocab,
     return best;
 }
 
-/* The token drawn from probabilities [vocab] for a uniform u in [0, 1), or -1 where none can be. list: room for vocab. */
+/* The token drawn from probabilities [vocab] for a uniform u in [0, 1), or -1 where none can be. list: room for vocab.
+ */
 PX_DRAW_FUNCTION int32_t px_draw_choose(const float *probabilities, int32_t vocab, const px_draw *draw, double u,
                                         px_candidate *list)
 {

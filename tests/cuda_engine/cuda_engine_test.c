@@ -1145,7 +1145,8 @@ static void gradients_lie_on_the_device_and_are_complete(void **state)
     px_engine_destroy(engine);
 }
 
-/* test_cuda_engine [PATTERN]: without one all but those that leave out one wait after the other (the test cuda_engine_caught). */
+/* test_cuda_engine [PATTERN]: without one all but those that leave out one wait after the other (the test
+ * cuda_engine_caught). */
 int main(int argc, char **argv)
 {
 #define TEST(name) cmocka_unit_test_setup(name, each_test_starts_anew)

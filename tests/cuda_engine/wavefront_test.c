@@ -225,8 +225,8 @@ static void check_waits(way how, uint64_t first, uint64_t last)
     assert_nothing_is_left();
 }
 
-/* Of a training window: to the lanes, where weights are dropped; between them; to the first; on the way back to the top,
- * and between. Of an evaluation: between, and to the first. */
+/* Of a training window: to the lanes, where weights are dropped; between them; to the first; on the way back to the
+ * top, and between. Of an evaluation: between, and to the first. */
 enum {
     BETWEEN = PIECES * (LAYERS - 1),
     OF_TRAINING = (LAYERS - 1) + BETWEEN + 1 + 1 + BETWEEN,

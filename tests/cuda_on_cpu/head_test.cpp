@@ -24,7 +24,8 @@ const head_case cases[] = {
     {2, 20485, 20485, 1, 80, 1},
 };
 
-/* The thread sanitizer makes a fiber of every thread and takes its time: it gets every path, but of the widest one row. */
+/* The thread sanitizer makes a fiber of every thread and takes its time: it gets every path, but of the widest one row.
+ */
 #if defined(__SANITIZE_THREAD__)
 enum { MOST_LOGITS = 2700, ONE_WIDE_ROW = 1 };
 #else

@@ -7,8 +7,8 @@ namespace
 
 using namespace window_test;
 
-/* Streams around every width of a product (8, 16, 24, 32) and more than a cluster takes; widths around what is built. One
- * multiprocessor gives one cluster all streams that it can take. */
+/* Streams around every width of a product (8, 16, 24, 32) and more than a cluster takes; widths around what is built.
+ * One multiprocessor gives one cluster all streams that it can take. */
 const window_case cases[] = {
     {1, 2, 1, 132, PX_CELL_TANH, false, 0},  {9, 3, 33, 1, PX_CELL_TANH, true, 0},
     {17, 2, 128, 1, PX_CELL_RELU, false, 0}, {25, 2, 62, 1, PX_CELL_TANH, true, 1},

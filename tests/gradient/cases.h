@@ -38,8 +38,8 @@ void px_window_free(px_window *window);
 
 /* An engine of that device and the case's shape, with its initial weights and (unless zero_state) a random state in
  * both STATE and EVAL_STATE. Ends the program with the engine's message where it cannot be made. On a GPU the
- * recurrence goes the way that PERPLEX_TEST_RECURRENCE names, in pieces of PERPLEX_TEST_WAVEFRONT steps, where these are
- * set, and PERPLEX_TEST_PRODUCTS=cublaslt has cuBLASLt make the products of a softmax. */
+ * recurrence goes the way that PERPLEX_TEST_RECURRENCE names, in pieces of PERPLEX_TEST_WAVEFRONT steps, where these
+ * are set, and PERPLEX_TEST_PRODUCTS=cublaslt has cuBLASLt make the products of a softmax. */
 px_engine *px_case_engine(const px_case *c, const char *device, int32_t threads, int32_t averaging);
 /* The same in another precision than fp32. */
 px_engine *px_case_engine_in(const px_case *c, const char *device, int32_t threads, int32_t averaging,

@@ -39,7 +39,8 @@ typedef struct px_blas_lt {
     px_blas_lt_answer answer[PX_BLAS_LT_ANSWERS]; /* in the order of the questions */
 } px_blas_lt;
 
-/* Fills in the handle; the caller has set compute, operand, stream and workspace (aligned to 256 bytes, the caller's). */
+/* Fills in the handle; the caller has set compute, operand, stream and workspace (aligned to 256 bytes, the caller's).
+ */
 px_status px_blas_lt_create(px_blas_lt *lt);
 void px_blas_lt_destroy(px_blas_lt *lt); /* a zeroed one is fine */
 

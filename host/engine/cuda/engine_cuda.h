@@ -4,8 +4,8 @@
  * or plain launches) -> embed.c -> recurrence.c -> head.c -> and back -> update.c. The phase files only enqueue
  * products and kernels on engine->compute; they wait for nothing and allocate nothing, so all of them can be captured.
  *
- * A layer's steps may be cut into pieces that compute beside other layers' (wavefront.h); then they run on the layer's own
- * stream, a lane.
+ * A layer's steps may be cut into pieces that compute beside other layers' (wavefront.h); then they run on the layer's
+ * own stream, a lane.
  *
  * Who calls whom, without a circle: engine_cuda.c -> window.c -> {phases, timing.c, reduce.c} -> wait.c; the phases
  * know operands.h and kernels, and neither each other nor what comes after them. */

@@ -1,9 +1,9 @@
 /* Where tensors lie on the device, beside the places that they have in files.
  *
  * Products over the vocabulary are 2 to 8 times as fast where it is a multiple of 64 (V = 33,278 and 50,257 on an
- * H200), so the output table has further rows, and b_q further elements: zeros that stay zero, as their gradients are. The
- * same goes for the head and each cluster of an adaptive output layer.
- * Nobody else sees them: sections.c leaves them out, and they add nothing to a sum of squares. */
+ * H200), so the output table has further rows, and b_q further elements: zeros that stay zero, as their gradients are.
+ * The same goes for the head and each cluster of an adaptive output layer. Nobody else sees them: sections.c leaves
+ * them out, and they add nothing to a sum of squares. */
 #ifndef PX_CUDA_LAYOUT_H
 #define PX_CUDA_LAYOUT_H
 

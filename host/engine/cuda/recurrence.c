@@ -1,8 +1,8 @@
 /* Recurrence: per layer one product for all inputs, then the steps, by the variant that the plan has chosen
  * (variants.h); backward the same in reverse, then the weight gradients as products over all steps.
  *
- * Layers run one after the other on one stream, or as a wavefront (wavefront.h): then the inputs' products and the steps
- * are those of a piece, while weight gradients stay products over all steps, after the lanes have met. */
+ * Layers run one after the other on one stream, or as a wavefront (wavefront.h): then the inputs' products and the
+ * steps are those of a piece, while weight gradients stay products over all steps, after the lanes have met. */
 #include "gates.h"
 #include "operands.h"
 #include "philox.h"

@@ -15,8 +15,8 @@ struct px_cuda_variant {
     const char *(*unfit)(const px_cuda_plan *plan, const px_device_info *info);
     /* Bytes that it needs beside everybody's buffers, as buffers.recurrent. */
     size_t (*workspace)(const px_cuda_plan *plan);
-    /* A piece's steps; w_hh is the operand [G h, h]. Forward: from the input's terms and the state before the piece to H
-     * and what goes up. Backward: from the gradient of what went up, and dZ of the step after the piece, to dZ
+    /* A piece's steps; w_hh is the operand [G h, h]. Forward: from the input's terms and the state before the piece to
+     * H and what goes up. Backward: from the gradient of what went up, and dZ of the step after the piece, to dZ
      * (px_cuda_dz). Both only enqueue. Pieces of a cell that keeps its gates are whole windows. */
     px_status (*forward)(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh);
     px_status (*backward)(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh);

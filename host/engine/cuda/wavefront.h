@@ -1,5 +1,5 @@
-/* Layers as a wavefront: a window is cut into pieces of some steps, and a layer's piece computes beside the piece before
- * it of the layer above; on the way back beside the piece after it of the layer below.
+/* Layers as a wavefront: a window is cut into pieces of some steps, and a layer's piece computes beside the piece
+ * before it of the layer above; on the way back beside the piece after it of the layer below.
  *
  *     lane 0 (layer 0)   | piece 0 | piece 1 | piece 2 |
  *     lane 1 (layer 1)             | piece 0 | piece 1 | piece 2 |
