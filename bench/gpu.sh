@@ -229,6 +229,17 @@ variants_gates() {
     done
 }
 
+# The same steps with kernels that come to the device while the one before them ends.
+dependent_launches() {
+    local dependent
+    for dependent in 0 1 0 1; do # in turns; the last of each are compared
+        PERPLEX_CUDA_DEPENDENT_LAUNCHES=$dependent "$program" bench --json --device "$device" --recurrence persistent --sweep hidden=256,512 \
+            --sweep batch=1,32 --steps 35 --vocab 28 --sweep precision=fp32,bf16 --case-seconds 1 >"$logs/dependent-$dependent.json" ||
+            skip "persistent: not on this GPU"
+    done
+    "$program" bench --compare "$logs/dependent-0.json" "$logs/dependent-1.json" || true
+}
+
 # Three layers side by side, and one after the other: whether `auto` should take a wavefront for few streams.
 wavefront() {
     local steps
@@ -407,7 +418,7 @@ kernel_times() {
 
 # ---- the rounds ------------------------------------------------------------------------------------------------------
 
-export -f machine unpack compile devices conformance kernels cases kernel_speeds engine sanitizer measure variants variants_wide variants_gates wavefront decoding products crossover peers targets ranks training_text train precision resume kernel_times skip
+export -f machine unpack compile devices conformance kernels cases kernel_speeds engine sanitizer measure variants dependent_launches variants_wide variants_gates wavefront decoding products crossover peers targets ranks training_text train precision resume kernel_times skip
 export round root out build device python logs cores program tests
 libraries=$build/libraries/usr/lib/x86_64-linux-gnu
 export LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} LIBRARY_PATH=$libraries${LIBRARY_PATH:+:$LIBRARY_PATH}
@@ -431,6 +442,8 @@ round_right() {
     part parity_persistent 90 env PERPLEX_TEST_RECURRENCE=persistent bash -c "engine parity"
     part parity_grid 90 env PERPLEX_TEST_RECURRENCE=grid bash -c "engine parity"
     part parity_wavefront 60 env PERPLEX_TEST_WAVEFRONT=2 bash -c "engine parity"
+    part parity_dependent 60 env PERPLEX_CUDA_DEPENDENT_LAUNCHES=1 PERPLEX_TEST_RECURRENCE=persistent bash -c "engine parity"
+    part state_dependent 60 env PERPLEX_CUDA_DEPENDENT_LAUNCHES=1 bash -c "engine state"
     part parity_cublaslt 60 env PERPLEX_TEST_PRODUCTS=cublaslt bash -c "engine parity"
     part low_precision 60 bash -c "engine precision"
     part low_precision_wide 60 env PERPLEX_TEST_RECURRENCE=wide bash -c "engine precision"
@@ -446,6 +459,7 @@ round_speed() {
     part kernel_speeds 120 bash -c kernel_speeds
     part measure 150 bash -c measure
     part variants 60 bash -c variants
+    part dependent_launches 45 bash -c dependent_launches
     part variants_wide 40 bash -c variants_wide
     part variants_gates 40 bash -c variants_gates
     part wavefront 20 bash -c wavefront

@@ -13,6 +13,7 @@ template <class ELEMENT, bool ALIGNED>
 __global__ void __launch_bounds__(256)
     adaptive_gather_kernel(ELEMENT *out, const ELEMENT *in, const int32_t *order, size_t rows, int width)
 {
+    wait_for_stream();
     const size_t row = row_of_thread();
     const int column = static_cast<int>(quad_of_thread() * 4), count = width - column;
     if (row >= rows || count <= 0) return;
@@ -25,6 +26,7 @@ template <bool ALIGNED>
 __global__ void __launch_bounds__(256)
     adaptive_scatter_kernel(float *out, const float *in, const int32_t *order, size_t rows, int width)
 {
+    wait_for_stream();
     const size_t row = row_of_thread();
     const int column = static_cast<int>(quad_of_thread() * 4), count = width - column;
     if (row >= rows || count <= 0) return;
@@ -36,6 +38,7 @@ __global__ void __launch_bounds__(256)
 /* p[row][first + j] = part[row][j] * share[row], j < a.count */
 __global__ void __launch_bounds__(256) adaptive_probabilities_kernel(const px_adaptive_probabilities_args a)
 {
+    wait_for_stream();
     const size_t row = row_of_thread();
     const int column = static_cast<int>(quad_of_thread() * 4), count = a.count - column;
     if (row >= a.rows || count <= 0) return;
@@ -47,7 +50,7 @@ __global__ void __launch_bounds__(256) adaptive_probabilities_kernel(const px_ad
 
 template <class ELEMENT>
 cudaError_t launch_gather(ELEMENT *out, const ELEMENT *in, const int32_t *order, size_t rows, int32_t width,
-                          cudaStream_t stream)
+                          px_stream stream)
 {
     const row_grid g = row_grid_for(rows, static_cast<size_t>(width), 256);
     const bool aligned = px_aligned(out, sizeof(ELEMENT), static_cast<size_t>(width)) &&
@@ -60,7 +63,7 @@ cudaError_t launch_gather(ELEMENT *out, const ELEMENT *in, const int32_t *order,
 } // namespace
 
 extern "C" cudaError_t px_launch_adaptive_gather(void *out, const void *in, const int32_t *order, px_element element,
-                                                 size_t rows, int32_t width, cudaStream_t stream)
+                                                 size_t rows, int32_t width, px_stream stream)
 {
     if (width <= 0 || rows > 0x7fffffffu) return cudaErrorInvalidValue;
     if (rows == 0) return cudaSuccess;
@@ -70,7 +73,7 @@ extern "C" cudaError_t px_launch_adaptive_gather(void *out, const void *in, cons
 }
 
 extern "C" cudaError_t px_launch_adaptive_scatter(float *out, const float *in, const int32_t *order, size_t rows,
-                                                  int32_t width, cudaStream_t stream)
+                                                  int32_t width, px_stream stream)
 {
     if (width <= 0 || rows > 0x7fffffffu) return cudaErrorInvalidValue;
     if (rows == 0) return cudaSuccess;
@@ -82,7 +85,7 @@ extern "C" cudaError_t px_launch_adaptive_scatter(float *out, const float *in, c
         PX_LAUNCH(adaptive_scatter_kernel<ALIGNED>, g.grid, g.block, 0, stream, out, in, order, rows, width));
 }
 
-extern "C" cudaError_t px_launch_adaptive_probabilities(const px_adaptive_probabilities_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_adaptive_probabilities(const px_adaptive_probabilities_args *args, px_stream stream)
 {
     const px_adaptive_probabilities_args &a = *args;
     if (a.count <= 0 || a.first < 0 || a.V - a.first < a.count || a.part_ld < a.count || a.rows > 0x7fffffffu)

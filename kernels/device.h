@@ -157,15 +157,22 @@ static __device__ __forceinline__ void stall(px_stall *record, px_stall what)
 #endif
 }
 
-/* In a kernel launched with `overlap`: waits until the kernels before it in the stream have ended and what they wrote
- * can be seen. Without that attribute, and in the simulator, where a launch begins after the one before, it returns at
- * once. */
-static __device__ __forceinline__ void dependency_wait()
+/* The first thing that every thread of every kernel does. Launched with `overlap` (stream.h) it waits until what is
+ * before the kernel in the stream has ended and what that wrote can be seen; else it returns at once.
+ *
+ * Then it lets the kernel that follows come, should that overlap. It comes once all blocks of this one have got here or
+ * ended, so that all of them are on the device and none can be kept from it by one that waits; and since they get here
+ * after their own wait, everything before this kernel has ended by then: who waits for one kernel has waited for all. A
+ * thread that ended without waiting would break that chain. (PTX, griddepcontrol.) */
+#ifndef PX_SIMULATOR
+static __device__ __forceinline__ void wait_for_stream()
 {
-#if !defined(PX_SIMULATOR) && defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");
+    asm volatile("griddepcontrol.launch_dependents;");
 #endif
 }
+#endif
 
 static __device__ __forceinline__ float from_bf16(px_bf16 x) { return __uint_as_float(static_cast<uint32_t>(x) << 16); }
 

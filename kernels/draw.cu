@@ -112,6 +112,7 @@ __device__ __forceinline__ int32_t draw_in_order(const row_of &row, const px_dra
 /* One block at least: as many as shared memory lets in would leave so few registers that ptxas spills. */
 __global__ void __launch_bounds__(DRAW_THREADS, 1) draw_kernel(const px_draw_args a)
 {
+    wait_for_stream();
     PX_SHARED(uint64_t, scratch, [PX_WARP]);
     PX_SHARED(double, weights, [TILE]);
     PX_SHARED(px_candidate, list, [PX_DRAW_ORDERED_MAX]);
@@ -136,7 +137,7 @@ __global__ void __launch_bounds__(DRAW_THREADS, 1) draw_kernel(const px_draw_arg
 
 } // namespace
 
-extern "C" cudaError_t px_launch_draw(const px_draw_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_draw(const px_draw_args *args, px_stream stream)
 {
     if (args->V <= 0 || args->rows < 0) return cudaErrorInvalidValue;
     if (args->rows == 0) return cudaSuccess;

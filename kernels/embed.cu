@@ -44,6 +44,7 @@ __device__ __forceinline__ void carry(const px_embed_args &a, size_t rows)
 
 template <bool ALIGNED, bool DROP> __global__ void __launch_bounds__(256) embed_forward_kernel(const px_embed_args a)
 {
+    wait_for_stream();
     const size_t row = row_of_thread(), quad = quad_of_thread(), rows = static_cast<size_t>(a.T) * a.n;
     const int column = static_cast<int>(quad * 4), count = a.width - column;
     if (row >= rows) carry(a, rows);
@@ -102,6 +103,7 @@ __device__ __forceinline__ void end_run(const px_embed_backward_args &a, int chu
 template <bool ALIGNED, bool DROP>
 __global__ void __launch_bounds__(128) embed_backward_runs_kernel(const px_embed_backward_args a)
 {
+    wait_for_stream();
     const int rows = a.T * a.n, chunk = static_cast<int>(row_of_thread());
     const int column = static_cast<int>(quad_of_thread() * 4), count = a.width - column;
     if (chunk * PX_EMBED_CHUNK >= rows || count <= 0) return;
@@ -137,6 +139,7 @@ __global__ void __launch_bounds__(128) embed_backward_runs_kernel(const px_embed
 template <bool ALIGNED>
 __global__ void __launch_bounds__(128) embed_backward_join_kernel(const px_embed_backward_args a)
 {
+    wait_for_stream();
     const int rows = a.T * a.n, chunk = static_cast<int>(row_of_thread()), chunks = (rows - 1) / PX_EMBED_CHUNK + 1;
     const int column = static_cast<int>(quad_of_thread() * 4), count = a.width - column;
     if (chunk >= chunks - 1 || count <= 0) return; /* nothing can go on after the last chunk */
@@ -170,7 +173,7 @@ bool window_is_valid(int T, int n, int width)
 
 } // namespace
 
-extern "C" cudaError_t px_launch_embed_forward(const px_embed_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_embed_forward(const px_embed_args *args, px_stream stream)
 {
     if (!window_is_valid(args->T, args->n, args->width)) return cudaErrorInvalidValue;
     const size_t rows = static_cast<size_t>(args->T) * static_cast<size_t>(args->n),
@@ -187,7 +190,7 @@ extern "C" cudaError_t px_launch_embed_forward(const px_embed_args *args, cudaSt
         PX_SWITCH(drop, DROP, PX_LAUNCH((embed_forward_kernel<ALIGNED, DROP>), g.grid, g.block, 0, stream, *args)));
 }
 
-extern "C" cudaError_t px_launch_embed_backward(const px_embed_backward_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_embed_backward(const px_embed_backward_args *args, px_stream stream)
 {
     if (!window_is_valid(args->T, args->n, args->width)) return cudaErrorInvalidValue;
     const size_t rows = static_cast<size_t>(args->T) * static_cast<size_t>(args->n),

@@ -71,6 +71,7 @@ template <px_cell CELL> __device__ __forceinline__ void units_backward(unit_quad
 template <px_cell CELL, bool ALIGNED>
 __global__ void __launch_bounds__(128) gates_forward_kernel(const px_gates_forward_args a)
 {
+    wait_for_stream();
     typedef px_cell_type<CELL> cell;
     const size_t row = row_of_thread();
     const int column = static_cast<int>(quad_of_thread() * 4), count = a.width - column;
@@ -114,6 +115,7 @@ __global__ void __launch_bounds__(128) gates_forward_kernel(const px_gates_forwa
 template <px_cell CELL, bool ALIGNED>
 __global__ void __launch_bounds__(128) gates_backward_kernel(const px_gates_backward_args a)
 {
+    wait_for_stream();
     typedef px_cell_type<CELL> cell;
     const size_t row = row_of_thread();
     const int column = static_cast<int>(quad_of_thread() * 4), count = a.width - column;
@@ -156,19 +158,19 @@ __global__ void __launch_bounds__(128) gates_backward_kernel(const px_gates_back
 
 /* Kernels exist for cells that keep their gates. */
 template <px_cell CELL, bool KEEPS> struct launch_of {
-    static cudaError_t forward(const px_gates_forward_args *, bool, cudaStream_t) { return cudaErrorInvalidValue; }
-    static cudaError_t backward(const px_gates_backward_args *, bool, cudaStream_t) { return cudaErrorInvalidValue; }
+    static cudaError_t forward(const px_gates_forward_args *, bool, px_stream) { return cudaErrorInvalidValue; }
+    static cudaError_t backward(const px_gates_backward_args *, bool, px_stream) { return cudaErrorInvalidValue; }
 };
 
 template <px_cell CELL> struct launch_of<CELL, true> {
-    static cudaError_t forward(const px_gates_forward_args *args, bool aligned, cudaStream_t stream)
+    static cudaError_t forward(const px_gates_forward_args *args, bool aligned, px_stream stream)
     {
         const row_grid g = row_grid_for(static_cast<size_t>(args->n), static_cast<size_t>(args->width),
                                         128); /* as recurrence_forward */
         return PX_SWITCH(aligned, ALIGNED,
                          PX_LAUNCH((gates_forward_kernel<CELL, ALIGNED>), g.grid, g.block, 0, stream, *args));
     }
-    static cudaError_t backward(const px_gates_backward_args *args, bool aligned, cudaStream_t stream)
+    static cudaError_t backward(const px_gates_backward_args *args, bool aligned, px_stream stream)
     {
         const row_grid g = row_grid_for(static_cast<size_t>(args->n), static_cast<size_t>(args->width), 128);
         return PX_SWITCH(aligned, ALIGNED,
@@ -186,7 +188,7 @@ bool aligned_rows(const void *const *list, int count, size_t element, size_t wid
 
 } // namespace
 
-extern "C" cudaError_t px_launch_gates_forward(const px_gates_forward_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_gates_forward(const px_gates_forward_args *args, px_stream stream)
 {
     if (args->n < 0 || args->width <= 0) return cudaErrorInvalidValue;
     if (args->n == 0) return cudaSuccess;
@@ -205,7 +207,7 @@ extern "C" cudaError_t px_launch_gates_forward(const px_gates_forward_args *args
     }
 }
 
-extern "C" cudaError_t px_launch_gates_backward(const px_gates_backward_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_gates_backward(const px_gates_backward_args *args, px_stream stream)
 {
     if (args->n < 0 || args->width <= 0) return cudaErrorInvalidValue;
     if (args->n == 0) return cudaSuccess;

@@ -54,7 +54,7 @@ bool is_whole(const px_persistent_gates_args &a, bool backward)
     return a.d_output && (a.dz_hh || !lone) && (a.dz_bf16 || a.operand != PX_BF16);
 }
 
-cudaError_t launch(const px_persistent_gates_args &a, bool backward, cudaStream_t stream)
+cudaError_t launch(const px_persistent_gates_args &a, bool backward, px_stream stream)
 {
     if (a.n < 0 || a.T < 0 || a.width <= 0 || !fit_of_cell(a.operand, a.cell, a.width).width || !is_whole(a, backward))
         return cudaErrorInvalidValue;
@@ -71,12 +71,12 @@ extern "C" px_persistent_fit px_persistent_gates_fit_of(px_precision operand, px
     return fit_of_cell(operand, cell, width);
 }
 
-extern "C" cudaError_t px_launch_gates_persistent_forward(const px_persistent_gates_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_gates_persistent_forward(const px_persistent_gates_args *args, px_stream stream)
 {
     return launch(*args, false, stream);
 }
 
-extern "C" cudaError_t px_launch_gates_persistent_backward(const px_persistent_gates_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_gates_persistent_backward(const px_persistent_gates_args *args, px_stream stream)
 {
     return launch(*args, true, stream);
 }

@@ -6,7 +6,7 @@ namespace
 {
 
 template <px_cell CELL, bool BACKWARD> struct launch_bf16 {
-    static cudaError_t of(const px_persistent_gates_args &a, cudaStream_t stream)
+    static cudaError_t of(const px_persistent_gates_args &a, px_stream stream)
     {
         constexpr int GATES = px_cell_type<CELL>::gates;
 #define PLAN(WIDTH, BLOCKS, M, K, KEPT)                                                                                \
@@ -21,7 +21,7 @@ template <px_cell CELL, bool BACKWARD> struct launch_bf16 {
 
 } // namespace
 
-cudaError_t persistent_gates_bf16(const px_persistent_gates_args &a, bool backward, cudaStream_t stream)
+cudaError_t persistent_gates_bf16(const px_persistent_gates_args &a, bool backward, px_stream stream)
 {
     return persistent_gates_switch<launch_bf16>(a, backward, stream);
 }

@@ -6,7 +6,7 @@ namespace
 {
 
 template <int WIDTH, int BLOCKS, int LANES, int QUADS, int KEPT, int REST, int STREAMS, px_cell CELL, bool BACKWARD>
-cudaError_t launch(const px_persistent_gates_args &a, cudaStream_t stream)
+cudaError_t launch(const px_persistent_gates_args &a, px_stream stream)
 {
     /* One stream at a time where a cluster has one or two, else two: four would need more registers than an LSTM
      * leaves. A row's sums have the same order in both. */
@@ -18,7 +18,7 @@ cudaError_t launch(const px_persistent_gates_args &a, cudaStream_t stream)
 }
 
 template <px_cell CELL, bool BACKWARD> struct launch_fp32 {
-    static cudaError_t of(const px_persistent_gates_args &a, cudaStream_t stream)
+    static cudaError_t of(const px_persistent_gates_args &a, px_stream stream)
     {
 #define PLAN(WIDTH, BLOCKS, LANES, QUADS, KEPT, REST, STREAMS)                                                         \
     if (a.width <= WIDTH) return launch<WIDTH, BLOCKS, LANES, QUADS, KEPT, REST, STREAMS, CELL, BACKWARD>(a, stream);
@@ -30,7 +30,7 @@ template <px_cell CELL, bool BACKWARD> struct launch_fp32 {
 
 } // namespace
 
-cudaError_t persistent_gates_fp32(const px_persistent_gates_args &a, bool backward, cudaStream_t stream)
+cudaError_t persistent_gates_fp32(const px_persistent_gates_args &a, bool backward, px_stream stream)
 {
     return persistent_gates_switch<launch_fp32>(a, backward, stream);
 }

@@ -9,13 +9,14 @@
 #include "persistent_step.h"
 
 /* width is one of their list's (persistent_plan.h), cudaErrorInvalidValue else. */
-cudaError_t grid_fp32(const px_grid_args &g, int width, bool backward, cudaStream_t stream);
-cudaError_t grid_tf32(const px_grid_args &g, int width, bool backward, cudaStream_t stream);
-cudaError_t grid_bf16(const px_grid_args &g, int width, bool backward, cudaStream_t stream);
+cudaError_t grid_fp32(const px_grid_args &g, int width, bool backward, px_stream stream);
+cudaError_t grid_tf32(const px_grid_args &g, int width, bool backward, px_stream stream);
+cudaError_t grid_bf16(const px_grid_args &g, int width, bool backward, px_stream stream);
 
 template <class P, template <class, bool> class PRODUCT, bool BACKWARD>
 __global__ void __launch_bounds__(P::THREADS, 1) recurrence_grid_kernel(const grid_window w)
 {
+    wait_for_stream();
     constexpr px_stall_kind STALL = BACKWARD ? PX_STALL_GRID_BACKWARD : PX_STALL_GRID_FORWARD;
     const int group = static_cast<int>(blockIdx.x) / P::BLOCKS;
     PX_DYN_SHARED(unsigned char, shared);
@@ -37,7 +38,7 @@ template <class P> static inline int grid_streams(const px_persistent_args &a)
 }
 
 template <class P, template <class, bool> class PRODUCT, bool BACKWARD>
-static cudaError_t grid_launch(const px_grid_args &g, cudaStream_t stream)
+static cudaError_t grid_launch(const px_grid_args &g, px_stream stream)
 {
     static_assert(P::BYTES <= 64 * 1024, "what a block may have everywhere");
     const px_persistent_args &a = g.window;

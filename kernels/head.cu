@@ -49,6 +49,7 @@ __device__ __forceinline__ void sum_columns(const px_head_sum_args &a, float4 (*
 /* Block 0 adds up the losses, the others the gradient of the bias. */
 __global__ void __launch_bounds__(1024, 1) head_sum_kernel(const px_head_sum_args a)
 {
+    wait_for_stream();
     PX_SHARED(double, scratch, [PX_WARP]);
     PX_SHARED(long long, counts, [PX_WARP]);
     PX_SHARED(float4, parts, [SUM_LANES][SUM_QUADS]);
@@ -62,6 +63,7 @@ template <bool ALIGNED>
 __global__ void __launch_bounds__(512)
     head_softmax_kernel(float *probabilities, const float *logits, const float *bias, int V, size_t ld)
 {
+    wait_for_stream();
     PX_SHARED(float, scratch, [PX_WARP]);
     const float *in = logits + static_cast<size_t>(blockIdx.x) * ld;
     float *out = probabilities + static_cast<size_t>(blockIdx.x) * static_cast<size_t>(V);
@@ -75,7 +77,7 @@ __global__ void __launch_bounds__(512)
 
 } // namespace
 
-extern "C" cudaError_t px_launch_head_sum(const px_head_sum_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_head_sum(const px_head_sum_args *args, px_stream stream)
 {
     const px_head_sum_args &a = *args;
     if (a.rows == 0) return cudaSuccess;
@@ -87,7 +89,7 @@ extern "C" cudaError_t px_launch_head_sum(const px_head_sum_args *args, cudaStre
 }
 
 extern "C" cudaError_t px_launch_head_softmax(float *probabilities, const float *logits, const float *bias, size_t rows,
-                                              int32_t V, size_t ld, cudaStream_t stream)
+                                              int32_t V, size_t ld, px_stream stream)
 {
     if (V <= 0 || ld < static_cast<size_t>(V) || rows > 0x7fffffffu) return cudaErrorInvalidValue;
     if (rows == 0) return cudaSuccess;

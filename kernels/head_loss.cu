@@ -76,6 +76,7 @@ template <class ELEMENT, int K> __device__ __forceinline__ void warp_row(const p
 template <class ELEMENT, int K>
 __global__ void __launch_bounds__(WARPS *PX_WARP) head_loss_warp_kernel(const px_head_args a)
 {
+    wait_for_stream();
     PX_SHARED(float, sums, [WARPS][K * PX_WARP]);
     const int lane = static_cast<int>(threadIdx.x % PX_WARP), warp = static_cast<int>(threadIdx.x / PX_WARP);
     const segment s = segment_of(a);
@@ -168,6 +169,7 @@ template <class ELEMENT, int THREADS, int Q, bool ALIGNED> struct block_row {
 template <class ELEMENT, int THREADS, int Q, bool ALIGNED>
 __global__ void __launch_bounds__(THREADS, THREADS < 1024 ? 2 : 1) head_loss_block_kernel(const px_head_args a)
 {
+    wait_for_stream();
     using columns = block_row<ELEMENT, THREADS, Q, ALIGNED>;
     PX_SHARED(row_exchange, parts, [1]);
     const unsigned lane = threadIdx.x % PX_WARP, warp = threadIdx.x / PX_WARP;
@@ -211,6 +213,7 @@ __global__ void __launch_bounds__(THREADS, THREADS < 1024 ? 2 : 1) head_loss_blo
 template <class ELEMENT, bool ALIGNED>
 __global__ void __launch_bounds__(512) head_loss_only_kernel(const px_head_args a)
 {
+    wait_for_stream();
     PX_SHARED(float, scratch, [PX_WARP]);
     const size_t row = blockIdx.x;
     const ELEMENT *logits = static_cast<const ELEMENT *>(a.logits) + row * a.ld;
@@ -251,6 +254,7 @@ __device__ __forceinline__ void wide_gradient(const px_head_args &a, ELEMENT *lo
 template <class ELEMENT, bool ALIGNED>
 __global__ void __launch_bounds__(WIDE_THREADS) head_loss_wide_kernel(const px_head_args a, int in_shared)
 {
+    wait_for_stream();
     PX_DYN_SHARED(float, own);
     PX_SHARED(float, scratch, [PX_WARP]);
     const int ld = static_cast<int>(a.ld);
@@ -281,7 +285,7 @@ __global__ void __launch_bounds__(WIDE_THREADS) head_loss_wide_kernel(const px_h
 
 unsigned segments_of(const px_head_args &a) { return static_cast<unsigned>(px_head_segments(a.rows)); }
 
-template <class ELEMENT> cudaError_t launch_warp(const px_head_args &a, cudaStream_t stream)
+template <class ELEMENT> cudaError_t launch_warp(const px_head_args &a, px_stream stream)
 {
     /* no barrier but the last, so small blocks only help to fill the device with few rows */
     const unsigned blocks = segments_of(a), threads = WARPS * PX_WARP;
@@ -291,7 +295,7 @@ template <class ELEMENT> cudaError_t launch_warp(const px_head_args &a, cudaStre
     return PX_LAUNCH((head_loss_warp_kernel<ELEMENT, 16>), blocks, threads, 0, stream, a);
 }
 
-template <class ELEMENT, bool ALIGNED> cudaError_t launch_wide(const px_head_args &a, cudaStream_t stream)
+template <class ELEMENT, bool ALIGNED> cudaError_t launch_wide(const px_head_args &a, px_stream stream)
 {
     const size_t STATIC_BYTES = 1024, PLAIN_BYTES = 48 * 1024; /* left for static arrays; what every device gives */
     const size_t bytes = a.ld * sizeof(float), most = a.shared_bytes > PLAIN_BYTES ? a.shared_bytes : PLAIN_BYTES;
@@ -302,7 +306,7 @@ template <class ELEMENT, bool ALIGNED> cudaError_t launch_wide(const px_head_arg
                      stream, a, in_shared);
 }
 
-template <class ELEMENT, bool ALIGNED> cudaError_t launch_block(const px_head_args &a, cudaStream_t stream)
+template <class ELEMENT, bool ALIGNED> cudaError_t launch_block(const px_head_args &a, px_stream stream)
 {
     /* few quads a thread: what a row and its sums take in registers leaves room for two blocks on a multiprocessor, one
      * of which computes while the other reads */
@@ -317,7 +321,7 @@ template <class ELEMENT, bool ALIGNED> cudaError_t launch_block(const px_head_ar
     return launch_wide<ELEMENT, ALIGNED>(a, stream);
 }
 
-template <class ELEMENT> cudaError_t launch_loss(const px_head_args &a, cudaStream_t stream)
+template <class ELEMENT> cudaError_t launch_loss(const px_head_args &a, px_stream stream)
 {
     if (a.ld <= 512) return launch_warp<ELEMENT>(a, stream);
     const bool aligned = px_aligned(a.logits, sizeof(ELEMENT), a.ld) && px_aligned(a.bias, sizeof(float), 4) &&
@@ -327,7 +331,7 @@ template <class ELEMENT> cudaError_t launch_loss(const px_head_args &a, cudaStre
 
 } // namespace
 
-extern "C" cudaError_t px_launch_head_loss(const px_head_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_head_loss(const px_head_args *args, px_stream stream)
 {
     const px_head_args &a = *args;
     if (a.V <= 0 || a.ld < static_cast<size_t>(a.V) || a.ld > 0x7fffffffu || a.rows > 0x7fffffffu ||

@@ -26,6 +26,7 @@
 #include "optimizer.h"
 #include "parameters.h"
 #include "precision.h"
+#include "stream.h"
 #include "rate_scaling.h"
 
 #ifdef __CUDACC__
@@ -134,7 +135,7 @@ typedef struct px_state_copies {
     size_t count;
 } px_state_copies;
 /* Alone, where no other launch takes them. */
-cudaError_t px_launch_recurrence_states(const px_state_copies *states, cudaStream_t stream);
+cudaError_t px_launch_recurrence_states(const px_state_copies *states, px_stream stream);
 
 /* ---- embed ------------------------------------------------------------------------------------------------------- */
 
@@ -154,7 +155,7 @@ typedef struct px_embed_args {
     int32_t T, n, width, one_hot, vocab;
     px_state_copies states; /* taken along */
 } px_embed_args;
-cudaError_t px_launch_embed_forward(const px_embed_args *args, cudaStream_t stream);
+cudaError_t px_launch_embed_forward(const px_embed_args *args, px_stream stream);
 
 /* Gradient of the table: dtable[token] += the row's mask * sum over the token's rows of dx[row] * mask.
  * dx [rows,width]; dtable [V,width].
@@ -175,7 +176,7 @@ static inline size_t px_embed_partial_floats(size_t rows, size_t width)
 {
     return 2 * ((rows + PX_EMBED_CHUNK - 1) / PX_EMBED_CHUNK) * width;
 }
-cudaError_t px_launch_embed_backward(const px_embed_backward_args *args, cudaStream_t stream);
+cudaError_t px_launch_embed_backward(const px_embed_backward_args *args, px_stream stream);
 
 /* ---- recurrence -------------------------------------------------------------------------------------------------- */
 
@@ -195,7 +196,7 @@ typedef struct px_step_forward_args {
     px_cell cell;
     int32_t n, width, t;
 } px_step_forward_args;
-cudaError_t px_launch_recurrence_forward(const px_step_forward_args *args, cudaStream_t stream);
+cudaError_t px_launch_recurrence_forward(const px_step_forward_args *args, px_stream stream);
 
 /* One step back: dz = (d_output * mask + keep * recurrent) * act'(h), keep = 0 where reset_next, else 1.
  * d_output [n,width] or NULL (zero): the gradient that comes down from above, at step t, before the mask of step t is
@@ -212,28 +213,24 @@ typedef struct px_step_backward_args {
     px_cell cell;
     int32_t n, width, t;
 } px_step_backward_args;
-cudaError_t px_launch_recurrence_backward(const px_step_backward_args *args, cudaStream_t stream);
+cudaError_t px_launch_recurrence_backward(const px_step_backward_args *args, px_stream stream);
 
 /* The same steps with their product in the same kernel (recurrence_fused.cu); step.recurrent is NULL. operand: type of
- * h_before, dz_after and w_hh [width out, width in]; sums are fp32, in an order that depends on width alone. overlap =
- * 1: the kernel may begin while the one before it in the stream ends (compute capability 9.0), which must itself be one
- * of these. Forward: h_before [n,width], the operand H_{t-1}. Backward: dz_after [n,width], the operand dZ_{t+1}, NULL
- * at the last step. */
+ * h_before, dz_after and w_hh [width out, width in]; sums are fp32, in an order that depends on width alone. Forward:
+ * h_before [n,width], the operand H_{t-1}. Backward: dz_after [n,width], the operand dZ_{t+1}, NULL at the last step. */
 typedef struct px_fused_forward_args {
     px_step_forward_args step;
     const void *h_before, *w_hh;
     px_element operand;
-    int32_t overlap;
 } px_fused_forward_args;
-cudaError_t px_launch_recurrence_fused_forward(const px_fused_forward_args *args, cudaStream_t stream);
+cudaError_t px_launch_recurrence_fused_forward(const px_fused_forward_args *args, px_stream stream);
 
 typedef struct px_fused_backward_args {
     px_step_backward_args step;
     const void *dz_after, *w_hh;
     px_element operand;
-    int32_t overlap;
 } px_fused_backward_args;
-cudaError_t px_launch_recurrence_fused_backward(const px_fused_backward_args *args, cudaStream_t stream);
+cudaError_t px_launch_recurrence_fused_backward(const px_fused_backward_args *args, px_stream stream);
 
 /* All steps of a layer's window in one launch, W_hh on chip meanwhile (recurrence_persistent.cu). Compute
  * capability 9.0. No dropout of what goes up: px_launch_recurrence_dropout does that, after the one and before the
@@ -262,8 +259,8 @@ typedef struct px_persistent_args {
     px_cell cell;
     int32_t T, n, width, multiprocessors;
 } px_persistent_args;
-cudaError_t px_launch_recurrence_persistent_forward(const px_persistent_args *args, cudaStream_t stream);
-cudaError_t px_launch_recurrence_persistent_backward(const px_persistent_args *args, cudaStream_t stream);
+cudaError_t px_launch_recurrence_persistent_forward(const px_persistent_args *args, px_stream stream);
+cudaError_t px_launch_recurrence_persistent_backward(const px_persistent_args *args, px_stream stream);
 
 /* The width that a layer of `width` units is padded to, the blocks of its clusters, and the shared memory of one of
  * them; zeros: it is too wide for the chip. */
@@ -275,8 +272,8 @@ px_persistent_fit px_persistent_fit_of(px_precision operand, int32_t width);
 /* The same with up to 32 streams of a cluster, in bf16 or tf32 (recurrence_wide.cu): compute capability 9.0 alone, by
  * code for sm_90a, which px_wide_is_built says is there. A row's bits depend on its own data, width and operand alone;
  * they are not those of the variant "persistent". */
-cudaError_t px_launch_recurrence_wide_forward(const px_persistent_args *args, cudaStream_t stream);
-cudaError_t px_launch_recurrence_wide_backward(const px_persistent_args *args, cudaStream_t stream);
+cudaError_t px_launch_recurrence_wide_forward(const px_persistent_args *args, px_stream stream);
+cudaError_t px_launch_recurrence_wide_backward(const px_persistent_args *args, px_stream stream);
 px_persistent_fit px_wide_fit_of(px_precision operand, int32_t width);
 int px_wide_is_built(void);
 
@@ -288,8 +285,8 @@ typedef struct px_grid_args {
     px_persistent_args window;
     void *workspace;
 } px_grid_args;
-cudaError_t px_launch_recurrence_grid_forward(const px_grid_args *args, cudaStream_t stream);
-cudaError_t px_launch_recurrence_grid_backward(const px_grid_args *args, cudaStream_t stream);
+cudaError_t px_launch_recurrence_grid_forward(const px_grid_args *args, px_stream stream);
+cudaError_t px_launch_recurrence_grid_backward(const px_grid_args *args, px_stream stream);
 /* As px_persistent_fit_of; blocks: how many multiprocessors it needs at least. */
 px_persistent_fit px_grid_fit_of(px_precision operand, int32_t width);
 static inline size_t px_grid_counter_words(int32_t n) { return ((size_t)n + 3) / 4 * 4; }
@@ -316,7 +313,7 @@ typedef struct px_gates_forward_args {
     px_cell cell;
     int32_t n, width, t;
 } px_gates_forward_args;
-cudaError_t px_launch_gates_forward(const px_gates_forward_args *args, cudaStream_t stream);
+cudaError_t px_launch_gates_forward(const px_gates_forward_args *args, px_stream stream);
 
 /* One step back. d_output: the gradient that comes down from above, before the mask of step t. recurrent, NULL at the
  * last step: the next step's gradient of its H_{t-1} W_hh times W_hh (beta = 0); it and `returned` count as zero in
@@ -334,7 +331,7 @@ typedef struct px_gates_backward_args {
     px_cell cell;
     int32_t n, width, t;
 } px_gates_backward_args;
-cudaError_t px_launch_gates_backward(const px_gates_backward_args *args, cudaStream_t stream);
+cudaError_t px_launch_gates_backward(const px_gates_backward_args *args, px_stream stream);
 
 /* All steps of such a layer's window in one launch, as px_persistent_args: what stands there holds here. "wide" is
  * [T,n, G width], gate by gate in every row.
@@ -360,8 +357,8 @@ typedef struct px_persistent_gates_args {
     px_cell cell;
     int32_t T, n, width, multiprocessors;
 } px_persistent_gates_args;
-cudaError_t px_launch_gates_persistent_forward(const px_persistent_gates_args *args, cudaStream_t stream);
-cudaError_t px_launch_gates_persistent_backward(const px_persistent_gates_args *args, cudaStream_t stream);
+cudaError_t px_launch_gates_persistent_forward(const px_persistent_gates_args *args, px_stream stream);
+cudaError_t px_launch_gates_persistent_backward(const px_persistent_gates_args *args, px_stream stream);
 /* As px_persistent_fit_of; shared_bytes is the larger of both directions. */
 px_persistent_fit px_persistent_gates_fit_of(px_precision operand, px_cell cell, int32_t width);
 
@@ -369,7 +366,7 @@ px_persistent_fit px_persistent_gates_fit_of(px_precision operand, px_cell cell,
  * mask; out may be in. Also the backward of itself. */
 cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_bf16, const float *in, const px_dropout *dropout,
                                          const px_window_scalars *window, int32_t first, int32_t T, int32_t n,
-                                         int32_t width, cudaStream_t stream);
+                                         int32_t width, px_stream stream);
 
 /* Gradients of the penalties on the top layer's outputs (docs/DESIGN.md), for a whole window before its steps go back.
  * d_output [T*n,width], in place: the gradient of what goes up becomes that of H, mask and penalties included, so that
@@ -385,14 +382,14 @@ typedef struct px_penalties_args {
     double activation, temporal;
     int32_t T, n, width;
 } px_penalties_args;
-cudaError_t px_launch_penalties(const px_penalties_args *args, cudaStream_t stream);
+cudaError_t px_launch_penalties(const px_penalties_args *args, px_stream stream);
 
 /* Weight dropout of W_hh, total = G h^2, index = out * h + in as it lies in memory, element = window.step * total +
  * index: out = in * mask, or out += in * mask where accumulate (dW_hh += dW^ * mask). out may be in; out and/or
  * out_bf16 [total]. */
 cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *out_bf16, const float *in,
                                                 const px_dropout *dropout, const px_window_scalars *window,
-                                                size_t total, int32_t accumulate, cudaStream_t stream);
+                                                size_t total, int32_t accumulate, px_stream stream);
 
 /* What follows a layer's steps back. Bias gradients, of `sums` sets of columns: out[j] += (accumulate) or = the sum over
  * rows of in[row][j]; in [rows,cols]; partial: scratch of px_column_sum_partial_floats(rows, cols) floats each. Order:
@@ -419,7 +416,7 @@ typedef struct px_layer_end_args {
     int32_t sums, accumulate, width;
     px_state_copies states;
 } px_layer_end_args;
-cudaError_t px_launch_recurrence_end(const px_layer_end_args *args, cudaStream_t stream);
+cudaError_t px_launch_recurrence_end(const px_layer_end_args *args, px_stream stream);
 
 /* ---- head -------------------------------------------------------------------------------------------------------- */
 
@@ -451,7 +448,7 @@ static inline size_t px_head_segments(size_t rows)
 {
     return rows ? (rows + px_head_segment_rows(rows) - 1) / px_head_segment_rows(rows) : 0;
 }
-cudaError_t px_launch_head_loss(const px_head_args *args, cudaStream_t stream);
+cudaError_t px_launch_head_loss(const px_head_args *args, px_stream stream);
 
 /* What comes of a chunk's rows. metrics.loss_sum += sum of nll [rows], metrics.tokens += scored rows; step_loss += the
  * sum too where training. In double. poison, where not NULL and training: becomes NaN where the sum is not finite, so
@@ -467,20 +464,20 @@ typedef struct px_head_sum_args {
     size_t rows, segments, ld;
     int32_t training, accumulate;
 } px_head_sum_args;
-cudaError_t px_launch_head_sum(const px_head_sum_args *args, cudaStream_t stream);
+cudaError_t px_launch_head_sum(const px_head_sum_args *args, px_stream stream);
 
 /* probabilities [rows,V] = softmax(logits + bias); logits [rows,V] fp32, row stride ld; may be the same buffer if ld =
  * V. */
 cudaError_t px_launch_head_softmax(float *probabilities, const float *logits, const float *bias, size_t rows, int32_t V,
-                                   size_t ld, cudaStream_t stream);
+                                   size_t ld, px_stream stream);
 
 /* Of an adaptive output layer (output_layer.h), whose softmax over the head and inside each cluster are the two above:
  * rows of a window into a cluster and back. order [rows]: distinct rows of in (gather), of out (scatter).
  * gather: out[r] = in[order[r]]; element: type of both. scatter: out[order[r]] += in[r]. Rows are `width` long. */
 cudaError_t px_launch_adaptive_gather(void *out, const void *in, const int32_t *order, px_element element, size_t rows,
-                                      int32_t width, cudaStream_t stream);
+                                      int32_t width, px_stream stream);
 cudaError_t px_launch_adaptive_scatter(float *out, const float *in, const int32_t *order, size_t rows, int32_t width,
-                                       cudaStream_t stream);
+                                       px_stream stream);
 
 /* p[row][first + j] = part[row][j] share[row], j < count. p [rows,V]; part has row stride part_ld; share NULL: 1, else
  * one number for each row, at share[row * share_ld]. */
@@ -490,7 +487,7 @@ typedef struct px_adaptive_probabilities_args {
     size_t rows;
     int32_t V, first, count, part_ld, share_ld;
 } px_adaptive_probabilities_args;
-cudaError_t px_launch_adaptive_probabilities(const px_adaptive_probabilities_args *args, cudaStream_t stream);
+cudaError_t px_launch_adaptive_probabilities(const px_adaptive_probabilities_args *args, px_stream stream);
 
 /* ---- draw -------------------------------------------------------------------------------------------------------- */
 
@@ -506,7 +503,7 @@ typedef struct px_draw_args {
     int32_t rows, V, first_stream, step;
     px_state_copies states; /* taken along */
 } px_draw_args;
-cudaError_t px_launch_draw(const px_draw_args *args, cudaStream_t stream);
+cudaError_t px_launch_draw(const px_draw_args *args, px_stream stream);
 
 /* ---- update ------------------------------------------------------------------------------------------------------ */
 
@@ -528,7 +525,7 @@ typedef struct px_norm_args {
     size_t count;
     double clip;
 } px_norm_args;
-cudaError_t px_launch_update_norm(const px_norm_args *args, cudaStream_t stream);
+cudaError_t px_launch_update_norm(const px_norm_args *args, px_stream stream);
 
 /* The optimiser's step (optimizer_step.h) over the flat buffers, each [count], at the rate lr * the span's factor, from
  * g = clip_factor * gradients: g += decay w, or where decay is decoupled w -= lr decay w before it. Then average +=
@@ -545,14 +542,14 @@ typedef struct px_update_args {
     px_rate_spans rates;         /* of the buffers; spans begin at multiples of 4 floats */
     size_t kept_begin, kept_end; /* multiples of 4 */
 } px_update_args;
-cudaError_t px_launch_update_apply(const px_update_args *args, cudaStream_t stream);
+cudaError_t px_launch_update_apply(const px_update_args *args, px_stream stream);
 
 /* ---- layout ------------------------------------------------------------------------------------------------------ */
 
 /* out [count] = bf16(in), rounded to nearest even. */
-cudaError_t px_launch_layout_bf16(px_bf16 *out, const float *in, size_t count, cudaStream_t stream);
+cudaError_t px_launch_layout_bf16(px_bf16 *out, const float *in, size_t count, px_stream stream);
 /* out [cols,rows] = transpose of in [rows,cols]; not overlapping. For reading and writing a one-hot W_xh. */
-cudaError_t px_launch_layout_transpose(float *out, const float *in, int32_t rows, int32_t cols, cudaStream_t stream);
+cudaError_t px_launch_layout_transpose(float *out, const float *in, int32_t rows, int32_t cols, px_stream stream);
 
 #ifdef __cplusplus
 }

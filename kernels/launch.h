@@ -1,8 +1,8 @@
 /* How kernels are launched and get shared memory: the one macro family, so that a kernel need not know where it runs.
  *
  * With nvcc the macros are what CUDA says; with PX_SIMULATOR (tests/cuda_on_cpu) the host compiler builds the very same
- * .cu files and simulator.h runs every CUDA thread as a fiber. Rules that keep both true: kernels are launched only
- * through PX_LAUNCH and PX_LAUNCH_WITH inside extern "C" launchers, shared memory is declared only with PX_SHARED and
+ * .cu files and simulator.h runs every CUDA thread as a fiber. Rules that keep both true: every kernel begins with
+ * wait_for_stream() (device.h), kernels are launched only through PX_LAUNCH and PX_LAUNCH_WITH inside extern "C" launchers, shared memory is declared only with PX_SHARED and
  * PX_DYN_SHARED at the top of a kernel or of a function that all threads of the block call, and everything beyond plain
  * CUDA C++ comes from device.h. */
 #ifndef PX_LAUNCH_H
@@ -23,8 +23,8 @@
     extern __shared__ __align__(16) unsigned char px_dyn_shared_[];                                                    \
     type *name = reinterpret_cast<type *>(px_dyn_shared_)
 
-/* PX_LAUNCH(kernel, grid, block, shared_bytes, stream, arguments...) is the cudaError_t of this launch. Write a kernel
- * with several template arguments in parentheses. */
+/* PX_LAUNCH(kernel, grid, block, shared_bytes, stream, arguments...) is the cudaError_t of this launch into a px_stream.
+ * Write a kernel with several template arguments in parentheses. */
 #define PX_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                                      \
     px_launch_kernel(px_launch_attributes{}, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
 
@@ -63,16 +63,16 @@ static inline unsigned px_launch_list(const px_launch_attributes &wanted, cudaLa
 
 template <class... P, class... A>
 static inline cudaError_t px_launch_kernel(const px_launch_attributes &wanted, void (*kernel)(P...), dim3 grid,
-                                           dim3 block, size_t shared_bytes, cudaStream_t stream, A... arguments)
+                                           dim3 block, size_t shared_bytes, px_stream stream, A... arguments)
 {
     cudaLaunchAttribute list[3];
     cudaLaunchConfig_t config = {};
     config.attrs = list;
-    config.numAttrs = px_launch_list(wanted, list);
+    config.numAttrs = px_launch_list(px_attributes_in(stream, wanted), list);
     config.gridDim = grid;
     config.blockDim = block;
     config.dynamicSmemBytes = shared_bytes;
-    config.stream = stream;
+    config.stream = stream.stream;
     return cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...);
 }
 

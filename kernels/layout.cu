@@ -9,6 +9,7 @@ enum { TILE = 32, TILE_ROWS = 8 };
 template <bool ALIGNED>
 __global__ void __launch_bounds__(256) layout_bf16_kernel(px_bf16 *out, const float *in, size_t count)
 {
+    wait_for_stream();
     const size_t at = (static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 4;
     if (at >= count) return;
     const int left = count - at < 4 ? static_cast<int>(count - at) : 4;
@@ -20,6 +21,7 @@ __global__ void __launch_bounds__(256) layout_bf16_kernel(px_bf16 *out, const fl
 __global__ void __launch_bounds__(TILE *TILE_ROWS)
     layout_transpose_kernel(float *out, const float *in, int rows, int cols)
 {
+    wait_for_stream();
     PX_SHARED(float, tile, [TILE][TILE + 1]);
     const int x = static_cast<int>(threadIdx.x), y = static_cast<int>(threadIdx.y);
     const int row0 = static_cast<int>(blockIdx.x) * TILE, col0 = static_cast<int>(blockIdx.y) * TILE;
@@ -32,7 +34,7 @@ __global__ void __launch_bounds__(TILE *TILE_ROWS)
 
 } // namespace
 
-extern "C" cudaError_t px_launch_layout_bf16(px_bf16 *out, const float *in, size_t count, cudaStream_t stream)
+extern "C" cudaError_t px_launch_layout_bf16(px_bf16 *out, const float *in, size_t count, px_stream stream)
 {
     if (count == 0) return cudaSuccess;
     const unsigned blocks = px_ceil_div(count, 4 * 256); /* bound by memory: one quad per thread */
@@ -41,7 +43,7 @@ extern "C" cudaError_t px_launch_layout_bf16(px_bf16 *out, const float *in, size
 }
 
 extern "C" cudaError_t px_launch_layout_transpose(float *out, const float *in, int32_t rows, int32_t cols,
-                                                  cudaStream_t stream)
+                                                  px_stream stream)
 {
     if (rows <= 0 || cols <= 0) return cudaErrorInvalidValue;
     const dim3 grid(px_ceil_div(static_cast<size_t>(rows), TILE), px_ceil_div(static_cast<size_t>(cols), TILE), 1);

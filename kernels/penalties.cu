@@ -16,6 +16,7 @@ __device__ __forceinline__ bool follows(const px_penalties_args &a, size_t row)
 
 template <bool ALIGNED> __global__ void __launch_bounds__(256) penalties_kernel(const px_penalties_args a)
 {
+    wait_for_stream();
     const size_t row = row_of_thread(), rows = static_cast<size_t>(a.T) * static_cast<size_t>(a.n);
     const int column = static_cast<int>(quad_of_thread() * 4), count = a.width - column;
     if (row >= rows || count <= 0) return;
@@ -39,7 +40,7 @@ template <bool ALIGNED> __global__ void __launch_bounds__(256) penalties_kernel(
 
 } // namespace
 
-extern "C" cudaError_t px_launch_penalties(const px_penalties_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_penalties(const px_penalties_args *args, px_stream stream)
 {
     const size_t rows = static_cast<size_t>(args->T) * static_cast<size_t>(args->n),
                  width = static_cast<size_t>(args->width);

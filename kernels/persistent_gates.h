@@ -12,6 +12,7 @@ template <class P, template <class, bool> class PRODUCT, px_cell CELL, bool BACK
 __global__ void __launch_bounds__(P::THREADS, 1)
     gates_persistent_kernel(const persistent_window<px_persistent_gates_args> w)
 {
+    wait_for_stream();
 #ifdef PX_HAS_CLUSTERS
     typedef std::conditional_t<BACKWARD, persistent_gates_backward<P, CELL>, persistent_gates_forward<P, CELL>>
         steps_of;
@@ -23,7 +24,7 @@ __global__ void __launch_bounds__(P::THREADS, 1)
 }
 
 template <class P, template <class, bool> class PRODUCT, px_cell CELL, bool BACKWARD>
-static cudaError_t persistent_launch_gates(const px_persistent_gates_args &a, cudaStream_t stream)
+static cudaError_t persistent_launch_gates(const px_persistent_gates_args &a, px_stream stream)
 {
     const bool wide_bf16 = a.operand == PX_BF16;
     const void *const fp32[] = {a.z, a.u, a.state[0], a.state[1], a.d_output, wide_bf16 ? nullptr : a.dz_hh};
@@ -34,7 +35,7 @@ static cudaError_t persistent_launch_gates(const px_persistent_gates_args &a, cu
 
 /* A launch by what is known when it is called. LAUNCH<CELL, BACKWARD>::of(a, stream). */
 template <template <px_cell, bool> class LAUNCH>
-static cudaError_t persistent_gates_switch(const px_persistent_gates_args &a, bool backward, cudaStream_t stream)
+static cudaError_t persistent_gates_switch(const px_persistent_gates_args &a, bool backward, px_stream stream)
 {
     if (a.cell == PX_CELL_GRU) return PX_SWITCH(backward, BACKWARD, LAUNCH<PX_CELL_GRU, BACKWARD>::of(a, stream));
     return PX_SWITCH(backward, BACKWARD, LAUNCH<PX_CELL_LSTM, BACKWARD>::of(a, stream));

@@ -32,7 +32,7 @@ template <class P, class ARGS> static inline int persistent_streams(const ARGS &
 /* Launches it with the window's clusters. */
 template <class P, class ARGS>
 static cudaError_t persistent_launch(void (*window_kernel)(persistent_window<ARGS>), const ARGS &a, bool aligned,
-                                     cudaStream_t stream)
+                                     px_stream stream)
 {
     const persistent_window<ARGS> w = {a, persistent_streams<P>(a), aligned};
     const unsigned clusters = px_ceil_div(static_cast<size_t>(a.n), static_cast<size_t>(w.streams));

@@ -11,6 +11,7 @@ template <class P, template <class, bool> class PRODUCT, bool BACKWARD>
 __global__ void __launch_bounds__(P::THREADS, 1)
     recurrence_persistent_kernel(const persistent_window<px_persistent_args> w)
 {
+    wait_for_stream();
 #ifdef PX_HAS_CLUSTERS
     PX_DYN_SHARED(unsigned char, shared);
     const PRODUCT<P, BACKWARD> product({w.a.w_hh, w.a.width}, static_cast<int>(cluster_rank()), shared);
@@ -21,7 +22,7 @@ __global__ void __launch_bounds__(P::THREADS, 1)
 }
 
 template <class P, template <class, bool> class PRODUCT, bool BACKWARD>
-static cudaError_t persistent_launch_plain(const px_persistent_args &a, cudaStream_t stream)
+static cudaError_t persistent_launch_plain(const px_persistent_args &a, px_stream stream)
 {
     const void *const fp32[] = {a.h, a.dz}, *const bf16[] = {a.h_bf16, a.dz_bf16};
     return persistent_launch<P>(recurrence_persistent_kernel<P, PRODUCT, BACKWARD>, a,

@@ -12,6 +12,7 @@ namespace
 
 template <bool ALIGNED> __global__ void __launch_bounds__(128) recurrence_forward_kernel(const px_step_forward_args a)
 {
+    wait_for_stream();
     const size_t row = row_of_thread();
     const int column = static_cast<int>(quad_of_thread() * 4), count = a.width - column;
     if (row >= static_cast<size_t>(a.n) || count <= 0) return;
@@ -23,6 +24,7 @@ template <bool ALIGNED> __global__ void __launch_bounds__(128) recurrence_forwar
 
 template <bool ALIGNED> __global__ void __launch_bounds__(128) recurrence_backward_kernel(const px_step_backward_args a)
 {
+    wait_for_stream();
     const size_t row = row_of_thread();
     const int column = static_cast<int>(quad_of_thread() * 4), count = a.width - column;
     if (row >= static_cast<size_t>(a.n) || count <= 0) return;
@@ -36,6 +38,7 @@ __global__ void __launch_bounds__(256)
     recurrence_dropout_kernel(float *out, px_bf16 *out_bf16, const float *in, const px_dropout dropout,
                               const px_window_scalars *window, int first, int T, int n, int width)
 {
+    wait_for_stream();
     const size_t row = row_of_thread();
     const int column = static_cast<int>(quad_of_thread() * 4), count = width - column;
     if (row >= static_cast<size_t>(T) * static_cast<size_t>(n) || count <= 0) return;
@@ -54,6 +57,7 @@ __global__ void __launch_bounds__(256)
     recurrence_weight_dropout_kernel(float *out, px_bf16 *out_bf16, const float *in, const px_dropout dropout,
                                      const px_window_scalars *window, size_t total, int accumulate)
 {
+    wait_for_stream();
     const size_t at = (static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 4;
     if (at >= total) return;
     const int count = total - at < 4 ? static_cast<int>(total - at) : 4;
@@ -70,6 +74,7 @@ enum { STATE_THREADS = 256 };
 /* Out of a window that has no way back. */
 __global__ void __launch_bounds__(STATE_THREADS) recurrence_states_kernel(const px_state_copies s)
 {
+    wait_for_stream();
     copy_states(s, blockIdx.x, threadIdx.x, STATE_THREADS);
 }
 
@@ -125,6 +130,7 @@ template <class ELEMENT> __device__ __forceinline__ void clear_rows(const px_lay
 template <bool ALIGNED>
 __global__ void __launch_bounds__(END_THREADS) recurrence_end_kernel(const px_layer_end_args a, const end_grid g)
 {
+    wait_for_stream();
     PX_SHARED(float4, sums, [END_THREADS]);
     unsigned block = blockIdx.x;
     for (int k = 0; k < a.sums; k++) {
@@ -141,6 +147,7 @@ __global__ void __launch_bounds__(END_THREADS) recurrence_end_kernel(const px_la
 /* Segments in order, of the columns of all sums. */
 __global__ void __launch_bounds__(128) recurrence_column_join_kernel(const px_layer_end_args a, int segments)
 {
+    wait_for_stream();
     int j = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x), k = 0;
     if (j >= a.sum[0].cols) j -= a.sum[k++].cols;
     if (k >= a.sums || j >= a.sum[k].cols) return;
@@ -164,7 +171,7 @@ column_grid column_grid_of(size_t rows, int32_t cols)
 
 } // namespace
 
-extern "C" cudaError_t px_launch_recurrence_forward(const px_step_forward_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_recurrence_forward(const px_step_forward_args *args, px_stream stream)
 {
     if (args->n < 0 || args->width <= 0) return cudaErrorInvalidValue;
     if (args->n == 0) return cudaSuccess;
@@ -175,7 +182,7 @@ extern "C" cudaError_t px_launch_recurrence_forward(const px_step_forward_args *
                      PX_LAUNCH(recurrence_forward_kernel<ALIGNED>, g.grid, g.block, 0, stream, *args));
 }
 
-extern "C" cudaError_t px_launch_recurrence_backward(const px_step_backward_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_recurrence_backward(const px_step_backward_args *args, px_stream stream)
 {
     if (args->n < 0 || args->width <= 0) return cudaErrorInvalidValue;
     if (args->n == 0) return cudaSuccess;
@@ -188,7 +195,7 @@ extern "C" cudaError_t px_launch_recurrence_backward(const px_step_backward_args
 extern "C" cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_bf16, const float *in,
                                                     const px_dropout *dropout, const px_window_scalars *window,
                                                     int32_t first, int32_t T, int32_t n, int32_t width,
-                                                    cudaStream_t stream)
+                                                    px_stream stream)
 {
     const size_t rows = static_cast<size_t>(T) * static_cast<size_t>(n), ld = static_cast<size_t>(width);
     if (first < 0 || T < 0 || n < 0 || width <= 0 || rows > 0x7fffffffu) return cudaErrorInvalidValue;
@@ -204,7 +211,7 @@ extern "C" cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_bf1
 
 extern "C" cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *out_bf16, const float *in,
                                                            const px_dropout *dropout, const px_window_scalars *window,
-                                                           size_t total, int32_t accumulate, cudaStream_t stream)
+                                                           size_t total, int32_t accumulate, px_stream stream)
 {
     if (total == 0 || (accumulate && !out)) return cudaErrorInvalidValue;
     const unsigned blocks = px_ceil_div(total, 4 * 256); /* once per window and layer: one quad per thread is enough */
@@ -216,14 +223,14 @@ extern "C" cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *
                                *dropout, window, total, accumulate));
 }
 
-extern "C" cudaError_t px_launch_recurrence_states(const px_state_copies *states, cudaStream_t stream)
+extern "C" cudaError_t px_launch_recurrence_states(const px_state_copies *states, px_stream stream)
 {
     if (states->copies < 0 || states->copies > PX_STATE_COPIES_MAX) return cudaErrorInvalidValue;
     if (states->copies == 0 || states->count == 0) return cudaSuccess;
     return PX_LAUNCH(recurrence_states_kernel, state_blocks(*states, STATE_THREADS), STATE_THREADS, 0, stream, *states);
 }
 
-extern "C" cudaError_t px_launch_recurrence_end(const px_layer_end_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_recurrence_end(const px_layer_end_args *args, px_stream stream)
 {
     const px_layer_end_args &a = *args;
     end_grid g = {};

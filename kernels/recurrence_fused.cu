@@ -96,9 +96,9 @@ __device__ __forceinline__ float4 join_slices(float4 mine)
 template <class OPERAND, bool ALIGNED>
 __global__ void __launch_bounds__(WARPS *PX_WARP) recurrence_fused_forward_kernel(const px_fused_forward_args a)
 {
+    wait_for_stream();
     const fused_place p = place_of_thread(a.step.n, a.step.width);
     float4 sum = make_float4(0, 0, 0, 0);
-    dependency_wait();
     if (p.inside)
         sum = product_forward<OPERAND, ALIGNED>(static_cast<const OPERAND *>(a.h_before) + p.row * a.step.width,
                                                 static_cast<const OPERAND *>(a.w_hh), a.step.width, p);
@@ -109,9 +109,9 @@ __global__ void __launch_bounds__(WARPS *PX_WARP) recurrence_fused_forward_kerne
 template <class OPERAND, bool ALIGNED>
 __global__ void __launch_bounds__(WARPS *PX_WARP) recurrence_fused_backward_kernel(const px_fused_backward_args a)
 {
+    wait_for_stream();
     const fused_place p = place_of_thread(a.step.n, a.step.width);
     float4 sum = make_float4(0, 0, 0, 0);
-    dependency_wait();
     if (p.inside && a.dz_after) /* the same for the whole launch */
         sum = product_backward<OPERAND, ALIGNED>(static_cast<const OPERAND *>(a.dz_after) + p.row * a.step.width,
                                                  static_cast<const OPERAND *>(a.w_hh), a.step.width, p);
@@ -130,29 +130,25 @@ template <class OPERAND> bool operands_are_aligned(const void *x, const void *w,
            px_aligned(w, sizeof(OPERAND), static_cast<size_t>(width));
 }
 
-template <class OPERAND> cudaError_t launch_forward(const px_fused_forward_args &a, cudaStream_t stream)
+template <class OPERAND> cudaError_t launch_forward(const px_fused_forward_args &a, px_stream stream)
 {
-    px_launch_attributes attributes = {};
-    attributes.overlap = a.overlap != 0;
     const bool aligned = step_is_aligned(a.step) && operands_are_aligned<OPERAND>(a.h_before, a.w_hh, a.step.width);
     return PX_SWITCH(aligned, ALIGNED,
-                     PX_LAUNCH_WITH(attributes, (recurrence_fused_forward_kernel<OPERAND, ALIGNED>),
-                                    fused_grid(a.step.n, a.step.width), WARPS * PX_WARP, 0, stream, a));
+                     PX_LAUNCH((recurrence_fused_forward_kernel<OPERAND, ALIGNED>), fused_grid(a.step.n, a.step.width),
+                               WARPS * PX_WARP, 0, stream, a));
 }
 
-template <class OPERAND> cudaError_t launch_backward(const px_fused_backward_args &a, cudaStream_t stream)
+template <class OPERAND> cudaError_t launch_backward(const px_fused_backward_args &a, px_stream stream)
 {
-    px_launch_attributes attributes = {};
-    attributes.overlap = a.overlap != 0;
     const bool aligned = step_is_aligned(a.step) && operands_are_aligned<OPERAND>(a.dz_after, a.w_hh, a.step.width);
     return PX_SWITCH(aligned, ALIGNED,
-                     PX_LAUNCH_WITH(attributes, (recurrence_fused_backward_kernel<OPERAND, ALIGNED>),
-                                    fused_grid(a.step.n, a.step.width), WARPS * PX_WARP, 0, stream, a));
+                     PX_LAUNCH((recurrence_fused_backward_kernel<OPERAND, ALIGNED>), fused_grid(a.step.n, a.step.width),
+                               WARPS * PX_WARP, 0, stream, a));
 }
 
 } // namespace
 
-extern "C" cudaError_t px_launch_recurrence_fused_forward(const px_fused_forward_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_recurrence_fused_forward(const px_fused_forward_args *args, px_stream stream)
 {
     if (args->step.n < 0 || args->step.width <= 0 || args->step.recurrent || !args->h_before)
         return cudaErrorInvalidValue;
@@ -161,7 +157,7 @@ extern "C" cudaError_t px_launch_recurrence_fused_forward(const px_fused_forward
                                             : launch_forward<float>(*args, stream);
 }
 
-extern "C" cudaError_t px_launch_recurrence_fused_backward(const px_fused_backward_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_recurrence_fused_backward(const px_fused_backward_args *args, px_stream stream)
 {
     if (args->step.n < 0 || args->step.width <= 0 || args->step.recurrent) return cudaErrorInvalidValue;
     if (args->step.n == 0) return cudaSuccess;

@@ -27,7 +27,7 @@ px_persistent_fit fit(px_precision operand, int32_t width)
     return {0, 0, 0};
 }
 
-cudaError_t launch(const px_grid_args &g, bool backward, cudaStream_t stream)
+cudaError_t launch(const px_grid_args &g, bool backward, px_stream stream)
 {
     const px_persistent_args &a = g.window;
     const int width = fit(a.operand, a.width).width;
@@ -43,12 +43,12 @@ cudaError_t launch(const px_grid_args &g, bool backward, cudaStream_t stream)
 
 extern "C" px_persistent_fit px_grid_fit_of(px_precision operand, int32_t width) { return fit(operand, width); }
 
-extern "C" cudaError_t px_launch_recurrence_grid_forward(const px_grid_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_recurrence_grid_forward(const px_grid_args *args, px_stream stream)
 {
     return launch(*args, false, stream);
 }
 
-extern "C" cudaError_t px_launch_recurrence_grid_backward(const px_grid_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_recurrence_grid_backward(const px_grid_args *args, px_stream stream)
 {
     return launch(*args, true, stream);
 }

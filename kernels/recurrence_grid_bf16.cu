@@ -1,7 +1,7 @@
 /* Phase recurrence, variant "grid", in bf16: tensor cores. */
 #include "grid.h"
 
-cudaError_t grid_bf16(const px_grid_args &g, int width, bool backward, cudaStream_t stream)
+cudaError_t grid_bf16(const px_grid_args &g, int width, bool backward, px_stream stream)
 {
 #define PLAN(WIDTH, BLOCKS, M, K, KEPT)                                                                                \
     if (width == WIDTH)                                                                                                \

@@ -7,7 +7,7 @@ namespace
 /* One stream at a time where a group has one or two, else two: four would need more registers than capability 7.5
  * leaves. A row's sums have the same order in both. */
 template <int WIDTH, int BLOCKS, int LANES, int QUADS, int KEPT, int REST, int STREAMS, bool BACKWARD>
-cudaError_t launch(const px_grid_args &g, cudaStream_t stream)
+cudaError_t launch(const px_grid_args &g, px_stream stream)
 {
     using wide = grid_vector_plan<WIDTH, BLOCKS, LANES, QUADS, KEPT, REST, 2, STREAMS>;
     using narrow = grid_vector_plan<WIDTH, BLOCKS, LANES, QUADS, KEPT, REST, 1, 2>;
@@ -17,7 +17,7 @@ cudaError_t launch(const px_grid_args &g, cudaStream_t stream)
 
 } // namespace
 
-cudaError_t grid_fp32(const px_grid_args &g, int width, bool backward, cudaStream_t stream)
+cudaError_t grid_fp32(const px_grid_args &g, int width, bool backward, px_stream stream)
 {
 #define PLAN(WIDTH, BLOCKS, LANES, QUADS, KEPT, REST, STREAMS)                                                         \
     if (width == WIDTH)                                                                                                \

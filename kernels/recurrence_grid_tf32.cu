@@ -1,7 +1,7 @@
 /* Phase recurrence, variant "grid", in tf32: tensor cores. */
 #include "grid.h"
 
-cudaError_t grid_tf32(const px_grid_args &g, int width, bool backward, cudaStream_t stream)
+cudaError_t grid_tf32(const px_grid_args &g, int width, bool backward, px_stream stream)
 {
 #define PLAN(WIDTH, BLOCKS, M, K, KEPT)                                                                                \
     if (width == WIDTH)                                                                                                \

@@ -2,7 +2,7 @@
 #include "persistent.h"
 #include "persistent_plain.h"
 
-cudaError_t persistent_bf16(const px_persistent_args &a, int width, bool backward, cudaStream_t stream)
+cudaError_t persistent_bf16(const px_persistent_args &a, int width, bool backward, px_stream stream)
 {
 #define PLAN(WIDTH, BLOCKS, M, K, KEPT)                                                                                \
     if (width == WIDTH)                                                                                                \

@@ -7,7 +7,7 @@ namespace
 
 /* One stream at a time where a cluster has one or two, else four. A row's sums have the same order in both. */
 template <int WIDTH, int BLOCKS, int LANES, int QUADS, int KEPT, int REST, int STREAMS, bool BACKWARD>
-cudaError_t launch(const px_persistent_args &a, cudaStream_t stream)
+cudaError_t launch(const px_persistent_args &a, px_stream stream)
 {
     using wide = vector_plan<WIDTH, BLOCKS, LANES, QUADS, KEPT, REST, 4, STREAMS>;
     using narrow = vector_plan<WIDTH, BLOCKS, LANES, QUADS, KEPT, REST, 1, 2>;
@@ -17,7 +17,7 @@ cudaError_t launch(const px_persistent_args &a, cudaStream_t stream)
 
 } // namespace
 
-cudaError_t persistent_fp32(const px_persistent_args &a, int width, bool backward, cudaStream_t stream)
+cudaError_t persistent_fp32(const px_persistent_args &a, int width, bool backward, px_stream stream)
 {
 #define PLAN(WIDTH, BLOCKS, LANES, QUADS, KEPT, REST, STREAMS)                                                         \
     if (width == WIDTH)                                                                                                \

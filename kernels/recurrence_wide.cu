@@ -20,7 +20,7 @@ px_persistent_fit fit(px_precision operand, int32_t width)
     return {0, 0, 0};
 }
 
-cudaError_t launch(const px_persistent_args &a, bool backward, cudaStream_t stream)
+cudaError_t launch(const px_persistent_args &a, bool backward, px_stream stream)
 {
     const int width = fit(a.operand, a.width).width;
     if (a.n < 0 || a.T < 0 || a.width <= 0 || !width || !a.w_hh || !a.h) return cudaErrorInvalidValue;
@@ -42,12 +42,12 @@ extern "C" int px_wide_is_built(void)
 #endif
 }
 
-extern "C" cudaError_t px_launch_recurrence_wide_forward(const px_persistent_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_recurrence_wide_forward(const px_persistent_args *args, px_stream stream)
 {
     return launch(*args, false, stream);
 }
 
-extern "C" cudaError_t px_launch_recurrence_wide_backward(const px_persistent_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_recurrence_wide_backward(const px_persistent_args *args, px_stream stream)
 {
     return launch(*args, true, stream);
 }

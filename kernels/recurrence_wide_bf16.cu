@@ -1,7 +1,7 @@
 /* Phase recurrence, variant "wide", in bf16. */
 #include "wide.h"
 
-cudaError_t wide_bf16(const px_persistent_args &a, int width, bool backward, cudaStream_t stream)
+cudaError_t wide_bf16(const px_persistent_args &a, int width, bool backward, px_stream stream)
 {
 #define PLAN(WIDTH, BLOCKS)                                                                                            \
     if (width == WIDTH)                                                                                                \

@@ -1,7 +1,7 @@
 /* Phase recurrence, variant "wide", in tf32. */
 #include "wide.h"
 
-cudaError_t wide_tf32(const px_persistent_args &a, int width, bool backward, cudaStream_t stream)
+cudaError_t wide_tf32(const px_persistent_args &a, int width, bool backward, px_stream stream)
 {
 #define PLAN(WIDTH, BLOCKS)                                                                                            \
     if (width == WIDTH)                                                                                                \

@@ -43,6 +43,7 @@ __device__ __forceinline__ void decide(const px_norm_args &a, double norm)
 
 template <bool ALIGNED> __global__ void __launch_bounds__(NORM_THREADS) update_norm_kernel(const px_norm_args a)
 {
+    wait_for_stream();
     PX_SHARED(double, scratch, [PX_WARP]);
     PX_SHARED(unsigned, ended, [1]);
     double sum = squares<ALIGNED>(a, scratch);
@@ -121,6 +122,7 @@ __device__ __forceinline__ bool is_zero(float4 v)
 template <px_optimizer KIND, bool ALIGNED>
 __global__ void __launch_bounds__(256) update_apply_kernel(const px_update_args a, const constants c)
 {
+    wait_for_stream();
     constexpr bool FIRST = row<KIND>::FIRST, SECOND = row<KIND>::SECOND;
     const size_t at = (static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 4;
     if (at >= a.count) return;
@@ -167,7 +169,7 @@ __global__ void __launch_bounds__(256) update_apply_kernel(const px_update_args 
     store_quad<ALIGNED>(a.average + at, average, count);
 }
 
-template <px_optimizer KIND> cudaError_t launch_apply(const px_update_args &a, cudaStream_t stream)
+template <px_optimizer KIND> cudaError_t launch_apply(const px_update_args &a, px_stream stream)
 {
     const px_optimizer_config &o = *a.optimizer;
     const constants c = {
@@ -185,7 +187,7 @@ template <px_optimizer KIND> cudaError_t launch_apply(const px_update_args &a, c
 
 } // namespace
 
-extern "C" cudaError_t px_launch_update_norm(const px_norm_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_update_norm(const px_norm_args *args, px_stream stream)
 {
     /* at most 1,024 blocks of 256 with 8 quads and more each: few enough partial sums for one block to add */
     const unsigned blocks = static_cast<unsigned>(px_norm_partials(args->count));
@@ -193,7 +195,7 @@ extern "C" cudaError_t px_launch_update_norm(const px_norm_args *args, cudaStrea
                      PX_LAUNCH(update_norm_kernel<ALIGNED>, blocks, NORM_THREADS, 0, stream, *args));
 }
 
-extern "C" cudaError_t px_launch_update_apply(const px_update_args *args, cudaStream_t stream)
+extern "C" cudaError_t px_launch_update_apply(const px_update_args *args, px_stream stream)
 {
     if (args->count == 0) return cudaSuccess;
     switch (args->optimizer->kind) {

@@ -16,8 +16,8 @@
 #include "warpgroup.h"
 
 /* width is one of their list's (persistent_plan.h), cudaErrorInvalidValue else. */
-cudaError_t wide_tf32(const px_persistent_args &a, int width, bool backward, cudaStream_t stream);
-cudaError_t wide_bf16(const px_persistent_args &a, int width, bool backward, cudaStream_t stream);
+cudaError_t wide_tf32(const px_persistent_args &a, int width, bool backward, px_stream stream);
+cudaError_t wide_bf16(const px_persistent_args &a, int width, bool backward, px_stream stream);
 
 #ifdef PX_HAS_WARPGROUPS
 
@@ -89,6 +89,7 @@ template <class P, bool BACKWARD> struct warpgroup_product {
 template <class P, bool BACKWARD>
 __global__ void __launch_bounds__(P::THREADS, 1) recurrence_wide_kernel(const persistent_window<px_persistent_args> w)
 {
+    wait_for_stream();
 #ifdef PX_HAS_WARPGROUPS
     PX_DYN_SHARED(unsigned char, shared);
     const warpgroup_product<P, BACKWARD> product({w.a.w_hh, w.a.width}, static_cast<int>(cluster_rank()), shared);
@@ -100,7 +101,7 @@ __global__ void __launch_bounds__(P::THREADS, 1) recurrence_wide_kernel(const pe
 #endif
 }
 
-template <class P, bool BACKWARD> static cudaError_t wide_launch(const px_persistent_args &a, cudaStream_t stream)
+template <class P, bool BACKWARD> static cudaError_t wide_launch(const px_persistent_args &a, px_stream stream)
 {
     const void *const fp32[] = {a.h, a.dz}, *const bf16[] = {a.h_bf16, a.dz_bf16};
     return persistent_launch<P>(recurrence_wide_kernel<P, BACKWARD>, a,

@@ -56,6 +56,7 @@ typedef struct px_fake_counts {
     size_t objects;            /* alive now: streams, events, graphs, cuBLAS handles */
     size_t creations;          /* calls so far that fail_at counts */
     size_t graph_launches, captures, kernels;
+    size_t overlapping; /* kernels among them that may begin before the one ahead has ended */
 } px_fake_counts;
 px_fake_counts px_fake_count(void);
 

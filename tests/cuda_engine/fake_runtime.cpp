@@ -73,6 +73,7 @@ cudaError_t submit_kernel(const px_sim::launch &what, cudaStream_t stream, std::
 {
     return enqueue(stream, what.kernel, [what, body] {
         counts.kernels++;
+        if (what.attributes.overlap) counts.overlapping++;
         if (settings().lost_store) px_sim::control().lost_store = settings().lost_store;
         settings().lost_store = 0;
         return px_sim::run(what, body);
@@ -81,9 +82,33 @@ cudaError_t submit_kernel(const px_sim::launch &what, cudaStream_t stream, std::
 
 bool is_pointer_of_ours(const void *p) { return find(p) != nullptr; }
 
+/* What is in device memory while the curtain is drawn, block after block. */
+std::vector<char> &hidden = *new std::vector<char>;
+
+void curtain(bool drawn)
+{
+    size_t at = 0;
+    if (drawn) hidden.resize(used_bytes());
+    for (auto &b : blocks) {
+        if (b.second.kind != DEVICE) continue;
+        char *p = const_cast<char *>(b.first);
+        if (drawn) {
+            memcpy(&hidden[at], p, b.second.bytes);
+            memset(p, 0xff, b.second.bytes);
+        } else {
+            memcpy(p, &hidden[at], b.second.bytes);
+        }
+        at += b.second.bytes;
+    }
+}
+
 /* The simulator hands its launches to these streams from the start. */
 struct plug {
-    plug() { px_sim::set_hooks(submit_kernel, is_pointer_of_ours); }
+    plug()
+    {
+        px_sim::set_hooks(submit_kernel, is_pointer_of_ours);
+        px_sim::set_curtain(curtain);
+    }
 } plugged;
 
 cudaError_t allocate(void **p, size_t bytes, memory_kind kind)

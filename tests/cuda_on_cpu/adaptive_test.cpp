@@ -37,10 +37,12 @@ void adaptive_gather_takes_the_rows_of_its_order(void **)
         on_every_schedule([&] {
             array<int32_t> d_order(order);
             array<float> d_in(in, c.shift), out(want.size(), c.shift);
-            LAUNCHED(px_launch_adaptive_gather(out, d_in, d_order, PX_ELEMENT_FP32, c.picked, c.width, nullptr));
+            LAUNCHED(
+                px_launch_adaptive_gather(out, d_in, d_order, PX_ELEMENT_FP32, c.picked, c.width, device_stream()));
             expect_same("gathered", out.read(), want);
             array<px_bf16> low(bf16s_of(in), c.shift), out_low(want.size(), c.shift);
-            LAUNCHED(px_launch_adaptive_gather(out_low, low, d_order, PX_ELEMENT_BF16, c.picked, c.width, nullptr));
+            LAUNCHED(
+                px_launch_adaptive_gather(out_low, low, d_order, PX_ELEMENT_BF16, c.picked, c.width, device_stream()));
             expect_same("gathered in bf16", floats_of(out_low.read()), want);
             return std::vector<float>();
         });
@@ -59,7 +61,7 @@ void adaptive_scatter_adds_to_the_rows_of_its_order_alone(void **)
         on_every_schedule([&] {
             array<int32_t> d_order(order);
             array<float> d_in(in, c.shift), out(before, c.shift);
-            LAUNCHED(px_launch_adaptive_scatter(out, d_in, d_order, c.picked, c.width, nullptr));
+            LAUNCHED(px_launch_adaptive_scatter(out, d_in, d_order, c.picked, c.width, device_stream()));
             expect_same("scattered", out.read(), want);
             return std::vector<float>();
         });
@@ -88,7 +90,7 @@ void adaptive_probabilities_are_shares_times_parts(void **)
             a.p = p, a.part = d_part, a.rows = rows;
             a.share = i == 0 ? nullptr : d_head.data() + 2 + i;
             a.V = V, a.first = begins[i], a.count = counts[i], a.part_ld = part_ld[i], a.share_ld = 5;
-            LAUNCHED(px_launch_adaptive_probabilities(&a, nullptr));
+            LAUNCHED(px_launch_adaptive_probabilities(&a, device_stream()));
         }
         expect_same("probabilities", p.read(), want);
         return std::vector<float>();
@@ -99,12 +101,13 @@ void adaptive_launchers_refuse_what_they_cannot_do(void **)
 {
     px_adaptive_probabilities_args a = {};
     a.rows = 1, a.V = 10, a.first = 8, a.count = 3, a.part_ld = 3;
-    assert_int_equal(px_launch_adaptive_probabilities(&a, nullptr), cudaErrorInvalidValue);
-    assert_int_equal(px_launch_adaptive_scatter(nullptr, nullptr, nullptr, 1, 0, nullptr), cudaErrorInvalidValue);
-    assert_int_equal(px_launch_adaptive_gather(nullptr, nullptr, nullptr, PX_ELEMENT_FP32, 1, 0, nullptr),
+    assert_int_equal(px_launch_adaptive_probabilities(&a, device_stream()), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_adaptive_scatter(nullptr, nullptr, nullptr, 1, 0, device_stream()),
                      cudaErrorInvalidValue);
-    LAUNCHED(px_launch_adaptive_scatter(nullptr, nullptr, nullptr, 0, 4, nullptr)); /* an empty cluster */
-    LAUNCHED(px_launch_adaptive_gather(nullptr, nullptr, nullptr, PX_ELEMENT_BF16, 0, 4, nullptr));
+    assert_int_equal(px_launch_adaptive_gather(nullptr, nullptr, nullptr, PX_ELEMENT_FP32, 1, 0, device_stream()),
+                     cudaErrorInvalidValue);
+    LAUNCHED(px_launch_adaptive_scatter(nullptr, nullptr, nullptr, 0, 4, device_stream())); /* an empty cluster */
+    LAUNCHED(px_launch_adaptive_gather(nullptr, nullptr, nullptr, PX_ELEMENT_BF16, 0, 4, device_stream()));
 }
 
 } // namespace

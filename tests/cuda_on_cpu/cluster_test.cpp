@@ -73,7 +73,7 @@ __global__ void everybody_to_everybody_kernel(int *out, int wrong)
 cudaError_t exchange(std::vector<int> &out, mistake wrong)
 {
     return PX_LAUNCH_WITH(in_clusters(), everybody_to_everybody_kernel, static_cast<unsigned>(out.size()), THREADS,
-                          sizeof(mailbox), nullptr, out.data(), static_cast<int>(wrong));
+                          sizeof(mailbox), px_stream{}, out.data(), static_cast<int>(wrong));
 }
 
 bool is_right(const std::vector<int> &out)
@@ -144,7 +144,7 @@ void the_clusters_barrier_separates_writers_from_readers(void **)
     each_schedule([] {
         std::vector<int> counts(2 * BLOCKS), seen(2 * BLOCKS, 1);
         assert_int_equal(
-            PX_LAUNCH_WITH(in_clusters(), count_kernel, 2 * BLOCKS, 64, 0, nullptr, counts.data(), seen.data()),
+            PX_LAUNCH_WITH(in_clusters(), count_kernel, 2 * BLOCKS, 64, 0, px_stream{}, counts.data(), seen.data()),
             cudaSuccess);
         assert_true(seen == std::vector<int>(2 * BLOCKS, 1));
     });
@@ -190,7 +190,7 @@ void what_ptx_forbids_among_blocks_is_a_fault_with_words(void **)
                                             "still expects 16 bytes"};
         for (int which = 0; which < static_cast<int>(sizeof words / sizeof *words); which++)
             expect_fault(
-                PX_LAUNCH_WITH(in_clusters(), forbidden_kernel, BLOCKS, THREADS, sizeof(mailbox), nullptr, which),
+                PX_LAUNCH_WITH(in_clusters(), forbidden_kernel, BLOCKS, THREADS, sizeof(mailbox), px_stream{}, which),
                 words[which]);
     });
 }
@@ -235,8 +235,9 @@ template <bool BF16> void check_multiply()
             for (int k = 0; k < K; k++) want[i * 8 + j] += 2 * a[i * K + k] * b[j * K + k];
         }
     const std::vector<uint32_t> a_words = words_of<BF16>(a), b_words = words_of<BF16>(b);
-    assert_int_equal(PX_LAUNCH((multiply_kernel<BF16>), 1, 32, 0, nullptr, c.data(), a_words.data(), b_words.data()),
-                     cudaSuccess);
+    assert_int_equal(
+        PX_LAUNCH((multiply_kernel<BF16>), 1, 32, 0, px_stream{}, c.data(), a_words.data(), b_words.data()),
+        cudaSuccess);
     assert_true(c == want);
 }
 

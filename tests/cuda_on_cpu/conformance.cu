@@ -221,7 +221,8 @@ void check_cluster()
     must(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0));
     if (major < 9) return;
     must(cudaMallocManaged(&out, 4 * CLUSTER * sizeof *out));
-    must(PX_LAUNCH_WITH(attributes, exchange_kernel, 4 * CLUSTER, 64, 16 + 2 * CLUSTER * sizeof(uint4), nullptr, out));
+    must(PX_LAUNCH_WITH(attributes, exchange_kernel, 4 * CLUSTER, 64, 16 + 2 * CLUSTER * sizeof(uint4), px_stream{},
+                        out));
     must(cudaDeviceSynchronize());
     bool right = true;
     for (int b = 0; b < 4 * CLUSTER; b++)

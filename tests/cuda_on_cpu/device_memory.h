@@ -4,8 +4,10 @@
 #define PX_TEST_DEVICE_MEMORY_H
 
 #include <cstddef>
-#include <cuda_runtime_api.h>
+#include "stream.h"
 
+/* Where launches go; in one of the orders of device_set_schedule they overlap what is before them. */
+px_stream device_stream();
 bool device_works(const char **why); /* false: skip, for that reason */
 void *device_alloc(size_t bytes);    /* filled with 0xff: NaN, -1 */
 void device_free(void *p);

@@ -13,6 +13,8 @@ static void must(cudaError_t error, const char *what)
     std::exit(1);
 }
 
+px_stream device_stream() { return {nullptr, 0}; }
+
 bool device_works(const char **why)
 {
     int count = 0;

@@ -5,12 +5,34 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
 enum { GUARD = 0 };
 #else
 enum { GUARD = 64 };
 #endif
+
+/* What is allocated, and what is in it while the curtain is drawn. */
+struct allocation {
+    size_t bytes;
+    std::vector<unsigned char> hidden;
+};
+static std::map<void *, allocation> &allocations = *new std::map<void *, allocation>;
+
+static void curtain(bool drawn)
+{
+    for (auto &a : allocations) {
+        unsigned char *p = static_cast<unsigned char *>(a.first);
+        if (drawn) {
+            a.second.hidden.assign(p, p + a.second.bytes);
+            std::memset(p, 0xff, a.second.bytes);
+        } else {
+            std::memcpy(p, a.second.hidden.data(), a.second.bytes);
+        }
+    }
+}
 
 bool device_works(const char **) { return true; }
 
@@ -19,10 +41,16 @@ void *device_alloc(size_t bytes)
     void *p = std::malloc(bytes ? bytes : 1);
     if (!p) std::abort();
     std::memset(p, 0xff, bytes);
+    if (bytes) allocations[p] = {bytes, {}};
+    px_sim::set_curtain(curtain);
     return p;
 }
 
-void device_free(void *p) { std::free(p); }
+void device_free(void *p)
+{
+    allocations.erase(p);
+    std::free(p);
+}
 
 void device_write(void *to, const void *from, size_t bytes)
 {
@@ -43,11 +71,14 @@ size_t device_guard() { return GUARD; }
 /* The thread sanitizer sees races in any order, and takes its time: two orders are enough there. PX_SIM_SEED: another
  * seed. */
 #if defined(__SANITIZE_THREAD__)
-static const px_sim::schedule orders[] = {px_sim::FORWARD, px_sim::STICKY};
+static const px_sim::schedule orders[] = {px_sim::FORWARD, px_sim::STICKY}, overlapping = px_sim::STICKY;
 #else
 static const px_sim::schedule orders[] = {px_sim::FORWARD, px_sim::REVERSE, px_sim::DEPTH_FIRST,
-                                          px_sim::DEPTH_FIRST_REVERSE, px_sim::STICKY};
+                                          px_sim::DEPTH_FIRST_REVERSE, px_sim::STICKY},
+                              overlapping = px_sim::REVERSE;
 #endif
+
+px_stream device_stream() { return {nullptr, px_sim::control().order == overlapping}; }
 
 int device_schedules() { return static_cast<int>(sizeof orders / sizeof orders[0]); }
 

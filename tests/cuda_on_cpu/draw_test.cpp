@@ -62,7 +62,7 @@ std::vector<int32_t> kernel_draws(const std::vector<float> &p, int V, const px_d
     px_draw_args a = {probabilities, d_draw, tokens, drawn, reset, ROWS, V, STREAM, STEP, {}};
     a.states.copy[0] = {to, from, nullptr};
     a.states.copies = 1, a.states.count = state.size();
-    LAUNCHED(px_launch_draw(&a, nullptr));
+    LAUNCHED(px_launch_draw(&a, device_stream()));
     std::vector<int32_t> got = drawn.read(), next = got;
     for (int32_t &id : next) id = id < 0 ? 0 : id;
     expect_same("the next input", tokens.read(), next);

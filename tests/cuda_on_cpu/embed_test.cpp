@@ -79,7 +79,7 @@ void embed_forward_gathers_rows_and_drops_what_philox_says(void **)
                 c.V,     {}};
             a.states.copy[0] = {to, from, to_low};
             a.states.copies = 1, a.states.count = state.size();
-            LAUNCHED(px_launch_embed_forward(&a, nullptr));
+            LAUNCHED(px_launch_embed_forward(&a, device_stream()));
             expect_close("embedded", out.read(), want, 1e-7);
             expect_same("embedded, bf16", low.read(), bf16s_of(out.read()));
             expect_same("states taken along", to.read(), state);
@@ -117,7 +117,7 @@ void embed_backward_adds_each_tokens_rows_once_and_in_order(void **)
             const px_embed_backward_args a = {d_dx, d_tokens,          d_order, d_table, partial, d_window,
                                               d,    row_dropout_of(c), c.T,     c.n,     c.width, c.one_hot ? c.V : 0,
                                               c.V};
-            LAUNCHED(px_launch_embed_backward(&a, nullptr));
+            LAUNCHED(px_launch_embed_backward(&a, device_stream()));
             expect_close("dtable", d_table.read(), want, 1e-6, &size); /* sums of at most 320 floats, in chunks of 32 */
             return d_table.read();
         });
@@ -128,14 +128,14 @@ void embed_refuses_impossible_sizes_and_takes_an_empty_window(void **)
 {
     px_embed_args a = {};
     a.T = 1, a.n = 1, a.width = 0;
-    assert_int_equal(px_launch_embed_forward(&a, nullptr), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_embed_forward(&a, device_stream()), cudaErrorInvalidValue);
     a.T = 0, a.width = 4;
-    assert_int_equal(px_launch_embed_forward(&a, nullptr), cudaSuccess);
+    assert_int_equal(px_launch_embed_forward(&a, device_stream()), cudaSuccess);
     px_embed_backward_args b = {};
     b.T = -1, b.n = 1, b.width = 4;
-    assert_int_equal(px_launch_embed_backward(&b, nullptr), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_embed_backward(&b, device_stream()), cudaErrorInvalidValue);
     b.T = 0;
-    assert_int_equal(px_launch_embed_backward(&b, nullptr), cudaSuccess);
+    assert_int_equal(px_launch_embed_backward(&b, device_stream()), cudaSuccess);
 }
 
 } // namespace

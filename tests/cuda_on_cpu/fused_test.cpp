@@ -98,8 +98,7 @@ void check_forward(const fused_case &c, px_element type)
         a.step.n = c.n, a.step.width = c.width, a.step.t = STEP;
         a.h_before = o.x_place(), a.w_hh = o.w_place();
         a.operand = type;
-        a.overlap = 1;
-        LAUNCHED(px_launch_recurrence_fused_forward(&a, nullptr));
+        LAUNCHED(px_launch_recurrence_fused_forward(&a, device_stream()));
         std::vector<float> out = d_h.read();
         expect_close("h", out, h, 1e-6, &size);
         expect_close("output", d_output.read(), output, 2e-6, &size);
@@ -143,7 +142,7 @@ void check_backward(const fused_case &c, px_element type, bool last)
         a.step.n = c.n, a.step.width = c.width, a.step.t = STEP;
         a.dz_after = last ? nullptr : o.x_place(), a.w_hh = o.w_place();
         a.operand = type;
-        LAUNCHED(px_launch_recurrence_fused_backward(&a, nullptr));
+        LAUNCHED(px_launch_recurrence_fused_backward(&a, device_stream()));
         std::vector<float> out = d_dz.read();
         expect_close("dz", out, dz, 1e-6, &size);
         expect_same("dz, bf16", dz_bf16.read(), bf16s_of(out));
@@ -173,16 +172,17 @@ void fused_refuses_what_it_has_no_place_for(void **)
     px_fused_forward_args f = {};
     px_fused_backward_args b = {};
     f.step.n = b.step.n = 1;
-    assert_int_equal(px_launch_recurrence_fused_forward(&f, nullptr), cudaErrorInvalidValue); /* no width */
-    assert_int_equal(px_launch_recurrence_fused_backward(&b, nullptr), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_recurrence_fused_forward(&f, device_stream()), cudaErrorInvalidValue); /* no width */
+    assert_int_equal(px_launch_recurrence_fused_backward(&b, device_stream()), cudaErrorInvalidValue);
     f.step.width = b.step.width = 4;
-    assert_int_equal(px_launch_recurrence_fused_forward(&f, nullptr), cudaErrorInvalidValue); /* no state before */
+    assert_int_equal(px_launch_recurrence_fused_forward(&f, device_stream()),
+                     cudaErrorInvalidValue); /* no state before */
     scalar<float> product(0.0f);
     b.step.recurrent = product; /* it makes its own */
-    assert_int_equal(px_launch_recurrence_fused_backward(&b, nullptr), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_recurrence_fused_backward(&b, device_stream()), cudaErrorInvalidValue);
     b.step.recurrent = nullptr;
     b.step.n = 0;
-    assert_int_equal(px_launch_recurrence_fused_backward(&b, nullptr), cudaSuccess);
+    assert_int_equal(px_launch_recurrence_fused_backward(&b, device_stream()), cudaSuccess);
 }
 
 } // namespace

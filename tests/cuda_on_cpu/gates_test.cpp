@@ -130,7 +130,7 @@ void check_forward(const gates_case &c, px_cell kind)
         a.output = d_output, a.h_bf16 = h_bf16, a.output_bf16 = output_bf16;
         a.window = d_window, a.dropout = d, a.cell = kind;
         a.n = c.n, a.width = c.width, a.t = STEP;
-        LAUNCHED(px_launch_gates_forward(&a, nullptr));
+        LAUNCHED(px_launch_gates_forward(&a, device_stream()));
         std::vector<float> out = d_z.read();
         expect_close("z", out, z, 3e-7, &unit_size);
         if (cell->lone != PX_NO_GATE) expect_close("u", d_u.read(), u, 3e-7, &unit_size);
@@ -196,7 +196,7 @@ void check_backward(const gates_case &c, px_cell kind)
         if (cell->states > 1) a.before[1] = before1, a.now[1] = now1, a.returned[1] = returned1;
         a.window = d_window, a.dropout = d, a.cell = kind;
         a.n = c.n, a.width = c.width, a.t = STEP;
-        LAUNCHED(px_launch_gates_backward(&a, nullptr));
+        LAUNCHED(px_launch_gates_backward(&a, device_stream()));
         std::vector<float> out = d_z.read();
         expect_close("dz", out, dz, 5e-7, &size);
         expect_same("dz, bf16", low.read(), bf16s_of(out));
@@ -228,8 +228,8 @@ void gates_are_refused_for_cells_that_keep_none(void **)
     px_gates_backward_args backward = {};
     forward.n = backward.n = forward.width = backward.width = 1;
     forward.cell = backward.cell = PX_CELL_TANH;
-    assert_true(px_launch_gates_forward(&forward, nullptr) == cudaErrorInvalidValue);
-    assert_true(px_launch_gates_backward(&backward, nullptr) == cudaErrorInvalidValue);
+    assert_true(px_launch_gates_forward(&forward, device_stream()) == cudaErrorInvalidValue);
+    assert_true(px_launch_gates_backward(&backward, device_stream()) == cudaErrorInvalidValue);
 }
 
 } // namespace

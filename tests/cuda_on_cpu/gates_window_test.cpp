@@ -94,8 +94,8 @@ window_values run(const window_data &d, bool backward)
     a.reset = c.reset ? marks.data() : nullptr;
     a.operand = d.operand, a.cell = d.kind;
     a.T = c.T, a.n = c.n, a.width = c.width, a.multiprocessors = c.multiprocessors;
-    LAUNCHED(backward ? px_launch_gates_persistent_backward(&a, nullptr)
-                      : px_launch_gates_persistent_forward(&a, nullptr));
+    LAUNCHED(backward ? px_launch_gates_persistent_backward(&a, device_stream())
+                      : px_launch_gates_persistent_forward(&a, device_stream()));
     if (backward) expect_same("h, which is only read", h.read(), d.in.state[0]);
     window_values out = {z.read(), u.read(), {h.read(), s1.read()}, dz_hh.read(), {}, dz_hh_low.read()};
     out.low = backward ? dz_low.read() : h_low.read();
@@ -282,17 +282,18 @@ void gates_windows_refuse_what_they_have_no_place_for(void **)
     array<float> some(std::vector<float>(64, 0.5f));
     px_persistent_gates_args a = {};
     a.n = a.T = 1, a.width = 4, a.cell = PX_CELL_LSTM, a.w_hh = a.z = a.state[0] = some, a.bias = some;
-    assert_int_equal(px_launch_gates_persistent_forward(&a, nullptr), cudaErrorInvalidValue); /* no c */
+    assert_int_equal(px_launch_gates_persistent_forward(&a, device_stream()), cudaErrorInvalidValue); /* no c */
     a.state[1] = some;
-    assert_int_equal(px_launch_gates_persistent_backward(&a, nullptr), cudaErrorInvalidValue); /* no d_output */
+    assert_int_equal(px_launch_gates_persistent_backward(&a, device_stream()), cudaErrorInvalidValue); /* no d_output */
     a.width = 257;
-    assert_int_equal(px_launch_gates_persistent_forward(&a, nullptr), cudaErrorInvalidValue); /* too wide */
+    assert_int_equal(px_launch_gates_persistent_forward(&a, device_stream()), cudaErrorInvalidValue); /* too wide */
     a.width = 4, a.cell = PX_CELL_TANH;
-    assert_int_equal(px_launch_gates_persistent_forward(&a, nullptr), cudaErrorInvalidValue); /* keeps no gates */
+    assert_int_equal(px_launch_gates_persistent_forward(&a, device_stream()),
+                     cudaErrorInvalidValue); /* keeps no gates */
     a.cell = PX_CELL_GRU;
-    assert_int_equal(px_launch_gates_persistent_forward(&a, nullptr), cudaErrorInvalidValue); /* no u */
+    assert_int_equal(px_launch_gates_persistent_forward(&a, device_stream()), cudaErrorInvalidValue); /* no u */
     a.cell = PX_CELL_LSTM, a.n = 0;
-    assert_int_equal(px_launch_gates_persistent_forward(&a, nullptr), cudaSuccess);
+    assert_int_equal(px_launch_gates_persistent_forward(&a, device_stream()), cudaSuccess);
     assert_int_equal(px_persistent_gates_fit_of(PX_BF16, PX_CELL_LSTM, 512).blocks, 16);
     assert_int_equal(px_persistent_gates_fit_of(PX_BF16, PX_CELL_GRU, 513).width, 0);
     assert_int_equal(px_persistent_gates_fit_of(PX_FP32, PX_CELL_LSTM, 65).width, 256);

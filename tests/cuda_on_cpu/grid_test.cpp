@@ -27,8 +27,8 @@ cudaError_t launch(px_persistent_args a, bool backward)
     const array<uint32_t> workspace(
         std::vector<uint32_t>(px_grid_workspace_bytes(a.operand, a.width, a.n) / sizeof(uint32_t)));
     const px_grid_args g = {a, workspace.data()};
-    const cudaError_t error =
-        backward ? px_launch_recurrence_grid_backward(&g, nullptr) : px_launch_recurrence_grid_forward(&g, nullptr);
+    const cudaError_t error = backward ? px_launch_recurrence_grid_backward(&g, device_stream())
+                                       : px_launch_recurrence_grid_forward(&g, device_stream());
     return error == cudaSuccess ? device_wait() : error;
 }
 
@@ -120,8 +120,8 @@ void its_bits_are_those_of_persistent(void **)
             for (const bool backward : {false, true}) {
                 const window_data d({3, 3, width, 132, PX_CELL_TANH, true, 0}, p);
                 const window_result other = run_window(d, backward, [](const px_persistent_args &a, bool back) {
-                    return back ? px_launch_recurrence_persistent_backward(&a, nullptr)
-                                : px_launch_recurrence_persistent_forward(&a, nullptr);
+                    return back ? px_launch_recurrence_persistent_backward(&a, device_stream())
+                                : px_launch_recurrence_persistent_forward(&a, device_stream());
                 });
                 expect_same(names[p], run(d, backward).values, other.values);
             }
@@ -135,16 +135,16 @@ void grid_refuses_what_it_has_no_place_for(void **)
     px_grid_args g = {};
     px_persistent_args &a = g.window;
     a.n = a.T = 1, a.width = 4, a.h = h, a.bias = bias, a.w_hh = w, a.dz = dz, a.multiprocessors = 4;
-    assert_int_equal(px_launch_recurrence_grid_forward(&g, nullptr), cudaErrorInvalidValue); /* no workspace */
+    assert_int_equal(px_launch_recurrence_grid_forward(&g, device_stream()), cudaErrorInvalidValue); /* no workspace */
     g.workspace = workspace;
     a.multiprocessors = 3;
-    assert_int_equal(px_launch_recurrence_grid_forward(&g, nullptr), cudaErrorInvalidValue); /* four blocks */
+    assert_int_equal(px_launch_recurrence_grid_forward(&g, device_stream()), cudaErrorInvalidValue); /* four blocks */
     a.multiprocessors = 4, a.width = 1025;
-    assert_int_equal(px_launch_recurrence_grid_forward(&g, nullptr), cudaErrorInvalidValue); /* too wide */
+    assert_int_equal(px_launch_recurrence_grid_forward(&g, device_stream()), cudaErrorInvalidValue); /* too wide */
     a.width = 4, a.dz = nullptr;
-    assert_int_equal(px_launch_recurrence_grid_backward(&g, nullptr), cudaErrorInvalidValue); /* no dz */
+    assert_int_equal(px_launch_recurrence_grid_backward(&g, device_stream()), cudaErrorInvalidValue); /* no dz */
     a.n = 0;
-    assert_int_equal(px_launch_recurrence_grid_forward(&g, nullptr), cudaSuccess);
+    assert_int_equal(px_launch_recurrence_grid_forward(&g, device_stream()), cudaSuccess);
     assert_int_equal(px_grid_fit_of(PX_BF16, 2048).blocks, 64);
     assert_int_equal(px_grid_fit_of(PX_BF16, 2049).width, 0);
     assert_int_equal(px_grid_fit_of(PX_FP32, 1024).blocks, 32);

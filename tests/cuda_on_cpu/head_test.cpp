@@ -94,11 +94,11 @@ std::vector<float> check_bias(const head_case &c, const array<float> &partial, c
     px_head_sum_args a = {};
     a.metrics = metrics, a.nll = nll, a.targets = targets, a.d_bias = d_bias, a.partial = partial;
     a.rows = rows, a.segments = px_head_segments(rows), a.ld = ld;
-    LAUNCHED(px_launch_head_sum(&a, nullptr));
+    LAUNCHED(px_launch_head_sum(&a, device_stream()));
     const std::vector<float> got = d_bias.read();
     expect_close("d_bias", got, want.d_bias, 1e-5, &want.d_bias_size);
     a.accumulate = 1;
-    LAUNCHED(px_launch_head_sum(&a, nullptr));
+    LAUNCHED(px_launch_head_sum(&a, device_stream()));
     std::vector<float> twice = d_bias.read();
     for (size_t j = 0; j < ld; j++) assert_true(twice[j] == 2 * got[j]);
     return got;
@@ -128,7 +128,7 @@ void check_head(const head_case &c, px_element type, bool gradient)
         a.partial = gradient ? partial.data() : nullptr;
         a.rows = rows, a.ld = ld, a.V = c.V;
         a.shared_bytes = c.shared_bytes ? c.shared_bytes : device_shared_bytes();
-        LAUNCHED(px_launch_head_loss(&a, nullptr));
+        LAUNCHED(px_launch_head_loss(&a, device_stream()));
         expect_close("nll", d_nll.read(), want.nll, 2e-6, &want.nll_size);
         std::vector<float> result = d_nll.read();
         const std::vector<float> after = type == PX_ELEMENT_BF16 ? floats_of(x_low.read()) : x.read();
@@ -189,7 +189,7 @@ void head_keeps_the_extremes_exact(void **)
             a.nll = nll;
             a.window = d_window;
             a.rows = rows, a.ld = v, a.V = V, a.shared_bytes = device_shared_bytes();
-            LAUNCHED(px_launch_head_loss(&a, nullptr));
+            LAUNCHED(px_launch_head_loss(&a, device_stream()));
             const std::vector<float> got = nll.read(), d = x.read();
             const std::vector<double> want = {0, INFINITY, INFINITY, 0, NAN, NAN, 1e-6};
             expect_close("nll", got, want, 1e-5);
@@ -215,7 +215,7 @@ void head_uniform_logits_cost_the_logarithm_of_V(void **)
         a.targets = target;
         a.nll = nll;
         a.rows = 1, a.ld = v, a.V = V;
-        LAUNCHED(px_launch_head_loss(&a, nullptr)); /* no gradient: the window is not read */
+        LAUNCHED(px_launch_head_loss(&a, device_stream())); /* no gradient: the window is not read */
         expect_close("nll", nll.read(), {std::log(static_cast<double>(V))}, 3e-7);
     }
 }
@@ -225,7 +225,7 @@ void sum_losses(px_device_metrics *metrics, const float *nll, const int32_t *tar
 {
     px_head_sum_args a = {};
     a.metrics = metrics, a.nll = nll, a.targets = targets, a.rows = rows, a.training = training, a.poison = poison;
-    LAUNCHED(px_launch_head_sum(&a, nullptr));
+    LAUNCHED(px_launch_head_sum(&a, device_stream()));
 }
 
 void head_loss_sum_adds_in_double_and_counts_scored_rows(void **)
@@ -287,11 +287,11 @@ void head_softmax_gives_probabilities_that_sum_to_one(void **)
         }
         on_every_schedule([&] {
             array<float> x(logits, s.shift), b(bias), p(rows * V, s.shift);
-            LAUNCHED(px_launch_head_softmax(p, x, b, rows, s.V, ld, nullptr));
+            LAUNCHED(px_launch_head_softmax(p, x, b, rows, s.V, ld, device_stream()));
             expect_close("probabilities", p.read(), want, 2e-6);
             std::vector<float> bits = p.read();
             if (ld == V) { /* in place */
-                LAUNCHED(px_launch_head_softmax(x, x, b, rows, s.V, ld, nullptr));
+                LAUNCHED(px_launch_head_softmax(x, x, b, rows, s.V, ld, device_stream()));
                 expect_same("probabilities in place", x.read(), bits);
             }
             return bits;
@@ -305,16 +305,16 @@ void head_refuses_what_it_cannot_do(void **)
     px_head_args a = {};
     a.logits = &dummy;
     a.V = 4, a.ld = 3, a.rows = 1;
-    assert_int_equal(px_launch_head_loss(&a, nullptr), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_head_loss(&a, device_stream()), cudaErrorInvalidValue);
     a.ld = 4, a.partial = &dummy; /* sums of gradients that nobody asks for */
-    assert_int_equal(px_launch_head_loss(&a, nullptr), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_head_loss(&a, device_stream()), cudaErrorInvalidValue);
     a.partial = nullptr, a.rows = 0;
-    assert_int_equal(px_launch_head_loss(&a, nullptr), cudaSuccess);
+    assert_int_equal(px_launch_head_loss(&a, device_stream()), cudaSuccess);
     a.rows = 1, a.V = 0;
-    assert_int_equal(px_launch_head_loss(&a, nullptr), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_head_loss(&a, device_stream()), cudaErrorInvalidValue);
     px_head_sum_args b = {};
     b.rows = 1, b.ld = 5, b.d_bias = &dummy, b.partial = &dummy;
-    assert_int_equal(px_launch_head_sum(&b, nullptr), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_head_sum(&b, device_stream()), cudaErrorInvalidValue);
 }
 
 } // namespace

@@ -25,7 +25,7 @@ export root work nvcc targets
 printf '%s\n' "$root"/kernels/*.cu | xargs -P 2 -n 1 sh -c '
     name=$(basename "$0" .cu)
     "$nvcc" -std=c++17 -O3 -I "$root/kernels" -I "$root/include" -I "$root/host/base" -I "$root/host/model" $targets \
-        -Werror all-warnings -Xcompiler -Wall,-Wextra -Xptxas -v,-warn-spills -c "$0" -o "$work/$name.o" >"$work/$name.log" 2>&1 ||
+        -Werror all-warnings -Xcompiler -Wall,-Wextra -Xptxas -v -c "$0" -o "$work/$name.o" >"$work/$name.log" 2>&1 ||
         { echo "$name.cu does not build without warnings:"; grep -iE "error|warning" "$work/$name.log"; touch "$work/failed"; }'
 [ -e "$work/failed" ] && exit 1
 cat "$work"/*.log | c++filt | awk -v budget="$here/kernel_budget.txt" -v asked="$*" '
@@ -33,9 +33,10 @@ cat "$work"/*.log | c++filt | awk -v budget="$here/kernel_budget.txt" -v asked="
         while ((getline line < budget) > 0) {
             if (line ~ /^#/ || line !~ /[^ ]/) continue
             split(line, word, " ")
-            most[++rows] = word[1]
+            most[++rows] = word[1] + 0
+            spilled[rows] = word[1] ~ /\+/ ? substr(word[1], index(word[1], "+") + 1) + 0 : 0
             pattern[rows] = line
-            sub(/^ *[0-9]+ +/, "", pattern[rows])
+            sub(/^ *[0-9+]+ +/, "", pattern[rows])
         }
     }
     /Compiling entry function/ {
@@ -47,7 +48,11 @@ cat "$work"/*.log | c++filt | awk -v budget="$here/kernel_budget.txt" -v asked="
         sub(/. for .*/, "", kernel)
         seen[architecture]++
     }
-    /bytes stack frame/ && ($1 > 0 || $5 > 0 || $9 > 0) { print "SPILLS " kernel " (" architecture "): " $0; bad++ }
+    /bytes stack frame/ && ($1 > 0 || $5 > 0 || $9 > 0) {
+        for (r = 1; r <= rows && kernel !~ pattern[r]; r++);
+        if (r > rows || $1 > spilled[r]) { print "SPILLS " kernel " (" architecture "): " $0; bad++ }
+        else spills++
+    }
     /Used [0-9]+ registers/ {
         match($0, /Used [0-9]+/)
         registers = substr($0, RSTART + 5, RLENGTH - 5) + 0
@@ -69,6 +74,6 @@ cat "$work"/*.log | c++filt | awk -v budget="$here/kernel_budget.txt" -v asked="
             if (!seen["sm_" name]) { print "no kernel was compiled for sm_" name; bad++ }
         }
         if (!entries) { print "ptxas said nothing about any kernel"; bad++ }
-        print entries " kernels over " count " architectures" (bad ? "; " bad " faults" : ", no spills")
+        print entries " kernels over " count " architectures, " spills + 0 " with spills that are allowed" (bad ? "; " bad " faults" : "")
         exit bad ? 1 : 0
     }'

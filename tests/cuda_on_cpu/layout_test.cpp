@@ -18,7 +18,7 @@ void layout_bf16_rounds_to_nearest_even(void **)
         on_every_schedule([&] {
             array<float> in(values, shift);
             array<px_bf16> out(values.size(), shift);
-            LAUNCHED(px_launch_layout_bf16(out, in, values.size(), nullptr));
+            LAUNCHED(px_launch_layout_bf16(out, in, values.size(), device_stream()));
             expect_same("bf16", out.read(), want);
             return std::vector<float>();
         });
@@ -35,7 +35,7 @@ void layout_transpose_moves_every_element_to_its_place(void **)
             for (size_t j = 0; j < cols; j++) want[j * rows + i] = in[i * cols + j];
         on_every_schedule([&] {
             array<float> d_in(in), out(in.size());
-            LAUNCHED(px_launch_layout_transpose(out, d_in, s[0], s[1], nullptr));
+            LAUNCHED(px_launch_layout_transpose(out, d_in, s[0], s[1], device_stream()));
             expect_same("transpose", out.read(), want);
             return std::vector<float>();
         });

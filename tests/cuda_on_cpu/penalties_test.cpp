@@ -67,7 +67,7 @@ void penalties_add_their_gradients_below_the_mask(void **)
             scalar<px_window_scalars> d_window(w);
             const px_penalties_args a = {x,          d_h, d_targets, d_marks, d_window, d, c.activation,
                                          c.temporal, c.T, c.n,       c.width};
-            LAUNCHED(px_launch_penalties(&a, nullptr));
+            LAUNCHED(px_launch_penalties(&a, device_stream()));
             expect_close("gradient", x.read(), want, 5e-7, &size);
             expect_same("H", d_h.read(), h);
             return x.read();
@@ -79,9 +79,9 @@ void penalties_refuse_impossible_sizes_and_take_an_empty_window(void **)
 {
     px_penalties_args a = {};
     a.T = 1, a.n = 1;
-    assert_int_equal(px_launch_penalties(&a, nullptr), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_penalties(&a, device_stream()), cudaErrorInvalidValue);
     a.n = 0, a.width = 4;
-    assert_int_equal(px_launch_penalties(&a, nullptr), cudaSuccess);
+    assert_int_equal(px_launch_penalties(&a, device_stream()), cudaSuccess);
 }
 
 } // namespace

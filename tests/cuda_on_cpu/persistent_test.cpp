@@ -25,8 +25,8 @@ const window_case wide[] = {
 const window_case widest_bf16 = {1, 2, 1531, 132, PX_CELL_TANH, false, 0};
 cudaError_t launch(const px_persistent_args &a, bool backward)
 {
-    return backward ? px_launch_recurrence_persistent_backward(&a, nullptr)
-                    : px_launch_recurrence_persistent_forward(&a, nullptr);
+    return backward ? px_launch_recurrence_persistent_backward(&a, device_stream())
+                    : px_launch_recurrence_persistent_forward(&a, device_stream());
 }
 
 window_result run(const window_data &d, bool backward) { return run_window(d, backward, launch); }
@@ -143,17 +143,19 @@ void persistent_refuses_what_it_has_no_place_for(void **)
     array<float> w(d.w), bias(d.bias), h(d.h), dz(d.dz);
     px_persistent_args a = {};
     a.n = a.T = 1, a.width = 4, a.h = h, a.bias = bias;
-    assert_int_equal(px_launch_recurrence_persistent_forward(&a, nullptr), cudaErrorInvalidValue); /* no weights */
+    assert_int_equal(px_launch_recurrence_persistent_forward(&a, device_stream()),
+                     cudaErrorInvalidValue); /* no weights */
     a.w_hh = w;
-    assert_int_equal(px_launch_recurrence_persistent_backward(&a, nullptr), cudaErrorInvalidValue); /* no dz */
+    assert_int_equal(px_launch_recurrence_persistent_backward(&a, device_stream()), cudaErrorInvalidValue); /* no dz */
     a.dz = dz, a.bias = nullptr;
-    assert_int_equal(px_launch_recurrence_persistent_forward(&a, nullptr), cudaErrorInvalidValue); /* no bias */
+    assert_int_equal(px_launch_recurrence_persistent_forward(&a, device_stream()), cudaErrorInvalidValue); /* no bias */
     a.bias = bias, a.width = 1025;
-    assert_int_equal(px_launch_recurrence_persistent_forward(&a, nullptr), cudaErrorInvalidValue); /* too wide */
+    assert_int_equal(px_launch_recurrence_persistent_forward(&a, device_stream()),
+                     cudaErrorInvalidValue); /* too wide */
     a.width = 4, a.n = 0;
-    assert_int_equal(px_launch_recurrence_persistent_forward(&a, nullptr), cudaSuccess);
+    assert_int_equal(px_launch_recurrence_persistent_forward(&a, device_stream()), cudaSuccess);
     a.n = 1, a.T = 0;
-    assert_int_equal(px_launch_recurrence_persistent_backward(&a, nullptr), cudaSuccess);
+    assert_int_equal(px_launch_recurrence_persistent_backward(&a, device_stream()), cudaSuccess);
     assert_int_equal(px_persistent_fit_of(PX_FP32, 1024).blocks, 16);
     assert_int_equal(px_persistent_fit_of(PX_TF32, 1025).width, 0);
     assert_int_equal(px_persistent_fit_of(PX_BF16, 1025).width, 1536);

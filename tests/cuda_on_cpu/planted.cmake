@@ -68,6 +68,23 @@ px_planted(NAME barrier_between_slices VARIANT plain FILE recurrence_fused.cu SO
 px_planted(NAME barrier_that_some_skip VARIANT plain FILE recurrence.cu SOURCE recurrence GROUP recurrence
   OLD "sums[threadIdx.x] = sum;" NEW "if (count <= 0) return; sums[threadIdx.x] = sum;" SAYS "returned")
 
+# What comes before the wait for the stream, where the launch overlaps the one before it.
+px_planted(NAME wait_left_out VARIANT plain FILE layout.cu SOURCE layout GROUP layout
+  OLD "wait_for_stream(); PX_SHARED(float, tile, [TILE][TILE + 1]);" NEW "PX_SHARED(float, tile, [TILE][TILE + 1]);"
+  SAYS "returned without wait_for_stream")
+px_planted(NAME wait_after_reading VARIANT plain FILE draw.cu SOURCE draw GROUP draw
+  OLD "draw_kernel(const px_draw_args a) { wait_for_stream();"
+  NEW "draw_kernel(px_draw_args a) { px_draw early = *a.draw; wait_for_stream(); a.draw = &early;"
+  SAYS "tokens.*got .* want")
+px_planted(NAME wait_of_some_blocks VARIANT plain FILE embed.cu SOURCE embed GROUP embed
+  OLD "wait_for_stream(); const int rows = a.T * a.n, chunk = static_cast<int>(row_of_thread());
+    const int column = static_cast<int>(quad_of_thread() * 4), count = a.width - column;
+    if (chunk * PX_EMBED_CHUNK >= rows || count <= 0) return;"
+  NEW "const int rows = a.T * a.n, chunk = static_cast<int>(row_of_thread());
+    const int column = static_cast<int>(quad_of_thread() * 4), count = a.width - column;
+    if (chunk * PX_EMBED_CHUNK >= rows || count <= 0) return; wait_for_stream();"
+  SAYS "returned without wait_for_stream")
+
 # Warps.
 px_planted(NAME shuffle_without_all_lanes VARIANT plain FILE head_loss.cu SOURCE head_loss GROUP head
   OLD "float o[K], max = -INFINITY, o_target = 0;" NEW "if (lane >= a.V) return; float o[K], max = -INFINITY, o_target = 0;"

@@ -74,7 +74,7 @@ void recurrence_forward_step_adds_resets_activates_and_drops(void **)
                 a.dropout = d;
                 a.cell = c.cell;
                 a.n = c.n, a.width = c.width, a.t = STEP;
-                LAUNCHED(px_launch_recurrence_forward(&a, nullptr));
+                LAUNCHED(px_launch_recurrence_forward(&a, device_stream()));
                 std::vector<float> out = in_place ? d_xz.read() : d_h.read();
                 expect_close("h", out, h, 3e-7, &unit);
                 expect_close("output", d_output.read(), output, 1e-6, &unit);
@@ -91,7 +91,7 @@ void recurrence_forward_step_adds_resets_activates_and_drops(void **)
                                 a.h = d_h;
                                 a.cell = PX_CELL_RELU;
                                 a.n = c.n, a.width = c.width;
-                                LAUNCHED(px_launch_recurrence_forward(&a, nullptr));
+                                LAUNCHED(px_launch_recurrence_forward(&a, device_stream()));
                                 std::vector<float> want(count);
                                 for (size_t k = 0; k < count; k++)
                                     want[k] = xz[k] + bias[k % width] > 0 ? xz[k] + bias[k % width] : 0;
@@ -139,7 +139,7 @@ void recurrence_backward_step_masks_resets_and_multiplies_by_the_slope(void **)
                 a.dropout = d;
                 a.cell = c.cell;
                 a.n = c.n, a.width = c.width, a.t = STEP;
-                LAUNCHED(px_launch_recurrence_backward(&a, nullptr));
+                LAUNCHED(px_launch_recurrence_backward(&a, device_stream()));
                 const std::vector<float> out = in_place ? device_d_output.read() : d_dz.read();
                 expect_close("dz", out, dz, 5e-7, &size);
                 expect_same("dz, bf16", low.read(), bf16s_of(out));
@@ -168,18 +168,18 @@ void the_end_of_a_layer_clears_marked_rows_and_takes_states_along(void **)
             a.states.copy[0] = {to, from, nullptr};
             a.states.copy[1] = {other, from, state_low};
             a.states.copies = 2, a.states.count = state.size();
-            LAUNCHED(px_launch_recurrence_end(&a, nullptr));
+            LAUNCHED(px_launch_recurrence_end(&a, device_stream()));
             expect_same("rows cleared in place", d_in.read(), want);
             expect_same("a state", to.read(), state);
             expect_same("another", other.read(), state);
             expect_same("and in bf16", state_low.read(), bf16s_of(state));
             a.h_prev = low, a.element = PX_ELEMENT_BF16, a.states.copies = 0;
-            LAUNCHED(px_launch_recurrence_end(&a, nullptr));
+            LAUNCHED(px_launch_recurrence_end(&a, device_stream()));
             expect_same("bf16 rows cleared in place", low.read(), bf16s_of(want));
             array<float> alone(state.size());
             px_state_copies s = {};
             s.copy[0] = {alone, from, nullptr}, s.copies = 1, s.count = state.size();
-            LAUNCHED(px_launch_recurrence_states(&s, nullptr));
+            LAUNCHED(px_launch_recurrence_states(&s, device_stream()));
             expect_same("a state that travels alone", alone.read(), state);
             return d_in.read();
         });
@@ -203,11 +203,12 @@ void recurrence_dropout_of_a_window_is_the_mask_of_each_step(void **)
             array<px_bf16> low(count, c.shift);
             scalar<px_window_scalars> d_window(w);
             const size_t step = static_cast<size_t>(c.n) * c.width;
-            LAUNCHED(px_launch_recurrence_dropout(nullptr, low, x, &d, d_window, 0, T, c.n, c.width, nullptr));
+            LAUNCHED(px_launch_recurrence_dropout(nullptr, low, x, &d, d_window, 0, T, c.n, c.width, device_stream()));
             /* in two pieces */
-            LAUNCHED(px_launch_recurrence_dropout(x, nullptr, x, &d, d_window, 0, 1, c.n, c.width, nullptr));
+            LAUNCHED(px_launch_recurrence_dropout(x, nullptr, x, &d, d_window, 0, 1, c.n, c.width, device_stream()));
             float *rest = x.data() + step;
-            LAUNCHED(px_launch_recurrence_dropout(rest, nullptr, rest, &d, d_window, 1, T - 1, c.n, c.width, nullptr));
+            LAUNCHED(px_launch_recurrence_dropout(rest, nullptr, rest, &d, d_window, 1, T - 1, c.n, c.width,
+                                                  device_stream()));
             expect_close("dropped in place", x.read(), want, 1e-7);
             expect_same("dropped, bf16", low.read(), bf16s_of(x.read()));
             return x.read();
@@ -235,8 +236,8 @@ void recurrence_weight_dropout_masks_weights_and_accumulates_gradients(void **)
             array<float> d_in(in), out(count), sum(before);
             array<px_bf16> low(count);
             scalar<px_window_scalars> d_window(w);
-            LAUNCHED(px_launch_recurrence_weight_dropout(out, low, d_in, &d, d_window, count, 0, nullptr));
-            LAUNCHED(px_launch_recurrence_weight_dropout(sum, nullptr, d_in, &d, d_window, count, 1, nullptr));
+            LAUNCHED(px_launch_recurrence_weight_dropout(out, low, d_in, &d, d_window, count, 0, device_stream()));
+            LAUNCHED(px_launch_recurrence_weight_dropout(sum, nullptr, d_in, &d, d_window, count, 1, device_stream()));
             expect_close("masked weights", out.read(), masked, 1e-7);
             expect_same("masked weights, bf16", low.read(), bf16s_of(out.read()));
             expect_close("gradient +=", sum.read(), added, 2e-7, &size);
@@ -270,7 +271,7 @@ void column_sums_add_every_row_once_in_one_order(void **)
             a.sum[1] = {out_left, x_left, partial + px_column_sum_partial_floats(rows, cols),
                         static_cast<int32_t>(half)};
             a.sums = 2, a.rows = rows, a.accumulate = 1;
-            LAUNCHED(px_launch_recurrence_end(&a, nullptr));
+            LAUNCHED(px_launch_recurrence_end(&a, device_stream()));
             expect_close("column sums", out.read(), want, 3e-7, &size);
             std::vector<float> got = out_left.read();
             expect_same("column sums of others",
@@ -280,7 +281,7 @@ void column_sums_add_every_row_once_in_one_order(void **)
             expect_close("column sums of the left half", got, left_want, 3e-7, &size);
             array<float> written(std::vector<float>(cols, NAN)); /* without accumulate not read */
             a.sum[0].out = written, a.sums = 1, a.accumulate = 0;
-            LAUNCHED(px_launch_recurrence_end(&a, nullptr));
+            LAUNCHED(px_launch_recurrence_end(&a, device_stream()));
             std::vector<double> alone(want);
             for (size_t j = 0; j < alone.size(); j++) alone[j] -= before[j];
             expect_close("column sums, written", written.read(), alone, 3e-7, &size);
@@ -293,18 +294,18 @@ void recurrence_refuses_impossible_sizes(void **)
 {
     px_step_forward_args f = {};
     px_step_backward_args b = {};
-    assert_int_equal(px_launch_recurrence_forward(&f, nullptr), cudaErrorInvalidValue);
-    assert_int_equal(px_launch_recurrence_backward(&b, nullptr), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_recurrence_forward(&f, device_stream()), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_recurrence_backward(&b, device_stream()), cudaErrorInvalidValue);
     f.width = b.width = 1;
-    assert_int_equal(px_launch_recurrence_forward(&f, nullptr), cudaSuccess); /* n = 0 */
-    assert_int_equal(px_launch_recurrence_backward(&b, nullptr), cudaSuccess);
+    assert_int_equal(px_launch_recurrence_forward(&f, device_stream()), cudaSuccess); /* n = 0 */
+    assert_int_equal(px_launch_recurrence_backward(&b, device_stream()), cudaSuccess);
     px_layer_end_args e = {};
     e.sums = 1;
-    assert_int_equal(px_launch_recurrence_end(&e, nullptr), cudaSuccess); /* no rows */
+    assert_int_equal(px_launch_recurrence_end(&e, device_stream()), cudaSuccess); /* no rows */
     e.rows = 1;
-    assert_int_equal(px_launch_recurrence_end(&e, nullptr), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_recurrence_end(&e, device_stream()), cudaErrorInvalidValue);
     e.sums = PX_COLUMN_SUMS_MAX + 1;
-    assert_int_equal(px_launch_recurrence_end(&e, nullptr), cudaErrorInvalidValue);
+    assert_int_equal(px_launch_recurrence_end(&e, device_stream()), cudaErrorInvalidValue);
 }
 
 } // namespace

@@ -27,7 +27,7 @@ void update_norm_is_that_of_all_elements(void **)
             scalar<px_device_metrics> metrics(clean_metrics());
             scalar<px_update_scalars> scalars({4, 0.1, 0, 1, 1});
             const px_norm_args a = {d_g, partial, metrics, scalars, s.count, 0.5};
-            LAUNCHED(px_launch_update_norm(&a, nullptr));
+            LAUNCHED(px_launch_update_norm(&a, device_stream()));
             const px_device_metrics m = metrics.get();
             const double norm = std::sqrt(sum);
             assert_true(std::fabs(m.grad_norm - norm) <= 1e-13 * norm);
@@ -55,7 +55,7 @@ void update_decides_to_clip_to_skip_and_to_remember(void **)
             array<float> gradient(std::vector<float>{r.gradient});
             array<double> partial(1);
             const px_norm_args a = {gradient, partial, metrics, scalars, 1, r.clip};
-            LAUNCHED(px_launch_update_norm(&a, nullptr));
+            LAUNCHED(px_launch_update_norm(&a, device_stream()));
             px_device_metrics m = metrics.get();
             assert_int_equal(m.skip, r.skip);
             assert_int_equal(m.updates, r.skip ? 5 : 6);
@@ -67,7 +67,7 @@ void update_decides_to_clip_to_skip_and_to_remember(void **)
             const double norm = m.bad_norm;
             gradient.write({2.0f});
             scalars.write({{13, 0.1, 0, 1, 1}});
-            LAUNCHED(px_launch_update_norm(&a, nullptr));
+            LAUNCHED(px_launch_update_norm(&a, device_stream()));
             m = metrics.get();
             assert_true(m.skip == 1 && m.updates == 5 && m.bad_step == 12 && m.grad_norm == 2);
             assert_true(std::memcmp(&m.bad_norm, &norm, sizeof norm) == 0);
@@ -154,7 +154,7 @@ void update_steps_follow_each_optimiser(void **)
                                               spans_of(size.count),
                                               size.count / 8 * 4,
                                               size.count / 4 * 4};
-                    LAUNCHED(px_launch_update_apply(&a, nullptr));
+                    LAUNCHED(px_launch_update_apply(&a, device_stream()));
                     for (size_t i = 0; i < size.count; i++) {
                         reference_step(o, s, factor_at(i), g[i] * static_cast<double>(decided.clip_factor), w[i], m[i],
                                        v[i]);
@@ -192,7 +192,7 @@ void update_that_is_skipped_changes_nothing_but_clears_gradients(void **)
             scalar<px_update_scalars> scalars({1, 0.1, 0.5, 0.1, 0.1});
             const px_update_args a = {
                 d_w, d_g, d_m, d_v, d_average, nullptr, count, &o, scalars, metrics, spans_of(count), 0, 0};
-            LAUNCHED(px_launch_update_apply(&a, nullptr));
+            LAUNCHED(px_launch_update_apply(&a, device_stream()));
             expect_same("weights", d_w.read(), start);
             expect_same("moment 1", d_m.read(), m);
             expect_same("moment 2", d_v.read(), v);

@@ -72,7 +72,7 @@ bool multiplies(mistake wrong, cudaError_t *error)
 {
     const std::vector<uint32_t> a = operand(64, 7), b = operand(COLUMNS, 5);
     std::vector<float> c(64 * COLUMNS);
-    *error = PX_LAUNCH(warpgroup_kernel, 1, PX_WARPGROUP, MATRIX_BYTES, nullptr, c.data(), a.data(), b.data(),
+    *error = PX_LAUNCH(warpgroup_kernel, 1, PX_WARPGROUP, MATRIX_BYTES, px_stream{}, c.data(), a.data(), b.data(),
                        static_cast<int>(wrong));
     bool right = *error == cudaSuccess;
     for (int i = 0; i < 64; i++)

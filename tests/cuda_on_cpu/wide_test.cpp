@@ -23,7 +23,8 @@ const window_case wide[] = {
 
 cudaError_t launch(const px_persistent_args &a, bool backward)
 {
-    return backward ? px_launch_recurrence_wide_backward(&a, nullptr) : px_launch_recurrence_wide_forward(&a, nullptr);
+    return backward ? px_launch_recurrence_wide_backward(&a, device_stream())
+                    : px_launch_recurrence_wide_forward(&a, device_stream());
 }
 
 window_result run(const window_data &d, bool backward) { return run_window(d, backward, launch); }
@@ -116,13 +117,14 @@ void wide_refuses_what_it_has_no_place_for(void **)
     array<float> w(d.w), bias(d.bias), h(d.h);
     px_persistent_args a = {};
     a.n = a.T = 1, a.width = 4, a.h = h, a.bias = bias, a.operand = PX_TF32;
-    assert_int_equal(px_launch_recurrence_wide_forward(&a, nullptr), cudaErrorInvalidValue); /* no weights */
+    assert_int_equal(px_launch_recurrence_wide_forward(&a, device_stream()), cudaErrorInvalidValue); /* no weights */
     a.w_hh = w;
-    assert_int_equal(px_launch_recurrence_wide_backward(&a, nullptr), cudaErrorInvalidValue); /* no dz */
+    assert_int_equal(px_launch_recurrence_wide_backward(&a, device_stream()), cudaErrorInvalidValue); /* no dz */
     a.operand = PX_FP32;
-    assert_int_equal(px_launch_recurrence_wide_forward(&a, nullptr), cudaErrorInvalidValue); /* no such product */
+    assert_int_equal(px_launch_recurrence_wide_forward(&a, device_stream()),
+                     cudaErrorInvalidValue); /* no such product */
     a.operand = PX_TF32, a.n = 0;
-    assert_int_equal(px_launch_recurrence_wide_forward(&a, nullptr), cudaSuccess);
+    assert_int_equal(px_launch_recurrence_wide_forward(&a, device_stream()), cudaSuccess);
     assert_int_equal(px_wide_fit_of(PX_BF16, 1024).blocks, 16);
     assert_int_equal(px_wide_fit_of(PX_BF16, 1025).width, 0);
     assert_int_equal(px_wide_fit_of(PX_TF32, 513).width, 0);

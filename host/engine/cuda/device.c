@@ -73,7 +73,7 @@ static px_status run_kernel(void)
     float *in = NULL;
     PX_CUDA(cudaMalloc((void **)&in, 2 * COUNT * sizeof *in));
     cudaError_t error = cudaMemset(in, 0, 2 * COUNT * sizeof *in);
-    if (error == cudaSuccess) error = px_launch_layout_bf16((void *)(in + COUNT), in, COUNT, NULL);
+    if (error == cudaSuccess) error = px_launch_layout_bf16((void *)(in + COUNT), in, COUNT, (px_stream){NULL, 0});
     if (error == cudaSuccess) error = cudaDeviceSynchronize();
     cudaFree(in);
     PX_CUDA(error);

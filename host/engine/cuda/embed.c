@@ -27,7 +27,7 @@ px_status px_cuda_embed_forward(px_cuda *engine, px_cuda_shape shape)
         .vocab = plan->V,
         .states = px_cuda_states_in(engine, shape),
     };
-    PX_CUDA(px_launch_embed_forward(&args, engine->compute));
+    PX_CUDA(px_launch_embed_forward(&args, px_cuda_place(engine, engine->compute)));
     return PX_OK;
 }
 
@@ -53,6 +53,6 @@ px_status px_cuda_embed_backward(px_cuda *engine, px_cuda_shape shape)
         .one_hot = one_hot ? plan->V : 0,
         .vocab = plan->V,
     };
-    PX_CUDA(px_launch_embed_backward(&args, engine->compute));
+    PX_CUDA(px_launch_embed_backward(&args, px_cuda_place(engine, engine->compute)));
     return PX_OK;
 }

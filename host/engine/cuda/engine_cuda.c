@@ -102,10 +102,13 @@ static px_status cuda_create(const px_model_config *model, const px_optimizer_co
     px_cuda *engine = calloc(1, sizeof *engine);
     if (!engine) return px_fail(PX_ERR_MEMORY, "no host memory for the CUDA engine");
     const char *graphs = getenv("PERPLEX_CUDA_GRAPHS");
+    const char *dependent = getenv("PERPLEX_CUDA_DEPENDENT_LAUNCHES");
     engine->base.ops = &px_cuda_ops;
     engine->ordinal = ordinal;
     engine->use_graphs = !(graphs && strcmp(graphs, "0") == 0);
     PX_TRY_GOTO(status, open_device(engine), fail);
+    engine->dependent_launches =
+        dependent && strcmp(dependent, "1") == 0 && engine->info.major >= PX_CUDA_DEPENDENT_MAJOR;
     PX_TRY_GOTO(status, check_precision(engine, shape->precision), fail);
     PX_TRY_GOTO(status, px_cuda_plan_make(model, optimizer, shape, &engine->info, &engine->plan), fail);
     PX_TRY_GOTO(status, px_cuda_memory_create(engine), fail);
@@ -273,11 +276,12 @@ static px_status cuda_describe(const px_engine *base, char *buffer, size_t buffe
     if (engine->plan.wavefront > 0)
         snprintf(wavefront, sizeof wavefront, ", wavefront of %d steps", engine->plan.wavefront);
     snprintf(buffer, buffer_bytes,
-             "cuda:%d %s, capability %d.%d, %d multiprocessors, %s, recurrence %s%s, logits of %d rows at a time, %s "
+             "cuda:%d %s, capability %d.%d, %d multiprocessors, %s, recurrence %s%s%s, logits of %d rows at a time, %s "
              "%d.%d.%d, CUDA %d.%d, driver CUDA %d.%d",
              engine->ordinal, info->name, info->major, info->minor, info->multiprocessors,
              px_precision_name(engine->plan.shape.precision), px_recurrence_name(engine->plan.variant->name), wavefront,
-             engine->plan.head_rows, engine->head_blas.lt ? "head by cuBLASLt, cuBLAS" : "cuBLAS", major, minor, patch,
+             engine->dependent_launches ? ", dependent launches" : "", engine->plan.head_rows,
+             engine->head_blas.lt ? "head by cuBLASLt, cuBLAS" : "cuBLAS", major, minor, patch,
              info->runtime_version / 1000, info->runtime_version % 1000 / 10, info->driver_version / 1000,
              info->driver_version % 1000 / 10);
     return PX_OK;

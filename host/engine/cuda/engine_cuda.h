@@ -116,8 +116,10 @@ typedef struct px_cuda {
     px_cuda_graph *graph; /* [graphs] */
     int graphs;
     cudaGraphExec_t update_graph;
-    uint64_t clock; /* of the graph cache */
-    int capturing;  /* enqueued work goes into a graph */
+    uint64_t clock;         /* of the graph cache */
+    int capturing;          /* enqueued work goes into a graph */
+    int dependent_launches; /* PERPLEX_CUDA_DEPENDENT_LAUNCHES=1, and the device has them */
+    int behind_kernel;      /* what was enqueued last is a kernel (place.c) */
     int use_graphs; /* 0: PERPLEX_CUDA_GRAPHS=0, plain launches, so that a profiler sees phases around kernels */
     px_cuda_timing timing;
     px_cuda_reduction reduction;
@@ -142,6 +144,14 @@ void px_cuda_staging_destroy(px_cuda *engine);
  * that is out of range. */
 px_status px_cuda_stage_window(px_cuda *engine, const px_batch *batch, const px_draw *draw);
 px_status px_cuda_stage_update(px_cuda *engine, const px_update_scalars *scalars);
+
+/* ---- place.c: programmatic dependent launches. Between two kernels of one stream the second may come to the device
+ * before the first has ended (kernels/stream.h); behind anything else, or where several streams meet, it does not. */
+enum { PX_CUDA_DEPENDENT_MAJOR = 9 };
+/* Where the next kernel goes. */
+px_stream px_cuda_place(px_cuda *engine, cudaStream_t stream);
+/* Something else than a kernel has been enqueued, or a graph begins. */
+void px_cuda_place_after_other(px_cuda *engine);
 
 /* ---- window.c */
 /* Runs a staged window: replays its graph, capturing it first where it is new. */

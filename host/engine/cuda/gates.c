@@ -34,7 +34,7 @@ px_status px_cuda_gates_forward(px_cuda *engine, px_cuda_shape shape, int32_t l,
             args.before[s] = layer->s[s] + at;
             args.now[s] = layer->s[s] + at + step;
         }
-        PX_CUDA(px_launch_gates_forward(&args, engine->compute));
+        PX_CUDA(px_launch_gates_forward(&args, px_cuda_place(engine, engine->compute)));
     }
     return PX_OK;
 }
@@ -80,7 +80,7 @@ px_status px_cuda_gates_backward(px_cuda *engine, px_cuda_shape shape, int32_t l
             args.now[s] = layer->s[s] + at + step;
             args.returned[s] = engine->b.returned[s];
         }
-        PX_CUDA(px_launch_gates_backward(&args, engine->compute));
+        PX_CUDA(px_launch_gates_backward(&args, px_cuda_place(engine, engine->compute)));
     }
     return PX_OK;
 }

@@ -33,7 +33,7 @@ px_status px_cuda_head_loss(px_cuda *engine, const px_cuda_logits *logits, int t
         .V = logits->width,
         .gradient = training,
     };
-    PX_CUDA(px_launch_head_loss(&args, engine->compute));
+    PX_CUDA(px_launch_head_loss(&args, px_cuda_place(engine, engine->compute)));
     return PX_OK;
 }
 
@@ -53,7 +53,7 @@ px_status px_cuda_head_sum(px_cuda *engine, const px_cuda_logits *logits, int tr
         .training = training,
         .accumulate = accumulate,
     };
-    PX_CUDA(px_launch_head_sum(&args, engine->compute));
+    PX_CUDA(px_launch_head_sum(&args, px_cuda_place(engine, engine->compute)));
     return PX_OK;
 }
 
@@ -93,7 +93,7 @@ px_status px_cuda_head_draw(px_cuda *engine, int32_t n, int32_t step)
                              .step = step};
         if (from == 0) args.states = px_cuda_states_out(engine, (px_cuda_shape){PX_CUDA_DECODE, 1, n, 0, 0});
         PX_TRY(ops_of(engine)->probabilities(engine, n, from, rows));
-        PX_CUDA(px_launch_draw(&args, engine->compute));
+        PX_CUDA(px_launch_draw(&args, px_cuda_place(engine, engine->compute)));
     }
     return PX_OK;
 }

@@ -47,7 +47,8 @@ static px_status narrow(px_cuda *engine, const matrix *m, const void *x, int row
 {
     float *to = engine->plan.bf16 ? wide : out;
     PX_TRY(px_blas_nt(&engine->blas, rows, m->rows, m->cols, x, m->w, 0, to));
-    if (engine->plan.bf16) PX_CUDA(px_launch_layout_bf16(out, to, (size_t)rows * (size_t)m->rows, engine->compute));
+    if (engine->plan.bf16)
+        PX_CUDA(px_launch_layout_bf16(out, to, (size_t)rows * (size_t)m->rows, px_cuda_place(engine, engine->compute)));
     return PX_OK;
 }
 
@@ -58,12 +59,14 @@ static px_status cluster_backward(px_cuda *engine, const matrix *in, const int32
     px_cuda_buffers *b = &engine->b;
     const void *dt = b->dt;
     if (plan->bf16) {
-        PX_CUDA(px_launch_layout_bf16(b->dt_bf16, b->dt, (size_t)rows * (size_t)in->rows, engine->compute));
+        PX_CUDA(px_launch_layout_bf16(b->dt_bf16, b->dt, (size_t)rows * (size_t)in->rows,
+                                      px_cuda_place(engine, engine->compute)));
         dt = b->dt_bf16;
     }
     PX_TRY(px_blas_tn(&engine->blas, in->rows, in->cols, rows, dt, b->gathered, 1, in->g));
     PX_TRY(px_blas_nn(&engine->blas, rows, in->cols, in->rows, dt, in->w, 0, b->d_gathered));
-    PX_CUDA(px_launch_adaptive_scatter(d_top, b->d_gathered, order, (size_t)rows, plan->h, engine->compute));
+    PX_CUDA(px_launch_adaptive_scatter(d_top, b->d_gathered, order, (size_t)rows, plan->h,
+                                       px_cuda_place(engine, engine->compute)));
     return PX_OK;
 }
 
@@ -74,11 +77,12 @@ static px_status cluster(px_cuda *engine, int32_t i, const void *top, float *d_t
     const int32_t *order = b->window.cluster_order + begin;
     const matrix in = matrix_of(engine, PX_TENSOR_TAIL_IN, i), out = matrix_of(engine, PX_TENSOR_TAIL_OUT, i);
     if (rows == 0) return PX_OK;
-    PX_CUDA(
-        px_launch_adaptive_gather(b->gathered, top, order, element_of(engine), (size_t)rows, in.cols, engine->compute));
+    PX_CUDA(px_launch_adaptive_gather(b->gathered, top, order, element_of(engine), (size_t)rows, in.cols,
+                                      px_cuda_place(engine, engine->compute)));
     PX_TRY(narrow(engine, &in, b->gathered, rows, b->t, b->t_wide));
     PX_TRY(softmax_rows(engine, &out, b->t, b->dt, b->window.cluster_targets + begin, b->tail_nll, rows, training));
-    PX_CUDA(px_launch_adaptive_scatter(b->nll, b->tail_nll, order, (size_t)rows, 1, engine->compute));
+    PX_CUDA(px_launch_adaptive_scatter(b->nll, b->tail_nll, order, (size_t)rows, 1,
+                                       px_cuda_place(engine, engine->compute)));
     return training ? cluster_backward(engine, &in, order, rows, d_top) : PX_OK;
 }
 
@@ -101,8 +105,8 @@ static px_status softmax_of(px_cuda *engine, const matrix *m, const void *x, int
 {
     float *logits = engine->b.logits;
     PX_TRY(px_blas_nt(&engine->blas, rows, m->rows, m->cols, x, m->w, 0, logits));
-    PX_CUDA(
-        px_launch_head_softmax(out, logits, engine->b.zeros, (size_t)rows, m->width, (size_t)m->rows, engine->compute));
+    PX_CUDA(px_launch_head_softmax(out, logits, engine->b.zeros, (size_t)rows, m->width, (size_t)m->rows,
+                                   px_cuda_place(engine, engine->compute)));
     return PX_OK;
 }
 
@@ -121,7 +125,7 @@ static px_status probabilities(px_cuda *engine, int32_t n, int32_t from, int32_t
                                            .count = cutoffs->at[0],
                                            .part_ld = head.width};
     PX_TRY(softmax_of(engine, &head, top, rows, b->head_probabilities));
-    PX_CUDA(px_launch_adaptive_probabilities(&args, engine->compute));
+    PX_CUDA(px_launch_adaptive_probabilities(&args, px_cuda_place(engine, engine->compute)));
     args.part = b->cluster_probabilities;
     args.share_ld = head.width;
     for (int32_t i = 0; i < cutoffs->count; i++) {
@@ -131,7 +135,7 @@ static px_status probabilities(px_cuda *engine, int32_t n, int32_t from, int32_t
         args.share = b->head_probabilities + cutoffs->at[0] + i;
         args.first = cutoffs->at[i];
         args.count = args.part_ld = out.width;
-        PX_CUDA(px_launch_adaptive_probabilities(&args, engine->compute));
+        PX_CUDA(px_launch_adaptive_probabilities(&args, px_cuda_place(engine, engine->compute)));
     }
     return PX_OK;
 }

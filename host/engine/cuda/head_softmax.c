@@ -24,7 +24,9 @@ static px_status project(px_cuda *engine, px_cuda_shape shape, void **u)
     float *out = plan->bf16 ? b->u_wide : b->u;
     PX_TRY(px_blas_nt(&engine->blas, rows, plan->d, plan->h, output, px_cuda_operand(engine, PX_TENSOR_PROJECTION, 0),
                       0, out));
-    if (plan->bf16) PX_CUDA(px_launch_layout_bf16(b->u, out, (size_t)rows * (size_t)plan->d, engine->compute));
+    if (plan->bf16)
+        PX_CUDA(
+            px_launch_layout_bf16(b->u, out, (size_t)rows * (size_t)plan->d, px_cuda_place(engine, engine->compute)));
     return PX_OK;
 }
 
@@ -68,7 +70,8 @@ static px_status project_backward(px_cuda *engine, px_cuda_shape shape, const fl
     int rows = shape.T * shape.n;
     const void *operand = du;
     if (plan->bf16) {
-        PX_CUDA(px_launch_layout_bf16(b->du_bf16, du, (size_t)rows * (size_t)plan->d, engine->compute));
+        PX_CUDA(px_launch_layout_bf16(b->du_bf16, du, (size_t)rows * (size_t)plan->d,
+                                      px_cuda_place(engine, engine->compute)));
         operand = b->du_bf16;
     }
     PX_TRY(px_blas_tn(&engine->blas, plan->d, plan->h, rows, operand, px_cuda_output(engine, shape, plan->L - 1),
@@ -124,7 +127,8 @@ static px_status probabilities(px_cuda *engine, int32_t n, int32_t from, int32_t
                       px_cuda_at(engine, u, (size_t)from * (size_t)plan->k),
                       px_cuda_operand(engine, table_role(engine), 0), 0, b->logits));
     PX_CUDA(px_launch_head_softmax(b->probabilities, b->logits, px_cuda_tensor(engine, b->weights, PX_TENSOR_B_Q, 0),
-                                   (size_t)rows, plan->V, (size_t)plan->columns, engine->compute));
+                                   (size_t)rows, plan->V, (size_t)plan->columns,
+                                   px_cuda_place(engine, engine->compute)));
     return PX_OK;
 }
 

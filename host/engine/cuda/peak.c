@@ -66,7 +66,7 @@ static px_status capture_steps(yardstick *y)
     cudaError_t launched = cudaSuccess;
     PX_CUDA(cudaStreamBeginCapture(y->stream, cudaStreamCaptureModeThreadLocal));
     for (int i = 0; i < STEPS && launched == cudaSuccess; i++)
-        launched = px_launch_layout_bf16((void *)y->c, y->a, 64, y->stream);
+        launched = px_launch_layout_bf16((void *)y->c, y->a, 64, (px_stream){y->stream, 0});
     cudaError_t ended = cudaStreamEndCapture(y->stream, &graph);
     if (launched == cudaSuccess && ended == cudaSuccess) ended = cudaGraphInstantiate(&y->steps, graph, 0);
     if (graph) cudaGraphDestroy(graph);

@@ -49,7 +49,8 @@ static px_status drop_weights(px_cuda *engine, px_cuda_shape shape, int32_t l, c
     void *w_hat = engine->b.layer[l].w_hat;
     PX_CUDA(px_launch_recurrence_weight_dropout(px_cuda_as_float(engine, w_hat), px_cuda_as_bf16(engine, w_hat),
                                                 px_cuda_tensor(engine, engine->b.weights, PX_TENSOR_W_HH, l), &dropout,
-                                                engine->b.window.scalars, w_hh_count(&engine->plan), 0, stream));
+                                                engine->b.window.scalars, w_hh_count(&engine->plan), 0,
+                                                px_cuda_place(engine, stream)));
     return PX_OK;
 }
 
@@ -101,7 +102,7 @@ px_status px_cuda_recurrence_forward(px_cuda *engine, px_cuda_shape shape)
     /* states go out with what follows the way back, or with the token that is drawn */
     if (shape.mode == PX_CUDA_TRAIN || shape.mode == PX_CUDA_DECODE) return PX_OK;
     const px_state_copies states = px_cuda_states_out(engine, shape);
-    PX_CUDA(px_launch_recurrence_states(&states, engine->compute));
+    PX_CUDA(px_launch_recurrence_states(&states, px_cuda_place(engine, engine->compute)));
     return PX_OK;
 }
 
@@ -127,7 +128,7 @@ static px_status end_of_steps(px_cuda *engine, px_cuda_shape shape, int32_t l)
             (px_column_sum){px_cuda_tensor(engine, gradients, PX_TENSOR_B_HN, l), du,
                             partial + px_column_sum_partial_floats(rows, (size_t)plan->gate_rows), plan->h};
     if (l == plan->L - 1) args.states = px_cuda_states_out(engine, shape);
-    PX_CUDA(px_launch_recurrence_end(&args, engine->compute));
+    PX_CUDA(px_launch_recurrence_end(&args, px_cuda_place(engine, engine->compute)));
     return PX_OK;
 }
 
@@ -143,7 +144,8 @@ static px_status recurrent_weight_gradient(px_cuda *engine, px_cuda_shape shape,
     PX_TRY(px_blas_tn(&engine->blas, plan->gate_rows, plan->h, rows, dz, h_prev, 0, engine->b.dw_hat));
     px_dropout dropout = weight_dropout(engine, shape.mode, l);
     PX_CUDA(px_launch_recurrence_weight_dropout(dw_hh, NULL, engine->b.dw_hat, &dropout, engine->b.window.scalars,
-                                                w_hh_count(plan), !shape.first, engine->compute));
+                                                w_hh_count(plan), !shape.first,
+                                                px_cuda_place(engine, engine->compute)));
     return PX_OK;
 }
 
@@ -188,7 +190,7 @@ static px_status add_penalties(px_cuda *engine, px_cuda_shape shape, int32_t l)
         .n = shape.n,
         .width = plan->h,
     };
-    PX_CUDA(px_launch_penalties(&args, engine->compute));
+    PX_CUDA(px_launch_penalties(&args, px_cuda_place(engine, engine->compute)));
     return PX_OK;
 }
 

@@ -5,8 +5,6 @@
 #include "step_args.h"
 #include "variants.h"
 
-enum { OVERLAP_MAJOR = 9 }; /* programmatic dependent launches */
-
 static const char *unfit(const px_cuda_plan *plan, const px_device_info *info)
 {
     (void)info;
@@ -22,6 +20,14 @@ static size_t workspace(const px_cuda_plan *plan)
 
 static px_element operand_of(const px_cuda *engine) { return engine->plan.bf16 ? PX_ELEMENT_BF16 : PX_ELEMENT_FP32; }
 
+/* Step after step there is nothing but these kernels, so they overlap wherever the device lets them. */
+static px_stream place_of(px_cuda *engine, const px_cuda_steps *piece, int first)
+{
+    px_stream place = px_cuda_place(engine, piece->lane->stream);
+    if (!first) place.overlap = engine->info.major >= PX_CUDA_DEPENDENT_MAJOR;
+    return place;
+}
+
 static px_status forward(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh)
 {
     const px_cuda_shape shape = piece->shape;
@@ -32,9 +38,8 @@ static px_status forward(px_cuda *engine, const px_cuda_steps *piece, const void
             .h_before = px_cuda_at(engine, px_cuda_h(engine, l), (size_t)t * (size_t)shape.n * (size_t)engine->plan.h),
             .w_hh = w_hh,
             .operand = operand_of(engine),
-            .overlap = t > piece->begin && engine->info.major >= OVERLAP_MAJOR,
         };
-        PX_CUDA(px_launch_recurrence_fused_forward(&args, piece->lane->stream));
+        PX_CUDA(px_launch_recurrence_fused_forward(&args, place_of(engine, piece, t == piece->begin)));
     }
     return PX_OK;
 }
@@ -52,9 +57,8 @@ static px_status backward(px_cuda *engine, const px_cuda_steps *piece, const voi
             .dz_after = last ? NULL : px_cuda_at(engine, dz, (size_t)(t + 1) * step),
             .w_hh = w_hh,
             .operand = operand_of(engine),
-            .overlap = t < piece->end - 1 && engine->info.major >= OVERLAP_MAJOR,
         };
-        PX_CUDA(px_launch_recurrence_fused_backward(&args, piece->lane->stream));
+        PX_CUDA(px_launch_recurrence_fused_backward(&args, place_of(engine, piece, t == piece->end - 1)));
     }
     return PX_OK;
 }

@@ -34,6 +34,7 @@ static px_status clear_counters(px_cuda *engine, const px_cuda_steps *piece)
 {
     PX_CUDA(cudaMemsetAsync(engine->b.recurrent[piece->l], 0, px_grid_counter_words(piece->shape.n) * sizeof(uint32_t),
                             piece->lane->stream));
+    px_cuda_place_after_other(engine);
     return PX_OK;
 }
 
@@ -47,7 +48,7 @@ static px_status forward(px_cuda *engine, const px_cuda_steps *piece, const void
 {
     const px_grid_args args = grid_args(engine, piece, w_hh);
     PX_TRY(clear_counters(engine, piece));
-    PX_CUDA(px_launch_recurrence_grid_forward(&args, piece->lane->stream));
+    PX_CUDA(px_launch_recurrence_grid_forward(&args, px_cuda_place(engine, piece->lane->stream)));
     return px_cuda_window_drop_output(engine, piece);
 }
 
@@ -57,7 +58,7 @@ static px_status backward(px_cuda *engine, const px_cuda_steps *piece, const voi
     px_cuda_window_goes_back(engine, piece, &args.window);
     PX_TRY(px_cuda_window_drop_gradient(engine, piece));
     PX_TRY(clear_counters(engine, piece));
-    PX_CUDA(px_launch_recurrence_grid_backward(&args, piece->lane->stream));
+    PX_CUDA(px_launch_recurrence_grid_backward(&args, px_cuda_place(engine, piece->lane->stream)));
     return PX_OK;
 }
 

@@ -68,10 +68,10 @@ static px_status steps_forward(px_cuda *engine, const px_cuda_steps *piece, cons
 {
     if (engine->plan.keeps) {
         const px_persistent_gates_args args = gates_args_of(engine, piece->shape, piece->l, w_hh);
-        PX_CUDA(px_launch_gates_persistent_forward(&args, piece->lane->stream));
+        PX_CUDA(px_launch_gates_persistent_forward(&args, px_cuda_place(engine, piece->lane->stream)));
     } else {
         const px_persistent_args args = px_cuda_window_args(engine, piece, w_hh);
-        PX_CUDA(px_launch_recurrence_persistent_forward(&args, piece->lane->stream));
+        PX_CUDA(px_launch_recurrence_persistent_forward(&args, px_cuda_place(engine, piece->lane->stream)));
     }
     return PX_OK;
 }
@@ -84,11 +84,11 @@ static px_status steps_backward(px_cuda *engine, const px_cuda_steps *piece, con
         args.d_output = px_cuda_d_output(engine, piece->l);
         args.dz_bf16 = engine->b.dz_bf16[piece->l];
         args.dz_hh = engine->b.dz_hh;
-        PX_CUDA(px_launch_gates_persistent_backward(&args, piece->lane->stream));
+        PX_CUDA(px_launch_gates_persistent_backward(&args, px_cuda_place(engine, piece->lane->stream)));
     } else {
         px_persistent_args args = px_cuda_window_args(engine, piece, w_hh);
         px_cuda_window_goes_back(engine, piece, &args);
-        PX_CUDA(px_launch_recurrence_persistent_backward(&args, piece->lane->stream));
+        PX_CUDA(px_launch_recurrence_persistent_backward(&args, px_cuda_place(engine, piece->lane->stream)));
     }
     return PX_OK;
 }

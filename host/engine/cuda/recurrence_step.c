@@ -29,7 +29,7 @@ static px_status forward(px_cuda *engine, const px_cuda_steps *piece, const void
         args.recurrent = engine->b.recurrent[l];
         PX_TRY(px_blas_nt(&piece->lane->blas, shape.n, h, h, px_cuda_at(engine, px_cuda_h(engine, l), before), w_hh, 0,
                           engine->b.recurrent[l]));
-        PX_CUDA(px_launch_recurrence_forward(&args, piece->lane->stream));
+        PX_CUDA(px_launch_recurrence_forward(&args, px_cuda_place(engine, piece->lane->stream)));
     }
     return PX_OK;
 }
@@ -49,7 +49,7 @@ static px_status backward(px_cuda *engine, const px_cuda_steps *piece, const voi
                               engine->b.recurrent[l]));
             args.recurrent = engine->b.recurrent[l];
         }
-        PX_CUDA(px_launch_recurrence_backward(&args, piece->lane->stream));
+        PX_CUDA(px_launch_recurrence_backward(&args, px_cuda_place(engine, piece->lane->stream)));
     }
     return PX_OK;
 }

@@ -29,7 +29,7 @@ static size_t workspace(const px_cuda_plan *plan)
 static px_status forward(px_cuda *engine, const px_cuda_steps *piece, const void *w_hh)
 {
     const px_persistent_args args = px_cuda_window_args(engine, piece, w_hh);
-    PX_CUDA(px_launch_recurrence_wide_forward(&args, piece->lane->stream));
+    PX_CUDA(px_launch_recurrence_wide_forward(&args, px_cuda_place(engine, piece->lane->stream)));
     return px_cuda_window_drop_output(engine, piece);
 }
 
@@ -38,7 +38,7 @@ static px_status backward(px_cuda *engine, const px_cuda_steps *piece, const voi
     px_persistent_args args = px_cuda_window_args(engine, piece, w_hh);
     px_cuda_window_goes_back(engine, piece, &args);
     PX_TRY(px_cuda_window_drop_gradient(engine, piece));
-    PX_CUDA(px_launch_recurrence_wide_backward(&args, piece->lane->stream));
+    PX_CUDA(px_launch_recurrence_wide_backward(&args, px_cuda_place(engine, piece->lane->stream)));
     return PX_OK;
 }
 

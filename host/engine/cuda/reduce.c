@@ -55,6 +55,7 @@ px_status px_cuda_reduce_mark(px_cuda *engine, int32_t l)
     if (!r->reducer.start) return PX_OK;
     PX_CUDA(cudaEventRecordWithFlags(r->final[l], engine->compute,
                                      engine->capturing ? cudaEventRecordExternal : cudaEventRecordDefault));
+    px_cuda_place_after_other(engine);
     return PX_OK;
 }
 

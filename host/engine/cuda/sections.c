@@ -76,7 +76,8 @@ static px_status parameters_changed(px_cuda *engine)
 {
     px_cuda_buffers *b = &engine->b;
     if (engine->plan.bf16)
-        PX_CUDA(px_launch_layout_bf16(b->weights_bf16, b->weights, engine->plan.table.count, engine->compute));
+        PX_CUDA(px_launch_layout_bf16(b->weights_bf16, b->weights, engine->plan.table.count,
+                                      (px_stream){engine->compute, 0}));
     return PX_OK;
 }
 

@@ -64,6 +64,7 @@ px_status px_cuda_stamp(px_cuda *engine, int phase)
     /* inside a graph an event must be an external node, so that the host may wait for it */
     PX_CUDA(cudaEventRecordWithFlags(timing->stamps[timing->set].at[phase + 1], engine->compute,
                                      engine->capturing ? cudaEventRecordExternal : cudaEventRecordDefault));
+    px_cuda_place_after_other(engine);
     return PX_OK;
 }
 

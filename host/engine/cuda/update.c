@@ -17,7 +17,8 @@ px_status px_cuda_update_enqueue(px_cuda *engine)
     size_t count = plan->table.count;
     const px_norm_args norm = {b->gradients,      b->norm_partial, b->metrics,
                                b->update_scalars, count,           plan->optimizer.clip};
-    PX_CUDA(px_launch_update_norm(&norm, engine->compute));
+    px_cuda_place_after_other(engine);
+    PX_CUDA(px_launch_update_norm(&norm, px_cuda_place(engine, engine->compute)));
     px_update_args args = {
         .weights = b->weights,
         .gradients = b->gradients,
@@ -32,6 +33,6 @@ px_status px_cuda_update_enqueue(px_cuda *engine)
         .rates = plan->rates,
     };
     kept_gradients(plan, &args.kept_begin, &args.kept_end);
-    PX_CUDA(px_launch_update_apply(&args, engine->compute));
+    PX_CUDA(px_launch_update_apply(&args, px_cuda_place(engine, engine->compute)));
     return PX_OK;
 }

@@ -70,6 +70,7 @@ static int phases_of(px_cuda_mode mode)
 /* Phases [first, last) of a window, between their stamps. */
 static px_status enqueue_phases(px_cuda *engine, px_cuda_shape shape, int first, int last)
 {
+    px_cuda_place_after_other(engine);
     PX_TRY(px_cuda_stamp(engine, first - 1));
     for (int which = first; which < last; which++) PX_TRY(enqueue_phase(engine, shape, which));
     return PX_OK;
@@ -79,6 +80,7 @@ static px_status enqueue_phases(px_cuda *engine, px_cuda_shape shape, int first,
 static px_status enqueue_decode(px_cuda *engine, px_cuda_shape shape)
 {
     const px_cuda_shape one = {PX_CUDA_DECODE, 1, shape.n, 0, 0};
+    px_cuda_place_after_other(engine);
     for (int32_t k = 0; k < shape.T; k++) {
         PX_TRY(px_cuda_embed_forward(engine, one));
         PX_TRY(px_cuda_recurrence_forward(engine, one));

@@ -56,7 +56,7 @@ px_status px_cuda_window_drop_output(px_cuda *engine, const px_cuda_steps *piece
     PX_CUDA(px_launch_recurrence_dropout(px_cuda_as_float(engine, output), px_cuda_as_bf16(engine, output),
                                          layer->h + before + units_before(engine, piece, 1), &dropout,
                                          engine->b.window.scalars, piece->begin, piece->end - piece->begin,
-                                         piece->shape.n, engine->plan.h, piece->lane->stream));
+                                         piece->shape.n, engine->plan.h, px_cuda_place(engine, piece->lane->stream)));
     return PX_OK;
 }
 
@@ -67,6 +67,6 @@ px_status px_cuda_window_drop_gradient(px_cuda *engine, const px_cuda_steps *pie
     if (!dropout.threshold) return PX_OK;
     PX_CUDA(px_launch_recurrence_dropout(d_output, NULL, d_output, &dropout, engine->b.window.scalars, piece->begin,
                                          piece->end - piece->begin, piece->shape.n, engine->plan.h,
-                                         piece->lane->stream));
+                                         px_cuda_place(engine, piece->lane->stream)));
     return PX_OK;
 }

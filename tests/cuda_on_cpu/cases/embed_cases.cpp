@@ -59,7 +59,7 @@ cudaError_t launch_forward(const embed_arrays &a)
     px_embed_args args = {};
     args.table = a.d_table, args.tokens = a.d_tokens, args.out = a.d_rows, args.window = a.window, args.dropout = a.d;
     args.T = a.s.T, args.n = a.s.n, args.width = a.s.width;
-    return px_launch_embed_forward(&args, nullptr);
+    return px_launch_embed_forward(&args, device_stream());
 }
 
 verdict check_forward(const embed_arrays &a)
@@ -80,7 +80,7 @@ cudaError_t launch_backward(const embed_arrays &a)
     args.partial = a.partial, args.window = a.window;
     args.dropout = a.d;
     args.T = a.s.T, args.n = a.s.n, args.width = a.s.width;
-    return px_launch_embed_backward(&args, nullptr);
+    return px_launch_embed_backward(&args, device_stream());
 }
 
 verdict check_backward(const embed_arrays &a)

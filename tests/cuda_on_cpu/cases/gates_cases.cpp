@@ -61,7 +61,7 @@ cudaError_t launch_forward(const gates_arrays &a)
     if (a.s.lone != PX_NO_GATE) args.bias_lone = a.d_lone, args.u = a.d_u;
     for (int k = 0; k < a.s.states; k++) args.before[k] = *a.d_before[k], args.now[k] = *a.d_now[k];
     args.cell = a.s.cell, args.n = a.s.n, args.width = a.s.h;
-    return px_launch_gates_forward(&args, nullptr);
+    return px_launch_gates_forward(&args, device_stream());
 }
 
 verdict check_forward(const gates_arrays &a)
@@ -96,7 +96,7 @@ cudaError_t launch_backward(const gates_arrays &a)
         args.before[k] = *a.d_before[k], args.now[k] = *a.d_now[k], args.returned[k] = *a.d_returned[k];
     args.recurrent = a.d_recurrent; /* [n,h] of it: what the step after sends back */
     args.cell = a.s.cell, args.n = a.s.n, args.width = a.s.h;
-    return px_launch_gates_backward(&args, nullptr);
+    return px_launch_gates_backward(&args, device_stream());
 }
 
 verdict check_backward(const gates_arrays &a)

@@ -94,8 +94,8 @@ cudaError_t persistent(const gates_window &a, bool backward)
     if (a.low()) args.h_bf16 = a.h_low, args.dz_bf16 = a.dz_low;
     args.operand = a.s.precision, args.cell = a.s.cell;
     args.T = a.s.T, args.n = a.s.n, args.width = a.s.h, args.multiprocessors = MULTIPROCESSORS;
-    return backward ? px_launch_gates_persistent_backward(&args, nullptr)
-                    : px_launch_gates_persistent_forward(&args, nullptr);
+    return backward ? px_launch_gates_persistent_backward(&args, device_stream())
+                    : px_launch_gates_persistent_forward(&args, device_stream());
 }
 
 cudaError_t step_forward(const gates_window &a, int t)
@@ -111,7 +111,7 @@ cudaError_t step_forward(const gates_window &a, int t)
     if (a.S > 1) f.before[1] = a.d_c + at, f.now[1] = a.d_c + now;
     f.h_bf16 = a.low() ? a.h_low + now : nullptr;
     f.cell = a.s.cell, f.n = a.s.n, f.width = a.s.h;
-    return error == cudaSuccess ? px_launch_gates_forward(&f, nullptr) : error;
+    return error == cudaSuccess ? px_launch_gates_forward(&f, device_stream()) : error;
 }
 
 cudaError_t step_backward(const gates_window &a, int t)
@@ -132,7 +132,7 @@ cudaError_t step_backward(const gates_window &a, int t)
     b.before[0] = a.d_h + at, b.now[0] = a.d_h + at + a.step, b.returned[0] = a.returned0;
     if (a.S > 1) b.before[1] = a.d_c + at, b.now[1] = a.d_c + at + a.step, b.returned[1] = a.returned1;
     b.cell = a.s.cell, b.n = a.s.n, b.width = a.s.h;
-    return error == cudaSuccess ? px_launch_gates_backward(&b, nullptr) : error;
+    return error == cudaSuccess ? px_launch_gates_backward(&b, device_stream()) : error;
 }
 
 /* One product and one kernel a step, where the products' type is one of the two that are stored. */

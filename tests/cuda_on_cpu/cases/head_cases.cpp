@@ -70,7 +70,7 @@ cudaError_t launch_loss(const head_arrays &a)
     args.partial = a.gradient() ? static_cast<float *>(a.partial) : nullptr;
     args.rows = a.targets.size(), args.ld = a.ld, args.V = a.s.V;
     args.shared_bytes = device_shared_bytes();
-    return px_launch_head_loss(&args, nullptr);
+    return px_launch_head_loss(&args, device_stream());
 }
 
 cudaError_t launch_sum(const head_arrays &a)
@@ -79,7 +79,7 @@ cudaError_t launch_sum(const head_arrays &a)
     args.metrics = a.metrics, args.nll = a.nll, args.targets = a.d_targets;
     args.d_bias = a.bias_gradient, args.partial = a.partial;
     args.rows = a.targets.size(), args.segments = px_head_segments(args.rows), args.ld = a.ld, args.training = 1;
-    return px_launch_head_sum(&args, nullptr);
+    return px_launch_head_sum(&args, device_stream());
 }
 
 struct head_want {
@@ -160,7 +160,7 @@ void add_softmax(list &to)
                           auto p = std::make_shared<array<float>>(rows * V);
                           const auto launch = [a, p, rows] {
                               return px_launch_head_softmax(*p, static_cast<float *>(a->logits.data()), a->d_bias, rows,
-                                                            a->s.V, a->ld, nullptr);
+                                                            a->s.V, a->ld, device_stream());
                           };
                           const auto check = [a, p, rows, V] {
                               verdict v;

@@ -106,13 +106,13 @@ cudaError_t step_forward(const step_arrays &a)
     args.recurrent = a.product;
     const cudaError_t error =
         device_product(a.s.n, a.s.h, a.s.h, a.d_x.data(), a.d_w.data(), true, a.s.type, a.product);
-    return error != cudaSuccess ? error : px_launch_recurrence_forward(&args, nullptr);
+    return error != cudaSuccess ? error : px_launch_recurrence_forward(&args, device_stream());
 }
 
 cudaError_t fused_forward(const step_arrays &a)
 {
-    const px_fused_forward_args args = {forward_args(a), a.d_x.data(), a.d_w.data(), a.s.type, 0};
-    return px_launch_recurrence_fused_forward(&args, nullptr);
+    const px_fused_forward_args args = {forward_args(a), a.d_x.data(), a.d_w.data(), a.s.type};
+    return px_launch_recurrence_fused_forward(&args, device_stream());
 }
 
 cudaError_t step_backward(const step_arrays &a)
@@ -121,13 +121,13 @@ cudaError_t step_backward(const step_arrays &a)
     args.recurrent = a.product;
     const cudaError_t error =
         device_product(a.s.n, a.s.h, a.s.h, a.d_x.data(), a.d_w.data(), false, a.s.type, a.product);
-    return error != cudaSuccess ? error : px_launch_recurrence_backward(&args, nullptr);
+    return error != cudaSuccess ? error : px_launch_recurrence_backward(&args, device_stream());
 }
 
 cudaError_t fused_backward(const step_arrays &a)
 {
-    const px_fused_backward_args args = {backward_args(a), a.d_x.data(), a.d_w.data(), a.s.type, 0};
-    return px_launch_recurrence_fused_backward(&args, nullptr);
+    const px_fused_backward_args args = {backward_args(a), a.d_x.data(), a.d_w.data(), a.s.type};
+    return px_launch_recurrence_fused_backward(&args, device_stream());
 }
 
 /* The variants: a further one is a further row. */
@@ -187,7 +187,7 @@ ready layer_end(const matrix_shape &s)
         a.sum[0] = {*out, *d_in, *partial, s.cols};
         a.sums = a.accumulate = 1;
         a.h_prev = d_h->data(), a.reset = *d_marks, a.element = s.type, a.rows = rows, a.width = s.cols;
-        return px_launch_recurrence_end(&a, nullptr);
+        return px_launch_recurrence_end(&a, device_stream());
     };
     const auto check = [=] {
         verdict v;
@@ -213,7 +213,7 @@ ready dropout(const matrix_shape &s)
     auto from = std::make_shared<array<float>>(in, s.shift), to = std::make_shared<array<float>>(count, s.shift);
     auto window = std::make_shared<scalar<px_window_scalars>>(w);
     const auto launch = [=] {
-        return px_launch_recurrence_dropout(*to, nullptr, *from, &d, *window, 0, s.rows, 1, s.cols, nullptr);
+        return px_launch_recurrence_dropout(*to, nullptr, *from, &d, *window, 0, s.rows, 1, s.cols, device_stream());
     };
     const auto check = [=] {
         verdict v;

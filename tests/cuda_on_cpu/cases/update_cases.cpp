@@ -22,7 +22,7 @@ ready norm(size_t count, size_t shift)
     auto scalars = std::make_shared<scalar<px_update_scalars>>(px_update_scalars{});
     const auto launch = [=] {
         const px_norm_args a = {*d_g, *partial, *metrics, *scalars, count, 0};
-        return px_launch_update_norm(&a, nullptr);
+        return px_launch_update_norm(&a, device_stream());
     };
     const auto check = [=] {
         verdict v;
@@ -93,7 +93,7 @@ ready apply(px_optimizer kind, size_t count, size_t shift)
                                      {2, {{SPAN, 1.0f}, {std::max(a->count, 2 * SPAN), SPAN_FACTOR}}},
                                      0,
                                      0};
-        return px_launch_update_apply(&args, nullptr);
+        return px_launch_update_apply(&args, device_stream());
     };
     const auto check = [a, kind] {
         verdict v;
@@ -111,7 +111,7 @@ ready bf16_copy(size_t count, size_t shift)
     const std::vector<float> in = numbers(count, 1, 3);
     auto from = std::make_shared<array<float>>(in, shift);
     auto to = std::make_shared<array<px_bf16>>(count, shift);
-    const auto launch = [=] { return px_launch_layout_bf16(*to, *from, count, nullptr); };
+    const auto launch = [=] { return px_launch_layout_bf16(*to, *from, count, device_stream()); };
     const auto check = [=] {
         verdict v;
         const std::vector<float> rounded_in = floats_of(bf16s_of(in));
@@ -126,7 +126,7 @@ ready transpose(int rows, int cols)
     const size_t count = static_cast<size_t>(rows) * cols;
     const std::vector<float> in = numbers(count, 1, 4);
     auto from = std::make_shared<array<float>>(in), to = std::make_shared<array<float>>(count);
-    const auto launch = [=] { return px_launch_layout_transpose(*to, *from, rows, cols, nullptr); };
+    const auto launch = [=] { return px_launch_layout_transpose(*to, *from, rows, cols, device_stream()); };
     const auto check = [=] {
         verdict v;
         std::vector<double> want(count);

@@ -72,15 +72,15 @@ px_persistent_args args_of(const window_arrays &a)
 cudaError_t persistent(const window_arrays &a, bool backward)
 {
     const px_persistent_args args = args_of(a);
-    return backward ? px_launch_recurrence_persistent_backward(&args, nullptr)
-                    : px_launch_recurrence_persistent_forward(&args, nullptr);
+    return backward ? px_launch_recurrence_persistent_backward(&args, device_stream())
+                    : px_launch_recurrence_persistent_forward(&args, device_stream());
 }
 
 cudaError_t wide(const window_arrays &a, bool backward)
 {
     const px_persistent_args args = args_of(a);
-    return backward ? px_launch_recurrence_wide_backward(&args, nullptr)
-                    : px_launch_recurrence_wide_forward(&args, nullptr);
+    return backward ? px_launch_recurrence_wide_backward(&args, device_stream())
+                    : px_launch_recurrence_wide_forward(&args, device_stream());
 }
 
 cudaError_t grid(const window_arrays &a, bool backward)
@@ -89,7 +89,8 @@ cudaError_t grid(const window_arrays &a, bool backward)
     const size_t counters = px_grid_counter_words(a.s.n) * sizeof(uint32_t);
     g.window.multiprocessors = device_multiprocessors();
     device_clear(g.workspace, counters);
-    return backward ? px_launch_recurrence_grid_backward(&g, nullptr) : px_launch_recurrence_grid_forward(&g, nullptr);
+    return backward ? px_launch_recurrence_grid_backward(&g, device_stream())
+                    : px_launch_recurrence_grid_forward(&g, device_stream());
 }
 
 /* One product and one kernel a step, where the products' type is one of the two that are stored. */
@@ -112,7 +113,8 @@ cudaError_t by_steps(const window_arrays &a, bool backward)
         cudaError_t error = cudaSuccess;
         if (i || !backward) error = device_product(a.s.n, a.s.h, a.s.h, x, a.d_w.data(), !backward, type, a.product);
         if (error == cudaSuccess)
-            error = backward ? px_launch_recurrence_backward(&b, nullptr) : px_launch_recurrence_forward(&f, nullptr);
+            error = backward ? px_launch_recurrence_backward(&b, device_stream())
+                             : px_launch_recurrence_forward(&f, device_stream());
         if (error != cudaSuccess) return error;
     }
     return cudaSuccess;

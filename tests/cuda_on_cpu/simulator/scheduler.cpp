@@ -27,14 +27,16 @@ dim3 block_size, grid_size;
 namespace
 {
 
-const char *const state_names[] = {"nothing",      "nothing",       "__syncthreads", "a warp function",
-                                   "cluster_wait", "mbarrier_wait", "nothing"};
+const char *const state_names[] = {"nothing",      "nothing",       "__syncthreads",   "a warp function",
+                                   "cluster_wait", "mbarrier_wait", "wait_for_stream", "nothing"};
 
 settings control_;
 counters statistics_;
 char fault[600], deadlock[390]; /* deadlock: what a thread waited for in vain */
 submit_hook submit_;
 pointer_hook is_device_;
+curtain_hook curtain_;
+bool curtain_is_drawn; /* the launch before the one that runs has not ended yet */
 
 /* the launch that runs */
 const launch *job;
@@ -123,12 +125,35 @@ void run_out_of_patience()
         }
 }
 
+void draw_curtain(bool drawn)
+{
+    if (curtain_is_drawn == drawn) return;
+    curtain_is_drawn = drawn;
+    if (curtain_) curtain_(drawn);
+    order_release(&launch_token); /* who goes on sees what is there now */
+}
+
+/* As far as threads come, they have come: the launch before ends, and those go on that wait for it. */
+void end_launch_before()
+{
+    std::vector<thread *> waiting;
+    draw_curtain(false);
+    for (const std::unique_ptr<block> &b : blocks)
+        for (thread &t : b->threads)
+            if (t.now == AT_STREAM) {
+                t.now = READY;
+                waiting.push_back(&t);
+            }
+    wake(waiting);
+}
+
 /* The thread that runs next. Stores between blocks arrive meanwhile: now and then, and where nobody could run without
  * them. */
 thread *choose()
 {
     if (control_.order == STICKY && stores_under_way() && draw(8) == 0) deliver_store();
     while (!failed && ready_head == ready.size() && stores_under_way()) deliver_store();
+    if (!failed && ready_head == ready.size() && curtain_is_drawn) end_launch_before();
     if (!failed && ready_head == ready.size()) run_out_of_patience();
     if (failed || ready_head == ready.size()) return nullptr;
     thread *t;
@@ -361,6 +386,10 @@ void free_block(block &b)
 void finish(thread *t)
 {
     block *b = t->home;
+    if (job->attributes.overlap && !t->has_waited) {
+        fail(nullptr, "a thread returned without wait_for_stream() in a launch that overlaps");
+        return;
+    }
     t->now = RETURNED;
     b->alive--;
     leave_cluster(t);
@@ -432,11 +461,15 @@ bool attributes_are_valid(const launch &what)
            static_cast<uint64_t>(what.grid.x) * what.grid.y * what.grid.z <= control_.cooperative_limit;
 }
 
-/* Blocks side by side: what the schedule has, but whole clusters, and all of a grid that may wait for itself. */
+/* Blocks side by side: what the schedule has, but whole clusters, and all of a grid that may wait for itself; of one that
+ * overlaps many, since each thread that is there from the start shows what it does before its wait. */
+enum { MOST_THREADS = 4096 };
 unsigned resident_blocks(const launch &what, unsigned count)
 {
     const unsigned wanted = std::max(1u, control_.resident), cluster = std::max(1u, what.attributes.cluster);
+    const unsigned threads = what.block.x * what.block.y * what.block.z;
     if (what.attributes.cooperative) return count;
+    if (what.attributes.overlap) return std::min(count, std::max(cluster, MOST_THREADS / threads / cluster * cluster));
     return std::min(count, (wanted + cluster - 1) / cluster * cluster);
 }
 
@@ -526,6 +559,19 @@ void barrier(const place *where)
             wait_as(AT_BARRIER);
     }
     order_acquire(&b->barrier_token[phase & 1]);
+}
+
+void stream_wait(const place *where)
+{
+    thread *me = self();
+    if (!job->attributes.overlap) return;
+    me->where = where;
+    me->has_waited = true;
+    {
+        inside simulator;
+        if (curtain_is_drawn) wait_as(AT_STREAM);
+    }
+    order_acquire(&launch_token);
 }
 
 void counter_add(unsigned *counter)
@@ -648,6 +694,7 @@ cudaError_t run(const launch &what, const std::function<void()> &kernel)
     random_state = control_.seed * 0x9e3779b97f4a7c15ull + 88172645463325252ull;
     statistics_.launches++;
     caller = fiber_here();
+    if (what.attributes.overlap) draw_curtain(true);
     order_release(&launch_token);
     const unsigned count = grid_size.x * grid_size.y * grid_size.z;
     order_blocks(count, std::max(1u, what.attributes.cluster));
@@ -658,6 +705,7 @@ cudaError_t run(const launch &what, const std::function<void()> &kernel)
     go(caller, first, false);
     running = nullptr;
     order_acquire(&end_token);
+    draw_curtain(false);
     if (!failed) report_deadlock();
     forget_stores();
     for (std::unique_ptr<block> &b : blocks) {
@@ -680,6 +728,8 @@ void set_hooks(submit_hook submit_launch, pointer_hook is_device)
     submit_ = submit_launch;
     is_device_ = is_device;
 }
+
+void set_curtain(curtain_hook curtain) { curtain_ = curtain; }
 
 cudaError_t submit(const launch &what, cudaStream_t stream, std::function<void()> kernel)
 {

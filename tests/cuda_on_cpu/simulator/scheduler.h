@@ -17,7 +17,7 @@
 namespace px_sim
 {
 
-enum state { FRESH, READY, AT_BARRIER, IN_WARP, AT_CLUSTER, AT_MBARRIER, RETURNED };
+enum state { FRESH, READY, AT_BARRIER, IN_WARP, AT_CLUSTER, AT_MBARRIER, AT_STREAM, RETURNED };
 
 struct block;
 struct cluster;
@@ -39,6 +39,7 @@ struct thread : view {
     const place *where;      /* the call it waits in */
     const mbarrier *awaited; /* while AT_MBARRIER: a phase of that parity */
     unsigned parity;
+    bool has_waited;         /* stream_wait() */
     bool in_vain;            /* nobody can end that phase any more */
     bool in_cluster_barrier; /* it has arrived there and not waited yet, in that phase */
     unsigned cluster_phase;

@@ -52,6 +52,9 @@ struct launch {
 };
 
 void barrier(const place *where);
+/* In a launch that overlaps: here the one before it has ended. What touched device memory before has met nothing of what
+ * is there (control.h, curtain_hook); a thread that returns without having been here is a fault. */
+void stream_wait(const place *where);
 void pause(); /* others run first: for loops that wait for another block */
 /* A counter in device memory: release and acquire (device.h). */
 void counter_add(unsigned *counter);
@@ -128,9 +131,10 @@ template <class T> inline bool argument_is_valid(T *const &p) { return !p || is_
 
 template <class... P, class... A>
 cudaError_t launch_kernel(const px_launch_attributes &attributes, const char *name, place where, void (*kernel)(P...),
-                          dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream, A... arguments)
+                          dim3 grid, dim3 block, size_t shared_bytes, px_stream stream, A... arguments)
 {
-    const launch what = {name, reinterpret_cast<const void *>(kernel), grid, block, shared_bytes, where, attributes};
+    const launch what = {name,  reinterpret_cast<const void *>(kernel), grid, block, shared_bytes,
+                         where, px_attributes_in(stream, attributes)};
     std::tuple<P...> values(static_cast<P>(arguments)...); /* copied now, as a launch copies its arguments */
     int index = 0, wrong = -1;
     std::apply([&](const auto &...x) { ((wrong = wrong < 0 && !argument_is_valid(x) ? index : wrong, index++), ...); },
@@ -139,7 +143,7 @@ cudaError_t launch_kernel(const px_launch_attributes &attributes, const char *na
         refuse_argument(what, wrong);
         return cudaErrorInvalidValue;
     }
-    return submit(what, stream, [kernel, values] { std::apply(kernel, values); });
+    return submit(what, stream.stream, [kernel, values] { std::apply(kernel, values); });
 }
 
 template <class T> inline uint64_t bits_of(T v)
@@ -199,6 +203,8 @@ template <class T> inline T shuffle(warp_op op, unsigned mask, T v, unsigned sou
 #define mbarrier_expect(barrier, bytes) px_sim::mbarrier_expect(barrier, bytes, PX_SIM_HERE)
 #define mbarrier_wait(barrier, parity) px_sim::mbarrier_wait(barrier, parity, PX_SIM_HERE)
 #define store_async(to, v, barrier) px_sim::store_async(to, v, barrier, PX_SIM_HERE)
+
+#define wait_for_stream() px_sim::stream_wait(PX_SIM_HERE)
 
 #define __syncthreads() px_sim::barrier(PX_SIM_HERE)
 #define __syncwarp() static_cast<void>(px_sim::meet(px_sim::SYNC, 0xffffffffu, 0, 0, PX_SIM_HERE))
