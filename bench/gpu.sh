@@ -231,13 +231,15 @@ variants_gates() {
 
 # The same steps with kernels that come to the device while the one before them ends.
 dependent_launches() {
-    local dependent
-    for dependent in 0 1 0 1; do # in turns; the last of each are compared
-        PERPLEX_CUDA_DEPENDENT_LAUNCHES=$dependent "$program" bench --json --device "$device" --recurrence persistent --sweep hidden=256,512 \
-            --sweep batch=1,32 --steps 35 --vocab 28 --sweep precision=fp32,bf16 --case-seconds 1 >"$logs/dependent-$dependent.json" ||
-            skip "persistent: not on this GPU"
+    local dependent variant
+    for variant in step persistent; do
+        for dependent in 0 1 0 1; do # in turns; the last of each are compared
+            PERPLEX_CUDA_DEPENDENT_LAUNCHES=$dependent "$program" bench --json --device "$device" --recurrence "$variant" --hidden 512 \
+                --sweep batch=1,32 --steps 35 --vocab 28 --sweep precision=fp32,bf16 --case-seconds 0.5 >"$logs/dependent-$variant-$dependent.json" ||
+                skip "$variant: not on this GPU"
+        done
+        "$program" bench --compare "$logs/dependent-$variant-0.json" "$logs/dependent-$variant-1.json" || true
     done
-    "$program" bench --compare "$logs/dependent-0.json" "$logs/dependent-1.json" || true
 }
 
 # Three layers side by side, and one after the other: whether `auto` should take a wavefront for few streams.
@@ -442,7 +444,8 @@ round_right() {
     part parity_persistent 90 env PERPLEX_TEST_RECURRENCE=persistent bash -c "engine parity"
     part parity_grid 90 env PERPLEX_TEST_RECURRENCE=grid bash -c "engine parity"
     part parity_wavefront 60 env PERPLEX_TEST_WAVEFRONT=2 bash -c "engine parity"
-    part parity_dependent 60 env PERPLEX_CUDA_DEPENDENT_LAUNCHES=1 PERPLEX_TEST_RECURRENCE=persistent bash -c "engine parity"
+    part parity_dependent 60 env PERPLEX_CUDA_DEPENDENT_LAUNCHES=1 bash -c "engine parity"
+    part parity_dependent_persistent 60 env PERPLEX_CUDA_DEPENDENT_LAUNCHES=1 PERPLEX_TEST_RECURRENCE=persistent bash -c "engine parity"
     part state_dependent 60 env PERPLEX_CUDA_DEPENDENT_LAUNCHES=1 bash -c "engine state"
     part parity_cublaslt 60 env PERPLEX_TEST_PRODUCTS=cublaslt bash -c "engine parity"
     part low_precision 60 bash -c "engine precision"

@@ -162,8 +162,8 @@ static __device__ __forceinline__ void stall(px_stall *record, px_stall what)
  *
  * Then it lets the kernel that follows come, should that overlap. It comes once all blocks of this one have got here or
  * ended, so that all of them are on the device and none can be kept from it by one that waits; and since they get here
- * after their own wait, everything before this kernel has ended by then: who waits for one kernel has waited for all. A
- * thread that ended without waiting would break that chain. (PTX, griddepcontrol.) */
+ * after their own wait, everything before this kernel has ended by then: who waits for one kernel has waited for all.
+ * (PTX, griddepcontrol, which asks this of one thread of a block; the rule for all is easier to keep.) */
 #ifndef PX_SIMULATOR
 static __device__ __forceinline__ void wait_for_stream()
 {

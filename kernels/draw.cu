@@ -67,7 +67,8 @@ __device__ __forceinline__ int weigh(const row_of &row, int32_t from, const px_d
     return count;
 }
 
-/* px_draw_one over all tokens: those of weight 0, which the host leaves out, change no sum. The result is thread 0's. */
+/* px_draw_one over all tokens: those of weight 0, which the host leaves out, change no sum. The result is thread 0's.
+ */
 __device__ __forceinline__ int32_t draw_of_all(const row_of &row, const px_draw_scale &scale, double u, double *weights)
 {
     double mass = 0, sum = 0;

@@ -217,7 +217,8 @@ cudaError_t px_launch_recurrence_backward(const px_step_backward_args *args, px_
 
 /* The same steps with their product in the same kernel (recurrence_fused.cu); step.recurrent is NULL. operand: type of
  * h_before, dz_after and w_hh [width out, width in]; sums are fp32, in an order that depends on width alone. Forward:
- * h_before [n,width], the operand H_{t-1}. Backward: dz_after [n,width], the operand dZ_{t+1}, NULL at the last step. */
+ * h_before [n,width], the operand H_{t-1}. Backward: dz_after [n,width], the operand dZ_{t+1}, NULL at the last step.
+ */
 typedef struct px_fused_forward_args {
     px_step_forward_args step;
     const void *h_before, *w_hh;
@@ -362,8 +363,8 @@ cudaError_t px_launch_gates_persistent_backward(const px_persistent_gates_args *
 /* As px_persistent_fit_of; shared_bytes is the larger of both directions. */
 px_persistent_fit px_persistent_gates_fit_of(px_precision operand, px_cell cell, int32_t width);
 
-/* Dropout over steps [first, first + T) of a window, which the arrays begin with: out and/or out_bf16 [T*n,width] = in *
- * mask; out may be in. Also the backward of itself. */
+/* Dropout over steps [first, first + T) of a window, which the arrays begin with: out and/or out_bf16 [T*n,width] = in
+ * * mask; out may be in. Also the backward of itself. */
 cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_bf16, const float *in, const px_dropout *dropout,
                                          const px_window_scalars *window, int32_t first, int32_t T, int32_t n,
                                          int32_t width, px_stream stream);
@@ -391,11 +392,11 @@ cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *out_bf16, c
                                                 const px_dropout *dropout, const px_window_scalars *window,
                                                 size_t total, int32_t accumulate, px_stream stream);
 
-/* What follows a layer's steps back. Bias gradients, of `sums` sets of columns: out[j] += (accumulate) or = the sum over
- * rows of in[row][j]; in [rows,cols]; partial: scratch of px_column_sum_partial_floats(rows, cols) floats each. Order:
- * rows of a segment of PX_COLUMN_SEGMENT rows, then segments. H_{t-1} for dW_hh = sum_t (keep_t H_{t-1})^T dZ_t, in
- * place: h_prev [rows,width] of `element`, or NULL, gets rows of zeros where reset [rows] != 0. And states, taken along.
- */
+/* What follows a layer's steps back. Bias gradients, of `sums` sets of columns: out[j] += (accumulate) or = the sum
+ * over rows of in[row][j]; in [rows,cols]; partial: scratch of px_column_sum_partial_floats(rows, cols) floats each.
+ * Order: rows of a segment of PX_COLUMN_SEGMENT rows, then segments. H_{t-1} for dW_hh = sum_t (keep_t H_{t-1})^T dZ_t,
+ * in place: h_prev [rows,width] of `element`, or NULL, gets rows of zeros where reset [rows] != 0. And states, taken
+ * along. / */
 enum { PX_COLUMN_SEGMENT = 128, PX_COLUMN_SUMS_MAX = 2 };
 static inline size_t px_column_sum_partial_floats(size_t rows, size_t cols)
 {
@@ -491,10 +492,11 @@ cudaError_t px_launch_adaptive_probabilities(const px_adaptive_probabilities_arg
 
 /* ---- draw -------------------------------------------------------------------------------------------------------- */
 
-/* One token for each of `rows` streams, as px_draw_choose (draw_maths.h) draws it from the stream's probabilities [V] and the
- * uniform of stream first_stream + row at draw.position + step. drawn [rows]: the tokens, -1 where none can be drawn;
- * tokens [rows]: the same as the next window's input, 0 for -1; reset [rows]: cleared. draw is read from device memory.
- * Where it orders candidates (px_draw_orders) V is at most PX_DRAW_ORDERED_MAX, for which shared memory has room. */
+/* One token for each of `rows` streams, as px_draw_choose (draw_maths.h) draws it from the stream's probabilities [V]
+ * and the uniform of stream first_stream + row at draw.position + step. drawn [rows]: the tokens, -1 where none can be
+ * drawn; tokens [rows]: the same as the next window's input, 0 for -1; reset [rows]: cleared. draw is read from device
+ * memory. Where it orders candidates (px_draw_orders) V is at most PX_DRAW_ORDERED_MAX, for which shared memory has
+ * room. */
 typedef struct px_draw_args {
     const float *probabilities;
     const px_draw *draw;
@@ -531,7 +533,8 @@ cudaError_t px_launch_update_norm(const px_norm_args *args, px_stream stream);
  * g = clip_factor * gradients: g += decay w, or where decay is decoupled w -= lr decay w before it. Then average +=
  * average_weight * (w - average) where average is not NULL, and weights_bf16 = bf16(w) where not NULL. Nothing but the
  * gradients changes where metrics.skip; gradients are cleared in every case (only where they are not zero: most rows of
- * a table are), but for floats [kept_begin, kept_end), which the next step writes before it adds to them. Unused moments are NULL. */
+ * a table are), but for floats [kept_begin, kept_end), which the next step writes before it adds to them. Unused
+ * moments are NULL. */
 typedef struct px_update_args {
     float *weights, *gradients, *moment1, *moment2, *average;
     px_bf16 *weights_bf16;
@@ -550,6 +553,12 @@ cudaError_t px_launch_update_apply(const px_update_args *args, px_stream stream)
 cudaError_t px_launch_layout_bf16(px_bf16 *out, const float *in, size_t count, px_stream stream);
 /* out [cols,rows] = transpose of in [rows,cols]; not overlapping. For reading and writing a one-hot W_xh. */
 cudaError_t px_launch_layout_transpose(float *out, const float *in, int32_t rows, int32_t cols, px_stream stream);
+
+/* ---- launches ---------------------------------------------------------------------------------------------------- */
+
+/* 1: on the current device kernels wait for what is before them in their stream (device.h, wait_for_stream), so that a
+ * px_stream may overlap. Code that a driver makes of an older architecture's does not, whatever the device. */
+int px_kernels_wait(void);
 
 #ifdef __cplusplus
 }

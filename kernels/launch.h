@@ -2,9 +2,9 @@
  *
  * With nvcc the macros are what CUDA says; with PX_SIMULATOR (tests/cuda_on_cpu) the host compiler builds the very same
  * .cu files and simulator.h runs every CUDA thread as a fiber. Rules that keep both true: every kernel begins with
- * wait_for_stream() (device.h), kernels are launched only through PX_LAUNCH and PX_LAUNCH_WITH inside extern "C" launchers, shared memory is declared only with PX_SHARED and
- * PX_DYN_SHARED at the top of a kernel or of a function that all threads of the block call, and everything beyond plain
- * CUDA C++ comes from device.h. */
+ * wait_for_stream() (device.h), kernels are launched only through PX_LAUNCH and PX_LAUNCH_WITH inside extern "C"
+ * launchers, shared memory is declared only with PX_SHARED and PX_DYN_SHARED at the top of a kernel or of a function
+ * that all threads of the block call, and everything beyond plain CUDA C++ comes from device.h. */
 #ifndef PX_LAUNCH_H
 #define PX_LAUNCH_H
 
@@ -23,8 +23,8 @@
     extern __shared__ __align__(16) unsigned char px_dyn_shared_[];                                                    \
     type *name = reinterpret_cast<type *>(px_dyn_shared_)
 
-/* PX_LAUNCH(kernel, grid, block, shared_bytes, stream, arguments...) is the cudaError_t of this launch into a px_stream.
- * Write a kernel with several template arguments in parentheses. */
+/* PX_LAUNCH(kernel, grid, block, shared_bytes, stream, arguments...) is the cudaError_t of this launch into a
+ * px_stream. Write a kernel with several template arguments in parentheses. */
 #define PX_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                                      \
     px_launch_kernel(px_launch_attributes{}, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
 

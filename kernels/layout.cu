@@ -50,3 +50,15 @@ extern "C" cudaError_t px_launch_layout_transpose(float *out, const float *in, i
     if (grid.y > 65535u) return cudaErrorInvalidValue;
     return PX_LAUNCH(layout_transpose_kernel, grid, dim3(TILE, TILE_ROWS, 1), 0, stream, out, in, rows, cols);
 }
+
+extern "C" int px_kernels_wait(void)
+{
+#ifdef PX_SIMULATOR
+    return 1;
+#else
+    cudaFuncAttributes any = {}; /* binaryVersion would be the device's own after a driver's compilation */
+    if (cudaFuncGetAttributes(&any, layout_transpose_kernel) == cudaSuccess) return any.ptxVersion >= 90;
+    cudaGetLastError();
+    return 0;
+#endif
+}

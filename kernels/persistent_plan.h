@@ -87,8 +87,8 @@ template <px_precision OPERAND, int WIDTH, int BLOCKS, int M, int K, int KEPT, i
 struct matrix_plan : matrix_plan_of<persistent_shape<OPERAND, WIDTH, BLOCKS, GATES, BACKWARD>, M, K, KEPT> {
 };
 
-/* Warpgroups (warpgroup.h), for more streams: each has the block's 64 rows and a slice of k, whose fragments of W_hh are
- * all in registers. */
+/* Warpgroups (warpgroup.h), for more streams: each has the block's 64 rows and a slice of k, whose fragments of W_hh
+ * are all in registers. */
 template <px_precision OPERAND, int WIDTH, int BLOCKS>
 struct wide_shape : persistent_shape<OPERAND, WIDTH, BLOCKS, 1, false> {
     static_assert(WIDTH / BLOCKS == 64, "what a warpgroup's product has");

@@ -54,8 +54,8 @@ static __device__ __forceinline__ void keep(float &v)
 #endif
 }
 
-/* Keeps load(0), load(1) ... in registers, by way of shared memory, in loops: a lane that reads everything at once needs
- * more registers for addresses than there are. stage [STAGED, 32]: this lane's. */
+/* Keeps load(0), load(1) ... in registers, by way of shared memory, in loops: a lane that reads everything at once
+ * needs more registers for addresses than there are. stage [STAGED, 32]: this lane's. */
 template <int STAGED, int COUNT, class LOAD>
 static __device__ __forceinline__ void load_by_stages(uint4 (&kept)[COUNT], uint4 *stage, const LOAD &load)
 {

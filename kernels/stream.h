@@ -6,9 +6,9 @@
 
 typedef struct px_stream {
     cudaStream_t stream;
-    int overlap; /* 1: programmatic dependent launches: the first kernel may come to the device before the kernel ahead of
-                    it in the stream has ended, and waits there (device.h, wait_for_stream). What is ahead must be a
-                    kernel; compute capability 9.0. No number depends on it */
+    int overlap; /* 1: programmatic dependent launches: each kernel may come to the device before the kernel ahead of it
+                    in the stream has ended, and waits there (device.h, wait_for_stream). What is ahead of the first
+                    must be a kernel; px_kernels_wait() must say 1. No number depends on it */
 } px_stream;
 
 #endif

@@ -18,7 +18,7 @@ typedef enum px_bench_work {
     PX_BENCH_TRAIN,    /* accumulate + update: a whole training step */
     PX_BENCH_EVALUATE, /* evaluate: forward only, loss of every token */
     PX_BENCH_DECODE, /* tokens for each of n streams, as `perplex sample` gets them: drawn by the engine where it can */
-    PX_BENCH_NEXT,   /* next: the same a token at a time, its probabilities read by the host */
+    PX_BENCH_NEXT,   /* next: one token of each stream, whose probabilities the host reads */
     PX_BENCH_DATA,   /* making a window of a training's minibatches, alone */
     PX_BENCH_PHASE,  /* PX_BENCH_PHASE + px_phase: that phase of a training step alone, where the engine offers it */
     PX_BENCH_WORKS = PX_BENCH_PHASE + PX_PHASE_COUNT

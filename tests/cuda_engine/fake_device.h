@@ -20,6 +20,8 @@ typedef std::function<cudaError_t()> work;
  * which waits for all others. name: of what it does, as px_fake_nodes says it. */
 cudaError_t enqueue(cudaStream_t stream, const char *name, work run);
 bool is_capturing(cudaStream_t stream);
+/* What was put there last is a kernel or a product, in the same graph or in none. */
+bool is_behind_kernel(cudaStream_t stream);
 /* Runs a stream (NULL: the default one) to its end, and of the others what it waits for; or all of them. */
 void drain(cudaStream_t stream);
 void drain_all();

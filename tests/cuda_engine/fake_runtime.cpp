@@ -71,6 +71,10 @@ size_t used_bytes()
 
 cudaError_t submit_kernel(const px_sim::launch &what, cudaStream_t stream, std::function<void()> body)
 {
+    if (what.attributes.overlap && !is_behind_kernel(stream)) {
+        complain("%s overlaps what is no kernel", what.kernel);
+        return report(cudaErrorInvalidValue);
+    }
     return enqueue(stream, what.kernel, [what, body] {
         counts.kernels++;
         if (what.attributes.overlap) counts.overlapping++;
@@ -82,7 +86,9 @@ cudaError_t submit_kernel(const px_sim::launch &what, cudaStream_t stream, std::
 
 bool is_pointer_of_ours(const void *p) { return find(p) != nullptr; }
 
-/* What is in device memory while the curtain is drawn, block after block. */
+/* What is in device memory while the curtain is drawn, block after block, but for cuBLAS's workspace, the largest, which
+ * no kernel touches: engines make hundreds of launches. */
+enum { HIDDEN_MOST = 16 << 20 };
 std::vector<char> &hidden = *new std::vector<char>;
 
 void curtain(bool drawn)
@@ -90,13 +96,13 @@ void curtain(bool drawn)
     size_t at = 0;
     if (drawn) hidden.resize(used_bytes());
     for (auto &b : blocks) {
-        if (b.second.kind != DEVICE) continue;
+        if (b.second.kind != DEVICE || b.second.bytes > HIDDEN_MOST) continue;
         char *p = const_cast<char *>(b.first);
         if (drawn) {
-            memcpy(&hidden[at], p, b.second.bytes);
+            memcpy(hidden.data() + at, p, b.second.bytes);
             memset(p, 0xff, b.second.bytes);
         } else {
-            memcpy(p, &hidden[at], b.second.bytes);
+            memcpy(p, hidden.data() + at, b.second.bytes);
         }
         at += b.second.bytes;
     }

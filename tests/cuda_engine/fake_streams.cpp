@@ -58,6 +58,7 @@ struct CUstream_st {
     std::deque<operation> queue;
     CUgraph_st *capture = nullptr;
     size_t lane = 0; /* of the capture */
+    bool behind_kernel = false;
 };
 
 namespace px_fake
@@ -197,6 +198,7 @@ CUgraph_st *open_capture(uint64_t number)
 void add_node(CUstream_st *stream, graph_node node)
 {
     node.lane = stream->lane;
+    stream->behind_kernel = stream->behind_kernel && node.kind == graph_node::WORK;
     stream->capture->nodes.push_back(node);
     stream->capture->now[node.lane][node.lane]++;
 }
@@ -301,6 +303,8 @@ bool forbidden()
 
 bool is_capturing(cudaStream_t stream) { return stream && stream->capture; }
 
+bool is_behind_kernel(cudaStream_t stream) { return stream && stream->behind_kernel; }
+
 cudaError_t enqueue(cudaStream_t stream, const char *name, work run)
 {
     if (sticky != cudaSuccess) return report(sticky);
@@ -310,6 +314,8 @@ cudaError_t enqueue(cudaStream_t stream, const char *name, work run)
         sticky = run();
         return report(sticky);
     }
+    const std::string what = name;
+    stream->behind_kernel = what != "copy" && what != "fill" && what != "mark" && what != "node";
     if (stream->capture) {
         add_node(stream, {name, graph_node::WORK, run, nullptr, 0, 0});
         return cudaSuccess;
@@ -458,6 +464,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
         return cudaSuccess;
     if (settings().wait_period && call % settings().wait_period == settings().wait_missing) return cudaSuccess;
     if (event->state->recorded == event->state->done) return cudaSuccess;
+    stream->behind_kernel = false;
     stream->queue.push_back({nullptr, event->state, event->state->recorded, false});
     if (!settings().lazy) drain(stream);
     return cudaSuccess;
@@ -497,6 +504,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMo
     if (!stream || stream->capture) return report(cudaErrorStreamCaptureUnsupported);
     auto *graph = new CUgraph_st;
     graph->number = ++captures_begun;
+    stream->behind_kernel = false;
     captures.push_back(graph);
     join_capture(graph, stream);
     object_created();
@@ -508,6 +516,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 {
     if (!is_capturing(stream)) return report(cudaErrorStreamCaptureUnmatched);
     CUgraph_st *made = stream->capture;
+    stream->behind_kernel = false;
     captures.erase(std::find(captures.begin(), captures.end(), made));
     for (CUstream_st *lane : made->lanes) lane->capture = nullptr;
     *graph = made;
@@ -546,6 +555,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
     auto nodes = exec->nodes;
     if (is_capturing(stream)) return report(cudaErrorStreamCaptureUnsupported);
     counts.graph_launches++;
+    stream->behind_kernel = false;
     std::vector<std::shared_ptr<event_state>> marks;
     for (size_t i = 0; i < exec->marks; i++) {
         marks.push_back(std::make_shared<event_state>());

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* test_cuda_wavefront [PATTERN] */
 enum { SEED = 20, STEPS = 2, LAYERS = 3, PIECES = 4 };
 
 /* Every way between layers. Pieces of 2 steps cut a window into four, the last of one step. */
@@ -315,6 +314,7 @@ static void a_wavefront_on_the_grid_needs_multiprocessors_for_all_layers(void **
     assert_nothing_is_left();
 }
 
+/* test_cuda_wavefront [PATTERN] */
 int main(int argc, char **argv)
 {
 #define TEST(name) cmocka_unit_test_setup(name, each_test_starts_anew)

@@ -107,8 +107,8 @@ static px_status cuda_create(const px_model_config *model, const px_optimizer_co
     engine->ordinal = ordinal;
     engine->use_graphs = !(graphs && strcmp(graphs, "0") == 0);
     PX_TRY_GOTO(status, open_device(engine), fail);
-    engine->dependent_launches =
-        dependent && strcmp(dependent, "1") == 0 && engine->info.major >= PX_CUDA_DEPENDENT_MAJOR;
+    engine->can_overlap = px_cuda_can_overlap(&engine->info);
+    engine->dependent_launches = dependent && strcmp(dependent, "1") == 0 && engine->can_overlap;
     PX_TRY_GOTO(status, check_precision(engine, shape->precision), fail);
     PX_TRY_GOTO(status, px_cuda_plan_make(model, optimizer, shape, &engine->info, &engine->plan), fail);
     PX_TRY_GOTO(status, px_cuda_memory_create(engine), fail);
@@ -280,8 +280,8 @@ static px_status cuda_describe(const px_engine *base, char *buffer, size_t buffe
              "%d.%d.%d, CUDA %d.%d, driver CUDA %d.%d",
              engine->ordinal, info->name, info->major, info->minor, info->multiprocessors,
              px_precision_name(engine->plan.shape.precision), px_recurrence_name(engine->plan.variant->name), wavefront,
-             engine->dependent_launches ? ", dependent launches" : "", engine->plan.head_rows,
-             engine->head_blas.lt ? "head by cuBLASLt, cuBLAS" : "cuBLAS", major, minor, patch,
+             engine->dependent_launches && !engine->plan.wavefront ? ", dependent launches" : "",
+             engine->plan.head_rows, engine->head_blas.lt ? "head by cuBLASLt, cuBLAS" : "cuBLAS", major, minor, patch,
              info->runtime_version / 1000, info->runtime_version % 1000 / 10, info->driver_version / 1000,
              info->driver_version % 1000 / 10);
     return PX_OK;

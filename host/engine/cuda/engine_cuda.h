@@ -118,8 +118,9 @@ typedef struct px_cuda {
     cudaGraphExec_t update_graph;
     uint64_t clock;         /* of the graph cache */
     int capturing;          /* enqueued work goes into a graph */
-    int dependent_launches; /* PERPLEX_CUDA_DEPENDENT_LAUNCHES=1, and the device has them */
-    int behind_kernel;      /* what was enqueued last is a kernel (place.c) */
+    int can_overlap;        /* kernels wait for their stream, and graphs keep that they may come early */
+    int dependent_launches; /* PERPLEX_CUDA_DEPENDENT_LAUNCHES=1, and can_overlap */
+    int behind_kernel;      /* what was enqueued last is a kernel or a product (place.c) */
     int use_graphs; /* 0: PERPLEX_CUDA_GRAPHS=0, plain launches, so that a profiler sees phases around kernels */
     px_cuda_timing timing;
     px_cuda_reduction reduction;
@@ -147,7 +148,8 @@ px_status px_cuda_stage_update(px_cuda *engine, const px_update_scalars *scalars
 
 /* ---- place.c: programmatic dependent launches. Between two kernels of one stream the second may come to the device
  * before the first has ended (kernels/stream.h); behind anything else, or where several streams meet, it does not. */
-enum { PX_CUDA_DEPENDENT_MAJOR = 9 };
+/* Whether they can be had: capability 9.0, kernels compiled for it, and CUDA 12.3, whose graphs know such edges. */
+int px_cuda_can_overlap(const px_device_info *info);
 /* Where the next kernel goes. */
 px_stream px_cuda_place(px_cuda *engine, cudaStream_t stream);
 /* Something else than a kernel has been enqueued, or a graph begins. */

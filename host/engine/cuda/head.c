@@ -67,6 +67,7 @@ px_status px_cuda_head_probabilities(px_cuda *engine, int32_t n, float *probabil
     for (int32_t from = 0; from < n; from += plan->next_rows) {
         const int32_t rows = n - from < plan->next_rows ? n - from : plan->next_rows;
         const size_t bytes = (size_t)rows * V * sizeof(float);
+        px_cuda_place_after_other(engine);
         PX_TRY(ops_of(engine)->probabilities(engine, n, from, rows));
         PX_CUDA(
             cudaMemcpyAsync(b->pinned_probabilities, b->probabilities, bytes, cudaMemcpyDeviceToHost, engine->compute));

@@ -24,7 +24,7 @@ static px_element operand_of(const px_cuda *engine) { return engine->plan.bf16 ?
 static px_stream place_of(px_cuda *engine, const px_cuda_steps *piece, int first)
 {
     px_stream place = px_cuda_place(engine, piece->lane->stream);
-    if (!first) place.overlap = engine->info.major >= PX_CUDA_DEPENDENT_MAJOR;
+    if (!first) place.overlap = engine->can_overlap;
     return place;
 }
 

@@ -47,8 +47,9 @@ cudaError_t run(const launch &what, const std::function<void()> &body);
 typedef cudaError_t (*submit_hook)(const launch &what, cudaStream_t stream, std::function<void()> body);
 typedef bool (*pointer_hook)(const void *p);
 void set_hooks(submit_hook submit_launch, pointer_hook is_device);
-/* Of launches that overlap, which may begin while the launch before them runs. drawn true: device memory shows 0xff from
- * here on, and what is written there is lost; false: it is there again, as it was. Without the hook it is always there. */
+/* Of launches that overlap, which may begin while the launch before them runs. drawn true: device memory shows 0xff
+ * from here on, and what is written there is lost; false: it is there again, as it was. Blocks that begin later than
+ * the first ones find it there. Without the hook it is always there. */
 typedef void (*curtain_hook)(bool drawn);
 void set_curtain(curtain_hook curtain);
 

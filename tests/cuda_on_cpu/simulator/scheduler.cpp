@@ -83,6 +83,8 @@ inside::~inside()
 namespace
 {
 
+unsigned resident_blocks(const launch &what, unsigned count);
+
 bool newest_first()
 {
     return control_.order == DEPTH_FIRST || control_.order == DEPTH_FIRST_REVERSE || control_.order == STICKY;
@@ -186,7 +188,7 @@ void go(fiber *from, thread *next, bool ends)
 size_t fibers_apart()
 {
     const size_t threads = static_cast<size_t>(block_size.x) * block_size.y * block_size.z;
-    const size_t together = std::max(control_.resident, job->attributes.cluster);
+    const size_t together = resident_blocks(*job, grid_size.x * grid_size.y * grid_size.z);
     return std::min<size_t>(7000, threads * (together + 1) + 1);
 }
 
@@ -461,15 +463,17 @@ bool attributes_are_valid(const launch &what)
            static_cast<uint64_t>(what.grid.x) * what.grid.y * what.grid.z <= control_.cooperative_limit;
 }
 
-/* Blocks side by side: what the schedule has, but whole clusters, and all of a grid that may wait for itself; of one that
- * overlaps many, since each thread that is there from the start shows what it does before its wait. */
-enum { MOST_THREADS = 4096 };
+/* Blocks side by side: what the schedule has, but whole clusters, and all of a grid that may wait for itself; of one
+ * that overlaps many, since each thread that is there from the start shows what it does before its wait. */
+enum { MOST_THREADS = 1024 };
 unsigned resident_blocks(const launch &what, unsigned count)
 {
     const unsigned wanted = std::max(1u, control_.resident), cluster = std::max(1u, what.attributes.cluster);
-    const unsigned threads = what.block.x * what.block.y * what.block.z;
     if (what.attributes.cooperative) return count;
+#if !defined(PX_SIM_THREAD) /* where every thread has a fiber, which take their time: the plain build has shown it */
+    const unsigned threads = what.block.x * what.block.y * what.block.z;
     if (what.attributes.overlap) return std::min(count, std::max(cluster, MOST_THREADS / threads / cluster * cluster));
+#endif
     return std::min(count, (wanted + cluster - 1) / cluster * cluster);
 }
 

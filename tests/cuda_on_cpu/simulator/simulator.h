@@ -52,8 +52,8 @@ struct launch {
 };
 
 void barrier(const place *where);
-/* In a launch that overlaps: here the one before it has ended. What touched device memory before has met nothing of what
- * is there (control.h, curtain_hook); a thread that returns without having been here is a fault. */
+/* In a launch that overlaps: here the one before it has ended. What touched device memory before has met nothing of
+ * what is there (control.h, curtain_hook); a thread that returns without having been here is a fault. */
 void stream_wait(const place *where);
 void pause(); /* others run first: for loops that wait for another block */
 /* A counter in device memory: release and acquire (device.h). */
