@@ -462,11 +462,11 @@ round_speed() {
     part kernel_speeds 120 bash -c kernel_speeds
     part measure 150 bash -c measure
     part variants 60 bash -c variants
-    part dependent_launches 45 bash -c dependent_launches
+    part dependent_launches 60 bash -c dependent_launches
     part variants_wide 40 bash -c variants_wide
     part variants_gates 40 bash -c variants_gates
     part wavefront 20 bash -c wavefront
-    part decoding 10 bash -c decoding
+    part decoding 20 bash -c decoding
     part products 25 bash -c products
     part crossover 90 bash -c crossover
     part kernel_times 60 bash -c kernel_times

@@ -363,8 +363,8 @@ cudaError_t px_launch_gates_persistent_backward(const px_persistent_gates_args *
 /* As px_persistent_fit_of; shared_bytes is the larger of both directions. */
 px_persistent_fit px_persistent_gates_fit_of(px_precision operand, px_cell cell, int32_t width);
 
-/* Dropout over steps [first, first + T) of a window, which the arrays begin with: out and/or out_bf16 [T*n,width] = in
- * * mask; out may be in. Also the backward of itself. */
+/* Dropout over steps [first, first + T) of a window, which the arrays begin with: out and/or out_bf16 [T*n,width]
+ * = in * mask; out may be in. Also the backward of itself. */
 cudaError_t px_launch_recurrence_dropout(float *out, px_bf16 *out_bf16, const float *in, const px_dropout *dropout,
                                          const px_window_scalars *window, int32_t first, int32_t T, int32_t n,
                                          int32_t width, px_stream stream);
@@ -396,7 +396,7 @@ cudaError_t px_launch_recurrence_weight_dropout(float *out, px_bf16 *out_bf16, c
  * over rows of in[row][j]; in [rows,cols]; partial: scratch of px_column_sum_partial_floats(rows, cols) floats each.
  * Order: rows of a segment of PX_COLUMN_SEGMENT rows, then segments. H_{t-1} for dW_hh = sum_t (keep_t H_{t-1})^T dZ_t,
  * in place: h_prev [rows,width] of `element`, or NULL, gets rows of zeros where reset [rows] != 0. And states, taken
- * along. / */
+ * along. */
 enum { PX_COLUMN_SEGMENT = 128, PX_COLUMN_SUMS_MAX = 2 };
 static inline size_t px_column_sum_partial_floats(size_t rows, size_t cols)
 {
