@@ -1,8 +1,13 @@
 /* The factors of --lr-scaling: see rate_scaling.h. */
 #include "rate_scaling.h"
 
-static const double ROW_FACTOR = 4;   /* of rows that are looked up, and biases, under Adam and its kind */
-static const double LSTM_DEFAULT = 2; /* of the default rate there */
+#include <math.h>
+
+/* Under Adam and its kind: */
+static const double ROW_FACTOR = 4;        /* of a one-hot W_xh, whose rows are looked up, and of biases */
+static const double EMBEDDING_FACTOR = 16; /* of a table of embeddings, whose elements are twice as large */
+static const double TIED_FACTOR = 3;       /* of one of the base width that is the output layer, too */
+static const double LSTM_DEFAULT = 2;      /* of the default rate */
 
 double px_rate_default(px_cell cell, const px_optimizer_config *optimizer)
 {
@@ -17,18 +22,22 @@ static double breadth(int32_t width)
     return (double)(width < PX_RATE_LEAST_WIDTH ? PX_RATE_LEAST_WIDTH : width) / PX_RATE_BASE_WIDTH;
 }
 
+/* The maps between a token and the top layer: the layers, and with an embedding the first layer's dense W_xh. */
+static int32_t depth(const px_model_config *model) { return model->layers + (model->embed > 0); }
+
 /* Where a step's size does not follow the gradient's: optimizer.h. */
 static double normalised_factor(const px_model_config *model, const px_tensor *tensor)
 {
     switch (tensor->role) {
     case PX_TENSOR_EMBEDDING:
+        return (model->tied ? TIED_FACTOR / sqrt(breadth(model->embed)) : EMBEDDING_FACTOR) / depth(model);
+    case PX_TENSOR_W_XH:
+        if (tensor->one_hot) return ROW_FACTOR / depth(model);
+        return 1 / breadth(tensor->cols) / depth(model);
+    case PX_TENSOR_W_HH: return 1 / breadth(tensor->cols) / depth(model);
     case PX_TENSOR_B_H:
     case PX_TENSOR_B_HN:
     case PX_TENSOR_B_Q: return ROW_FACTOR / model->layers;
-    case PX_TENSOR_W_XH:
-        if (tensor->one_hot) return ROW_FACTOR / model->layers;
-        return 1 / breadth(tensor->cols) / model->layers;
-    case PX_TENSOR_W_HH:
     case PX_TENSOR_TAIL_IN:
     case PX_TENSOR_PROJECTION: return 1 / breadth(tensor->cols) / model->layers;
     case PX_TENSOR_HEAD:

@@ -1,18 +1,23 @@
 /* --lr-scaling: what --lr is multiplied by for each tensor, so that one rate fits models of every width and depth.
  *
  * none  1 everywhere.
- * mup   By base width B = 512, fan-in F of the tensor, hidden units h and layers L (Yang et al. 2021, "Tensor
- *       Programs V", table 3, in the form without multipliers in the network):
+ * mup   By base width B = 512, fan-in F of the tensor, hidden units h, embedding size d, layers L, and depth D: L, and
+ *       one more with an embedding, for the first layer's dense W_xh (Yang et al. 2021, "Tensor Programs V", table 3,
+ *       in the form without multipliers in the network):
  *
  *           tensor                                      Adam, AdamW, RMSProp    SGD, momentum
- *           E, one-hot W_xh (looked up), biases         4 / L                   h / B
- *           W_hh, dense W_xh, P, clusters' first map    B / F / L               1
+ *           E                                           16 / D                  h / B
+ *           E, tied                                     3 sqrt(B / d) / D       h / B
+ *           one-hot W_xh (looked up)                    4 / D                   h / B
+ *           biases                                      4 / L                   h / B
+ *           W_hh, dense W_xh                            B / F / D               1
+ *           P, clusters' first map                      B / F / L               1
  *           W_hq, head and second map of clusters       B / h / L               B / h
  *
- *       A width below 64 counts as 64. A tied table has the factor of an embedding. Ours are the 4, where the
- *       paper has a constant to be tuned, and the 1 / L, as it says nothing of depth, both measured
- *       (docs/learning.md), and the bound at 64: nothing narrower was measured. Decoupled weight decay keeps
- *       the update's own rate. */
+ *       A width below 64 counts as 64. Ours are the constants of rows and biases, which the paper leaves to be
+ *       tuned, the fall of a tied table's with its width (an embedding's has none, an output layer's is 1 / d), and
+ *       1 / D and 1 / L, as the paper says nothing of depth, all measured (docs/learning.md), and the bound at 64:
+ *       nothing narrower was measured. Decoupled weight decay keeps the update's own rate. */
 #ifndef PX_RATE_SCALING_H
 #define PX_RATE_SCALING_H
 

@@ -29,22 +29,25 @@ static void adaptive_optimisers_scale_matrices_by_their_fan_in(void **state)
     static const px_optimizer kinds[] = {PX_ADAM, PX_ADAMW, PX_RMSPROP};
     const px_model_config one_hot = {.vocab = 50, .hidden = 128, .layers = 4},
                           tied = {.vocab = 50, .embed = 64, .hidden = 1024, .layers = 1, .tied = 1},
-                          narrow = {.vocab = 50, .embed = 5, .hidden = 7, .layers = 1};
+                          narrow = {.vocab = 50, .embed = 5, .hidden = 7, .layers = 3};
     (void)state;
     for (size_t i = 0; i < 3; i++) {
-        const double depth = 0.25; /* 1 / L */
+        const double depth = 0.25; /* 1 / L; with an embedding L + 1 below the output layer */
         assert_factor(factor_of(&one_hot, kinds[i], PX_TENSOR_W_XH, 0), 4 * depth);
         assert_factor(factor_of(&one_hot, kinds[i], PX_TENSOR_W_XH, 1), 4 * depth);
         assert_factor(factor_of(&one_hot, kinds[i], PX_TENSOR_W_HH, 3), 4 * depth);
         assert_factor(factor_of(&one_hot, kinds[i], PX_TENSOR_W_HQ, 0), 4 * depth);
         assert_factor(factor_of(&one_hot, kinds[i], PX_TENSOR_B_H, 0), 4 * depth);
         assert_factor(factor_of(&one_hot, kinds[i], PX_TENSOR_B_Q, 0), 4 * depth);
-        assert_factor(factor_of(&tied, kinds[i], PX_TENSOR_EMBEDDING, 0), 4);
-        assert_factor(factor_of(&tied, kinds[i], PX_TENSOR_W_XH, 0), 8);
-        assert_factor(factor_of(&tied, kinds[i], PX_TENSOR_W_HH, 0), 0.5);
+        assert_factor(factor_of(&tied, kinds[i], PX_TENSOR_EMBEDDING, 0), 3 * sqrt(8) / 2);
+        assert_factor(factor_of(&tied, kinds[i], PX_TENSOR_W_XH, 0), 8 / 2.0);
+        assert_factor(factor_of(&tied, kinds[i], PX_TENSOR_W_HH, 0), 0.5 / 2);
+        assert_factor(factor_of(&tied, kinds[i], PX_TENSOR_B_H, 0), 4);
         assert_factor(factor_of(&tied, kinds[i], PX_TENSOR_PROJECTION, 0), 0.5);
-        assert_factor(factor_of(&narrow, kinds[i], PX_TENSOR_W_XH, 0), 8);
-        assert_factor(factor_of(&narrow, kinds[i], PX_TENSOR_W_HQ, 0), 8);
+        assert_factor(factor_of(&narrow, kinds[i], PX_TENSOR_EMBEDDING, 0), 16 / 4.0);
+        assert_factor(factor_of(&narrow, kinds[i], PX_TENSOR_W_XH, 0), 8 / 4.0);
+        assert_factor(factor_of(&narrow, kinds[i], PX_TENSOR_W_XH, 2), 8 / 4.0);
+        assert_factor(factor_of(&narrow, kinds[i], PX_TENSOR_W_HQ, 0), 8 / 3.0);
     }
 }
 
