@@ -22,12 +22,13 @@ step() {
     echo "$name $?"
 }
 
-# What differs from run to run in any language: times, speeds, the name of the process, the folder.
+# What differs from run to run in any language: times, speeds (and so the width of their column), the name of the process, the folder.
 steady() {
     sed -E -i -e 's/[0-9.,]+k? tokens?\/s/SPEED/g; s/ +[0-9,]+ +([0-9,]+ +1 ×)/ SPEED \1/' \
         -e 's#/[^" ]*/here/[^/" ]+/##g' \
         -e 's/"(tokens_per_s|seconds|created|date|time)": ?("[^"]*"|[^,}]*)/"\1":X/g' \
-        -e 's/([0-9]+ h )?([0-9]+ min )?[0-9.]+ s( ago)?\b/TIME/g; s/[0-9]+ h [0-9]+ min/TIME/g' "$@"
+        -e 's/([0-9]+ h )?([0-9]+ min )?[0-9.]+ s( ago)?\b/TIME/g; s/[0-9]+ h [0-9]+ min/TIME/g' \
+        -e 's/ {2,}/  /g; s/ +$//' "$@"
 }
 
 everything() {
