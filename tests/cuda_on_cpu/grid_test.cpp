@@ -9,20 +9,22 @@ using namespace window_test;
 
 /* Widths around pairs, quads, a tile and what is built (64 and 256); streams around a group's eight. So few
  * multiprocessors as hold W_hh make one group with several turns, many give every stream a group of its own. */
-const window_case cases[] = {
+const std::vector<window_case> cases = {
     {1, 1, 1, 132, PX_CELL_TANH, false, 0}, {3, 2, 5, 4, PX_CELL_RELU, true, 0},
     {1, 7, 33, 132, PX_CELL_TANH, true, 0}, {9, 3, 36, 4, PX_CELL_TANH, true, 0},
     {17, 4, 64, 8, PX_CELL_RELU, true, 0},  {18, 3, 64, 4, PX_CELL_TANH, false, 0},
     {5, 4, 64, 8, PX_CELL_TANH, true, 1},   {2, 5, 65, 132, PX_CELL_TANH, true, 0},
     {6, 3, 256, 4, PX_CELL_TANH, true, 0},
 };
-/* One for each wider plan. */
-const window_case wide[] = {{2, 2, 301, 132, PX_CELL_TANH, false, 0}, {3, 3, 1000, 48, PX_CELL_TANH, true, 0}};
-const window_case widest_bf16 = {1, 2, 2040, 132, PX_CELL_TANH, false, 0};
+/* One for each wider plan, the last for bf16 alone. */
+const std::vector<window_case> wide = {{2, 2, 301, 132, PX_CELL_TANH, false, 0},
+                                       {3, 3, 1000, 48, PX_CELL_TANH, true, 0},
+                                       {1, 2, 2040, 132, PX_CELL_TANH, false, 0}};
 
 /* No more blocks than the device has at once. */
-cudaError_t launch(px_persistent_args a, bool backward)
+cudaError_t launch(const px_persistent_args &window, bool backward)
 {
+    px_persistent_args a = window;
     a.multiprocessors = std::min(a.multiprocessors, device_multiprocessors());
     const array<uint32_t> workspace(
         std::vector<uint32_t>(px_grid_workspace_bytes(a.operand, a.width, a.n) / sizeof(uint32_t)));
@@ -32,77 +34,24 @@ cudaError_t launch(px_persistent_args a, bool backward)
     return error == cudaSuccess ? device_wait() : error;
 }
 
-window_result run(const window_data &d, bool backward) { return run_window(d, backward, launch); }
-
 bool device_takes(const window_case &c, px_precision operand)
 {
-    return px_grid_fit_of(operand, c.width).blocks <= device_multiprocessors();
+    const px_persistent_fit fit = px_grid_fit_of(operand, c.width);
+    return fit.width && fit.blocks <= device_multiprocessors();
 }
 
-void check(const window_case &c, px_precision operand)
-{
-    if (!device_takes(c, operand)) return;
-    const window_data d(c, operand);
-    for (const bool backward : {false, true})
-        on_every_schedule([&] {
-            const window_result got = run(d, backward);
-            if (backward)
-                check_backward(d, got);
-            else
-                check_forward(d, got);
-            if (operand == PX_BF16) expect_same("bf16 copies", got.copies, bf16s_of(got.values));
-            return got.values;
-        });
-}
+const variant grid = {launch, device_takes};
 
-void check_all(px_precision operand)
-{
-    for (const window_case &c : cases) check(c, operand);
-}
+void fp32_windows_are_their_steps(void **) { check_windows(grid, cases, PX_FP32); }
+void tf32_windows_are_their_steps(void **) { check_windows(grid, cases, PX_TF32); }
+void bf16_windows_are_their_steps(void **) { check_windows(grid, cases, PX_BF16); }
 
-void fp32_windows_are_their_steps(void **) { check_all(PX_FP32); }
-void tf32_windows_are_their_steps(void **) { check_all(PX_TF32); }
-void bf16_windows_are_their_steps(void **) { check_all(PX_BF16); }
+void every_width_that_is_built_works(void **) { check_plans(grid, wide, {PX_FP32, PX_TF32, PX_BF16}); }
 
-/* Not under the thread sanitizer, which knows fewer threads than these have. */
-void every_width_that_is_built_works(void **)
-{
-#if defined(__SANITIZE_THREAD__)
-    skip();
-#endif
-    std::vector<window_case> all(std::begin(wide), std::end(wide));
-    for (const px_precision p : precisions) {
-        if (p == PX_BF16) all.push_back(widest_bf16);
-        for (size_t i = 0; i < all.size(); i++) {
-            if (!device_takes(all[i], p)) continue;
-            const window_data d(all[i], p);
-            device_set_schedule(static_cast<int>(i) % device_schedules());
-            check_forward(d, run(d, false));
-            check_backward(d, run(d, true));
-        }
-    }
-}
-
-/* Neither neighbours, nor how many groups there are and how often each has its turn, nor how rows are aligned. */
 void a_rows_bits_do_not_depend_on_its_company(void **)
 {
     if (device_multiprocessors() < 16) skip();
-    for (const px_precision p : precisions)
-        for (const bool backward : {false, true}) {
-            const window_data all({11, 3, 62, 4, PX_CELL_TANH, true, 0}, p);
-            const window_result together = run(all, backward);
-            for (const int multiprocessors : {9, 12, 16}) {
-                window_data other = all;
-                other.c.multiprocessors = multiprocessors, other.c.shift = 1;
-                expect_same(names[p], run(other, backward).values, together.values);
-            }
-            for (const int i : {0, 4, 10}) {
-                window_data one({1, 3, 62, 16, PX_CELL_TANH, true, 0}, p);
-                one.h = stream_of(all.h, 11, 62, i), one.dz = stream_of(all.dz, 11, 62, i),
-                one.marks = stream_of(all.marks, 11, 1, i);
-                expect_same(names[p], run(one, backward).values, stream_of(together.values, 11, 62, i));
-            }
-        }
+    check_company(grid, {11, 3, 62, 4, PX_CELL_TANH, true, 0}, {PX_FP32, PX_TF32, PX_BF16}, {9, 12, 16}, {0, 4, 10});
 }
 
 void pieces_of_a_window_have_its_bits(void **)
@@ -123,7 +72,7 @@ void its_bits_are_those_of_persistent(void **)
                     return back ? px_launch_recurrence_persistent_backward(&a, device_stream())
                                 : px_launch_recurrence_persistent_forward(&a, device_stream());
                 });
-                expect_same(names[p], run(d, backward).values, other.values);
+                expect_same(names[p], run_window(d, backward, launch).values, other.values);
             }
 }
 

@@ -9,13 +9,13 @@ using namespace window_test;
 
 /* Streams around every width of a product (8, 16, 24, 32) and more than a cluster takes; widths around what is built.
  * One multiprocessor gives one cluster all streams that it can take. */
-const window_case cases[] = {
+const std::vector<window_case> cases = {
     {1, 2, 1, 132, PX_CELL_TANH, false, 0},  {9, 3, 33, 1, PX_CELL_TANH, true, 0},
     {17, 2, 128, 1, PX_CELL_RELU, false, 0}, {25, 2, 62, 1, PX_CELL_TANH, true, 1},
     {33, 3, 40, 1, PX_CELL_TANH, true, 0},
 };
 /* One for each further width that is built, the last for bf16 alone. */
-const window_case wide[] = {
+const std::vector<window_case> widths = {
     {18, 2, 130, 1, PX_CELL_TANH, true, 0},
     {10, 2, 301, 1, PX_CELL_RELU, false, 0},
     {3, 2, 1000, 1, PX_CELL_TANH, false, 0},
@@ -27,9 +27,7 @@ cudaError_t launch(const px_persistent_args &a, bool backward)
                     : px_launch_recurrence_wide_forward(&a, device_stream());
 }
 
-window_result run(const window_data &d, bool backward) { return run_window(d, backward, launch); }
-
-/* Does the device have warpgroups, and clusters that large? The simulator has an H100's. */
+/* Does the device have warpgroups, and clusters that large? */
 bool device_takes(const window_case &c, px_precision operand)
 {
     const px_persistent_fit fit = px_wide_fit_of(operand, c.width);
@@ -38,65 +36,17 @@ bool device_takes(const window_case &c, px_precision operand)
            static_cast<size_t>(fit.shared_bytes) <= device_shared_bytes();
 }
 
-void check_once(const window_data &d)
-{
-    check_forward(d, run(d, false));
-    check_backward(d, run(d, true));
-}
+const variant wide = {launch, device_takes};
 
-void check_all(px_precision operand)
-{
-    for (const window_case &c : cases) {
-        if (!device_takes(c, operand)) continue;
-        const window_data d(c, operand);
-        for (const bool backward : {false, true})
-            on_every_schedule([&] {
-                const window_result got = run(d, backward);
-                if (backward)
-                    check_backward(d, got);
-                else
-                    check_forward(d, got);
-                if (operand == PX_BF16) expect_same("bf16 copies", got.copies, bf16s_of(got.values));
-                return got.values;
-            });
-    }
-}
+void wide_tf32_windows_are_their_steps(void **) { check_windows(wide, cases, PX_TF32); }
+void wide_bf16_windows_are_their_steps(void **) { check_windows(wide, cases, PX_BF16); }
 
-void wide_tf32_windows_are_their_steps(void **) { check_all(PX_TF32); }
-void wide_bf16_windows_are_their_steps(void **) { check_all(PX_BF16); }
+void every_wide_width_that_is_built_works(void **) { check_plans(wide, widths, {PX_TF32, PX_BF16}); }
 
-/* Each under one schedule: the kernels are the same code. Not under the thread sanitizer, as in persistent_test.cpp. */
-void every_wide_width_that_is_built_works(void **)
-{
-#if defined(__SANITIZE_THREAD__)
-    skip();
-#endif
-    int schedule = 0;
-    for (const px_precision p : {PX_TF32, PX_BF16})
-        for (const window_case &c : wide) {
-            if (!device_takes(c, p)) continue;
-            device_set_schedule(schedule++ % device_schedules());
-            check_once(window_data(c, p));
-        }
-}
-
-/* Neither neighbours nor how many streams a cluster has, and so how wide its products are, nor how rows are aligned,
- * reach a row's bits. */
+/* How many streams a cluster has says how wide its products are: here clusters of 26, then of 9, 9 and 8. */
 void a_wide_rows_bits_do_not_depend_on_its_company(void **)
 {
-    if (!device_takes(cases[0], PX_BF16)) skip();
-    for (const px_precision p : {PX_TF32, PX_BF16})
-        for (const bool backward : {false, true}) {
-            const window_data all({26, 3, 62, 1, PX_CELL_TANH, true, 0}, p);
-            const window_result together = run(all, backward);
-            window_data other = all;
-            other.c.multiprocessors = 6, other.c.shift = 1; /* clusters of 9, 9 and 8 */
-            expect_same(names[p], run(other, backward).values, together.values);
-            window_data one({1, 3, 62, 132, PX_CELL_TANH, true, 0}, p);
-            one.h = stream_of(all.h, 26, 62, 19), one.dz = stream_of(all.dz, 26, 62, 19),
-            one.marks = stream_of(all.marks, 26, 1, 19);
-            expect_same(names[p], run(one, backward).values, stream_of(together.values, 26, 62, 19));
-        }
+    check_company(wide, {26, 3, 62, 1, PX_CELL_TANH, true, 0}, {PX_TF32, PX_BF16}, {6}, {19});
 }
 
 void wide_pieces_of_a_window_have_its_bits(void **)

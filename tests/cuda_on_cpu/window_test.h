@@ -1,5 +1,5 @@
-/* A layer's whole window in one launch, in plain loops: for every variant that does it so (persistent_test.cpp,
- * grid_test.cpp). Each step is judged from the state that the kernel itself left before it: a rounded state is a step
+/* A layer's whole window in one launch, in plain loops, and what every variant that does it so has to show
+ * (persistent_test.cpp, grid_test.cpp, wide_test.cpp). Each step is judged from the state that the kernel itself left before it: a rounded state is a step
  * function of the exact one, so two right answers may part. */
 #ifndef PX_WINDOW_TEST_H
 #define PX_WINDOW_TEST_H
@@ -7,6 +7,7 @@
 #include "kernel_test.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace window_test
 {
@@ -166,6 +167,52 @@ inline void check_backward(const window_data &d, const window_result &got)
     expect_close("dz", got.values, want, 1e-6, &size);
 }
 
+/* A variant, and whether this device has room for a window of it. The simulator has an H100's. */
+struct variant {
+    cudaError_t (*launch)(const px_persistent_args &, bool backward);
+    bool (*device_takes)(const window_case &, px_precision operand);
+};
+
+inline window_result run_and_check(const window_data &d, bool backward, const variant &v)
+{
+    const window_result got = run_window(d, backward, v.launch);
+    if (backward)
+        check_backward(d, got);
+    else
+        check_forward(d, got);
+    if (d.operand == PX_BF16) expect_same("bf16 copies", got.copies, bf16s_of(got.values));
+    return got;
+}
+
+/* Every window of `cases` is its steps, in both directions, whatever the order in which threads come. */
+inline void check_windows(const variant &v, const std::vector<window_case> &cases, px_precision operand)
+{
+    for (const window_case &c : cases) {
+        if (!v.device_takes(c, operand)) continue;
+        const window_data d(c, operand);
+        for (const bool backward : {false, true})
+            on_every_schedule([&] { return run_and_check(d, backward, v).values; });
+    }
+}
+
+/* All plans work, each under one schedule: the kernels are the same code. Not under the thread sanitizer, which knows
+ * 8,128 threads and not the 8,192 of the largest cluster; it sees that code in the narrower windows. */
+inline void check_plans(const variant &v, const std::vector<window_case> &cases,
+                        const std::vector<px_precision> &operands)
+{
+#if defined(__SANITIZE_THREAD__)
+    skip();
+#endif
+    int schedule = 0;
+    for (const px_precision p : operands)
+        for (const window_case &c : cases) {
+            if (!v.device_takes(c, p)) continue;
+            const window_data d(c, p);
+            device_set_schedule(schedule++ % device_schedules());
+            for (const bool backward : {false, true}) run_and_check(d, backward, v);
+        }
+}
+
 /* Row i of an [rows,n,width] array, as an array of one stream. */
 template <class T> std::vector<T> stream_of(const std::vector<T> &all, int n, int width, int i)
 {
@@ -175,6 +222,33 @@ template <class T> std::vector<T> stream_of(const std::vector<T> &all, int n, in
         one.insert(one.end(), all.begin() + static_cast<std::ptrdiff_t>(row) * width,
                    all.begin() + static_cast<std::ptrdiff_t>(row + 1) * width);
     return one;
+}
+
+/* Neither how streams are shared out over so many multiprocessors, nor how rows are aligned, nor (for the streams that
+ * are named) neighbours at all reach a row's bits. */
+inline void check_company(const variant &v, const window_case &c, const std::vector<px_precision> &operands,
+                          const std::vector<int> &multiprocessors, const std::vector<int> &streams)
+{
+    if (!v.device_takes(c, PX_BF16)) skip();
+    for (const px_precision p : operands)
+        for (const bool backward : {false, true}) {
+            const window_data all(c, p);
+            const window_result together = run_window(all, backward, v.launch);
+            for (const int m : multiprocessors) {
+                window_data other = all;
+                other.c.multiprocessors = m, other.c.shift = 1;
+                expect_same(names[p], run_window(other, backward, v.launch).values, together.values);
+            }
+            window_case alone = c;
+            alone.n = 1, alone.multiprocessors = device_multiprocessors();
+            for (const int i : streams) {
+                window_data one(alone, p);
+                one.h = stream_of(all.h, c.n, c.width, i), one.dz = stream_of(all.dz, c.n, c.width, i);
+                one.marks = stream_of(all.marks, c.n, 1, i);
+                expect_same(names[p], run_window(one, backward, v.launch).values,
+                            stream_of(together.values, c.n, c.width, i));
+            }
+        }
 }
 
 } // namespace window_test
