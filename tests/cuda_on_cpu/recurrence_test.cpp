@@ -1,6 +1,8 @@
 /* recurrence.cu against plain loops: a step forward and back, resets, dropout, weight dropout, bias gradients. */
 #include "kernel_test.h"
 
+#include <algorithm>
+
 namespace
 {
 
@@ -83,20 +85,25 @@ void recurrence_forward_step_adds_resets_activates_and_drops(void **)
                 append(out, d_output.read());
                 return out;
             });
-        on_every_schedule([&] { /* nothing but h is asked for */
-                                array<float> d_xz(xz), d_bias(bias), d_h(count);
-                                px_step_forward_args a = {};
-                                a.xz = d_xz;
-                                a.bias = d_bias;
-                                a.h = d_h;
-                                a.cell = PX_CELL_RELU;
-                                a.n = c.n, a.width = c.width;
-                                LAUNCHED(px_launch_recurrence_forward(&a, device_stream()));
-                                std::vector<float> want(count);
-                                for (size_t k = 0; k < count; k++)
-                                    want[k] = xz[k] + bias[k % width] > 0 ? xz[k] + bias[k % width] : 0;
-                                expect_same("relu(xz + b)", d_h.read(), want);
-                                return d_h.read();
+    }
+}
+
+void recurrence_forward_step_needs_only_what_it_reads(void **)
+{
+    for (const step_case &c : cases) {
+        const size_t count = static_cast<size_t>(c.n) * c.width, width = static_cast<size_t>(c.width);
+        const std::vector<float> xz = numbers(count, 2, 1), bias = numbers(width, 1, 3);
+        std::vector<float> want(count);
+        for (size_t k = 0; k < count; k++) want[k] = std::max(xz[k] + bias[k % width], 0.0f);
+        on_every_schedule([&] {
+            array<float> d_xz(xz), d_bias(bias), d_h(count);
+            px_step_forward_args a = {};
+            a.xz = d_xz, a.bias = d_bias, a.h = d_h;
+            a.cell = PX_CELL_RELU;
+            a.n = c.n, a.width = c.width;
+            LAUNCHED(px_launch_recurrence_forward(&a, device_stream()));
+            expect_same("relu(xz + b)", d_h.read(), want);
+            return d_h.read();
         });
     }
 }
@@ -314,6 +321,7 @@ int run_recurrence_tests()
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recurrence_forward_step_adds_resets_activates_and_drops),
+        cmocka_unit_test(recurrence_forward_step_needs_only_what_it_reads),
         cmocka_unit_test(recurrence_backward_step_masks_resets_and_multiplies_by_the_slope),
         cmocka_unit_test(the_end_of_a_layer_clears_marked_rows_and_takes_states_along),
         cmocka_unit_test(recurrence_dropout_of_a_window_is_the_mask_of_each_step),
