@@ -16,26 +16,18 @@ typedef struct px_dynamic_flags {
     {                                                                                                                  \
         .decay = -1                                                                                                    \
     }
-#define PX_DYNAMIC_FLAG_ROWS(flags)                                                                                     \
-    {"dynamic",                                                                                                         \
-     "RATE|auto",                                                                                                       \
-     PX_FLAG_STRING,                                                                                                    \
-     &(flags).rate,                                                                                                     \
-     0,                                                                                                                 \
-     0,                                                                                                                 \
-     "dynamic evaluation: learn from each window once it is scored"},                                                   \
-        {"dynamic-method",                                                                                              \
-         "sgd|rms",                                                                                                     \
-         PX_FLAG_STRING,                                                                                                \
-         &(flags).method,                                                                                               \
-         0,                                                                                                             \
-         0,                                                                                                             \
-         "plain steps, or scaled by the gradients' rms in training [sgd]"},                                             \
-        {"dynamic-steps", "T", PX_FLAG_INT32, &(flags).steps, 1, 1 << 20, "tokens that are learned from at once [20]"}, \
-    {                                                                                                                   \
-        "dynamic-decay", "x", PX_FLAG_DOUBLE, &(flags).decay, 0, 1,                                                     \
-            "rms: back towards the trained weights, per window [0.001]"                                                 \
-    }
+/* Rows of a table of px_flag. */
+/* clang-format off */
+#define PX_DYNAMIC_FLAG_ROWS(flags)                                                          \
+    {"dynamic", "RATE|auto", PX_FLAG_STRING, &(flags).rate, 0, 0,                            \
+     "dynamic evaluation: learn from each window once it is scored"},                        \
+    {"dynamic-method", "sgd|rms", PX_FLAG_STRING, &(flags).method, 0, 0,                     \
+     "plain steps, or scaled by the gradients' rms in training [sgd]"},                      \
+    {"dynamic-steps", "T", PX_FLAG_INT32, &(flags).steps, 1, 1 << 20,                        \
+     "tokens that are learned from at once [20]"},                                           \
+    {"dynamic-decay", "x", PX_FLAG_DOUBLE, &(flags).decay, 0, 1,                             \
+     "rms: back towards the trained weights, per window [0.001]"}
+/* clang-format on */
 
 /* What a text was scored with. */
 typedef struct px_dynamic_used {

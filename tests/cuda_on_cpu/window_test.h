@@ -1,6 +1,6 @@
 /* A layer's whole window in one launch, in plain loops, and what every variant that does it so has to show
- * (persistent_test.cpp, grid_test.cpp, wide_test.cpp). Each step is judged from the state that the kernel itself left before it: a rounded state is a step
- * function of the exact one, so two right answers may part. */
+ * (persistent_test.cpp, grid_test.cpp, wide_test.cpp). Each step is judged from the state that the kernel itself left
+ * before it: a rounded state is a step function of the exact one, so two right answers may part. */
 #ifndef PX_WINDOW_TEST_H
 #define PX_WINDOW_TEST_H
 
