@@ -29,6 +29,8 @@ px_status px_init_from_settle(const px_command_line *line, px_config *config)
     if (!config->init_from) return PX_OK;
     PX_TRY(px_model_origin_open(config, &origin));
     px_status status = take_settings(line, &origin.checkpoint.config, config);
+    if (status == PX_OK)
+        status = px_model_origin_check(&origin, config); /* before the settings are compared with each other */
     px_model_origin_close(&origin);
     return status;
 }

@@ -67,6 +67,11 @@ static void write_facts(px_text *out, const px_run_data *run)
         px_html_string(out, run->reason);
         px_text_format(out, ".</p>\n");
     }
+    for (int i = 0; i < run->warnings; i++) {
+        px_text_format(out, "<p class=\"note\">Step %s: ", px_html_count(value, (double)run->warning[i].step));
+        px_html_string(out, run->warning[i].text);
+        px_text_format(out, ".</p>\n");
+    }
     for (int i = 0; i < run->extensions; i++)
         px_text_format(out,
                        "<p class=\"note\">Extended at step %s by %s steps, with a new cosine from a rate of %s.</p>\n",

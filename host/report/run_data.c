@@ -149,6 +149,14 @@ static px_status read_extension(reader *r, const cJSON *line, int64_t step)
     return PX_OK;
 }
 
+static void read_warning(px_run_data *data, const cJSON *line, int64_t step)
+{
+    if (data->warnings == PX_RUN_WARNINGS_MAX) return;
+    px_run_warning *warning = &data->warning[data->warnings++];
+    warning->step = step;
+    text_of(line, "text", warning->text, sizeof warning->text);
+}
+
 static px_status read_end(reader *r, const cJSON *line)
 {
     px_run_data *data = r->data;
@@ -179,6 +187,7 @@ static px_status read_line(reader *r, const cJSON *line)
     if (strcmp(name, "sample") == 0) return read_sample(r, line, step);
     if (strcmp(name, "rollback") == 0) return read_rollback(r, line);
     if (strcmp(name, "extend") == 0) return read_extension(r, line, step);
+    if (strcmp(name, "warning") == 0) read_warning(data, line, step);
     if (r->ended) return read_end(r, line);
     if (r->stopped) {
         text_of(line, "reason", data->reason, sizeof data->reason);

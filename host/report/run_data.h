@@ -26,6 +26,13 @@ typedef struct px_run_extension {
 } px_run_extension;
 enum { PX_RUN_EXTENSIONS_MAX = 8 }; /* the first of them are shown */
 
+/* What a run said of its own learning. */
+typedef struct px_run_warning {
+    int64_t step;
+    char text[400]; /* UTF-8 */
+} px_run_warning;
+enum { PX_RUN_WARNINGS_MAX = 4 }; /* the first of them are shown */
+
 /* running: a process holds the run's lock. stopped: can be resumed. failed: ended by a value that was not finite. */
 typedef enum px_run_condition { PX_RUN_RUNNING, PX_RUN_STOPPED, PX_RUN_FINISHED, PX_RUN_FAILED } px_run_condition;
 
@@ -49,6 +56,8 @@ typedef struct px_run_data {
     int64_t rollbacks;
     px_run_extension extension[PX_RUN_EXTENSIONS_MAX];
     int extensions;
+    px_run_warning warning[PX_RUN_WARNINGS_MAX];
+    int warnings;
     double median_speed; /* tokens/s of the train lines; NaN without any */
     /* end line; NaN where it has none */
     int end_of_last; /* 1: the end's losses on whole texts are of the last weights, the best model's file was missing */

@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "checkpoint.h"
+#include "diagnose.h"
 #include "extend.h"
 #include "file.h"
 #include "loop.h"
@@ -203,6 +204,7 @@ static px_status take_up_folder(px_run *run, const char *damage)
         px_run_line(run, "warning: %s is shorter than it was at the checkpoint; lines are missing from it",
                     run->metrics_path);
     PX_TRY(px_metrics_log_open(run->metrics_path, run->state.metrics_bytes, &run->log));
+    PX_TRY(px_run_recall_warnings(run));
     PX_TRY(px_run_restore_best(run));
     PX_TRY(find_best(run));
     PX_TRY(px_run_config_is_ours(run->config_path, &is_ours));

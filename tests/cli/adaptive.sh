@@ -65,6 +65,8 @@ done_with "a second job may ask for the cutoffs as the first did" 0
 run train --data other.txt --level word --init-from a --run again --max-steps 5 --batch 4 --no-report --no-tensorboard
 done_with "a new run begins with its weights" 0
 must "and its cutoffs" test "$(setting a cutoffs)" = "$(setting again cutoffs)"
+refuses "the output layer is that of the model to begin with" 2 '--output softmax: .*a/best.safetensors.* has adaptive; leave --output out' \
+    train --data other.txt --init-from a --output softmax --run no --max-steps 5
 refuses "clusters belong to their vocabulary" 2 'leave --vocabulary-from out' train --data other.txt --init-from a \
     --vocabulary-from text --run e --max-steps 5
 

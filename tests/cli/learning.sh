@@ -27,7 +27,21 @@ run train "${SMALL[@]}" --hidden 24 --layers 2 --max-steps 40 --valid-every 10 -
 must "hidden values that carry nothing are said, of the first such layer, once" says \
     'warning: layer 1: hidden values of rms .* carry almost nothing; use --init fan-in, or a larger --init-scale' 1
 run train "${SMALL[@]}" --hidden 24 --max-steps 40 --valid-every 10 --init-scale 60 --lr 1e-9 --run loud
-must "saturated ones too" says 'warning: layer 1: [0-9]* % of the hidden values are saturated' 1
+must "saturated ones too, where the model is no better than single tokens" says \
+    'warning: layer 1: [0-9]* % of the hidden values are saturated .* no better than .*; lower --lr or --init-scale' 1
+must "metrics.jsonl has it" grep -q '^{"event":"warning","step":10,"kind":"saturated","text":"layer 1: ' loud/metrics.jsonl
+run report loud --out loud.html
+must "and the report" grep -q '<p class="note">Step 10: layer 1: [0-9]* % of the hidden values are saturated' loud.html
+run train "${SMALL[@]}" --hidden 24 --max-steps 200 --valid-every 200 --init-scale 60 --lr 0.02 --clip 0 --run saturated
+must "not where it has learned all the same" says 'are saturated' 0
+run inspect --model saturated --data text.txt --json
+must "which it is, too: more than 60 % of its values are saturated" less 0.6 "$(json layers.0.saturated)"
+run train "${SMALL[@]}" --hidden 24 --layers 2 --max-steps 20 --valid-every 10 --init-scale 0 --init-recurrent same --run dead
+must "a layer of zeros is said" says 'warning: layer 1: hidden values of rms 0 carry almost nothing' 1
+held 'step 20: validation' 'kill -INT $HELD' train "${SMALL[@]}" --hidden 24 --max-steps 60 --valid-every 10 --init-scale 60 --lr 1e-9 --run parts
+run train --resume parts --no-report --no-tensorboard
+run train "${SMALL[@]}" --hidden 24 --max-steps 60 --valid-every 10 --init-scale 60 --lr 1e-9 --run whole
+must "once in a run: a resumed one has said it" same_metrics parts/metrics.jsonl whole/metrics.jsonl
 run train "${SMALL[@]}" --hidden 24 --max-steps 40 --valid-every 10 --init-scale 60 --cell relu --lr 1e-9 --run relu
 must "a ReLU's are never called so" says 'are saturated' 0
 
