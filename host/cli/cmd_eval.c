@@ -43,6 +43,12 @@ static double per_word(const px_evaluation *result, size_t words)
     return exp(result->loss * (double)result->tokens / (double)words);
 }
 
+/* Nats; only where the text's length is known. */
+static double per_byte(const px_evaluation *result, const px_scored_text *text)
+{
+    return result->loss * (double)result->tokens / text->bytes;
+}
+
 /* 0 where tokens are words, or the text has lost what parts them. */
 static px_status count_words(const px_vocabulary *vocabulary, const px_scored_text *text, size_t *words)
 {
@@ -118,7 +124,8 @@ static px_status print_json(const px_evaluation *result, const px_eval_score *sc
         px_json_number(object, "perplexity_per_word", per_word(result, words));
     }
     if (text->bytes > 0) {
-        px_json_number(object, "nats_per_byte", result->loss * (double)result->tokens / text->bytes);
+        px_json_number(object, "perplexity_per_byte", exp(per_byte(result, text)));
+        px_json_number(object, "nats_per_byte", per_byte(result, text));
         px_json_number(object, "bits_per_byte", result->bits_per_token * (double)result->tokens / text->bytes);
     }
     add_models(object, flags, scores);
@@ -138,8 +145,9 @@ static px_status print_result(const px_evaluation *result, const px_eval_score *
     fprintf(out, "perplexity    %s\n", px_text_perplexity(a, result->perplexity));
     fprintf(out, "per %-10s%.5f nats, %.5f bits\n", tokens_called[level], result->loss, result->bits_per_token);
     if (text->bytes > 0 && level != PX_LEVEL_BYTE)
-        fprintf(out, "per byte      %.5f nats, %.5f bits\n", result->loss * (double)result->tokens / text->bytes,
-                result->bits_per_token * (double)result->tokens / text->bytes);
+        fprintf(out, "per byte      %.5f nats, %.5f bits, perplexity %s\n", per_byte(result, text),
+                result->bits_per_token * (double)result->tokens / text->bytes,
+                px_text_perplexity(a, exp(per_byte(result, text))));
     if (result->unknown > 0 && result->unknown < result->tokens)
         fprintf(out, "known tokens  perplexity %s, without the %s that are <unk>\n",
                 px_text_perplexity(a, exp(result->known_loss)), px_text_count(b, result->unknown));

@@ -132,6 +132,7 @@ for kind in sp gpt2; do
     must "$kind: words and line ends are those of the text" test "$(json words)" = "$words"
     must "$kind: perplexity per word is of the same probability" near "$(json perplexity_per_word)" "$(awk -v l="$loss" -v n="$tokens" -v w="$words" 'BEGIN { printf "%.12g", exp(l * n / w) }')" 1e-9
     must "$kind: bits per byte are of the text's bytes but for the first piece" near "$(json nats_per_byte)" "$(awk -v l="$loss" -v n="$tokens" -v b="$(stat -c %s part.txt)" 'BEGIN { printf "%.12g", l * n / (b - 2) }')" 1e-9
+    must "$kind: and so is the perplexity per byte" near "$(json perplexity_per_byte)" "$(awk -v n="$(json nats_per_byte)" 'BEGIN { printf "%.12g", exp(n) }')" 1e-9
     run eval --split-of $kind test --json
     must "$kind: a part of a run has words, too" less 0 "$(json words)"
     must "$kind: and bytes" less 0 "$(json nats_per_byte)"
