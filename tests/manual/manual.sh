@@ -14,7 +14,7 @@ export PATH=$WORK/bin:$PATH PERPLEX_DATASETS=$WORK/nowhere
 # Enough for a split into three parts; nothing here depends on what it says.
 text() { for page in DESIGN.md chapter.md manual/files.md; do head -c "$1" "$SOURCE_DIR/docs/$page"; done; }
 text 2000 >book.txt
-for name in text.txt train.txt part1.txt part2.txt valid.txt other.txt tinyshakespeare.txt; do text 900 >$name; done
+for name in text.txt train.txt part1.txt part2.txt valid.txt test.txt other.txt tinyshakespeare.txt; do text 900 >$name; done
 gzip part2.txt
 
 # NAME.NNN.command and NAME.NNN.note for each block. The first page is the README, whose training the others go on with.
