@@ -8,6 +8,8 @@ static const double ROW_FACTOR = 4;        /* of a one-hot W_xh, whose rows are 
 static const double EMBEDDING_FACTOR = 16; /* of a table of embeddings, whose elements are twice as large */
 static const double TIED_FACTOR = 3;       /* of one of the base width that is the output layer, too */
 static const double LSTM_DEFAULT = 2;      /* of the default rate */
+/* Under SGD and momentum: */
+static const double TIED_DESCENT_FACTOR = 0.5; /* of an output layer's, for a table that is one and an embedding, too */
 
 double px_rate_default(px_cell cell, const px_optimizer_config *optimizer)
 {
@@ -50,7 +52,7 @@ static double normalised_factor(const px_model_config *model, const px_tensor *t
 static double descent_factor(const px_model_config *model, const px_tensor *tensor)
 {
     switch (tensor->role) {
-    case PX_TENSOR_EMBEDDING:
+    case PX_TENSOR_EMBEDDING: return model->tied ? TIED_DESCENT_FACTOR / breadth(model->embed) : breadth(model->hidden);
     case PX_TENSOR_B_H:
     case PX_TENSOR_B_HN:
     case PX_TENSOR_B_Q: return breadth(model->hidden);

@@ -55,9 +55,12 @@ static void gradient_descent_scales_rows_biases_and_the_output_layer(void **stat
 {
     static const px_optimizer kinds[] = {PX_SGD, PX_MOMENTUM};
     const px_model_config model = {.vocab = 50, .embed = 64, .hidden = 1024, .layers = 1},
-                          one_hot = {.vocab = 50, .hidden = 256, .layers = 1};
+                          one_hot = {.vocab = 50, .hidden = 256, .layers = 1},
+                          tied = {.vocab = 50, .embed = 128, .hidden = 256, .layers = 2, .tied = 1};
     (void)state;
     for (size_t i = 0; i < 2; i++) {
+        assert_factor(factor_of(&tied, kinds[i], PX_TENSOR_EMBEDDING, 0), 2);
+        assert_factor(factor_of(&tied, kinds[i], PX_TENSOR_PROJECTION, 0), 1);
         assert_factor(factor_of(&model, kinds[i], PX_TENSOR_EMBEDDING, 0), 2);
         assert_factor(factor_of(&model, kinds[i], PX_TENSOR_W_XH, 0), 1);
         assert_factor(factor_of(&model, kinds[i], PX_TENSOR_W_HH, 0), 1);
