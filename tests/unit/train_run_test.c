@@ -6,6 +6,7 @@
 #include "evaluate.h"
 #include "metrics_log.h"
 #include "model_engine.h"
+#include "window_cuts.h"
 
 #include <math.h>
 #include <signal.h>
@@ -298,6 +299,75 @@ static void averages_are_the_mean_of_the_weights_after_each_step(void **state)
             fail_msg("weight %zu: average %.9g, mean %.9g", i, (double)mean[i], sum[i]);
     free(sum);
     free(mean);
+}
+
+/* ---- rates of steps ---------------------------------------------------------------------------------------------- */
+
+/* The weights that a run ends with; caller frees. */
+static float *weights_after(int steps, size_t *count)
+{
+    char steps_text[16], name[32];
+    px_checkpoint last;
+    snprintf(steps_text, sizeof steps_text, "%d", steps);
+    snprintf(name, sizeof name, "run%d", steps);
+    set("max-steps", steps_text);
+    set("run", scratch_path(folder, name));
+    assert_px_ok(px_train_start(&config, NULL, &result));
+    assert_px_ok(px_checkpoint_open(result.last_path, &last));
+    *count = last.parameters.count;
+    float *weights = malloc(*count * sizeof *weights);
+    assert_non_null(weights);
+    assert_px_ok(px_checkpoint_weights(&last, weights));
+    px_checkpoint_close(&last);
+    return weights;
+}
+
+static double distance(const float *a, const float *b, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+    return sqrt(sum);
+}
+
+/* Plain descent along gradients longer than --clip moves the weights by rate times clip. Over the first epoch's end,
+ * which cuts its last window. */
+static void a_window_of_drawn_length_has_a_rate_in_proportion_to_its_steps(void **state)
+{
+    enum {
+        T = 7,
+        JITTER = 2,
+        TOTAL = 71,
+        STEPS = 16
+    }; /* 71: of 4 streams in 285 letters, the last one a target alone */
+    const double lr = 1, clip = 0.05, mean = 0.95 * T + 0.05 * (T / 2);
+    int64_t epoch = 0, window = 0;
+    int32_t at = 0, shortest = T, longest = T;
+    size_t count;
+    (void)state;
+    write_text(text, 4 * TOTAL + 1, 11);
+    set_all(&config,
+            (const char *const[]){"split=1,0,0", "steps-jitter=2", "lr=1", "clip=0.05", "lr-scaling=none", NULL});
+    float *before = NULL;
+    for (int step = 1; step <= STEPS; step++) {
+        const int32_t drawn = px_window_length(T, JITTER, config.seed, epoch, window),
+                      length = drawn < TOTAL - at ? drawn : TOTAL - at;
+        float *after = weights_after(step, &count);
+        if (before) {
+            const double rate = distance(before, after, count) / clip, want = lr * length / mean;
+            if (!(fabs(rate - want) < 1e-4 * want)) /* weights are rounded to 1e-7, and move by 0.05 */
+                fail_msg("epoch %d, window %d of %d steps: rate %.6f, want %.6f", (int)epoch, (int)window, length, rate,
+                         want);
+            if (length < shortest) shortest = length;
+            if (length > longest) longest = length;
+        }
+        free(before);
+        before = after;
+        at += length;
+        window++;
+        if (at == TOTAL) at = 0, window = 0, epoch++;
+    }
+    free(before);
+    assert_true(epoch == 1 && shortest < T && longest > T);
 }
 
 /* ---- numbers that are not finite --------------------------------------------------------------------------------- */
@@ -652,6 +722,7 @@ int main(void)
         TEST(early_stopping_waits_its_patience),
         TEST(plateau_divides_the_rate_where_validation_stalls),
         TEST(averages_are_the_mean_of_the_weights_after_each_step),
+        TEST(a_window_of_drawn_length_has_a_rate_in_proportion_to_its_steps),
         TEST(a_loss_that_is_not_finite_stops_the_run_at_its_last_good_checkpoint),
         TEST(weights_that_are_not_finite_are_never_saved),
         TEST(rollback_goes_on_with_a_smaller_rate),
