@@ -177,6 +177,27 @@ algorithm='{"id":21,"tile":2,"stages":2,"split_k":1}'
 tr -d ' \t\n' <"$work/out" | grep -qF "\"products\":\"cublaslt\",\"algorithms\":{\"logits\":$algorithm,\"d_input\":$algorithm,\"d_weights\":$algorithm}" ||
     fail "bench does not name the algorithms"
 
+# What words have of their own, and an output layer of clusters: on both devices, and in two parts.
+# words NAME FLAGS...
+words() {
+    name=$1
+    shift
+    for run in whole parts cpu; do
+        case $run in whole) device=cuda last=8 ;; parts) device=cuda last=4 ;; cpu) device=cpu last=8 ;; esac
+        expect 0 "$name, $run" "$program" train --data "$work/text" --level word --split 0.8,0.2,0 --hidden 9 --layers 2 --embed 5 --lr 0.02 --clip 1 \
+            --batch 3 --steps 6 --seed 4 "$@" --device $device --schedule-steps 8 --max-steps $last --run "$work/$name-$run"
+    done
+    expect 0 "$name, its second half" "$program" train --resume "$work/$name-parts" --max-steps 8
+    for run in whole parts cpu; do
+        expect 0 "$name, probabilities of $run" "$program" eval --model "$work/$name-$run/last.safetensors" --data "$work/text" --per-token "$work/$run.tsv" --device cpu
+    done
+    cmp -s "$work/whole.tsv" "$work/parts.tsv" || fail "$name: a resumed training is not bitwise the uninterrupted one"
+    paste "$work/whole.tsv" "$work/cpu.tsv" | awk -F '\t' '{ d = $2 - $4; if (d < 0) d = -d; if (d > most) most = d } END { print most, NR; exit most > 1e-4 || NR < 400 }' >"$work/out" ||
+        fail "$name: another training than on the CPU: $(cat "$work/out")"
+}
+words regularised --steps-jitter 2 --dropout-embedding 0.2 --penalty-activation 2 --penalty-temporal 1 --tied
+words adaptive --hidden 16 --output adaptive --cutoffs 10,40
+
 expect 0 "a measurement" "$program" bench --device cuda --recurrence fused --wavefront 2 --layers 2 --hidden 8 --batch 2 --steps 4 --spread 0.9 --case-seconds 0.1 --json
 tr -d ' \t\n' <"$work/out" | grep -q '"recurrence":"fused","wavefront":2,' || fail "bench does not name the variant and the wavefront"
 
