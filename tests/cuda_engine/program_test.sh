@@ -198,6 +198,11 @@ words() {
 words regularised --steps-jitter 2 --dropout-embedding 0.2 --penalty-activation 2 --penalty-temporal 1 --tied
 words adaptive --hidden 16 --output adaptive --cutoffs 10,40
 
+# docs/recipes.md, "Bytes on a GPU", in a small form
+expect 0 "the recipe for a GPU" "$program" train --data "$work/text" --run "$work/recipe" --device cuda --precision bf16 --cell lstm --hidden 16 --layers 2 \
+    --dropout 0.2 --batch 8 --steps 8 --epochs 2 --lr 6e-3
+says "^test: perplexity [0-9]"
+
 expect 0 "a measurement" "$program" bench --device cuda --recurrence fused --wavefront 2 --layers 2 --hidden 8 --batch 2 --steps 4 --spread 0.9 --case-seconds 0.1 --json
 tr -d ' \t\n' <"$work/out" | grep -q '"recurrence":"fused","wavefront":2,' || fail "bench does not name the variant and the wavefront"
 
