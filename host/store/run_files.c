@@ -2,7 +2,8 @@
  *
  * A folder may hold more than a run: notes, figures, even a `config` or `report.html` of somebody's own. What is
  * written anew is therefore recognised by its content first. config is recognised by its form: reading it and writing
- * it again must give its lines (an earlier version had fewer). metrics.jsonl begins with the event of a start. */
+ * it again must give its lines (an earlier version had fewer, and another name for one). metrics.jsonl begins with the
+ * event of a start. */
 #include "run_files.h"
 
 #include "check.h"
@@ -47,17 +48,41 @@ int px_run_file_is_named(const char *name)
 
 /* ---- config ------------------------------------------------------------------------------------------------------ */
 
+/* The option that a line begins with, by an earlier name too, and where its value follows; NULL for other lines. */
+static const px_option *option_of(const char *line, const char **value)
+{
+    char name[64];
+    const size_t bytes = strcspn(line, " \n");
+    if (bytes >= sizeof name) return NULL;
+    memcpy(name, line, bytes);
+    name[bytes] = 0;
+    *value = line + bytes;
+    return px_config_find(name);
+}
+
+/* 1 where two lines, each up to its end, are the same or give one option the same value. */
+static int is_same_line(const char *a, const char *b)
+{
+    const char *value_a, *value_b;
+    const px_option *option = option_of(a, &value_a);
+    if (option && option_of(b, &value_b) == option) {
+        a = value_a;
+        b = value_b;
+    }
+    const size_t bytes = strcspn(a, "\n");
+    return bytes == strcspn(b, "\n") && memcmp(a, b, bytes) == 0;
+}
+
 /* 1 where every line of text is one of whole, in the same order. */
 static int has_lines_of(const char *text, const char *whole)
 {
     while (*text) {
-        size_t bytes = strcspn(text, "\n"), other;
-        for (;; whole += other + 1) {
-            other = strcspn(whole, "\n");
-            if (other == bytes && memcmp(whole, text, bytes) == 0) break;
-            if (!whole[other]) return 0;
+        for (; !is_same_line(text, whole); whole++) {
+            whole += strcspn(whole, "\n");
+            if (!*whole) return 0;
         }
-        text += bytes + (text[bytes] == '\n');
+        text += strcspn(text, "\n");
+        text += *text == '\n';
     }
     return 1;
 }

@@ -139,107 +139,6 @@ static void ended_and_given_more_steps_is_the_same_run(void **state)
         }
 }
 
-/* Puts `to` in the place of `from`, of the same length, once in a text of some bytes. */
-static void put_in_place(char *bytes, size_t count, const char *from, const char *to)
-{
-    char *at = memmem(bytes, count, from, strlen(from));
-    assert_non_null(at);
-    assert_true(strlen(from) == strlen(to));
-    memcpy(at, to, strlen(to));
-}
-
-/* Takes a line out of a text that has it once. */
-static void cut_line(char *text, const char *line)
-{
-    char *at = strstr(text, line);
-    assert_non_null(at);
-    assert_true(at > text && at[-1] == '\n' && at[strlen(line)] == '\n');
-    memmove(at, at + strlen(line) + 1, strlen(at + strlen(line)));
-}
-
-/* Every tensor and text of a checkpoint, with the cell named as version 0.1.0 named it. */
-static void write_as_0_1_0(const char *path)
-{
-    static const char *const names[] = {"format",           "perplex.version", "perplex.kind",
-                                        "perplex.averaged", "perplex.state",   "perplex.vocabulary"};
-    px_safetensors *file;
-    px_safetensors_writer *writer;
-    assert_px_ok(px_safetensors_open(path, &file));
-    assert_px_ok(px_safetensors_create(path, &writer));
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        assert_px_ok(px_safetensors_add_metadata(writer, names[i], px_safetensors_metadata(file, names[i])));
-    char old[8192];
-    const char *now = px_safetensors_metadata(file, "perplex.config"), *cell = strstr(now, "\ncell = ");
-    assert_non_null(cell);
-    snprintf(old, sizeof old, "%.*s\nnonlinearity%s", (int)(cell - now), now, cell + 5);
-    assert_null(strstr(old, "\ncell"));
-    cut_line(old, "lr-scaling = none");
-    cut_line(old, "init = uniform"); /* which it wrote, and means where it is missing, too */
-    assert_px_ok(px_safetensors_add_metadata(writer, "perplex.config", old));
-    for (size_t i = 0; i < px_safetensors_count(file); i++) {
-        const px_safetensor *tensor = px_safetensors_at(file, i);
-        assert_px_ok(px_safetensors_declare(writer, tensor->name, tensor->dims, tensor->shape));
-    }
-    for (size_t i = 0; i < px_safetensors_count(file); i++) {
-        const px_safetensor *tensor = px_safetensors_at(file, i);
-        float *values = malloc(tensor->count * sizeof *values);
-        assert_px_ok(px_safetensors_elements(file, tensor, 0, tensor->count, values));
-        assert_px_ok(px_safetensors_write(writer, values, tensor->count));
-        free(values);
-    }
-    assert_px_ok(px_safetensors_commit(writer));
-    px_safetensors_close(file);
-}
-
-/* The folder's `config`, with the settings that version 0.1.0 wrote and with its texts (tests/unit/config_0_1_0.txt).
- */
-static void check_config_of_0_1_0(const char *engine, int relu)
-{
-    size_t bytes;
-    px_config config;
-    char *text = (char *)read_bytes(PERPLEX_SOURCE_DIR "/tests/unit/config_0_1_0.txt", &bytes);
-    put_in_place(text, bytes, "nonlinearity = relu", relu ? "nonlinearity = relu" : "nonlinearity = tanh");
-    px_config_default(&config);
-    assert_px_ok(px_config_read(&config, text, bytes, "config"));
-    assert_px_ok(px_config_set(&config, "device", engine));
-    assert_px_ok(px_config_check(&config));
-    assert_true(config.model.init == PX_INIT_UNIFORM && config.optimizer.lr_scaling == PX_LR_SCALING_NONE);
-    assert_int_equal(config.model.cell, relu ? PX_CELL_RELU : PX_CELL_TANH);
-    assert_true(config.model.hidden == 33 && config.model.embed == 7 && config.optimizer.kind == PX_SGD &&
-                config.minibatch.batch == 3);
-    px_config_free(&config);
-    free(text);
-}
-
-/* A run that 0.1.0 began has `nonlinearity` where runs now have `cell`. */
-static void a_run_of_0_1_0_goes_on(void **state)
-{
-    (void)state;
-    for (int relu = 0; relu < 2; relu++) {
-        char *folder = scratch_create();
-        const char *text = scratch_path(folder, "text"), *whole = scratch_path(folder, "whole"),
-                   *parts = scratch_path(folder, "parts");
-        px_config config;
-        check_config_of_0_1_0("cpu", relu);
-        write_text(text, 1500, 3);
-        config_of(&config, 0, "cpu", text, whole);
-        assert_px_ok(px_config_set(&config, "nonlinearity", relu ? "relu" : "tanh"));
-        assert_px_ok(px_config_set(&config, "init", "uniform"));
-        assert_px_ok(px_config_set(&config, "lr-scaling", "none"));
-        assert_px_ok(px_train_start(&config, NULL, &result));
-        assert_px_ok(px_config_set(&config, "run", parts));
-        assert_px_ok(px_config_set(&config, "max-steps", "25"));
-        assert_px_ok(px_train_start(&config, NULL, &result));
-        write_as_0_1_0(scratch_path(parts, "last.safetensors"));
-        write_as_0_1_0(scratch_path(parts, "best.safetensors"));
-        static const char *const changes[] = {"max-steps", "60", NULL};
-        assert_px_ok(px_train_resume(parts, changes, NULL, &result));
-        assert_same_run(whole, parts, relu ? "relu of 0.1.0" : "tanh of 0.1.0");
-        px_config_free(&config);
-        scratch_destroy(folder);
-    }
-}
-
 /* The evaluation at an end can give a better model than every evaluation that the longer run makes. The longer run
  * never saw it. */
 static void a_best_model_of_an_end_does_not_outlive_it(void **state)
@@ -459,7 +358,6 @@ int main(void)
             killed_between_checkpoints_and_resumed_is_the_same_run), /* first: it forks before there are threads */
         cmocka_unit_test(stopped_by_the_flag_and_resumed_is_the_same_run),
         cmocka_unit_test(ended_and_given_more_steps_is_the_same_run),
-        cmocka_unit_test(a_run_of_0_1_0_goes_on),
         cmocka_unit_test(a_best_model_of_an_end_does_not_outlive_it),
         cmocka_unit_test(stopped_within_an_evaluation_is_the_same_run),
         cmocka_unit_test(only_free_settings_may_change),
