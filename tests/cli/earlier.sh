@@ -63,18 +63,18 @@ for device in reference cpu; do
     run train --resume on-$device --device $device
     done_with "$device: a run of 0.1.0 goes on" 0
     must "from where it stood" grep -qx 'resumed at step 24, epoch 1' "$OUT"
-    must "and ends as 0.1.0 ended it" same_figures "$OLD/end.jsonl" on-$device/metrics.jsonl ${TOLERANCE[$device]}
+    must "and ends as 0.1.0 ended it" same_figures "$OLD/end.jsonl" on-$device/metrics.jsonl "${TOLERANCE[$device]}"
     must "its config is known to be perplex's" test "$(grep -c 'not as perplex writes it' "$OUT")" = 0
     for setting in 'cell = relu' 'init = uniform' 'lr-scaling = none' 'embed = 2'; do
         must "and says $setting from now on" has on-$device "$setting"
     done
     run eval --split-of on-$device test --device $device --json
     must "the best model scores the test text as 0.1.0's did" \
-        near "$(json loss)" "$(value_of "$OLD/end.jsonl" '$' test_loss_zero)" ${TOLERANCE[$device]}
+        near "$(json loss)" "$(value_of "$OLD/end.jsonl" '$' test_loss_zero)" "${TOLERANCE[$device]}"
 
     run train --config "$OLD/config" --data text.txt --run new-$device --device $device
     done_with "$device: a configuration of 0.1.0 is replayed" 0
-    must "and gives what 0.1.0 gave" same_figures "$OLD/end.jsonl" new-$device/metrics.jsonl ${TOLERANCE[$device]}
+    must "and gives what 0.1.0 gave" same_figures "$OLD/end.jsonl" new-$device/metrics.jsonl "${TOLERANCE[$device]}"
     for setting in 'cell = relu' 'init = uniform' 'lr-scaling = none' 'embed = 2'; do
         must "with $setting" has new-$device "$setting"
     done
@@ -83,9 +83,9 @@ done
 half_run half
 for device in reference cpu; do
     run eval --model half/last.safetensors --data text.txt --device $device --json
-    must "$device: a model of 0.1.0 scores a text as it did" near "$(json loss)" "$(value_of "$OLD/eval.jsonl" 1 loss)" ${TOLERANCE[$device]}
+    must "$device: a model of 0.1.0 scores a text as it did" near "$(json loss)" "$(value_of "$OLD/eval.jsonl" 1 loss)" "${TOLERANCE[$device]}"
     run eval --split-of half valid --device $device --json
-    must "and the text that its run held back" near "$(json loss)" "$(value_of "$OLD/eval.jsonl" 2 loss)" ${TOLERANCE[$device]}
+    must "and the text that its run held back" near "$(json loss)" "$(value_of "$OLD/eval.jsonl" 2 loss)" "${TOLERANCE[$device]}"
     run sample --model half/last.safetensors --length 40 --seed 3 --device $device
     must "and draws the same text" cmp "$OUT" "$OLD/sample.txt"
 done
