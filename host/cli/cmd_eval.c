@@ -26,8 +26,8 @@ static const char USAGE[] =
     "the whole text. M is a .safetensors file, or a run folder (its best model). Of several models the\n"
     "probabilities are averaged, and each has its own figure too.\n";
 static const char HELP_END[] =
-    "Prints perplexity, nats and bits per token, per byte where the text's length is known, and the\n"
-    "perplexity per word of models of bytes, characters and pieces.\n"
+    "Prints perplexity, nats and bits per token, and all three per byte where the text's length is\n"
+    "known; the perplexity per word of models of bytes, characters and pieces.\n"
     "--per-token writes token<TAB>log-probability, --lines prints log-probability<TAB>tokens (natural\n"
     "logarithms). In JSON an infinite perplexity (a token of probability 0) is \"inf\".\n";
 

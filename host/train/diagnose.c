@@ -17,6 +17,8 @@
 /* In px_run.warned, and by these names in metrics.jsonl. */
 typedef enum warning { NO_BETTER, SATURATED, SILENT, WARNINGS } warning;
 static const char *const NAMES[WARNINGS] = {"no-better", "saturated", "silent"};
+/* Beside them in px_run.warned: the text could not be read again, so that nothing is compared in this job. */
+static const unsigned UNREADABLE = 1u << WARNINGS;
 
 static const double SATURATED_VALUE = 0.99, SATURATED_SHARE = 0.6, SILENT_RMS = 1e-2;
 
@@ -73,10 +75,10 @@ px_status px_run_recall_warnings(px_run *run)
  * not here. */
 static px_status find_unigram(px_run *run)
 {
-    if (!isnan(run->unigram_loss)) return PX_OK;
+    if (!isnan(run->unigram_loss) || (run->warned & UNREADABLE)) return PX_OK;
     px_status status = px_run_unigram_loss(&run->corpus, &run->unigram_loss);
     if (status != PX_ERR_IO) return status;
-    run->warned |= 1u << NO_BETTER;
+    run->warned |= UNREADABLE;
     px_run_line(run, "warning: not compared with the frequencies of single tokens: %s", px_error_message());
     return PX_OK;
 }
@@ -84,8 +86,9 @@ static px_status find_unigram(px_run *run)
 static px_status compare_unigram(px_run *run, double valid_loss)
 {
     char is[32], unigram[32];
+    if (was_said(run, NO_BETTER)) return PX_OK;
     PX_TRY(find_unigram(run));
-    if (was_said(run, NO_BETTER) || valid_loss < run->unigram_loss) return PX_OK;
+    if (isnan(run->unigram_loss) || valid_loss < run->unigram_loss) return PX_OK;
     return say(run, NO_BETTER,
                "no better than the frequencies of single tokens (validation perplexity %s, unigram %s); try a third of "
                "--lr %g, or three times it%s",

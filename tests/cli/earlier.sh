@@ -80,6 +80,18 @@ for device in reference cpu; do
     done
 done
 
+sed 's/^nonlinearity = relu/nonlinearity = tanh/' "$OLD/config" >tanh.config
+run train --config tanh.config --data text.txt --max-steps 24 --schedule-steps 80 --run tanh
+run train --config "$OLD/config" --data text.txt --max-steps 24 --schedule-steps 80 --run relu
+must "tanh is called so, too" has tanh 'cell = tanh'
+must "it is another cell" test "$(value_of tanh/metrics.jsonl '$' best_valid_loss)" != "$(value_of relu/metrics.jsonl '$' best_valid_loss)"
+run train --config tanh/config --data text.txt --run again
+must "and the new file says the same" same_metrics tanh/metrics.jsonl again/metrics.jsonl
+half_run renamed
+cp tanh.config renamed/config
+run train --resume renamed
+must "a folder's config is perplex's with tanh, too" test "$(grep -c 'not as perplex writes it' "$OUT")" = 0
+
 half_run half
 for device in reference cpu; do
     run eval --model half/last.safetensors --data text.txt --device $device --json

@@ -1,6 +1,7 @@
 /* Signals at the beginning: over the first 64 steps of a random text, from a zero state and weights of --init fan-in,
  * every layer's pre-activations have an rms of 0.3 to 1 and the logits of every softmax one below 1, for any cell, from
- * 16 units a layer on (docs/DESIGN.md, "Initial weights"). Recurrent weights that are not orthogonal have wider bounds,
+ * 16 units a layer on (docs/DESIGN.md, "Initial weights"; a tied table of one column is in the range with this seed, with
+ * others its logits come to 1.22). Recurrent weights that are not orthogonal have wider bounds,
  * which do not depend on the depth. */
 #include "network.h"
 #include "philox.h"
@@ -26,7 +27,8 @@ static double squares(const double *x, size_t count)
     return sum;
 }
 
-/* A model's softmaxes at one position: the head and every cluster of an adaptive output layer, else the one there is. */
+/* A model's softmaxes at one position: the head and every cluster of an adaptive output layer, else the one there is.
+ */
 enum { SOFTMAXES_MAX = PX_CUTOFFS_MAX + 1 };
 
 /* Squares of the logits of each softmax are added to sum; how many logits each has is in count. Scores a target in each
@@ -103,8 +105,8 @@ static int check_model(px_model_config model, bounds b)
     return outside;
 }
 
-/* Nothing bounds a ReLU: what a layer's weights happen to add is passed on, so that some of 16 layers lie outside; with other
- * seeds some of 8, too. */
+/* Nothing bounds a ReLU: what a layer's weights happen to add is passed on, so that some of 16 layers lie outside; with
+ * other seeds some of 8, too. */
 enum { RELU_LAYERS = 8 };
 
 /* How many values lie outside over many sizes. */
