@@ -45,14 +45,19 @@ sort -t "$(printf '\t')" -k 2,2n -k 3,3n -k 4,4g | awk -F '\t' '
             printf "<circle class=\"c%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"4\"/>\n", colour[name], at_x(px[name, i]), at_y(py[name, i])
             end[k] = at_y(py[name, points[name]])
         }
-        # names beside the end of each curve, from the highest on, none on another
+        # names beside the end of each curve, from the highest on, none on another, none below the picture
         for (k = 1; k <= count; k++) {
             next_k = 0
             for (i = 1; i <= count; i++)
                 if (!named[i] && (!next_k || end[i] < end[next_k])) next_k = i
             named[next_k] = 1
-            place = k > 1 && end[next_k] < place + 13 ? place + 13 : end[next_k]
-            printf "<text x=\"506\" y=\"%.1f\">%s</text>\n", place + 4, series[next_k]
+            order[k] = next_k
+            place[k] = k > 1 && end[next_k] < place[k - 1] + 13 ? place[k - 1] + 13 : end[next_k]
         }
+        for (k = count; k >= 1; k--) {
+            limit = k == count ? 306 : place[k + 1] - 13
+            if (place[k] > limit) place[k] = limit
+        }
+        for (k = 1; k <= count; k++) printf "<text x=\"506\" y=\"%.1f\">%s</text>\n", place[k] + 4, series[order[k]]
         print "</svg>"
     }'
