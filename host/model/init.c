@@ -104,6 +104,14 @@ static void fill_ones(const px_tensor *b_h, const px_model_config *model, float 
     for (size_t j = 0; j < h; j++) out[(size_t)ones * h + j] = 1;
 }
 
+/* Units with an identity as W_hh add up what they have read, and learn better from rows that are not made so small that
+ * the sum of 64 of them is. */
+static int fits_relu(const px_model_config *model)
+{
+    return model->init == PX_INIT_FAN_IN && model->cell == PX_CELL_RELU &&
+           model->init_recurrent != PX_INIT_RECURRENT_IDENTITY;
+}
+
 px_status px_parameters_init(const px_parameters *table, const px_model_config *model, uint64_t seed, float *flat)
 {
     double output_rms[PX_MAX_LAYERS] = {0};
@@ -118,5 +126,5 @@ px_status px_parameters_init(const px_parameters *table, const px_model_config *
             fill_tensor(tensor, model, output_rms, seed, (uint32_t)k, out);
         fill_ones(tensor, model, out);
     }
-    return PX_OK;
+    return fits_relu(model) ? px_init_fit_relu(table, model, output_rms, flat) : PX_OK;
 }
