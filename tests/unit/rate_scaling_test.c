@@ -29,7 +29,13 @@ static void adaptive_optimisers_scale_matrices_by_their_fan_in(void **state)
     static const px_optimizer kinds[] = {PX_ADAM, PX_ADAMW, PX_RMSPROP};
     const px_model_config one_hot = {.vocab = 50, .hidden = 128, .layers = 4},
                           tied = {.vocab = 50, .embed = 64, .hidden = 1024, .layers = 1, .tied = 1},
-                          narrow = {.vocab = 50, .embed = 5, .hidden = 7, .layers = 3};
+                          narrow = {.vocab = 50, .embed = 5, .hidden = 7, .layers = 3},
+                          adaptive = {.vocab = 50,
+                                      .embed = 64,
+                                      .hidden = 128,
+                                      .layers = 2,
+                                      .output = PX_OUTPUT_ADAPTIVE,
+                                      .cutoffs = {1, {20}}};
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         const double depth = 0.25; /* 1 / L; with an embedding L + 1 below the output layer */
@@ -47,7 +53,10 @@ static void adaptive_optimisers_scale_matrices_by_their_fan_in(void **state)
         assert_factor(factor_of(&narrow, kinds[i], PX_TENSOR_EMBEDDING, 0), 16 / 4.0);
         assert_factor(factor_of(&narrow, kinds[i], PX_TENSOR_W_XH, 0), 8 / 4.0);
         assert_factor(factor_of(&narrow, kinds[i], PX_TENSOR_W_XH, 2), 8 / 4.0);
-        assert_factor(factor_of(&narrow, kinds[i], PX_TENSOR_W_HQ, 0), 8 / 3.0);
+        assert_factor(factor_of(&narrow, kinds[i], PX_TENSOR_W_HQ, 0), 2 * 8); /* with an embedding at any depth */
+        assert_factor(factor_of(&adaptive, kinds[i], PX_TENSOR_HEAD, 0), 2 * 4);
+        assert_factor(factor_of(&adaptive, kinds[i], PX_TENSOR_TAIL_IN, 0), 4 / 2.0);
+        assert_factor(factor_of(&adaptive, kinds[i], PX_TENSOR_TAIL_OUT, 0), 2 * 4);
     }
 }
 
