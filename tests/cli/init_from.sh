@@ -2,7 +2,8 @@
 # A new run from the weights of another model: --init-from, --init-moments, --vocabulary-from.
 . "$(dirname "$0")/lib.sh"
 make_text text.txt 1500
-make_text other.txt 400
+make_text text-begin.txt 400
+tr 'aeiot' 'eiota' <text-begin.txt >other.txt # of the same bytes, with words that the model does not know
 tiny_model base --embed 12 --layers 2 --cell gru
 loss_of() { run eval --model "$1" --data "$2" --json; json loss; }
 STILL=(--batch 4 --steps 16 --max-steps 1 --lr 1e-12 --warmup-steps 0 --schedule constant --threads 1)
