@@ -3,6 +3,7 @@
 
 #include "cells/double.h"
 #include "check.h"
+#include "dot.h"
 #include "loss.h"
 
 #include <math.h>
@@ -162,23 +163,12 @@ px_status px_network_step(px_network *network, int32_t token, int reset)
                          token);
 }
 
-/* Four partial sums, so that the additions need not wait for each other. */
-static double dot(const double *x, const float *y, size_t n)
-{
-    double sum[4] = {0, 0, 0, 0};
-    size_t j = 0;
-    for (; j + 4 <= n; j += 4)
-        for (size_t i = 0; i < 4; i++) sum[i] += x[j + i] * y[j + i];
-    for (; j < n; j++) sum[0] += x[j] * y[j];
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
 /* A softmax over u W^T (+ b, or NULL), W [rows,width]: returns -log p(target); du [width] = its gradient. */
 static double softmax_loss(px_network *network, const float *w, const float *b, int32_t rows, size_t width,
                            const double *u, int32_t target, double *du)
 {
     double *o = network->o;
-    for (int32_t v = 0; v < rows; v++) o[v] = (b ? b[v] : 0) + dot(u, w + (size_t)v * width, width);
+    for (int32_t v = 0; v < rows; v++) o[v] = (b ? b[v] : 0) + px_dot(u, w + (size_t)v * width, width);
     px_loss_row row = px_loss_row_of(o, rows);
     memset(du, 0, width * sizeof *du);
     for (int32_t v = 0; v < rows; v++) {
@@ -191,7 +181,7 @@ static double softmax_loss(px_network *network, const float *w, const float *b, 
 /* y [rows] = x W^T, and dx [h] += dy W, W [rows,h]. */
 static void project(double *y, const float *w, const double *x, size_t rows, size_t h)
 {
-    for (size_t j = 0; j < rows; j++) y[j] = dot(x, w + j * h, h);
+    for (size_t j = 0; j < rows; j++) y[j] = px_dot(x, w + j * h, h);
 }
 
 static void project_back(double *dx, const float *w, const double *dy, size_t rows, size_t h)

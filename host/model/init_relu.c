@@ -9,6 +9,7 @@
 #include "init_internal.h"
 
 #include "check.h"
+#include "dot.h"
 #include "philox.h"
 
 #include <math.h>
@@ -26,17 +27,6 @@ typedef struct reading {
     double *input, *output;
     size_t width, h;
 } reading;
-
-/* Four partial sums, so that the additions need not wait for each other. */
-static double dot(const float *w, const double *x, size_t n)
-{
-    double sum[4] = {0, 0, 0, 0};
-    size_t j = 0;
-    for (; j + 4 <= n; j += 4)
-        for (size_t i = 0; i < 4; i++) sum[i] += (double)w[j + i] * x[j + i];
-    for (; j < n; j++) sum[0] += (double)w[j] * x[j];
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
 
 static float *weights_of(const reading *r, px_tensor_role role, int32_t layer)
 {
@@ -71,9 +61,9 @@ static double read_layer(const reading *r, int32_t layer)
     for (size_t t = 0; t < STEPS; t++)
         for (size_t i = 0; i < r->h; i++) {
             double z = r->width == 0 ? (double)w_xh[i * (size_t)model->vocab + token_at(r, t)]
-                                     : dot(w_xh + i * r->width, r->input + t * r->width, r->width);
+                                     : px_dot(r->input + t * r->width, w_xh + i * r->width, r->width);
             z /= scale;
-            if (t > 0) z += dot(w_hh + i * r->h, r->output + (t - 1) * r->h, r->h) / recurrent_scale;
+            if (t > 0) z += px_dot(r->output + (t - 1) * r->h, w_hh + i * r->h, r->h) / recurrent_scale;
             r->output[t * r->h + i] = z > 0 ? z : 0;
             sum += z * z;
         }
