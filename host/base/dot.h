@@ -1,4 +1,4 @@
-/* The inner product of doubles and weights, in an order of additions that no compiler changes. */
+/* The inner product of doubles and weights, in a fixed order of additions. */
 #ifndef PX_DOT_H
 #define PX_DOT_H
 

@@ -104,12 +104,14 @@ static void fill_ones(const px_tensor *b_h, const px_model_config *model, float 
     for (size_t j = 0; j < h; j++) out[(size_t)ones * h + j] = 1;
 }
 
-/* Units with an identity as W_hh add up what they have read, and learn better from rows that are not made so small that
- * the sum of 64 of them is. */
+/* Not where signals are meant to grow from step to step: units with an identity as W_hh add up what they have read, and
+ * learn worse from rows made so small that the sum of 64 of them has the size wanted (docs/DESIGN.md); lengths that an
+ * orthogonal matrix multiplies by more than a ReLU takes away would make them vanish. */
 static int fits_relu(const px_model_config *model)
 {
-    return model->init == PX_INIT_FAN_IN && model->cell == PX_CELL_RELU &&
-           model->init_recurrent != PX_INIT_RECURRENT_IDENTITY;
+    const int grows = model->init_recurrent == PX_INIT_RECURRENT_IDENTITY ||
+                      (model->init_recurrent == PX_INIT_RECURRENT_ORTHOGONAL && model->init_gain > sqrt(2));
+    return model->init == PX_INIT_FAN_IN && model->cell == PX_CELL_RELU && !grows;
 }
 
 px_status px_parameters_init(const px_parameters *table, const px_model_config *model, uint64_t seed, float *flat)

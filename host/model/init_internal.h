@@ -21,8 +21,9 @@ px_status px_init_orthogonal(uint64_t seed, uint32_t k, uint64_t pair, size_t h,
 px_status px_init_output_rms(const px_model_config *model, double rms[PX_MAX_LAYERS]);
 /* Deviation of a tensor's weights by --init fan-in; output_rms: of px_init_output_rms for the model. */
 double px_init_fan_in(const px_tensor *tensor, const px_model_config *model, const double *output_rms);
-/* Weights of --init fan-in, flat [table->count] in file layout, of a model of ReLU units: W_xh of each layer, and what
- * reads the top one, are multiplied so that the network has the signals that the scheme is for. PX_ERR_MEMORY. */
+/* Weights of --init fan-in, flat [table->count] in file layout, of a model of ReLU units: W_xh of each layer,
+ * and a projection or clusters' first matrices, are multiplied so that the network has the signals that the scheme is
+ * for. PX_ERR_MEMORY. */
 px_status px_init_fit_relu(const px_parameters *table, const px_model_config *model, const double *output_rms,
                            float *flat);
 

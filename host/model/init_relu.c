@@ -1,7 +1,7 @@
 /* --init fan-in for ReLU: every layer's W_xh is rescaled to what the drawn weights do.
  *
- * A deviation says what weights bring on the average. A tanh or a gate bounds what some of them bring more; a ReLU hands
- * it on to the next layer, so that with the depth values grow or vanish, the sooner the narrower layers are. So the drawn
+ * A deviation fixes what weights bring on the average. A tanh or a gate bounds what exceeds it; a ReLU hands it on, so
+ * that values grow or vanish with the depth, the faster the narrower layers are. So the drawn
  * network reads a text of random tokens, layer after layer, and each layer's pre-activations get the rms that is wanted
  * (Mishkin and Matas 2016, "All you need is a good init"; there the variance of one minibatch). From a zero state and
  * without biases a layer of ReLU is homogeneous: c times its W_xh are c times its values at every step. One reading
@@ -44,9 +44,11 @@ static void look_up(reading *r)
 {
     const float *embedding = weights_of(r, PX_TENSOR_EMBEDDING, 0);
     r->width = (size_t)r->model->embed;
-    for (size_t t = 0; t < STEPS; t++)
+    for (size_t t = 0; t < STEPS; t++) {
+        const size_t row = token_at(r, t) * r->width;
         for (size_t j = 0; j < r->width; j++)
-            r->input[t * r->width + j] = (double)embedding[token_at(r, t) * r->width + j] / r->model->init_scale;
+            r->input[t * r->width + j] = (double)embedding[row + j] / r->model->init_scale;
+    }
 }
 
 /* The layer reads its input; returns the rms of its pre-activations. --init-scale, which comes on top of what is
@@ -58,15 +60,17 @@ static double read_layer(const reading *r, int32_t layer)
     const double scale = model->init_scale,
                  recurrent_scale = model->init_recurrent == PX_INIT_RECURRENT_SAME ? scale : 1;
     double sum = 0;
-    for (size_t t = 0; t < STEPS; t++)
+    for (size_t t = 0; t < STEPS; t++) {
+        const size_t token = token_at(r, t);
         for (size_t i = 0; i < r->h; i++) {
-            double z = r->width == 0 ? (double)w_xh[i * (size_t)model->vocab + token_at(r, t)]
+            double z = r->width == 0 ? (double)w_xh[i * (size_t)model->vocab + token]
                                      : px_dot(r->input + t * r->width, w_xh + i * r->width, r->width);
             z /= scale;
             if (t > 0) z += px_dot(r->output + (t - 1) * r->h, w_hh + i * r->h, r->h) / recurrent_scale;
             r->output[t * r->h + i] = z > 0 ? z : 0;
             sum += z * z;
         }
+    }
     return sqrt(sum / (double)(STEPS * r->h));
 }
 
@@ -81,7 +85,7 @@ static void multiply_tensor(const reading *r, const px_tensor *tensor, double fa
         r->flat[tensor->offset + i] = (float)(factor * (double)r->flat[tensor->offset + i]);
 }
 
-/* A layer whose units all stay at zero has nothing that a factor would change. */
+/* A layer whose pre-activations are all zero, or not finite, is left as it is. */
 static void fit_layer(reading *r, int32_t layer)
 {
     const double rms = read_layer(r, layer), factor = rms > 0 && isfinite(rms) ? PRE_ACTIVATION_RMS / rms : 1;
@@ -93,13 +97,14 @@ static void fit_layer(reading *r, int32_t layer)
     r->width = r->h;
 }
 
-/* What reads the top layer alone, a projection or a cluster's first matrix, was drawn for outputs of rms `expected`. */
+/* A projection and a cluster's first matrix were drawn for a top layer of rms `expected`; W_hq and the head do not depend
+ * on it. */
 static void fit_readers(const reading *r, double expected)
 {
     double sum = 0;
     for (size_t i = 0; i < STEPS * r->h; i++) sum += r->input[i] * r->input[i];
     const double rms = sqrt(sum / (double)(STEPS * r->h));
-    for (int32_t k = 0; rms > 0 && isfinite(rms) && k < r->table->tensor_count; k++) {
+    for (int32_t k = 0; rms > 0 && isfinite(expected / rms) && k < r->table->tensor_count; k++) {
         const px_tensor *tensor = &r->table->tensor[k];
         if (tensor->role == PX_TENSOR_PROJECTION || tensor->role == PX_TENSOR_TAIL_IN)
             multiply_tensor(r, tensor, expected / rms);

@@ -1,8 +1,8 @@
 /* Signals at the beginning: over the first 64 steps of a random text, from a zero state and weights of --init fan-in,
  * every layer's pre-activations have an rms of 0.3 to 1 and the logits of every softmax one below 1, for any cell, from
  * 16 units a layer on (docs/DESIGN.md, "Initial weights"; a tied table of one column is in the range with this seed, with
- * others its logits come to 1.22). Where a unit keeps what it has read bounds are wider, but do not depend on the depth.
- */
+ * others its logits come to 1.22; so is a cluster of one column, with others up to 2.5). Where a unit keeps what it has
+ * read, bounds are wider, but do not depend on the depth. */
 #include "network.h"
 #include "philox.h"
 
@@ -192,33 +192,59 @@ static float *relu_weights(const px_model_config *model, px_parameters *table)
     return weights;
 }
 
-/* A ReLU's weights are measured before --init-scale, which is not undone by it. */
-static void the_scale_multiplies_what_was_measured(void **state)
+static px_model_config relu_model(px_init_recurrent recurrent, double scale)
 {
-    (void)state;
-    enum { SCALE = 3 };
-    px_model_config model = {.vocab = 300,
+    return (px_model_config){.vocab = 300,
                              .embed = 16,
                              .hidden = 32,
                              .layers = 3,
                              .tied = 1,
                              .cell = PX_CELL_RELU,
                              .init = PX_INIT_FAN_IN,
-                             .init_scale = 1,
-                             .init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL,
+                             .init_scale = scale,
+                             .init_recurrent = recurrent,
                              .init_gain = 1};
-    px_parameters table;
-    float *one = relu_weights(&model, &table);
-    model.init_scale = SCALE;
-    float *more = relu_weights(&model, &table);
-    for (int32_t k = 0; k < table.tensor_count; k++) {
-        const px_tensor *tensor = &table.tensor[k];
-        const double scale = tensor->role == PX_TENSOR_W_HH ? 1 : SCALE;
-        for (size_t i = tensor->offset; i < tensor->offset + tensor->count; i++)
-            assert_true(fabs(more[i] - scale * one[i]) <= 1e-5 * fabs(more[i]));
+}
+
+/* A ReLU's weights are measured without --init-scale, which multiplies all that are drawn. */
+static void the_scale_multiplies_what_was_measured(void **state)
+{
+    (void)state;
+    enum { SCALE = 3 };
+    const px_init_recurrent recurrent[] = {PX_INIT_RECURRENT_ORTHOGONAL, PX_INIT_RECURRENT_SAME};
+    for (size_t r = 0; r < 2; r++) {
+        const px_model_config plain = relu_model(recurrent[r], 1), larger = relu_model(recurrent[r], SCALE);
+        px_parameters table;
+        float *one = relu_weights(&plain, &table), *more = relu_weights(&larger, &table);
+        for (int32_t k = 0; k < table.tensor_count; k++) {
+            const px_tensor *tensor = &table.tensor[k];
+            const int drawn = tensor->role != PX_TENSOR_W_HH || recurrent[r] == PX_INIT_RECURRENT_SAME;
+            for (size_t i = tensor->offset; i < tensor->offset + tensor->count; i++)
+                assert_true(fabs(more[i] - (drawn ? SCALE : 1) * one[i]) <= 1e-5 * fabs(more[i]));
+        }
+        free(one);
+        free(more);
     }
-    free(one);
-    free(more);
+}
+
+/* Where signals are meant to grow a ReLU's rows are drawn as wide as a bound of sqrt(3) / 2 says: they are not made small. */
+static void rows_keep_their_size_where_signals_grow(void **state)
+{
+    (void)state;
+    px_model_config model = relu_model(PX_INIT_RECURRENT_IDENTITY, 1);
+    model.embed = model.tied = 0;
+    for (int growing = 0; growing < 2; growing++) {
+        px_parameters table;
+        float *weights = relu_weights(&model, &table);
+        const px_tensor *rows = px_parameters_find(&table, PX_TENSOR_W_XH, 0);
+        double sum = 0;
+        for (size_t i = 0; i < rows->count; i++) sum += pow(weights[rows->offset + i], 2);
+        const double size = rms(sum, rows->count);
+        assert_true(size > 0.48 && size < 0.52);
+        free(weights);
+        model.init_recurrent = PX_INIT_RECURRENT_ORTHOGONAL;
+        model.init_gain = 1.5;
+    }
 }
 
 int main(void)
@@ -228,6 +254,7 @@ int main(void)
         cmocka_unit_test(signals_stay_where_recurrent_weights_are_drawn_as_the_others),
         cmocka_unit_test(signals_do_not_grow_with_depth_where_recurrent_weights_are_the_identity),
         cmocka_unit_test(the_scale_multiplies_what_was_measured),
+        cmocka_unit_test(rows_keep_their_size_where_signals_grow),
     };
     return cmocka_run_group_tests_name("signal", tests, NULL, NULL);
 }
