@@ -7,7 +7,7 @@
 static const double ROW_FACTOR = 4;        /* of a one-hot W_xh, whose rows are looked up, and of biases */
 static const double EMBEDDING_FACTOR = 16; /* of a table of embeddings, whose elements are twice as large */
 static const double TIED_FACTOR = 3;       /* of one of the base width that is the output layer, too */
-static const double OUTPUT_FACTOR = 2;     /* of the output layer of a model with an embedding, which is one of words */
+static const double OUTPUT_FACTOR = 2;     /* of an output layer behind an embedding, taken to be one of words */
 static const double LSTM_DEFAULT = 2;      /* of the default rate */
 /* Under SGD and momentum: */
 static const double TIED_DESCENT_FACTOR = 0.5; /* of an output layer's, for a table that is one and an embedding, too */

@@ -18,7 +18,7 @@
  *       A width below 64 counts as 64. Ours are the constants of rows and biases, which the paper leaves to be
  *       tuned, the fall of a tied table's with its width (an embedding's has none, an output layer's is 1 / d; under
  *       SGD it is an output layer's, halved), 1 / D and 1 / L, as the paper says nothing of depth, and the 2 of output
- *       layers behind an embedding, that is of words, which are slow to learn their many rows, all measured
+ *       layers behind an embedding, taken to be of words, which are slow to learn their many rows, all measured
  *       (docs/learning.md), and the bound at 64: nothing narrower was measured. Decoupled weight decay keeps the
  *       update's own rate. */
 #ifndef PX_RATE_SCALING_H
