@@ -27,8 +27,7 @@ static double squares(const double *x, size_t count)
     return sum;
 }
 
-/* A model's softmaxes at one position: the head and every cluster of an adaptive output layer, else the one there is.
- */
+/* A model's softmaxes at one position: the head and every cluster of an adaptive output layer, else the only one. */
 enum { SOFTMAXES_MAX = PX_CUTOFFS_MAX + 1 };
 
 /* Squares of the logits of each softmax are added to sum; how many logits each has is in count. Scores a target in each
@@ -227,7 +226,7 @@ static void the_scale_multiplies_what_was_measured(void **state)
     }
 }
 
-/* Where signals are meant to grow a ReLU's rows are drawn as wide as a bound of sqrt(3) / 2 says: they are not made small. */
+/* Where signals are meant to grow, a ReLU's one-hot rows keep the deviation of 1/2 that they are drawn with. */
 static void rows_keep_their_size_where_signals_grow(void **state)
 {
     (void)state;
